@@ -1,0 +1,70 @@
+"""`wellhead`: finds the command that was asked for and imports only that one."""
+
+from __future__ import annotations
+
+import importlib
+from typing import NamedTuple
+
+import click
+
+from wellhead import __version__
+
+
+class _Entry(NamedTuple):
+    module: str
+    help: str
+
+
+# The summaries stand here, not in the commands' modules, so that `wellhead --help` imports none of them.
+_CLUSTER = {
+    "up": _Entry("up", "Start a cluster, or finish starting it."),
+    "down": _Entry("down", "Stop a cluster and remove every trace of it."),
+    "status": _Entry("status", "Show a cluster's machines, components and nodes."),
+    "kubeconfig": _Entry("kubeconfig", "Print a kubeconfig for a cluster."),
+    "logs": _Entry("logs", "Print a component's log."),
+    "shell": _Entry("shell", "Open a shell on a host: client, node-1, …"),
+    "exec": _Entry("exec", "Run a command on a host."),
+    "tutorial": _Entry("tutorial", "Walk through Kubernetes' “Using Source IP”, checking every step."),
+    "image": _Entry("image", "Build and list the container images that pods can use."),
+    "completion": _Entry("completion", "Print a shell's completion script."),
+}
+_COMPONENTS = {
+    "apiserver": _Entry("apiserver", "Run the Kubernetes API server."),
+    "controller-manager": _Entry("controller_manager", "Run the controllers."),
+    "scheduler": _Entry("scheduler", "Run the scheduler."),
+    "node-agent": _Entry("node_agent", "Run a node's agent: pods, probes, pod network."),
+    "proxy": _Entry("proxy", "Run a node's service proxy."),
+    "cloud": _Entry("cloud", "Run the LoadBalancer controller and its forwarder."),
+}
+_COMMANDS = _CLUSTER | _COMPONENTS
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"wellhead.cli.{_COMMANDS[cmd_name].module}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, entries in (("Cluster", _CLUSTER), ("Components, each on its own", _COMPONENTS)):
+            with formatter.section(title):
+                formatter.write_dl([(name, entry.help) for name, entry in entries.items()])
+
+
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="wellhead")
+def main() -> None:
+    """Kubernetes Service networking on one Linux box: which source IP does the server see, and why?
+
+    `wellhead up` starts a cluster; `wellhead shell client` opens a shell outside of it with kubectl ready;
+    `wellhead down` removes it.
+    """
+
+
+if __name__ == "__main__":
+    main()
