@@ -1,0 +1,38 @@
+# The commands of this project. Everything is safe to repeat; after the first time nothing is downloaded.
+.PHONY: setup tutorial test bench lint format clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make tutorial   set up what is missing, then walk the whole tutorial on a cluster of its own"
+	@echo "make test       set up what is missing, then linters, types and all tests"
+	@echo "make setup      the common first half of both; puts wellhead into .venv/bin"
+	@echo "make bench      measure, print a table, write bench-results.json"
+	@echo "make format     format the code"
+	@echo "make clean      stop all clusters, remove .venv and the caches"
+
+setup:
+	@scripts/setup
+
+tutorial: setup
+	@.venv/bin/wellhead tutorial
+
+test: setup lint
+	@.venv/bin/pytest
+
+lint: setup
+	@.venv/bin/ruff check
+	@.venv/bin/ruff format --check
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
+
+format: setup
+	@.venv/bin/ruff check --fix
+	@.venv/bin/ruff format
+
+bench: setup
+	@.venv/bin/python -m bench
+
+clean:
+	@if [ -x .venv/bin/wellhead ]; then .venv/bin/wellhead down --all; fi
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache bench-results.json
+	@rm -rf /var/cache/wellhead

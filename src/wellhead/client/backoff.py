@@ -1,0 +1,27 @@
+"""Exponential backoff with jitter: the one way this project waits before it tries again."""
+
+from __future__ import annotations
+
+import random
+
+
+class Backoff:
+    """Delays that double from `first` to `longest` seconds, each shortened at random by up to half.
+
+    The randomness keeps many clients of a server that came back from asking at the same moment.
+    """
+
+    def __init__(self, first: float, longest: float) -> None:
+        self._first = first
+        self._longest = longest
+        self._next = first
+
+    def next(self) -> float:
+        """Seconds to wait now; the next answer is about twice as long."""
+        delay = self._next
+        self._next = min(self._next * 2, self._longest)
+        return delay * random.uniform(0.5, 1.0)
+
+    def reset(self) -> None:
+        """Start over: what was tried worked."""
+        self._next = self._first

@@ -1,0 +1,103 @@
+"""Events: what a component tells people about an object.
+
+Recording never blocks and never fails its caller: events are hints, not state. A repeat of an event within
+ten minutes raises the count of the one that is there (as client-go's EventCorrelator does).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import OrderedDict
+from typing import Literal
+
+from wellhead.api.errors import ApiError, NotFound
+from wellhead.api.meta import Obj, now
+from wellhead.api.resources import EVENTS
+from wellhead.client.rest import Client, ConnectionLost
+
+_log = logging.getLogger(__name__)
+
+_QUEUE_LENGTH = 1000
+_REMEMBERED = 4096
+_SAME_EVENT_SECONDS = 600.0
+
+EventType = Literal["Normal", "Warning"]
+_Identity = tuple[str, str, str, str]  # the object's uid (or namespace/name), type, reason, message
+
+
+class EventRecorder:
+    """Writes Events about objects to the API, in the background and in order."""
+
+    def __init__(self, client: Client, component: str, host: str = "") -> None:
+        self._client = client
+        self._source = {"component": component} | ({"host": host} if host else {})
+        self._reporter = {"reportingComponent": component, "reportingInstance": host}
+        self._queue: asyncio.Queue[tuple[_Identity, Obj]] = asyncio.Queue(_QUEUE_LENGTH)
+        self._written: OrderedDict[_Identity, tuple[float, Obj]] = OrderedDict()
+
+    def event(self, obj: Obj, type: EventType, reason: str, message: str) -> None:
+        """Say `message` about `obj`. Dropped, with a log line, if a thousand others wait to be written."""
+        metadata = obj["metadata"]
+        reference = {
+            "kind": obj["kind"],
+            "apiVersion": obj["apiVersion"],
+            "name": metadata["name"],
+            "uid": metadata.get("uid", ""),
+            "resourceVersion": metadata.get("resourceVersion", ""),
+        }
+        if namespace := metadata.get("namespace"):
+            reference["namespace"] = namespace
+        time = now()
+        event: Obj = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {
+                "name": f"{metadata['name']}.{random.getrandbits(64):016x}",
+                # An Event about an object without a namespace lives in "default", as upstream's do.
+                "namespace": namespace or "default",
+            },
+            "involvedObject": reference,
+            "type": type,
+            "reason": reason,
+            "message": message,
+            "source": self._source,
+            "firstTimestamp": time,
+            "lastTimestamp": time,
+            "count": 1,
+            **self._reporter,
+        }
+        identity = (reference["uid"] or f"{namespace}/{metadata['name']}", type, reason, message)
+        try:
+            self._queue.put_nowait((identity, event))
+        except asyncio.QueueFull:
+            _log.warning("event dropped: %s %s: %s", metadata["name"], reason, message)
+
+    async def run(self) -> None:
+        """Write events until cancelled. One that the server refuses is logged and given up."""
+        while True:
+            identity, event = await self._queue.get()
+            try:
+                await self._write(identity, event)
+            except (ApiError, ConnectionLost) as error:
+                _log.warning("event not written: %s %s: %s", event["reason"], event["message"], error)
+
+    async def _write(self, identity: _Identity, event: Obj) -> None:
+        time = asyncio.get_running_loop().time()
+        written_at, earlier = self._written.get(identity, (0.0, None))
+        written: Obj | None = None
+        if earlier is not None and time - written_at < _SAME_EVENT_SECONDS:
+            body = {"count": earlier["count"] + 1, "lastTimestamp": event["lastTimestamp"]}
+            metadata = earlier["metadata"]
+            try:
+                written = await self._client.patch(EVENTS, metadata["name"], body, metadata["namespace"])
+            except NotFound:
+                written = None  # it expired, or somebody deleted it
+        if written is None:
+            written = await self._client.create(EVENTS, event)
+        kept = {"count": written.get("count", 1), "metadata": written["metadata"]}
+        self._written[identity] = (time, kept)
+        self._written.move_to_end(identity)
+        while len(self._written) > _REMEMBERED:
+            self._written.popitem(last=False)

@@ -1,0 +1,105 @@
+"""Keys that need attention, each looked after by one worker at a time, again and again until it goes well."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Generic, TypeVar
+
+from wellhead.api.errors import Conflict, NotFound
+from wellhead.client.backoff import Backoff
+from wellhead.client.rest import ConnectionLost
+
+_log = logging.getLogger(__name__)
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Reconciler(Generic[K]):
+    """Calls `reconcile(key)` for each key that is enqueued.
+
+    A key that is enqueued while it waits counts once; one that is enqueued while it is worked on is worked on
+    again afterwards. So `reconcile` must read the state as it is, not what changed. It may return seconds
+    after which it wants to see the key again. An exception means: again, later and later. Conflict and
+    NotFound are what optimistic concurrency looks like, and are not logged above debug level.
+    """
+
+    def __init__(
+        self, name: str, reconcile: Callable[[K], Awaitable[float | None]], workers: int = 4
+    ) -> None:
+        self._name = name
+        self._reconcile = reconcile
+        self._workers = workers
+        self._waiting: deque[K] = deque()
+        self._enqueued: set[K] = set()  # exactly what stands in _waiting
+        self._working: set[K] = set()
+        self._again: set[K] = set()  # enqueued while being worked on
+        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._backoffs: dict[K, Backoff] = {}
+        self._wake = asyncio.Semaphore(0)
+
+    def enqueue(self, key: K) -> None:
+        """See to `key` as soon as a worker is free."""
+        if key in self._working:
+            self._again.add(key)
+        elif key not in self._enqueued:
+            self._enqueued.add(key)
+            self._waiting.append(key)
+            self._wake.release()
+
+    def enqueue_after(self, key: K, seconds: float) -> None:
+        """See to `key` in `seconds`. Only the earliest appointment of a key is kept."""
+        loop = asyncio.get_running_loop()
+        timer = self._timers.get(key)
+        if timer is not None:
+            if timer.when() <= loop.time() + seconds:
+                return
+            timer.cancel()
+        self._timers[key] = loop.call_later(seconds, self._due, key)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._workers):
+                    group.create_task(self._work())
+        finally:
+            for timer in self._timers.values():
+                timer.cancel()
+            self._timers.clear()
+
+    def _due(self, key: K) -> None:
+        del self._timers[key]
+        self.enqueue(key)
+
+    async def _work(self) -> None:
+        while True:
+            await self._wake.acquire()
+            key = self._waiting.popleft()
+            self._enqueued.remove(key)
+            self._working.add(key)
+            try:
+                again = await self._reconcile(key)
+            except Exception as error:
+                self._failed(key, error)
+            else:
+                self._backoffs.pop(key, None)
+                if again is not None:
+                    self.enqueue_after(key, again)
+            finally:
+                self._working.remove(key)
+                if key in self._again:
+                    self._again.remove(key)
+                    self.enqueue(key)
+
+    def _failed(self, key: K, error: Exception) -> None:
+        delay = self._backoffs.setdefault(key, Backoff(0.01, 60.0)).next()
+        if isinstance(error, Conflict | NotFound):
+            _log.debug("%s %s: %s", self._name, key, error)
+        elif isinstance(error, ConnectionLost):
+            _log.warning("%s %s: %s; again in %.1f s", self._name, key, error, delay)
+        else:
+            _log.warning("%s %s: again in %.1f s", self._name, key, delay, exc_info=error)
+        self.enqueue_after(key, delay)
