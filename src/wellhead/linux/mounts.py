@@ -1,0 +1,110 @@
+"""Mounts: make them, change them, remove them, list them.
+
+Sources: mount(2), umount2(2), proc_pid_mountinfo(5).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from wellhead.linux.syscalls import checked, libc
+
+MS_RDONLY = 1
+MS_NOSUID = 2
+MS_NODEV = 4
+MS_NOEXEC = 8
+MS_REMOUNT = 32
+MS_BIND = 4096
+MS_MOVE = 8192
+MS_REC = 16384
+MS_PRIVATE = 1 << 18
+MS_SLAVE = 1 << 19
+MS_SHARED = 1 << 20
+
+MNT_FORCE = 1
+MNT_DETACH = 2
+UMOUNT_NOFOLLOW = 8
+
+_STATFS_SIZE = 256  # struct statfs is 120 bytes on 64-bit Linux; its first word is the file system's magic
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One line of mountinfo."""
+
+    target: str
+    fstype: str
+    source: str
+    root: str
+    options: str
+
+
+def mount(
+    source: str | Path,
+    target: str | Path,
+    fstype: str = "",
+    flags: int = 0,
+    data: str = "",
+) -> None:
+    """mount(2). Raises OSError naming both paths."""
+    result = libc.mount(
+        os.fsencode(source),
+        os.fsencode(target),
+        fstype.encode() or None,
+        ctypes.c_ulong(flags),
+        data.encode() or None,
+    )
+    checked(result, f"mount {fstype or 'bind'}", str(source), str(target))
+
+
+def umount(target: str | Path, flags: int = 0) -> None:
+    """umount2(2). Raises OSError with EINVAL if nothing is mounted there."""
+    checked(libc.umount2(os.fsencode(target), flags), "umount", str(target))
+
+
+def make_private(target: str | Path = "/") -> None:
+    """Stop mounts under `target` from spreading to other mount namespaces, and theirs from coming here."""
+    mount("none", target, flags=MS_REC | MS_PRIVATE)
+
+
+def is_filesystem(fd: int, magic: int) -> bool:
+    """Whether the open file lies on the kind of file system that has this magic number (statfs(2))."""
+    buffer = ctypes.create_string_buffer(_STATFS_SIZE)
+    checked(libc.fstatfs(fd, buffer), "fstatfs")
+    return ctypes.c_long.from_buffer(buffer).value == magic
+
+
+def mounts(pid: int | str = "self") -> list[Mount]:
+    """The mounts that process `pid` sees, in the order in which they were made."""
+    found = []
+    for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        _, _, _, root, target, options, *_ = left.split()
+        fstype, source, *_ = right.split()
+        found.append(Mount(_unescape(target), fstype, _unescape(source), _unescape(root), options))
+    return found
+
+
+def below(directory: str | Path, pid: int | str = "self") -> list[str]:
+    """Where something is mounted at or below `directory`, innermost last made first: the order to unmount."""
+    top = os.path.realpath(directory)
+    prefix = top.rstrip("/") + "/"
+    return [
+        entry.target
+        for entry in reversed(mounts(pid))
+        if entry.target == top or entry.target.startswith(prefix)
+    ]
+
+
+def umount_below(directory: str | Path) -> None:
+    """Unmount all that is mounted at or below `directory`; what is in use goes when it no longer is."""
+    for target in below(directory):
+        umount(target, MNT_DETACH | UMOUNT_NOFOLLOW)
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), text)
