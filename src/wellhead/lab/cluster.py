@@ -1,0 +1,142 @@
+"""A cluster as it is on disk: its name, where its files are, what it should consist of, its lock."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from wellhead.lab.files import write_atomically
+
+STATE_ROOT = Path("/var/lib/wellhead")
+IMAGE_CACHE = Path("/var/cache/wellhead/images")
+
+# The name is in the path of a Unix socket (at most 107 bytes) and in environment variables.
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+
+
+class LabError(Exception):
+    """Something that the user can do something about. Its text says what."""
+
+
+class ClusterSpec(msgspec.Struct, frozen=True, rename="camel"):
+    """What a cluster should consist of: cluster.json."""
+
+    name: str
+    nodes: int
+    proxy_mode: str
+    api_port: int  # on the host's 127.0.0.1
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Names the files of one cluster; none of them needs to exist."""
+
+    name: str
+    root: Path = STATE_ROOT
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise LabError(
+                f"{self.name!r} can't be a cluster's name: use at most 40 lower-case letters, digits "
+                "and '-', with a letter or digit at both ends"
+            )
+
+    @property
+    def directory(self) -> Path:
+        return self.root / self.name
+
+    @property
+    def spec_file(self) -> Path:
+        return self.directory / "cluster.json"
+
+    @property
+    def pki(self) -> Path:
+        return self.directory / "pki"
+
+    @property
+    def kubeconfigs(self) -> Path:
+        return self.directory / "kubeconfigs"
+
+    @property
+    def logs(self) -> Path:
+        return self.directory / "logs"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        """Where the supervisor tells how things are (wellhead.lab.state)."""
+        return self.directory / "supervisor.sock"
+
+    def node_directory(self, node: str) -> Path:
+        return self.directory / "nodes" / node
+
+    def kubeconfig(self, identity: str) -> Path:
+        return self.kubeconfigs / f"{identity}.yaml"
+
+    def log_file(self, machine: str, component: str) -> Path:
+        return self.logs / f"{machine}.{component}.log"
+
+    @property
+    def supervisor_log(self) -> Path:
+        return self.logs / "supervisor.log"
+
+    def read_spec(self) -> ClusterSpec | None:
+        """What the cluster should consist of; None if there is no (readable) cluster.json."""
+        try:
+            return msgspec.json.decode(self.spec_file.read_bytes(), type=ClusterSpec)
+        except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
+            return None
+
+    def write_spec(self, spec: ClusterSpec) -> None:
+        write_atomically(self.spec_file, msgspec.json.format(msgspec.json.encode(spec)) + b"\n", 0o644)
+
+    def make_directories(self) -> None:
+        """Make the directories that the parts of a cluster write to."""
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for directory in (self.pki, self.kubeconfigs, self.logs, self.directory / "apiserver"):
+            directory.mkdir(mode=0o700, exist_ok=True)
+
+    @contextlib.contextmanager
+    def locked(self, *, create: bool) -> Iterator[bool]:
+        """Hold the cluster's lock: one `up` or `down` at a time. Yields whether the directory exists.
+
+        The lock is on the directory itself, so no lock file has to outlive the cluster. Waits for the
+        holder; a holder that dies lets go.
+        """
+        while True:
+            if create:
+                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            try:
+                descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                yield False
+                return
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if not self._is_directory(descriptor):
+                    continue  # the holder removed the directory that we waited for
+                yield True
+                return
+            finally:
+                os.close(descriptor)
+
+    def _is_directory(self, descriptor: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(descriptor), self.directory.stat())
+        except FileNotFoundError:
+            return False
+
+
+def existing(root: Path = STATE_ROOT) -> list[Cluster]:
+    """The clusters that have a directory."""
+    try:
+        names = sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+    except FileNotFoundError:
+        return []
+    return [Cluster(name, root) for name in names if _NAME.fullmatch(name)]

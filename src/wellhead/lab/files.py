@@ -1,0 +1,37 @@
+"""Writing small files so that a reader, or the next start after a crash, finds all of one or nothing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace `path` by `content` in one step.
+
+    Raises:
+        OSError: ENOSPC among others; `path` is then as it was.
+    """
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            # Else a crash of the machine soon after can leave an empty file under the final name.
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_if_different(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """As `write_atomically`, but leave a file alone that says the same already."""
+    try:
+        if path.read_bytes() == content:
+            return
+    except FileNotFoundError:
+        pass
+    write_atomically(path, content, mode)

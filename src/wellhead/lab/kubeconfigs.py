@@ -1,0 +1,78 @@
+"""Kubeconfigs: an identity, and the API server's address as seen from where it will be used."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import yaml
+
+from wellhead.lab import pki
+from wellhead.lab.addresses import API_PORT, AddressPlan, IPAddress
+from wellhead.lab.cluster import Cluster, ClusterSpec
+from wellhead.lab.files import write_if_different
+from wellhead.lab.topology import CLIENT, node_name
+
+HOST_ADMIN = "admin"
+CLIENT_ADMIN = "admin-client"
+MACHINE_ADMIN = "admin-machine"
+
+
+def write_all(cluster: Cluster, spec: ClusterSpec, plan: AddressPlan) -> None:
+    """Write the kubeconfigs of the administrator, for each place, and of every component.
+
+    Raises:
+        OSError: when a certificate can't be read or a kubeconfig not be written.
+    """
+    inside = f"https://{_bracketed(plan.control_plane)}:{API_PORT}"
+    outside = f"https://{_bracketed(plan.control_plane_external)}:{API_PORT}"
+    wanted = {
+        HOST_ADMIN: ("admin", f"https://127.0.0.1:{spec.api_port}"),
+        CLIENT_ADMIN: ("admin", outside),
+        MACHINE_ADMIN: ("admin", inside),
+    }
+    nodes = [node_name(number) for number in range(1, spec.nodes + 1)]
+    wanted |= {name: (name, inside) for name in ("controller-manager", "scheduler", "proxy", "cloud", *nodes)}
+    for name, (identity, server) in wanted.items():
+        write_if_different(cluster.kubeconfig(name), render(cluster.name, cluster.pki, identity, server))
+
+
+def for_machine(cluster: Cluster, machine: str) -> Path:
+    """The administrator's kubeconfig that works on `machine`."""
+    return cluster.kubeconfig(CLIENT_ADMIN if machine == CLIENT else MACHINE_ADMIN)
+
+
+def render(cluster: str, certificates: Path, identity: str, server: str) -> bytes:
+    """A kubeconfig that needs no other file."""
+
+    def data(file: str) -> str:
+        return base64.b64encode((certificates / file).read_bytes()).decode()
+
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [
+                {
+                    "name": cluster,
+                    "cluster": {"server": server, "certificate-authority-data": data(f"{pki.CA}.crt")},
+                }
+            ],
+            "users": [
+                {
+                    "name": f"{cluster}-{identity}",
+                    "user": {
+                        "client-certificate-data": data(f"{identity}.crt"),
+                        "client-key-data": data(f"{identity}.key"),
+                    },
+                }
+            ],
+            "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": f"{cluster}-{identity}"}}],
+            "current-context": cluster,
+        },
+        sort_keys=False,
+    ).encode()
+
+
+def _bracketed(address: IPAddress) -> str:
+    return f"[{address}]" if address.version == 6 else str(address)

@@ -1,0 +1,161 @@
+"""The topology of a cluster, as a value that reads like the drawing of it.
+
+                                        ┌─ control-plane
+client ── internet ── edge ── nodes ────┼─ cloud
+                    (router)  (bridge)  ├─ node-1
+                                        └─ node-2 …
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+
+from wellhead.lab.addresses import INTERNET_MTU, IPV4, NODE_LINK_MTU, AddressPlan, IPAddress, IPNetwork
+
+CLIENT = "client"
+EDGE = "edge"
+CONTROL_PLANE = "control-plane"
+CLOUD = "cloud"
+
+INTERNET = "internet"
+"""The edge's interface towards the client."""
+NODES = "nodes"
+"""The edge's bridge, to which the nodes, the control plane and the cloud are connected."""
+
+_STRICT, _LOOSE, _OFF = 1, 2, 0  # values of rp_filter
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A host: a set of namespaces with its own processes and network stack."""
+
+    name: str
+    forwards: bool = False
+    reverse_path_filter: int = _STRICT
+    bridges: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Link:
+    """A cable between two machines. Every interface but a bridge is an end of one."""
+
+    machine: str
+    interface: str
+    peer: str
+    peer_interface: str
+    mtu: int
+    peer_bridge: str | None = None  # the bridge of the peer that its end is plugged into
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address of a machine's interface."""
+
+    machine: str
+    interface: str
+    address: IPv4Interface | IPv6Interface
+
+
+@dataclass(frozen=True)
+class DefaultRoute:
+    """Where a machine sends what isn't for its own networks."""
+
+    machine: str
+    gateway: IPAddress
+
+
+@dataclass(frozen=True)
+class Topology:
+    """Machines, links, addresses and routes of one cluster."""
+
+    plans: tuple[AddressPlan, ...]
+    machines: tuple[Machine, ...]
+    links: tuple[Link, ...]
+    addresses: tuple[Address, ...]
+    routes: tuple[DefaultRoute, ...]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The machines' names, in the order of the drawing."""
+        return tuple(machine.name for machine in self.machines)
+
+    def machine(self, name: str) -> Machine:
+        """The machine called `name`. Raises KeyError when there is none."""
+        for machine in self.machines:
+            if machine.name == name:
+                return machine
+        raise KeyError(name)
+
+    def links_of(self, name: str) -> tuple[Link, ...]:
+        """The links with an end in machine `name`."""
+        return tuple(link for link in self.links if name in (link.machine, link.peer))
+
+    def hardware_address(self, machine: str, interface: str) -> str:
+        """The same MAC address every time the interface is made, so that neighbours need not ask again.
+
+        It is made of the IPv4 address, as common container network plugins do; an interface without any
+        is a port of a bridge.
+        """
+        for entry in self.addresses:
+            if (entry.machine, entry.interface) == (machine, interface) and entry.address.version == 4:
+                return "0a:58:" + entry.address.packed[:4].hex(":")
+        # Locally administered, and nobody's neighbour.
+        return "06:" + hashlib.sha256(f"{machine}/{interface}".encode()).digest()[:5].hex(":")
+
+
+def node_name(number: int) -> str:
+    """The name of the node with this number; numbers count from 1."""
+    return f"node-{number}"
+
+
+def build(nodes: int, plans: Sequence[AddressPlan] = (IPV4,)) -> Topology:
+    """The topology of a cluster with this many nodes.
+
+    Raises:
+        ValueError: when the address plan has no room for them.
+    """
+    most = min(plan.max_nodes for plan in plans)
+    if not 1 <= nodes <= most:
+        raise ValueError(f"{nodes} nodes: the address plan has room for 1 to {most}")
+
+    node_names = tuple(node_name(number) for number in range(1, nodes + 1))
+    machines = (
+        Machine(CLIENT),
+        # Packets to a VIP go to any node and are answered through the routing table: two different ways.
+        Machine(EDGE, forwards=True, reverse_path_filter=_OFF, bridges=(NODES,)),
+        Machine(CONTROL_PLANE),
+        Machine(CLOUD),
+        # Replies of another node's pod may come in where this node wouldn't have sent the request.
+        *(Machine(name, forwards=True, reverse_path_filter=_LOOSE) for name in node_names),
+    )
+    links = (
+        Link(CLIENT, "eth0", EDGE, INTERNET, INTERNET_MTU),
+        *(
+            Link(name, "eth0", EDGE, name, NODE_LINK_MTU, NODES)
+            for name in (CONTROL_PLANE, CLOUD, *node_names)
+        ),
+    )
+    addresses: list[Address] = []
+    routes: list[DefaultRoute] = []
+    for plan in plans:
+        inside = {CONTROL_PLANE: plan.control_plane, CLOUD: plan.cloud}
+        inside |= {node_name(number): plan.node(number) for number in range(1, nodes + 1)}
+        addresses += [
+            _address(CLIENT, "eth0", plan.client, plan.internet),
+            _address(EDGE, INTERNET, plan.internet_gateway, plan.internet),
+            _address(EDGE, NODES, plan.edge, plan.nodes),
+            *(_address(name, "eth0", address, plan.nodes) for name, address in inside.items()),
+        ]
+        routes += [
+            DefaultRoute(CLIENT, plan.internet_gateway),
+            *(DefaultRoute(name, plan.edge) for name in inside),
+        ]
+    return Topology(tuple(plans), machines, links, tuple(addresses), tuple(routes))
+
+
+def _address(machine: str, interface: str, address: IPAddress, network: IPNetwork) -> Address:
+    return Address(machine, interface, ip_interface(f"{address}/{network.prefixlen}"))
