@@ -1,0 +1,37 @@
+"""The shared three-node cluster, and a namespace for each test module."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.lab import Lab
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/cluster/" in item.path.as_posix():
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """A three-node cluster of this test run's own."""
+    lab = Lab(f"test-{os.getpid()}")
+    try:
+        lab.wellhead("up", "--nodes", "3")
+        yield lab
+    finally:
+        lab.wellhead("down")
+
+
+@pytest.fixture(scope="module")
+def namespace(lab: Lab, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of this module's own; deleted with all its contents."""
+    name = request.module.__name__.rpartition(".")[2].replace("_", "-")
+    lab.kubectl("create", "namespace", name)
+    lab.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=10s")
+    yield name
+    lab.kubectl("delete", "namespace", name)

@@ -1,0 +1,134 @@
+"""A cluster for tests: `wellhead` and `kubectl` as a person types them, and the few objects tests need."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Obj = dict[str, Any]
+
+ECHOSERVER = "k8s.gcr.io/echoserver:1.4"
+CLIENT = "198.51.100.79"
+NODES = ("node-1", "node-2", "node-3")
+INTERNAL_IP = {"node-1": "10.240.0.11", "node-2": "10.240.0.12", "node-3": "10.240.0.13"}
+EXTERNAL_IP = {"node-1": "192.0.2.11", "node-2": "192.0.2.12", "node-3": "192.0.2.13"}
+# What a packet that a node masquerades carries: its InternalIP, or its gateway on the pod network.
+ADDRESSES = {node: {INTERNAL_IP[node], f"10.244.{number}.1"} for number, node in enumerate(NODES, 1)}
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One running cluster."""
+
+    name: str
+
+    def wellhead(self, *arguments: str, timeout: float = 90, check: bool = True) -> str:
+        """Run `wellhead …` on this cluster; its standard output. Fails the test if it fails."""
+        command = [str(BIN / "wellhead"), arguments[0], "--name", self.name, *arguments[1:]]
+        return _run(command, timeout=timeout, check=check)
+
+    def on(self, host: str, *command: str, timeout: float = 30, check: bool = True) -> str:
+        """Run a command on a host, in its namespaces."""
+        return self.wellhead("exec", host, "--", *command, timeout=timeout, check=check)
+
+    @contextmanager
+    def background(self, host: str, *command: str, ready: str) -> Iterator[subprocess.Popen[str]]:
+        """A command that runs on a host meanwhile; it has printed the line `ready` before this goes on."""
+        line = [str(BIN / "wellhead"), "exec", "--name", self.name, host, "--", *command]
+        with subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stdout.readline().strip() == ready
+                yield process
+            finally:
+                process.terminate()
+
+    def kubectl(
+        self, *arguments: str, stdin: str | None = None, check: bool = True, timeout: float = 60
+    ) -> str:
+        """Run kubectl on the host."""
+        command = [str(BIN / "kubectl"), "--kubeconfig", self.kubeconfig, *arguments]
+        return _run(command, stdin=stdin, timeout=timeout, check=check)
+
+    @property
+    def kubeconfig(self) -> str:
+        return f"/var/lib/wellhead/{self.name}/kubeconfigs/admin"
+
+    def get(self, *arguments: str) -> Obj:
+        """`kubectl get … -o json`."""
+        answer: Obj = json.loads(self.kubectl("get", *arguments, "-o", "json"))
+        return answer
+
+    def apply(self, *objects: Obj) -> None:
+        """Create or change objects."""
+        self.kubectl(
+            "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        )
+
+    def curl(self, host: str, url: str, seconds: float = 2) -> str | None:
+        """What the echoserver at `url` sees as the client, asked from `host`; None if nobody answers."""
+        command = ("curl", "-sS", "--max-time", str(seconds), "--noproxy", "*", url)
+        return _client_address(self.on(host, *command, check=False))
+
+    def wget(self, pod: str, url: str, namespace: str) -> str | None:
+        """The same from a busybox pod."""
+        command = ("exec", "-n", namespace, pod, "--", "wget", "-T", "2", "-qO", "-", url)
+        return _client_address(self.kubectl(*command, check=False))
+
+    def run_pod(self, name: str, node: str, namespace: str, image: str = ECHOSERVER, **spec: Any) -> Obj:
+        """A pod pinned to `node`, labelled app=NAME, as it is once Ready."""
+        container: Obj = {"name": "main", "image": image}
+        if image == "busybox":
+            container["command"] = ["sleep", "3600"]
+        body = {"nodeName": node, "terminationGracePeriodSeconds": 1, "containers": [container], **spec}
+        metadata = {"name": name, "namespace": namespace, "labels": {"app": name}}
+        self.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": body})
+        self.kubectl("wait", "-n", namespace, "--for=condition=Ready", f"pod/{name}", "--timeout=30s")
+        return self.get("pod", name, "-n", namespace)
+
+    def expose(self, name: str, app: str, namespace: str, **spec: Any) -> Obj:
+        """A Service on port 80 for the echoserver pods labelled app=APP, as it was created."""
+        body = {"selector": {"app": app}, "ports": [{"port": 80, "targetPort": 8080}], **spec}
+        metadata = {"name": name, "namespace": namespace}
+        self.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": body})
+        return self.get("service", name, "-n", namespace)
+
+
+def eventually(question: Callable[[], Any], wanted: Any, seconds: float = 10) -> None:
+    """Ask until the answer is (or, if a set is wanted, is one of) `wanted`; fail with the last answer."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = question()
+        if (answer in wanted) if isinstance(wanted, set) else (answer == wanted):
+            return
+        if time.monotonic() > deadline:
+            raise AssertionError(f"wanted {wanted!r}, last answer {answer!r}")
+        time.sleep(0.05)
+
+
+def _client_address(answer: str) -> str | None:
+    found = re.search(r"^client_address=(\S+)$", answer, re.MULTILINE)
+    return found[1] if found else None
+
+
+def _run(command: list[str], *, timeout: float, check: bool, stdin: str | None = None) -> str:
+    done = subprocess.run(
+        command,
+        input=stdin or "",
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    if check and done.returncode:
+        raise AssertionError(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
