@@ -1,0 +1,135 @@
+"""What a proxy needs to know of EndpointSlice objects, and joining a Service's slices into endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from wellhead.api.meta import Obj
+from wellhead.services.family import Family, IPAddress, Protocol, parse_address
+from wellhead.services.names import ServiceKey
+
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+HEADLESS_LABEL = "service.kubernetes.io/headless"
+
+
+class EndpointAddress(NamedTuple):
+    """Where an endpoint listens. Endpoints are ordered by it."""
+
+    ip: IPAddress
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.ip}]:{self.port}" if self.ip.version == 6 else f"{self.ip}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An address in a slice, and what is said of it."""
+
+    ip: IPAddress
+    ready: bool
+    serving: bool
+    terminating: bool
+    node: str
+    """The name of the node it runs on; empty when the slice does not say: it is local to no node then."""
+    node_hints: frozenset[str]
+    zone_hints: frozenset[str]
+
+
+class SlicePort(NamedTuple):
+    """A port of a slice: the target of the Service port that has its name and protocol."""
+
+    name: str
+    protocol: Protocol
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSlice:
+    """An EndpointSlice that a proxy uses: addresses of one family, each at every port."""
+
+    service: ServiceKey
+    name: str
+    family: Family
+    ports: tuple[SlicePort, ...]
+    endpoints: tuple[Endpoint, ...]
+
+
+def parse_endpoint_slice(endpoint_slice: Obj) -> EndpointSlice | None:
+    """Read an EndpointSlice object; None when a proxy has no use for it.
+
+    That is: slices of host names (addressType FQDN), of no Service, or carrying the headless label
+    (any value), which the controller sets on the slices of Services without a ClusterIP.
+    """
+    metadata = endpoint_slice["metadata"]
+    labels = metadata.get("labels") or {}
+    family = {"IPv4": Family.IPV4, "IPv6": Family.IPV6}.get(endpoint_slice.get("addressType", ""))
+    service = labels.get(SERVICE_NAME_LABEL)
+    if family is None or not service or HEADLESS_LABEL in labels:
+        return None
+    endpoints = (_endpoint(each, family) for each in endpoint_slice.get("endpoints") or ())
+    return EndpointSlice(
+        service=ServiceKey(metadata["namespace"], service),
+        name=metadata["name"],
+        family=family,
+        ports=tuple(
+            SlicePort(port.get("name") or "", Protocol(port.get("protocol") or "TCP"), port["port"])
+            for port in endpoint_slice.get("ports") or ()
+            if port.get("port")
+        ),
+        endpoints=tuple(each for each in endpoints if each is not None),
+    )
+
+
+def _endpoint(endpoint: Obj, family: Family) -> Endpoint | None:
+    # An endpoint's addresses are interchangeable, and consumers use the first (discovery.k8s.io/v1).
+    ip = parse_address(next(iter(endpoint.get("addresses") or ()), ""))
+    if ip is None or ip.version != family:
+        return None
+    conditions = endpoint.get("conditions") or {}
+    hints = endpoint.get("hints") or {}
+    return Endpoint(
+        ip=ip,
+        ready=conditions.get("ready") is not False,
+        serving=conditions.get("serving") is not False,
+        terminating=conditions.get("terminating") is True,
+        node=endpoint.get("nodeName") or "",
+        node_hints=frozenset(each["name"] for each in hints.get("forNodes") or ()),
+        zone_hints=frozenset(each["name"] for each in hints.get("forZones") or ()),
+    )
+
+
+def join_slices(
+    slices: Iterable[EndpointSlice], family: Family, name: str, protocol: Protocol
+) -> dict[EndpointAddress, Endpoint]:
+    """The endpoints of one Service port, ordered by address, from all slices of its Service.
+
+    The same address and port may be in two slices while the controller moves it: it counts once, and the one
+    that is not terminating wins. Which slice came first makes no difference.
+    """
+    found: dict[EndpointAddress, Endpoint] = {}
+    for each in slices:
+        if each.family != family:
+            continue
+        for port in each.ports:
+            if port.name != name or port.protocol != protocol:
+                continue
+            for endpoint in each.endpoints:
+                address = EndpointAddress(endpoint.ip, port.number)
+                rival = found.get(address)
+                if rival is None or _preference(endpoint) < _preference(rival):
+                    found[address] = endpoint
+    return dict(sorted(found.items(), key=lambda item: item[0]))
+
+
+def _preference(endpoint: Endpoint) -> tuple[bool, bool, bool, str, list[str], list[str]]:
+    return (
+        endpoint.terminating,
+        not endpoint.ready,
+        not endpoint.serving,
+        endpoint.node,
+        sorted(endpoint.node_hints),
+        sorted(endpoint.zone_hints),
+    )

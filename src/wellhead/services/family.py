@@ -1,0 +1,59 @@
+"""IP families and transport protocols, and reading addresses of a family out of API strings."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+IPAddress = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
+
+
+class Family(enum.IntEnum):
+    """An IP family; the value is what `ipaddress` calls an address's version."""
+
+    IPV4 = 4
+    IPV6 = 6
+
+
+class Protocol(enum.StrEnum):
+    """A transport protocol, spelled as in a Service."""
+
+    TCP = "TCP"
+    UDP = "UDP"
+    SCTP = "SCTP"
+
+
+def parse_address(text: str) -> IPAddress | None:
+    """The address that `text` spells, or None when it spells none."""
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def addresses_of(family: Family, texts: Iterable[str]) -> tuple[IPAddress, ...]:
+    """The addresses of one family among `texts`, in their order, each once. Others are left out."""
+    parsed = (parse_address(text) for text in texts)
+    return tuple(dict.fromkeys(each for each in parsed if each is not None and each.version == family))
+
+
+def networks_of(family: Family, texts: Iterable[str]) -> tuple[IPNetwork, ...]:
+    """The networks of one family among `texts`, in their order, each once. Host bits may be set."""
+    found: dict[IPNetwork, None] = {}
+    for text in texts:
+        try:
+            network = ip_network(text.strip(), strict=False)
+        except ValueError:
+            continue
+        if network.version == family:
+            found[network] = None
+    return tuple(found)

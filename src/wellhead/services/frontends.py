@@ -1,0 +1,67 @@
+"""Who holds a frontend that several claim: the oldest Service, whatever the order of events."""
+
+from __future__ import annotations
+
+from bisect import insort
+from typing import NamedTuple
+
+from wellhead.services.names import Frontend, FrontendKind, PortKey, ServiceKey
+from wellhead.services.service import Service
+
+
+class Claim(NamedTuple):
+    """One Service port's claim to a frontend. The least claim holds it: the fields are the rule."""
+
+    created: str
+    service: ServiceKey
+    kind: FrontendKind
+    port: PortKey
+
+
+class Frontends:
+    """Every claim to every frontend. Changing one Service's claims costs their number, not the map's."""
+
+    def __init__(self) -> None:
+        self._claims: dict[Frontend, tuple[Claim, ...]] = {}
+
+    def holder(self, frontend: Frontend) -> Claim | None:
+        """The claim that holds `frontend`, or None when nobody claims it."""
+        claims = self._claims.get(frontend)
+        return claims[0] if claims else None
+
+    def holds(self, frontend: Frontend, kind: FrontendKind, port: PortKey) -> bool:
+        """Whether `port` holds `frontend`, and as a `kind`."""
+        holder = self.holder(frontend)
+        return holder is not None and holder.port == port and holder.kind == kind
+
+    def replace(self, old: Service | None, new: Service | None) -> set[ServiceKey]:
+        """Put `new`'s claims in place of `old`'s. Returns the other Services that gain or lose a frontend."""
+        before, after = _claims(old), _claims(new)
+        touched = {frontend for frontend, _ in before ^ after}
+        holders = {frontend: self.holder(frontend) for frontend in touched}
+        for frontend, claim in before - after:
+            rest = tuple(each for each in self._claims[frontend] if each != claim)
+            if rest:
+                self._claims[frontend] = rest
+            else:
+                del self._claims[frontend]
+        for frontend, claim in after - before:
+            claims = list(self._claims.get(frontend, ()))
+            insort(claims, claim)
+            self._claims[frontend] = tuple(claims)
+        affected: set[ServiceKey] = set()
+        for frontend, was in holders.items():
+            now = self.holder(frontend)
+            if was != now:
+                affected |= {each.service for each in (was, now) if each is not None}
+        return affected - {each.key for each in (old, new) if each is not None}
+
+
+def _claims(service: Service | None) -> set[tuple[Frontend, Claim]]:
+    if service is None:
+        return set()
+    return {
+        (frontend, Claim(service.created, service.key, kind, port.key))
+        for port in service.ports
+        for kind, frontend in port.claims()
+    }

@@ -1,0 +1,55 @@
+"""How Services, their ports and their frontends are named."""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+from wellhead.services.family import Family, IPAddress, Protocol
+
+
+class ServiceKey(NamedTuple):
+    """A Service: its namespace and name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class PortKey(NamedTuple):
+    """One port of a Service in one family: the unit in which traffic is handled."""
+
+    family: Family
+    namespace: str
+    service: str
+    port: str
+    """The port's name; empty when the Service has a single, unnamed port."""
+
+    @property
+    def service_key(self) -> ServiceKey:
+        return ServiceKey(self.namespace, self.service)
+
+    def __str__(self) -> str:
+        """`namespace/service:port`, as kube-proxy writes it into comments and hashes it into chain names."""
+        name = f"{self.namespace}/{self.service}"
+        return f"{name}:{self.port}" if self.port else name
+
+
+class FrontendKind(enum.IntEnum):
+    """What makes a frontend reach a Service. The order decides when one Service claims a frontend twice."""
+
+    CLUSTER_IP = 0
+    EXTERNAL_IP = 1
+    LOAD_BALANCER_IP = 2
+    NODE_PORT = 3
+
+
+class Frontend(NamedTuple):
+    """Where clients send packets to. `address` is None for a node port: whichever addresses the node has."""
+
+    family: Family
+    address: IPAddress | None
+    protocol: Protocol
+    port: int

@@ -1,0 +1,147 @@
+"""How one node handles every Service, and what a change to that consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from wellhead.services.names import PortKey, ServiceKey
+from wellhead.services.node import LocalNode
+from wellhead.services.service import Service
+from wellhead.services.service_map import ServiceMap
+from wellhead.services.view import PortView, view_port
+
+
+class HealthCheck(NamedTuple):
+    """What a Service's health-check node port has to answer on this node."""
+
+    node_port: int
+    local_endpoints: int
+    """Ready endpoints on this node, by distinct address, in the Service's first family. Terminating ones
+    don't count, though they may still serve: load balancers must move on before they are gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewDiff:
+    """What changed in a view: (before, after) by key; None where there was or is nothing."""
+
+    node: LocalNode
+    """The node as it is now. Where it differs from before, every port that this affects is in `ports`."""
+    ports: Mapping[PortKey, tuple[PortView | None, PortView | None]] = field(default_factory=dict)
+    health_checks: Mapping[ServiceKey, tuple[HealthCheck | None, HealthCheck | None]] = field(
+        default_factory=dict
+    )
+
+    def __bool__(self) -> bool:
+        return bool(self.ports or self.health_checks)
+
+
+class NodeView:
+    """The view that one node has of a `ServiceMap`.
+
+    `update` brings it up to date, at the cost of what changed. It always equals the view made from nothing.
+    """
+
+    def __init__(self, services: ServiceMap, node: LocalNode) -> None:
+        self._services = services
+        self._node = node
+        self._ports: dict[PortKey, PortView] = {}
+        self._ports_of: dict[ServiceKey, tuple[PortKey, ...]] = {}
+        self._health_checks: dict[ServiceKey, HealthCheck] = {}
+        self._all_stale = True
+
+    @property
+    def node(self) -> LocalNode:
+        return self._node
+
+    @property
+    def ports(self) -> Mapping[PortKey, PortView]:
+        """How each port is handled, as of the last update."""
+        return self._ports
+
+    @property
+    def health_checks(self) -> Mapping[ServiceKey, HealthCheck]:
+        """The health-check node ports, as of the last update."""
+        return self._health_checks
+
+    def set_node(self, node: LocalNode) -> bool:
+        """Note what is now known of this node. Returns whether anything of it changed."""
+        if node == self._node:
+            return False
+        self._node = node
+        self._all_stale = True
+        return True
+
+    def update(self) -> ViewDiff:
+        """Take in what changed since the last update, and say what that changes for this node."""
+        stale: Iterable[ServiceKey] = self._services.take_changed()
+        if self._all_stale:
+            stale = {*stale, *self._services, *self._ports_of}
+            self._all_stale = False
+        ports: dict[PortKey, tuple[PortView | None, PortView | None]] = {}
+        checks: dict[ServiceKey, tuple[HealthCheck | None, HealthCheck | None]] = {}
+        for key in stale:
+            service = self._services.service(key)
+            self._update_ports(key, service, ports)
+            self._update_health_check(key, service, checks)
+        return ViewDiff(self._node, ports, checks)
+
+    def _update_ports(
+        self,
+        key: ServiceKey,
+        service: Service | None,
+        changes: dict[PortKey, tuple[PortView | None, PortView | None]],
+    ) -> None:
+        views: dict[PortKey, PortView] = {}
+        for port in service.ports if service else ():
+            held, endpoints = self._services.held(port), self._services.endpoints(port)
+            views[port.key] = view_port(port, held, endpoints, self._node)
+        for port_key in {*self._ports_of.get(key, ()), *views}:
+            before, after = self._ports.get(port_key), views.get(port_key)
+            if before == after:
+                continue
+            changes[port_key] = (before, after)
+            if after is None:
+                del self._ports[port_key]
+            else:
+                self._ports[port_key] = after
+        if views:
+            self._ports_of[key] = tuple(views)
+        else:
+            self._ports_of.pop(key, None)
+
+    def _update_health_check(
+        self,
+        key: ServiceKey,
+        service: Service | None,
+        changes: dict[ServiceKey, tuple[HealthCheck | None, HealthCheck | None]],
+    ) -> None:
+        before = self._health_checks.get(key)
+        after = self._health_check(service) if service else None
+        if before == after:
+            return
+        changes[key] = (before, after)
+        if after is None:
+            del self._health_checks[key]
+        else:
+            self._health_checks[key] = after
+
+    def _health_check(self, service: Service) -> HealthCheck | None:
+        if service.health_check_node_port is None:
+            return None
+        here = {
+            address.ip
+            for port in service.ports
+            if port.key.family == service.primary_family
+            for address, endpoint in self._services.endpoints(port).items()
+            if endpoint.ready and endpoint.node == self._node.name
+        }
+        return HealthCheck(service.health_check_node_port, len(here))
+
+
+def node_view(services: ServiceMap, node: LocalNode) -> NodeView:
+    """The view that `node` has of `services`, complete."""
+    view = NodeView(services, node)
+    view.update()
+    return view

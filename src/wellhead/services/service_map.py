@@ -1,0 +1,91 @@
+"""All Services of the cluster with their endpoints and frontends, kept current by single changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from wellhead.services.endpointslice import Endpoint, EndpointAddress, EndpointSlice, join_slices
+from wellhead.services.frontends import Frontends
+from wellhead.services.names import ServiceKey
+from wellhead.services.service import Service, ServicePort
+from wellhead.services.view import HeldFrontend
+
+
+class ServiceMap:
+    """Services, their EndpointSlices, and who holds which frontend.
+
+    The map is the same for every node and every order of events. A change costs what the changed Service has
+    (ports, endpoints, frontends), not what the cluster has. Services that may be handled differently since
+    `take_changed` was last called are remembered by key.
+    """
+
+    def __init__(self) -> None:
+        self._services: dict[ServiceKey, Service] = {}
+        self._slices: dict[ServiceKey, dict[str, EndpointSlice]] = {}
+        self._owner_of_slice: dict[tuple[str, str], ServiceKey] = {}
+        self._frontends = Frontends()
+        self._changed: set[ServiceKey] = set()
+
+    def __iter__(self) -> Iterator[ServiceKey]:
+        return iter(self._services)
+
+    def service(self, key: ServiceKey) -> Service | None:
+        """The Service called `key`, if it is served."""
+        return self._services.get(key)
+
+    def set_service(self, key: ServiceKey, service: Service | None) -> None:
+        """Note that the Service called `key` is now `service`; None when it is gone or not ours to serve."""
+        old = self._services.get(key)
+        if old == service:
+            return
+        self._changed |= self._frontends.replace(old, service)
+        self._changed.add(key)
+        if service is None:
+            del self._services[key]
+        else:
+            self._services[key] = service
+
+    def set_slice(self, namespace: str, name: str, endpoint_slice: EndpointSlice | None) -> None:
+        """Note what the EndpointSlice of this name holds now; None when it is gone or no use to proxies."""
+        owner = self._owner_of_slice.get((namespace, name))
+        old = self._slices[owner][name] if owner is not None else None
+        if old == endpoint_slice:
+            return
+        if owner is not None:
+            del self._owner_of_slice[(namespace, name)]
+            del self._slices[owner][name]
+            if not self._slices[owner]:
+                del self._slices[owner]
+            self._changed.add(owner)
+        if endpoint_slice is not None:
+            self._owner_of_slice[(namespace, name)] = endpoint_slice.service
+            self._slices.setdefault(endpoint_slice.service, {})[name] = endpoint_slice
+            self._changed.add(endpoint_slice.service)
+
+    def endpoints(self, port: ServicePort) -> Mapping[EndpointAddress, Endpoint]:
+        """Every endpoint of a Service port, whatever its conditions, ordered by address."""
+        slices = self._slices.get(port.key.service_key, {})
+        return join_slices(slices.values(), port.key.family, port.key.port, port.protocol)
+
+    def held(self, port: ServicePort) -> tuple[HeldFrontend, ...]:
+        """The frontends that a Service port claims and holds."""
+        return tuple(
+            HeldFrontend(kind, frontend)
+            for kind, frontend in port.claims()
+            if self._frontends.holds(frontend, kind, port.key)
+        )
+
+    def take_changed(self) -> set[ServiceKey]:
+        """The Services to look at again since the last call; some of them may be gone."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+
+def service_map(services: Iterable[Service], slices: Iterable[EndpointSlice]) -> ServiceMap:
+    """The map of these Services and slices."""
+    result = ServiceMap()
+    for service in services:
+        result.set_service(service.key, service)
+    for each in slices:
+        result.set_slice(each.service.namespace, each.name, each)
+    return result

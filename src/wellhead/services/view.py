@@ -1,0 +1,179 @@
+"""How one node handles one Service port: the value that backends install and that predictions read."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import NamedTuple
+
+from wellhead.services.endpointslice import Endpoint, EndpointAddress
+from wellhead.services.family import IPAddress, IPNetwork, Protocol
+from wellhead.services.names import Frontend, FrontendKind, PortKey
+from wellhead.services.node import LocalNode
+from wellhead.services.service import ServicePort
+from wellhead.services.traffic import Candidates, candidates
+
+
+class Action(enum.Enum):
+    """What becomes of a new connection."""
+
+    FORWARD = "forward"
+    REJECT = "reject"
+    """Refused at once, with ICMP port unreachable: the cluster has no usable endpoint."""
+    DROP = "drop"
+    """Silently: there are endpoints, but a Local policy allows none of them here."""
+
+
+class Scope(enum.Enum):
+    """From which of a port's two lists of endpoints one is chosen."""
+
+    CLUSTER = "cluster"
+    LOCAL = "local"
+
+
+class Handling(NamedTuple):
+    """What becomes of a new connection, from which endpoints, and whether its source is replaced.
+
+    Independently of `masquerade`, a connection that a pod opens to itself through a Service (hairpin) is
+    always masqueraded, or the pod would answer itself directly and the connection never come about.
+    """
+
+    action: Action
+    scope: Scope = Scope.CLUSTER
+    masquerade: bool = False
+
+
+class Routing(NamedTuple):
+    """Handling by where a connection comes from. The first that applies, in this order, counts."""
+
+    pods: Handling
+    """From pods of this node, as the node's detector recognises them. Without a detector: as `others`."""
+    node: Handling
+    """From this node itself."""
+    others: Handling
+    """From anywhere else: clients outside, other nodes, and pods that the detector does not recognise."""
+
+    def forwards_to(self, scope: Scope) -> bool:
+        return any(each.action is Action.FORWARD and each.scope is scope for each in self)
+
+
+class HeldFrontend(NamedTuple):
+    """A frontend that this port claims and holds."""
+
+    kind: FrontendKind
+    frontend: Frontend
+
+
+@dataclass(frozen=True, slots=True)
+class PortView:
+    """How one node handles one Service port in one family."""
+
+    key: PortKey
+    protocol: Protocol
+    frontends: tuple[HeldFrontend, ...]
+    internal: Routing
+    """For the ClusterIP."""
+    external: Routing
+    """For external IPs, load balancer IPs and node ports."""
+    cluster: tuple[EndpointAddress, ...]
+    """The endpoints behind `Scope.CLUSTER`, ordered; empty when no routing uses them."""
+    local: tuple[EndpointAddress, ...]
+    """The endpoints behind `Scope.LOCAL`, ordered; empty when no routing uses them."""
+    affinity_seconds: int | None
+    """A client returns to its last endpoint within this time of its last new connection; None: it doesn't."""
+    allowed_sources: tuple[IPNetwork, ...]
+    """Who may use the load balancer IPs, pods and nodes included; empty when everybody may."""
+    serving: frozenset[EndpointAddress]
+    """Endpoints whose established flows may go on, whether or not new ones are sent there."""
+
+    def routing(self, kind: FrontendKind) -> Routing:
+        return self.internal if kind is FrontendKind.CLUSTER_IP else self.external
+
+    def endpoints(self, scope: Scope) -> tuple[EndpointAddress, ...]:
+        return self.cluster if scope is Scope.CLUSTER else self.local
+
+
+def view_port(
+    port: ServicePort,
+    held: tuple[HeldFrontend, ...],
+    endpoints: Mapping[EndpointAddress, Endpoint],
+    node: LocalNode,
+) -> PortView:
+    """Decide how `node` handles `port`, which holds `held` of the frontends it claims."""
+    usable = candidates(endpoints, node)
+    detects = node.detector(port.key.family) is not None
+    internal = _internal(port, usable, detects, node.masquerade_all)
+    external = _external(port, usable, detects)
+    kinds = {each.kind for each in held}
+    routings = [internal] if FrontendKind.CLUSTER_IP in kinds else []
+    routings += [external] if kinds - {FrontendKind.CLUSTER_IP} else []
+
+    def used(scope: Scope, addresses: tuple[EndpointAddress, ...]) -> tuple[EndpointAddress, ...]:
+        return addresses if any(routing.forwards_to(scope) for routing in routings) else ()
+
+    return PortView(
+        key=port.key,
+        protocol=port.protocol,
+        frontends=held,
+        internal=internal,
+        external=external,
+        cluster=used(Scope.CLUSTER, usable.cluster),
+        local=used(Scope.LOCAL, usable.local),
+        affinity_seconds=port.affinity_seconds,
+        allowed_sources=_allowed_sources(port, node),
+        # publishNotReadyAddresses makes endpoints ready that do not serve: they are in use all the same.
+        serving=frozenset(address for address, each in endpoints.items() if each.serving or each.ready),
+    )
+
+
+def _internal(port: ServicePort, usable: Candidates, detects: bool, masquerade_all: bool) -> Routing:
+    """The ClusterIP: local pods keep their source; where nothing detects them, everybody keeps it."""
+    if port.internal_local:
+        scope, chosen = Scope.LOCAL, usable.local
+    else:
+        scope, chosen = Scope.CLUSTER, usable.cluster
+    if not chosen:
+        return _alike(_nowhere(usable))
+    pods = Handling(Action.FORWARD, scope, masquerade_all)
+    others = Handling(Action.FORWARD, scope, masquerade_all or detects)
+    return Routing(pods=pods, node=others, others=others)
+
+
+def _external(port: ServicePort, usable: Candidates, detects: bool) -> Routing:
+    """Everything but the ClusterIP.
+
+    Under the Local policy this node's pods and the node itself reach all endpoints: the policy is there for
+    the true source of traffic from outside, and theirs is kept (or, the node's, of no interest) anyway.
+    """
+    if not usable.cluster:
+        return _alike(_nowhere(usable))
+    if not port.external_local:
+        return _alike(Handling(Action.FORWARD, Scope.CLUSTER, masquerade=True))
+    others = Handling(Action.FORWARD, Scope.LOCAL) if usable.local else Handling(Action.DROP)
+    return Routing(
+        pods=Handling(Action.FORWARD, Scope.CLUSTER) if detects else others,
+        node=Handling(Action.FORWARD, Scope.CLUSTER, masquerade=True),
+        others=others,
+    )
+
+
+def _nowhere(usable: Candidates) -> Handling:
+    return Handling(Action.DROP if usable.cluster else Action.REJECT)
+
+
+def _alike(handling: Handling) -> Routing:
+    return Routing(handling, handling, handling)
+
+
+def _allowed_sources(port: ServicePort, node: LocalNode) -> tuple[IPNetwork, ...]:
+    """The source ranges, widened by the Service's own load balancer IPs when this node is in one.
+
+    Where a VIP is also an address of the node, the node's own packets to it carry the VIP as their source.
+    """
+    ranges = port.source_ranges
+    mine: list[IPAddress] = [each for each in node.addresses if each.version == port.key.family]
+    if any(address in network for network in ranges for address in mine):
+        return ranges + tuple(ip_network(each) for each in port.load_balancer_ips)
+    return ranges
