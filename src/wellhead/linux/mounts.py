@@ -34,13 +34,14 @@ _STATFS_SIZE = 256  # struct statfs is 120 bytes on 64-bit Linux; its first word
 
 @dataclass(frozen=True)
 class Mount:
-    """One line of mountinfo."""
+    """One line of mountinfo. `super_options` are the file system's own, `options` those of this mount."""
 
     target: str
     fstype: str
     source: str
     root: str
     options: str
+    super_options: str
 
 
 def mount(
@@ -84,8 +85,10 @@ def mounts(pid: int | str = "self") -> list[Mount]:
     for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")
         _, _, _, root, target, options, *_ = left.split()
-        fstype, source, *_ = right.split()
-        found.append(Mount(_unescape(target), fstype, _unescape(source), _unescape(root), options))
+        fstype, source, super_options = right.split(maxsplit=2)
+        found.append(
+            Mount(_unescape(target), fstype, _unescape(source), _unescape(root), options, super_options)
+        )
     return found
 
 
