@@ -58,7 +58,7 @@ async def _follow(server: ScriptedServer, **options: Any) -> tuple[Informer, lis
     changes: list[Change] = []
 
     def name(obj: Obj | None) -> str | None:
-        return obj and f"{obj['metadata']['uid']}@{obj['metadata']['resourceVersion']}"
+        return None if obj is None else f"{obj['metadata']['uid']}@{obj['metadata']['resourceVersion']}"
 
     informer.on_change(lambda old, new: changes.append((name(old), name(new))))
     running = asyncio.ensure_future(informer.run())
@@ -102,7 +102,7 @@ async def test_a_lost_connection_resumes_from_the_last_version_without_listing()
 
 
 async def test_after_a_compaction_only_differences_reach_the_handlers() -> None:
-    gone = Gone({"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"})
+    gone = Gone("too old")
     server = ScriptedServer(
         [
             listing(5, pod("same", 1), pod("changed", 2), pod("deleted", 3)),
@@ -115,7 +115,7 @@ async def test_after_a_compaction_only_differences_reach_the_handlers() -> None:
 
 
 async def test_an_object_that_was_deleted_and_created_again_unseen_is_two_changes() -> None:
-    gone = Gone({"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"})
+    gone = Gone("too old")
     server = ScriptedServer([listing(5, pod("a", 1, "first")), listing(9, pod("a", 8, "second"))], [[gone]])
     _, changes = await _follow(server)
     assert changes == [(None, "first@1"), ("first@1", None), (None, "second@8")]

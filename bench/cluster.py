@@ -1,0 +1,120 @@
+"""A whole cluster: how long it takes to start, to run a pod, to take writes; what memory it needs."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+from bench.measure import Result, median, stopwatch
+from wellhead.api.meta import Obj
+from wellhead.api.resources import CONFIGMAPS, NAMESPACES, PODS, SERVICEACCOUNTS
+from wellhead.client.connection import load
+from wellhead.client.rest import Client
+
+NAME = "bench"
+_STARTS = 3
+_PODS = 15
+_WRITES = 2000
+_WRITERS = 16
+_WELLHEAD = Path(sys.executable).with_name("wellhead")
+
+
+def wellhead(*arguments: str) -> str:
+    """Run a `wellhead` command for the bench's cluster; its standard output."""
+    command = [str(_WELLHEAD), arguments[0], "--name", NAME, *arguments[1:]]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@contextmanager
+def cluster() -> Iterator[Result]:
+    """A three-node cluster, and how long `up` took, over several starts; the last one stays for the block."""
+    seconds: list[float] = []
+    try:
+        for _ in range(_STARTS):
+            wellhead("down")
+            with stopwatch() as took:
+                wellhead("up", "--nodes", "3")
+            seconds += took
+        yield median("up, three nodes Ready", seconds, "s", "`wellhead up` as a command")
+    finally:
+        wellhead("down")
+
+
+def memory() -> list[Result]:
+    """The proportional and resident memory of each process, and their sums."""
+    processes = json.loads(wellhead("status", "-o", "json"))["components"]
+    rows = [
+        Result(f"{kind} {each['component']} on {each['machine']}", each[key] / 2**20, "MiB", "smaps_rollup")
+        for kind, key in (("PSS", "pss"), ("RSS", "rss"))
+        for each in processes
+    ]
+    total = sum(each["pss"] for each in processes)
+    return [Result("PSS, whole cluster", total / 2**20, "MiB", "sum of smaps_rollup Pss, idle"), *rows]
+
+
+async def api() -> list[Result]:
+    """Pod start and API writes, through the Kubernetes API alone."""
+    async with _client() as client:
+        await _first_pod_ready(client)  # the image's files are in the page cache from here on
+        ready = [await _pod_ready(client, f"pod-{number}") for number in range(_PODS)]
+        return [
+            median("pod, create to Ready", [s * 1000 for s in ready], "ms", "busybox, seen through a watch"),
+            await _writes(client, 1),
+            await _writes(client, _WRITERS),
+        ]
+
+
+@asynccontextmanager
+async def _client() -> AsyncIterator[Client]:
+    async with Client(load(f"/var/lib/wellhead/{NAME}/kubeconfigs/admin"), "wellhead-bench") as client:
+        yield client
+
+
+async def _first_pod_ready(client: Client) -> None:
+    await client.create(NAMESPACES, {"metadata": {"name": "bench"}})
+    async with asyncio.timeout(10):
+        async for event in client.watch(SERVICEACCOUNTS, "bench", resource_version="0"):
+            if event.object["metadata"].get("name") == "default":
+                break
+    await _pod_ready(client, "first")
+
+
+async def _pod_ready(client: Client, name: str) -> float:
+    container = {"name": "main", "image": "busybox", "command": ["sleep", "600"]}
+    pod: Obj = {
+        "metadata": {"name": name, "namespace": "bench"},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+    }
+    start = time.perf_counter()
+    created = await client.create(PODS, pod)
+    version = created["metadata"]["resourceVersion"]
+    field = f"metadata.name={name}"
+    async with asyncio.timeout(30):
+        async for event in client.watch(PODS, "bench", resource_version=version, field_selector=field):
+            conditions = event.object.get("status", {}).get("conditions") or []
+            if any(each["type"] == "Ready" and each["status"] == "True" for each in conditions):
+                break
+    return time.perf_counter() - start
+
+
+async def _writes(client: Client, writers: int) -> Result:
+    numbers = itertools.count()
+
+    async def write() -> None:
+        while (number := next(numbers)) < _WRITES:
+            metadata = {"name": f"of-{writers}-{number}", "namespace": "bench"}
+            await client.create(CONFIGMAPS, {"metadata": metadata, "data": {"number": str(number)}})
+
+    with stopwatch() as took:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(writers):
+                group.create_task(write())
+    name = f"API creates, {writers} at a time"
+    return Result(name, _WRITES / took[0], "1/s", f"{_WRITES} ConfigMaps from one client process, durable")
