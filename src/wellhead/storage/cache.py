@@ -1,0 +1,223 @@
+"""The watch cache: everything that is stored, in memory, with the latest changes of each resource.
+
+Every read and every watch is served from here; the store is read once, at the start. Objects are held as
+their JSON, so that lists and watches join bytes; what selectors look at is held decoded beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+from wellhead.storage.encoding import with_revision, without_revision
+from wellhead.storage.store import Change, Compacted, Store, StoreKey, Write
+from wellhead.storage.watcher import Event, Item, Predicate, Watcher
+
+# How many changes a resource remembers, for watches that resume and lists that continue.
+_HISTORY = 2048
+
+HeadDecoder = Callable[[str, bytes], dict[str, object]]
+
+
+class Collection:
+    """All objects of one resource, by namespace and name."""
+
+    def __init__(self, oldest: int, history: int = _HISTORY) -> None:
+        self._namespaces: dict[str, dict[str, Item]] = {}
+        self._unsorted: set[str] = set()
+        self._events: deque[Event] = deque()
+        self._history = history
+        self._oldest = oldest
+        self._watchers: set[Watcher] = set()
+
+    def get(self, namespace: str, name: str) -> Item | None:
+        """The object's current state."""
+        return self._namespaces.get(namespace, {}).get(name)
+
+    def items(self, namespace: str | None = None) -> list[Item]:
+        """The objects of one namespace, or all, in the order of namespace and name."""
+        if namespace is not None:
+            return list(self._sorted(namespace).values())
+        return [item for each in sorted(self._namespaces) for item in self._sorted(each).values()]
+
+    def items_at(self, revision: int, namespace: str | None = None) -> list[Item]:
+        """The same as it was at `revision`. Raises Compacted."""
+        if revision < self._oldest:
+            raise Compacted
+        items = {(item.namespace, item.name): item for item in self.items(namespace)}
+        for event in self._after(revision, newest_first=True):
+            if namespace is not None and event.item.namespace != namespace:
+                continue
+            key = (event.item.namespace, event.item.name)
+            if event.previous is None:
+                del items[key]
+            else:
+                items[key] = event.previous
+        return [items[key] for key in sorted(items)]
+
+    def watch(self, namespace: str | None, matches: Predicate | None, after: int | None = None) -> Watcher:
+        """A watcher that gets every change above revision `after` (default: from now on). Raises Compacted.
+
+        It must be given back to `unwatch`.
+        """
+        watcher = Watcher(namespace, matches)
+        if after is not None:
+            if after < self._oldest:
+                raise Compacted
+            for event in self._after(after):
+                watcher.offer(event)
+        self._watchers.add(watcher)
+        return watcher
+
+    def unwatch(self, watcher: Watcher) -> None:
+        """Forget the watcher."""
+        self._watchers.discard(watcher)
+
+    def close(self) -> None:
+        """End all watches."""
+        for watcher in self._watchers:
+            watcher.close()
+
+    @property
+    def watchers(self) -> int:
+        """How many there are."""
+        return len(self._watchers)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._namespaces.values()))
+
+    def apply(self, event: Event) -> None:
+        """Take a change in and pass it on."""
+        item = event.item
+        if event.type == "DELETED":
+            names = self._namespaces[item.namespace]
+            del names[item.name]
+            if not names:
+                del self._namespaces[item.namespace]
+                self._unsorted.discard(item.namespace)
+        else:
+            self.put(item)
+        self._events.append(event)
+        if len(self._events) > self._history:
+            self._oldest = self._events.popleft().item.revision
+        for watcher in self._watchers:
+            watcher.offer(event)
+
+    def put(self, item: Item) -> None:
+        """Hold the item, without telling anybody: for the first load."""
+        names = self._namespaces.setdefault(item.namespace, {})
+        if item.name not in names:
+            self._unsorted.add(item.namespace)
+        names[item.name] = item
+
+    def _sorted(self, namespace: str) -> dict[str, Item]:
+        names = self._namespaces.get(namespace, {})
+        if namespace in self._unsorted:
+            self._unsorted.discard(namespace)
+            names = self._namespaces[namespace] = dict(sorted(names.items()))
+        return names
+
+    def _after(self, revision: int, newest_first: bool = False) -> Iterator[Event]:
+        count = 0
+        for event in reversed(self._events):
+            if event.item.revision <= revision:
+                break
+            count += 1
+            if newest_first:
+                yield event
+        if not newest_first:
+            start = len(self._events) - count
+            yield from [self._events[index] for index in range(start, start + count)]
+
+
+class WatchCache:
+    """The collections of all resources, kept current from a store, and the way to write to it."""
+
+    def __init__(self, store: Store, head_of: HeadDecoder, history: int = _HISTORY) -> None:
+        self._store = store
+        self._head_of = head_of
+        self._history = history
+        self._collections: dict[str, Collection] = {}
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._started = asyncio.Event()
+        self._oldest = 0
+        self.revision = 0
+        """The latest revision that is in the cache."""
+
+    def __getitem__(self, resource: str) -> Collection:
+        collection = self._collections.get(resource)
+        if collection is None:
+            collection = self._collections[resource] = Collection(self._oldest, self._history)
+        return collection
+
+    async def run(self) -> None:
+        """Load the store, then follow it until cancelled.
+
+        Raises:
+            StoreFailed: the store can't be read.
+            Compacted: this process couldn't keep up with itself; it has to start anew.
+        """
+        oldest, current = self._store.bounds
+        snapshot = await self._store.snapshot(oldest)
+        self._oldest = oldest
+        for record in snapshot.records:
+            self[record.key.resource].put(self._item(record.key, record.value, record.revision))
+        self._reach(oldest, current)
+        async for changes in self._store.watch(oldest):
+            for change in changes:
+                self._apply(change)
+            self._reach(changes[-1].revision, current)
+
+    async def started(self) -> None:
+        """Wait until everything that was stored at the start is here."""
+        await self._started.wait()
+
+    async def transact(self, writes: Sequence[Write]) -> list[int]:
+        """Make all these writes or none; when it returns they are durable, and visible here.
+
+        Raises:
+            RevisionConflict: a key is not at the expected revision.
+            StoreFailed: nothing was written.
+        """
+        revisions = await self._store.transact(writes)
+        if revisions[-1] > self.revision:
+            reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._waiting, (revisions[-1], id(reached), reached))
+            await reached
+        return revisions
+
+    def close(self) -> None:
+        """End all watches."""
+        for collection in self._collections.values():
+            collection.close()
+
+    def collections(self) -> list[tuple[str, Collection]]:
+        """The resources of which something is or was stored or asked for."""
+        return list(self._collections.items())
+
+    def _reach(self, revision: int, current: int) -> None:
+        self.revision = revision
+        if revision >= current:
+            self._started.set()
+        while self._waiting and self._waiting[0][0] <= revision:
+            waiter = heapq.heappop(self._waiting)[2]
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _item(self, key: StoreKey, value: bytes, revision: int) -> Item:
+        data = with_revision(value, revision)
+        return Item(key.namespace, key.name, revision, data, self._head_of(key.resource, data))
+
+    def _apply(self, change: Change) -> None:
+        key = change.key
+        collection = self[key.resource]
+        previous = collection.get(key.namespace, key.name)
+        if change.value is not None:
+            item = self._item(key, change.value, change.revision)
+            collection.apply(Event("MODIFIED" if previous is not None else "ADDED", item, previous))
+        elif previous is not None:
+            # A deleted object is shown in its last state, at the revision of its deletion.
+            last = self._item(key, without_revision(previous.data), change.revision)
+            collection.apply(Event("DELETED", last, previous))

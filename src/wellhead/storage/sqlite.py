@@ -1,0 +1,377 @@
+"""The store in a SQLite file: a log of writes, of which the current state is the newest row of each key.
+
+One thread owns the only connection. It takes all transactions that wait, makes them one SQLite transaction,
+and answers them together once that is on the disk (WAL, synchronous=FULL: one fsync for the whole group), so
+that an acknowledged write outlives kill -9 and a power cut, and many writers share the cost of one fsync.
+
+A row that a later one replaced is deleted when that happened more than `history` revisions ago; until then
+it serves watches that resume, across a restart of the process too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from wellhead.storage.feed import Feed
+from wellhead.storage.store import (
+    Bounds,
+    Change,
+    Compacted,
+    Record,
+    RevisionConflict,
+    Snapshot,
+    StoreFailed,
+    StoreKey,
+    Write,
+)
+
+_log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+_Answer = tuple[asyncio.Future[list[int]], list[int] | Exception]
+
+SCHEMA_VERSION = 1
+_APPLICATION_ID = 0x77656C6C  # "well": tells a wellhead database from any other SQLite file
+_HISTORY = 4096
+_COMPACT_EVERY = 256  # revisions
+_GROUP = 512  # transactions
+
+_SCHEMA = """
+CREATE TABLE log (
+    revision INTEGER PRIMARY KEY,
+    previous INTEGER NOT NULL,  -- the revision of the row that this one replaces; 0: none
+    resource TEXT NOT NULL,
+    namespace TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value BLOB                  -- NULL: deleted
+);
+CREATE INDEX log_by_key ON log (resource, namespace, name, revision);
+CREATE TABLE state (revision INTEGER NOT NULL, compacted INTEGER NOT NULL);
+INSERT INTO state VALUES (0, 0);
+"""
+
+_LATEST = """
+SELECT revision, value IS NOT NULL FROM log
+WHERE resource = ? AND namespace = ? AND name = ? ORDER BY revision DESC LIMIT 1
+"""
+_INSERT = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?)"
+# SQLite takes a bare column beside MAX() from the row that holds the maximum (lang_select.html, 2.5).
+_AS_OF = """
+SELECT MAX(revision), resource, namespace, name, value FROM log
+WHERE revision <= ? GROUP BY resource, namespace, name HAVING value IS NOT NULL
+"""
+
+
+class _Pending:
+    """A transaction on its way to the writer thread, and where its answer goes."""
+
+    __slots__ = ("answer", "writes")
+
+    def __init__(self, writes: Sequence[Write], answer: asyncio.Future[list[int]]) -> None:
+        self.writes = writes
+        self.answer = answer
+
+
+class SqliteStore:
+    """A `Store` in one file, which belongs to this process alone while it is open."""
+
+    def __init__(self, path: Path, history: int = _HISTORY) -> None:
+        self._path = path
+        self._history = history
+        self._jobs: queue.SimpleQueue[_Pending | Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._feed = Feed()
+        # These belong to the writer thread once it runs.
+        self._connection: sqlite3.Connection
+        self._revision = 0
+        self._compacted = 0
+
+    async def open(self) -> None:
+        """Open or make the file, and start the writer thread.
+
+        Raises:
+            StoreFailed: when the file can't be used: no permission, another process has it, not a wellhead
+                database, or one of a newer version.
+        """
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._connect)
+        self._thread = threading.Thread(target=self._serve, name="storage", daemon=True)
+        self._thread.start()
+
+    @property
+    def bounds(self) -> Bounds:
+        """How far back the history goes, and how far it has come."""
+        return Bounds(self._compacted, self._revision)
+
+    async def snapshot(self, revision: int | None = None) -> Snapshot:
+        """Everything, as of `revision` (default: now). Raises Compacted."""
+        return await self._run(lambda: self._snapshot(revision))
+
+    async def get(self, key: StoreKey) -> Record | None:
+        """What was written last under `key`."""
+        return await self._run(lambda: self._get(key))
+
+    async def transact(self, writes: Sequence[Write]) -> list[int]:
+        """Make all these writes or none. Raises RevisionConflict, StoreFailed."""
+        if self._thread is None:
+            raise StoreFailed("the store is closed")
+        answer: asyncio.Future[list[int]] = self._loop.create_future()
+        self._jobs.put(_Pending(writes, answer))
+        return await answer
+
+    async def watch(self, after: int) -> AsyncIterator[list[Change]]:
+        """Every change above `after`, in batches, for ever. Raises Compacted."""
+        with self._feed.reader() as reader:
+            backlog = await self._run(lambda: self._changes(after))
+            if backlog:
+                yield backlog
+            seen = backlog[-1].revision if backlog else after
+            while True:
+                # What was written while the backlog was read is in both.
+                batch = await reader.get()
+                if batch[-1].revision > seen:
+                    yield [change for change in batch if change.revision > seen]
+
+    async def close(self) -> None:
+        """Finish what waits, fold the write-ahead log into the file, close it."""
+        if (thread := self._thread) is None:
+            return
+        self._thread = None
+        self._jobs.put(None)
+        await asyncio.to_thread(thread.join)
+
+    async def _run(self, job: Callable[[], T]) -> T:
+        """Run `job` on the writer thread."""
+        if self._thread is None:
+            raise StoreFailed("the store is closed")
+        answer: asyncio.Future[T] = self._loop.create_future()
+
+        def run() -> None:
+            try:
+                result = job()
+            except Exception as error:
+                # By another name: `error` is unbound when this block ends.
+                failure = StoreFailed(str(error)) if isinstance(error, sqlite3.Error) else error
+                self._loop.call_soon_threadsafe(_fail, answer, failure)
+            else:
+                self._loop.call_soon_threadsafe(_succeed, answer, result)
+
+        self._jobs.put(run)
+        return await answer
+
+    # From here on: the writer thread (and `open`, before it runs).
+
+    def _connect(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(
+                self._path, isolation_level=None, check_same_thread=False, timeout=1.0, cached_statements=32
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise StoreFailed(f"{self._path}: {error}") from error
+        try:
+            # Before the first access: it keeps the WAL's index in memory and other processes out.
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA cache_size = -2048")  # KiB: reads come from the watch cache
+            connection.execute("PRAGMA journal_size_limit = 16777216")
+            connection.execute("BEGIN IMMEDIATE")
+            _check_schema(connection)
+            connection.execute("COMMIT")
+            self._revision, self._compacted = connection.execute(
+                "SELECT revision, compacted FROM state"
+            ).fetchone()
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise StoreFailed(
+                    f"{self._path} is in use by another process: stop the API server that has it open"
+                ) from error
+            raise StoreFailed(f"{self._path}: {error}") from error
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            raise StoreFailed(f"{self._path}: {error}") from error
+        except StoreFailed as error:
+            connection.close()
+            raise StoreFailed(f"{self._path}: {error}") from None
+        self._connection = connection
+
+    def _serve(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            if not isinstance(job, _Pending):
+                job()
+                continue
+            group = [job]
+            follow: Callable[[], None] | None = None
+            stop = False
+            while len(group) < _GROUP:
+                try:
+                    other = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                if isinstance(other, _Pending):
+                    group.append(other)
+                    continue
+                follow, stop = other, other is None
+                break
+            self._commit(group)
+            if follow is not None:
+                follow()
+            if stop:
+                break
+        self._connection.close()
+
+    def _commit(self, group: list[_Pending]) -> None:
+        """Write a group in one SQLite transaction and answer all of it on the event loop."""
+        answers: list[_Answer]
+        changes: list[Change] = []
+        execute = self._connection.execute
+        try:
+            execute("BEGIN IMMEDIATE")
+            answers = [(pending.answer, self._write(pending.writes, changes)) for pending in group]
+            revision = self._revision + len(changes)
+            compacted = self._compact(revision)
+            execute("UPDATE state SET revision = ?, compacted = ?", (revision, compacted))
+            execute("COMMIT")
+        except sqlite3.Error as error:
+            _log.error("%d writes failed: %s", len(group), error)
+            self._undo()
+            failure = StoreFailed(f"the database can't be written: {error}")
+            answers = [(pending.answer, failure) for pending in group]
+            changes = []
+        else:
+            self._revision = revision
+            self._compacted = compacted
+        self._loop.call_soon_threadsafe(self._deliver, changes, answers)
+
+    def _write(self, writes: Sequence[Write], changes: list[Change]) -> list[int] | RevisionConflict:
+        """Append one transaction's rows, or none of them if a condition doesn't hold."""
+        start = len(changes)
+        for write in writes:
+            row = self._connection.execute(_LATEST, write.key).fetchone()
+            actual = row[0] if row is not None and row[1] else 0
+            if actual != write.expected or (write.value is None and not actual):
+                if len(changes) > start:
+                    first = changes[start].revision
+                    self._connection.execute("DELETE FROM log WHERE revision >= ?", (first,))
+                    del changes[start:]
+                return RevisionConflict(write.key, actual)
+            revision = self._revision + len(changes) + 1
+            self._connection.execute(
+                _INSERT, (revision, row[0] if row is not None else 0, *write.key, write.value)
+            )
+            changes.append(Change(revision, write.key, write.value))
+        return [change.revision for change in changes[start:]]
+
+    def _compact(self, revision: int) -> int:
+        """Delete the rows that nobody can ask for any more; the answer is the new oldest revision.
+
+        Work in proportion to the writes: a row knows which one it replaced.
+        """
+        oldest = revision - self._history
+        if oldest < self._compacted + _COMPACT_EVERY:
+            return self._compacted
+        self._connection.execute(
+            "DELETE FROM log WHERE revision IN"
+            " (SELECT previous FROM log WHERE revision > ? AND revision <= ?)",
+            (self._compacted, oldest),
+        )
+        self._connection.execute(
+            "DELETE FROM log WHERE revision > ? AND revision <= ? AND value IS NULL",
+            (self._compacted, oldest),
+        )
+        return oldest
+
+    def _undo(self) -> None:
+        """Roll the failed transaction back, and make sure that it left nothing behind.
+
+        A COMMIT whose fsync failed may or may not be on the disk. If the file disagrees with what this
+        process believes, only reading everything again helps: the process ends, and starts anew.
+        """
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            (revision,) = self._connection.execute("SELECT revision FROM state").fetchone()
+        except sqlite3.Error as error:
+            self._loop.call_soon_threadsafe(_abort, f"can't be read after a failed write: {error}")
+        else:
+            if revision != self._revision:
+                self._loop.call_soon_threadsafe(_abort, "kept a write that failed")
+
+    def _deliver(self, changes: list[Change], answers: list[_Answer]) -> None:
+        """On the event loop: watchers first, so that a writer finds its own write in the cache."""
+        if changes:
+            self._feed.publish(changes)
+        for answer, result in answers:
+            if isinstance(result, Exception):
+                _fail(answer, result)
+            else:
+                _succeed(answer, result)
+
+    def _snapshot(self, revision: int | None) -> Snapshot:
+        if revision is None:
+            revision = self._revision
+        if revision < self._compacted:
+            raise Compacted
+        rows = self._connection.execute(_AS_OF, (revision,))
+        return Snapshot(revision, [Record(StoreKey(*key), value, at) for at, *key, value in rows])
+
+    def _get(self, key: StoreKey) -> Record | None:
+        row = self._connection.execute(
+            "SELECT revision, value FROM log WHERE resource = ? AND namespace = ? AND name = ?"
+            " ORDER BY revision DESC LIMIT 1",
+            key,
+        ).fetchone()
+        return Record(key, row[1], row[0]) if row is not None and row[1] is not None else None
+
+    def _changes(self, after: int) -> list[Change]:
+        if after < self._compacted:
+            raise Compacted
+        rows = self._connection.execute(
+            "SELECT revision, resource, namespace, name, value FROM log WHERE revision > ? ORDER BY revision",
+            (after,),
+        )
+        return [Change(revision, StoreKey(*key), value) for revision, *key, value in rows]
+
+
+def _check_schema(connection: sqlite3.Connection) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    if application == 0 and version == 0 and tables == 0:
+        for statement in _SCHEMA.split(";\n"):
+            if statement.strip():
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    elif application != _APPLICATION_ID:
+        raise StoreFailed("this is not a wellhead database")
+    elif version != SCHEMA_VERSION:
+        raise StoreFailed(
+            f"its schema has version {version}, this wellhead reads version {SCHEMA_VERSION}:"
+            " use the wellhead that wrote it"
+        )
+
+
+def _succeed(answer: asyncio.Future[T], result: T) -> None:
+    if not answer.done():
+        answer.set_result(result)
+
+
+def _fail(answer: asyncio.Future[T], error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)
+
+
+def _abort(reason: str) -> None:
+    """End the process: what it believes and what is on the disk may differ."""
+    _log.critical("the database %s", reason)
+    raise SystemExit(f"the database {reason}")

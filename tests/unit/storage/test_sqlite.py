@@ -1,0 +1,166 @@
+"""What only a store on a disk can get wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wellhead.storage.sqlite import SCHEMA_VERSION, SqliteStore
+from wellhead.storage.store import StoreFailed, StoreKey, Write
+
+
+def key(name: str) -> StoreKey:
+    return StoreKey("pods", "default", name)
+
+
+async def opened(path: Path, history: int = 4096) -> SqliteStore:
+    store = SqliteStore(path, history)
+    await store.open()
+    return store
+
+
+async def test_revisions_go_on_after_a_restart(tmp_path: Path) -> None:
+    store = await opened(tmp_path / "db")
+    (first,) = await store.transact([Write(key("a"), b"1", 0)])
+    (second,) = await store.transact([Write(key("a"), None, first)])
+    await store.close()
+    store = await opened(tmp_path / "db")
+    assert store.bounds.latest == second
+    assert await store.transact([Write(key("a"), b"1", 0)]) == [second + 1]
+    await store.close()
+
+
+async def test_a_watch_resumes_across_a_restart(tmp_path: Path) -> None:
+    store = await opened(tmp_path / "db")
+    (first,) = await store.transact([Write(key("a"), b"1", 0)])
+    await store.transact([Write(key("a"), b"2", first)])
+    await store.close()
+    store = await opened(tmp_path / "db")
+    watch = store.watch(first)
+    assert [change.value for change in await anext(watch)] == [b"2"]
+    await watch.aclose()
+    await store.close()
+
+
+_WRITER = """
+import asyncio, sys
+from pathlib import Path
+from wellhead.storage.sqlite import SqliteStore
+from wellhead.storage.store import StoreKey, Write
+
+async def write(store, writer):
+    number = 0
+    while True:
+        name = f"{writer}-{number}"
+        (revision,) = await store.transact([Write(StoreKey("pods", "default", name), name.encode(), 0)])
+        print(name, revision, flush=True)
+        number += 1
+
+async def main():
+    store = SqliteStore(Path(sys.argv[1]), 512)
+    await store.open()
+    await asyncio.gather(*(write(store, writer) for writer in range(8)))
+
+asyncio.run(main())
+"""
+
+
+async def test_every_acknowledged_write_survives_kill_9(tmp_path: Path) -> None:
+    acknowledged: dict[str, int] = {}
+    for _ in range(3):
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                _WRITER.replace("number = 0", f"number = {len(acknowledged)}"),
+                tmp_path / "db",
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        for line in process.stdout:
+            if not line.endswith("\n"):
+                break
+            name, revision = line.split()
+            assert int(revision) > max(acknowledged.values(), default=0) - 8
+            acknowledged[name] = int(revision)
+            if len(acknowledged) % 400 == 399:
+                os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    assert len(set(acknowledged.values())) == len(acknowledged) >= 1200
+    store = await opened(tmp_path / "db")
+    stored = {record.key.name: record for record in (await store.snapshot()).records}
+    await store.close()
+    for name, revision in acknowledged.items():
+        assert (stored[name].revision, stored[name].value) == (revision, name.encode())
+
+
+async def test_a_full_disk_fails_the_write_and_loses_nothing(tmp_path: Path) -> None:
+    store = await opened(tmp_path / "db")
+    (first,) = await store.transact([Write(key("a"), b"before", 0)])
+    pages = await store._run(lambda: store._connection.execute("PRAGMA page_count").fetchone()[0])
+    await store._run(lambda: store._connection.execute(f"PRAGMA max_page_count = {pages}"))
+    results = await asyncio.gather(
+        *(store.transact([Write(key(f"big{number}"), bytes(100_000), 0)]) for number in range(3)),
+        return_exceptions=True,
+    )
+    assert all(isinstance(result, StoreFailed) for result in results)
+    assert "full" in str(results[0])
+    assert store.bounds.latest == first
+    await store._run(lambda: store._connection.execute("PRAGMA max_page_count = 1000000"))
+    assert await store.transact([Write(key("b"), b"after", 0)]) == [first + 1]
+    assert [record.value for record in (await store.snapshot()).records] == [b"before", b"after"]
+    await store.close()
+
+
+async def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
+    store = await opened(tmp_path / "db")
+    with pytest.raises(StoreFailed, match="in use by another process"):
+        await opened(tmp_path / "db")
+    await store.close()
+
+
+async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    store = await opened(tmp_path / "db")
+    await store.close()
+    connection = sqlite3.connect(tmp_path / "db")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    connection.close()
+    with pytest.raises(StoreFailed, match=f"has version {SCHEMA_VERSION + 1}"):
+        await opened(tmp_path / "db")
+
+
+async def test_somebody_elses_file_is_refused(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "db")
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    with pytest.raises(StoreFailed, match="not a wellhead database"):
+        await opened(tmp_path / "db")
+    (tmp_path / "text").write_text("no database at all, just text " * 100)
+    with pytest.raises(StoreFailed, match="not a database"):
+        await opened(tmp_path / "text")
+
+
+async def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreFailed, match="file/db"):
+        await opened(tmp_path / "file" / "db")
+
+
+async def test_a_closed_store_says_so(tmp_path: Path) -> None:
+    store = await opened(tmp_path / "db")
+    await store.close()
+    await store.close()
+    with pytest.raises(StoreFailed, match="closed"):
+        await store.transact([Write(key("a"), b"", 0)])
+    with pytest.raises(StoreFailed, match="closed"):
+        await store.get(key("a"))
