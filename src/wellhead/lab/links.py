@@ -11,12 +11,13 @@ from pathlib import Path
 
 from pyroute2 import IPRoute, NetlinkError
 
-from wellhead.lab import machines, topology
+from wellhead.lab import edge, topology
 from wellhead.lab.machines import Machine
-from wellhead.lab.topology import Link, Topology
+from wellhead.lab.topology import EDGE, Link, Topology
 from wellhead.linux import namespaces
 
 _SYSCTLS = Path("/proc/sys/net")
+_GATEWAYS = "default via"  # no interface can be called that
 
 
 def affected(picture: Topology, fresh: Collection[str]) -> set[str]:
@@ -26,20 +27,57 @@ def affected(picture: Topology, fresh: Collection[str]) -> set[str]:
     return set(fresh) | {link.machine for link in links}
 
 
+def repair(
+    picture: Topology, running: Mapping[str, Machine], doubtful: Collection[str], edge_rules: str
+) -> list[str]:
+    """Wire those of the machines `doubtful` that aren't, and give the edge its rules unless they are empty.
+
+    Joins other network namespaces and stays there: call it in a child process (wellhead.lab.machines).
+    Returns the machines that have new interfaces now.
+
+    Raises:
+        NetlinkError, LabError: a step was refused.
+        ProcessLookupError: one of the machines was switched off meanwhile.
+    """
+    fresh = broken(picture, running, doubtful)
+    wire(picture, running, fresh)
+    if edge_rules:
+        namespaces.setns(running[EDGE].open_network(), namespaces.CLONE_NEWNET)
+        edge.apply(edge_rules)
+    return sorted(affected(picture, fresh))
+
+
+def broken(picture: Topology, running: Mapping[str, Machine], doubtful: Collection[str]) -> set[str]:
+    """Which of the machines `doubtful` lack an interface or an address, or their end of a link elsewhere.
+
+    Joins other network namespaces and stays there: call it in a child process (wellhead.lab.machines).
+    """
+    found = {name: _addresses(machine.open_network()) for name, machine in running.items()}
+    bad = set()
+    for entry in picture.addresses:
+        if entry.machine in doubtful and str(entry.address) not in found[entry.machine].get(
+            entry.interface, ()
+        ):
+            bad.add(entry.machine)
+    for link in picture.links:
+        # The edge itself is well if one of its cables is missing; it is the machine that has lost its link.
+        if link.machine in doubtful and link.peer_interface not in found.get(link.peer, {}):
+            bad.add(link.machine)
+    for route in picture.routes:
+        if route.machine in doubtful and str(route.gateway) not in found[route.machine][_GATEWAYS]:
+            bad.add(route.machine)
+    return bad
+
+
 def wire(picture: Topology, running: Mapping[str, Machine], fresh: Collection[str]) -> None:
     """Configure the machines `fresh` and make all their links anew, at both ends.
 
-    Forks, because joining a network namespace is a way without return for whoever must not be lost.
+    Joins other network namespaces and stays there: call it in a child process (wellhead.lab.machines).
 
     Raises:
-        LabError: a step was refused; the message is the kernel's.
+        NetlinkError: a step was refused.
         ProcessLookupError: one of the machines was switched off meanwhile.
     """
-    if fresh:
-        machines.in_child(lambda: _wire(picture, running, frozenset(fresh)))
-
-
-def _wire(picture: Topology, running: Mapping[str, Machine], fresh: frozenset[str]) -> None:
     networks = {name: machine.open_network() for name, machine in running.items()}
     for name in fresh:
         with _inside(networks[name]) as ip:
@@ -71,6 +109,17 @@ def _inside(network: int) -> Iterator[IPRoute]:
         yield ip
 
 
+def _addresses(network: int) -> dict[str, set[str]]:
+    """Every interface's addresses with prefix lengths, and under _GATEWAYS the default routes'."""
+    with _inside(network) as ip:
+        names = {link["index"]: link.get_attr("IFLA_IFNAME") for link in ip.get_links()}
+        found: dict[str, set[str]] = {name: set() for name in names.values()}
+        for entry in ip.get_addr():
+            found[names[entry["index"]]].add(f"{entry.get_attr('IFA_ADDRESS')}/{entry['prefixlen']}")
+        found[_GATEWAYS] = {route.get_attr("RTA_GATEWAY") for route in ip.get_default_routes()}
+    return found
+
+
 def _configure(picture: Topology, machine: topology.Machine, ip: IPRoute) -> None:
     # "all" and "default" start as copies of the host's values, whatever these are.
     for which in ("all", "default"):
@@ -87,6 +136,7 @@ def _configure(picture: Topology, machine: topology.Machine, ip: IPRoute) -> Non
     ip.link("set", index=_index(ip, "lo"), state="up")
     for bridge in machine.bridges:
         address = picture.hardware_address(machine.name, bridge)
+        _delete(ip, bridge)
         ip.link("add", ifname=bridge, kind="bridge", address=address, br_stp_state=0, br_mcast_snooping=0)
         ip.link("set", index=_index(ip, bridge), state="up")
 

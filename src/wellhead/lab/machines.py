@@ -126,18 +126,17 @@ def create(cluster: str, name: str) -> Machine:
     return Machine(name, pid, os.pidfd_open(pid))
 
 
-def in_child(work: Callable[[], None]) -> None:
+def in_child(work: Callable[[], str]) -> str:
     """Do `work` in a child process, so that nothing that it joins, opens or starts stays with the caller.
 
     Raises:
         LabError: with the message of the exception that ended `work`.
     """
-    wait = start_child(work)
-    wait()
+    return start_child(work)()
 
 
-def start_child(work: Callable[[], None]) -> Callable[[], None]:
-    """Start `work` in a child process; the function returned waits for its end, and raises as `in_child`."""
+def start_child(work: Callable[[], str]) -> Callable[[], str]:
+    """Start `work` in a child process; the function returned waits, and returns or raises as `in_child`."""
     readable, writable = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -145,25 +144,38 @@ def start_child(work: Callable[[], None]) -> Callable[[], None]:
         status = 1
         try:
             gc.disable()  # a collection would copy every page that it looks at
-            for signum in (signal.SIGTERM, signal.SIGINT):
+            for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(signum, signal.SIG_DFL)
-            work()
+            report = work()
             status = 0
+        except LabError as error:
+            report = str(error)
         except BaseException as error:
-            message = str(error) if isinstance(error, LabError) else traceback.format_exc()
-            os.write(writable, message.encode()[-4000:])
+            traceback.print_exc()
+            report = f"{type(error).__name__}: {error}"
         finally:
+            with os.fdopen(writable, "w") as pipe:
+                pipe.write(report)
             os._exit(status)
     os.close(writable)
 
-    def wait() -> None:
-        with os.fdopen(readable, "rb") as report:
-            message = report.read().decode(errors="replace")
+    def wait() -> str:
+        with os.fdopen(readable) as pipe:
+            report = pipe.read()
         _, status = os.waitpid(pid, 0)
         if status != 0:
-            raise LabError(message or f"a helper process ended with status {status}")
+            raise LabError(report or f"a helper process ended: {describe_status(status)}")
+        return report
 
     return wait
+
+
+def describe_status(status: int) -> str:
+    """What a status from waitpid(2) says, in words."""
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit status {code}"
 
 
 def _become_init(init: str, environment: dict[str, str], machine: str, report: int) -> NoReturn:

@@ -96,13 +96,6 @@ def ensure(directory: Path, identities: Sequence[Identity]) -> None:
             _write_certificate(path, _issue(identity, own_key.public_key(), key, certificate))
 
 
-def forget(directory: Path, identities: Sequence[Identity]) -> None:
-    """Delete the certificates of what is no longer part of the cluster."""
-    for identity in identities:
-        for suffix in ("crt", "key"):
-            (directory / f"{identity.file}.{suffix}").unlink(missing_ok=True)
-
-
 def _ensure_authority(directory: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:
     key_file, certificate_file = directory / f"{CA}.key", directory / f"{CA}.crt"
     if certificate_file.exists():

@@ -1,0 +1,58 @@
+"""What the supervisor is to bring about for one specification: the whole cluster, as a value."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wellhead.lab import edge, kubeconfigs, pki, topology
+from wellhead.lab.addresses import IPV4
+from wellhead.lab.cluster import Cluster, ClusterSpec
+from wellhead.lab.components import Component, components
+from wellhead.lab.topology import Topology
+
+
+@dataclass(frozen=True)
+class Design:
+    """A cluster's machines, their processes, and how to make and delete files that these need."""
+
+    topology: Topology
+    components: tuple[Component, ...]
+    edge_rules: str
+    write_files: Callable[[], None]
+    delete_files_of: Callable[[str], None]  # of a machine that is no longer wanted
+
+
+def design(cluster: Cluster, spec: ClusterSpec) -> Design:
+    """What `spec` asks for.
+
+    Raises:
+        ValueError: more nodes than the address plan has room for.
+    """
+    picture = topology.build(spec.nodes, (IPV4,))
+    numbers = range(1, spec.nodes + 1)
+
+    def write_files() -> None:
+        cluster.make_directories()
+        identities = list(pki.control_plane_identities(picture.plans))
+        for number in numbers:
+            identities += pki.node_identities(number, picture.plans)
+            cluster.node_directory(topology.node_name(number)).mkdir(mode=0o755, parents=True, exist_ok=True)
+        pki.ensure(cluster.pki, identities)
+        kubeconfigs.write_all(cluster, spec, IPV4)
+
+    def delete_files_of(machine: str) -> None:
+        for stem in (machine, f"{machine}-server"):
+            for suffix in (".crt", ".key"):
+                (cluster.pki / f"{stem}{suffix}").unlink(missing_ok=True)
+        cluster.kubeconfig(machine).unlink(missing_ok=True)
+        shutil.rmtree(cluster.node_directory(machine), ignore_errors=True)
+
+    return Design(
+        topology=picture,
+        components=components(cluster, spec, IPV4),
+        edge_rules=edge.ruleset(spec.nodes, picture.plans),
+        write_files=write_files,
+        delete_files_of=delete_files_of,
+    )

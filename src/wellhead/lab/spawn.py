@@ -1,0 +1,127 @@
+"""Starting a component: a fork of the supervisor that moves into a machine and becomes the component.
+
+A fork shares the parent's loaded modules, so a component costs milliseconds and the memory that it changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import importlib
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
+
+from wellhead.lab import processes, title
+from wellhead.lab.components import INHERITED, PRELOADS, Component
+from wellhead.lab.machines import Machine
+
+Main = Callable[[Sequence[str]], None]
+"""Runs a component's command line in this process."""
+
+_HIGHEST_DESCRIPTOR = 1 << 20
+
+
+def spawn(
+    main: Main,
+    component: Component,
+    machine: Machine,
+    cluster: str,
+    *,
+    log: int,
+    inherited: int | None,
+    environment: Mapping[str, str],
+) -> int:
+    """Start a component and return its pid. It is the caller's child, to be reaped.
+
+    `log` becomes its standard output and error, `inherited` its descriptor 3; no other one is passed on.
+
+    Raises:
+        ProcessLookupError: the machine is off.
+        OSError: the fork failed.
+    """
+    pid = machine.fork()
+    if pid == 0:
+        _become(main, component, machine, cluster, log, inherited, environment)
+    return pid
+
+
+def wellhead(argv: Sequence[str]) -> None:
+    """Run `wellhead ARGV…` as if typed."""
+    # By name, since it is the layer above: what the lab knows of it is the command line.
+    main = importlib.import_module("wellhead.cli.main").main
+    sys.argv = ["wellhead", *argv]
+    main(args=list(argv), prog_name="wellhead")
+
+
+def preload(component: str) -> list[str]:
+    """Load a component's modules, for its forks to share; returns what couldn't be loaded, and why.
+
+    A component that can't even be imported is no reason to leave the others alone: it will say so itself.
+    """
+    problems = []
+    for module in ("wellhead.cli.main", "wellhead.component", *PRELOADS.get(component, ())):
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            problems.append(f"{module}: {error}")
+    return problems
+
+
+def _become(
+    main: Main,
+    component: Component,
+    machine: Machine,
+    cluster: str,
+    log: int,
+    inherited: int | None,
+    environment: Mapping[str, str],
+) -> NoReturn:
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for signum in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
+            with contextlib.suppress(OSError):  # the C library keeps a few to itself
+                signal.signal(signum, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.setsid()
+        machine.join()
+        _keep_only(log, inherited)
+        os.chdir("/")
+        marks = {processes.CLUSTER: cluster, processes.MACHINE: machine.name}
+        for name in list(os.environ):
+            del os.environ[name]
+        os.environ.update({**environment, **marks})
+        # Only this process is the component; what it starts must not be taken for it.
+        shown = {**marks, processes.COMPONENT: component.name, **environment}
+        title.rename(["wellhead", *component.argv], shown)
+        gc.enable()
+        main(component.argv)
+        status = 0
+    except SystemExit as exit_:
+        status = exit_.code if isinstance(exit_.code, int) else 0 if exit_.code is None else 1
+        if isinstance(exit_.code, str):
+            print(exit_.code, file=sys.stderr)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        # Not sys.exit: above us on the stack is the supervisor's loop.
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def _keep_only(log: int, inherited: int | None) -> None:
+    """Leave open: nothing as input, the log as output, and `inherited` as descriptor 3."""
+    null = os.open("/dev/null", os.O_RDONLY)
+    wanted = [null, log, log] + ([inherited] if inherited is not None else [])
+    # Out of the way first: an original may be where the copy of another has to go.
+    high = [fcntl.fcntl(each, fcntl.F_DUPFD, 64) for each in wanted]
+    for number, each in enumerate(high):
+        os.dup2(each, number, inheritable=number < INHERITED)
+    os.closerange(len(high), _HIGHEST_DESCRIPTOR)

@@ -1,0 +1,140 @@
+"""What `wellhead up` does: decide what the cluster should be, see to a supervisor, wait until it is so."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from wellhead.lab import api_socket, logs, machines, processes, state, title
+from wellhead.lab.addresses import IPV4
+from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
+from wellhead.lab.machines import Machine
+from wellhead.lab.topology import node_name
+
+DEFAULT_NODES = 3
+DEFAULT_PROXY_MODE = "iptables"
+
+_LISTENER = 3  # the descriptor number that the supervisor inherits
+
+
+@dataclass(frozen=True)
+class Started:
+    """What `start` did. `leaving` are nodes that go away, held until they have."""
+
+    spec: ClusterSpec
+    is_new: bool
+    leaving: tuple[Machine, ...]
+
+
+def start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Started:
+    """Have a supervisor bring about the cluster, as it was or changed to `nodes` and `proxy_mode`.
+
+    Returns as soon as the supervisor knows; then comes `wellhead.lab.readiness`.
+
+    Raises:
+        LabError: the wishes can't be fulfilled, or the disk is full.
+    """
+    if nodes is not None and not 1 <= nodes <= IPV4.max_nodes:
+        raise LabError(f"--nodes {nodes}: the address plan has room for 1 to {IPV4.max_nodes}")
+    try:
+        with cluster.locked(create=True):
+            return _start(cluster, nodes, proxy_mode)
+    except OSError as error:
+        where = error.filename or cluster.directory
+        raise LabError(
+            f"{where}: {error.strerror}; make room there, then run `wellhead up` again, or `wellhead down`"
+        ) from error
+
+
+def _start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Started:
+    old = cluster.read_spec()
+    running = {process.component: process for process in processes.find(cluster.name)}
+    if old is None and running:
+        raise LabError(
+            f"cluster {cluster.name} runs, but {cluster.spec_file} is missing or damaged: "
+            f"run `wellhead down --name {cluster.name}` first"
+        )
+    cluster.make_directories()
+    snapshot = state.ask(cluster.supervisor_socket)
+    listener = None
+    port = old.api_port if old else 0
+    if snapshot is None and "apiserver" not in running:
+        # After a reboot the port may belong to somebody else: then it is another one.
+        listener = (api_socket.bind(old.api_port) if old else None) or api_socket.choose()
+        port = listener.getsockname()[1]
+    spec = ClusterSpec(
+        name=cluster.name,
+        nodes=nodes or (old.nodes if old else DEFAULT_NODES),
+        proxy_mode=proxy_mode or (old.proxy_mode if old else DEFAULT_PROXY_MODE),
+        api_port=port,
+    )
+    leaving = _leaving(cluster, old, spec)
+    if spec != old:
+        cluster.write_spec(spec)
+    if snapshot is None:
+        _start_supervisor(cluster, listener)
+    elif spec != old:
+        _tell_supervisor(cluster, snapshot.pid)
+    if listener is not None:
+        listener.close()
+    return Started(spec, old is None, leaving)
+
+
+def _leaving(cluster: Cluster, old: ClusterSpec | None, new: ClusterSpec) -> tuple[Machine, ...]:
+    if old is None or old.nodes <= new.nodes:
+        return ()
+    running = machines.find(cluster.name)
+    going = {node_name(number) for number in range(new.nodes + 1, old.nodes + 1)}
+    for name in running.keys() - going:
+        running.pop(name).close()
+    return tuple(running.values())
+
+
+def _start_supervisor(cluster: Cluster, listener: socket.socket | None) -> None:
+    """Start it in a session of its own, with nothing of ours but the listening socket."""
+    output = logs.open_for_append(cluster.supervisor_log)
+    null = os.open(os.devnull, os.O_RDONLY)
+    try:
+        actions: list[tuple[int, int, int]] = [
+            (os.POSIX_SPAWN_DUP2, null, 0),
+            (os.POSIX_SPAWN_DUP2, output, 1),
+            (os.POSIX_SPAWN_DUP2, output, 2),
+        ]
+        if listener is not None:
+            # Moved out of the way first: a descriptor that is copied onto itself would be closed on exec.
+            moved = os.dup(listener.fileno()) if listener.fileno() == _LISTENER else listener.fileno()
+            actions.append((os.POSIX_SPAWN_DUP2, moved, _LISTENER))
+        listen_fd = str(_LISTENER) if listener is not None else "-1"
+        scripts = str(Path(sys.executable).parent)
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("WELLHEAD_")},
+            # Already in the environment it was started with, so that /proc shows it from the first moment.
+            processes.CLUSTER: cluster.name,
+            processes.COMPONENT: processes.SUPERVISOR,
+            "PATH": f"{scripts}:{machines.SYSTEM_PATH}",
+            title.PADDING_VARIABLE: title.PADDING,
+        }
+        module = "wellhead.lab.supervise"
+        # -P: else a file called, say, click.py where the user happens to be would be taken for the library.
+        argv = [sys.executable, "-P", "-m", module, cluster.name, str(cluster.root), listen_fd, title.PADDING]
+        os.posix_spawn(sys.executable, argv, environment, file_actions=actions, setsid=True)
+    finally:
+        os.close(null)
+        os.close(output)
+
+
+def _tell_supervisor(cluster: Cluster, pid: int) -> None:
+    """Have it read cluster.json again."""
+    process = processes.inspect(pid)
+    if process is None or (process.cluster, process.component) != (cluster.name, processes.SUPERVISOR):
+        return
+    descriptor = processes.hold(process)
+    if descriptor is not None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(descriptor, signal.SIGHUP)
+        os.close(descriptor)

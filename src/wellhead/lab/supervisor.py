@@ -1,0 +1,433 @@
+"""The supervisor: makes a cluster's machines, starts its components, and starts again what ends.
+
+One thread and no event loop, because it forks. It holds nothing that the cluster needs to live: it may be
+killed, and its successor finds machines and components where they are, by /proc, and goes on from there.
+
+    SIGHUP  read cluster.json again, and bring about what it says
+    SIGTERM end, and leave the cluster as it is
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import json
+import logging
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TextIO
+
+from wellhead.lab import api_socket, logs, machines, processes, spawn, title
+from wellhead.lab.backoff import Backoff
+from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
+from wellhead.lab.components import Component
+from wellhead.lab.design import Design
+from wellhead.lab.machines import Machine
+from wellhead.lab.state import ComponentState, MachineState, Publisher, Snapshot
+from wellhead.lab.topology import EDGE
+
+log = logging.getLogger("wellhead.supervisor")
+
+_LOG_CHECK = 60.0  # seconds between looks at the sizes of logs
+_GRACE = 5.0  # seconds that a component gets to end after SIGTERM
+
+Key = tuple[str, str]
+
+
+@dataclass
+class _Running:
+    """A component's process. `ours` if it is a child of this supervisor, else it was adopted."""
+
+    component: str
+    argv: tuple[str, ...]
+    pid: int
+    pidfd: int
+    ours: bool
+    started: float  # time.monotonic()
+    since: float  # Unix time
+    kill_at: float | None = None
+
+
+class Supervisor:
+    """Looks after one cluster until SIGTERM.
+
+    `design` says what a specification amounts to, `main` runs a component's command line in its process.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        design: Callable[[Cluster, ClusterSpec], Design],
+        main: spawn.Main = spawn.wellhead,
+        api_listener: socket.socket | None = None,
+    ) -> None:
+        self._cluster = cluster
+        self._make_design = design
+        self._main = main
+        self._api_listener = api_listener
+        self._selector = selectors.DefaultSelector()
+        self._machines: dict[str, Machine] = {}
+        self._wired: set[str] = set()
+        self._edge_rules = ""
+        self._running: dict[Key, _Running] = {}
+        self._backoffs: dict[Key, Backoff] = {}  # a machine's key is (machine, "")
+        self._problem = ""
+        self._problem_backoff = Backoff()
+        self._next_log_check = time.monotonic() + _LOG_CHECK
+        self._stopping = False
+        self._reload = False
+        self._environment = _component_environment()
+        self._spec, self._design = self._read_design()
+
+    def run(self) -> None:
+        """Supervise until SIGTERM.
+
+        Raises:
+            OSError: the state socket can't be made.
+        """
+        self._take_signals()
+        publisher = Publisher(self._cluster.supervisor_socket, self._selector, self.snapshot)
+        self._adopt()
+        while not self._stopping:
+            if self._reload:
+                self._reload = False
+                self._problem_backoff = Backoff()
+                self._try(self._load)
+            self._try(self._reconcile)
+            publisher.publish()
+            for key, _ in self._selector.select(self._patience()):
+                key.data()
+            self._end_overdue()
+            self._check_logs()
+
+    def snapshot(self) -> Snapshot:
+        """The state, for whoever asks."""
+        return Snapshot(
+            pid=os.getpid(),
+            problem=self._problem,
+            machines=tuple(self._machine_state(name) for name in self._design.topology.names),
+            components=tuple(self._component_state(each) for each in self._design.components),
+        )
+
+    def _machine_state(self, name: str) -> MachineState:
+        machine = self._machines.get(name)
+        backoff = self._backoff((name, ""))
+        return MachineState(name, machine.pid if machine else 0, backoff.restarts, backoff.problem)
+
+    def _component_state(self, component: Component) -> ComponentState:
+        running = self._running.get(component.key)
+        backoff = self._backoff(component.key)
+        return ComponentState(
+            machine=component.machine,
+            name=component.name,
+            pid=running.pid if running else 0,
+            since=running.since if running else backoff.ended,
+            restarts=backoff.restarts,
+            problem=backoff.problem,
+        )
+
+    # What there is.
+
+    def _read_design(self) -> tuple[ClusterSpec, Design]:
+        spec = self._cluster.read_spec()
+        if spec is None:
+            raise LabError(f"{self._cluster.spec_file} is missing or damaged")
+        return spec, self._make_design(self._cluster, spec)
+
+    def _load(self) -> None:
+        self._spec, self._design = self._read_design()
+
+    def _adopt(self) -> None:
+        """Find the machines and components that a predecessor left running."""
+        found = processes.find(self._cluster.name)
+        # A child of the predecessor that had not become what it was forked for.
+        processes.end(p for p in found if p.component == processes.SUPERVISOR)
+        for name, machine in machines.find(self._cluster.name).items():
+            self._add_machine(machine)
+            log.info("adopted machine %s (%d)", name, machine.pid)
+        for process in found:
+            key = (process.machine, process.component)
+            if not process.machine or process.component in ("", processes.SUPERVISOR) or key in self._running:
+                continue
+            # Not the one that was found first? Then it is a child that hasn't become a program of its own.
+            pidfd = processes.hold(process)
+            if pidfd is not None:
+                argv = _command_line(process.pid)
+                age = process.age
+                started, since = time.monotonic() - age, time.time() - age
+                running = _Running(process.component, argv, process.pid, pidfd, False, started, since)
+                self._add_running(key, running)
+                log.info("adopted %s on %s (%d)", process.component, process.machine, process.pid)
+                if self._api_listener is None:
+                    self._api_listener = api_socket.recover(process.pid, pidfd, self._spec.api_port)
+
+    # What there should be.
+
+    def _try(self, step: Callable[[], None]) -> None:
+        """Do a step; what prevents it is said to whoever asks, and tried again later."""
+        if not self._problem_backoff.is_due:
+            return
+        try:
+            step()
+        except (OSError, LabError, ValueError) as error:
+            self._problem = str(error)
+            self._problem_backoff.failed(self._problem, 0.0)
+            log.error("%s", error)
+        else:
+            if self._problem:
+                self._problem, self._problem_backoff = "", Backoff()
+
+    def _reconcile(self) -> None:
+        wanted = self._design.topology.names
+        for name in self._machines.keys() - set(wanted):
+            self._switch_off(name)
+        for name in wanted:
+            if name not in self._machines and self._backoff((name, "")).is_due:
+                self._switch_on(name)
+        if all(name in self._machines for name in wanted):
+            self._wire()
+        for component in self._design.components:
+            self._reconcile_component(component)
+
+    def _switch_on(self, name: str) -> None:
+        try:
+            self._add_machine(machines.create(self._cluster.name, name))
+        except LabError as error:
+            self._backoff((name, "")).failed(str(error), 0.0)
+            raise
+
+    def _switch_off(self, name: str) -> None:
+        machine = self._machines[name]
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(machine.pidfd, signal.SIGKILL)
+
+    def _wire(self) -> None:
+        """Make what is missing of the links, and tell those who lost one."""
+        unwired = [name for name in self._machines if name not in self._wired]
+        rules = self._design.edge_rules if self._design.edge_rules != self._edge_rules else ""
+        if not unwired and not rules:
+            return
+        picture, running = self._design.topology, dict(self._machines)
+
+        def work() -> str:
+            # Here and not above: the child loads the netlink library while the parent loads the components.
+            from wellhead.lab import links
+
+            return json.dumps(links.repair(picture, running, unwired, rules))
+
+        wait = machines.start_child(work)
+        try:
+            self._design.write_files()
+            self._preload()
+        finally:
+            report = wait()
+        lost = set(json.loads(report))
+        self._wired |= set(unwired)
+        self._edge_rules = self._design.edge_rules
+        for key, component in list(self._running.items()):
+            if key[0] in lost or (EDGE in lost and self._inherits_edge(key)):
+                log.info("%s on %s lost its network", component.component, key[0])
+                self._ask_to_end(component)
+
+    def _inherits_edge(self, key: Key) -> bool:
+        return any(each.key == key and each.inherits == "edge network" for each in self._design.components)
+
+    def _preload(self) -> None:
+        for component in self._design.components:
+            for problem in spawn.preload(component.name):
+                log.warning("can't load %s", problem)
+        # Nothing of what is loaded now will ever be garbage. A collection in a child shall leave it alone.
+        gc.collect()
+        gc.freeze()
+
+    def _reconcile_component(self, component: Component) -> None:
+        running = self._running.get(component.key)
+        if running is not None:
+            if running.argv != component.argv:
+                self._ask_to_end(running)
+            return
+        backoff = self._backoff(component.key)
+        if component.machine in self._wired and component.machine in self._machines and backoff.is_due:
+            try:
+                self._start(component)
+            except OSError as error:
+                backoff.failed(str(error), 0.0)
+                log.warning("%s on %s: %s", component.name, component.machine, error)
+
+    def _start(self, component: Component) -> None:
+        machine = self._machines[component.machine]
+        with contextlib.ExitStack() as stack:
+            output = logs.open_for_append(self._cluster.log_file(component.machine, component.name))
+            stack.callback(os.close, output)
+            inherited = None
+            if component.inherits == "edge network":
+                inherited = self._machines[EDGE].open_network()
+                stack.callback(os.close, inherited)
+            elif component.inherits == "api socket":
+                inherited = self._api_socket().fileno()
+            pid = spawn.spawn(
+                self._main,
+                component,
+                machine,
+                self._cluster.name,
+                log=output,
+                inherited=inherited,
+                environment=self._environment,
+            )
+        log.info("started %s on %s (%d)", component.name, component.machine, pid)
+        running = _Running(
+            component.name, component.argv, pid, os.pidfd_open(pid), True, time.monotonic(), time.time()
+        )
+        self._add_running(component.key, running)
+
+    def _api_socket(self) -> socket.socket:
+        if self._api_listener is None:
+            self._api_listener = api_socket.bind(self._spec.api_port)
+        if self._api_listener is None:
+            raise OSError(f"another program listens on 127.0.0.1:{self._spec.api_port}")
+        return self._api_listener
+
+    # What happens.
+
+    def _add_machine(self, machine: Machine) -> None:
+        self._machines[machine.name] = machine
+        self._selector.register(machine.pidfd, selectors.EVENT_READ, lambda: self._machine_ended(machine))
+
+    def _machine_ended(self, machine: Machine) -> None:
+        _reap(machine.pid)
+        self._selector.unregister(machine.pidfd)
+        machine.close()
+        del self._machines[machine.name]
+        self._wired.discard(machine.name)
+        if machine.name == EDGE:
+            self._edge_rules = ""
+        if machine.name in self._design.topology.names:
+            log.warning("machine %s was switched off", machine.name)
+            self._backoff((machine.name, "")).failed("was switched off", 0.0)
+        else:
+            log.info("machine %s is gone", machine.name)
+            self._design.delete_files_of(machine.name)
+            self._backoffs.pop((machine.name, ""), None)
+
+    def _add_running(self, key: Key, running: _Running) -> None:
+        self._running[key] = running
+        self._selector.register(running.pidfd, selectors.EVENT_READ, lambda: self._component_ended(key))
+
+    def _component_ended(self, key: Key) -> None:
+        running = self._running.pop(key)
+        status = _reap(running.pid) if running.ours else None
+        self._selector.unregister(running.pidfd)
+        os.close(running.pidfd)
+        if not any(component.key == key for component in self._design.components):
+            self._backoffs.pop(key, None)
+            return
+        how = "ended" if status is None else machines.describe_status(status)
+        log.warning("%s on %s: %s", running.component, key[0], how)
+        # Who was asked to end has not failed.
+        ran_for = float("inf") if running.kill_at is not None else time.monotonic() - running.started
+        self._backoff(key).failed(how, ran_for)
+
+    def _ask_to_end(self, running: _Running) -> None:
+        if running.kill_at is None:
+            running.kill_at = time.monotonic() + _GRACE
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(running.pidfd, signal.SIGTERM)
+
+    def _end_overdue(self) -> None:
+        now = time.monotonic()
+        for running in self._running.values():
+            if running.kill_at is not None and now >= running.kill_at:
+                running.kill_at = float("inf")
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(running.pidfd, signal.SIGKILL)
+
+    def _check_logs(self) -> None:
+        if time.monotonic() >= self._next_log_check:
+            self._next_log_check = time.monotonic() + _LOG_CHECK
+            with contextlib.suppress(OSError):  # no room for a copy: then next time
+                logs.rotate(self._cluster.logs)
+
+    def _patience(self) -> float:
+        """Seconds until something is to be done though nothing happens."""
+        deadlines = [self._next_log_check]
+        deadlines += [running.kill_at for running in self._running.values() if running.kill_at is not None]
+        if self._problem:
+            deadlines.append(self._problem_backoff.not_before)
+        names = self._design.topology.names
+        idle: Iterable[Key] = [(name, "") for name in names if name not in self._machines]
+        idle = [*idle, *(each.key for each in self._design.components if each.key not in self._running)]
+        deadlines += [self._backoff(key).not_before for key in idle if not self._backoff(key).is_due]
+        return max(0.0, min(deadlines) - time.monotonic())
+
+    def _backoff(self, key: Key) -> Backoff:
+        return self._backoffs.setdefault(key, Backoff())
+
+    def _take_signals(self) -> None:
+        readable, writable = socket.socketpair()
+        readable.setblocking(False)
+        writable.setblocking(False)
+        signal.set_wakeup_fd(writable.fileno())
+        # Kept by the registration, else they would be closed.
+        self._selector.register(readable, selectors.EVENT_READ, lambda: self._drain(readable, writable))
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "_stopping", True))
+        signal.signal(signal.SIGINT, lambda *_: setattr(self, "_stopping", True))
+        signal.signal(signal.SIGHUP, lambda *_: setattr(self, "_reload", True))
+
+    def _drain(self, readable: socket.socket, _writable: socket.socket) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while readable.recv(64):
+                pass
+
+
+def _reap(pid: int) -> int | None:
+    """The wait status of a child that has ended; None if it wasn't ours to wait for."""
+    try:
+        return os.waitpid(pid, 0)[1]
+    except ChildProcessError:
+        return None
+
+
+def _command_line(pid: int) -> tuple[str, ...]:
+    """A component's arguments, without `wellhead`, from a title that was padded with zeros."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            content = file.read()
+    except OSError:
+        return ()
+    return tuple(part.decode(errors="replace") for part in content.rstrip(b"\0").split(b"\0")[1:])
+
+
+def _component_environment() -> dict[str, str]:
+    """What components get of the environment: nothing that depends on who typed `wellhead up`, or where."""
+    kept = {name: os.environ[name] for name in ("HOME", "PYTHONPATH", "VIRTUAL_ENV") if name in os.environ}
+    return {"PATH": os.environ.get("PATH", machines.SYSTEM_PATH), "LANG": "C.UTF-8", **kept}
+
+
+def hold_lock(cluster: Cluster) -> TextIO | None:
+    """Become the one supervisor of this cluster; None if there is one. Closing the file lets go."""
+    cluster.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = (cluster.directory / "supervisor.lock").open("a")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+def prepare_process(cluster: Cluster) -> None:
+    """Make this process fit for supervising: its title, log, and the collector's manners."""
+    os.umask(0o022)
+    os.chdir("/")
+    os.environ.pop(title.PADDING_VARIABLE, None)
+    marks = {processes.CLUSTER: cluster.name, processes.COMPONENT: processes.SUPERVISOR}
+    title.rename(["wellhead", "supervisor", cluster.name], marks)
+    gc.disable()  # a collection would write to, and so unshare, the pages of all children
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    logging.raiseExceptions = False  # a full disk must not end the supervisor
