@@ -103,5 +103,5 @@ def node(name: str = "node-1", *, detects: bool = True, **facts: Any) -> LocalNo
     return LocalNode(name=name, detectors=detectors, **facts)
 
 
-DRAINING: dict[str, bool] = {"ready": False, "serving": True, "terminating": True}
-STOPPING: dict[str, bool] = {"ready": False, "serving": False, "terminating": True}
+DRAINING: dict[str, Any] = {"ready": False, "serving": True, "terminating": True}
+STOPPING: dict[str, Any] = {"ready": False, "serving": False, "terminating": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from itertools import permutations
+from typing import Any
 
 from tests.unit.services.objects import DRAINING, Obj, endpoint, endpoint_slice, node, service
 from wellhead.services.names import ServiceKey
@@ -12,7 +13,7 @@ from wellhead.services.node_view import HealthCheck, NodeView, node_view
 from wellhead.services.service_map import ServiceMap, service_map
 
 WEB = ServiceKey("default", "web")
-LOCAL_BALANCER = {
+LOCAL_BALANCER: dict[str, Any] = {
     "type": "LoadBalancer",
     "externalTrafficPolicy": "Local",
     "healthCheckNodePort": 32122,

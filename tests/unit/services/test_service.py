@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 import pytest
 
@@ -54,8 +55,8 @@ def test_ingress_without_ip_mode_is_a_vip() -> None:
     ],
     ids=["ExternalName", "headless", "no ClusterIP yet"],
 )
-def test_services_without_cluster_ip_are_not_served(spec: dict[str, object]) -> None:
-    assert parse_service(service_object(**spec)) is None  # type: ignore[arg-type]
+def test_services_without_cluster_ip_are_not_served(spec: dict[str, Any]) -> None:
+    assert parse_service(service_object(**spec)) is None
 
 
 def test_a_service_is_for_the_proxy_that_its_label_names() -> None:
@@ -114,8 +115,8 @@ def test_affinity_lasts_three_hours_unless_told_otherwise() -> None:
 
 
 def test_only_a_local_load_balancer_has_a_health_check_port() -> None:
-    local = {"externalTrafficPolicy": "Local", "healthCheckNodePort": 32122}
+    local: dict[str, Any] = {"externalTrafficPolicy": "Local", "healthCheckNodePort": 32122}
     assert service(type="LoadBalancer", **local).health_check_node_port == 32122
     assert service(type="NodePort", **local).health_check_node_port is None
-    cluster = {"externalTrafficPolicy": "Cluster", "healthCheckNodePort": 32122}
+    cluster: dict[str, Any] = {"externalTrafficPolicy": "Cluster", "healthCheckNodePort": 32122}
     assert service(type="LoadBalancer", **cluster).health_check_node_port is None

@@ -1,0 +1,160 @@
+"""The iptables backend: what the view says, in force in both families."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Iterable
+from time import perf_counter
+
+from wellhead.proxy.backends.base import BackendError
+from wellhead.proxy.backends.iptables import saved as saving
+from wellhead.proxy.backends.iptables.commands import Commands, Variant
+from wellhead.proxy.backends.iptables.port_rules import Chain, Rules
+from wellhead.proxy.backends.iptables.ruleset import Ruleset, RulesetConfig
+from wellhead.proxy.backends.iptables.saved import Saved
+from wellhead.proxy.backends.iptables.transaction import (
+    TABLES,
+    apply_to,
+    differing,
+    removal,
+    restore_input,
+)
+from wellhead.proxy.metrics import Metrics, family_label, of_family
+from wellhead.services.family import Family
+from wellhead.services.node_view import ViewDiff
+
+log = logging.getLogger(__name__)
+
+
+class IptablesBackend:
+    """iptables mode. One instance programs the network namespace that its process is in."""
+
+    mode = "iptables"
+
+    def __init__(
+        self,
+        families: Iterable[Family],
+        variant: Variant = "auto",
+        config: RulesetConfig | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        metrics = metrics or Metrics()
+        self._tables = [_FamilyTables(each, variant, config, metrics) for each in families]
+
+    async def apply(self, diff: ViewDiff) -> None:
+        """Take in what changed and restore the chains that this changes, in one call for each family."""
+        for each in self._tables:
+            each.ruleset.update(diff)
+        await _all(each.sync() for each in self._tables)
+
+    async def check(self) -> bool:
+        """Compare every chain of ours with what it should be, and restore those that others changed."""
+        for each in self._tables:
+            each.forget()
+        return any(await _all(each.sync() for each in self._tables))
+
+    async def remove_leftovers(self) -> None:
+        """Remove what a proxy that used the other variant of iptables left: both would translate."""
+        await _all(each.remove_other_variant() for each in self._tables)
+
+    async def cleanup(self) -> None:
+        """Remove our chains and the jumps to them, in both families and both variants."""
+        await remove_all()
+
+
+class _FamilyTables:
+    """One family: what its tables should hold, and what they are known to hold."""
+
+    def __init__(
+        self, family: Family, variant: Variant, config: RulesetConfig | None, metrics: Metrics
+    ) -> None:
+        self.ruleset = Ruleset(family, config)
+        self._family = family
+        self._commands = Commands(family, variant)
+        self._metrics = metrics
+        self._held: Saved | None = None
+
+    def forget(self) -> None:
+        """Look at the kernel again before the next change."""
+        self._held = None
+
+    async def sync(self) -> bool:
+        """Restore what differs. Returns whether anything did."""
+        started = perf_counter()
+        changed: Iterable[Chain] = self.ruleset.take_changed()
+        full = self._held is None
+        held = self._held
+        self._held = None  # should this fail half-way, the next sync compares everything
+        if held is None:
+            held = await asyncio.to_thread(saving.parse, await self._commands.save(*TABLES))
+            changed = {*held.chains, *self.ruleset.chains()}
+        wanted: dict[Chain, Rules | None] = {chain: self.ruleset.rules(chain) for chain in changed}
+        changes = differing(wanted, held)
+        text = restore_input(changes, held)
+        if text:
+            log.debug("%s: restoring %d chains", self._commands, len(changes))
+            try:
+                await self._commands.restore(text)
+            except BackendError:
+                of_family(self._metrics.restore_failures, self._family).inc()
+                raise
+        apply_to(held, changes)
+        self._held = held
+        self._measure(held, changes, perf_counter() - started, full)
+        return bool(text)
+
+    def _measure(self, held: Saved, changes: dict[Chain, Rules | None], seconds: float, full: bool) -> None:
+        metrics, family = self._metrics, family_label(self._family)
+        kind = metrics.full_sync_duration if full else metrics.partial_sync_duration
+        of_family(kind, self._family).observe(seconds)
+        for table in TABLES:
+            written = sum(len(rules or ()) for chain, rules in changes.items() if chain.table == table)
+            total = sum(len(rules) for chain, rules in held.chains.items() if chain.table == table)
+            metrics.iptables_rules_written.labels(ip_family=family, table=table).set(written)
+            metrics.iptables_rules.labels(ip_family=family, table=table).set(total)
+
+    async def remove_other_variant(self) -> None:
+        other = await self._commands.other(self._family)
+        if not other.missing():
+            await _remove(other)
+
+
+async def remove_all() -> None:
+    """Remove the chains and jumps that this proxy or kube-proxy made, in both families and both variants.
+
+    Rules in other people's chains are left alone: a chain of ours that they lead to stays behind, empty.
+    `net.ipv4.conf.all.route_localnet` stays as it is, since others may count on it too.
+
+    Raises:
+        BackendError: some could not be removed.
+    """
+    found = [Commands(family, variant) for family in Family for variant in ("nft", "legacy", "auto")]
+    await _all(_remove(each) for each in found if not each.missing())
+
+
+async def _remove(commands: Commands) -> None:
+    held = saving.parse(await commands.save())
+    if text := removal(held):
+        log.info("%s: removing %d chains", commands, len(held.chains))
+        await commands.restore(text)
+    for chain in sorted(held.referenced):
+        log.warning("%s: left %s empty in %s: others' rules lead to it", commands, chain.name, chain.table)
+
+
+async def _all(attempts: Iterable[Awaitable[bool | None]]) -> list[bool | None]:
+    """Make every attempt, one after the other, whatever becomes of the ones before.
+
+    Raises:
+        BackendError: some failed.
+    """
+    results: list[bool | None] = []
+    errors: list[str] = []
+    for attempt in attempts:
+        try:
+            results.append(await attempt)
+        except BackendError as error:
+            errors.append(str(error))
+    if errors:
+        raise BackendError("; ".join(errors))
+    return results

@@ -1,0 +1,97 @@
+"""Running iptables-save and iptables-restore."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from typing import Literal
+
+from wellhead.proxy.backends.base import BackendError
+from wellhead.services.family import Family
+
+Variant = Literal["auto", "nft", "legacy"]
+"""Which of the two iptables: `auto` is whichever the plain name `iptables` stands for on this machine."""
+
+LOCK_SECONDS = 30
+"""How long iptables waits for others to release the tables (legacy only; the nft variant needs no lock)."""
+
+
+class Commands:
+    """The iptables programs of one variant and family."""
+
+    def __init__(self, family: Family, variant: Variant = "auto") -> None:
+        self._plain = "iptables" if family is Family.IPV4 else "ip6tables"
+        self._name = self._plain if variant == "auto" else f"{self._plain}-{variant}"
+        self._variant = variant
+
+    def __str__(self) -> str:
+        return self._name
+
+    def missing(self) -> bool:
+        """Whether the programs are not installed."""
+        return any(shutil.which(f"{self._name}-{each}") is None for each in ("save", "restore"))
+
+    async def other(self, family: Family) -> Commands:
+        """The programs of the other variant.
+
+        Raises:
+            BackendError: iptables can't be run.
+        """
+        variant = self._variant
+        if variant == "auto":
+            said = await self._run(self._plain, "--version")
+            variant = "nft" if "nf_tables" in said else "legacy"
+        return Commands(family, "legacy" if variant == "nft" else "nft")
+
+    async def save(self, *tables: str) -> str:
+        """The rules in some tables, as iptables-save prints them; without names: in those that exist.
+
+        Naming a table makes the legacy variant create it.
+
+        Raises:
+            BackendError: iptables-save failed.
+        """
+        program = f"{self._name}-save"
+        if not tables:
+            return await self._run(program)
+        return "".join([await self._run(program, "-t", table) for table in tables])
+
+    async def restore(self, text: str) -> None:
+        """Put `text` in force, table by table, each in one step; what it does not name stays as it is.
+
+        Raises:
+            BackendError: a table was refused, naming the line; it and those after it are as before.
+        """
+        await self._run(f"{self._name}-restore", "--noflush", f"--wait={LOCK_SECONDS}", text=text)
+
+    async def _run(self, *command: str, text: str = "") -> str:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except FileNotFoundError as error:
+            raise BackendError(f"{command[0]} is not installed") from error
+        try:
+            out, err = await process.communicate(text.encode())
+        except asyncio.CancelledError:
+            # What it has not read it will not do: iptables acts on COMMIT lines.
+            process.kill()
+            await process.wait()
+            raise
+        if process.returncode:
+            raise BackendError(_message(command[0], err.decode(errors="replace"), text))
+        return out.decode()
+
+
+def _message(program: str, errors: str, text: str) -> str:
+    """What the program said, with the line of its input that it means."""
+    said = " ".join(errors.split("Try `")[0].split()) or "failed without a word"
+    number = re.search(r"line:? (\d+)", said)
+    lines = text.splitlines()
+    if number and 0 < int(number[1]) <= len(lines):
+        said += f": {lines[int(number[1]) - 1]}"
+    return said if said.startswith(program) else f"{program}: {said}"

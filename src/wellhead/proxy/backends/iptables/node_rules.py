@@ -1,0 +1,166 @@
+"""The chains that every node has whatever its Services, and the built-in chains' rules that lead there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from wellhead.proxy.backends.iptables import names, rules
+from wellhead.proxy.backends.iptables.port_rules import (
+    FILTER_EXTERNAL_SERVICES,
+    FILTER_FIREWALL,
+    FILTER_NODEPORTS,
+    FILTER_SERVICES,
+    NAT_NODEPORTS,
+    NAT_SERVICES,
+    Chain,
+    Rules,
+)
+from wellhead.proxy.backends.iptables.rules import comment, rule
+from wellhead.services.family import Family, IPNetwork
+from wellhead.services.names import ServiceKey
+from wellhead.services.node_view import HealthCheck
+
+LOOPBACK = {Family.IPV4: ip_network("127.0.0.0/8"), Family.IPV6: ip_network("::1/128")}
+
+SHARED = (
+    NAT_SERVICES,
+    NAT_NODEPORTS,
+    FILTER_SERVICES,
+    FILTER_EXTERNAL_SERVICES,
+    FILTER_NODEPORTS,
+    FILTER_FIREWALL,
+)
+"""The chains that hold an entry or more of every Service port. They exist also when empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRulesConfig:
+    """What the node's own rules depend on."""
+
+    masquerade_mark: int = 0x4000
+    """The packet mark, one bit, by which KUBE-MARK-MASQ tells KUBE-POSTROUTING what to masquerade."""
+    localhost_node_ports: bool = True
+    """Whether IPv4 node ports answer on loopback addresses. The kernel can't do it in IPv6."""
+
+
+def _jump(chain: str, why: str, target: str, *, new: bool = True) -> str:
+    state = "-m conntrack --ctstate NEW" if new else ""
+    return rule(chain, state, comment(why), jump=target)
+
+
+_PORTALS = "kubernetes service portals"
+_EXTERNAL = "kubernetes externally-visible service portals"
+_FIREWALL = "kubernetes load balancer firewall"
+
+JUMPS: Mapping[Chain, Rules] = {
+    Chain("nat", "PREROUTING"): (_jump("PREROUTING", _PORTALS, names.SERVICES, new=False),),
+    Chain("nat", "OUTPUT"): (_jump("OUTPUT", _PORTALS, names.SERVICES, new=False),),
+    Chain("nat", "POSTROUTING"): (
+        _jump("POSTROUTING", "kubernetes postrouting rules", names.POSTROUTING, new=False),
+    ),
+    Chain("filter", "INPUT"): (
+        _jump("INPUT", _FIREWALL, names.PROXY_FIREWALL),
+        _jump("INPUT", "kubernetes health check service ports", names.NODEPORTS, new=False),
+        _jump("INPUT", _EXTERNAL, names.EXTERNAL_SERVICES),
+    ),
+    Chain("filter", "FORWARD"): (
+        _jump("FORWARD", _FIREWALL, names.PROXY_FIREWALL),
+        _jump("FORWARD", "kubernetes forwarding rules", names.FORWARD, new=False),
+        _jump("FORWARD", _PORTALS, names.SERVICES),
+        _jump("FORWARD", _EXTERNAL, names.EXTERNAL_SERVICES),
+    ),
+    # kube-proxy leaves EXTERNAL-SERVICES out of OUTPUT, and a node that dials an external address without
+    # endpoints sends the packet into the world. It is refused like everyone's.
+    Chain("filter", "OUTPUT"): (
+        _jump("OUTPUT", _FIREWALL, names.PROXY_FIREWALL),
+        _jump("OUTPUT", _PORTALS, names.SERVICES),
+        _jump("OUTPUT", _EXTERNAL, names.EXTERNAL_SERVICES),
+    ),
+}
+"""The rules of built-in chains that lead to ours, in their order."""
+
+
+def own_chains(config: NodeRulesConfig) -> dict[Chain, Rules]:
+    """The chains that no Service has a part in."""
+    mark = f"{config.masquerade_mark:#x}"
+    return {
+        Chain("nat", names.MARK_MASQ): (rule(names.MARK_MASQ, jump=f"MARK --set-xmark {mark}/{mark}"),),
+        Chain("nat", names.POSTROUTING): (
+            rule(names.POSTROUTING, f"-m mark ! --mark {mark}/{mark}", jump="RETURN"),
+            # The mark has done its work; a packet that is encapsulated and comes by again must not carry it.
+            rule(names.POSTROUTING, jump=f"MARK --set-xmark {mark}/0x0"),
+            rule(
+                names.POSTROUTING,
+                comment("kubernetes service traffic requiring SNAT"),
+                jump="MASQUERADE --random-fully",
+            ),
+        ),
+        Chain("filter", names.FORWARD): (
+            # Conntrack does not translate what it calls INVALID: the peer would see an address that it never
+            # spoke to, and reset the connection (kubernetes/kubernetes#74839).
+            rule(names.FORWARD, "-m conntrack --ctstate INVALID", jump="DROP"),
+            rule(
+                names.FORWARD,
+                comment("kubernetes forwarding rules"),
+                f"-m mark --mark {mark}/{mark}",
+                jump="ACCEPT",
+            ),
+            rule(
+                names.FORWARD,
+                comment("kubernetes forwarding conntrack rule"),
+                "-m conntrack --ctstate RELATED,ESTABLISHED",
+                jump="ACCEPT",
+            ),
+        ),
+    }
+
+
+def first_rules(family: Family, chain: Chain, config: NodeRulesConfig) -> Rules:
+    """What a shared chain holds before the Services' entries."""
+    if chain == FILTER_FIREWALL and family is Family.IPV4 and config.localhost_node_ports:
+        # route_localnet, which node ports on loopback need, would let neighbours reach services that listen
+        # on 127.0.0.1 only (CVE-2020-8558).
+        loopback = LOOPBACK[family]
+        return (
+            rule(
+                chain.name,
+                comment("block incoming localnet connections"),
+                "-m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT",
+                source=f"! {rules.coming_from(loopback)}",
+                destination=rules.to(loopback),
+                jump="DROP",
+            ),
+        )
+    return ()
+
+
+def last_rules(
+    family: Family, chain: Chain, config: NodeRulesConfig, node_port_networks: tuple[IPNetwork, ...]
+) -> Rules:
+    """What a shared chain holds after the Services' entries: the way to the node ports."""
+    if chain != NAT_SERVICES:
+        return ()
+    about = comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain")
+    destinations = [rules.to(each) for each in node_port_networks]
+    if not destinations:
+        on_loopback = family is Family.IPV4 and config.localhost_node_ports
+        destinations = ["" if on_loopback else f"! {rules.to(LOOPBACK[family])}"]
+    return tuple(
+        rule(chain.name, about, "-m addrtype --dst-type LOCAL", destination=each, jump=names.NODEPORTS)
+        for each in destinations
+    )
+
+
+def health_check_entry(key: ServiceKey, check: HealthCheck) -> Rules:
+    """Let health checks in where the node's policy is to drop what nobody accepts."""
+    return (
+        rule(
+            names.NODEPORTS,
+            comment(f"{key} health check node port"),
+            f"-m tcp --dport {check.node_port}",
+            protocol="-p tcp",
+            jump="ACCEPT",
+        ),
+    )

@@ -1,0 +1,148 @@
+"""Everything that the tables of one family should hold, kept current by single changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import Literal
+
+from wellhead.proxy.backends.iptables.node_rules import (
+    SHARED,
+    NodeRulesConfig,
+    first_rules,
+    health_check_entry,
+    last_rules,
+    own_chains,
+)
+from wellhead.proxy.backends.iptables.port_rules import (
+    FILTER_NODEPORTS,
+    Chain,
+    PortRules,
+    Rules,
+    Surroundings,
+    compile_port,
+)
+from wellhead.services.family import Family, IPNetwork
+from wellhead.services.names import PortKey, ServiceKey
+from wellhead.services.node import LocalNode
+from wellhead.services.node_view import HealthCheck, ViewDiff
+from wellhead.services.view import PortView
+
+NodePortAddresses = tuple[IPNetwork, ...] | Literal["primary"]
+"""Which of the node's addresses answer node ports: those in these networks (none given: all), or the primary
+one of each family. A family without a network of its own is not restricted."""
+
+
+@dataclass(frozen=True, slots=True)
+class RulesetConfig:
+    """What of the proxy's configuration shows in its rules."""
+
+    node: NodeRulesConfig = field(default_factory=NodeRulesConfig)
+    node_port_addresses: NodePortAddresses = ()
+
+
+class Ruleset:
+    """The chains of one family, each compiled when something that it depends on changes."""
+
+    def __init__(self, family: Family, config: RulesetConfig | None = None) -> None:
+        self._family = family
+        self._config = config or RulesetConfig()
+        self._surroundings = Surroundings(None, self._networks(None))
+        self._views: dict[PortKey, PortView] = {}
+        self._ports: dict[PortKey, PortRules] = {}
+        self._own: dict[Chain, Rules] = dict(own_chains(self._config.node))
+        self._entries: dict[Chain, dict[str, Rules]] = {chain: {} for chain in SHARED}
+        self._changed: set[Chain] = {*self._own, *SHARED}
+
+    def update(self, diff: ViewDiff) -> None:
+        """Take in a change of the view."""
+        self._set_node(diff.node)
+        for key, (_, view) in diff.ports.items():
+            if key.family == self._family:
+                self._set_port(key, view)
+        for service, (_, check) in diff.health_checks.items():
+            self._set_health_check(service, check)
+
+    def take_changed(self) -> set[Chain]:
+        """The chains that came, went or changed since the last call."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def chains(self) -> Iterator[Chain]:
+        """Every chain that there should be."""
+        yield from self._own
+        yield from SHARED
+
+    def rules(self, chain: Chain) -> Rules | None:
+        """What `chain` should hold; None when it should not exist."""
+        entries = self._entries.get(chain)
+        if entries is None:
+            return self._own.get(chain)
+        found = list(first_rules(self._family, chain, self._config.node))
+        for key in sorted(entries):
+            found += entries[key]
+        networks = self._surroundings.node_port_networks
+        found += last_rules(self._family, chain, self._config.node, networks)
+        return tuple(found)
+
+    def _set_node(self, node: LocalNode) -> None:
+        surroundings = Surroundings(node.detector(self._family), self._networks(node))
+        if surroundings == self._surroundings:
+            return
+        self._surroundings = surroundings
+        self._changed.update(SHARED)
+        for key, view in list(self._views.items()):
+            self._set_port(key, view)
+
+    def _networks(self, node: LocalNode | None) -> tuple[IPNetwork, ...]:
+        chosen = self._config.node_port_addresses
+        if chosen == "primary":
+            addresses = node.addresses if node else ()
+            mine = [each for each in addresses if each.version == self._family]
+            return tuple(ip_network(each) for each in mine[:1])
+        networks = tuple(each for each in chosen if each.version == self._family)
+        return () if any(each.prefixlen == 0 for each in networks) else networks
+
+    def _set_port(self, key: PortKey, view: PortView | None) -> None:
+        old = self._ports.pop(key, PortRules())
+        new = PortRules()
+        if view is None:
+            self._views.pop(key, None)
+        else:
+            new = compile_port(view, self._surroundings)
+            self._views[key] = view
+            self._ports[key] = new
+        for chain in {**old.chains, **new.chains}:
+            self._set_chain(chain, old.chains.get(chain), new.chains.get(chain))
+        for chain in {**old.entries, **new.entries}:
+            self._set_entries(chain, str(key), old.entries.get(chain), new.entries.get(chain))
+
+    def _set_chain(self, chain: Chain, old: Rules | None, new: Rules | None) -> None:
+        if old == new:
+            return
+        self._changed.add(chain)
+        if new is None:
+            del self._own[chain]
+        else:
+            self._own[chain] = new
+
+    def _set_entries(self, chain: Chain, name: str, old: Rules | None, new: Rules | None) -> None:
+        if old == new:
+            return
+        self._changed.add(chain)
+        if new is None:
+            del self._entries[chain][name]
+        else:
+            self._entries[chain][name] = new
+
+    def _set_health_check(self, key: ServiceKey, check: HealthCheck | None) -> None:
+        name = f"{key} health check"
+        old = self._entries[FILTER_NODEPORTS].get(name)
+        new = health_check_entry(key, check) if check else None
+        self._set_entries(FILTER_NODEPORTS, name, old, new)
+
+
+def desired(ruleset: Ruleset) -> Mapping[Chain, Rules]:
+    """The whole of a ruleset."""
+    return {chain: ruleset.rules(chain) or () for chain in ruleset.chains()}

@@ -1,0 +1,79 @@
+"""From what a kernel holds to what it should hold, as input for iptables-restore --noflush."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from wellhead.proxy.backends.iptables.node_rules import JUMPS
+from wellhead.proxy.backends.iptables.port_rules import Chain, Rules
+from wellhead.proxy.backends.iptables.saved import Saved, same
+
+TABLES = ("filter", "nat")
+"""The tables that hold our rules, in the order of restoring: a refusal stands before its forwarding goes."""
+
+Changes = Mapping[Chain, Rules | None]
+"""What chains should hold; None: the chain should not exist."""
+
+
+def differing(wanted: Changes, saved: Saved) -> dict[Chain, Rules | None]:
+    """Of the chains in `wanted`, those that are not so."""
+    return {chain: rules for chain, rules in wanted.items() if not _is(chain, rules, saved)}
+
+
+def _is(chain: Chain, rules: Rules | None, saved: Saved) -> bool:
+    now = saved.chains.get(chain)
+    if rules is None:
+        return now is None or (now == () and chain in saved.referenced)
+    return now is not None and same(rules, now)
+
+
+def restore_input(changes: Changes, saved: Saved, jumps: Mapping[Chain, Rules] = JUMPS) -> str:
+    """What to feed iptables-restore to put `changes` and the jumps in force; empty when nothing is to do.
+
+    Only the chains in `changes` are flushed and filled again. Each table is replaced in one step: no packet
+    sees a chain half made.
+    """
+    tables = dict.fromkeys((*TABLES, *(chain.table for chain in changes)))
+    return "".join(_table(table, changes, saved, jumps) for table in tables)
+
+
+def _table(table: str, changes: Changes, saved: Saved, jumps: Mapping[Chain, Rules]) -> str:
+    ours = sorted(
+        (chain.name, rules or (), rules is None) for chain, rules in changes.items() if chain.table == table
+    )
+    lines = [f":{name} - [0:0]" for name, _, _ in ours]
+    for _, rules, _ in ours:
+        lines += rules
+    for chain in sorted({each for each in (*jumps, *saved.jumps) if each.table == table}):
+        lines += _jumps(chain, saved.jumps.get(chain, ()), jumps.get(chain, ()))
+    # A chain that others' rules lead to can't go; it stays, empty, and lets their packets pass.
+    lines += [
+        f"-X {name}" for name, _, unwanted in ours if unwanted and Chain(table, name) not in saved.referenced
+    ]
+    return "\n".join([f"*{table}", *lines, "COMMIT", ""]) if lines else ""
+
+
+def _jumps(chain: Chain, now: Rules, wanted: Rules) -> Iterator[str]:
+    if same(wanted, now):
+        return
+    for line in now:
+        yield "-D" + line.removeprefix("-A")
+    for line in reversed(wanted):
+        yield f"-I {chain.name} 1" + line.removeprefix(f"-A {chain.name}")
+
+
+def removal(saved: Saved) -> str:
+    """What to feed iptables-restore so that nothing of ours is left."""
+    return restore_input(dict.fromkeys(saved.chains), saved, {})
+
+
+def apply_to(saved: Saved, changes: Changes) -> None:
+    """Note in `saved` that `changes` and the jumps are now in force."""
+    for chain, rules in changes.items():
+        if rules is None:
+            del saved.chains[chain]
+            if chain in saved.referenced:
+                saved.chains[chain] = ()
+        else:
+            saved.chains[chain] = rules
+    saved.jumps = dict(JUMPS)

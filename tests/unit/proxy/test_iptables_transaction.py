@@ -1,0 +1,162 @@
+"""From what a kernel holds to what it should hold: only what differs, and never what is not ours."""
+
+from __future__ import annotations
+
+from tests.unit.services.objects import endpoint, endpoint_slice, node, service
+from wellhead.proxy.backends.iptables.names import is_ours
+from wellhead.proxy.backends.iptables.port_rules import Chain, Rules
+from wellhead.proxy.backends.iptables.ruleset import Ruleset
+from wellhead.proxy.backends.iptables.saved import Saved, parse, same
+from wellhead.proxy.backends.iptables.transaction import apply_to, differing, removal, restore_input
+from wellhead.services.family import Family
+from wellhead.services.node_view import NodeView, ViewDiff, node_view
+from wellhead.services.service_map import service_map
+
+OLD_SERVICE = "KUBE-SVC-AAAAAAAAAAAAAAAA"
+
+
+def everything(ruleset: Ruleset, saved: Saved) -> dict[Chain, Rules | None]:
+    return {chain: ruleset.rules(chain) for chain in {*ruleset.chains(), *saved.chains}}
+
+
+def test_our_chains_are_told_from_others() -> None:
+    assert is_ours("KUBE-SERVICES")
+    assert is_ours("KUBE-SEP-SXIVWICOYRO3J4NJ")
+    assert not is_ours("KUBE-FIREWALL"), "the kubelet's"
+    assert not is_ours("KUBE-KUBELET-CANARY")
+    assert not is_ours("KUBE-SVC-mine")
+    assert not is_ours("DOCKER")
+
+
+def test_the_first_sync_makes_every_chain_and_jump() -> None:
+    ruleset, saved = Ruleset(Family.IPV4), Saved()
+    changes = differing(everything(ruleset, saved), saved)
+    text = restore_input(changes, saved)
+    assert text.startswith("*filter\n:KUBE-EXTERNAL-SERVICES - [0:0]\n")
+    assert "*nat\n" in text
+    assert '-I PREROUTING 1 -m comment --comment "kubernetes service portals" -j KUBE-SERVICES\n' in text
+    assert ":PREROUTING" not in text, "declaring a built-in chain would flush others' rules"
+
+
+def test_what_is_in_force_is_left_alone() -> None:
+    ruleset, saved = Ruleset(Family.IPV4), Saved()
+    changes = differing(everything(ruleset, saved), saved)
+    apply_to(saved, changes)
+    assert differing(everything(ruleset, saved), saved) == {}
+    assert restore_input({}, saved) == ""
+
+
+def test_a_new_endpoint_restores_its_services_chains_alone() -> None:
+    services = service_map(
+        [service("web"), service("other", cluster_ips=("10.0.0.11",))],
+        [
+            endpoint_slice(endpoint("10.244.1.2")),
+            endpoint_slice(endpoint("10.244.1.9"), of="other", name="o"),
+        ],
+    )
+    view = NodeView(services, node())
+    ruleset, saved = Ruleset(Family.IPV4), Saved()
+    ruleset.update(view.update())
+    apply_to(saved, differing({chain: ruleset.rules(chain) for chain in ruleset.take_changed()}, saved))
+    services.set_slice("default", "web-1", endpoint_slice(endpoint("10.244.1.2"), endpoint("10.244.1.3")))
+    ruleset.update(view.update())
+    changes = differing({chain: ruleset.rules(chain) for chain in ruleset.take_changed()}, saved)
+    assert sorted(chain.name[:9] for chain in changes) == ["KUBE-SEP-", "KUBE-SVC-"]
+
+
+def test_chains_of_services_that_are_gone_are_deleted() -> None:
+    saved = parse(f"*nat\n:{OLD_SERVICE} - [0:0]\n-A {OLD_SERVICE} -j RETURN\nCOMMIT\n")
+    ruleset = Ruleset(Family.IPV4)
+    text = restore_input(differing(everything(ruleset, saved), saved), saved)
+    assert f":{OLD_SERVICE} - [0:0]\n" in text
+    assert f"-X {OLD_SERVICE}\n" in text
+
+
+def test_a_chain_that_others_rules_lead_to_is_emptied_but_stays() -> None:
+    saved = parse(
+        f"*nat\n:{OLD_SERVICE} - [0:0]\n:MINE - [0:0]\n-A MINE -j {OLD_SERVICE}\n"
+        f"-A {OLD_SERVICE} -j RETURN\nCOMMIT\n"
+    )
+    assert saved.referenced == {Chain("nat", OLD_SERVICE)}
+    changes = differing(everything(Ruleset(Family.IPV4), saved), saved)
+    text = restore_input(changes, saved)
+    assert f":{OLD_SERVICE} - [0:0]\n" in text
+    assert "-X" not in text
+    apply_to(saved, changes)
+    assert differing(everything(Ruleset(Family.IPV4), saved), saved) == {}
+
+
+def test_a_jump_in_another_place_or_twice_is_put_right() -> None:
+    jump = '-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES'
+    saved = parse(
+        "*nat\n:PREROUTING ACCEPT [0:0]\n:KUBE-SERVICES - [0:0]\n"
+        f"-A PREROUTING -j DOCKER\n{jump}\n{jump}\nCOMMIT\n"
+    )
+    lines = restore_input({}, saved).splitlines()
+    assert lines.count(jump.replace("-A", "-D")) == 2
+    assert lines.count(jump.replace("-A PREROUTING", "-I PREROUTING 1")) == 1
+    assert not any("DOCKER" in line for line in lines)
+
+
+def test_a_comment_that_looks_like_a_jump_is_no_jump() -> None:
+    saved = parse(
+        "*nat\n:PREROUTING ACCEPT [0:0]\n"
+        '-A PREROUTING -m comment --comment "see -j KUBE-SERVICES" -j DOCKER\nCOMMIT\n'
+    )
+    assert saved.jumps == {}
+
+
+def test_removal_takes_all_that_is_ours_and_nothing_else() -> None:
+    text = """*mangle
+:PREROUTING ACCEPT [0:0]
+:KUBE-PROXY-CANARY - [0:0]
+:KUBE-KUBELET-CANARY - [0:0]
+COMMIT
+*nat
+:PREROUTING ACCEPT [0:0]
+:DOCKER - [0:0]
+:KUBE-SERVICES - [0:0]
+-A PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+COMMIT
+"""
+    assert removal(parse(text)).split("\n") == [
+        "*nat",
+        ":KUBE-SERVICES - [0:0]",
+        '-D PREROUTING -m comment --comment "kubernetes service portals" -j KUBE-SERVICES',
+        "-X KUBE-SERVICES",
+        "COMMIT",
+        "*mangle",
+        ":KUBE-PROXY-CANARY - [0:0]",
+        "-X KUBE-PROXY-CANARY",
+        "COMMIT",
+        "",
+    ]
+
+
+def test_rules_that_another_release_words_differently_are_the_same() -> None:
+    ours = (
+        '-A X -p tcp -m comment --comment "a b" -m tcp --dport 80 -m statistic --mode random '
+        "--probability 0.33333333349 -j Y",
+    )
+    theirs = (
+        '-A X -p tcp -m comment --comment "a b" -m statistic --mode random --probability 0.33333333 '
+        "--dport 80 -j Y",
+    )
+    assert same(ours, theirs)
+    assert not same(ours, ())
+    assert not same(ours, (theirs[0].replace("80", "81"),))
+
+
+def test_a_rebuilt_ruleset_equals_an_updated_one() -> None:
+    services = service_map([service("web")], [endpoint_slice(endpoint("10.244.1.2"))])
+    view = NodeView(services, node())
+    updated = Ruleset(Family.IPV4)
+    updated.update(view.update())
+    services.set_service(service("web").key, service("web", type="NodePort", externalIPs=["198.18.0.1"]))
+    view.set_node(node(detects=False))
+    updated.update(view.update())
+    rebuilt = Ruleset(Family.IPV4)
+    ports = node_view(services, view.node).ports
+    rebuilt.update(ViewDiff(view.node, {key: (None, port) for key, port in ports.items()}))
+    assert everything(updated, Saved()) == everything(rebuilt, Saved())
