@@ -1,0 +1,127 @@
+"""What every API object has: identity, owners, times."""
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Self, TypeAlias
+
+Obj: TypeAlias = dict[str, Any]
+"""An API object (or a part of one) as decoded from JSON."""
+
+Key: TypeAlias = tuple[str, str]
+"""(namespace, name); the namespace of a cluster-scoped object is ''."""
+
+
+@dataclass(frozen=True, order=True)
+class GroupVersionKind:
+    """A kind's full name. The core group is ''."""
+
+    group: str
+    version: str
+    kind: str
+
+    @classmethod
+    def of(cls, obj: Obj) -> Self:
+        """The kind that the object's apiVersion and kind name ('' where they are missing)."""
+        group, _, version = str(obj.get("apiVersion") or "").rpartition("/")
+        return cls(group, version, str(obj.get("kind") or ""))
+
+    @property
+    def api_version(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def __str__(self) -> str:
+        return f"{self.group}/{self.version}, Kind={self.kind}"
+
+
+def key(obj: Obj) -> Key:
+    """(namespace, name) of an object."""
+    metadata = obj["metadata"]
+    return metadata.get("namespace") or "", metadata["name"]
+
+
+def now() -> str:
+    """The time as metav1.Time writes it: RFC 3339, UTC, whole seconds."""
+    return format_time(datetime.now(UTC))
+
+
+def now_micro() -> str:
+    """The time as metav1.MicroTime writes it (leases, event times): RFC 3339, UTC, microseconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def format_time(time: datetime) -> str:
+    """An aware datetime as metav1.Time writes it."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def parse_time(text: str) -> datetime:
+    """An RFC 3339 time as an aware datetime. Raises ValueError."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return time
+
+
+def new_uid() -> str:
+    """A fresh metadata.uid."""
+    return str(uuid.uuid4())
+
+
+def labels(obj: Obj) -> dict[str, str]:
+    """metadata.labels; an empty dict if there are none."""
+    return obj["metadata"].get("labels") or {}
+
+
+def annotations(obj: Obj) -> dict[str, str]:
+    """metadata.annotations; an empty dict if there are none."""
+    return obj["metadata"].get("annotations") or {}
+
+
+def owner_references(obj: Obj) -> list[Obj]:
+    """metadata.ownerReferences; an empty list if there are none."""
+    return obj["metadata"].get("ownerReferences") or []
+
+
+def owner_reference(owner: Obj, *, controller: bool = True) -> Obj:
+    """A reference to `owner` (a whole object, with apiVersion and kind) for an object that it owns.
+
+    `controller` also blocks the owner's foreground deletion, as every upstream controller does.
+    """
+    reference: Obj = {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+    }
+    if controller:
+        reference |= {"controller": True, "blockOwnerDeletion": True}
+    return reference
+
+
+def controller_of(obj: Obj) -> Obj | None:
+    """The owner reference of the object's controller, if it has one."""
+    return next((ref for ref in owner_references(obj) if ref.get("controller")), None)
+
+
+def is_controlled_by(obj: Obj, owner: Obj) -> bool:
+    """Whether `owner` (by uid) is the object's controller."""
+    reference = controller_of(obj)
+    return reference is not None and reference["uid"] == owner["metadata"]["uid"]
+
+
+def is_deleting(obj: Obj) -> bool:
+    """Whether deletion was asked for and something (finalizers, a grace period) still holds the object."""
+    return bool(obj["metadata"].get("deletionTimestamp"))
+
+
+def condition(obj: Obj, type: str) -> Obj | None:
+    """The status condition of that type, if it is there."""
+    conditions: Iterable[Obj] = (obj.get("status") or {}).get("conditions") or ()
+    return next((entry for entry in conditions if entry.get("type") == type), None)
+
+
+def is_condition_true(obj: Obj, type: str) -> bool:
+    entry = condition(obj, type)
+    return entry is not None and entry.get("status") == "True"
