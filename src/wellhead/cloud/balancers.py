@@ -1,0 +1,126 @@
+"""What a LoadBalancer Service asks of its load balancer. Pure: a Service in, a value out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, ip_address
+
+from wellhead.api.meta import Key, Obj, key
+from wellhead.cloud.vips import IPAddress
+
+FORWARDER_CLASS = "wellhead.dev/forwarder"
+FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
+VIP_ANNOTATION = "wellhead.dev/load-balancer-ip"
+PROXY_HEALTHZ_PORT = 10256
+
+_PROTOCOLS = ("TCP", "UDP")
+
+
+class Unsupported(Exception):
+    """The Service asks for something that the forwarder can't do. The text says what; it becomes an event."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A load balancer as a Service wants it.
+
+    `check_port` is the port of a node whose /healthz says whether that node gets new flows: the Service's
+    own health-check node port under policy Local, else the service proxy's.
+    """
+
+    service: Key
+    ports: frozenset[tuple[str, int]]  # ("tcp" or "udp", port)
+    local: bool
+    check_port: int
+    client_affinity: bool
+    address: IPv4Address | None = None  # the VIP that was asked for
+
+
+def is_ours(service: Obj) -> bool:
+    """Whether the Service is a load balancer of this class, or of none, which defaults to this one."""
+    spec = service.get("spec", {})
+    if spec.get("type") != "LoadBalancer":
+        return False
+    return str(spec.get("loadBalancerClass") or FORWARDER_CLASS) == FORWARDER_CLASS
+
+
+def is_wanted(service: Obj) -> bool:
+    """Whether the Service should have a load balancer of ours (now, or once there is a VIP for it)."""
+    return is_ours(service) and not service["metadata"].get("deletionTimestamp")
+
+
+def needs_cleanup(service: Obj) -> bool:
+    """Whether the Service waits for us to take its load balancer away and remove the finalizer.
+
+    A Service that left type LoadBalancer lost its class with it, so the finalizer alone decides then.
+    """
+    if FINALIZER not in (service["metadata"].get("finalizers") or ()):
+        return False
+    if service.get("spec", {}).get("type") != "LoadBalancer":
+        return True
+    return is_ours(service) and not is_wanted(service)
+
+
+def request(service: Obj) -> Request:
+    """What this Service, which `is_ours`, asks for.
+
+    Raises:
+        Unsupported: it asks for what can't be done, or what the API server should never have let through.
+    """
+    spec = service["spec"]
+    ports = set()
+    for port in spec.get("ports") or []:
+        protocol = port.get("protocol", "TCP")
+        if protocol not in _PROTOCOLS:
+            raise Unsupported(
+                f"port {port['port']}: protocol {protocol} can't be forwarded, only TCP and UDP"
+            )
+        ports.add((protocol.lower(), int(port["port"])))
+    if not ports:
+        raise Unsupported("the Service has no ports")
+    if "IPv4" not in (spec.get("ipFamilies") or ["IPv4"]):
+        raise Unsupported("the Service has no IPv4 address, and the forwarder forwards IPv4 only")
+    local = spec.get("externalTrafficPolicy") == "Local"
+    check_port = spec.get("healthCheckNodePort") or 0 if local else PROXY_HEALTHZ_PORT
+    if not check_port:
+        raise Unsupported("externalTrafficPolicy is Local but there is no healthCheckNodePort")
+    return Request(
+        service=key(service),
+        ports=frozenset(ports),
+        local=local,
+        check_port=check_port,
+        client_affinity=spec.get("sessionAffinity") == "ClientIP",
+        address=_requested_address(service),
+    )
+
+
+def _requested_address(service: Obj) -> IPv4Address | None:
+    annotations = service["metadata"].get("annotations") or {}
+    text = annotations.get(VIP_ANNOTATION) or service["spec"].get("loadBalancerIP")
+    if not text:
+        return None
+    try:
+        address = ip_address(text)
+    except ValueError:
+        raise Unsupported(
+            f"{text!r} was asked for as the load balancer's address, but is no IP address"
+        ) from None
+    if not isinstance(address, IPv4Address):
+        raise Unsupported(f"{address} was asked for, and the forwarder forwards IPv4 only")
+    return address
+
+
+def published_vips(service: Obj) -> list[IPAddress]:
+    """The addresses in the Service's status."""
+    found = []
+    for entry in service.get("status", {}).get("loadBalancer", {}).get("ingress") or []:
+        try:
+            found.append(ip_address(entry.get("ip", "")))
+        except ValueError:
+            continue  # a host name, which other clouds' load balancers have
+    return found
+
+
+def status(vip: IPAddress) -> Obj:
+    """`status.loadBalancer` of a Service with this VIP. ipMode: KEP-1860."""
+    return {"ingress": [{"ip": str(vip), "ipMode": "VIP"}]}

@@ -1,0 +1,211 @@
+"""A small network of namespaces: a client, a router, and nodes that hold the VIPs on their loopback.
+
+Namespaces live as long as their file descriptors, so nothing stays behind, whatever happens to the tests.
+Sockets made in a namespace stay there, so servers and clients all run on the test's own event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from wellhead.linux import namespaces
+
+T = TypeVar("T")
+
+CLIENT = IPv4Address("198.51.100.79")
+VIPS = (IPv4Address("203.0.113.140"), IPv4Address("203.0.113.141"))
+NODES = tuple(IPv4Address(f"10.240.0.{host}") for host in (11, 12, 13))
+PORT = 80
+
+
+class Host:
+    """A network namespace with one interface, or several."""
+
+    def __init__(self) -> None:
+        self.fd = namespaces.in_new_thread(_new_namespace)
+        self.run("ip link set lo up")
+
+    @property
+    def path(self) -> str:
+        return f"/proc/{os.getpid()}/fd/{self.fd}"
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+    def inside(self, work: Callable[[], T]) -> T:
+        def enter() -> T:
+            namespaces.setns(self.fd, namespaces.CLONE_NEWNET)
+            return work()
+
+        return namespaces.in_new_thread(enter)
+
+    def run(self, *commands: str) -> str:
+        """Run commands in the namespace; their output."""
+
+        def work() -> str:
+            outputs = []
+            for command in commands:
+                done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
+                assert done.returncode == 0, f"{command}: {done.stderr}"
+                outputs.append(done.stdout)
+            return "".join(outputs)
+
+        return self.inside(work)
+
+    def sysctl(self, name: str, value: str) -> None:
+        self.inside(lambda: Path("/proc/sys", name).write_text(value))
+
+    def socket(self, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
+        sock = self.inside(lambda: socket.socket(socket.AF_INET, kind, protocol))
+        sock.setblocking(False)
+        return sock
+
+
+class Network:
+    """client ── internet ── edge ── nodes (bridge) ── node, node, node."""
+
+    def __init__(self) -> None:
+        self.client, self.edge = Host(), Host()
+        self.nodes = {address: Host() for address in NODES}
+        self._close = contextlib.ExitStack()
+        self._connections: list[Connection] = []
+        self.edge.sysctl("net/ipv4/ip_forward", "1")
+        self.edge.sysctl("net/ipv4/conf/all/rp_filter", "0")
+        self.edge.sysctl("net/ipv4/conf/default/rp_filter", "0")
+        self.edge.run(
+            "ip link add nodes type bridge",
+            "ip addr add 10.240.0.1/24 dev nodes",
+            "ip link set nodes up",
+            f"ip link add internet type veth peer name eth0 netns {self.client.path}",
+            "ip addr add 198.51.100.1/24 dev internet",
+            "ip link set internet up",
+        )
+        self.client.run(
+            f"ip addr add {CLIENT}/24 dev eth0",
+            "ip link set eth0 up",
+            "ip route add default via 198.51.100.1",
+        )
+        for number, (address, node) in enumerate(self.nodes.items(), 1):
+            self.edge.run(
+                f"ip link add node-{number} type veth peer name eth0 netns {node.path}",
+                f"ip link set node-{number} master nodes up",
+            )
+            node.run(
+                f"ip addr add {address}/24 dev eth0",
+                "ip link set eth0 up",
+                "ip route add default via 10.240.0.1",
+                *(f"ip addr add {vip}/32 dev lo" for vip in VIPS),
+            )
+
+    async def serve(self) -> None:
+        """Start a TCP and a UDP server on every node: they say which node they are and whom they see."""
+        for address, node in self.nodes.items():
+            listener = node.socket(socket.SOCK_STREAM)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("0.0.0.0", PORT))
+            server = await asyncio.start_server(_echo(address), sock=listener)
+            self._close.callback(server.close)
+            datagrams = node.socket(socket.SOCK_DGRAM)
+            datagrams.bind((str(VIPS[0]), PORT))
+            loop = asyncio.get_running_loop()
+            loop.add_reader(datagrams, _answer, datagrams, address)
+            self._close.callback(datagrams.close)
+            self._close.callback(loop.remove_reader, datagrams)
+
+    async def connect(self, vip: IPv4Address = VIPS[0], port: int = PORT, seconds: float = 1.0) -> Connection:
+        """Open a TCP connection. Raises OSError or TimeoutError."""
+        sock = self.client.socket(socket.SOCK_STREAM)
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.get_running_loop().sock_connect(sock, (str(vip), port))
+                reader, writer = await asyncio.open_connection(sock=sock)
+                greeting = (await reader.readline()).decode().split()
+        except BaseException:
+            sock.close()
+            raise
+        connection = Connection(reader, writer, IPv4Address(greeting[0]), IPv4Address(greeting[1]))
+        self._connections.append(connection)
+        return connection
+
+    async def close(self) -> None:
+        for connection in self._connections:
+            await connection.close()
+        self._close.close()
+        for host in (self.client, self.edge, *self.nodes.values()):
+            host.close()
+
+
+class Connection:
+    """An open TCP connection: the node that has it, and the client's address that it sees."""
+
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        node: IPv4Address,
+        client: IPv4Address,
+    ) -> None:
+        self._reader, self._writer, self.node, self.client = reader, writer, node, client
+
+    async def works(self, seconds: float = 1.0) -> bool:
+        """Whether what is sent comes back."""
+        try:
+            async with asyncio.timeout(seconds):
+                self._writer.write(b"still there?\n")
+                await self._writer.drain()
+                return await self._reader.readline() == b"still there?\n"
+        except (OSError, TimeoutError):
+            return False
+
+    async def close(self) -> None:
+        self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
+
+
+def _new_namespace() -> int:
+    namespaces.unshare(namespaces.CLONE_NEWNET)
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _echo(node: IPv4Address) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(f"{node} {writer.get_extra_info('peername')[0]}\n".encode())
+            while line := await reader.readline():
+                writer.write(line)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    return serve
+
+
+def _answer(sock: socket.socket, node: IPv4Address) -> None:
+    with contextlib.suppress(BlockingIOError):
+        _, client = sock.recvfrom(2048)
+        sock.sendto(f"{node} {client[0]}".encode(), client)
+
+
+@pytest.fixture
+async def network() -> AsyncIterator[Network]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    network = Network()
+    try:
+        await network.serve()
+        yield network
+    finally:
+        await network.close()
