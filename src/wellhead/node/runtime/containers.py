@@ -1,0 +1,256 @@
+"""Create, start, signal, wait for and delete containers.
+
+What is needed to find a container again after the agent was killed lies in files: its bundle (config.json,
+pid, conmon.pid) and the runtime's own directory, which is only valid while the machine runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import msgspec
+
+from wellhead.linux import mounts
+from wellhead.node.runtime import commands, descriptors, oci
+from wellhead.node.runtime.commands import CommandFailed
+
+_log = logging.getLogger(__name__)
+
+# conmon's way to keep a log from filling the disk: at this size it starts the file anew.
+_LOG_SIZE_MAX = 50 << 20
+
+
+class RuntimeFailure(Exception):
+    """A container could not be created or started; the message is crun's or conmon's."""
+
+
+class Runtime:
+    """The containers of one node. `directory` holds state that is void after a reboot of the machine."""
+
+    def __init__(self, directory: Path) -> None:
+        self._state = directory / "crun"
+        self._exits = directory / "exits"
+        self._sockets = directory / "sockets"
+        self._crun = shutil.which("crun") or "/usr/bin/crun"
+        for path in (self._state, self._exits, self._sockets):
+            path.mkdir(parents=True, exist_ok=True)
+
+    def command(self, *arguments: str) -> list[str]:
+        """The crun command line with our global options."""
+        return [self._crun, "--root", str(self._state), "--cgroup-manager=disabled", *arguments]
+
+    async def create(self, container: oci.Container) -> None:
+        """Make the container with its process waiting to be started.
+
+        Raises:
+            RuntimeFailure: nothing is left of it (but the bundle's directory).
+        """
+        bundle = container.bundle
+        try:
+            await asyncio.to_thread(self._prepare, container)
+            await self._conmon(container)
+        except (OSError, RuntimeFailure) as error:
+            await self.delete(container.id, bundle)
+            raise RuntimeFailure(str(error)) from error
+
+    async def start(self, id: str) -> None:
+        """Let the process of a created container run. Raises RuntimeFailure, e.g. for a missing program."""
+        try:
+            await commands.run(*self.command("start", id))
+        except CommandFailed as error:
+            raise RuntimeFailure(error.message) from error
+
+    async def signal(self, id: str, name: str) -> None:
+        """Send a signal to the container's first process. One that has exited already is no error."""
+        try:
+            await commands.run(*self.command("kill", id, name))
+        except CommandFailed as error:
+            _log.debug("kill %s %s: %s", id, name, error.message)
+
+    async def exited(self, id: str, bundle: Path) -> int | None:
+        """Wait for the container's end: its exit code (128 + N after signal N).
+
+        None if nobody knows, because its conmon was killed or never was; then the container is dead too.
+        """
+        pidfd = self._conmon_pidfd(id, bundle)
+        if pidfd is not None:
+            try:
+                await descriptors.readable(pidfd)
+            finally:
+                os.close(pidfd)
+        code = self._exit_code(id)
+        if code is None:
+            await self._kill(id, bundle)
+        return code
+
+    def running(self, id: str, bundle: Path) -> bool:
+        """Whether the container's conmon lives and has seen no exit."""
+        pidfd = self._conmon_pidfd(id, bundle)
+        if pidfd is None:
+            return False
+        os.close(pidfd)
+        return self._exit_code(id) is None
+
+    async def delete(self, id: str, bundle: Path) -> None:
+        """Remove the container, running or not. Of its bundle, the files that others put there stay."""
+        await self._kill(id, bundle)
+        await asyncio.to_thread(self._clean, id, bundle)
+
+    def attach_socket(self, id: str) -> Path:
+        """Where conmon listens for those who attach."""
+        return self._sockets / id / "attach"
+
+    def strays(self, known: set[str]) -> list[tuple[str, int]]:
+        """(container id, conmon's pid) of all containers that run here and are not `known`."""
+        found = []
+        marker = str(self._state)
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            arguments = _cmdline(int(pid))
+            if arguments and Path(arguments[0]).name == "conmon" and marker in arguments:
+                container = arguments[arguments.index("-c") + 1]
+                if container not in known:
+                    found.append((container, int(pid)))
+        return found
+
+    async def sweep(self, known: set[str]) -> None:
+        """End every container of ours that is not `known`: half made when an earlier agent was killed."""
+        for container, pid in self.strays(known):
+            _log.info("removing container %s, which nobody knows", container)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        left = {path.name for directory in (self._state, self._exits) for path in directory.iterdir()}
+        for container in left - known:
+            await self._crun_delete(container)
+            (self._exits / container).unlink(missing_ok=True)
+            _remove(self._sockets / container)
+
+    def _prepare(self, container: oci.Container) -> None:
+        bundle = container.bundle
+        for name in ("upper", "work", "rootfs", "persist"):
+            (bundle / name).mkdir(parents=True, exist_ok=True)
+        container.log.parent.mkdir(parents=True, exist_ok=True)
+        layers = f"lowerdir={container.rootfs},upperdir={bundle / 'upper'},workdir={bundle / 'work'}"
+        mounts.mount("overlay", bundle / "rootfs", "overlay", data=layers)
+        (bundle / "config.json").write_bytes(msgspec.json.encode(oci.config(container)))
+
+    async def _conmon(self, container: oci.Container) -> None:
+        bundle = container.bundle
+        reader, writer = os.pipe()
+        arguments = ["-c", container.id, "-u", container.id, "-n", container.id, "-r", self._crun]
+        for argument in self.command()[1:]:
+            arguments += ["--runtime-arg", argument]
+        arguments += ["-b", str(bundle), "-p", str(bundle / "pid"), "-P", str(bundle / "conmon.pid")]
+        arguments += ["-l", f"k8s-file:{container.log}", "--log-size-max", str(_LOG_SIZE_MAX)]
+        arguments += ["--exit-dir", str(self._exits), "--persist-dir", str(bundle / "persist")]
+        arguments += ["--socket-dir-path", str(self._sockets), "--no-new-keyring"]
+        if container.terminal:
+            arguments.append("-t")
+        if container.stdin:
+            arguments.append("-i")
+            if not container.stdin_once:
+                arguments.append("--leave-stdin-open")
+        try:
+            process = await asyncio.create_subprocess_exec(
+                "conmon",
+                *arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.DEVNULL,
+                pass_fds=(writer,),
+                env=os.environ | {"_OCI_SYNCPIPE": str(writer)},
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(reader)
+            raise RuntimeFailure(f"conmon: {error.strerror}") from error
+        finally:
+            os.close(writer)
+        answer = await _read_line(reader)
+        await process.wait()
+        # conmon exits with 0 even when crun failed: only this line tells.
+        report = msgspec.json.decode(answer) if answer else {}
+        if int(report.get("pid", -1)) <= 0:
+            raise RuntimeFailure(str(report.get("message") or "conmon ended without an answer").strip())
+
+    def _conmon_pidfd(self, id: str, bundle: Path) -> int | None:
+        try:
+            pid = int((bundle / "conmon.pid").read_text())
+            pidfd = os.pidfd_open(pid)
+        except (OSError, ValueError):
+            return None
+        if id in _cmdline(pid):  # else the number is another process's by now
+            return pidfd
+        os.close(pidfd)
+        return None
+
+    def _exit_code(self, id: str) -> int | None:
+        try:
+            return int((self._exits / id).read_text())
+        except (OSError, ValueError):
+            return None
+
+    async def _kill(self, id: str, bundle: Path) -> None:
+        """End the container and its conmon, if they are there."""
+        pidfd = self._conmon_pidfd(id, bundle)
+        await self._crun_delete(id)
+        if pidfd is None:
+            return
+        try:
+            # conmon ends by itself once its container has; it writes the exit code on the way.
+            async with asyncio.timeout(2):
+                await descriptors.readable(pidfd)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        finally:
+            os.close(pidfd)
+
+    async def _crun_delete(self, id: str) -> None:
+        if not (self._state / id).exists():
+            return
+        try:
+            await commands.run(*self.command("delete", "--force", id))
+        except CommandFailed as error:
+            _log.debug("delete %s: %s", id, error.message)
+            shutil.rmtree(self._state / id, ignore_errors=True)
+
+    def _clean(self, id: str, bundle: Path) -> None:
+        mounts.umount_below(bundle)
+        for name in ("upper", "work", "rootfs", "persist"):
+            shutil.rmtree(bundle / name, ignore_errors=True)
+        for name in ("config.json", "pid", "conmon.pid", "ctl", "winsz", "attach"):
+            (bundle / name).unlink(missing_ok=True)
+        (self._exits / id).unlink(missing_ok=True)
+        _remove(self._sockets / id)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _cmdline(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+async def _read_line(fd: int) -> bytes:
+    """What comes through a pipe up to the end of a line or of the stream. Closes `fd`."""
+    os.set_blocking(fd, False)
+    line = b""
+    try:
+        while not line.endswith(b"\n") and (more := await descriptors.read(fd)):
+            line += more
+    finally:
+        os.close(fd)
+    return line

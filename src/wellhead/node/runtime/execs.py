@@ -1,0 +1,191 @@
+"""Run a command in a running container (crun exec), with pipes or a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import re
+import signal
+import struct
+import tempfile
+import termios
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from wellhead.node.runtime import descriptors
+from wellhead.node.runtime.containers import Runtime, RuntimeFailure
+
+_OUTPUT_LIMIT = 10_000  # bytes of a probe's or hook's output that anybody ever sees
+
+
+class Exec:
+    """A command in a container. Use as an async context manager; leaving it ends the command.
+
+    With a terminal, its output (both streams, as terminals do) comes from `stdout`, and `stderr` has what
+    crun itself has to say.
+    """
+
+    def __init__(
+        self, runtime: Runtime, id: str, bundle: Path, args: tuple[str, ...], *, tty: bool, stdin: bool
+    ) -> None:
+        self._runtime = runtime
+        self._id = id
+        self._bundle = bundle
+        self._args = args
+        self._tty = tty
+        self._want_stdin = stdin
+        self._directory = tempfile.TemporaryDirectory(prefix="exec-", dir=bundle)
+        self._process: asyncio.subprocess.Process | None = None
+        self._open: set[int] = set()
+        self.stdin = self.stdout = self.stderr = -1
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._spawn()
+        except BaseException:
+            self._close_all()
+            self._directory.cleanup()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        process = self._process
+        self._close_all()
+        if process is not None and process.returncode is None:
+            if (pid := self._pid()) is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            else:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+            await process.wait()
+        self._directory.cleanup()
+
+    async def write(self, data: bytes) -> None:
+        """Give the command input; what it no longer takes is dropped."""
+        with contextlib.suppress(OSError):
+            await descriptors.write(self.stdin, data)
+
+    def end_input(self) -> None:
+        """Say that there is no more input. Nothing on a terminal, where the user types Ctrl-D."""
+        if not self._tty and self.stdin in self._open:
+            self._close(self.stdin)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Change the size of the command's terminal."""
+        process = self._process
+        if self._tty and process is not None and process.returncode is None and self.stdout in self._open:
+            fcntl.ioctl(self.stdout, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            # Our terminal is nobody's controlling one, so the kernel tells nobody; crun passes it on.
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGWINCH)
+
+    async def wait(self) -> int:
+        """The command's exit code. Raises RuntimeFailure if it could not be started at all."""
+        assert self._process is not None
+        code = await self._process.wait()
+        if self._pid() is None:
+            said = await descriptors.read(self.stderr)
+            raise RuntimeFailure(_plain(said) or f"crun exec: exit code {code}")
+        return 128 - code if code < 0 else code
+
+    async def _spawn(self) -> None:
+        specification = self._specification()
+        if self._tty:
+            master, terminal = os.openpty()
+            self.stdin = self.stdout = master
+            child_in = child_out = terminal
+        else:
+            child_in, self.stdin = os.pipe() if self._want_stdin else (os.open("/dev/null", os.O_RDONLY), -1)
+            self.stdout, child_out = os.pipe()
+        self.stderr, child_err = os.pipe()
+        self._open = {fd for fd in (self.stdin, self.stdout, self.stderr) if fd >= 0}
+        for fd in self._open:
+            os.set_blocking(fd, False)
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._runtime.command("exec", "--pid-file", str(self._pid_file), "--process"),
+                specification,
+                self._id,
+                stdin=child_in,
+                stdout=child_out,
+                stderr=child_err,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise RuntimeFailure(f"crun: {error.strerror}") from error
+        finally:
+            for fd in {child_in, child_out, child_err}:
+                os.close(fd)
+
+    def _specification(self) -> str:
+        """Write the OCI process: the container's own, with another command line. Returns the file's path."""
+        process = msgspec.json.decode((self._bundle / "config.json").read_bytes())["process"]
+        process |= {"args": list(self._args), "terminal": self._tty}
+        if self._tty and not any(each.startswith("TERM=") for each in process["env"]):
+            process["env"] = [*process["env"], "TERM=xterm"]
+        path = Path(self._directory.name, "process.json")
+        path.write_bytes(msgspec.json.encode(process))
+        return str(path)
+
+    @property
+    def _pid_file(self) -> Path:
+        return Path(self._directory.name, "pid")
+
+    def _pid(self) -> int | None:
+        try:
+            return int(self._pid_file.read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _close(self, fd: int) -> None:
+        self._open.discard(fd)
+        os.close(fd)
+
+    def _close_all(self) -> None:
+        for fd in list(self._open):
+            self._close(fd)
+
+
+def _plain(said: bytes) -> str:
+    """crun's message without the colours and the time that it adds for a terminal."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", said.decode(errors="replace")).strip()
+    return re.sub(r"^\d{4}-\d\d-\d\dT[\d:.]+Z: ", "", text)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended and the beginning of what it said."""
+
+    code: int
+    output: str
+
+
+async def run(runtime: Runtime, id: str, bundle: Path, args: tuple[str, ...]) -> Result:
+    """Run a command without input to its end. Cancelling this ends the command.
+
+    Raises:
+        RuntimeFailure: it could not be started.
+    """
+    async with Exec(runtime, id, bundle, args, tty=False, stdin=False) as command:
+        output = bytearray()
+
+        async def collect(fd: int) -> None:
+            while data := await descriptors.read(fd):
+                output.extend(data[: _OUTPUT_LIMIT - len(output)])
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(collect(command.stdout))
+            group.create_task(collect(command.stderr))
+        try:
+            return Result(await command.wait(), output.decode(errors="replace"))
+        except RuntimeFailure:
+            raise RuntimeFailure(_plain(bytes(output))) from None

@@ -1,0 +1,164 @@
+"""What a container is, and the OCI runtime configuration that says so.
+
+Source: the OCI runtime-spec 1.0 (config.md, config-linux.md); containerd's defaults (oci/spec.go and
+pkg/cap of v1.7) where Kubernetes leaves a choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+DEFAULT_CAPABILITIES = (
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FSETID",
+    "CAP_FOWNER",
+    "CAP_MKNOD",
+    "CAP_NET_RAW",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETFCAP",
+    "CAP_SETPCAP",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SYS_CHROOT",
+    "CAP_KILL",
+    "CAP_AUDIT_WRITE",
+)
+_MASKED = (
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+)
+_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A file or directory of the node, shown in a container at `target`."""
+
+    source: Path
+    target: str
+    read_only: bool = False
+    propagation: str = "rprivate"
+
+
+@dataclass(frozen=True)
+class User:
+    """Who a container's process is."""
+
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Container:
+    """All that the runtime needs to know to run a container.
+
+    `bundle` is the container's own directory, `rootfs` the image's, which is only read. `namespaces` maps
+    OCI names (network, ipc, uts, pid) to the file to join, or to None for the node's own; kinds that are not
+    mentioned are new.
+    """
+
+    id: str
+    bundle: Path
+    rootfs: Path
+    log: Path
+    args: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    cwd: str = "/"
+    user: User = User()
+    terminal: bool = False
+    stdin: bool = False
+    stdin_once: bool = False
+    mounts: tuple[Mount, ...] = ()
+    namespaces: Mapping[str, Path | None] = field(default_factory=dict)
+    capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
+    privileged: bool = False
+    read_only_rootfs: bool = False
+    no_new_privileges: bool = False
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+
+
+def config(container: Container) -> dict[str, Any]:
+    """The content of the bundle's config.json. The root file system is mounted at BUNDLE/rootfs."""
+    namespaces: list[dict[str, str]] = [{"type": "mount"}]
+    for kind in ("pid", "network", "ipc", "uts"):
+        path = container.namespaces.get(kind, Path())
+        if path is None:
+            continue
+        namespaces.append({"type": kind} if path == Path() else {"type": kind, "path": str(path)})
+    linux: dict[str, Any] = {"namespaces": namespaces}
+    if container.sysctls:
+        linux["sysctl"] = dict(container.sysctls)
+    if not container.privileged:
+        linux |= {"maskedPaths": list(_MASKED), "readonlyPaths": list(_READ_ONLY)}
+    return {
+        "ociVersion": "1.0.0",
+        "process": _process(container),
+        "root": {"path": "rootfs", "readonly": container.read_only_rootfs},
+        "mounts": [*_system_mounts(container), *(_bind(mount) for mount in container.mounts)],
+        "linux": linux,
+    }
+
+
+def _process(container: Container) -> dict[str, Any]:
+    user: dict[str, Any] = {"uid": container.user.uid, "gid": container.user.gid}
+    if container.user.groups:
+        user["additionalGids"] = list(container.user.groups)
+    # Neither inheritable nor ambient, so that what another user than root executes has none (CVE-2022-24769).
+    capabilities = list(container.capabilities)
+    # No rlimits: raising one needs CAP_SYS_RESOURCE, which a wellhead machine may lack.
+    return {
+        "terminal": container.terminal,
+        "user": user,
+        "args": list(container.args),
+        "env": list(container.env),
+        "cwd": container.cwd,
+        "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), capabilities),
+        "noNewPrivileges": container.no_new_privileges,
+    }
+
+
+def _system_mounts(container: Container) -> list[dict[str, Any]]:
+    safe = ["nosuid", "noexec", "nodev"]
+    sys_options = [*safe, "rw" if container.privileged else "ro"]
+    sysfs = {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": sys_options}
+    return [
+        {"destination": "/proc", "type": "proc", "source": "proc", "options": safe},
+        {
+            "destination": "/dev",
+            "type": "tmpfs",
+            "source": "tmpfs",
+            "options": ["nosuid", "strictatime", "mode=755", "size=65536k"],
+        },
+        {
+            "destination": "/dev/pts",
+            "type": "devpts",
+            "source": "devpts",
+            "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        },
+        {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": safe},
+        sysfs,
+    ]
+
+
+def _bind(mount: Mount) -> dict[str, Any]:
+    access = "ro" if mount.read_only else "rw"
+    return {
+        "destination": mount.target,
+        "type": "bind",
+        "source": str(mount.source),
+        "options": ["rbind", mount.propagation, access],
+    }
