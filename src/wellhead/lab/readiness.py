@@ -25,7 +25,7 @@ from wellhead.lab.topology import node_name
 
 _LEASE_NAMESPACE = "kube-node-lease"
 _HOPELESS_RESTARTS = 6
-_LOG_LINES = 12
+_LOG_LINES = 8
 _SUPERVISOR_START = 10.0  # seconds within which it opens its socket
 
 
@@ -94,11 +94,16 @@ class _Waiting:
             return "the supervisor doesn't answer" + _indented(self._supervisor_lines())
         parts = [self._snapshot.problem] if self._snapshot.problem else []
         parts += [f"{m.name}: {m.problem}" for m in self._snapshot.machines if m.pid == 0 and m.problem]
-        failed = [c for c in self._snapshot.components if c.pid == 0 or self._new_restarts(c) > 0]
-        for component in failed:
-            lines = logs.tail(self._cluster.log_file(component.machine, component.name), _LOG_LINES)
-            how = component.problem or "does not run"
-            parts.append(f"{component.name} on {component.machine}: {how}{_indented(lines)}")
+        failed: dict[str, list[state.ComponentState]] = {}
+        for component in self._snapshot.components:
+            if component.pid == 0 or self._new_restarts(component) > 0:
+                failed.setdefault(component.name, []).append(component)
+        for name, group in failed.items():
+            # On every machine for the same reason, usually.
+            lines = logs.tail(self._cluster.log_file(group[0].machine, name), _LOG_LINES)
+            where = ", ".join(component.machine for component in group)
+            how = group[0].problem or "does not run"
+            parts.append(f"{name} on {where}: {how}{_indented(lines)}")
         parts += [
             f"{name} is not Ready{self._why_not_ready(name)}"
             for name in self._nodes
@@ -179,7 +184,9 @@ class _Waiting:
         running = sum(1 for component in expected if component.pid)
         nodes = sum(1 for name in self._nodes if self._is_ready(name))
         progress = Progress(running, len(expected), nodes, len(self._nodes))
-        if progress != self._last:
+        # Only steps forward: a component that comes and goes is no news.
+        best = self._last
+        if best is None or progress.components > best.components or progress.nodes > best.nodes:
             self._last = progress
             self._report(progress)
         known = {each.machine for each in expected}

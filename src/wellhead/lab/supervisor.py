@@ -5,6 +5,7 @@ killed, and its successor finds machines and components where they are, by /proc
 
     SIGHUP  read cluster.json again, and bring about what it says
     SIGTERM end, and leave the cluster as it is
+    SIGUSR1 kill the cluster's processes, then end: what is left to do is to delete files
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class Supervisor:
         self._problem_backoff = Backoff()
         self._next_log_check = time.monotonic() + _LOG_CHECK
         self._stopping = False
+        self._killing = False
         self._reload = False
         self._environment = _component_environment()
         self._spec, self._design = self._read_design()
@@ -105,6 +107,8 @@ class Supervisor:
                 key.data()
             self._end_overdue()
             self._check_logs()
+        if self._killing:
+            self._kill_all()
 
     def snapshot(self) -> Snapshot:
         """The state, for whoever asks."""
@@ -377,7 +381,20 @@ class Supervisor:
         self._selector.register(readable, selectors.EVENT_READ, lambda: self._drain(readable, writable))
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "_stopping", True))
         signal.signal(signal.SIGINT, lambda *_: setattr(self, "_stopping", True))
+        signal.signal(signal.SIGUSR1, lambda *_: self._stop_and_kill())
         signal.signal(signal.SIGHUP, lambda *_: setattr(self, "_reload", True))
+
+    def _stop_and_kill(self) -> None:
+        self._stopping = self._killing = True
+
+    def _kill_all(self) -> None:
+        """Kill and reap: the first process of some systems takes seconds to notice orphans, or never does."""
+        for pidfd in [m.pidfd for m in self._machines.values()] + [r.pidfd for r in self._running.values()]:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.wait()
 
     def _drain(self, readable: socket.socket, _writable: socket.socket) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import time
 
 from wellhead.lab import processes
@@ -14,6 +15,7 @@ from wellhead.lab.cluster import Cluster, LabError, existing
 from wellhead.linux import mounts
 
 _TIMEOUT = 20.0
+_SUPERVISOR_TIMEOUT = 3.0
 
 
 def names() -> list[str]:
@@ -45,6 +47,8 @@ def _end_processes(name: str) -> bool:
     while found := processes.find(name):
         found_any = True
         supervisors = [process for process in found if process.component == processes.SUPERVISOR]
+        # It kills everything else, and reaps what is its own. If it can't, we do it without.
+        processes.end(supervisors, signal.SIGUSR1, timeout=_SUPERVISOR_TIMEOUT)
         # A machine's first process ends after all others in the machine have. Those that were started from
         # outside are waited for by their parent there, which may be one that ends here too.
         left = processes.end(supervisors or found, timeout=max(0.1, deadline - time.monotonic()))

@@ -1,0 +1,27 @@
+"""`wellhead down`: remove a cluster."""
+
+from __future__ import annotations
+
+import click
+
+from wellhead.cli.options import cluster_option
+from wellhead.lab import prerequisites, teardown
+from wellhead.lab.cluster import Cluster, LabError
+
+
+@click.command("down", short_help="Stop a cluster and remove every trace of it.")
+@cluster_option
+@click.option("--all", "everything", is_flag=True, help="Remove all clusters of this machine.")
+def command(name: str, everything: bool) -> None:
+    """Remove a cluster: every process, namespace, mount and file of it.
+
+    It needs nothing of the cluster to be in order, and is no error if there is none. Images stay. Exits
+    with 1 if something could not be removed.
+    """
+    try:
+        prerequisites.check_host()
+        for each in teardown.names() if everything else [name]:
+            cluster = Cluster(each)
+            click.echo(f"Removed {each}." if teardown.remove(cluster) else f"There is no cluster {each}.")
+    except LabError as error:
+        raise click.ClickException(str(error)) from None

@@ -1,0 +1,97 @@
+"""`wellhead up`: start a cluster, finish starting it, or change its size."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+import click
+
+from wellhead.cli.options import cluster_option
+from wellhead.lab import prerequisites, readiness, startup, teardown
+from wellhead.lab.cluster import Cluster, LabError
+from wellhead.lab.readiness import Progress
+
+
+@click.command("up", short_help="Start a cluster, or finish starting it.")
+@cluster_option
+@click.option(
+    "--nodes",
+    type=click.IntRange(min=1),
+    help=f"How many nodes; more or fewer than before adds or removes the last ones.  "
+    f"[default: {startup.DEFAULT_NODES}, or as before]",
+)
+@click.option(
+    "--proxy-mode",
+    metavar="MODE",
+    help=f"The service proxy's mode.  [default: {startup.DEFAULT_PROXY_MODE}, or as before]",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Seconds after which waiting for the nodes fails; what was started stays.",
+)
+def command(name: str, nodes: int | None, proxy_mode: str | None, timeout: float) -> None:
+    """Start a cluster on this machine and return when all of its nodes are Ready.
+
+    On a cluster that runs, it starts what is missing. Exits with 0 when the cluster is ready, else 1.
+    Ctrl-C removes what was started, unless the cluster was there before.
+    """
+    begin = time.monotonic()
+    try:
+        cluster = Cluster(name)
+        prerequisites.check_all()
+        started = startup.start(cluster, nodes, proxy_mode)
+    except LabError as error:
+        raise click.ClickException(str(error)) from None
+    try:
+        with _progress(name) as report:
+            asyncio.run(readiness.wait(cluster, started, timeout, report))
+    except KeyboardInterrupt:
+        if started.is_new:
+            click.echo("\nInterrupted: removing what was started.", err=True)
+            teardown.remove(cluster)
+        raise click.Abort from None
+    except LabError as error:
+        raise click.ClickException(f"{error}\n{_what_to_do(name)}") from None
+    seconds = time.monotonic() - begin
+    count = started.spec.nodes
+    click.echo(f"Cluster {name} is ready: {count} node{'s' * (count != 1)}, in {seconds:.1f} s.\n")
+    option = "" if name == "wellhead" else f" --name {name}"
+    click.echo(f"  wellhead shell client{option}    a shell outside of the cluster, with kubectl ready")
+    click.echo(f"  wellhead shell node-1{option}    a shell on a node")
+    click.echo(f"  wellhead status{option}          what runs, and how it is")
+    click.echo(f"  wellhead down{option}            remove it all")
+
+
+def _what_to_do(name: str) -> str:
+    option = "" if name == "wellhead" else f" --name {name}"
+    return (
+        f"What was started goes on: `wellhead status{option}` and `wellhead logs COMPONENT{option}`, "
+        f"say more, `wellhead up{option}` waits again, `wellhead down{option}` removes everything."
+    )
+
+
+@contextlib.contextmanager
+def _progress(name: str) -> Iterator[Callable[[Progress], None]]:
+    """A line that changes on a terminal; elsewhere a line a step."""
+    from rich.console import Console  # a tenth of the time that starting a cluster takes: not for --help
+
+    console = Console(stderr=True)
+
+    def text(progress: Progress) -> str:
+        return (
+            f"{progress.components}/{progress.components_total} components, "
+            f"{progress.nodes}/{progress.nodes_total} nodes Ready"
+        )
+
+    if console.is_terminal:
+        with console.status(f"Starting {name}") as status:
+            yield lambda progress: status.update(f"Starting {name}: {text(progress)}")
+    else:
+        click.echo(f"Starting {name}", err=True)
+        yield lambda progress: click.echo(f"  {text(progress)}", err=True)

@@ -1,0 +1,170 @@
+"""Running a person's command on a machine, in the terminal where it was typed.
+
+Only a child can be in another pid namespace, so the caller stays as its parent: it passes signals on, stops
+and continues with it, gives the terminal back, and reports its exit status.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from wellhead.lab import kubeconfigs, machines, processes
+from wellhead.lab.cluster import Cluster, LabError
+from wellhead.lab.machines import Machine
+from wellhead.linux.syscalls import libc
+
+_PR_SET_PDEATHSIG = 1
+_FORWARDED = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+_NOT_FOUND, _NOT_EXECUTABLE = 127, 126  # as a shell would exit
+
+
+def find(cluster: Cluster, host: str) -> Machine:
+    """The machine called `host`.
+
+    Raises:
+        LabError: there is none that is switched on; says which there are.
+    """
+    running = machines.find(cluster.name)
+    machine = running.pop(host, None)
+    for other in running.values():
+        other.close()
+    if machine is not None:
+        return machine
+    if not running:
+        raise LabError(f"cluster {cluster.name} isn't running: start it with `wellhead up`")
+    raise LabError(f"there is no host {host} in cluster {cluster.name}: {', '.join(sorted(running))}")
+
+
+def environment(cluster: Cluster, host: str, inherited: Mapping[str, str]) -> dict[str, str]:
+    """What a command on `host` gets: the caller's environment, with kubectl and the cluster at hand."""
+    scripts = str(Path(sys.executable).parent)
+    path = inherited.get("PATH") or machines.SYSTEM_PATH
+    # A person's PATH may lack the sbin directories, where ip, nft and iptables are.
+    extra = [each for each in machines.SYSTEM_PATH.split(":") if each not in path.split(":")]
+    return {
+        **inherited,
+        "PATH": ":".join([scripts, path, *extra]),
+        "KUBECONFIG": str(kubeconfigs.for_machine(cluster, host)),
+        # `wellhead` commands that are typed there are about this cluster.
+        "WELLHEAD_NAME": cluster.name,
+        processes.CLUSTER: cluster.name,
+        processes.MACHINE: host,
+    }
+
+
+def run(machine: Machine, argv: Sequence[str], variables: Mapping[str, str]) -> int:
+    """Run a command on a machine, in the current directory if it can be reached, and wait for it.
+
+    Returns its exit status as a shell would give it: 128 + N for a command that signal N ended, 127 if it
+    isn't found, 126 if it can't be executed.
+
+    Raises:
+        LabError: the machine was switched off.
+    """
+    terminal = _foreground_terminal()
+    held_back = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)
+    try:
+        child = machine.fork()
+    except ProcessLookupError as error:
+        raise LabError(str(error)) from None
+    if child == 0:
+        _become(machine, argv, variables, held_back)
+    previous = _stand_by(child)
+    try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
+        return _wait(child)
+    finally:
+        for signum, handler in previous.items():
+            signal.signal(signum, handler)
+        if terminal is not None:
+            _take_back(terminal)
+            os.close(terminal)
+
+
+def _become(
+    machine: Machine,
+    argv: Sequence[str],
+    variables: Mapping[str, str],
+    signal_mask: set[signal.Signals] | set[int],
+) -> NoReturn:
+    status = _NOT_EXECUTABLE
+    try:
+        # A command whose caller was killed has lost its terminal, so to say.
+        libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGHUP))
+        directory = os.getcwd()
+        machine.join()
+        try:
+            os.chdir(directory)  # joining has moved us to /
+        except OSError:
+            os.chdir("/")
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, signal_mask)
+        os.execvpe(argv[0], list(argv), dict(variables))  # noqa: S606 - a person's own command
+    except FileNotFoundError:
+        print(f"wellhead: {argv[0]}: command not found on {machine.name}", file=sys.stderr)
+        status = _NOT_FOUND
+    except OSError as error:
+        print(f"wellhead: {argv[0]}: {error.strerror}", file=sys.stderr)
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _stand_by(child: int) -> dict[int, Callable[..., object] | int | None]:
+    """Leave the terminal's signals to the child, which gets them too; pass on those that only we get."""
+
+    def forward(signum: int, _frame: object) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signum)
+
+    previous = {}
+    for signum in _TERMINAL:
+        previous[int(signum)] = signal.signal(signum, signal.SIG_IGN)
+    for signum in _FORWARDED:
+        previous[int(signum)] = signal.signal(signum, forward)
+    return previous
+
+
+def _wait(child: int) -> int:
+    while True:
+        _, status = os.waitpid(child, os.WUNTRACED)
+        if os.WIFSTOPPED(status):
+            # Ctrl-Z: stop where the caller's shell sees it, and go on together.
+            os.kill(os.getpid(), signal.SIGSTOP)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGCONT)
+            continue
+        code = os.waitstatus_to_exitcode(status)
+        return 128 - code if code < 0 else code
+
+
+def _foreground_terminal() -> int | None:
+    """The controlling terminal, if this process is in its foreground; the caller closes it."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError:
+        return None
+    try:
+        if os.tcgetpgrp(terminal) == os.getpgrp():
+            return terminal
+    except OSError:
+        pass
+    os.close(terminal)
+    return None
+
+
+def _take_back(terminal: int) -> None:
+    """Be the terminal's foreground again: an interactive shell made itself that, and can't give it back
+    to a process group outside of its pid namespace."""
+    before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.tcsetpgrp(terminal, os.getpgrp())
+    signal.signal(signal.SIGTTOU, before)
