@@ -1,0 +1,121 @@
+"""`wellhead tutorial`: the walk through “Using Source IP”, told on the terminal or as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import click
+
+from wellhead.cli.options import output_option
+from wellhead.lab import prerequisites, readiness, startup, teardown
+from wellhead.lab.addresses import IPV4
+from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
+from wellhead.tutorial.shells import ShellError
+from wellhead.tutorial.steps import Section
+from wellhead.tutorial.walk import Outcome, Walk
+
+_START_TIMEOUT = 60.0
+_LONGEST_OUTPUT = 12  # lines shown of an answer that is right
+
+
+@click.command("tutorial", short_help="Walk through Kubernetes' “Using Source IP”, checking every step.")
+@click.option(
+    "--name",
+    default="tutorial",
+    show_default=True,
+    help="The cluster's name. One that runs already is used, and left running.",
+)
+@click.option(
+    "--proxy-mode",
+    metavar="MODE",
+    help=f"The service proxy's mode.  [default: {startup.DEFAULT_PROXY_MODE}, or as the cluster has it]",
+)
+@click.option("--keep", is_flag=True, help="Leave the cluster running afterwards.")
+@output_option
+def command(name: str, proxy_mode: str | None, keep: bool, output: str | None) -> None:
+    """Walk through Kubernetes' tutorial “Using Source IP” on a real cluster, and check every answer.
+
+    Each command is shown as it is typed, with its real output, and a tick or what differs. Exits with 0 if
+    every step went as the tutorial says, else 1. Ctrl-C ends the walk and removes the cluster.
+    """
+    begin = time.monotonic()
+    outcomes: list[Outcome] = []
+    teller = _Silent() if output == "json" else _Teller()
+    problem = ""
+    try:
+        with _cluster(name, proxy_mode, keep) as spec, Walk(name, str(IPV4.client), spec.proxy_mode) as walk:
+            for section in walk.sections():
+                teller.section(section)
+                for outcome in walk.run(section):
+                    teller.outcome(outcome)
+                    outcomes.append(outcome)
+    except (LabError, ShellError) as error:
+        problem = str(error)
+    seconds = time.monotonic() - begin
+    wrong = [outcome for outcome in outcomes if not outcome.ok]
+    if output == "json":
+        steps = [asdict(outcome) | {"ok": outcome.ok} for outcome in outcomes]
+        click.echo(json.dumps({"ok": not (wrong or problem), "problem": problem, "steps": steps}, indent=2))
+    elif problem:
+        click.secho(f"\nThe walk could not go on: {problem}", fg="red")
+    else:
+        right = len(outcomes) - len(wrong)
+        click.echo(f"\n{right} of {len(outcomes)} steps as the tutorial says, in {seconds:.0f} s.")
+    if wrong or problem:
+        raise SystemExit(1)
+
+
+@contextlib.contextmanager
+def _cluster(name: str, proxy_mode: str | None, keep: bool) -> Iterator[ClusterSpec]:
+    """A running cluster; removed afterwards if it was started here."""
+    cluster = Cluster(name)
+    prerequisites.check_all()
+    click.echo(f"Starting cluster {name} …", err=True)
+    started = startup.start(cluster, None, proxy_mode)
+    try:
+        asyncio.run(readiness.wait(cluster, started, _START_TIMEOUT, lambda progress: None))
+        yield started.spec
+    finally:
+        if started.is_new and not keep:
+            click.echo(f"Removing cluster {name} …", err=True)
+            teardown.remove(cluster)
+
+
+class _Teller:
+    """Tells the walk to a person, as it goes."""
+
+    def section(self, section: Section) -> None:
+        click.secho(f"\n{section.title}", bold=True)
+        click.echo(click.wrap_text(section.text, width=100))
+
+    def outcome(self, outcome: Outcome) -> None:
+        if outcome.note:
+            click.secho(f"\n  # {outcome.note}", dim=True)
+        else:
+            click.echo()
+        prompt = {"client": "client $", "pod busybox": "/ #"}.get(outcome.host, f"{outcome.host} #")
+        click.echo(f"  {prompt} " + click.style(outcome.command, bold=True))
+        lines = outcome.output.strip("\n").split("\n")
+        for line in lines if not outcome.ok else lines[:_LONGEST_OUTPUT]:
+            click.echo(f"    {line}")
+        if outcome.ok and len(lines) > _LONGEST_OUTPUT:
+            click.secho(f"    … {len(lines) - _LONGEST_OUTPUT} more lines", dim=True)
+        if outcome.ok:
+            click.secho("  ✓", fg="green")
+        for difference in outcome.differences:
+            click.secho(f"  ✗ {difference}", fg="red")
+
+
+class _Silent(_Teller):
+    """Says nothing meanwhile: JSON comes at the end."""
+
+    def section(self, section: Section) -> None:
+        pass
+
+    def outcome(self, outcome: Outcome) -> None:
+        pass
