@@ -1,0 +1,217 @@
+"""How a cluster is: what /proc, its supervisor and its API server say, in one value."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from wellhead.api.errors import ApiError
+from wellhead.api.meta import Obj
+from wellhead.api.resources import NODES, SERVICES
+from wellhead.client.connection import KubeconfigError, load
+from wellhead.client.rest import Client, ConnectionLost
+from wellhead.lab import design, kubeconfigs, processes, state
+from wellhead.lab.cluster import Cluster, ClusterSpec
+from wellhead.lab.processes import Process
+from wellhead.lab.readiness import is_ready
+
+_API_PATIENCE = 5.0  # seconds
+
+
+class MachineHealth(msgspec.Struct, frozen=True, rename="camel"):
+    """`pid` is that of the first process, 0 if the machine is off; `restarts` is None if nobody knows."""
+
+    name: str
+    pid: int
+    restarts: int | None
+    problem: str = ""
+
+
+class ComponentHealth(msgspec.Struct, frozen=True, rename="camel"):
+    """`pss` is the process' proportional share of memory, in bytes; `age` is in seconds."""
+
+    machine: str
+    name: str
+    pid: int
+    restarts: int | None
+    age: float
+    pss: int
+    problem: str = ""
+
+
+class NodeHealth(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    ready: bool
+    internal_ip: str
+    external_ip: str
+
+
+class LoadBalancer(msgspec.Struct, frozen=True, rename="camel"):
+    """A Service of type LoadBalancer; without addresses while it is pending."""
+
+    namespace: str
+    name: str
+    addresses: tuple[str, ...]
+    ports: tuple[str, ...]
+
+
+class Health(msgspec.Struct, frozen=True, rename="camel"):
+    """All that `wellhead status` shows. `problems` is empty if and only if `healthy`."""
+
+    name: str
+    healthy: bool
+    api_server: str
+    proxy_mode: str
+    supervisor: int
+    machines: tuple[MachineHealth, ...]
+    components: tuple[ComponentHealth, ...]
+    nodes: tuple[NodeHealth, ...]
+    load_balancers: tuple[LoadBalancer, ...]
+    pss: int
+    problems: tuple[str, ...]
+
+
+def examine(cluster: Cluster) -> Health | None:
+    """How the cluster is; None if there is none."""
+    spec = cluster.read_spec()
+    if spec is None:
+        return None
+    running = processes.find(cluster.name)
+    snapshot = state.ask(cluster.supervisor_socket)
+    known = {(each.machine, each.name): each for each in snapshot.components} if snapshot else {}
+    inits = {process.machine: process for process in running if process.is_init}
+    known_machines = {each.name: each for each in snapshot.machines} if snapshot else {}
+    by_key: dict[tuple[str, str], Process] = {}
+    for process in running:
+        by_key.setdefault((process.machine, process.component), process)
+
+    wanted = design.design(cluster, spec)
+    machine_healths = tuple(
+        MachineHealth(
+            name,
+            inits[name].pid if name in inits else 0,
+            known_machines[name].restarts if name in known_machines else None,
+            known_machines[name].problem if name in known_machines and name not in inits else "",
+        )
+        for name in wanted.topology.names
+    )
+    component_healths = tuple(
+        _component(each.machine, each.name, by_key.get(each.key), known.get(each.key))
+        for each in wanted.components
+    )
+    api_problem, nodes, balancers = asyncio.run(_ask_api(cluster))
+    supervisors = [process for process in running if process.component == processes.SUPERVISOR]
+    pss = sum(_pss(process.pid) for process in running if process.is_init or process.component)
+    problems = _problems(spec, snapshot, machine_healths, component_healths, api_problem, nodes)
+    return Health(
+        name=cluster.name,
+        healthy=not problems,
+        api_server=f"https://127.0.0.1:{spec.api_port}",
+        proxy_mode=spec.proxy_mode,
+        supervisor=supervisors[0].pid if supervisors else 0,
+        machines=machine_healths,
+        components=component_healths,
+        nodes=nodes,
+        load_balancers=balancers,
+        pss=pss,
+        problems=tuple(problems),
+    )
+
+
+def _component(
+    machine: str, name: str, process: Process | None, known: state.ComponentState | None
+) -> ComponentHealth:
+    age = process.age if process else time.time() - known.since if known and known.since else 0.0
+    return ComponentHealth(
+        machine=machine,
+        name=name,
+        pid=process.pid if process else 0,
+        restarts=known.restarts if known else None,
+        age=round(age, 1),
+        pss=_pss(process.pid) if process else 0,
+        problem=known.problem if known and process is None else "",
+    )
+
+
+def _problems(
+    spec: ClusterSpec,
+    snapshot: state.Snapshot | None,
+    machines: tuple[MachineHealth, ...],
+    components: tuple[ComponentHealth, ...],
+    api_problem: str,
+    nodes: tuple[NodeHealth, ...],
+) -> list[str]:
+    found = []
+    if snapshot is None:
+        found.append("the supervisor doesn't run: `wellhead up` starts another, and nothing else is lost")
+    elif snapshot.problem:
+        found.append(snapshot.problem)
+    found += [f"machine {each.name} is off" for each in machines if not each.pid]
+    found += [
+        f"{each.name} on {each.machine} doesn't run{f': {each.problem}' if each.problem else ''}"
+        for each in components
+        if not each.pid
+    ]
+    if api_problem:
+        found.append(f"the API server doesn't answer: {api_problem}")
+    else:
+        ready = sum(1 for node in nodes if node.ready)
+        if ready != spec.nodes or len(nodes) != spec.nodes:
+            found.append(f"{ready} of {spec.nodes} nodes are Ready")
+    return found
+
+
+async def _ask_api(
+    cluster: Cluster,
+) -> tuple[str, tuple[NodeHealth, ...], tuple[LoadBalancer, ...]]:
+    """What is wrong with the API server, or else the nodes and load balancers that it knows."""
+    try:
+        connection = load(str(cluster.kubeconfig(kubeconfigs.HOST_ADMIN)))
+        async with asyncio.timeout(_API_PATIENCE), Client(connection, "wellhead-status") as client:
+            nodes = await client.list(NODES)
+            services = await client.list(SERVICES)
+    except TimeoutError:
+        return f"not within {_API_PATIENCE:.0f} s", (), ()
+    except (ConnectionLost, ApiError, KubeconfigError) as error:
+        return str(error), (), ()
+    return (
+        "",
+        tuple(_node(each) for each in nodes["items"]),
+        tuple(_balancer(each) for each in services["items"] if each["spec"].get("type") == "LoadBalancer"),
+    )
+
+
+def _node(node: Obj) -> NodeHealth:
+    listed = node.get("status", {}).get("addresses") or []
+    addresses: Mapping[str, str] = {each["type"]: each["address"] for each in listed}
+    return NodeHealth(
+        name=node["metadata"]["name"],
+        ready=is_ready(node),
+        internal_ip=addresses.get("InternalIP", ""),
+        external_ip=addresses.get("ExternalIP", ""),
+    )
+
+
+def _balancer(service: Obj) -> LoadBalancer:
+    ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+    return LoadBalancer(
+        namespace=service["metadata"]["namespace"],
+        name=service["metadata"]["name"],
+        addresses=tuple(each.get("ip") or each.get("hostname") or "" for each in ingress),
+        ports=tuple(f"{port['port']}/{port.get('protocol', 'TCP')}" for port in service["spec"]["ports"]),
+    )
+
+
+def _pss(pid: int) -> int:
+    """Proportional set size in bytes; 0 if the process is gone."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        pass
+    return 0
