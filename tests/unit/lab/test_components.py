@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from wellhead.lab.addresses import IPV4
+from wellhead.lab.cluster import Cluster, ClusterSpec
+from wellhead.lab.components import PRELOADS, Component, components
+
+
+def _components(nodes: int = 2) -> dict[tuple[str, str], Component]:
+    spec = ClusterSpec(name="test", nodes=nodes, proxy_mode="nftables", api_port=6443)
+    return {each.key: each for each in components(Cluster("test", Path("/state")), spec, IPV4)}
+
+
+def _flags(component: Component) -> dict[str, str]:
+    return dict(zip(component.argv[1::2], component.argv[2::2], strict=True))
+
+
+def test_where_everything_runs() -> None:
+    assert set(_components()) == {
+        ("control-plane", "apiserver"),
+        ("control-plane", "controller-manager"),
+        ("control-plane", "scheduler"),
+        ("cloud", "cloud"),
+        ("node-1", "node-agent"),
+        ("node-1", "proxy"),
+        ("node-2", "node-agent"),
+        ("node-2", "proxy"),
+    }
+
+
+def test_each_is_run_by_the_command_of_its_name() -> None:
+    for (_, name), component in _components().items():
+        assert component.argv[0] == name
+        assert name in PRELOADS
+
+
+def test_a_node_agent_is_told_who_it_is() -> None:
+    flags = _flags(_components()["node-2", "node-agent"])
+    assert flags["--node-name"] == "node-2"
+    assert flags["--node-ip"] == "10.240.0.12"
+    assert flags["--external-ip"] == "192.0.2.12"
+    assert flags["--pod-cidr"] == "10.244.2.0/24"
+    assert flags["--root-dir"] == "/state/test/nodes/node-2"
+
+
+def test_the_proxy_runs_in_the_mode_asked_for() -> None:
+    flags = _flags(_components()["node-1", "proxy"])
+    assert flags["--proxy-mode"] == "nftables"
+    assert flags["--hostname-override"] == "node-1"
+
+
+def test_the_cloud_gets_the_edges_network_and_the_api_server_its_socket() -> None:
+    found = _components()
+    assert found["cloud", "cloud"].inherits == "edge network"
+    assert _flags(found["cloud", "cloud"])["--forwarder-netns"] == "/proc/self/fd/3"
+    assert found["control-plane", "apiserver"].inherits == "api socket"
+    assert "--listen-fd 3" in " ".join(found["control-plane", "apiserver"].argv)
