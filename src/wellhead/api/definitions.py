@@ -1,0 +1,167 @@
+"""The types of the API, from the OpenAPI definitions that the package kubernetes-validate ships as data.
+
+The file has 860 definitions; only those that served kinds reach are ever decoded, one by one, and what is
+kept of them is small: `Definition` and `Field`. The raw ones (with descriptions) are for OpenAPI alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from wellhead.api.meta import GroupVersionKind, Obj
+
+KUBERNETES_VERSION = "v1.37.0"
+
+QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
+INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+META_PREFIX = "io.k8s.apimachinery.pkg.apis.meta.v1."
+
+_REF_PREFIX = "#/$defs/"
+_META_KINDS = frozenset({"DeleteOptions", "Status", "Patch", "WatchEvent", "APIResourceList"})
+
+Shape = Literal["scalar", "object", "list", "map"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What a value of a field is, and how a strategic merge patch treats it."""
+
+    shape: Shape
+    type: str = ""
+    """The definition of the value (of an item, for lists and maps); else a JSON type, int32 or int64."""
+    patch_strategies: frozenset[str] = frozenset()
+    merge_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One type. Without fields: a scalar with a JSON form of its own (times, quantities), or free-form."""
+
+    name: str
+    fields: Mapping[str, Field]
+
+
+class _File(msgspec.Struct):
+    definitions: dict[str, msgspec.Raw] = msgspec.field(name="$defs")
+
+
+class RawDefinitions:
+    """The definitions as they are in the file: JSON Schema 2020-12, decoded when asked for."""
+
+    def __init__(self) -> None:
+        package = find_spec("kubernetes_validate")
+        if package is None or not package.submodule_search_locations:
+            raise RuntimeError("the package kubernetes-validate, whose data the API's schema is, is missing")
+        release = f"{KUBERNETES_VERSION}-local-strict"
+        path = Path(package.submodule_search_locations[0], "kubernetes-json-schema", release)
+        data = (path / "_definitions.json").read_bytes()
+        self._raw = msgspec.json.decode(data, type=_File).definitions
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._raw
+
+    def __getitem__(self, name: str) -> Obj:
+        definition: Obj = msgspec.json.decode(self._raw[name])
+        return definition
+
+    def reachable(self, roots: Iterable[str]) -> dict[str, Obj]:
+        """The definitions that `roots` lead to, themselves included."""
+        found: dict[str, Obj] = {}
+        todo = [name for name in roots if name in self._raw]
+        while todo:
+            name = todo.pop()
+            if name not in found:
+                found[name] = self[name]
+                todo += _references(found[name])
+        return found
+
+
+def definition_name(gvk: GroupVersionKind) -> str:
+    """`apps/v1 Deployment` → `io.k8s.api.apps.v1.Deployment`."""
+    if gvk.kind in _META_KINDS:
+        return META_PREFIX + gvk.kind
+    return f"io.k8s.api.{gvk.group.partition('.')[0] or 'core'}.{gvk.version}.{gvk.kind}"
+
+
+def reference(schema: Obj) -> str:
+    """The definition that a `$ref` names, '' if the schema isn't a reference."""
+    return str(schema.get("$ref") or "").removeprefix(_REF_PREFIX)
+
+
+def json_type(schema: Obj) -> str:
+    """The JSON type of a schema, apart from null; '' if it has none."""
+    kind = schema.get("type") or ""
+    if isinstance(kind, list):
+        return next((str(name) for name in kind if name != "null"), "")
+    return str(kind)
+
+
+class Definitions:
+    """The types that one kind reaches."""
+
+    def __init__(self, root: str, types: Mapping[str, Definition]) -> None:
+        self.root = root
+        self._types = types
+
+    def field(self, definition: str, name: str) -> Field | None:
+        """The field of that name, None if the type has none such."""
+        known = self._types.get(definition)
+        return known.fields.get(name) if known is not None else None
+
+
+_types: dict[str, Definition] = {}
+"""Every definition decoded so far: kinds share most of theirs."""
+
+
+@lru_cache
+def definitions(gvk: GroupVersionKind) -> Definitions:
+    """The types of a kind. Raises KeyError if the schema doesn't have it."""
+    root = definition_name(gvk)
+    if root not in _types:
+        raw = RawDefinitions()
+        if root not in raw:
+            raise KeyError(str(gvk))
+        for name, schema in raw.reachable([root]).items():
+            _types.setdefault(name, _definition(name, schema))
+    return Definitions(root, _types)
+
+
+def _definition(name: str, schema: Obj) -> Definition:
+    fields = {field: _field(value) for field, value in (schema.get("properties") or {}).items()}
+    return Definition(name, fields)
+
+
+def _field(schema: Obj) -> Field:
+    strategies = frozenset(filter(None, schema.get("x-kubernetes-patch-strategy", "").split(",")))
+    merge_key = schema.get("x-kubernetes-patch-merge-key", "")
+    if name := reference(schema):
+        return Field("object", name, strategies, merge_key)
+    match json_type(schema):
+        case "array":
+            return Field("list", _type(schema["items"]), strategies, merge_key)
+        case "object":
+            values = schema.get("additionalProperties")
+            return Field("map", _type(values) if isinstance(values, dict) else "", strategies, merge_key)
+        case _:
+            return Field("scalar", _type(schema), strategies, merge_key)
+
+
+def _type(schema: Obj) -> str:
+    kind = json_type(schema)
+    return reference(schema) or (schema.get("format") or kind if kind == "integer" else kind)
+
+
+def _references(schema: object) -> list[str]:
+    if isinstance(schema, list):
+        return [name for part in schema for name in _references(part)]
+    if not isinstance(schema, dict):
+        return []
+    own = [reference(schema)] if isinstance(schema.get("$ref"), str) else []
+    return own + [name for part in schema.values() for name in _references(part)]

@@ -1,0 +1,215 @@
+"""Is a string a name, a label value, a port name …? Each check returns what is wrong, in upstream's words.
+
+The rules and the wording are apimachinery's `util/validation`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable
+
+Check = Callable[[str], list[str]]
+
+_DNS_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_DNS_SUBDOMAIN = _DNS_LABEL + "(\\." + _DNS_LABEL + ")*"
+_DNS_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
+_QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+_LABEL_VALUE = "(" + _QUALIFIED + ")?"
+_CONFIG_KEY = "[-._a-zA-Z0-9]+"
+_ENV_NAME = "^[ -<>-~]+$"
+
+_QUALIFIED_MESSAGE = (
+    "must consist of alphanumeric characters, '-', '_' or '.', "
+    "and must start and end with an alphanumeric character"
+)
+_QUALIFIED_EXAMPLES = ("MyName", "my.name", "123-abc")
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.ASCII)
+
+
+_dns_label, _dns_subdomain, _dns_1035 = map(_pattern, (_DNS_LABEL, _DNS_SUBDOMAIN, _DNS_1035))
+_qualified, _label_value, _config_key = map(_pattern, (_QUALIFIED, _LABEL_VALUE, _CONFIG_KEY))
+_env_name = _pattern(_ENV_NAME)
+
+
+def _refused(message: str, pattern: str, *examples: str) -> str:
+    # Upstream's own punctuation, the doubled blank included.
+    shown = "".join(f"{'' if i == 0 else ' or '}'{example}', " for i, example in enumerate(examples))
+    return f"{message} (e.g. {shown}regex used for validation is '{pattern}')"
+
+
+def _longer(text: str, limit: int) -> list[str]:
+    return [f"must be no more than {limit} characters"] if len(text) > limit else []
+
+
+def dns_label(text: str) -> list[str]:
+    """RFC 1123 label: most namespaced names, containers, volumes."""
+    problems = _longer(text, 63)
+    if not _dns_label.fullmatch(text):
+        problems.append(
+            _refused(
+                "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
+                "and must start and end with an alphanumeric character",
+                _DNS_LABEL,
+                "my-name",
+                "123-abc",
+            )
+        )
+    return problems
+
+
+def dns_subdomain(text: str) -> list[str]:
+    """RFC 1123 subdomain: labels with dots between."""
+    problems = _longer(text, 253)
+    if not _dns_subdomain.fullmatch(text):
+        problems.append(
+            _refused(
+                "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, "
+                "'-' or '.', and must start and end with an alphanumeric character",
+                _DNS_SUBDOMAIN,
+                "example.com",
+            )
+        )
+    return problems
+
+
+def dns_1035_label(text: str) -> list[str]:
+    """RFC 1035 label: starts with a letter. The names of Services."""
+    problems = _longer(text, 63)
+    if not _dns_1035.fullmatch(text):
+        problems.append(
+            _refused(
+                "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
+                "alphabetic character, and end with an alphanumeric character",
+                _DNS_1035,
+                "my-name",
+                "abc-123",
+            )
+        )
+    return problems
+
+
+def path_segment(text: str) -> list[str]:
+    """Fit for a URL path, no more: the names of kinds without a rule (leases, events)."""
+    if text in (".", ".."):
+        return [f"may not be '{text}'"]
+    return [f"may not contain '{char}'" for char in "/%" if char in text]
+
+
+def qualified_name(text: str) -> list[str]:
+    """`name` or `example.com/name`: label and annotation keys."""
+    problems: list[str] = []
+    prefix, slash, name = text.rpartition("/")
+    if slash and "/" in prefix:
+        return [
+            "a qualified name "
+            + _refused(_QUALIFIED_MESSAGE, _QUALIFIED, *_QUALIFIED_EXAMPLES)
+            + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        ]
+    if slash:
+        if not prefix:
+            problems.append("prefix part must be non-empty")
+        else:
+            problems += [f"prefix part {problem}" for problem in dns_subdomain(prefix)]
+    if not name:
+        problems.append("name part must be non-empty")
+    else:
+        problems += [f"name part {problem}" for problem in _longer(name, 63)]
+    if not _qualified.fullmatch(name):
+        problems.append("name part " + _refused(_QUALIFIED_MESSAGE, _QUALIFIED, *_QUALIFIED_EXAMPLES))
+    return problems
+
+
+def label_value(text: str) -> list[str]:
+    problems = _longer(text, 63)
+    if not _label_value.fullmatch(text):
+        problems.append(
+            _refused(
+                "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
+                "'.', and must start and end with an alphanumeric character",
+                _LABEL_VALUE,
+                "MyValue",
+                "my_value",
+                "12345",
+            )
+        )
+    return problems
+
+
+def config_key(text: str) -> list[str]:
+    """A key of a ConfigMap or Secret: also a file name."""
+    problems = _longer(text, 253)
+    if not _config_key.fullmatch(text):
+        problems.append(
+            _refused(
+                "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
+                _CONFIG_KEY,
+                "key.name",
+                "KEY_NAME",
+                "key-name",
+            )
+        )
+    if text in (".", ".."):
+        problems.append(f"must not be '{text}'")
+    elif text.startswith(".."):
+        problems.append("must not start with '..'")
+    return problems
+
+
+def env_name(text: str) -> list[str]:
+    if _env_name.fullmatch(text):
+        return []
+    return [
+        "a valid environment variable name must consist only of printable ASCII characters other than '=' "
+        f"(regex used for validation is '{_ENV_NAME}')"
+    ]
+
+
+def port_name(text: str) -> list[str]:
+    """RFC 6335, section 5.1: a container port's name, or a named target port."""
+    problems = _longer(text, 15)
+    if not re.fullmatch("[-a-z0-9]+", text):
+        problems.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+    if not re.search("[a-z]", text):
+        problems.append("must contain at least one letter (a-z)")
+    if "--" in text:
+        problems.append("must not contain consecutive hyphens")
+    if text.startswith("-") or text.endswith("-"):
+        problems.append("must not begin or end with a hyphen")
+    return problems
+
+
+def port_number(number: int) -> list[str]:
+    return between(number, 1, 65535)
+
+
+def between(number: int, low: int, high: int) -> list[str]:
+    """Both ends included."""
+    return [] if low <= number <= high else [f"must be between {low} and {high}, inclusive"]
+
+
+def ip_address(text: str) -> list[str]:
+    if parse_ip(text) is None:
+        return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+    return []
+
+
+def cidr(text: str) -> list[str]:
+    address, slash, prefix = text.partition("/")
+    try:
+        ok = bool(slash) and prefix.isdecimal() and parse_ip(address) is not None
+        ok = ok and ipaddress.ip_network(text, strict=False) is not None
+    except ValueError:
+        ok = False
+    return [] if ok else ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
+
+
+def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address without a zone, None if it isn't one."""
+    try:
+        return None if "%" in text else ipaddress.ip_address(text)
+    except ValueError:
+        return None

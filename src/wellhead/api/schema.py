@@ -1,0 +1,220 @@
+"""Is a body an object of its kind? Types and unknown fields, as upstream's decoder sees them.
+
+The rules of a kind (which values, which combinations) are not here: see `strategy`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import jsonschema_rs
+
+from wellhead.api.definitions import (
+    INT_OR_STRING,
+    QUANTITY,
+    RawDefinitions,
+    definition_name,
+    definitions,
+    json_type,
+    reference,
+)
+from wellhead.api.errors import BadRequest
+from wellhead.api.meta import GroupVersionKind, Obj
+
+FieldValidation = Literal["Strict", "Warn", "Ignore"]
+
+_INTEGER_BITS = {"int32": 32, "int64": 64}
+_GO_TYPES = {"boolean": "bool", "number": "float64", "integer": "int"}
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A body as an object of its kind: without nulls and unknown fields; `warnings` name the latter."""
+
+    object: Obj
+    warnings: tuple[str, ...] = ()
+
+
+def decode(body: object, expected: GroupVersionKind, field_validation: FieldValidation = "Warn") -> Decoded:
+    """Check `body` against the schema of `expected` and return what remains to be defaulted and validated.
+
+    The body itself is not changed. Fields that are null count as absent, and so vanish. A missing apiVersion
+    or kind is filled in. Unknown fields are an error under Strict, pruned with a warning under Warn (what
+    upstream does unless asked otherwise), pruned silently under Ignore.
+
+    Raises BadRequest in upstream's words.
+    """
+    if not isinstance(body, dict):
+        raise BadRequest(f"couldn't get version/kind; json parse error: not a {expected.kind} object")
+    _check_kind(body, expected)
+    obj: Obj = _without_nulls(body)
+    obj["apiVersion"], obj["kind"] = expected.api_version, expected.kind
+    validator = _validator(expected)
+    if validator.is_valid(obj):
+        return Decoded(obj)
+    unknown: list[str] = []
+    for error in validator.iter_errors(obj):
+        if error.kind.name == "additionalProperties":
+            unknown += _prune(obj, error)
+        else:
+            raise BadRequest(f"{_cannot_be_handled(expected)}: {_explain(obj, expected, error)}")
+    told = [f'unknown field "{path}"' for path in sorted(unknown)]
+    if field_validation == "Strict":
+        raise BadRequest(f"{_cannot_be_handled(expected)}: strict decoding error: {', '.join(told)}")
+    return Decoded(obj, tuple(told) if field_validation == "Warn" else ())
+
+
+def _check_kind(body: Obj, expected: GroupVersionKind) -> None:
+    given = GroupVersionKind.of(body)
+    if body.get("apiVersion") and given.api_version != expected.api_version:
+        raise BadRequest(
+            f"the API version in the data ({given.api_version}) does not match "
+            f"the expected API version ({expected.api_version})"
+        )
+    if body.get("kind") and given.kind != expected.kind:
+        raise BadRequest(
+            f'{given.kind} in version "{expected.version}" cannot be handled as a {expected.kind}: '
+            f"converting ({given.kind}) to ({expected.kind}): unknown conversion"
+        )
+
+
+def _cannot_be_handled(gvk: GroupVersionKind) -> str:
+    return f'{gvk.kind} in version "{gvk.version}" cannot be handled as a {gvk.kind}'
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value if item is not None]
+    return value
+
+
+def _prune(obj: Obj, error: jsonschema_rs.ValidationError) -> list[str]:
+    parent: Any = obj
+    for part in error.instance_path:
+        parent = parent[part]
+    path = field_path(error.instance_path)
+    for name in error.kind.value:
+        del parent[name]
+    return [f"{path}.{name}" if path else name for name in error.kind.value]
+
+
+def field_path(parts: Sequence[str | int]) -> str:
+    """`spec.containers[0].name`, as messages and causes write it."""
+    path = ""
+    for part in parts:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
+    return path
+
+
+def _explain(obj: Obj, gvk: GroupVersionKind, error: jsonschema_rs.ValidationError) -> str:
+    value: Any = obj
+    for part in error.instance_path:
+        value = value[part]
+    if error.kind.name == "format":
+        if error.kind.value == "byte":
+            return "illegal base64 data at input byte 0"
+        return f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse "{value}" as "2006"'
+    struct, wanted = _go_field(gvk, error.instance_path)
+    names = ".".join(part for part in error.instance_path if isinstance(part, str))
+    given = f"number {value}" if error.kind.name in ("maximum", "minimum") else _json_kind(value)
+    return f"json: cannot unmarshal {given} into Go struct field {struct}.{names} of type {wanted}"
+
+
+def _go_field(gvk: GroupVersionKind, path: Sequence[str | int]) -> tuple[str, str]:
+    """The struct that holds the field at `path`, and the field's type, in Go's terms."""
+    known = definitions(gvk)
+    struct, current, go_type = known.root, known.root, gvk.kind
+    shape = "object"
+    for part in path:
+        if shape in ("list", "map"):
+            shape, go_type = "object", _go_type(current)
+            continue
+        field = known.field(current, str(part))
+        if field is None:
+            break
+        struct, current, shape = current, field.type, field.shape
+        prefix = {"list": "[]", "map": "map[string]"}.get(field.shape, "")
+        go_type = prefix + _go_type(field.type)
+    return struct.rpartition(".")[2], go_type
+
+
+def _go_type(type: str) -> str:
+    if "." not in type:
+        return _GO_TYPES.get(type, type)
+    package, _, name = type.rpartition(".")
+    return f"{package.rpartition('.')[2]}.{name}"
+
+
+def _json_kind(value: object) -> str:
+    match value:
+        case bool():
+            return "bool"
+        case str():
+            return "string"
+        case dict():
+            return "object"
+        case list():
+            return "array"
+    return "number"
+
+
+@lru_cache
+def _validator(gvk: GroupVersionKind) -> jsonschema_rs.Draft202012Validator:
+    root = definition_name(gvk)
+    schemas = RawDefinitions().reachable([root])
+    if not schemas:
+        raise KeyError(str(gvk))
+    return jsonschema_rs.Draft202012Validator(
+        {
+            "$ref": f"#/$defs/{root}",
+            "$defs": {name: _decoding_schema(name, schema) for name, schema in schemas.items()},
+        },
+        validate_formats=True,
+        formats=_FORMATS,
+    )
+
+
+def _decoding_schema(name: str, schema: Obj) -> Obj:
+    """What decoding looks at in a definition: not what is required, nor which strings are allowed."""
+    if name == QUANTITY:
+        return {"type": ["string", "number"]}
+    if name == INT_OR_STRING:
+        return {"type": ["string", "integer"]}
+    if target := reference(schema):
+        return {"$ref": f"#/$defs/{target}"}
+    kind = json_type(schema)
+    kept: Obj = {"type": kind} if kind else {}
+    if bits := _INTEGER_BITS.get(schema.get("format", "")):
+        kept |= {"minimum": -(2 ** (bits - 1)), "maximum": 2 ** (bits - 1) - 1}
+    elif "format" in schema and kind == "string":
+        kept["format"] = schema["format"]
+    if "items" in schema:
+        kept["items"] = _decoding_schema("", schema["items"])
+    if "properties" in schema:
+        kept["properties"] = {
+            field: _decoding_schema("", value) for field, value in schema["properties"].items()
+        }
+    match schema.get("additionalProperties"):
+        case False:
+            kept["additionalProperties"] = False
+        case dict() as values:
+            kept["additionalProperties"] = _decoding_schema("", values)
+    return kept
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except binascii.Error:
+        return False
+    return True
+
+
+_FORMATS: dict[str, Callable[[str], bool]] = {"byte": _is_base64}
