@@ -121,6 +121,13 @@ def published_vips(service: Obj) -> list[IPAddress]:
     return found
 
 
+def publishes(service: Obj, vip: IPAddress) -> bool:
+    """Whether the Service's status says exactly that this is its VIP. No ipMode means VIP (KEP-1860)."""
+    ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+    modes = [entry.get("ipMode", "VIP") for entry in ingress]
+    return published_vips(service) == [vip] and modes == ["VIP"]
+
+
 def status(vip: IPAddress) -> Obj:
-    """`status.loadBalancer` of a Service with this VIP. ipMode: KEP-1860."""
-    return {"ingress": [{"ip": str(vip), "ipMode": "VIP"}]}
+    """The status of a Service with this VIP."""
+    return {"loadBalancer": {"ingress": [{"ip": str(vip), "ipMode": "VIP"}]}}

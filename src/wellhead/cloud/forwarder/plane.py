@@ -167,7 +167,10 @@ class Forwarder:
         if pending.nodes is not None:
             self._nodes = pending.nodes
         if fresh or self._unreachable or self._nodes != self._routes.marks.keys():
-            self._unreachable = self._routes.add(self._nodes)
+            errors = self._routes.add(self._nodes)
+            for node in errors.keys() - self._unreachable:
+                _log.error("no route to node %s, which must be a neighbour: %s", node, errors[node])
+            self._unreachable = frozenset(errors)
             marks = {node: self._routes.marks[node] for node in self._nodes - self._unreachable}
             commands.append(self._tables.route(marks, self._routes.links(self._nodes)))
         text = self._tables.replace() if fresh else "\n".join(commands)

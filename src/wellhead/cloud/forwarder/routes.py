@@ -8,7 +8,6 @@ functions block, and act in the network namespace of the calling thread.
 from __future__ import annotations
 
 import errno
-import logging
 import socket
 from collections.abc import Collection
 from ipaddress import IPv4Address
@@ -18,8 +17,6 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from wellhead.cloud.forwarder.hashing import Node
 from wellhead.cloud.forwarder.tables import MARK_TAG, MARK_TAG_MASK
-
-_log = logging.getLogger(__name__)
 
 _PRIORITY = 1000  # of our rules: after the local table's, before the main table's
 _PROTOCOL = 87  # marks routes and rules as ours (rt_protos; below 128 none is assigned near it)
@@ -44,12 +41,12 @@ class Routes:
             for mark in _rules(ip) - set(self.marks.values()):
                 _delete_rule(ip, mark)
 
-    def add(self, nodes: Collection[Node]) -> frozenset[Node]:
-        """Make rule and route of each node, where missing. Returns the nodes that there is no way to.
+    def add(self, nodes: Collection[Node]) -> dict[Node, NetlinkError]:
+        """Make rule and route of each node, where missing. Returns the nodes that there is no way to, and why.
 
         A node must be a neighbour: on another network, the next router would not know what to do with a VIP.
         """
-        unreachable = set()
+        errors: dict[Node, NetlinkError] = {}
         with IPRoute() as ip:
             present = _rules(ip)
             for node in sorted(nodes, key=int):
@@ -74,11 +71,10 @@ class Routes:
                             family=socket.AF_INET,
                         )
                 except NetlinkError as error:
-                    _log.error("no route to node %s: %s", node, error)
-                    unreachable.add(node)
+                    errors[node] = error
                     continue
                 self.marks[node] = mark
-        return frozenset(unreachable)
+        return errors
 
     def remove(self, nodes: Collection[Node]) -> None:
         """Remove rule and route of each node; its mark may then become another node's."""

@@ -1,0 +1,85 @@
+"""What can be scraped. Names of what upstream's service controller has too are upstream's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+
+from wellhead.cloud.controller import Controller
+from wellhead.cloud.health import Outcome
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """Counts as things happen; the rest is looked up in the controller when somebody asks."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._checks = Counter(
+            "wellhead_cloud_health_checks",
+            "Health checks done, by result.",
+            ["result"],
+            registry=self._registry,
+        )
+        self._changes = Counter(
+            "wellhead_cloud_forwarder_changes",
+            "Transactions of the forwarder, by result.",
+            ["result"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "wellhead_cloud_forwarder_change_duration_seconds",
+            "How long the forwarder's transactions took.",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+
+    def count_check(self, outcome: Outcome) -> None:
+        self._checks.labels(outcome.value).inc()
+
+    def observe_change(self, seconds: float, succeeded: bool) -> None:
+        self._changes.labels("success" if succeeded else "error").inc()
+        self._seconds.observe(seconds)
+
+    def follow(self, controller: Controller) -> None:
+        """Add what this controller knows."""
+        self._registry.register(_State(controller))
+
+    def text(self) -> bytes:
+        """All of it, in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _State:
+    """A collector: prometheus-client calls it at every scrape."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        return ()
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        controller, steering = self._controller, self._controller.steering
+        yield GaugeMetricFamily("wellhead_cloud_vips", "VIPs in the pool.", controller.pool.size)
+        yield GaugeMetricFamily("wellhead_cloud_vips_in_use", "VIPs held by a Service.", len(controller.pool))
+        yield GaugeMetricFamily(
+            "wellhead_cloud_load_balancers", "Load balancers that exist.", len(steering.balancers)
+        )
+        yield GaugeMetricFamily(
+            "wellhead_cloud_load_balancers_refused",
+            "Services whose load balancer can't be had now.",
+            len(controller.refused),
+        )
+        passing = GaugeMetricFamily(
+            "wellhead_cloud_health_check_passing",
+            "Whether a node passes a health check.",
+            labels=["node", "port"],
+        )
+        for check, state in steering.monitor.states().items():
+            if state.passing is not None:
+                passing.add_metric([str(check.node), str(check.port)], float(state.passing))
+        yield passing

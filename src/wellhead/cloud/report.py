@@ -1,0 +1,99 @@
+"""What the load balancers are doing, for people and programs: the answer to GET /status."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from wellhead.api.meta import Key
+from wellhead.cloud.controller import Controller
+from wellhead.cloud.health import Check, HealthMonitor
+from wellhead.cloud.nodes import BalancedNode
+from wellhead.cloud.steering import Balancer
+
+NodeStatus = Literal["in", "out", "unknown", "excluded"]
+
+
+class NodeReport(msgspec.Struct, frozen=True, rename="camel"):
+    """A node as one load balancer sees it. Only "in" gets new flows. `since` is in Unix seconds."""
+
+    name: str
+    address: str
+    state: NodeStatus
+    detail: str  # the last answer of the health check
+    since: float
+
+
+class BalancerReport(msgspec.Struct, frozen=True, rename="camel"):
+    """A load balancer and its nodes."""
+
+    namespace: str
+    name: str
+    vip: str
+    ports: list[str]
+    external_traffic_policy: Literal["Cluster", "Local"]
+    session_affinity: Literal["None", "ClientIP"]
+    health_check_port: int
+    nodes: list[NodeReport]
+
+
+class RefusedReport(msgspec.Struct, frozen=True, rename="camel"):
+    """A Service that can't get what it asks for now."""
+
+    namespace: str
+    name: str
+    reason: str
+
+
+class Report(msgspec.Struct, frozen=True, rename="camel"):
+    """Everything."""
+
+    pools: list[str]
+    vips: int
+    vips_in_use: int
+    load_balancers: list[BalancerReport]
+    refused: list[RefusedReport]
+
+
+def report(controller: Controller) -> Report:
+    """How things are now."""
+    steering = controller.steering
+    return Report(
+        pools=[str(network) for network in controller.pool.networks],
+        vips=controller.pool.size,
+        vips_in_use=len(controller.pool),
+        load_balancers=[
+            _balancer(service, balancer, list(steering.nodes.values()), steering.monitor)
+            for service, balancer in sorted(steering.balancers.items())
+        ],
+        refused=[RefusedReport(*service, reason) for service, reason in sorted(controller.refused.items())],
+    )
+
+
+def _balancer(
+    service: Key, balancer: Balancer, nodes: list[BalancedNode], monitor: HealthMonitor
+) -> BalancerReport:
+    request = balancer.request
+    return BalancerReport(
+        namespace=service[0],
+        name=service[1],
+        vip=str(balancer.vip),
+        ports=[f"{port}/{protocol.upper()}" for protocol, port in sorted(request.ports)],
+        external_traffic_policy="Local" if request.local else "Cluster",
+        session_affinity="ClientIP" if request.client_affinity else "None",
+        health_check_port=request.check_port,
+        nodes=[
+            _node(node, request.check_port, monitor) for node in sorted(nodes, key=lambda node: node.name)
+        ],
+    )
+
+
+def _node(node: BalancedNode, port: int, monitor: HealthMonitor) -> NodeReport:
+    known = monitor.state(Check(node.address, port))
+    state: NodeStatus = "unknown"
+    if node.excluded:
+        state = "excluded"
+    elif known.passing is not None:
+        state = "in" if known.passing else "out"
+    return NodeReport(node.name, str(node.address), state, known.detail, round(known.since, 3))
