@@ -1,0 +1,221 @@
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wellhead.api.errors import BadRequest, Invalid
+from wellhead.api.meta import Obj
+from wellhead.api.patch import apply_json_patch, apply_merge_patch, apply_strategic_merge_patch
+from wellhead.api.resources import DEPLOYMENTS, NODES, PODS, SERVICES
+
+_values = st.recursive(
+    st.booleans() | st.integers(0, 3) | st.sampled_from(["", "x"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+_objects = st.dictionaries(st.sampled_from("abc"), _values, max_size=3)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return repr(one) == repr(other) or (one == other and str(type(one)) == str(type(other)))
+
+
+def merge_diff(old: Obj, new: Obj) -> Obj:
+    diff: Obj = {name: None for name in old if name not in new}
+    for name, value in new.items():
+        if isinstance(value, dict) and isinstance(old.get(name), dict):
+            diff[name] = merge_diff(old[name], value)
+        elif name not in old or not _same(old[name], value):
+            diff[name] = value
+    return diff
+
+
+def json_diff(old: Obj, new: Obj) -> list[Obj]:
+    removed = [{"op": "remove", "path": f"/{name}"} for name in old if name not in new]
+    return removed + [{"op": "add", "path": f"/{name}", "value": value} for name, value in new.items()]
+
+
+@given(_objects, _objects)
+def test_merge_patch_of_the_difference_gives_the_new_object(old: Obj, new: Obj) -> None:
+    before = copy.deepcopy(old)
+    assert apply_merge_patch(old, merge_diff(old, new)) == new
+    assert old == before
+
+
+@given(_objects, _objects)
+def test_merge_patch_twice_is_merge_patch_once(old: Obj, patch: Obj) -> None:
+    once = apply_merge_patch(old, patch)
+    assert apply_merge_patch(once, patch) == once
+
+
+@given(_objects, _objects)
+def test_json_patch_of_the_difference_gives_the_new_object(old: Obj, new: Obj) -> None:
+    before = copy.deepcopy(old)
+    assert apply_json_patch(old, json_diff(old, new)) == new
+    assert old == before
+
+
+@pytest.mark.parametrize(
+    ("operations", "result"),
+    [
+        ([{"op": "add", "path": "/a/-", "value": 3}], {"a": [1, 2, 3], "b/c": {}}),
+        ([{"op": "add", "path": "/a/0", "value": 0}], {"a": [0, 1, 2], "b/c": {}}),
+        ([{"op": "remove", "path": "/a/0"}], {"a": [2], "b/c": {}}),
+        ([{"op": "replace", "path": "/a/1", "value": 9}], {"a": [1, 9], "b/c": {}}),
+        ([{"op": "add", "path": "/b~1c/x~0y", "value": 1}], {"a": [1, 2], "b/c": {"x~y": 1}}),
+        ([{"op": "move", "from": "/a", "path": "/d"}], {"d": [1, 2], "b/c": {}}),
+        ([{"op": "copy", "from": "/a/0", "path": "/a/1"}], {"a": [1, 1, 2], "b/c": {}}),
+        ([{"op": "test", "path": "/a", "value": [1, 2]}, {"op": "remove", "path": "/a"}], {"b/c": {}}),
+    ],
+)
+def test_json_patch_operations(operations: list[Obj], result: Obj) -> None:
+    assert apply_json_patch({"a": [1, 2], "b/c": {}}, operations) == result
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "test", "path": "/a", "value": True},
+        {"op": "remove", "path": "/z"},
+        {"op": "replace", "path": "/z", "value": 1},
+        {"op": "add", "path": "/z/y", "value": 1},
+        {"op": "add", "path": "/a/b", "value": 1},
+        {"op": "add", "path": "/l/7", "value": 1},
+        {"op": "remove", "path": "/l/01"},
+        {"op": "replace", "path": "", "value": 1},
+    ],
+)
+def test_json_patch_that_does_not_apply_is_invalid(operation: Obj) -> None:
+    with pytest.raises(Invalid) as refusal:
+        apply_json_patch({"a": 1, "l": [1]}, [operation])
+    assert refusal.value.code == 422
+
+
+@pytest.mark.parametrize("patch", [{}, [1], [{"op": "frob", "path": "/a"}], [{"op": "add", "path": "/a"}]])
+def test_malformed_json_patch_is_a_bad_request(patch: object) -> None:
+    with pytest.raises(BadRequest):
+        apply_json_patch({}, patch)
+
+
+def service(*ports: Obj) -> Obj:
+    return {"metadata": {"name": "s"}, "spec": {"ports": list(ports)}}
+
+
+def strategic(obj: Obj, patch: Obj) -> Obj:
+    before = copy.deepcopy(obj)
+    patched = apply_strategic_merge_patch(obj, patch, SERVICES.gvk)
+    assert obj == before
+    return patched
+
+
+def test_ports_merge_by_port() -> None:
+    old = service({"port": 80, "nodePort": 30080}, {"port": 443})
+    patched = strategic(old, {"spec": {"ports": [{"port": 80, "name": "http"}, {"port": 53}]}})
+    assert patched["spec"]["ports"] == [
+        {"port": 80, "nodePort": 30080, "name": "http"},
+        {"port": 443},
+        {"port": 53},
+    ]
+
+
+def test_patching_one_field_of_a_service() -> None:
+    old = service({"port": 80})
+    patched = strategic(old, {"spec": {"externalTrafficPolicy": "Local"}})
+    assert patched["spec"] == {"ports": [{"port": 80}], "externalTrafficPolicy": "Local"}
+
+
+def test_delete_directive_removes_a_list_item() -> None:
+    patched = strategic(
+        service({"port": 80}, {"port": 443}), {"spec": {"ports": [{"port": 80, "$patch": "delete"}]}}
+    )
+    assert patched["spec"]["ports"] == [{"port": 443}]
+
+
+def test_replace_directive_replaces_a_list_and_a_map() -> None:
+    old = service({"port": 80}, {"port": 443})
+    assert strategic(old, {"spec": {"ports": [{"$patch": "replace"}, {"port": 1}]}})["spec"]["ports"] == [
+        {"port": 1}
+    ]
+    assert strategic(old, {"spec": {"$patch": "replace", "type": "ClusterIP"}})["spec"] == {
+        "type": "ClusterIP"
+    }
+
+
+def test_element_order_is_the_clients_and_the_servers_own_stay_in_place() -> None:
+    old = service({"port": 1}, {"port": 2}, {"port": 3})
+    patch = {"$setElementOrder/ports": [{"port": 3}, {"port": 4}, {"port": 1}], "ports": [{"port": 4}]}
+    ports = strategic(old, {"spec": patch})["spec"]["ports"]
+    assert [port["port"] for port in ports] == [2, 3, 4, 1]
+
+
+def test_finalizers_are_a_set() -> None:
+    old = {"metadata": {"finalizers": ["a/x", "a/y"]}}
+    assert strategic(old, {"metadata": {"finalizers": ["a/y", "a/z"]}})["metadata"]["finalizers"] == [
+        "a/x",
+        "a/y",
+        "a/z",
+    ]
+    patch = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a/x"]}}
+    assert strategic(old, patch)["metadata"]["finalizers"] == ["a/y"]
+
+
+def test_labels_merge_and_null_removes_one() -> None:
+    old = {"metadata": {"labels": {"a": "1", "b": "2"}}}
+    assert strategic(old, {"metadata": {"labels": {"a": None, "c": "3"}}})["metadata"]["labels"] == {
+        "b": "2",
+        "c": "3",
+    }
+
+
+def test_containers_merge_by_name_and_their_args_are_replaced() -> None:
+    old = {
+        "spec": {
+            "template": {"spec": {"containers": [{"name": "a", "image": "x", "args": ["1"]}, {"name": "b"}]}}
+        }
+    }
+    patch = {"spec": {"template": {"spec": {"containers": [{"name": "a", "args": ["2"]}]}}}}
+    patched = apply_strategic_merge_patch(old, patch, DEPLOYMENTS.gvk)
+    assert patched["spec"]["template"]["spec"]["containers"] == [
+        {"name": "a", "image": "x", "args": ["2"]},
+        {"name": "b"},
+    ]
+
+
+def test_retain_keys_clears_the_other_volume_sources() -> None:
+    old = {"spec": {"volumes": [{"name": "v", "emptyDir": {}}]}}
+    patch = {
+        "spec": {"volumes": [{"name": "v", "configMap": {"name": "c"}, "$retainKeys": ["name", "configMap"]}]}
+    }
+    patched = apply_strategic_merge_patch(old, patch, PODS.gvk)
+    assert patched["spec"]["volumes"] == [{"name": "v", "configMap": {"name": "c"}}]
+
+
+def test_tolerations_have_no_merge_key_and_are_replaced() -> None:
+    old = {"spec": {"tolerations": [{"key": "a"}]}}
+    patched = apply_strategic_merge_patch(old, {"spec": {"tolerations": [{"key": "b"}]}}, PODS.gvk)
+    assert patched["spec"]["tolerations"] == [{"key": "b"}]
+
+
+def test_conditions_merge_by_type() -> None:
+    old = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+    patch = {"status": {"conditions": [{"type": "Ready", "status": "True"}, {"type": "X", "status": "True"}]}}
+    patched = apply_strategic_merge_patch(old, patch, NODES.gvk)
+    assert patched["status"]["conditions"] == [
+        {"type": "Ready", "status": "True"},
+        {"type": "X", "status": "True"},
+    ]
+
+
+def test_list_item_without_its_merge_key_is_a_bad_request() -> None:
+    with pytest.raises(BadRequest, match="does not contain declared merge key: port"):
+        strategic(service(), {"spec": {"ports": [{"name": "x"}]}})
+
+
+@given(st.lists(st.integers(1, 6), unique=True), st.lists(st.integers(1, 6), unique=True))
+def test_strategic_patch_twice_is_once(old: list[int], new: list[int]) -> None:
+    patch = {"spec": {"ports": [{"port": port, "name": "n"} for port in new]}}
+    once = strategic(service(*({"port": port} for port in old)), patch)
+    assert strategic(once, patch) == once
+    assert {port["port"] for port in once["spec"]["ports"]} == {*old, *new}
