@@ -17,6 +17,7 @@ from wellhead.api.meta import Obj
 from wellhead.api.resources import CONFIGMAPS, NAMESPACES, PODS, SERVICEACCOUNTS
 from wellhead.client.connection import load
 from wellhead.client.rest import Client
+from wellhead.lab.cluster import Cluster
 
 NAME = "bench"
 _STARTS = 3
@@ -48,15 +49,26 @@ def cluster() -> Iterator[Result]:
 
 
 def memory() -> list[Result]:
-    """The proportional and resident memory of each process, and their sums."""
-    processes = json.loads(wellhead("status", "-o", "json"))["components"]
+    """The proportional (PSS) and resident (RSS) memory of each process of the idle cluster, and the sum."""
+    status = json.loads(wellhead("status", "-o", "json"))
+    pids = {f"{each['name']} on {each['machine']}": each["pid"] for each in status["components"]}
+    pids["supervisor"] = status["supervisor"]
+    pids |= {f"first process of {each['name']}": each["pid"] for each in status["machines"]}
+    sizes = {name: _smaps(pid) for name, pid in pids.items()}
     rows = [
-        Result(f"{kind} {each['component']} on {each['machine']}", each[key] / 2**20, "MiB", "smaps_rollup")
-        for kind, key in (("PSS", "pss"), ("RSS", "rss"))
-        for each in processes
+        Result(f"{kind}, {name}", size[kind], "MiB", "smaps_rollup")
+        for kind in ("PSS", "RSS")
+        for name, size in sizes.items()
     ]
-    total = sum(each["pss"] for each in processes)
-    return [Result("PSS, whole cluster", total / 2**20, "MiB", "sum of smaps_rollup Pss, idle"), *rows]
+    total = sum(size["PSS"] for size in sizes.values())
+    return [Result("PSS, whole cluster", total, "MiB", "sum over its processes, idle, no pods"), *rows]
+
+
+def _smaps(pid: int) -> dict[str, float]:
+    """Pss and Rss in MiB."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    fields = {line.split(":")[0].upper(): int(line.split()[1]) / 1024 for line in lines}
+    return {kind: fields[kind] for kind in ("PSS", "RSS")}
 
 
 async def api() -> list[Result]:
@@ -73,7 +85,7 @@ async def api() -> list[Result]:
 
 @asynccontextmanager
 async def _client() -> AsyncIterator[Client]:
-    async with Client(load(f"/var/lib/wellhead/{NAME}/kubeconfigs/admin"), "wellhead-bench") as client:
+    async with Client(load(str(Cluster(NAME).kubeconfig("admin"))), "wellhead-bench") as client:
         yield client
 
 

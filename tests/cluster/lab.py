@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wellhead.lab.cluster import Cluster
+
 Obj = dict[str, Any]
 
 ECHOSERVER = "k8s.gcr.io/echoserver:1.4"
@@ -61,7 +63,7 @@ class Lab:
 
     @property
     def kubeconfig(self) -> str:
-        return f"/var/lib/wellhead/{self.name}/kubeconfigs/admin"
+        return str(Cluster(self.name).kubeconfig("admin"))
 
     def get(self, *arguments: str) -> Obj:
         """`kubectl get … -o json`."""

@@ -1,0 +1,74 @@
+"""The document itself: the whole walk, and the parts of it that a person notices first."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+
+import pexpect
+
+from tests.cluster.lab import BIN, Lab
+
+
+def test_the_whole_walk_goes_as_the_tutorial_says() -> None:
+    command = [str(BIN / "wellhead"), "tutorial", "--name", f"walk-{os.getpid()}", "-o", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    report = json.loads(done.stdout)
+    wrong = [
+        (step["command"], step["output"], step["differences"]) for step in report["steps"] if not step["ok"]
+    ]
+    assert (wrong, report["problem"], done.returncode) == ([], "", 0)
+    assert len(report["steps"]) > 35
+
+
+def test_kubectl_run_it_is_interactive_on_a_terminal(lab: Lab) -> None:
+    terminal: pexpect.spawn[str] = pexpect.spawn(
+        str(BIN / "kubectl"),
+        ["--kubeconfig", lab.kubeconfig, "run", "box", "-it", "--image=busybox", "--restart=Never", "--rm"],
+        encoding="utf-8",
+        dimensions=(33, 111),
+        timeout=20,
+    )
+    try:
+        terminal.expect_exact("/ # ")
+        terminal.sendline("stty size")
+        terminal.expect(r"\r\n33 111\r\n")  # the size is passed on
+        terminal.setwinsize(44, 99)
+        terminal.expect_exact("/ # ")
+        terminal.sendline("sleep 1; stty size")
+        terminal.expect(r"\r\n44 99\r\n")  # and so is a change of it
+        terminal.sendline("sleep 600")
+        terminal.sendcontrol("c")
+        terminal.expect_exact("/ # ")
+        terminal.sendline("exit 3")
+        terminal.expect('pod "box" deleted')
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        assert terminal.exitstatus == 3
+    finally:
+        terminal.close(force=True)
+    assert lab.kubectl("get", "pod", "box", "--ignore-not-found") == ""
+
+
+def test_stdin_is_piped_into_a_pod(lab: Lab) -> None:
+    command = (
+        "run",
+        "pipe",
+        "-i",
+        "--image=busybox",
+        "--restart=Never",
+        "--rm",
+        "-q",
+        "--",
+        "sh",
+        "-c",
+        "wc -c",
+    )
+    assert re.search(r"^\s*100000$", lab.kubectl(*command, stdin="x" * 100_000), re.MULTILINE)
+
+
+def test_the_clients_shell_has_kubectl_and_the_clients_address(lab: Lab) -> None:
+    assert "node-3" in lab.on("client", "kubectl", "get", "nodes")
+    assert "inet 198.51.100.79/24" in lab.on("client", "ip", "addr")

@@ -1,0 +1,87 @@
+"""Any component may be killed at any time: connections go on, and what is asked for afterwards happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from tests.cluster.lab import EXTERNAL_IP, Lab, eventually
+
+_VICTIMS = [
+    ("control-plane", "apiserver"),
+    ("control-plane", "controller-manager"),
+    ("control-plane", "scheduler"),
+    ("node-1", "node-agent"),
+    ("node-1", "proxy"),
+    ("cloud", "cloud"),
+]
+
+
+def pid_of(lab: Lab, machine: str, component: str) -> int:
+    status = json.loads(lab.wellhead("status", "-o", "json", check=False))
+    found = [
+        each["pid"]
+        for each in status["components"]
+        if (each["machine"], each["name"]) == (machine, component)
+    ]
+    return int(found[0]) if found else 0
+
+
+def answers(lab: Lab, url: str) -> bool:
+    return lab.curl("client", url) is not None
+
+
+def container_ids(lab: Lab, namespace: str) -> list[str]:
+    pods = lab.get("pods", "-n", namespace)["items"]
+    return sorted(each["status"]["containerStatuses"][0]["containerID"] for each in pods)
+
+
+@pytest.fixture(scope="module")
+def urls(lab: Lab, namespace: str) -> Iterator[list[str]]:
+    """The node port and the VIP of a Service whose server is on node-1; both answer."""
+    lab.run_pod("server", "node-1", namespace)
+    service = lab.expose("server", "server", namespace, type="LoadBalancer")
+    address = "jsonpath={.status.loadBalancer.ingress[0].ip}"
+    lab.kubectl("wait", f"--for={address}", "service/server", "-n", namespace, "--timeout=10s")
+    vip = lab.kubectl("get", "service", "server", "-n", namespace, "-o", address)
+    urls = [f"{EXTERNAL_IP['node-1']}:{service['spec']['ports'][0]['nodePort']}", vip]
+    for url in urls:
+        eventually(partial(answers, lab, url), True)
+    yield urls
+    lab.kubectl("delete", "service", "server", "-n", namespace)
+
+
+@pytest.mark.parametrize(("machine", "component"), _VICTIMS)
+def test_a_killed_component_comes_back_and_disturbs_nothing(
+    lab: Lab, namespace: str, urls: list[str], machine: str, component: str
+) -> None:
+    before, containers = pid_of(lab, machine, component), container_ids(lab, namespace)
+    # A request every 20 ms to each address, for three seconds, with the murder in the first of them.
+    each = "; ".join(f"curl -s --max-time 2 {url} >/dev/null || echo lost {url}" for url in urls)
+    script = f"echo go; for i in $(seq 150); do {each}; sleep 0.02; done"
+    with lab.background("client", "sh", "-c", script, ready="go") as requests:
+        os.kill(before, signal.SIGKILL)
+        lost = requests.communicate(timeout=30)[0]
+    assert lost == ""
+    eventually(lambda: pid_of(lab, machine, component) not in (0, before), True, seconds=20)
+    eventually(lambda: "Ready" in lab.kubectl("get", "nodes", check=False), True, seconds=20)
+    # It does its work again: a new pod comes up, a new Service leads to it.
+    name = f"after-{component}"
+    lab.run_pod(name, "node-1", namespace)
+    port = lab.expose(name, name, namespace, type="NodePort")["spec"]["ports"][0]["nodePort"]
+    eventually(partial(answers, lab, f"{EXTERNAL_IP['node-1']}:{port}"), True)
+    lab.kubectl("delete", "pod,service", name, "-n", namespace)
+    assert container_ids(lab, namespace) == containers
+
+
+def test_an_acknowledged_write_survives_a_killed_api_server(lab: Lab, namespace: str) -> None:
+    for number in range(5):
+        lab.kubectl("create", "configmap", f"kept-{number}", "-n", namespace)
+        os.kill(pid_of(lab, "control-plane", "apiserver"), signal.SIGKILL)
+        read = ("get", "configmap", f"kept-{number}", "-n", namespace, "-o", "name")
+        eventually(partial(lab.kubectl, *read, check=False), f"configmap/kept-{number}\n", seconds=20)
