@@ -77,7 +77,7 @@ class Cluster:
         return self.directory / "nodes" / node
 
     def kubeconfig(self, identity: str) -> Path:
-        return self.kubeconfigs / f"{identity}.yaml"
+        return self.kubeconfigs / identity
 
     def log_file(self, machine: str, component: str) -> Path:
         return self.logs / f"{machine}.{component}.log"

@@ -53,8 +53,8 @@ def test_a_new_port_reaches_the_hosts_kubeconfig(cluster: Cluster) -> None:
 
 
 def test_the_client_is_outside_and_everybody_else_inside(cluster: Cluster) -> None:
-    assert kubeconfigs.for_machine(cluster, "client").name == "admin-client.yaml"
-    assert kubeconfigs.for_machine(cluster, "node-1").name == "admin-machine.yaml"
+    assert kubeconfigs.for_machine(cluster, "client").name == "admin-client"
+    assert kubeconfigs.for_machine(cluster, "node-1").name == "admin-machine"
 
 
 def test_files_of_a_removed_node_are_deleted(tmp_path: Path) -> None:

@@ -1,0 +1,127 @@
+"""A cluster's machines and network without any component, and questions to ask in it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Collection
+from typing import Self
+
+from wellhead.lab import edge, guest, links, machines, topology
+from wellhead.lab.machines import Machine
+from wellhead.linux import namespaces
+
+_DIAL = """
+import json, socket, sys
+try:
+    with socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=float(sys.argv[3])) as connection:
+        answer = "open " + connection.makefile().read()
+except OSError as error:
+    kind = type(error).__name__
+    answer = {"ConnectionRefusedError": "refused", "TimeoutError": "silence"}.get(kind, str(error))
+with open(sys.argv[4], "w") as file:
+    json.dump(answer, file)
+"""
+# Says to everybody whom it sees.
+_SERVE = """
+import socket, sys
+with socket.create_server(("0.0.0.0", int(sys.argv[1]))) as server:
+    while True:
+        connection, peer = server.accept()
+        connection.sendall(peer[0].encode())
+        connection.close()
+"""
+
+
+class Network:
+    """Machines and links of one topology. Use as a context manager: it reaps what it started."""
+
+    def __init__(self, cluster: str, nodes: int) -> None:
+        self.cluster = cluster
+        self.picture = topology.build(nodes)
+        self.machines: dict[str, Machine] = {}
+        self._nodes = nodes
+
+    def __enter__(self) -> Self:
+        for name in self.picture.names:
+            self.machines[name] = machines.create(self.cluster, name)
+        self.repair()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in list(self.machines):
+            self.switch_off(name)
+
+    def repair(self, doubtful: Collection[str] | None = None) -> list[str]:
+        """Wire what isn't. Returns who got new interfaces."""
+        names = list(self.machines) if doubtful is None else doubtful
+        rules = edge.ruleset(self._nodes, self.picture.plans)
+        work = lambda: json.dumps(links.repair(self.picture, self.machines, names, rules))  # noqa: E731
+        found: list[str] = json.loads(machines.in_child(work))
+        return found
+
+    def switch_off(self, name: str) -> None:
+        machine = self.machines.pop(name)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(machine.pidfd, signal.SIGKILL)
+        os.waitpid(machine.pid, 0)
+        machine.close()
+
+    def switch_on(self, name: str) -> None:
+        self.machines[name] = machines.create(self.cluster, name)
+
+    def serve(self, name: str, port: int) -> None:
+        """Answer connections to any address of this machine; ends with the machine."""
+        self._start(name, [sys.executable, "-c", _SERVE, str(port)])
+        deadline = time.monotonic() + 5
+        while self.dial(name, "127.0.0.1", port) == "refused":
+            assert time.monotonic() < deadline
+
+    def dial(self, name: str, address: str, port: int, patience: float = 0.4) -> str:
+        """What a TCP connection from this machine meets: "open PEER", "refused", "silence" or the error."""
+        readable, writable = os.pipe()
+        os.set_inheritable(writable, True)
+        try:
+            answer_file = f"/dev/fd/{writable}"
+            argv = [sys.executable, "-c", _DIAL, address, str(port), str(patience), answer_file]
+            assert guest.run(self.machines[name], argv, os.environ) == 0
+            return str(json.loads(os.read(readable, 4096)))
+        finally:
+            os.close(readable)
+            os.close(writable)
+
+    def read(self, name: str, path: str) -> str:
+        """A file of /proc or /sys as the machine sees it."""
+
+        def work() -> str:
+            self.machines[name].join()
+            with open(path) as file:
+                return file.read().strip()
+
+        return machines.in_child(work)
+
+    def interface(self, name: str, interface: str) -> list[str]:
+        """`ip -o addr show` of an interface, in words."""
+
+        def work() -> str:
+            namespaces.setns(self.machines[name].open_network(), namespaces.CLONE_NEWNET)
+            return os.popen(f"ip -o addr show dev {interface}; ip -o link show dev {interface}").read()
+
+        return machines.in_child(work).split()
+
+    def _start(self, name: str, argv: list[str]) -> None:
+        # Twice forked: an orphan is its machine's first process' to reap.
+        machine = self.machines[name]
+        middle = machine.fork()
+        if middle == 0:
+            try:
+                machine.join()
+                if os.fork() == 0:
+                    os.execv(argv[0], argv)
+            finally:
+                os._exit(0)
+        os.waitpid(middle, 0)
