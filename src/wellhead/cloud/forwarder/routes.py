@@ -42,7 +42,7 @@ class Routes:
                 _delete_rule(ip, mark)
 
     def add(self, nodes: Collection[Node]) -> dict[Node, NetlinkError]:
-        """Make rule and route of each node, where missing. Returns the nodes that there is no way to, and why.
+        """Make rule and route of each node, where missing. Returns the nodes without a way, and why.
 
         A node must be a neighbour: on another network, the next router would not know what to do with a VIP.
         """

@@ -1,0 +1,132 @@
+"""What a Service asks of its load balancer, and what counts as a node for it."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, ip_address
+
+import pytest
+
+from wellhead.api.meta import Obj
+from wellhead.cloud import balancers
+from wellhead.cloud.balancers import FINALIZER, Request, Unsupported
+from wellhead.cloud.nodes import BalancedNode, balanced_node
+
+
+def service(*, metadata: Obj | None = None, **spec: object) -> Obj:
+    return {
+        "metadata": {"namespace": "default", "name": "web", **(metadata or {})},
+        "spec": {"type": "LoadBalancer", "ports": [{"port": 80, "protocol": "TCP"}], **spec},
+    }
+
+
+def node(
+    *, labels: dict[str, str] | None = None, taints: tuple[str, ...] = (), address: str = "10.240.0.11"
+) -> Obj:
+    return {
+        "metadata": {"name": "node-1", "labels": labels or {}},
+        "spec": {"taints": [{"key": key, "effect": "NoSchedule"} for key in taints]},
+        "status": {
+            "addresses": [
+                {"type": "Hostname", "address": "node-1"},
+                {"type": "InternalIP", "address": "fd00:10:240::11"},
+                {"type": "InternalIP", "address": address},
+            ],
+            "conditions": [{"type": "Ready", "status": "Unknown"}],
+        },
+    }
+
+
+def test_policy_cluster_asks_the_proxys_healthz() -> None:
+    assert balancers.request(service()) == Request(
+        service=("default", "web"),
+        ports=frozenset({("tcp", 80)}),
+        local=False,
+        check_port=10256,
+        client_affinity=False,
+    )
+
+
+def test_policy_local_asks_the_services_own_health_check_port() -> None:
+    request = balancers.request(
+        service(externalTrafficPolicy="Local", healthCheckNodePort=32122, sessionAffinity="ClientIP")
+    )
+    assert (request.local, request.check_port, request.client_affinity) == (True, 32122, True)
+
+
+def test_several_ports_and_protocols() -> None:
+    ports = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}, {"port": 80}]
+    assert balancers.request(service(ports=ports)).ports == {("udp", 53), ("tcp", 53), ("tcp", 80)}
+
+
+def test_an_address_is_asked_for_by_field_or_annotation_and_the_annotation_wins() -> None:
+    assert balancers.request(service(loadBalancerIP="203.0.113.7")).address == IPv4Address("203.0.113.7")
+    annotated = {"annotations": {"wellhead.dev/load-balancer-ip": "203.0.113.8"}}
+    asked = balancers.request(service(metadata=annotated, loadBalancerIP="203.0.113.7"))
+    assert asked.address == IPv4Address("203.0.113.8")
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ({"ports": [{"port": 5000, "protocol": "SCTP"}]}, "port 5000: protocol SCTP can't be forwarded"),
+        ({"ports": []}, "no ports"),
+        ({"loadBalancerIP": "somewhere"}, "'somewhere' was asked for .* is no IP address"),
+        ({"loadBalancerIP": "2001:db8::1"}, "IPv4 only"),
+        ({"ipFamilies": ["IPv6"]}, "no IPv4 address"),
+        ({"externalTrafficPolicy": "Local"}, "no healthCheckNodePort"),
+    ],
+)
+def test_what_cannot_be_done_is_said(spec: Obj, reason: str) -> None:
+    with pytest.raises(Unsupported, match=reason):
+        balancers.request(service(**spec))
+
+
+def test_only_our_class_and_no_class_are_ours() -> None:
+    assert balancers.is_wanted(service())
+    assert balancers.is_wanted(service(loadBalancerClass="wellhead.dev/forwarder"))
+    assert not balancers.is_wanted(service(loadBalancerClass="wellhead.dev/proxy"))
+    assert not balancers.is_wanted(service(type="NodePort"))
+    assert not balancers.is_wanted(service(metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}))
+
+
+def test_cleanup_is_needed_after_deletion_or_a_type_change_and_never_of_anothers() -> None:
+    held = {"finalizers": ["example.com/other", FINALIZER]}
+    deleted = held | {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+    assert balancers.needs_cleanup(service(metadata=deleted))
+    assert balancers.needs_cleanup(service(metadata=held, type="ClusterIP"))
+    assert not balancers.needs_cleanup(service(metadata=held))
+    assert not balancers.needs_cleanup(service(metadata=deleted, loadBalancerClass="example.com/lb"))
+    assert not balancers.needs_cleanup(service(type="ClusterIP"))
+
+
+def test_a_status_without_ip_mode_publishes_the_vip_and_one_with_proxy_does_not() -> None:
+    vip = ip_address("203.0.113.7")
+    obj = service() | {"status": balancers.status(vip)}
+    assert balancers.publishes(obj, vip)
+    assert balancers.publishes(service() | {"status": {"loadBalancer": {"ingress": [{"ip": str(vip)}]}}}, vip)
+    obj["status"]["loadBalancer"]["ingress"][0]["ipMode"] = "Proxy"
+    assert not balancers.publishes(obj, vip)
+    assert not balancers.publishes(service(), vip)
+    assert balancers.published_vips({"status": {"loadBalancer": {"ingress": [{"hostname": "lb"}]}}}) == []
+
+
+def test_a_node_counts_by_its_internal_ip_whether_ready_or_not() -> None:
+    assert balanced_node(node()) == BalancedNode("node-1", IPv4Address("10.240.0.11"), excluded=False)
+    assert balanced_node({"metadata": {"name": "new"}, "status": {}}) is None
+    assert balanced_node(node(address="not-yet")) is None
+
+
+@pytest.mark.parametrize(
+    ("labels", "taints", "excluded"),
+    [
+        ({"node.kubernetes.io/exclude-from-external-load-balancers": ""}, (), True),
+        ({"node.kubernetes.io/exclude-from-external-load-balancers": "true"}, (), True),
+        ({"node.kubernetes.io/exclude-from-external-load-balancers": "false"}, (), False),
+        ({}, ("ToBeDeletedByClusterAutoscaler",), True),
+        ({}, ("node.kubernetes.io/unreachable",), False),
+    ],
+)
+def test_excluded_nodes(labels: dict[str, str], taints: tuple[str, ...], excluded: bool) -> None:
+    found = balanced_node(node(labels=labels, taints=taints))
+    assert found is not None
+    assert found.excluded is excluded
