@@ -13,10 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from pyroute2 import IPRoute, NFCTSocket
+from pyroute2 import NFCTSocket
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
 
+from wellhead.proxy.addresses import local_addresses
 from wellhead.services.endpointslice import EndpointAddress
 from wellhead.services.family import Family, IPAddress, Protocol
 from wellhead.services.view import PortView
@@ -153,12 +154,3 @@ def _tuple(family: Family, flow: Flow) -> NFCTAttrTuple:
         daddr=str(flow.destination.ip),
         dport=flow.destination.port,
     )
-
-
-def local_addresses(family: Family) -> frozenset[IPAddress]:
-    """The addresses of one family in this network namespace. Blocks for the time of a netlink dump."""
-    with IPRoute() as route:
-        return frozenset(
-            ip_address(each.get("local") or each.get("address"))
-            for each in route.get_addr(family=_AF[family])
-        )

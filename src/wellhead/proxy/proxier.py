@@ -1,0 +1,145 @@
+"""One sync, from the view to the kernel, and what has to follow it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from wellhead.proxy import conntrack
+from wellhead.proxy.backends.base import Backend, BackendError
+from wellhead.proxy.health import ProxyHealth
+from wellhead.proxy.health_ports import HealthCheckPorts
+from wellhead.proxy.metrics import Metrics, family_label, of_family
+from wellhead.proxy.sync import SyncFailed
+from wellhead.proxy.watches import Watches
+from wellhead.services.family import Family
+from wellhead.services.names import FrontendKind, PortKey
+from wellhead.services.node_view import NodeView, ViewDiff
+from wellhead.services.view import Action, PortView
+
+log = logging.getLogger(__name__)
+
+
+class Proxier:
+    """Keeps the kernel, conntrack, the health-check ports and the metrics in step with a view."""
+
+    def __init__(
+        self,
+        view: NodeView,
+        backend: Backend,
+        families: tuple[Family, ...],
+        watches: Watches,
+        health: ProxyHealth,
+        ports: HealthCheckPorts,
+        metrics: Metrics,
+        node_ports_on_loopback: Callable[[], bool] | None,
+    ) -> None:
+        self._view = view
+        self._backend = backend
+        self._families = families
+        self._watches = watches
+        self._health = health
+        self._ports = ports
+        self._metrics = metrics
+        self._enable_loopback = node_ports_on_loopback
+        self._synced_before = False
+        self._unsettled: dict[PortKey, tuple[PortView | None, PortView | None]] = {}
+        self._without_local: dict[str, set[PortKey]] = {"internal": set(), "external": set()}
+
+    async def sync(self) -> None:
+        """Put everything that changed in force.
+
+        Raises:
+            SyncFailed: part of it is not; call again.
+        """
+        started = time.perf_counter()
+        triggers = self._watches.take_triggers()
+        diff = self._view.update()
+        self._prepare(diff)
+        try:
+            await self._backend.apply(diff)
+        except BackendError as error:
+            raise SyncFailed(str(error)) from error
+        finally:
+            self._ports.update(diff.health_checks)
+        await self._settle_flows()
+        self._health.synced()
+        self._measure(time.perf_counter() - started, triggers)
+        if not self._synced_before:
+            self._synced_before = True
+            log.info("first sync: %d Service ports in %.3f s", len(diff.ports), time.perf_counter() - started)
+            await self._remove_leftovers()
+
+    async def check(self) -> None:
+        """Put back what others removed or changed.
+
+        Raises:
+            SyncFailed: it can't be; call again.
+        """
+        if not self._synced_before:
+            return
+        self._ports.refresh()
+        try:
+            if await self._backend.check():
+                log.warning("rules had been changed by others: restored")
+        except BackendError as error:
+            raise SyncFailed(str(error)) from error
+
+    def _prepare(self, diff: ViewDiff) -> None:
+        for key, (before, after) in diff.ports.items():
+            if key in self._unsettled:
+                before = self._unsettled[key][0]
+            self._unsettled[key] = (before, after)
+            self._count_without_local(key, after)
+            if self._enable_loopback and after is not None and key.family is Family.IPV4:
+                kinds = {each.kind for each in after.frontends}
+                if FrontendKind.NODE_PORT in kinds:
+                    self._enable_loopback()
+                    self._enable_loopback = None  # once is enough
+
+    async def _settle_flows(self) -> None:
+        """Forget the UDP flows that the changes since the last success have made stale."""
+        for family in self._families:
+            valid = conntrack.valid_flows(family, self._unsettled.values())
+            if not valid:
+                continue
+            with of_family(self._metrics.conntrack_duration, family).time():
+                try:
+                    deleted = await conntrack.delete_stale_flows(family, valid)
+                except (OSError, NetlinkError) as error:
+                    raise SyncFailed(f"stale UDP flows can't be removed from conntrack: {error}") from error
+            of_family(self._metrics.conntrack_deleted, family).inc(deleted)
+            if deleted:
+                log.info("forgot %d stale %s UDP flows", deleted, family_label(family))
+        self._unsettled.clear()
+
+    async def _remove_leftovers(self) -> None:
+        try:
+            await self._backend.remove_leftovers()
+        except BackendError as error:
+            log.error("rules of an earlier proxy could not be removed: %s", error)
+
+    def _count_without_local(self, key: PortKey, view: PortView | None) -> None:
+        routings = {"internal": view.internal, "external": view.external} if view else {}
+        for policy, ports in self._without_local.items():
+            routing = routings.get(policy)
+            if routing is not None and routing.others.action is Action.DROP:
+                ports.add(key)
+            else:
+                ports.discard(key)
+
+    def _measure(self, seconds: float, triggers: list[float]) -> None:
+        now = time.time()
+        for family in self._families:
+            of_family(self._metrics.sync_duration, family).observe(seconds)
+            of_family(self._metrics.last_sync, family).set(now)
+            for triggered in triggers:
+                of_family(self._metrics.network_programming, family).observe(max(0.0, now - triggered))
+            for policy, ports in self._without_local.items():
+                count = sum(key.family is family for key in ports)
+                self._metrics.no_local_endpoints.labels(
+                    ip_family=family_label(family), traffic_policy=policy
+                ).set(count)

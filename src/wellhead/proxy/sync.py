@@ -1,0 +1,83 @@
+"""When changes are put in force: at once when idle, gathered while a sync runs, again after a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from time import monotonic
+
+from wellhead.client.backoff import Backoff
+
+log = logging.getLogger(__name__)
+
+
+class SyncFailed(Exception):
+    """Something could not be put in force. Logged and reported; the sync is tried again."""
+
+
+class SyncLoop:
+    """Calls `sync` after each `request`, and `check` every `check_period` seconds.
+
+    The first request after a rest is served at once. Those that come during a sync are served by one more,
+    which starts no sooner than `min_period` seconds after the last one started, nor before as much time has
+    passed again as that one took: however fast the changes and slow the kernel, half the time is left to
+    others.
+    """
+
+    def __init__(
+        self,
+        sync: Callable[[], Awaitable[None]],
+        check: Callable[[], Awaitable[None]],
+        *,
+        min_period: float,
+        check_period: float,
+        failed: Callable[[SyncFailed], None],
+    ) -> None:
+        self._sync = sync
+        self._check = check
+        self._min_period = min_period
+        self._check_period = check_period
+        self._failed = failed
+        self._requested = asyncio.Event()
+
+    def request(self) -> None:
+        """There is something to put in force."""
+        self._requested.set()
+
+    async def run(self) -> None:
+        """Serve requests until cancelled."""
+        backoff = Backoff(0.2, 30.0)
+        earliest = monotonic()
+        next_check = monotonic() + self._check_period
+        while True:
+            requested = await self._wait(next_check)
+            if requested:
+                await asyncio.sleep(earliest - monotonic())
+            started = monotonic()
+            self._requested.clear()
+            try:
+                if requested:
+                    await self._sync()
+                if monotonic() >= next_check:
+                    await self._check()
+                backoff.reset()
+            except SyncFailed as error:
+                delay = backoff.next()
+                log.error("sync failed, next attempt in %.1f s: %s", delay, error)
+                self._failed(error)
+                await asyncio.sleep(delay)
+                self._requested.set()
+            ended = monotonic()
+            earliest = max(started + self._min_period, ended + (ended - started))
+            if ended >= next_check:
+                next_check = ended + self._check_period
+
+    async def _wait(self, until: float) -> bool:
+        """Wait for a request, but no longer than `until`. Returns whether there is one."""
+        try:
+            async with asyncio.timeout(max(0.0, until - monotonic())):
+                await self._requested.wait()
+        except TimeoutError:
+            return False
+        return True
