@@ -195,8 +195,9 @@ def _echo(node: IPv4Address) -> Callable[[asyncio.StreamReader, asyncio.StreamWr
 
 def _answer(sock: socket.socket, node: IPv4Address) -> None:
     with contextlib.suppress(BlockingIOError):
-        _, client = sock.recvfrom(2048)
-        sock.sendto(f"{node} {client[0]}".encode(), client)
+        question, client = sock.recvfrom(2048)
+        answer = f"{node} {client[0]}".encode()
+        sock.sendto(answer.ljust(1400) if question == b"much" else answer, client)
 
 
 @pytest.fixture

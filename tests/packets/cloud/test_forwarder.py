@@ -119,7 +119,7 @@ async def test_a_removed_node_leaves_no_rule_route_or_flow(network: Network, for
     connections = await connect(network, 30)
     await forwarder.submit(Change(groups={"all": ALL - {TWO}}), nodes=ALL - {TWO})
     assert "10.240.0.12" not in network.edge.run("ip route show table all")
-    assert network.edge.run("ip rule").count("proto 87") == 2
+    assert network.edge.run("ip rule").count("fwmark") == 2
     for connection in connections:
         assert await connection.works() == (connection.node != TWO)
 
@@ -232,6 +232,28 @@ async def test_an_icmp_error_reaches_the_node_that_has_the_flow(
     }
     assert learned == {node}
     raw.close()
+    sock.close()
+
+
+async def test_the_routers_own_icmp_error_reaches_the_node_that_has_the_flow(
+    network: Network, forwarder: Forwarder
+) -> None:
+    network.edge.run("ip link set internet mtu 1300")
+    loop = asyncio.get_running_loop()
+    sock = network.client.socket(socket.SOCK_DGRAM)
+    for _ in range(2):  # the first answer of 1400 bytes is too long, and what comes after is cut up
+        await loop.sock_sendto(sock, b"much", (str(VIP), 80))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.3):
+                answer = await loop.sock_recv(sock, 2000)
+    assert len(answer) == 1400
+    node = IPv4Address(answer.split()[0].decode())
+    learned = {
+        address
+        for address, host in network.nodes.items()
+        if "mtu 1300" in host.run(f"ip route get {_client()}")
+    }
+    assert learned == {node}
     sock.close()
 
 

@@ -89,9 +89,8 @@ class FakeAPI:
         return [event["reason"] for event in events if event["involvedObject"]["name"] == name]
 
     def message(self, reason: str) -> str:
-        return next(
-            event["message"] for event in self.objects["events"].values() if event["reason"] == reason
-        )
+        events = self.objects["events"].values()
+        return str(next(event["message"] for event in events if event["reason"] == reason))
 
     def _tell(self, resource: Resource, event: Event) -> None:
         for plural, queue in self._watches:

@@ -60,7 +60,8 @@ class Forwarder:
         self._pending = _Pending()
         self._wake = asyncio.Event()
         # What follows belongs to the namespace's thread.
-        self._tables = Tables(pools)
+        self._pools = tuple(pools)
+        self._tables = Tables(self._pools)
         self._routes = Routes()
         self._nodes: frozenset[Node] = frozenset()
         self._unreachable: frozenset[Node] = frozenset()
@@ -172,7 +173,10 @@ class Forwarder:
                 _log.error("no route to node %s, which must be a neighbour: %s", node, errors[node])
             self._unreachable = frozenset(errors)
             marks = {node: self._routes.marks[node] for node in self._nodes - self._unreachable}
-            commands.append(self._tables.route(marks, self._routes.links(self._nodes)))
+            links = self._routes.links(self._nodes)
+            commands.append(self._tables.route(marks, links))
+            if links:
+                self._routes.own(self._pools, min(links))
         text = self._tables.replace() if fresh else "\n".join(commands)
         if text.strip():
             _nft(text)
@@ -214,6 +218,7 @@ def _remove() -> None:
     _nft(f"add table ip {TABLE}\ndelete table ip {TABLE}\n")
     conntrack.forget_others((), ())
     routes.remove(list(routes.marks))
+    routes.disown()
 
 
 def _obstacles() -> list[str]:

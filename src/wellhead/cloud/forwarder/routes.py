@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Collection
-from ipaddress import IPv4Address
+from collections.abc import Collection, Iterable
+from ipaddress import IPv4Address, IPv4Network
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -19,6 +19,7 @@ from wellhead.cloud.forwarder.hashing import Node
 from wellhead.cloud.forwarder.tables import MARK_TAG, MARK_TAG_MASK
 
 _PRIORITY = 1000  # of our rules: after the local table's, before the main table's
+_OWN_TABLE = MARK_TAG  # no node's mark: those start at the next number
 _PROTOCOL = 87  # marks routes and rules as ours (rt_protos; below 128 none is assigned near it)
 _FULL_MASK = 0xFFFFFFFF
 _MAX_NODES = 0xFFFF
@@ -85,6 +86,30 @@ class Routes:
                     _delete_rule(ip, mark)
                     ip.flush_routes(table=mark, family=socket.AF_INET)
 
+    def own(self, pools: Iterable[IPv4Network], link: str) -> None:
+        """Give the router a route to the VIPs for what it sends itself, through this interface.
+
+        The kernel sends an ICMP error only if there is some route to its destination; the rules then mark
+        it, and its mark leads it to the right node.
+        """
+        with IPRoute() as ip:
+            (index,) = ip.link_lookup(ifname=link)
+            ip.route(
+                "replace", dst="default", oif=index, table=_OWN_TABLE, proto=_PROTOCOL, family=socket.AF_INET
+            )
+            wanted, present = set(pools), _own_rules(ip)
+            for pool in wanted - present:
+                ip.rule("add", protocol=_PROTOCOL, family=socket.AF_INET, **_own_rule(pool))
+            for pool in present - wanted:
+                ip.rule("del", family=socket.AF_INET, **_own_rule(pool))
+
+    def disown(self) -> None:
+        """Remove what `own` made."""
+        with IPRoute() as ip:
+            for pool in _own_rules(ip):
+                ip.rule("del", family=socket.AF_INET, **_own_rule(pool))
+            ip.flush_routes(table=_OWN_TABLE, family=socket.AF_INET)
+
     def links(self, nodes: Collection[Node]) -> frozenset[str]:
         """The names of the interfaces that these nodes are reached through."""
         wanted = {self.marks[node] for node in nodes if node in self.marks}
@@ -108,6 +133,22 @@ def _rules(ip: IPRoute) -> set[int]:
     """The marks that have a rule of ours."""
     rules = ip.get_rules(family=socket.AF_INET)
     return {rule.get("fwmark") for rule in rules if rule.get("protocol") == _PROTOCOL and rule.get("fwmark")}
+
+
+def _own_rule(pool: IPv4Network) -> dict[str, str | int]:
+    return {
+        "iifname": "lo",  # what the router sends itself
+        "dst": str(pool.network_address),
+        "dst_len": pool.prefixlen,
+        "table": _OWN_TABLE,
+        "priority": _PRIORITY,
+    }
+
+
+def _own_rules(ip: IPRoute) -> set[IPv4Network]:
+    """The pools that have such a rule."""
+    rules = [rule for rule in ip.get_rules(family=socket.AF_INET) if rule.get("table") == _OWN_TABLE]
+    return {IPv4Network((rule.get("dst"), rule["dst_len"])) for rule in rules}
 
 
 def _delete_rule(ip: IPRoute, mark: int) -> None:

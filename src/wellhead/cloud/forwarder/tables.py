@@ -50,6 +50,14 @@ meta mark set jhash ip saddr mod {BUCKETS} seed {_SEED:#x}
     meta mark and {MARK_TAG_MASK:#x} == {MARK_TAG:#x} ct mark set meta mark accept
     drop
   }}
+  # The router's own ICMP errors about answers that it can't pass on.
+  chain own {{
+    type route hook output priority mangle; policy accept;
+    ip daddr != @pools accept
+    ct state related ct direction original ct mark and {MARK_TAG_MASK:#x} == {MARK_TAG:#x} \
+meta mark set ct mark accept
+    drop
+  }}
 """
 
 
