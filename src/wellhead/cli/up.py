@@ -12,7 +12,7 @@ import click
 from wellhead.cli.options import cluster_option
 from wellhead.lab import prerequisites, readiness, startup, teardown
 from wellhead.lab.cluster import Cluster, LabError
-from wellhead.lab.readiness import Progress
+from wellhead.lab.readiness import NotReady, Progress
 
 
 @click.command("up", short_help="Start a cluster, or finish starting it.")
@@ -25,7 +25,7 @@ from wellhead.lab.readiness import Progress
 )
 @click.option(
     "--proxy-mode",
-    metavar="MODE",
+    type=click.Choice(startup.PROXY_MODES),
     help=f"The service proxy's mode.  [default: {startup.DEFAULT_PROXY_MODE}, or as before]",
 )
 @click.option(
@@ -42,22 +42,23 @@ def command(name: str, nodes: int | None, proxy_mode: str | None, timeout: float
     Ctrl-C removes what was started, unless the cluster was there before.
     """
     begin = time.monotonic()
+    is_new = False
     try:
         cluster = Cluster(name)
         prerequisites.check_all()
+        is_new = not cluster.directory.exists()
         started = startup.start(cluster, nodes, proxy_mode)
-    except LabError as error:
-        raise click.ClickException(str(error)) from None
-    try:
         with _progress(name) as report:
             asyncio.run(readiness.wait(cluster, started, timeout, report))
+    except LabError as error:
+        raise click.ClickException(str(error)) from None
+    except NotReady as error:
+        raise click.ClickException(f"{error}\n{_what_to_do(name)}") from None
     except KeyboardInterrupt:
-        if started.is_new:
+        if is_new:
             click.echo("\nInterrupted: removing what was started.", err=True)
             teardown.remove(cluster)
         raise click.Abort from None
-    except LabError as error:
-        raise click.ClickException(f"{error}\n{_what_to_do(name)}") from None
     seconds = time.monotonic() - begin
     count = started.spec.nodes
     click.echo(f"Cluster {name} is ready: {count} node{'s' * (count != 1)}, in {seconds:.1f} s.\n")

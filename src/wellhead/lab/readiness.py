@@ -18,15 +18,20 @@ from wellhead.client.connection import load
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client
 from wellhead.lab import kubeconfigs, logs, state
-from wellhead.lab.cluster import Cluster, LabError
+from wellhead.lab.cluster import Cluster
 from wellhead.lab.startup import Started
 from wellhead.lab.state import Snapshot
 from wellhead.lab.topology import node_name
 
 _LEASE_NAMESPACE = "kube-node-lease"
 _HOPELESS_RESTARTS = 6
+_PROBLEM_PATIENCE = 2.0  # seconds
 _LOG_LINES = 8
 _SUPERVISOR_START = 10.0  # seconds within which it opens its socket
+
+
+class NotReady(Exception):
+    """The cluster doesn't come up. Its text says why; what was started goes on trying."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +54,21 @@ async def wait(
     """Wait until everything runs and all nodes are Ready; `report` is called on progress.
 
     Raises:
-        LabError: it failed, or `patience` seconds have passed; with the last log lines of what has failed.
+        NotReady: it failed, or `patience` seconds have passed; with the last log lines of what has failed.
     """
     waiting = _Waiting(cluster, started, report)
     try:
         async with asyncio.timeout(patience):
             await waiting.run()
     except TimeoutError:
-        raise LabError(f"not ready after {patience:.0f} s: {waiting.explain()}") from None
+        raise NotReady(f"not ready after {patience:.0f} s: {waiting.explain()}") from None
     except BaseExceptionGroup as group:
         first: BaseException = group
         while isinstance(first, BaseExceptionGroup):
             first = first.exceptions[0]
-        if isinstance(first, LabError):
+        if isinstance(first, NotReady):
             raise first from None
-        raise LabError(f"{type(first).__name__}: {first}; run `wellhead up` again") from group
+        raise NotReady(f"{type(first).__name__}: {first}; run `wellhead up` again") from group
 
 
 class _Waiting:
@@ -74,6 +79,7 @@ class _Waiting:
         self._report = report
         self._nodes = [node_name(number) for number in range(1, self._spec.nodes + 1)]
         self._snapshot: Snapshot | None = None
+        self._problem_since = 0.0
         self._restarts_before: dict[tuple[str, str], int] = {}
         self._node_informer: Informer | None = None
         self._lease_informer: Informer | None = None
@@ -118,11 +124,11 @@ class _Waiting:
                 self._snapshot = state.decode(line)
                 self._note(self._snapshot)
         except (OSError, ValueError, msgspec.DecodeError) as error:
-            raise LabError(f"the supervisor's answer is cut: {error}") from error
+            raise NotReady(f"the supervisor's answer is cut: {error}") from error
         finally:
             writer.close()
         lines = _indented(self._supervisor_lines())
-        raise LabError(f"the supervisor ended; run `wellhead up` again{lines}")
+        raise NotReady(f"the supervisor ended; run `wellhead up` again{lines}")
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         deadline = time.monotonic() + _SUPERVISOR_START
@@ -130,7 +136,7 @@ class _Waiting:
             with contextlib.suppress(OSError):
                 return await asyncio.open_unix_connection(self._cluster.supervisor_socket, limit=1 << 20)
             if time.monotonic() >= deadline:
-                raise LabError(f"the supervisor doesn't start{_indented(self._supervisor_lines())}")
+                raise NotReady(f"the supervisor doesn't start{_indented(self._supervisor_lines())}")
             await asyncio.sleep(0.02)  # nothing tells when a socket appears
 
     def _note(self, snapshot: Snapshot) -> None:
@@ -138,7 +144,11 @@ class _Waiting:
             key = (component.machine, component.name)
             self._restarts_before.setdefault(key, component.restarts)
             if component.pid == 0 and self._new_restarts(component) >= _HOPELESS_RESTARTS:
-                raise LabError(f"a component keeps failing:\n{self.explain()}")
+                raise NotReady(f"a component keeps failing:\n{self.explain()}")
+        # The supervisor tells each time that it has tried again.
+        self._problem_since = (self._problem_since or time.monotonic()) if snapshot.problem else 0.0
+        if snapshot.problem and time.monotonic() - self._problem_since > _PROBLEM_PATIENCE:
+            raise NotReady(snapshot.problem)
         if snapshot.components and any(each.pid for each in snapshot.components):
             self._components_run.set()
         self._look()

@@ -17,7 +17,8 @@ from wellhead.lab.machines import Machine
 from wellhead.lab.topology import node_name
 
 DEFAULT_NODES = 3
-DEFAULT_PROXY_MODE = "iptables"
+PROXY_MODES = ("iptables",)
+DEFAULT_PROXY_MODE = PROXY_MODES[0]
 
 _LISTENER = 3  # the descriptor number that the supervisor inherits
 
@@ -27,7 +28,6 @@ class Started:
     """What `start` did. `leaving` are nodes that go away, held until they have."""
 
     spec: ClusterSpec
-    is_new: bool
     leaving: tuple[Machine, ...]
 
 
@@ -82,7 +82,7 @@ def _start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Start
         _tell_supervisor(cluster, snapshot.pid)
     if listener is not None:
         listener.close()
-    return Started(spec, old is None, leaving)
+    return Started(spec, leaving)
 
 
 def _leaving(cluster: Cluster, old: ClusterSpec | None, new: ClusterSpec) -> tuple[Machine, ...]:

@@ -11,7 +11,7 @@ killed, and its successor finds machines and components where they are, by /proc
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import gc
 import json
 import logging
@@ -21,13 +21,12 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TextIO
 
-from wellhead.lab import api_socket, logs, machines, processes, spawn, title
+from wellhead.lab import api_socket, logs, machines, processes, spawn
 from wellhead.lab.backoff import Backoff
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
 from wellhead.lab.components import Component
+from wellhead.lab.crew import Crew, Ended, Key, Running, reap, survivors
 from wellhead.lab.design import Design
 from wellhead.lab.machines import Machine
 from wellhead.lab.state import ComponentState, MachineState, Publisher, Snapshot
@@ -36,23 +35,6 @@ from wellhead.lab.topology import EDGE
 log = logging.getLogger("wellhead.supervisor")
 
 _LOG_CHECK = 60.0  # seconds between looks at the sizes of logs
-_GRACE = 5.0  # seconds that a component gets to end after SIGTERM
-
-Key = tuple[str, str]
-
-
-@dataclass
-class _Running:
-    """A component's process. `ours` if it is a child of this supervisor, else it was adopted."""
-
-    component: str
-    argv: tuple[str, ...]
-    pid: int
-    pidfd: int
-    ours: bool
-    started: float  # time.monotonic()
-    since: float  # Unix time
-    kill_at: float | None = None
 
 
 class Supervisor:
@@ -76,7 +58,7 @@ class Supervisor:
         self._machines: dict[str, Machine] = {}
         self._wired: set[str] = set()
         self._edge_rules = ""
-        self._running: dict[Key, _Running] = {}
+        self._crew = Crew(self._selector, self._component_ended)
         self._backoffs: dict[Key, Backoff] = {}  # a machine's key is (machine, "")
         self._problem = ""
         self._problem_backoff = Backoff()
@@ -105,7 +87,7 @@ class Supervisor:
             publisher.publish()
             for key, _ in self._selector.select(self._patience()):
                 key.data()
-            self._end_overdue()
+            self._crew.end_overdue()
             self._check_logs()
         if self._killing:
             self._kill_all()
@@ -125,7 +107,7 @@ class Supervisor:
         return MachineState(name, machine.pid if machine else 0, backoff.restarts, backoff.problem)
 
     def _component_state(self, component: Component) -> ComponentState:
-        running = self._running.get(component.key)
+        running = self._crew.get(component.key)
         backoff = self._backoff(component.key)
         return ComponentState(
             machine=component.machine,
@@ -149,27 +131,18 @@ class Supervisor:
 
     def _adopt(self) -> None:
         """Find the machines and components that a predecessor left running."""
+        # A child of the predecessor's that had not become what it was forked for.
         found = processes.find(self._cluster.name)
-        # A child of the predecessor that had not become what it was forked for.
-        processes.end(p for p in found if p.component == processes.SUPERVISOR)
+        processes.end(process for process in found if process.component == processes.SUPERVISOR)
         for name, machine in machines.find(self._cluster.name).items():
             self._add_machine(machine)
             log.info("adopted machine %s (%d)", name, machine.pid)
-        for process in found:
-            key = (process.machine, process.component)
-            if not process.machine or process.component in ("", processes.SUPERVISOR) or key in self._running:
-                continue
-            # Not the one that was found first? Then it is a child that hasn't become a program of its own.
-            pidfd = processes.hold(process)
-            if pidfd is not None:
-                argv = _command_line(process.pid)
-                age = process.age
-                started, since = time.monotonic() - age, time.time() - age
-                running = _Running(process.component, argv, process.pid, pidfd, False, started, since)
-                self._add_running(key, running)
-                log.info("adopted %s on %s (%d)", process.component, process.machine, process.pid)
-                if self._api_listener is None:
-                    self._api_listener = api_socket.recover(process.pid, pidfd, self._spec.api_port)
+        for running in survivors(self._cluster.name):
+            self._crew.add(running)
+            log.info("adopted %s on %s (%d)", running.key[1], running.key[0], running.pid)
+            if self._api_listener is None:
+                port = self._spec.api_port
+                self._api_listener = api_socket.recover(running.pid, running.pidfd, port)
 
     # What there should be.
 
@@ -180,7 +153,7 @@ class Supervisor:
         try:
             step()
         except (OSError, LabError, ValueError) as error:
-            self._problem = str(error)
+            self._problem = _explained(error)
             self._problem_backoff.failed(self._problem, 0.0)
             log.error("%s", error)
         else:
@@ -217,13 +190,13 @@ class Supervisor:
         rules = self._design.edge_rules if self._design.edge_rules != self._edge_rules else ""
         if not unwired and not rules:
             return
-        picture, running = self._design.topology, dict(self._machines)
+        picture, switched_on = self._design.topology, dict(self._machines)
 
         def work() -> str:
             # Here and not above: the child loads the netlink library while the parent loads the components.
             from wellhead.lab import links
 
-            return json.dumps(links.repair(picture, running, unwired, rules))
+            return json.dumps(links.repair(picture, switched_on, unwired, rules))
 
         wait = machines.start_child(work)
         try:
@@ -234,10 +207,10 @@ class Supervisor:
         lost = set(json.loads(report))
         self._wired |= set(unwired)
         self._edge_rules = self._design.edge_rules
-        for key, component in list(self._running.items()):
-            if key[0] in lost or (EDGE in lost and self._inherits_edge(key)):
-                log.info("%s on %s lost its network", component.component, key[0])
-                self._ask_to_end(component)
+        for running in self._crew:
+            if running.key[0] in lost or (EDGE in lost and self._inherits_edge(running.key)):
+                log.info("%s on %s lost its network", running.key[1], running.key[0])
+                self._crew.ask_to_end(running)
 
     def _inherits_edge(self, key: Key) -> bool:
         return any(each.key == key and each.inherits == "edge network" for each in self._design.components)
@@ -251,10 +224,10 @@ class Supervisor:
         gc.freeze()
 
     def _reconcile_component(self, component: Component) -> None:
-        running = self._running.get(component.key)
+        running = self._crew.get(component.key)
         if running is not None:
             if running.argv != component.argv:
-                self._ask_to_end(running)
+                self._crew.ask_to_end(running)
             return
         backoff = self._backoff(component.key)
         if component.machine in self._wired and component.machine in self._machines and backoff.is_due:
@@ -285,10 +258,8 @@ class Supervisor:
                 environment=self._environment,
             )
         log.info("started %s on %s (%d)", component.name, component.machine, pid)
-        running = _Running(
-            component.name, component.argv, pid, os.pidfd_open(pid), True, time.monotonic(), time.time()
-        )
-        self._add_running(component.key, running)
+        pidfd, now = os.pidfd_open(pid), time.monotonic()
+        self._crew.add(Running(component.key, component.argv, pid, pidfd, True, now, time.time()))
 
     def _api_socket(self) -> socket.socket:
         if self._api_listener is None:
@@ -304,7 +275,7 @@ class Supervisor:
         self._selector.register(machine.pidfd, selectors.EVENT_READ, lambda: self._machine_ended(machine))
 
     def _machine_ended(self, machine: Machine) -> None:
-        _reap(machine.pid)
+        reap(machine.pid)
         self._selector.unregister(machine.pidfd)
         machine.close()
         del self._machines[machine.name]
@@ -319,37 +290,13 @@ class Supervisor:
             self._design.delete_files_of(machine.name)
             self._backoffs.pop((machine.name, ""), None)
 
-    def _add_running(self, key: Key, running: _Running) -> None:
-        self._running[key] = running
-        self._selector.register(running.pidfd, selectors.EVENT_READ, lambda: self._component_ended(key))
-
-    def _component_ended(self, key: Key) -> None:
-        running = self._running.pop(key)
-        status = _reap(running.pid) if running.ours else None
-        self._selector.unregister(running.pidfd)
-        os.close(running.pidfd)
-        if not any(component.key == key for component in self._design.components):
+    def _component_ended(self, ended: Ended) -> None:
+        key = ended.running.key
+        if any(component.key == key for component in self._design.components):
+            log.warning("%s on %s: %s", key[1], key[0], ended.how)
+            self._backoff(key).failed(ended.how, ended.ran_for)
+        else:
             self._backoffs.pop(key, None)
-            return
-        how = "ended" if status is None else machines.describe_status(status)
-        log.warning("%s on %s: %s", running.component, key[0], how)
-        # Who was asked to end has not failed.
-        ran_for = float("inf") if running.kill_at is not None else time.monotonic() - running.started
-        self._backoff(key).failed(how, ran_for)
-
-    def _ask_to_end(self, running: _Running) -> None:
-        if running.kill_at is None:
-            running.kill_at = time.monotonic() + _GRACE
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(running.pidfd, signal.SIGTERM)
-
-    def _end_overdue(self) -> None:
-        now = time.monotonic()
-        for running in self._running.values():
-            if running.kill_at is not None and now >= running.kill_at:
-                running.kill_at = float("inf")
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(running.pidfd, signal.SIGKILL)
 
     def _check_logs(self) -> None:
         if time.monotonic() >= self._next_log_check:
@@ -359,13 +306,12 @@ class Supervisor:
 
     def _patience(self) -> float:
         """Seconds until something is to be done though nothing happens."""
-        deadlines = [self._next_log_check]
-        deadlines += [running.kill_at for running in self._running.values() if running.kill_at is not None]
+        deadlines = [self._next_log_check, self._crew.deadline]
         if self._problem:
             deadlines.append(self._problem_backoff.not_before)
         names = self._design.topology.names
         idle: Iterable[Key] = [(name, "") for name in names if name not in self._machines]
-        idle = [*idle, *(each.key for each in self._design.components if each.key not in self._running)]
+        idle = [*idle, *(each.key for each in self._design.components if self._crew.get(each.key) is None)]
         deadlines += [self._backoff(key).not_before for key in idle if not self._backoff(key).is_due]
         return max(0.0, min(deadlines) - time.monotonic())
 
@@ -389,9 +335,9 @@ class Supervisor:
 
     def _kill_all(self) -> None:
         """Kill and reap: the first process of some systems takes seconds to notice orphans, or never does."""
-        for pidfd in [m.pidfd for m in self._machines.values()] + [r.pidfd for r in self._running.values()]:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        self._crew.kill()
+        for name in self._machines:
+            self._switch_off(name)
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.wait()
@@ -402,49 +348,14 @@ class Supervisor:
                 pass
 
 
-def _reap(pid: int) -> int | None:
-    """The wait status of a child that has ended; None if it wasn't ours to wait for."""
-    try:
-        return os.waitpid(pid, 0)[1]
-    except ChildProcessError:
-        return None
-
-
-def _command_line(pid: int) -> tuple[str, ...]:
-    """A component's arguments, without `wellhead`, from a title that was padded with zeros."""
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            content = file.read()
-    except OSError:
-        return ()
-    return tuple(part.decode(errors="replace") for part in content.rstrip(b"\0").split(b"\0")[1:])
+def _explained(error: Exception) -> str:
+    """What is wrong, and what to do about it if that isn't in the message."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.filename or 'the disk'}: {error.strerror}; make room there"
+    return str(error)
 
 
 def _component_environment() -> dict[str, str]:
     """What components get of the environment: nothing that depends on who typed `wellhead up`, or where."""
     kept = {name: os.environ[name] for name in ("HOME", "PYTHONPATH", "VIRTUAL_ENV") if name in os.environ}
     return {"PATH": os.environ.get("PATH", machines.SYSTEM_PATH), "LANG": "C.UTF-8", **kept}
-
-
-def hold_lock(cluster: Cluster) -> TextIO | None:
-    """Become the one supervisor of this cluster; None if there is one. Closing the file lets go."""
-    cluster.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = (cluster.directory / "supervisor.lock").open("a")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
-
-
-def prepare_process(cluster: Cluster) -> None:
-    """Make this process fit for supervising: its title, log, and the collector's manners."""
-    os.umask(0o022)
-    os.chdir("/")
-    os.environ.pop(title.PADDING_VARIABLE, None)
-    marks = {processes.CLUSTER: cluster.name, processes.COMPONENT: processes.SUPERVISOR}
-    title.rename(["wellhead", "supervisor", cluster.name], marks)
-    gc.disable()  # a collection would write to, and so unshare, the pages of all children
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
-    logging.raiseExceptions = False  # a full disk must not end the supervisor

@@ -13,10 +13,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from wellhead.lab import edge, supervisor, topology
+from wellhead.lab import edge, supervise, topology
 from wellhead.lab.cluster import Cluster, ClusterSpec
 from wellhead.lab.components import INHERITED, Component
 from wellhead.lab.design import Design
+from wellhead.lab.supervisor import Supervisor
 
 
 def run_component(argv: Sequence[str]) -> None:
@@ -70,10 +71,10 @@ def design(cluster: Cluster, spec: ClusterSpec) -> Design:
 
 if __name__ == "__main__":
     cluster = Cluster(sys.argv[1], Path(sys.argv[2]))
-    supervisor.prepare_process(cluster)
-    lock = supervisor.hold_lock(cluster)
+    supervise.prepare_process(cluster)
+    lock = supervise.hold_lock(cluster)
     if lock is None:
         sys.exit(3)
     with lock:
         listener = socket.socket(fileno=int(sys.argv[3])) if int(sys.argv[3]) >= 0 else None
-        supervisor.Supervisor(cluster, design, run_component, listener).run()
+        Supervisor(cluster, design, run_component, listener).run()
