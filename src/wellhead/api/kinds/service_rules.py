@@ -1,0 +1,340 @@
+"""What a valid Service is. Upstream: ValidateService… in pkg/apis/core/validation/validation.go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wellhead.api.errors import Cause
+from wellhead.api.formats import (
+    cidr,
+    dns_label,
+    dns_subdomain,
+    ip_address,
+    parse_ip,
+    port_name,
+    port_number,
+    qualified_name,
+)
+from wellhead.api.meta import Obj
+from wellhead.api.metadata import validate_labels
+
+_TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
+_PROTOCOLS = ("SCTP", "TCP", "UDP")
+_POLICIES = ("Cluster", "Local")
+_AFFINITIES = ("ClientIP", "None")
+_FAMILIES = ("IPv4", "IPv6")
+_FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
+_IP_MODES = ("Proxy", "VIP")
+_DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
+_MAX_AFFINITY_SECONDS = 86400
+_SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
+_ONLY_LOAD_BALANCER = "may only be used when `type` is 'LoadBalancer'"
+_FIXED = "may not change once set"
+
+
+def is_externally_accessible(spec: Obj) -> bool:
+    """Whether the Service can be dialled from outside the cluster, so that external policies apply."""
+    if spec.get("type") == "ClusterIP":
+        return bool(spec.get("externalIPs"))
+    return spec.get("type") in ("NodePort", "LoadBalancer")
+
+
+def validate_service(service: Obj, old: Obj | None = None) -> list[Cause]:
+    """A Service with defaults, before its addresses and ports are allocated."""
+    spec: Obj = service["spec"]
+    causes = _one_of("spec.type", spec.get("type"), _TYPES)
+    causes += _validate_type(spec)
+    causes += _validate_ports(spec)
+    causes += validate_labels(spec.get("selector"), "spec.selector")
+    causes += _validate_affinity(spec)
+    causes += _validate_cluster_ips(spec)
+    old_external = ((old or {}).get("spec") or {}).get("externalIPs") or ()
+    for index, text in enumerate(spec.get("externalIPs") or ()):
+        if text not in old_external:
+            causes += validate_endpoint_ip(text, f"spec.externalIPs[{index}]")
+    causes += _validate_source_ranges(service)
+    if spec.get("type") != "LoadBalancer":
+        if spec.get("allocateLoadBalancerNodePorts") is not None:
+            causes.append(Cause.forbidden("spec.allocateLoadBalancerNodePorts", _ONLY_LOAD_BALANCER))
+        if spec.get("loadBalancerClass") is not None:
+            causes.append(Cause.forbidden("spec.loadBalancerClass", _ONLY_LOAD_BALANCER))
+    elif (name := spec.get("loadBalancerClass")) is not None:
+        causes += [Cause.invalid("spec.loadBalancerClass", name, problem) for problem in qualified_name(name)]
+    causes += _validate_policies(spec)
+    if (distribution := spec.get("trafficDistribution")) is not None:
+        causes += _one_of("spec.trafficDistribution", distribution, _DISTRIBUTIONS)
+    return causes
+
+
+def validate_service_update(new: Obj, old: Obj) -> list[Cause]:
+    """A Service that replaces `old`; what `old` has and may keep is filled in."""
+    spec, before = new["spec"], old["spec"]
+    causes = []
+    if "ExternalName" not in (spec["type"], before["type"]):
+        causes += _validate_address_change(spec, before)
+    if spec["type"] == before["type"] == "LoadBalancer":
+        name = spec.get("loadBalancerClass")
+        if name != before.get("loadBalancerClass"):
+            causes.append(Cause.invalid("spec.loadBalancerClass", name, _FIXED))
+    if _checks_health(spec) and _checks_health(before):
+        number = before.get("healthCheckNodePort")
+        if number and spec.get("healthCheckNodePort") != number:
+            causes.append(Cause.forbidden("spec.healthCheckNodePort", "field is immutable"))
+    return causes + validate_service(new, old)
+
+
+def validate_load_balancer_status(service: Obj) -> list[Cause]:
+    """status.loadBalancer."""
+    at = "status.loadBalancer.ingress"
+    entries = ((service.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    if entries and service["spec"]["type"] != "LoadBalancer":
+        return [Cause.forbidden(at, "may only be used when `spec.type` is 'LoadBalancer'")]
+    causes: list[Cause] = []
+    for index, entry in enumerate(entries):
+        here = f"{at}[{index}]"
+        ip, mode, host = entry.get("ip"), entry.get("ipMode"), entry.get("hostname")
+        if ip:
+            causes += [Cause.invalid(f"{here}.ip", ip, problem) for problem in ip_address(ip)]
+            if mode is None:
+                causes.append(Cause.required(f"{here}.ipMode", "must be specified when `ip` is set"))
+        if mode is not None:
+            if not ip:
+                causes.append(Cause.forbidden(f"{here}.ipMode", "may not be specified when `ip` is not set"))
+            else:
+                causes += _one_of(f"{here}.ipMode", mode, _IP_MODES)
+        if host:
+            causes += [Cause.invalid(f"{here}.hostname", host, problem) for problem in dns_subdomain(host)]
+            if parse_ip(host) is not None:
+                causes.append(
+                    Cause.invalid(f"{here}.hostname", host, "must be a DNS name, not an IP address")
+                )
+    return causes
+
+
+def validate_endpoint_ip(text: str, at: str) -> list[Cause]:
+    """An address that traffic may be sent to: not one that means the node itself or its link.
+
+    Through those, a user would reach what listens on a node's loopback (CVE-2021-25737).
+    """
+    address = parse_ip(text)
+    if address is None:
+        return [Cause.invalid(at, text, problem) for problem in ip_address(text)]
+    causes = []
+    if address.is_unspecified:
+        causes.append(Cause.invalid(at, text, f"may not be unspecified ({text})"))
+    if address.is_loopback:
+        causes.append(Cause.invalid(at, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)"))
+    if address.is_link_local:
+        causes.append(
+            Cause.invalid(at, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+        )
+    packed = address.packed
+    if packed[:3] == b"\xe0\0\0" and address.version == 4:
+        link_local_multicast = True
+    else:
+        link_local_multicast = address.version == 6 and packed[0] == 0xFF and packed[1] & 0x0F == 0x02
+    if link_local_multicast:
+        causes.append(
+            Cause.invalid(at, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+        )
+    return causes
+
+
+def _checks_health(spec: Obj) -> bool:
+    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+
+
+def _one_of(at: str, value: str | None, supported: tuple[str, ...]) -> list[Cause]:
+    return [] if value in supported else [Cause.not_supported(at, value or "", supported)]
+
+
+def _validate_type(spec: Obj) -> list[Cause]:
+    kind, headless = spec.get("type"), spec.get("clusterIP") == "None"
+    causes = []
+    if not spec.get("ports") and not headless and kind != "ExternalName":
+        causes.append(Cause.required("spec.ports"))
+    if headless and kind in ("LoadBalancer", "NodePort"):
+        causes.append(
+            Cause.invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services")
+        )
+    if kind == "ExternalName":
+        causes += [
+            Cause.forbidden(f"spec.{field}", "may not be set for ExternalName services")
+            for field in ("clusterIPs", "ipFamilies", "ipFamilyPolicy")
+            if spec.get(field)
+        ]
+        name = (spec.get("externalName") or "").removesuffix(".")
+        if name:
+            causes += [Cause.invalid("spec.externalName", name, problem) for problem in dns_subdomain(name)]
+        else:
+            causes.append(Cause.required("spec.externalName"))
+    return causes
+
+
+def _validate_ports(spec: Obj) -> list[Cause]:
+    ports: Sequence[Obj] = spec.get("ports") or ()
+    causes: list[Cause] = []
+    names: set[str] = set()
+    node_ports: set[tuple[str, int]] = set()
+    numbers: set[tuple[str, int]] = set()
+    for index, port in enumerate(ports):
+        at = f"spec.ports[{index}]"
+        name, number, protocol = port.get("name"), port.get("port") or 0, port["protocol"]
+        if name:
+            causes += [Cause.invalid(f"{at}.name", name, problem) for problem in dns_label(name)]
+            if name in names:
+                causes.append(Cause.duplicate(f"{at}.name", name))
+            names.add(name)
+        elif len(ports) > 1:
+            causes.append(Cause.required(f"{at}.name"))
+        causes += [Cause.invalid(f"{at}.port", number, problem) for problem in port_number(number)]
+        causes += _one_of(f"{at}.protocol", protocol, _PROTOCOLS)
+        causes += validate_port_reference(port["targetPort"], f"{at}.targetPort")
+        if application := port.get("appProtocol"):
+            causes += [
+                Cause.invalid(f"{at}.appProtocol", application, problem)
+                for problem in qualified_name(application)
+            ]
+        if node_port := port.get("nodePort"):
+            if spec["type"] == "ClusterIP":
+                causes.append(Cause.forbidden(f"{at}.nodePort", "may not be used when `type` is 'ClusterIP'"))
+            if (protocol, node_port) in node_ports:
+                causes.append(Cause.duplicate(f"{at}.nodePort", node_port))
+            node_ports.add((protocol, node_port))
+        if (protocol, number) in numbers:
+            causes.append(Cause.duplicate(at, {"port": number, "protocol": protocol}))
+        numbers.add((protocol, number))
+    return causes
+
+
+def validate_port_reference(value: int | str, at: str) -> list[Cause]:
+    """A port by number or by name: a target port, a probe's port."""
+    if isinstance(value, int):
+        return [Cause.invalid(at, value, problem) for problem in port_number(value)]
+    return [Cause.invalid(at, value, problem) for problem in port_name(value)]
+
+
+def _validate_affinity(spec: Obj) -> list[Cause]:
+    affinity = spec["sessionAffinity"]
+    causes = _one_of("spec.sessionAffinity", affinity, _AFFINITIES)
+    if affinity == "ClientIP":
+        at = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
+        seconds = spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"]
+        if not 0 < seconds <= _MAX_AFFINITY_SECONDS:
+            causes.append(
+                Cause.invalid(at, seconds, f"must be greater than 0 and less than {_MAX_AFFINITY_SECONDS}")
+            )
+    return causes
+
+
+def _validate_cluster_ips(spec: Obj) -> list[Cause]:
+    if spec.get("type") == "ExternalName":
+        return []
+    causes: list[Cause] = []
+    at = "spec.clusterIPs"
+    first, ips = spec.get("clusterIP"), spec.get("clusterIPs") or []
+    families = spec.get("ipFamilies") or []
+    if first and ips and ips[0] != first:
+        causes.append(Cause.invalid(at, ips, "first value must match `clusterIP`"))
+    if not first and ips:
+        causes.append(Cause.invalid(at, ips, "must be empty when `clusterIP` is not specified"))
+    for index, family in enumerate(families):
+        causes += _one_of(f"spec.ipFamilies[{index}]", family, _FAMILIES)
+        if family in families[:index]:
+            causes.append(Cause.duplicate(f"spec.ipFamilies[{index}]", family))
+    if policy := spec.get("ipFamilyPolicy"):
+        causes += _one_of("spec.ipFamilyPolicy", policy, _FAMILY_POLICIES)
+    problems = []
+    for index, text in enumerate(ips):
+        if text == "None" and index == 0:
+            if len(ips) > 1:
+                problems.append(Cause.invalid(at, ips, "'None' must be the first and only value"))
+        else:
+            problems += [Cause.invalid(f"{at}[{index}]", text, problem) for problem in ip_address(text)]
+    if len(ips) > 2:
+        problems.append(Cause.invalid(at, ips, "may only hold up to 2 values"))
+    if problems or not ips or ips[0] == "None":
+        return causes + problems
+    versions = [f"IPv{address.version}" for address in map(parse_ip, ips) if address is not None]
+    if len(set(versions)) < len(versions):
+        causes.append(Cause.invalid(at, ips, "may specify no more than one IP for each IP family"))
+    causes += [
+        Cause.invalid(
+            f"{at}[{index}]", ips[index], f"expected an {family} value as indicated by `ipFamilies[{index}]`"
+        )
+        for index, (version, family) in enumerate(zip(versions, families, strict=False))
+        if version != family
+    ]
+    return causes
+
+
+def _validate_address_change(spec: Obj, before: Obj) -> list[Cause]:
+    if spec.get("clusterIP") == before.get("clusterIP") == "None":
+        return []
+    ips, old_ips = spec.get("clusterIPs") or [], before.get("clusterIPs") or []
+    families, old_families = spec.get("ipFamilies") or [], before.get("ipFamilies") or []
+    causes = [
+        Cause.invalid(f"spec.clusterIPs[{index}]", ips, _FIXED)
+        for index, (ip, old_ip) in enumerate(zip(ips, old_ips, strict=False))
+        if ip != old_ip
+    ]
+    if old_ips and not ips:
+        causes.append(Cause.invalid("spec.clusterIPs[0]", ips, "primary clusterIP can not be unset"))
+    if families and old_families and families[0] != old_families[0] and spec.get("clusterIP") != "None":
+        causes.append(Cause.invalid("spec.ipFamilies[0]", families, _FIXED))
+    policy = spec.get("ipFamilyPolicy", before.get("ipFamilyPolicy"))
+    if policy != "SingleStack":
+        at = "spec.ipFamilyPolicy"
+        if len(old_ips) > 1 and len(ips) == 1 and ips[0] != "None":
+            text = "must be set to 'SingleStack' when releasing the secondary clusterIP"
+            causes.append(Cause.invalid(at, policy, text))
+        elif len(old_families) > 1 and len(families) == 1:
+            text = "must be set to 'SingleStack' when releasing the secondary ipFamily"
+            causes.append(Cause.invalid(at, policy, text))
+    return causes
+
+
+def _validate_source_ranges(service: Obj) -> list[Cause]:
+    at = "spec.LoadBalancerSourceRanges"  # spelt so upstream
+    ranges = service["spec"].get("loadBalancerSourceRanges") or ()
+    places = [f"{at}[{index}]" for index in range(len(ranges))]
+    if not ranges:
+        annotation = (service["metadata"].get("annotations") or {}).get(_SOURCE_RANGES)
+        if annotation is None:
+            return []
+        at = f"metadata.annotations[{_SOURCE_RANGES}]"
+        ranges = annotation.split(",") if annotation.strip() else []
+        places = [at] * len(ranges)
+    causes = []
+    if service["spec"]["type"] != "LoadBalancer":
+        causes.append(Cause.forbidden(at, _ONLY_LOAD_BALANCER))
+    for place, text in zip(places, ranges, strict=True):
+        causes += [Cause.invalid(place, text.strip(), problem) for problem in cidr(text.strip())]
+    return causes
+
+
+def _validate_policies(spec: Obj) -> list[Cause]:
+    causes = []
+    policy = spec.get("externalTrafficPolicy")
+    if policy is not None:
+        if not is_externally_accessible(spec):
+            causes.append(
+                Cause.invalid(
+                    "spec.externalTrafficPolicy", policy, "may only be set for externally-accessible services"
+                )
+            )
+        causes += _one_of("spec.externalTrafficPolicy", policy, _POLICIES)
+    if (policy := spec.get("internalTrafficPolicy")) is not None:
+        causes += _one_of("spec.internalTrafficPolicy", policy, _POLICIES)
+    if number := spec.get("healthCheckNodePort"):
+        at = "spec.healthCheckNodePort"
+        if not _checks_health(spec):
+            causes.append(
+                Cause.invalid(
+                    at,
+                    number,
+                    "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'",
+                )
+            )
+        causes += [Cause.invalid(at, number, problem) for problem in port_number(number)]
+    return causes

@@ -1,0 +1,57 @@
+"""Small worlds for the tests of the API."""
+
+from typing import Any
+
+from wellhead.api import strategy
+from wellhead.api.allocation import ServicePool, allocate, holdings
+from wellhead.api.errors import Invalid
+from wellhead.api.meta import Obj
+from wellhead.api.resources import SERVICES, Resource
+from wellhead.api.schema import decode
+
+CONTEXT = strategy.Context(namespace="default", now="2026-01-01T00:00:00Z")
+
+
+def create(resource: Resource, obj: Obj, context: strategy.Context = CONTEXT) -> Obj:
+    """What the API server makes of a new object."""
+    return strategy.create(resource, decode(obj, resource.gvk, "Strict").object, context)
+
+
+def update(resource: Resource, new: Obj, old: Obj, subresource: str = "") -> Obj:
+    return strategy.update(resource, decode(new, resource.gvk, "Strict").object, old, CONTEXT, subresource)
+
+
+def named(name: str = "a", **fields: Any) -> Obj:
+    return {"metadata": {"name": name}, **fields}
+
+
+def problems(error: Invalid) -> list[str]:
+    return [str(cause) for cause in error.causes]
+
+
+class Services:
+    """The Services of a cluster: stored, with what they hold taken from a pool."""
+
+    def __init__(self, pool: ServicePool) -> None:
+        self.pool = pool
+        self.stored: dict[str, Obj] = {}
+
+    def create(self, name: str = "a", **spec: Any) -> Obj:
+        return self._store(create(SERVICES, named(name, spec={"ports": [{"port": 80}], **spec})), None)
+
+    def update(self, name: str = "a", **spec: Any) -> Obj:
+        """Merge `spec` into the Service's; None removes a field."""
+        old = self.stored[name]
+        merged = {field: value for field, value in {**old["spec"], **spec}.items() if value is not None}
+        return self._store(update(SERVICES, {**old, "spec": merged}, old), old)
+
+    def delete(self, name: str = "a") -> None:
+        self.pool.remove(holdings(self.stored.pop(name)))
+
+    def _store(self, new: Obj, old: Obj | None) -> Obj:
+        allocated = allocate(new, old, self.pool)
+        before, after = holdings(old), holdings(allocated)
+        self.pool.add(after - before)
+        self.pool.remove(before - after)
+        self.stored[new["metadata"]["name"]] = allocated
+        return allocated
