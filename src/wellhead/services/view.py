@@ -87,6 +87,8 @@ class PortView:
     """Who may use the load balancer IPs, pods and nodes included; empty when everybody may."""
     serving: frozenset[EndpointAddress]
     """Endpoints whose established flows may go on, whether or not new ones are sent there."""
+    hairpins: tuple[IPAddress, ...] = ()
+    """Addresses of endpoints that may be pods of this node, and so may be reaching themselves."""
 
     def routing(self, kind: FrontendKind) -> Routing:
         return self.internal if kind is FrontendKind.CLUSTER_IP else self.external
@@ -113,18 +115,21 @@ def view_port(
     def used(scope: Scope, addresses: tuple[EndpointAddress, ...]) -> tuple[EndpointAddress, ...]:
         return addresses if any(routing.forwards_to(scope) for routing in routings) else ()
 
+    cluster, local = used(Scope.CLUSTER, usable.cluster), used(Scope.LOCAL, usable.local)
+    here = ("", node.name)  # an endpoint that does not say where it is may be anywhere
     return PortView(
         key=port.key,
         protocol=port.protocol,
         frontends=held,
         internal=internal,
         external=external,
-        cluster=used(Scope.CLUSTER, usable.cluster),
-        local=used(Scope.LOCAL, usable.local),
+        cluster=cluster,
+        local=local,
         affinity_seconds=port.affinity_seconds,
         allowed_sources=_allowed_sources(port, node),
         # publishNotReadyAddresses makes endpoints ready that do not serve: they are in use all the same.
         serving=frozenset(address for address, each in endpoints.items() if each.serving or each.ready),
+        hairpins=tuple(dict.fromkeys(each.ip for each in (*cluster, *local) if endpoints[each].node in here)),
     )
 
 
