@@ -72,7 +72,7 @@ def command(name: str, nodes: int | None, proxy_mode: str | None, timeout: float
 def _what_to_do(name: str) -> str:
     option = "" if name == "wellhead" else f" --name {name}"
     return (
-        f"What was started goes on: `wellhead status{option}` and `wellhead logs COMPONENT{option}`, "
+        f"What was started goes on: `wellhead status{option}` and `wellhead logs COMPONENT{option}` "
         f"say more, `wellhead up{option}` waits again, `wellhead down{option}` removes everything."
     )
 

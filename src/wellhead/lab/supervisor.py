@@ -216,8 +216,8 @@ class Supervisor:
         return any(each.key == key and each.inherits == "edge network" for each in self._design.components)
 
     def _preload(self) -> None:
-        for component in self._design.components:
-            for problem in spawn.preload(component.name):
+        for name in dict.fromkeys(component.name for component in self._design.components):
+            for problem in spawn.preload(name):
                 log.warning("can't load %s", problem)
         # Nothing of what is loaded now will ever be garbage. A collection in a child shall leave it alone.
         gc.collect()
