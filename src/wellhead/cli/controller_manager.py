@@ -1,0 +1,73 @@
+"""`wellhead controller-manager`: run the controllers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from wellhead import component
+from wellhead.cli.options import logging_options
+from wellhead.component import LogFormat
+from wellhead.controllers.main import Config, run
+
+
+class _Duration(click.ParamType[float]):
+    """Seconds, as `40s`, `1m30s` or `40`."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value)
+        seconds, number = 0.0, ""
+        units = {"h": 3600.0, "m": 60.0, "s": 1.0}
+        for letter in text:
+            if letter in units and number:
+                seconds += self._number(number, text, param, ctx) * units[letter]
+                number = ""
+            else:
+                number += letter
+        if number:
+            seconds += self._number(number, text, param, ctx)
+        if seconds <= 0:
+            self.fail(f"{text!r} is not a positive duration such as 40s or 1m30s", param, ctx)
+        return seconds
+
+    def _number(
+        self, number: str, text: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        try:
+            return float(number)
+        except ValueError:
+            self.fail(f"{text!r} is not a duration such as 40s or 1m30s", param, ctx)
+
+
+@click.command(name="controller-manager")
+@click.option("--kubeconfig", help="How to reach the API server; without it, as kubectl finds it.")
+@click.option(
+    "--root-ca-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The CA certificate to publish as the ConfigMap kube-root-ca.crt in every namespace.",
+)
+@click.option(
+    "--node-monitor-grace-period",
+    type=_Duration(),
+    default="40s",
+    show_default=True,
+    help="How long a node may say nothing before its condition is Unknown.",
+)
+@logging_options
+def command(
+    kubeconfig: str | None,
+    root_ca_file: Path | None,
+    node_monitor_grace_period: float,
+    log_level: str,
+    log_format: LogFormat,
+) -> None:
+    """Run the controllers: deployment, replicaset, endpoints, garbage collection, namespaces, nodes …"""
+    config = Config(
+        kubeconfig=kubeconfig,
+        root_ca=root_ca_file.read_text() if root_ca_file else None,
+        node_monitor_grace_period=node_monitor_grace_period,
+    )
+    component.run("controller-manager", run(config), log_level=log_level, log_format=log_format)

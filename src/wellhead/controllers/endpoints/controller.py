@@ -1,0 +1,111 @@
+"""Writes the Endpoints of Services that have a selector, and deletes those of Services that are gone."""
+
+from __future__ import annotations
+
+from wellhead.api.errors import Forbidden
+from wellhead.api.meta import Key, Obj, key, labels
+from wellhead.api.meta import annotations as annotations_of
+from wellhead.api.resources import ENDPOINTS, PODS, SERVICES
+from wellhead.client.events import EventRecorder
+from wellhead.client.reconciler import Reconciler
+from wellhead.controllers.endpoints.subsets import subsets_of
+from wellhead.controllers.endpointslice.desired import HEADLESS_LABEL, is_headless
+from wellhead.controllers.endpointslice.slices import TRIGGER_TIME
+from wellhead.controllers.endpointslice.trigger import TriggerTimes
+from wellhead.controllers.selection import pod_handler, pods_of
+from wellhead.controllers.store import Stores
+
+MANAGED_BY_LABEL = "endpoints.kubernetes.io/managed-by"
+MANAGED_BY = "endpoint-controller"
+OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
+
+
+def endpoints_of(service: Obj, pods: list[Obj], before: Obj | None, trigger_time: str | None) -> Obj:
+    """The Endpoints object as it should be, made from the one that is there."""
+    subsets, truncated = subsets_of(service, pods)
+    wanted_labels = {
+        name: value
+        for name, value in labels(service).items()
+        if name not in (HEADLESS_LABEL, MANAGED_BY_LABEL)
+    }
+    wanted_labels[MANAGED_BY_LABEL] = MANAGED_BY
+    if is_headless(service):
+        wanted_labels[HEADLESS_LABEL] = ""
+    found = dict(annotations_of(before)) if before else {}
+    found.pop(OVER_CAPACITY, None)
+    if truncated:
+        found[OVER_CAPACITY] = "truncated"
+    if trigger_time is not None and (before is None or (before.get("subsets") or []) != subsets):
+        found[TRIGGER_TIME] = trigger_time
+    metadata = dict(before["metadata"]) if before else {name: service["metadata"][name] for name in _IDENTITY}
+    metadata |= {"labels": wanted_labels}
+    if found:
+        metadata["annotations"] = found
+    else:
+        metadata.pop("annotations", None)
+    return {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": subsets}
+
+
+_IDENTITY = ("name", "namespace")
+
+
+class EndpointsController:
+    """Reconciles Services, one at a time each."""
+
+    name = "endpoint"
+
+    def __init__(self, stores: Stores, recorder: EventRecorder) -> None:
+        self._stores = stores
+        self._services = stores[SERVICES]
+        self._pods = stores[PODS]
+        self._endpoints = stores[ENDPOINTS]
+        self._recorder = recorder
+        self._trigger_times = TriggerTimes()
+        self._reconciler = Reconciler(self.name, self._reconcile)
+        self._ended: set[Key] = set()
+        """Services that were deleted: their Endpoints go too, even those that users wrote."""
+        self._services.on_change(self._service_changed)
+        self._endpoints.on_change(lambda old, new: self._reconciler.enqueue(key(new or old or {})))
+        self._pods.on_change(pod_handler(self._services, self._reconciler.enqueue))
+
+    async def run(self) -> None:
+        await self._stores.synced(SERVICES, PODS, ENDPOINTS)
+        await self._reconciler.run()
+
+    def _service_changed(self, old: Obj | None, new: Obj | None) -> None:
+        name = key(new or old or {})
+        if new is None:
+            self._ended.add(name)
+        else:
+            self._ended.discard(name)
+        self._reconciler.enqueue(name)
+
+    async def _reconcile(self, name: Key) -> float | None:
+        service = self._services.get(*reversed(name))
+        before = self._endpoints.get(*reversed(name))
+        if service is None:
+            self._trigger_times.forget(name)
+            managed = before is not None and labels(before).get(MANAGED_BY_LABEL) == MANAGED_BY
+            if before is not None and (managed or name in self._ended):
+                await self._endpoints.delete(before)
+            self._ended.discard(name)
+            return None
+        if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
+            return None
+        pods = pods_of(service, self._pods)
+        wanted = endpoints_of(service, pods, before, self._trigger_times.next(service, pods))
+        if before is None:
+            try:
+                await self._endpoints.create(wanted)
+            except Forbidden as error:
+                # A namespace on its way out takes nothing new.
+                self._recorder.event(service, "Warning", "FailedToCreateEndpoint", str(error))
+        elif _differs(before, wanted):
+            await self._endpoints.update(wanted)
+        return None
+
+
+def _differs(before: Obj, wanted: Obj) -> bool:
+    return bool(
+        before["metadata"] != wanted["metadata"] or (before.get("subsets") or []) != wanted["subsets"]
+    )

@@ -1,0 +1,102 @@
+"""Writes the EndpointSlices of Services that have a selector."""
+
+from __future__ import annotations
+
+import asyncio
+
+from wellhead.api.meta import Key, Obj, is_condition_true, is_deleting, key, labels
+from wellhead.api.meta import annotations as annotations_of
+from wellhead.api.resources import ENDPOINTSLICES, NODES, PODS, SERVICES
+from wellhead.client.reconciler import Reconciler
+from wellhead.controllers.endpointslice.desired import (
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    desired_endpoints,
+    families_of,
+    frame_of,
+)
+from wellhead.controllers.endpointslice.endpoint import ZONE_LABEL
+from wellhead.controllers.endpointslice.hints import TOPOLOGY_MODE
+from wellhead.controllers.endpointslice.slices import Changes, changes
+from wellhead.controllers.endpointslice.trigger import TriggerTimes
+from wellhead.controllers.indexes import SERVICE_NAME_LABEL
+from wellhead.controllers.selection import pod_handler, pods_of, services_of
+from wellhead.controllers.store import Store, Stores
+
+
+class EndpointSliceController:
+    """Reconciles Services, one at a time each."""
+
+    name = "endpointslice"
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._services = stores[SERVICES]
+        self._pods = stores[PODS]
+        self._nodes = stores[NODES]
+        self._slices = stores[ENDPOINTSLICES]
+        self._trigger_times = TriggerTimes()
+        self._reconciler = Reconciler(self.name, self._reconcile)
+        self._services.on_change(lambda old, new: self._reconciler.enqueue(key(new or old or {})))
+        self._pods.on_change(pod_handler(self._services, self._reconciler.enqueue))
+        self._nodes.on_change(self._node_changed)
+        self._slices.on_change(self._slice_changed)
+
+    async def run(self) -> None:
+        await self._stores.synced(SERVICES, PODS, NODES, ENDPOINTSLICES)
+        await self._reconciler.run()
+
+    def _slice_changed(self, old: Obj | None, new: Obj | None) -> None:
+        """Somebody else may have changed or deleted it."""
+        for each in (old, new):
+            if each is not None and labels(each).get(MANAGED_BY_LABEL) == MANAGED_BY:
+                name = labels(each).get(SERVICE_NAME_LABEL)
+                if name:
+                    self._reconciler.enqueue((each["metadata"]["namespace"], name))
+
+    def _node_changed(self, old: Obj | None, new: Obj | None) -> None:
+        if old is None or new is None or _place(old) != _place(new):
+            node = new or old or {}
+            for pod in self._pods.by_index("node", node["metadata"]["name"]):
+                for service in services_of(pod, self._services):
+                    self._reconciler.enqueue(service)
+        if old is None or new is None or is_condition_true(old, "Ready") != is_condition_true(new, "Ready"):
+            for each in self._services.values():
+                if annotations_of(each).get(TOPOLOGY_MODE):
+                    self._reconciler.enqueue(key(each))
+
+    async def _reconcile(self, name: Key) -> float | None:
+        service = self._services.get(*reversed(name))
+        if service is None:
+            self._trigger_times.forget(name)  # the garbage collector deletes its slices
+            return None
+        if not service["spec"].get("selector") or service["spec"].get("type") == "ExternalName":
+            return None
+        if is_deleting(service):
+            return None
+        pods = pods_of(service, self._pods)
+        frame = frame_of(service, self._trigger_times.next(service, pods))
+        desired = desired_endpoints(service, pods, self._known_nodes(service, pods))
+        existing = [
+            each
+            for each in self._slices.by_index("service", name)
+            if labels(each).get(MANAGED_BY_LABEL) == MANAGED_BY
+        ]
+        await write(self._slices, changes(existing, desired, frame, families_of(service)))
+        return None
+
+    def _known_nodes(self, service: Obj, pods: list[Obj]) -> dict[str, Obj]:
+        if annotations_of(service).get(TOPOLOGY_MODE):
+            return {node["metadata"]["name"]: node for node in self._nodes.values()}
+        names = {pod["spec"].get("nodeName") or "" for pod in pods}
+        return {name: node for name in names if (node := self._nodes.get(name)) is not None}
+
+
+async def write(slices: Store, decided: Changes) -> None:
+    """Carry changes of slices out: what is added first, so that an endpoint that moves is never missing."""
+    await asyncio.gather(*map(slices.create, decided.create), *map(slices.update, decided.update))
+    await asyncio.gather(*map(slices.delete, decided.delete))
+
+
+def _place(node: Obj) -> object:
+    return node["metadata"].get("uid"), labels(node).get(ZONE_LABEL)

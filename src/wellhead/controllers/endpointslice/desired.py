@@ -1,0 +1,80 @@
+"""The EndpointSlices that a Service with a selector should have: pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from wellhead.api.meta import Obj, is_condition_true, labels, owner_reference
+from wellhead.api.meta import annotations as annotations_of
+from wellhead.api.quantity import parse_quantity
+from wellhead.controllers.endpointslice.endpoint import ZONE_LABEL, endpoint_of
+from wellhead.controllers.endpointslice.hints import TOPOLOGY_MODE, distribution_of, hinted, shared_out
+from wellhead.controllers.endpointslice.ports import ports_of
+from wellhead.controllers.endpointslice.slices import Frame, SliceKind
+from wellhead.controllers.indexes import SERVICE_NAME_LABEL
+
+MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
+MANAGED_BY = "endpointslice-controller.k8s.io"
+HEADLESS_LABEL = "service.kubernetes.io/headless"
+
+_LONGEST_BASE = 58
+
+
+def families_of(service: Obj) -> list[str]:
+    """The address types of its slices."""
+    spec = service["spec"]
+    if families := spec.get("ipFamilies"):
+        return list(families)
+    return ["IPv6" if ":" in (spec.get("clusterIP") or "") else "IPv4"]
+
+
+def is_headless(service: Obj) -> bool:
+    return service["spec"].get("clusterIP") in (None, "", "None")
+
+
+def frame_of(service: Obj, trigger_time: str | None) -> Frame:
+    """The Service's labels go along, except those that have a meaning on slices."""
+    metadata = service["metadata"]
+    own = {SERVICE_NAME_LABEL, MANAGED_BY_LABEL, HEADLESS_LABEL}
+    copied = {name: value for name, value in labels(service).items() if name not in own}
+    copied |= {SERVICE_NAME_LABEL: metadata["name"], MANAGED_BY_LABEL: MANAGED_BY}
+    if is_headless(service):
+        copied[HEADLESS_LABEL] = ""
+    return Frame(
+        generate_name=f"{metadata['name']}-"[:_LONGEST_BASE],
+        namespace=metadata["namespace"],
+        labels=copied,
+        annotations={},
+        owner_references=[owner_reference(service)],
+        trigger_time=trigger_time,
+    )
+
+
+def desired_endpoints(
+    service: Obj, pods: Iterable[Obj], nodes: Mapping[str, Obj]
+) -> dict[SliceKind, list[Obj]]:
+    """The endpoints of a Service, by address type and ports. `nodes` holds at least the pods' nodes."""
+    desired: dict[SliceKind, list[Obj]] = defaultdict(list)
+    distribution = distribution_of(service)
+    families = families_of(service)
+    for pod in pods:
+        ports = ports_of(service, pod)
+        for family in families:
+            endpoint = endpoint_of(pod, service, nodes.get(pod["spec"].get("nodeName") or ""), family)
+            if endpoint is not None:
+                desired[family, ports].append(hinted(endpoint, distribution))
+    if annotations_of(service).get(TOPOLOGY_MODE, "").lower() == "auto":
+        cpus = _cpus_by_zone(nodes.values())
+        return {kind: shared_out(each, cpus) for kind, each in desired.items()}
+    return desired
+
+
+def _cpus_by_zone(nodes: Iterable[Obj]) -> dict[str, float]:
+    cpus: dict[str, float] = defaultdict(float)
+    for node in nodes:
+        zone = labels(node).get(ZONE_LABEL)
+        if zone and is_condition_true(node, "Ready"):
+            allocatable = (node.get("status") or {}).get("allocatable") or {}
+            cpus[zone] += float(parse_quantity(allocatable.get("cpu", "0")))
+    return cpus

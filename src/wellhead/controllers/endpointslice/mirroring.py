@@ -1,0 +1,126 @@
+"""EndpointSlices that mirror what users wrote into Endpoints of Services without a selector.
+
+Source: upstream's endpointslicemirroring controller. Proxies read EndpointSlices only.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from ipaddress import ip_address
+
+from wellhead.api.meta import Key, Obj, is_deleting, key, labels, owner_reference
+from wellhead.api.meta import annotations as annotations_of
+from wellhead.api.resources import ENDPOINTS, ENDPOINTSLICES, SERVICES
+from wellhead.client.reconciler import Reconciler
+from wellhead.controllers.endpointslice.controller import write
+from wellhead.controllers.endpointslice.desired import HEADLESS_LABEL, MANAGED_BY_LABEL, is_headless
+from wellhead.controllers.endpointslice.ports import Port
+from wellhead.controllers.endpointslice.slices import Frame, SliceKind, changes
+from wellhead.controllers.indexes import SERVICE_NAME_LABEL
+from wellhead.controllers.store import Stores
+
+MANAGED_BY = "endpointslicemirroring-controller.k8s.io"
+SKIP_LABEL = "endpointslice.kubernetes.io/skip-mirror"
+
+_LEADER_ANNOTATION = "control-plane.alpha.kubernetes.io/leader"
+_NOT_COPIED = frozenset(
+    {"kubectl.kubernetes.io/last-applied-configuration", "endpoints.kubernetes.io/last-change-trigger-time"}
+)
+_MOST_ADDRESSES = 1000  # of each subset
+
+
+def is_mirrored(endpoints: Obj, service: Obj | None) -> bool:
+    return (
+        service is not None
+        and not service["spec"].get("selector")
+        and not is_deleting(endpoints)
+        and labels(endpoints).get(SKIP_LABEL) != "true"
+        and _LEADER_ANNOTATION not in annotations_of(endpoints)
+    )
+
+
+def frame_of(endpoints: Obj, service: Obj) -> Frame:
+    metadata = endpoints["metadata"]
+    copied = {**labels(endpoints), SERVICE_NAME_LABEL: metadata["name"], MANAGED_BY_LABEL: MANAGED_BY}
+    copied.pop(HEADLESS_LABEL, None)
+    if is_headless(service):
+        copied[HEADLESS_LABEL] = ""
+    kept = {name: text for name, text in annotations_of(endpoints).items() if name not in _NOT_COPIED}
+    return Frame(
+        generate_name=f"{metadata['name'][:57]}-",
+        namespace=metadata["namespace"],
+        labels=copied,
+        annotations=kept,
+        owner_references=[owner_reference(endpoints)],
+    )
+
+
+def mirrored_endpoints(endpoints: Obj) -> Mapping[SliceKind, list[Obj]]:
+    """The endpoints of all subsets, by address type and ports; an address counts once, ready if it is."""
+    found: dict[SliceKind, dict[tuple[str, str], Obj]] = defaultdict(dict)
+    for subset in endpoints.get("subsets") or []:
+        ports = tuple(
+            sorted(map(Port.from_object, subset.get("ports") or []), key=lambda p: (p.name, p.port or 0))
+        )
+        ready = [(address, True) for address in subset.get("addresses") or []]
+        waiting = [(address, False) for address in subset.get("notReadyAddresses") or []]
+        for address, is_ready in (ready + waiting)[:_MOST_ADDRESSES]:
+            try:
+                family = f"IPv{ip_address(address['ip']).version}"
+            except ValueError:
+                continue
+            identity = (address["ip"], (address.get("targetRef") or {}).get("uid", ""))
+            found[family, ports].setdefault(identity, _endpoint(address, ready=is_ready))
+    return {kind: list(each.values()) for kind, each in found.items()}
+
+
+def _endpoint(address: Obj, *, ready: bool) -> Obj:
+    endpoint: Obj = {"addresses": [address["ip"]], "conditions": {"ready": ready}}
+    for name in ("hostname", "nodeName", "targetRef"):
+        if address.get(name):
+            endpoint[name] = address[name]
+    return endpoint
+
+
+class EndpointSliceMirroringController:
+    """Reconciles Endpoints, one at a time each."""
+
+    name = "endpointslicemirroring"
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._endpoints = stores[ENDPOINTS]
+        self._services = stores[SERVICES]
+        self._slices = stores[ENDPOINTSLICES]
+        self._reconciler = Reconciler(self.name, self._reconcile)
+        for store in (self._endpoints, self._services):
+            store.on_change(lambda old, new: self._reconciler.enqueue(key(new or old or {})))
+        self._slices.on_change(self._slice_changed)
+
+    async def run(self) -> None:
+        await self._stores.synced(ENDPOINTS, SERVICES, ENDPOINTSLICES)
+        await self._reconciler.run()
+
+    def _slice_changed(self, old: Obj | None, new: Obj | None) -> None:
+        for each in (old, new):
+            if each is not None and labels(each).get(MANAGED_BY_LABEL) == MANAGED_BY:
+                name = labels(each).get(SERVICE_NAME_LABEL)
+                if name:
+                    self._reconciler.enqueue((each["metadata"]["namespace"], name))
+
+    async def _reconcile(self, name: Key) -> float | None:
+        existing = [
+            each
+            for each in self._slices.by_index("service", name)
+            if labels(each).get(MANAGED_BY_LABEL) == MANAGED_BY and not is_deleting(each)
+        ]
+        endpoints = self._endpoints.get(*reversed(name))
+        service = self._services.get(*reversed(name))
+        if endpoints is None or service is None or not is_mirrored(endpoints, service):
+            for each in existing:
+                await self._slices.delete(each)
+            return None
+        desired = mirrored_endpoints(endpoints)
+        await write(self._slices, changes(existing, desired, frame_of(endpoints, service), ()))
+        return None

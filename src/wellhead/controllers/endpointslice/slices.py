@@ -1,0 +1,179 @@
+"""Which EndpointSlices have to change so that together they hold certain endpoints: as few as possible.
+
+Source: upstream's endpointslice reconciler (staging/src/k8s.io/endpointslice). Every endpoint stays in the
+slice where it is; new ones fill slices that change anyway, then the fullest slice with room for all of them,
+then new slices. So one pod's change rewrites one slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from wellhead.api.meta import Obj, is_deleting, labels
+from wellhead.api.meta import annotations as annotations_of
+from wellhead.controllers.endpointslice.ports import Port, Ports
+
+MAX_ENDPOINTS = 100
+
+SliceKind = tuple[str, Ports]
+"""(address type, ports): what all endpoints of a slice have in common."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the slices of one owner look like around their endpoints."""
+
+    generate_name: str
+    namespace: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    owner_references: Sequence[Obj]
+    trigger_time: str | None = None
+    """For `endpoints.kubernetes.io/last-change-trigger-time` on slices whose endpoints change."""
+
+
+@dataclass
+class Changes:
+    create: list[Obj] = field(default_factory=list)
+    update: list[Obj] = field(default_factory=list)
+    delete: list[Obj] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.create or self.update or self.delete)
+
+
+TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
+
+
+def kind_of(endpointslice: Obj) -> SliceKind:
+    ports = tuple(sorted(map(Port.from_object, endpointslice.get("ports") or []), key=_port_order))
+    return endpointslice["addressType"], ports
+
+
+def changes(
+    existing: Iterable[Obj],
+    desired: Mapping[SliceKind, Sequence[Obj]],
+    frame: Frame,
+    families: Iterable[str],
+    most: int = MAX_ENDPOINTS,
+) -> Changes:
+    """Make `existing` hold `desired`, with an empty slice for each of `families` without any endpoint."""
+    result = Changes()
+    wanted: dict[SliceKind, Sequence[Obj]] = {kind: each for kind, each in desired.items() if each}
+    have = {family for family, _ in wanted}
+    wanted |= {(family, ()): () for family in families if family not in have}
+    by_kind: dict[SliceKind, list[Obj]] = {}
+    for each in existing:
+        if is_deleting(each):
+            continue
+        kind = kind_of(each)
+        if kind in wanted:
+            by_kind.setdefault(kind, []).append(each)
+        else:
+            result.delete.append(each)
+    for kind, endpoints in wanted.items():
+        _settle(kind, endpoints, by_kind.get(kind, []), frame, most, result)
+    return result
+
+
+@dataclass
+class _Draft:
+    before: Obj | None
+    endpoints: list[Obj]
+    changed: bool = False
+
+
+def _settle(
+    kind: SliceKind, desired: Sequence[Obj], existing: Sequence[Obj], frame: Frame, most: int, result: Changes
+) -> None:
+    missing = {_identity(endpoint): endpoint for endpoint in desired}
+    drafts = []
+    for each in existing:
+        before = each.get("endpoints") or []
+        kept = [new for old in before if (new := missing.pop(_identity(old), None)) is not None]
+        drafts.append(_Draft(each, kept, changed=kept != before))
+    rest = list(missing.values())
+    for draft in drafts:
+        if draft.changed and rest and draft.endpoints:
+            _fill(draft, rest, most)
+    if rest:
+        roomy = [d for d in drafts if not d.changed and len(d.endpoints) + len(rest) <= most and d.endpoints]
+        if roomy:
+            _fill(max(roomy, key=lambda draft: len(draft.endpoints)), rest, most)
+    for draft in drafts:  # an empty one is reused before a new one is made
+        if rest and not draft.endpoints:
+            _fill(draft, rest, most)
+    while rest:
+        draft = _Draft(None, [])
+        _fill(draft, rest, most)
+        drafts.append(draft)
+    filled = [draft for draft in drafts if draft.endpoints]
+    if not filled:
+        filled = drafts[:1] or [_Draft(None, [], changed=True)]
+    for draft in drafts:
+        if draft.before is not None and not any(draft is each for each in filled):
+            result.delete.append(draft.before)
+    for draft in filled:
+        if draft.before is None:
+            result.create.append(_new(kind, draft.endpoints, frame))
+        else:
+            updated = _updated(draft.before, draft.endpoints, frame, changed=draft.changed)
+            if updated is not None:
+                result.update.append(updated)
+
+
+def _fill(draft: _Draft, rest: list[Obj], most: int) -> None:
+    room = most - len(draft.endpoints)
+    if room > 0:
+        draft.endpoints += rest[:room]
+        del rest[:room]
+        draft.changed = True
+
+
+def _new(kind: SliceKind, endpoints: list[Obj], frame: Frame) -> Obj:
+    address_type, ports = kind
+    metadata: Obj = {
+        "generateName": frame.generate_name,
+        "namespace": frame.namespace,
+        "labels": dict(frame.labels),
+        "ownerReferences": list(frame.owner_references),
+    }
+    found = _annotations(frame, {}, changed=True)
+    if found:
+        metadata["annotations"] = found
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": metadata,
+        "addressType": address_type,
+        "endpoints": endpoints,
+        "ports": [port.to_object() for port in ports],
+    }
+
+
+def _updated(before: Obj, endpoints: list[Obj], frame: Frame, *, changed: bool) -> Obj | None:
+    found = _annotations(frame, annotations_of(before), changed=changed)
+    if not changed and labels(before) == frame.labels and annotations_of(before) == found:
+        return None
+    metadata = {**before["metadata"], "labels": dict(frame.labels), "annotations": found}
+    return {**before, "metadata": metadata, "endpoints": endpoints}
+
+
+def _annotations(frame: Frame, before: Mapping[str, str], *, changed: bool) -> dict[str, str]:
+    found = dict(frame.annotations)
+    if not changed and TRIGGER_TIME in before:
+        found[TRIGGER_TIME] = before[TRIGGER_TIME]
+    elif changed and frame.trigger_time is not None:
+        found[TRIGGER_TIME] = frame.trigger_time
+    return found
+
+
+def _identity(endpoint: Obj) -> tuple[object, ...]:
+    """An endpoint that differs in nothing but its state stays where it is."""
+    target = endpoint.get("targetRef") or {}
+    return (*endpoint["addresses"], target.get("uid"))
+
+
+def _port_order(port: Port) -> tuple[str, int, str]:
+    return port.name, port.port or 0, port.protocol

@@ -1,0 +1,98 @@
+"""Runs all controllers on one set of informers."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from wellhead.api.resources import RESOURCES, Resource
+from wellhead.client.connection import load
+from wellhead.client.events import EventRecorder
+from wellhead.client.rest import Client
+from wellhead.controllers.deployment.controller import DeploymentController
+from wellhead.controllers.endpoints.controller import EndpointsController
+from wellhead.controllers.endpointslice.controller import EndpointSliceController
+from wellhead.controllers.endpointslice.mirroring import EndpointSliceMirroringController
+from wellhead.controllers.garbage.controller import GarbageCollector
+from wellhead.controllers.indexes import INDEXES
+from wellhead.controllers.isolation import Controller, isolated
+from wellhead.controllers.namespace import NamespaceController
+from wellhead.controllers.node.eviction import TaintEvictionController
+from wellhead.controllers.node.lifecycle import NodeLifecycleController
+from wellhead.controllers.podgc import PodGarbageCollector
+from wellhead.controllers.replicaset.controller import ReplicaSetController
+from wellhead.controllers.serviceaccount import DefaultServiceAccountController, RootCaController
+from wellhead.controllers.store import Stores
+
+
+@dataclass(frozen=True)
+class Config:
+    """How to run the controllers.
+
+    `kubeconfig` is a path (None: as kubectl finds it), `root_ca` the CA's certificates in PEM (None: they are
+    not published), `node_monitor_grace_period` the seconds after which a node that says nothing is unknown.
+    """
+
+    kubeconfig: str | None
+    root_ca: str | None = None
+    node_monitor_grace_period: float = 40.0
+
+
+WATCHED: tuple[Resource, ...] = tuple(
+    resource
+    for resource in RESOURCES
+    if {"list", "watch"} <= set(resource.verbs) and resource.kind != "Event" and not resource.stored_as
+)
+"""Everything that can own or be owned, and each stored kind once. Events do neither."""
+
+
+class Recorders:
+    """One event recorder a controller, named after it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.all: list[EventRecorder] = []
+
+    def __call__(self, component: str) -> EventRecorder:
+        recorder = EventRecorder(self._client, component)
+        self.all.append(recorder)
+        return recorder
+
+
+def controllers(client: Client, stores: Stores, recorder: Recorders, config: Config) -> list[Controller]:
+    """All controllers, on shared stores."""
+    found: list[Controller] = [
+        DeploymentController(stores, recorder("deployment-controller")),
+        ReplicaSetController(client, stores, recorder("replicaset-controller")),
+        EndpointSliceController(stores),
+        EndpointSliceMirroringController(stores),
+        EndpointsController(stores, recorder("endpoint-controller")),
+        GarbageCollector(client, stores),
+        NamespaceController(client, stores),
+        DefaultServiceAccountController(stores),
+        NodeLifecycleController(stores, recorder("node-controller"), config.node_monitor_grace_period),
+        TaintEvictionController(stores, recorder("taint-eviction-controller")),
+        PodGarbageCollector(stores),
+    ]
+    if config.root_ca is not None:
+        found.append(RootCaController(stores, config.root_ca))
+    return found
+
+
+async def run(config: Config) -> None:
+    """Run all controllers until cancelled."""
+    async with Client(load(config.kubeconfig), "wellhead-controller-manager") as client:
+        await serve(client, config)
+
+
+async def serve(client: Client, config: Config) -> None:
+    """Run all controllers on this client until cancelled."""
+    stores = Stores(client, WATCHED, INDEXES)
+    recorders = Recorders(client)
+    running = controllers(client, stores, recorders, config)
+    async with asyncio.TaskGroup() as group:
+        for recorder in recorders.all:
+            group.create_task(recorder.run())
+        for controller in running:
+            group.create_task(isolated(controller))
+        group.create_task(stores.run())

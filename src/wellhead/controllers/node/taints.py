@@ -1,0 +1,77 @@
+"""The taints that follow from a node's conditions.
+
+Source: upstream's node lifecycle controller; KEP-382 (taint node by condition).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wellhead.api.meta import Obj, condition
+
+NOT_READY = "node.kubernetes.io/not-ready"
+UNREACHABLE = "node.kubernetes.io/unreachable"
+UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+
+_BY_CONDITION = {
+    "MemoryPressure": "node.kubernetes.io/memory-pressure",
+    "DiskPressure": "node.kubernetes.io/disk-pressure",
+    "PIDPressure": "node.kubernetes.io/pid-pressure",
+    "NetworkUnavailable": "node.kubernetes.io/network-unavailable",
+}
+_OURS = frozenset({NOT_READY, UNREACHABLE, UNSCHEDULABLE, *_BY_CONDITION.values()})
+
+Taint = tuple[str, str]
+"""(key, effect)"""
+
+
+def ready_status(node: Obj) -> str | None:
+    """The status of the condition Ready; None if the node hasn't reported any."""
+    entry = condition(node, "Ready")
+    return entry.get("status") if entry else None
+
+
+def wanted_taints(node: Obj, *, evict: bool) -> set[Taint]:
+    """All taints of ours that the node should have. `evict`: whether pods may be driven off nodes at all."""
+    wanted: set[Taint] = set()
+    for name, taint in _BY_CONDITION.items():
+        entry = condition(node, name)
+        if entry is not None and entry.get("status") == "True":
+            wanted.add((taint, "NoSchedule"))
+    if node["spec"].get("unschedulable"):
+        wanted.add((UNSCHEDULABLE, "NoSchedule"))
+    unready = {"False": NOT_READY, "Unknown": UNREACHABLE}.get(ready_status(node) or "")
+    if unready:
+        wanted.add((unready, "NoSchedule"))
+        if evict:
+            wanted.add((unready, "NoExecute"))
+    return wanted
+
+
+def tainted(node: Obj, wanted: set[Taint], time: str) -> Obj | None:
+    """The node with exactly these taints of ours, others untouched; None if nothing changes.
+
+    `time` (RFC 3339) is noted on new NoExecute taints.
+    """
+    before: list[Obj] = node["spec"].get("taints") or []
+    kept = [taint for taint in before if taint["key"] not in _OURS or _identity(taint) in wanted]
+    missing = wanted - set(map(_identity, kept))
+    if len(kept) == len(before) and not missing:
+        return None
+    added = [
+        {"key": name, "effect": effect} | ({"timeAdded": time} if effect == "NoExecute" else {})
+        for name, effect in sorted(missing)
+    ]
+    spec = {**node["spec"], "taints": kept + added}
+    if not spec["taints"]:
+        del spec["taints"]
+    return {**node, "spec": spec}
+
+
+def may_evict(nodes: Iterable[Obj]) -> bool:
+    """Not while every node looks dead: more likely we can't see them (upstream's full disruption)."""
+    return any(ready_status(node) == "True" for node in nodes)
+
+
+def _identity(taint: Obj) -> Taint:
+    return taint["key"], taint["effect"]

@@ -1,0 +1,40 @@
+"""How long a pod may stay on a node with NoExecute taints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wellhead.api.meta import Obj
+
+
+def tolerates(toleration: Obj, taint: Obj) -> bool:
+    """Whether one toleration covers one taint (corev1.Toleration.ToleratesTaint)."""
+    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
+        return False
+    if toleration.get("key") and toleration["key"] != taint["key"]:
+        return False
+    match toleration.get("operator") or "Equal":
+        case "Exists":
+            return True
+        case "Equal":
+            return bool(toleration.get("key")) and (toleration.get("value") or "") == (
+                taint.get("value") or ""
+            )
+    return False
+
+
+def seconds_tolerated(taints: Iterable[Obj], tolerations: Iterable[Obj]) -> float | None:
+    """The seconds that a pod may stay: 0 if a taint isn't tolerated, None if all are for good."""
+    tolerations = list(tolerations)
+    limits: list[float] = []
+    for taint in taints:
+        matching = [each for each in tolerations if tolerates(each, taint)]
+        if not matching:
+            return 0.0
+        # As upstream: the shortest of the tolerations that are used, for good only without any limit.
+        limits += [
+            max(0.0, float(each["tolerationSeconds"]))
+            for each in matching
+            if each.get("tolerationSeconds") is not None
+        ]
+    return min(limits, default=None)

@@ -1,0 +1,46 @@
+"""What several controllers ask of a Pod."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from wellhead.api.meta import Obj, condition, is_deleting, parse_time
+
+
+def phase(pod: Obj) -> str:
+    return str((pod.get("status") or {}).get("phase") or "Pending")
+
+
+def is_terminal(pod: Obj) -> bool:
+    """Whether all its containers have ended for good."""
+    return phase(pod) in ("Succeeded", "Failed")
+
+
+def is_active(pod: Obj) -> bool:
+    """Whether it counts as a replica: neither ended nor on its way out."""
+    return not is_terminal(pod) and not is_deleting(pod)
+
+
+def is_ready(pod: Obj) -> bool:
+    entry = condition(pod, "Ready")
+    return entry is not None and entry.get("status") == "True"
+
+
+def ready_since(pod: Obj) -> datetime | None:
+    """When it became ready; None while it isn't, or doesn't say."""
+    entry = condition(pod, "Ready")
+    if entry is None or entry.get("status") != "True" or not entry.get("lastTransitionTime"):
+        return None
+    return parse_time(entry["lastTransitionTime"])
+
+
+def seconds_to_available(pod: Obj, min_ready_seconds: int, now: datetime) -> float | None:
+    """0 if the pod is available: ready for at least so long. None if it isn't ready."""
+    if not is_ready(pod):
+        return None
+    if min_ready_seconds == 0:
+        return 0.0
+    since = ready_since(pod)
+    if since is None:
+        return None
+    return max(0.0, (since + timedelta(seconds=min_ready_seconds) - now).total_seconds())

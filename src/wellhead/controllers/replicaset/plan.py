@@ -1,0 +1,100 @@
+"""How many pods a ReplicaSet lacks, or which of its pods go first.
+
+Source: upstream's pkg/controller/replicaset and the ActivePodsWithRanks order of pkg/controller.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+from wellhead.api.meta import Obj, condition, owner_reference, parse_time
+from wellhead.api.meta import annotations as annotations_of
+from wellhead.controllers.pods import is_ready, phase
+
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+BURST = 500
+"""The most pods that are created or deleted in one go."""
+
+_PHASE_ORDER = {"Pending": 0, "Unknown": 1, "Running": 2}
+_LONGEST_BASE = 58
+"""So that a generated name stays within the 63 characters of a host name."""
+
+
+def missing(replicaset: Obj, active: Sequence[Obj]) -> int:
+    """Pods to create now; negative: pods to delete now."""
+    return max(-BURST, min(BURST, int(replicaset["spec"].get("replicas", 1)) - len(active)))
+
+
+def new_pod(replicaset: Obj) -> Obj:
+    """A pod from the template, owned by the ReplicaSet, to be named by the server."""
+    metadata, template = replicaset["metadata"], replicaset["spec"]["template"]
+    from_template = template.get("metadata") or {}
+    pod_metadata: Obj = {
+        "generateName": f"{metadata['name']}-"[:_LONGEST_BASE],
+        "namespace": metadata["namespace"],
+        "ownerReferences": [owner_reference(replicaset)],
+    }
+    for name in ("labels", "annotations", "finalizers"):
+        if from_template.get(name):
+            pod_metadata[name] = from_template[name]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": pod_metadata, "spec": template["spec"]}
+
+
+def slow_start(count: int) -> Iterator[int]:
+    """Batch sizes 1, 2, 4 … that sum up to `count`: creates that can't work are found out with the first."""
+    batch = 1
+    while count > 0:
+        yield min(batch, count)
+        count -= batch
+        batch *= 2
+
+
+def first_to_go(active: Iterable[Obj], count: int, crowd: Mapping[str, int], now: datetime) -> list[Obj]:
+    """The `count` pods that are missed least.
+
+    `crowd` counts, per node, the related pods (of all ReplicaSets of the same Deployment): pods of
+    crowded nodes go earlier.
+    """
+    return sorted(active, key=lambda pod: _worth(pod, crowd, now))[:count]
+
+
+def _worth(pod: Obj, crowd: Mapping[str, int], now: datetime) -> tuple[object, ...]:
+    node = pod["spec"].get("nodeName") or ""
+    ready = is_ready(pod)
+    return (
+        bool(node),
+        _PHASE_ORDER.get(phase(pod), 0),
+        ready,
+        _deletion_cost(pod),
+        -crowd.get(node, 0),
+        # Ages count by order of magnitude, so that it isn't always the pods of one moment that go (KEP-2185).
+        _magnitude(_ready_time(pod), now) if ready else 0,
+        -_restarts(pod),
+        _magnitude(pod["metadata"].get("creationTimestamp"), now),
+        pod["metadata"].get("uid", ""),
+    )
+
+
+def _deletion_cost(pod: Obj) -> int:
+    try:
+        return int(annotations_of(pod).get(DELETION_COST, "0"))
+    except ValueError:
+        return 0
+
+
+def _ready_time(pod: Obj) -> str | None:
+    entry = condition(pod, "Ready")
+    return entry.get("lastTransitionTime") if entry else None
+
+
+def _magnitude(time: str | None, now: datetime) -> int:
+    if not time:
+        return 0
+    return int(math.log2(max(1.0, (now - parse_time(time)).total_seconds())))
+
+
+def _restarts(pod: Obj) -> int:
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    return max((entry.get("restartCount", 0) for entry in statuses), default=0)

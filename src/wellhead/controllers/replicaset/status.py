@@ -1,0 +1,45 @@
+"""A ReplicaSet's status: counts, and the condition ReplicaFailure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from wellhead.api.meta import Obj, format_time, is_deleting, labels
+from wellhead.controllers import conditions
+from wellhead.controllers.pods import is_active, is_ready, is_terminal, seconds_to_available
+
+
+def status_of(replicaset: Obj, pods: Sequence[Obj], now: datetime, failure: tuple[str, str] | None) -> Obj:
+    """The status as it should be. `failure` is (reason, message) of creating or deleting pods."""
+    spec = replicaset["spec"]
+    template_labels = ((spec["template"].get("metadata") or {}).get("labels") or {}).items()
+    active = [pod for pod in pods if is_active(pod)]
+    min_ready = spec.get("minReadySeconds", 0)
+    status: Obj = {
+        "replicas": len(active),
+        "fullyLabeledReplicas": sum(template_labels <= labels(pod).items() for pod in active),
+        "readyReplicas": sum(map(is_ready, active)),
+        "availableReplicas": sum(seconds_to_available(pod, min_ready, now) == 0 for pod in active),
+        "terminatingReplicas": sum(is_deleting(pod) and not is_terminal(pod) for pod in pods),
+        "observedGeneration": replicaset["metadata"].get("generation", 0),
+    }
+    # Upstream leaves zeros out, except these two.
+    kept = ("replicas", "terminatingReplicas")
+    status = {name: count for name, count in status.items() if count or name in kept}
+    entries = (replicaset.get("status") or {}).get("conditions") or []
+    if failure is None:
+        entries = conditions.without(entries, "ReplicaFailure")
+    else:
+        reason, message = failure
+        time = format_time(now)
+        entry = {"type": "ReplicaFailure", "status": "True", "lastTransitionTime": time}
+        entries = conditions.put(entries, {**entry, "reason": reason, "message": message})
+    return status | ({"conditions": entries} if entries else {})
+
+
+def seconds_to_next_available(replicaset: Obj, pods: Sequence[Obj], now: datetime) -> float | None:
+    """When the next ready pod becomes available by mere waiting; None if none does."""
+    min_ready = replicaset["spec"].get("minReadySeconds", 0)
+    waits = (seconds_to_available(pod, min_ready, now) for pod in pods if is_active(pod))
+    return min((wait for wait in waits if wait), default=None)

@@ -1,0 +1,226 @@
+"""The cluster as the controllers read and write it: informers, with this process's own writes on top.
+
+An informer learns of a write some milliseconds after the server has acknowledged it. A controller that looks
+in between would do its work twice: create a second pod, scale down once more. So every write goes through a
+`Store`, which answers with the written object until the informer has caught up with it. That takes the place
+of upstream's expectations (pkg/controller/controller_utils.go), which count what must still be seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+
+from wellhead.api.meta import Key, Obj, is_deleting, key, now
+from wellhead.api.resources import Resource
+from wellhead.client.informer import Handler, IndexFunction, Informer
+from wellhead.client.rest import Client
+
+_log = logging.getLogger(__name__)
+
+_FORGET_SECONDS = 30.0
+"""A write that an informer in good health hasn't shown for so long was undone while its watch was broken."""
+
+
+@dataclass(frozen=True)
+class _Written:
+    obj: Obj
+    deleted: bool
+
+
+class Store:
+    """One resource: read from memory, written through the API, and never older than the own writes.
+
+    Objects belong to everybody: never change one.
+    """
+
+    def __init__(
+        self, client: Client, resource: Resource, indexes: Mapping[str, IndexFunction] | None = None
+    ) -> None:
+        self.resource = resource
+        self._client = client
+        self._index_functions = dict(indexes or {})
+        self._informer = Informer(client, resource, indexes=self._index_functions)
+        self._written: dict[Key, _Written] = {}
+        self._written_by: dict[str, dict[Hashable, set[Key]]] = {
+            name: defaultdict(set) for name in self._index_functions
+        }
+        self._handlers: list[Handler] = []
+        self._informer.on_change(self._seen)
+
+    @property
+    def lagging(self) -> bool:
+        """Whether the copy may be behind the server by more than a moment."""
+        return self._informer.lagging
+
+    async def run(self) -> None:
+        """Keep the copy current until cancelled."""
+        await self._informer.run()
+
+    async def synced(self) -> None:
+        """Wait for the first complete list."""
+        await self._informer.synced()
+
+    def on_change(self, handler: Handler) -> None:
+        """Call `handler(old, new)` for each change. Its exceptions are logged, and hurt nobody else."""
+        self._handlers.append(handler)
+        for obj in self._informer:
+            _guarded(handler, None, obj)
+
+    def get(self, name: str, namespace: str = "") -> Obj | None:
+        written = self._written.get((namespace, name))
+        return written.obj if written is not None else self._informer.get(name, namespace)
+
+    def values(self) -> list[Obj]:
+        if not self._written:
+            return self._informer.values()
+        objects = {key(obj): obj for obj in self._informer}
+        return list((objects | {name: written.obj for name, written in self._written.items()}).values())
+
+    def by_index(self, index: str, value: Hashable) -> list[Obj]:
+        """The objects for which the index function gives `value`."""
+        found = self._informer.by_index(index, value)
+        if not self._written:
+            return found
+        objects = {name: obj for obj in found if (name := key(obj)) not in self._written}
+        for name in self._written_by[index].get(value, ()):
+            objects[name] = self._written[name].obj
+        return list(objects.values())
+
+    async def live(self, name: str, namespace: str = "") -> Obj:
+        """The object as the server has it now. Raises NotFound."""
+        return await self._client.get(self.resource, name, namespace or None)
+
+    async def create(self, obj: Obj) -> Obj:
+        """Create the object; the answer is it as created. Raises AlreadyExists, Invalid, Forbidden."""
+        return self._wrote(await self._client.create(self.resource, obj))
+
+    async def update(self, obj: Obj, subresource: str = "") -> Obj:
+        """Replace the object. Raises Conflict if it isn't made from the server's newest version."""
+        return self._wrote(await self._client.update(self.resource, obj, subresource))
+
+    async def delete(self, obj: Obj, *, grace_period: int | None = None) -> None:
+        """Delete exactly this object (by uid), its dependents in the background.
+
+        Raises NotFound, Conflict.
+        """
+        metadata = obj["metadata"]
+        await self._client.delete(
+            self.resource,
+            metadata["name"],
+            metadata.get("namespace"),
+            propagation="Background",
+            grace_period=grace_period,
+            uid=metadata["uid"],
+        )
+        # Whether it is gone or only going, for everybody here it is an object that is being deleted.
+        deletion = {"deletionTimestamp": metadata.get("deletionTimestamp") or now()}
+        self._remember({**obj, "metadata": {**metadata, **deletion}}, deleted=True)
+
+    def learn(self, obj: Obj) -> None:
+        """Take note of an object that was read from the server and that the informer may not have yet."""
+        self._wrote(obj)
+
+    def _wrote(self, obj: Obj) -> Obj:
+        self._remember(obj, deleted=False)
+        return obj
+
+    def _remember(self, obj: Obj, *, deleted: bool) -> None:
+        name = key(obj)
+        current = self._informer.get(*reversed(name))
+        if current is not None and _shows(current, _Written(obj, deleted)):
+            return  # the watch was faster than the answer
+        self._forget(name)
+        written = self._written[name] = _Written(obj, deleted)
+        for index, values_of in self._index_functions.items():
+            for value in values_of(obj):
+                self._written_by[index][value].add(name)
+        asyncio.get_running_loop().call_later(_FORGET_SECONDS, self._expire, name, written)
+
+    def _forget(self, name: Key) -> None:
+        written = self._written.pop(name, None)
+        if written is None:
+            return
+        for index, values_of in self._index_functions.items():
+            entries = self._written_by[index]
+            for value in values_of(written.obj):
+                entries[value].discard(name)
+                if not entries[value]:
+                    del entries[value]
+
+    def _expire(self, name: Key, written: _Written) -> None:
+        if self._written.get(name) is not written:
+            return
+        if self.lagging:
+            asyncio.get_running_loop().call_later(_FORGET_SECONDS, self._expire, name, written)
+            return
+        self._forget(name)
+        self._tell(written.obj, self._informer.get(*reversed(name)))
+
+    def _seen(self, old: Obj | None, new: Obj | None) -> None:
+        name = key(new or old or {})
+        written = self._written.get(name)
+        if written is not None:
+            if new is not None:
+                if _shows(new, written):
+                    self._forget(name)
+            elif old is not None and old["metadata"].get("uid") == written.obj["metadata"].get("uid"):
+                self._forget(name)
+        self._tell(old, new)
+
+    def _tell(self, old: Obj | None, new: Obj | None) -> None:
+        for handler in self._handlers:
+            _guarded(handler, old, new)
+
+
+def _shows(seen: Obj, written: _Written) -> bool:
+    """Whether an object from the watch includes the write, or comes after it."""
+    if seen["metadata"].get("uid") != written.obj["metadata"].get("uid"):
+        return _version(seen) > _version(written.obj)
+    if written.deleted:
+        return is_deleting(seen)
+    return _version(seen) >= _version(written.obj)
+
+
+def _version(obj: Obj) -> int:
+    """resourceVersions of one resource are numbers that grow (KEP-5504)."""
+    return int(obj["metadata"].get("resourceVersion") or 0)
+
+
+def _guarded(handler: Handler, old: Obj | None, new: Obj | None) -> None:
+    try:
+        handler(old, new)
+    except Exception:
+        _log.exception("a handler failed on %s", key(new or old or {}))
+
+
+class Stores:
+    """A store per resource, each with one watch that all controllers share."""
+
+    def __init__(
+        self,
+        client: Client,
+        resources: Iterable[Resource],
+        indexes: Mapping[Resource, Mapping[str, IndexFunction]],
+    ) -> None:
+        self._stores = {resource: Store(client, resource, indexes.get(resource)) for resource in resources}
+
+    def __getitem__(self, resource: Resource) -> Store:
+        return self._stores[resource]
+
+    def all(self) -> list[Store]:
+        return list(self._stores.values())
+
+    async def synced(self, *resources: Resource) -> None:
+        """Wait for the first complete list of each of them; of all without an argument."""
+        for resource in resources or self._stores:
+            await self._stores[resource].synced()
+
+    async def run(self) -> None:
+        """Keep all copies current until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for store in self._stores.values():
+                group.create_task(store.run())
