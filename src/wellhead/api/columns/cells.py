@@ -1,0 +1,48 @@
+"""Cells that several kinds share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from wellhead.api.duration import age
+from wellhead.api.meta import Obj
+from wellhead.api.selectors import LabelSelector
+
+NONE = "<none>"
+
+
+def name(obj: Obj) -> str:
+    return str(obj["metadata"]["name"])
+
+
+def created(obj: Obj, now: datetime) -> str:
+    return age(obj["metadata"].get("creationTimestamp"), now)
+
+
+def joined(values: Sequence[str]) -> str:
+    return ",".join(values) or NONE
+
+
+def labels(values: Mapping[str, str] | None) -> str:
+    return joined([f"{key}={value}" for key, value in sorted((values or {}).items())])
+
+
+def selector(value: Obj | None) -> str:
+    return str(LabelSelector.from_object(value)) or NONE
+
+
+def first_few(values: Sequence[str], limit: int = 3) -> str:
+    """The first values, and how many there are beyond."""
+    shown = ",".join(values[:limit])
+    return shown if len(values) <= limit else f"{shown} + {len(values) - limit} more..."
+
+
+def containers(template_spec: Obj) -> tuple[str, str]:
+    """Names and images of a pod template's containers."""
+    found = template_spec.get("containers") or ()
+    return ",".join(c.get("name", "") for c in found), ",".join(c.get("image", "") for c in found)
+
+
+def host_port(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
