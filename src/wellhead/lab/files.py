@@ -22,7 +22,9 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
             # Else a crash of the machine soon after can leave an empty file under the final name.
             os.fsync(file.fileno())
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # write(2) doesn't say
         Path(temporary).unlink(missing_ok=True)
         raise
 
