@@ -133,13 +133,16 @@ async def test_a_node_that_comes_gets_flows_and_disturbs_none(network: Network, 
     assert {connection.node for connection in after} == ALL
 
 
-async def test_only_known_frontends_are_forwarded(network: Network, forwarder: Forwarder) -> None:
+@pytest.mark.parametrize("count", [1, 20])
+async def test_only_known_frontends_are_forwarded(network: Network, forwarder: Forwarder, count: int) -> None:
+    removed = [WEB, *(Frontend(VIP, "tcp", 8000 + number) for number in range(1, count))]
+    await forwarder.submit(spread(*removed))
     with pytest.raises(TimeoutError):
         await network.connect(OTHER_VIP, seconds=0.3)
     with pytest.raises(TimeoutError):
         await network.connect(VIP, port=81, seconds=0.3)
     connections = await connect(network, 3)
-    await forwarder.submit(Change({WEB: None}))
+    await forwarder.submit(Change(dict.fromkeys(removed)))
     with pytest.raises(TimeoutError):
         await network.connect(seconds=0.3)
     assert not any([await connection.works(seconds=0.2) for connection in connections])

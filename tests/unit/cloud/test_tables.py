@@ -47,19 +47,21 @@ def tables() -> Tables:
 
 def test_a_group_of_one_node_needs_no_buckets() -> None:
     commands = tables().change(Change({WEB: Target("one")}, {"one": frozenset(NODES[:1])}))
-    assert commands == "add element ip wellhead-forwarder frontends { 203.0.113.140 . tcp . 80 : 0x57480001 }"
+    assert (
+        commands == "add element ip wellhead-forwarder frontends { 203.0.113.140 . tcp . 80 : 0x57480001 }\n"
+    )
 
 
 def test_a_group_without_nodes_is_known_and_leads_nowhere() -> None:
     commands = tables().change(Change({WEB: Target("none")}, {"none": frozenset()}))
-    assert commands.endswith("{ 203.0.113.140 . tcp . 80 : 0x0 }")
+    assert commands.endswith("{ 203.0.113.140 . tcp . 80 : 0x0 }\n")
 
 
 def test_a_second_frontend_of_a_group_costs_one_element() -> None:
     made = tables()
     made.change(Change({WEB: Target("all")}, {"all": frozenset(NODES)}))
     commands = made.change(Change({DNS: Target("all")}, {"all": frozenset(NODES)}))
-    assert commands == "add element ip wellhead-forwarder frontends { 203.0.113.140 . udp . 53 : 0x1 }"
+    assert commands == "add element ip wellhead-forwarder frontends { 203.0.113.140 . udp . 53 : 0x1 }\n"
 
 
 def test_a_change_that_changes_nothing_says_nothing() -> None:

@@ -16,10 +16,11 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from wellhead.client.backoff import Backoff
 from wellhead.cloud.forwarder import conntrack
+from wellhead.cloud.forwarder.elements import TABLE
 from wellhead.cloud.forwarder.hashing import Node
 from wellhead.cloud.forwarder.netns import NetnsThread
 from wellhead.cloud.forwarder.routes import Routes
-from wellhead.cloud.forwarder.tables import TABLE, Change, Frontend, Tables
+from wellhead.cloud.forwarder.tables import Change, Frontend, Tables
 
 _log = logging.getLogger(__name__)
 
@@ -177,7 +178,7 @@ class Forwarder:
             commands.append(self._tables.route(marks, links))
             if links:
                 self._routes.own(self._pools, min(links))
-        text = self._tables.replace() if fresh else "\n".join(commands)
+        text = self._tables.replace() if fresh else "".join(commands)
         if text.strip():
             _nft(text)
         self._forget(sweep=fresh)
@@ -191,7 +192,8 @@ class Forwarder:
         if gone:
             self._routes.remove(gone)
         if self._forgotten_frontends:
-            conntrack.forget_frontends(self._forgotten_frontends - set(self._tables.frontends))
+            kept = self._tables.frontends
+            conntrack.forget_frontends([each for each in self._forgotten_frontends if each not in kept])
         if sweep:
             conntrack.forget_others(self._tables.frontends, set(self._routes.marks.values()))
         self._lost_nodes.clear()

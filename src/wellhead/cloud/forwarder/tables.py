@@ -16,9 +16,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
+from wellhead.cloud.forwarder.elements import TABLE, Elements
 from wellhead.cloud.forwarder.hashing import BUCKETS, Node, assign
-
-TABLE = "wellhead-forwarder"
 
 MARK_TAG = 0x57480000
 """The upper half of every node's mark. Group numbers and buckets have it empty."""
@@ -97,6 +96,9 @@ class _Group:
     number: int
     nodes: frozenset[Node] = frozenset()
     frontends: set[Frontend] = field(default_factory=set)
+    # What the elements say: the nodes that have buckets, or are the only one, and what frontends map to.
+    rendered: frozenset[Node] = frozenset()
+    value: int = 0
 
 
 class Tables:
@@ -108,11 +110,10 @@ class Tables:
         self._groups: dict[str, _Group] = {}
         self._free_numbers: list[int] = []
         self._marks: dict[Node, int] = {}
-        self._links: frozenset[str] = frozenset()
-        # The kernel's elements, as of the commands given out.
-        self._values: dict[Frontend, int] = {}
-        self._affinity: set[Frontend] = set()
-        self._buckets: dict[int, list[int]] = {}
+        self._values: Elements[Frontend] = Elements("frontends")
+        self._buckets: Elements[str] = Elements("buckets")
+        self._affinity: Elements[Frontend] = Elements("client-affinity")
+        self._links: Elements[str] = Elements("node-links")
 
     @property
     def frontends(self) -> Collection[Frontend]:
@@ -121,14 +122,17 @@ class Tables:
 
     def route(self, marks: Mapping[Node, int], links: frozenset[str]) -> str:
         """Take these nodes' marks, and no other node, from now on. Returns nft commands."""
-        commands: list[str] = []
-        if links != self._links:
-            commands += _difference("node-links", _quoted(self._links - links), _quoted(links - self._links))
-            self._links = links
+        wanted = {f'"{name}"' for name in links}
+        for link in self._links.held.keys() - wanted:
+            self._links.drop(link)
+        for link in wanted:
+            self._links.put(link)
         changed = {node for node, _ in marks.items() ^ self._marks.items()}
         self._marks = dict(marks)
-        touched = [group for group in self._groups.values() if group.nodes & changed]
-        return "\n".join(commands + self._render(touched, ()))
+        for group in self._groups.values():
+            if group.nodes & changed:
+                self._render(group)
+        return self._commands()
 
     def change(self, change: Change) -> str:
         """Make the change. Returns nft commands."""
@@ -148,14 +152,16 @@ class Tables:
                 known.nodes = nodes
                 touched[name] = known
         for name, group in touched.items():
+            self._render(group)
             if not group.frontends:
                 del self._groups[name]
                 self._free_numbers.append(group.number)
-        return "\n".join(self._render(touched.values(), change.frontends))
+        for frontend in change.frontends:
+            self._render_frontend(frontend)
+        return self._commands()
 
     def replace(self) -> str:
         """nft commands that replace the table, if there is one, by all that it should hold."""
-        self._values, self._affinity, self._buckets = {}, set(), {}
         pools = ", ".join(map(str, self._pools))
         head = f"""\
 add table ip {TABLE}
@@ -166,9 +172,10 @@ table ip {TABLE} {{
   set client-affinity {{ type ipv4_addr . inet_proto . inet_service; }}
   map frontends {{ type ipv4_addr . inet_proto . inet_service : mark; }}
   map buckets {{ type mark . mark : mark; }}
-{_RULES}}}"""
-        links = _difference("node-links", (), _quoted(self._links))
-        return "\n".join([head, *links, *self._render(self._groups.values(), ())])
+{_RULES}}}
+"""
+        everything = (self._values, self._buckets, self._affinity, self._links)
+        return head + "".join(elements.all() for elements in everything)
 
     def _group(self, name: str) -> _Group:
         group = self._groups.get(name)
@@ -177,77 +184,34 @@ table ip {TABLE} {{
             group = self._groups[name] = _Group(number)
         return group
 
-    def _render(self, touched: Iterable[_Group], frontends: Iterable[Frontend]) -> list[str]:
-        """Commands that bring the elements of these groups and frontends to what they should be."""
-        old_values: list[str] = []
-        new_values: list[str] = []
-        old_buckets: list[str] = []
-        new_buckets: list[str] = []
-        stale = set(frontends) - self._targets.keys()
-        affinity_before = set(self._affinity)
-        for group in touched:
-            marks = self._marks_of(group) if group.frontends else []
-            old = self._buckets.pop(group.number, [])
-            if marks:
-                self._buckets[group.number] = marks
-            for bucket in range(BUCKETS if old or marks else 0):
-                before = old[bucket] if old else None
-                after = marks[bucket] if marks else None
-                if before == after:
-                    continue
-                if before is not None:
-                    old_buckets.append(f"{group.number} . {bucket} : {before:#x}")
-                if after is not None:
-                    new_buckets.append(f"{group.number} . {bucket} : {after:#x}")
-            value = self._value(group)
+    def _render(self, group: _Group) -> None:
+        """Bring the group's buckets up to date and, if where they map to changed, all of its frontends."""
+        nodes = frozenset(group.nodes & self._marks.keys()) if group.frontends else frozenset()
+        marks = [self._marks[node] for node in assign(nodes)] if len(nodes) > 1 else []
+        for bucket, mark in enumerate(marks):
+            self._buckets.put(f"{group.number} . {bucket}", mark)
+        if not marks and len(group.rendered) > 1:
+            for bucket in range(BUCKETS):
+                self._buckets.drop(f"{group.number} . {bucket}")
+        value = group.number if marks else self._marks[next(iter(nodes))] if nodes else 0
+        group.rendered = nodes
+        if value != group.value:
+            group.value = value
             for frontend in group.frontends:
-                known = self._values.get(frontend)
-                if known != value:
-                    if known is not None:
-                        old_values.append(f"{frontend} : {known:#x}")
-                    new_values.append(f"{frontend} : {value:#x}")
-                    self._values[frontend] = value
-                if self._targets[frontend].client_affinity:
-                    self._affinity.add(frontend)
-                else:
-                    self._affinity.discard(frontend)
-        for frontend in stale:
-            if (known := self._values.pop(frontend, None)) is not None:
-                old_values.append(f"{frontend} : {known:#x}")
-            self._affinity.discard(frontend)
-        return [
-            *_difference("frontends", old_values, new_values),
-            *_difference("buckets", old_buckets, new_buckets),
-            *_difference(
-                "client-affinity",
-                map(str, affinity_before - self._affinity),
-                map(str, self._affinity - affinity_before),
-            ),
-        ]
+                self._values.put(frontend, value)
 
-    def _reachable(self, group: _Group) -> list[Node]:
-        return [node for node in group.nodes if node in self._marks]
+    def _render_frontend(self, frontend: Frontend) -> None:
+        target = self._targets.get(frontend)
+        if target is None:
+            self._values.drop(frontend)
+            self._affinity.drop(frontend)
+            return
+        self._values.put(frontend, self._groups[target.group].value)
+        if target.client_affinity:
+            self._affinity.put(frontend)
+        else:
+            self._affinity.drop(frontend)
 
-    def _marks_of(self, group: _Group) -> list[int]:
-        """The mark of each bucket; none for a group of fewer than two nodes."""
-        nodes = self._reachable(group)
-        return [self._marks[node] for node in assign(nodes)] if len(nodes) > 1 else []
-
-    def _value(self, group: _Group) -> int:
-        nodes = self._reachable(group)
-        if len(nodes) == 1:
-            return self._marks[nodes[0]]
-        return group.number if nodes else 0
-
-
-def _quoted(names: Iterable[str]) -> list[str]:
-    return [f'"{name}"' for name in sorted(names)]
-
-
-def _difference(name: str, old: Iterable[str], new: Iterable[str]) -> list[str]:
-    """Commands that take these elements out of a set or map, and put those in."""
-    commands = []
-    for verb, elements in (("delete", ", ".join(old)), ("add", ", ".join(new))):
-        if elements:
-            commands.append(f"{verb} element ip {TABLE} {name} {{ {elements} }}")
-    return commands
+    def _commands(self) -> str:
+        everything = (self._values, self._buckets, self._affinity, self._links)
+        return "".join(elements.changes() for elements in everything)
