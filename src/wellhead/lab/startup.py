@@ -61,27 +61,27 @@ def _start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Start
         )
     cluster.make_directories()
     snapshot = state.ask(cluster.supervisor_socket)
-    listener = None
-    port = old.api_port if old else 0
-    if snapshot is None and "apiserver" not in running:
-        # After a reboot the port may belong to somebody else: then it is another one.
-        listener = (api_socket.bind(old.api_port) if old else None) or api_socket.choose()
-        port = listener.getsockname()[1]
-    spec = ClusterSpec(
-        name=cluster.name,
-        nodes=nodes or (old.nodes if old else DEFAULT_NODES),
-        proxy_mode=proxy_mode or (old.proxy_mode if old else DEFAULT_PROXY_MODE),
-        api_port=port,
-    )
-    leaving = _leaving(cluster, old, spec)
-    if spec != old:
-        cluster.write_spec(spec)
-    if snapshot is None:
-        _start_supervisor(cluster, listener)
-    elif spec != old:
-        _tell_supervisor(cluster, snapshot.pid)
-    if listener is not None:
-        listener.close()
+    with contextlib.ExitStack() as stack:
+        listener = None
+        port = old.api_port if old else 0
+        if snapshot is None and "apiserver" not in running:
+            # After a reboot the port may belong to somebody else: then it is another one.
+            listener = (api_socket.bind(port) if old else None) or api_socket.choose()
+            stack.enter_context(listener)
+            port = listener.getsockname()[1]
+        spec = ClusterSpec(
+            name=cluster.name,
+            nodes=nodes or (old.nodes if old else DEFAULT_NODES),
+            proxy_mode=proxy_mode or (old.proxy_mode if old else DEFAULT_PROXY_MODE),
+            api_port=port,
+        )
+        leaving = _leaving(cluster, old, spec)
+        if spec != old:
+            cluster.write_spec(spec)
+        if snapshot is None:
+            _start_supervisor(cluster, listener)
+        elif spec != old:
+            _tell_supervisor(cluster, snapshot.pid)
     return Started(spec, leaving)
 
 

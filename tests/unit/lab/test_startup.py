@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from wellhead.lab import guest, prerequisites, startup
+from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
+from wellhead.lab.readiness import is_ready
+
+
+@pytest.mark.parametrize("nodes", [0, 245])
+def test_a_number_of_nodes_that_does_not_fit_is_refused_before_anything_is_made(
+    tmp_path: Path, nodes: int
+) -> None:
+    with pytest.raises(LabError, match="room for 1 to 244"):
+        startup.start(Cluster("test", tmp_path), nodes, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_self: Cluster, _spec: ClusterSpec) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/state/cluster.json")
+
+    monkeypatch.setattr(Cluster, "write_spec", full)
+    with pytest.raises(LabError, match=r"/state/cluster\.json: No space left on device; make room there"):
+        startup.start(Cluster("test", tmp_path), None, None)
+
+
+def test_a_shell_finds_kubectl_and_the_sbin_programs_whatever_the_callers_path(tmp_path: Path) -> None:
+    variables = guest.environment(
+        Cluster("test", tmp_path), "client", {"PATH": "/usr/bin:/opt/mine", "A": "b"}
+    )
+    path = variables["PATH"].split(":")
+    assert (Path(path[0]) / "kubectl").exists()
+    assert path[1:3] == ["/usr/bin", "/opt/mine"]
+    assert "/usr/sbin" in path
+    assert len(path) == len(set(path))
+    assert variables["A"] == "b"
+    assert variables["KUBECONFIG"] == str(tmp_path / "test/kubeconfigs/admin-client")
+
+
+def test_inside_of_a_machine_clusters_are_not_managed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WELLHEAD_MACHINE", "node-1")
+    with pytest.raises(LabError, match="shell on node-1, inside a cluster"):
+        prerequisites.check_host()
+
+
+def test_everything_that_is_missing_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prerequisites, "check_host", lambda: None)
+    monkeypatch.setitem(prerequisites.PROGRAMS, "no-such-program", "no-such-package")
+    with pytest.raises(LabError) as caught:
+        prerequisites.check_all(tmp_path)
+    assert "apt-get install no-such-package" in str(caught.value)
+    assert "wellhead image build" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("status", "ready"),
+    [
+        ({}, False),
+        ({"conditions": [{"type": "Ready", "status": "True"}]}, True),
+        ({"conditions": [{"type": "Ready", "status": "Unknown"}]}, False),
+        ({"conditions": [{"type": "MemoryPressure", "status": "True"}]}, False),
+    ],
+)
+def test_a_node_is_ready_when_it_says_so(status: dict[str, object], ready: bool) -> None:
+    assert is_ready({"metadata": {"name": "node-1"}, "status": status}) == ready
