@@ -111,11 +111,11 @@ class HealthCheckPorts:
         return frozenset(found)
 
     async def _open(self, key: ServiceKey, port: int, addresses: frozenset[str]) -> bool:
-        runner = web.AppRunner(self._app(key), access_log=None, handle_signals=False)
+        runner = web.AppRunner(self._app(key), access_log=None, handle_signals=False, shutdown_timeout=1)
         await runner.setup()
         try:
             for address in sorted(addresses):
-                await web.TCPSite(runner, address, port, shutdown_timeout=1).start()
+                await web.TCPSite(runner, address, port).start()
         except OSError as error:
             await runner.cleanup()
             why = f"can't listen on health-check node port {port}: {error.strerror or error}"

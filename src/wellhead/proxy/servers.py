@@ -74,12 +74,12 @@ def _go_time(time: datetime | None) -> str:
 
 async def serve(app: web.Application, host: str, port: int) -> None:
     """Answer on an address until cancelled. While it can't be had, log why and try again."""
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
     await runner.setup()
     try:
         while True:
             try:
-                await web.TCPSite(runner, host, port, shutdown_timeout=1).start()
+                await web.TCPSite(runner, host, port).start()
             except OSError as error:
                 log.error("can't listen on %s port %d: %s", host, port, error.strerror or error)
                 await asyncio.sleep(_RETRY_SECONDS)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Iterable
 from time import perf_counter
 
 from wellhead.proxy.backends.base import BackendError
+from wellhead.proxy.backends.iptables import names, rules
 from wellhead.proxy.backends.iptables import saved as saving
 from wellhead.proxy.backends.iptables.commands import Commands, Variant
 from wellhead.proxy.backends.iptables.port_rules import Chain, Rules
@@ -96,13 +97,30 @@ class _FamilyTables:
             log.debug("%s: restoring %d chains", self._commands, len(changes))
             try:
                 await self._commands.restore(text)
-            except BackendError:
+            except BackendError as error:
                 of_family(self._metrics.restore_failures, self._family).inc()
+                if "-m recent" in text and not await self._can_remember_clients():
+                    self.ruleset.do_without_affinity()
+                    raise BackendError(
+                        f"{self._commands}: this kernel has no xt_recent: ClientIP affinity is left out"
+                    ) from error
                 raise
         apply_to(held, changes)
         self._held = held
         self._measure(held, changes, perf_counter() - started, full)
         return bool(text)
+
+    async def _can_remember_clients(self) -> bool:
+        """Whether the kernel takes a rule with a `recent` match, tried on a chain that nothing leads to."""
+        match = rules.recent(self._family, names.CANARY, "--set")
+        lines = ("*nat", f":{names.CANARY} - [0:0]", rules.rule(names.CANARY, match), "COMMIT", "")
+        end = ("*nat", f":{names.CANARY} - [0:0]", f"-X {names.CANARY}", "COMMIT", "")
+        try:
+            await self._commands.restore("\n".join(lines))
+            await self._commands.restore("\n".join(end))
+        except BackendError:
+            return False
+        return True
 
     def _measure(self, held: Saved, changes: dict[Chain, Rules | None], seconds: float, full: bool) -> None:
         metrics, family = self._metrics, family_label(self._family)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 from typing import Literal
@@ -66,19 +67,20 @@ class Commands:
         await self._run(f"{self._name}-restore", "--noflush", f"--wait={LOCK_SECONDS}", text=text)
 
     async def _run(self, *command: str, text: str = "") -> str:
+        # The input is complete before the program starts: nothing to feed, and nothing to race with its end.
+        with os.fdopen(os.memfd_create("rules"), "w+b") as rules:
+            rules.write(text.encode())
+            rules.seek(0)
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *command, stdin=rules, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+                )
+            except FileNotFoundError as error:
+                raise BackendError(f"{command[0]} is not installed") from error
         try:
-            process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-        except FileNotFoundError as error:
-            raise BackendError(f"{command[0]} is not installed") from error
-        try:
-            out, err = await process.communicate(text.encode())
+            out, err = await process.communicate()
         except asyncio.CancelledError:
-            # What it has not read it will not do: iptables acts on COMMIT lines.
+            # Each table is replaced in one step, or not yet: there is no half-done restore to wait for.
             process.kill()
             await process.wait()
             raise

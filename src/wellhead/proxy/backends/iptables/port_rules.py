@@ -61,6 +61,8 @@ class Surroundings:
     detector: Detector | None
     node_port_networks: tuple[IPNetwork, ...]
     """The node's addresses in these networks answer node ports; empty: all of them."""
+    affinity: bool = True
+    """Whether the kernel can remember clients (xt_recent)."""
 
 
 def compile_port(view: PortView, surroundings: Surroundings) -> PortRules:
@@ -84,6 +86,7 @@ class _Compiler:
         self.view = view
         self.surroundings = surroundings
         self.name = str(view.key)
+        self.affinity_seconds = view.affinity_seconds if surroundings.affinity else None
         self.chains: dict[Chain, list[str]] = {}
         self.entries: dict[Chain, list[str]] = {}
         kinds = {each.kind for each in view.frontends}
@@ -226,8 +229,8 @@ class _Compiler:
             (f"{self.name} -> {each}", names.endpoint_chain(self.view.key, self.view.protocol, each))
             for each in endpoints
         ]
-        if self.view.affinity_seconds is not None:
-            check = f"--rcheck --seconds {self.view.affinity_seconds} --reap"
+        if self.affinity_seconds is not None:
+            check = f"--rcheck --seconds {self.affinity_seconds} --reap"
             for about, target in targets:
                 known = rules.recent(self.view.key.family, target, check)
                 chain.append(rule(name, comment(about), known, jump=target))
@@ -266,7 +269,7 @@ class _Compiler:
         name = names.endpoint_chain(self.view.key, protocol, endpoint)
         about = comment(self.name)
         remember = ""
-        if self.view.affinity_seconds is not None:
+        if self.affinity_seconds is not None:
             remember = rules.recent(self.view.key.family, name, "--set")
         chain = self._chain(name)
         # Hairpin: an endpoint that reaches itself must see another source than its own.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Literal
@@ -64,6 +65,14 @@ class Ruleset:
         for service, (_, check) in diff.health_checks.items():
             self._set_health_check(service, check)
 
+    def do_without_affinity(self) -> bool:
+        """Leave affinity out, since the kernel can't do it. Returns whether any port asks for it."""
+        self._surroundings = dataclasses.replace(self._surroundings, affinity=False)
+        asking = [key for key, view in self._views.items() if view.affinity_seconds is not None]
+        for key in asking:
+            self._set_port(key, self._views[key])
+        return bool(asking)
+
     def take_changed(self) -> set[Chain]:
         """The chains that came, went or changed since the last call."""
         changed, self._changed = self._changed, set()
@@ -87,7 +96,11 @@ class Ruleset:
         return tuple(found)
 
     def _set_node(self, node: LocalNode) -> None:
-        surroundings = Surroundings(node.detector(self._family), self._networks(node))
+        surroundings = dataclasses.replace(
+            self._surroundings,
+            detector=node.detector(self._family),
+            node_port_networks=self._networks(node),
+        )
         if surroundings == self._surroundings:
             return
         self._surroundings = surroundings
@@ -141,8 +154,3 @@ class Ruleset:
         old = self._entries[FILTER_NODEPORTS].get(name)
         new = health_check_entry(key, check) if check else None
         self._set_entries(FILTER_NODEPORTS, name, old, new)
-
-
-def desired(ruleset: Ruleset) -> Mapping[Chain, Rules]:
-    """The whole of a ruleset."""
-    return {chain: ruleset.rules(chain) or () for chain in ruleset.chains()}
