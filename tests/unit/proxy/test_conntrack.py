@@ -1,0 +1,78 @@
+"""Which UDP flows are forgotten."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from tests.unit.services.objects import DRAINING, endpoint, endpoint_slice, node, service
+from wellhead.proxy.conntrack import Destination, Flow, Valid, is_stale, valid_flows
+from wellhead.services.endpointslice import EndpointAddress
+from wellhead.services.family import Family
+from wellhead.services.node_view import node_view
+from wellhead.services.service_map import service_map
+from wellhead.services.view import PortView
+
+NODE_ADDRESSES = frozenset([ip_address("10.240.0.11")])
+UDP = {"port": 53, "protocol": "UDP", "nodePort": 30053}
+TARGET = {"port": 8053, "protocol": "UDP"}
+
+
+def dns(*endpoints: Any, **spec: Any) -> PortView:
+    facts: dict[str, Any] = {"type": "NodePort", "ports": (UDP,), **spec}
+    slices = [endpoint_slice(*endpoints, of="dns", ports=(TARGET,))] if endpoints else []
+    [view] = node_view(service_map([service("dns", **facts)], slices), node()).ports.values()
+    return view
+
+
+def at(text: str) -> EndpointAddress:
+    ip, _, port = text.rpartition(":")
+    return EndpointAddress(ip_address(ip), int(port))
+
+
+def stale(valid: Valid, to: str, answered_by: str) -> bool:
+    return is_stale(Flow(at("10.244.1.9:4000"), at(to), at(answered_by)), valid, NODE_ADDRESSES)
+
+
+def test_flows_go_on_to_whatever_still_serves() -> None:
+    view = dns(
+        endpoint("10.244.1.2", **DRAINING),
+        endpoint("10.244.1.3"),
+        endpoint("10.244.1.4", ready=False, serving=False),
+    )
+    valid = valid_flows(Family.IPV4, [(None, view)])
+    assert not stale(valid, "10.0.0.10:53", "10.244.1.2:8053")
+    assert not stale(valid, "10.0.0.10:53", "10.244.1.3:8053")
+    assert stale(valid, "10.0.0.10:53", "10.244.1.4:8053")
+    assert stale(valid, "10.0.0.10:53", "10.244.1.3:53"), "another port than the target's"
+    assert stale(valid, "10.0.0.10:53", "10.0.0.10:53"), "from when there was no endpoint"
+
+
+def test_node_ports_are_meant_on_the_nodes_addresses_alone() -> None:
+    valid = valid_flows(Family.IPV4, [(None, dns(endpoint("10.244.1.3")))])
+    assert Destination(None, 30053) in valid
+    assert stale(valid, "10.240.0.11:30053", "10.244.1.2:8053")
+    assert not stale(valid, "192.0.2.1:30053", "192.0.2.1:30053"), "a flow to the same port of a stranger"
+
+
+@pytest.mark.parametrize("after", [None, dns()])
+def test_flows_of_a_service_without_endpoints_or_that_is_gone_are_stale(after: PortView | None) -> None:
+    valid = valid_flows(Family.IPV4, [(dns(endpoint("10.244.1.3")), after)])
+    assert stale(valid, "10.0.0.10:53", "10.244.1.3:8053")
+    assert stale(valid, "10.240.0.11:30053", "10.244.1.3:8053")
+
+
+def test_a_frontend_that_moved_to_another_port_goes_by_its_new_holder() -> None:
+    old, new = dns(endpoint("10.244.1.3")), dns(endpoint("10.244.1.4"))
+    for changes in ([(old, None), (None, new)], [(None, new), (old, None)]):
+        valid = valid_flows(Family.IPV4, changes)
+        assert stale(valid, "10.0.0.10:53", "10.244.1.3:8053")
+        assert not stale(valid, "10.0.0.10:53", "10.244.1.4:8053")
+
+
+def test_tcp_and_the_other_family_are_left_alone() -> None:
+    tcp = dns(ports=({"port": 53, "nodePort": 30053},))
+    assert not valid_flows(Family.IPV4, [(None, tcp)])
+    assert not valid_flows(Family.IPV6, [(None, dns())])

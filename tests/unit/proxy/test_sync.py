@@ -1,0 +1,101 @@
+"""When changes are put in force."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from wellhead.proxy.sync import SyncFailed, SyncLoop
+
+
+class Recorder:
+    def __init__(self, *, lasts: float = 0.0, fails: int = 0) -> None:
+        self.syncs = 0
+        self.checks = 0
+        self.failures: list[SyncFailed] = []
+        self.lasts = lasts
+        self.fails = fails
+        self.started = asyncio.Event()
+
+    async def sync(self) -> None:
+        self.syncs += 1
+        self.started.set()
+        await asyncio.sleep(self.lasts)
+        if self.fails:
+            self.fails -= 1
+            raise SyncFailed("no")
+
+    async def check(self) -> None:
+        self.checks += 1
+
+
+@contextlib.asynccontextmanager
+async def running(recorder: Recorder, *, check_period: float = 60.0) -> AsyncIterator[SyncLoop]:
+    loop = SyncLoop(
+        recorder.sync,
+        recorder.check,
+        min_period=0.0,
+        check_period=check_period,
+        failed=recorder.failures.append,
+    )
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(loop.run())
+        yield loop
+        task.cancel()
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    for _ in range(5000):
+        if reached():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it did not come about")
+
+
+async def test_the_first_request_is_served_and_nothing_without_one() -> None:
+    recorder = Recorder()
+    async with running(recorder) as loop:
+        await asyncio.sleep(0.01)
+        assert recorder.syncs == 0
+        loop.request()
+        await until(lambda: recorder.syncs == 1)
+
+
+async def test_requests_during_a_sync_are_served_by_one_more() -> None:
+    recorder = Recorder(lasts=0.02)
+    async with running(recorder) as loop:
+        loop.request()
+        await recorder.started.wait()
+        for _ in range(100):
+            loop.request()
+        await until(lambda: recorder.syncs == 2)
+        await asyncio.sleep(0.06)
+        assert recorder.syncs == 2
+
+
+async def test_a_failed_sync_is_reported_and_tried_again() -> None:
+    recorder = Recorder(fails=1)
+    async with running(recorder) as loop:
+        loop.request()
+        await until(lambda: recorder.syncs == 2)
+        assert [str(each) for each in recorder.failures] == ["no"]
+
+
+async def test_the_rules_are_checked_periodically() -> None:
+    recorder = Recorder()
+    async with running(recorder, check_period=0.01):
+        await until(lambda: recorder.checks >= 3)
+    assert recorder.syncs == 0
+
+
+async def test_a_defect_ends_the_loop() -> None:
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    loop = SyncLoop(broken, broken, min_period=0, check_period=60, failed=lambda _: None)
+    loop.request()
+    with pytest.raises(ZeroDivisionError):
+        await loop.run()
