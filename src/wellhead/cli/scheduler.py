@@ -1,0 +1,26 @@
+"""`wellhead scheduler`: run the scheduler."""
+
+from __future__ import annotations
+
+import click
+
+from wellhead import component
+from wellhead.cli.options import logging_options
+from wellhead.component import LogFormat
+from wellhead.scheduler.main import Config, run
+from wellhead.scheduler.pod import DEFAULT_SCHEDULER
+
+
+@click.command(name="scheduler")
+@click.option("--kubeconfig", help="How to reach the API server; without it, as kubectl finds it.")
+@click.option(
+    "--scheduler-name",
+    default=DEFAULT_SCHEDULER,
+    show_default=True,
+    help="Which pods to schedule: those whose spec.schedulerName is this.",
+)
+@logging_options
+def command(kubeconfig: str | None, scheduler_name: str, log_level: str, log_format: LogFormat) -> None:
+    """Run the scheduler: give each pending pod a node."""
+    config = Config(kubeconfig=kubeconfig, scheduler_name=scheduler_name)
+    component.run("scheduler", run(config), log_level=log_level, log_format=log_format)

@@ -1,0 +1,83 @@
+"""Why a pod can't go to a node, looking at that node alone. Messages are upstream's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_address
+
+from wellhead.api.meta import Obj
+from wellhead.scheduler.cluster import NodeInfo
+from wellhead.scheduler.pod import PodInfo
+
+UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
+
+
+def misfits(pod: PodInfo, node: NodeInfo) -> Iterator[str]:
+    """The reasons of the first filter that refuses the node; none if all accept it."""
+    if not _tolerates_unschedulable(pod, node):
+        yield "node(s) were unschedulable"
+    elif untolerated(node.taints, pod.tolerations, ("NoSchedule", "NoExecute")):
+        yield "node(s) had untolerated taint(s)"
+    elif not matches_affinity(pod, node):
+        yield "node(s) didn't match Pod's node affinity/selector"
+    elif _ports_taken(pod, node):
+        yield "node(s) didn't have free ports for the requested pod ports"
+    else:
+        yield from _lacks(pod, node)
+
+
+def tolerates(toleration: Obj, taint: Obj) -> bool:
+    """Whether one toleration covers one taint (corev1.Toleration.ToleratesTaint)."""
+    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
+        return False
+    if toleration.get("key") and toleration["key"] != taint["key"]:
+        return False
+    if toleration.get("operator") == "Exists":
+        return True
+    return bool(toleration.get("key")) and (toleration.get("value") or "") == (taint.get("value") or "")
+
+
+def untolerated(taints: Iterable[Obj], tolerations: Iterable[Obj], effects: tuple[str, ...]) -> list[Obj]:
+    """The taints with one of these effects that no toleration covers."""
+    tolerations = list(tolerations)
+    return [
+        taint
+        for taint in taints
+        if taint["effect"] in effects and not any(tolerates(each, taint) for each in tolerations)
+    ]
+
+
+def matches_affinity(pod: PodInfo, node: NodeInfo) -> bool:
+    """nodeSelector and required node affinity."""
+    selector = pod.obj["spec"].get("nodeSelector") or {}
+    if not selector.items() <= node.labels.items():
+        return False
+    terms = pod.required_nodes
+    return terms is None or any(term.matches(node.name, node.labels) for term in terms)
+
+
+def _tolerates_unschedulable(pod: PodInfo, node: NodeInfo) -> bool:
+    if not node.unschedulable:
+        return True
+    taint = {"key": UNSCHEDULABLE_TAINT, "effect": "NoSchedule"}
+    return not untolerated([taint], pod.tolerations, ("NoSchedule",))
+
+
+def _ports_taken(pod: PodInfo, node: NodeInfo) -> bool:
+    return any(
+        protocol == other_protocol
+        and number == other_number
+        and (ip == other_ip or _is_any(ip) or _is_any(other_ip))
+        for ip, protocol, number in pod.host_ports
+        for other_ip, other_protocol, other_number in node.ports
+    )
+
+
+def _is_any(ip: str) -> bool:
+    return not ip or ip_address(ip).is_unspecified
+
+
+def _lacks(pod: PodInfo, node: NodeInfo) -> Iterator[str]:
+    for name, amount in pod.requests.items():
+        if amount and amount > node.allocatable.get(name, 0) - node.requested.get(name, 0):
+            yield "Too many pods" if name == "pods" else f"Insufficient {name}"

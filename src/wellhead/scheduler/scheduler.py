@@ -1,0 +1,230 @@
+"""Watches pods and nodes, decides one pod after the other, and binds in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+from wellhead.api.errors import ApiError, Conflict, NotFound
+from wellhead.api.meta import Key, Obj, condition, is_deleting, key, labels, now
+from wellhead.api.resources import NODES, PODS, SERVICES
+from wellhead.client.events import EventRecorder
+from wellhead.client.informer import Informer
+from wellhead.client.reconciler import Reconciler
+from wellhead.client.rest import Client, ConnectionLost
+from wellhead.scheduler import affinity, spreading
+from wellhead.scheduler.cluster import Cluster
+from wellhead.scheduler.decide import Placed, Unschedulable, decide
+from wellhead.scheduler.pod import DEFAULT_SCHEDULER, PodInfo
+from wellhead.scheduler.queue import Queue
+
+_log = logging.getLogger(__name__)
+
+_BINDINGS_AT_ONCE = 32
+_PLACEMENT_REASONS = frozenset(
+    {
+        affinity.AFFINITY,
+        affinity.ANTI_AFFINITY,
+        affinity.EXISTING_ANTI_AFFINITY,
+        spreading.MISFIT,
+        spreading.MISSING_LABEL,
+    }
+)
+
+
+class Scheduler:
+    """Schedules the pods that name this scheduler, or none."""
+
+    def __init__(self, client: Client, recorder: EventRecorder, name: str = DEFAULT_SCHEDULER) -> None:
+        self._client = client
+        self._recorder = recorder
+        self._name = name
+        self._cluster = Cluster()
+        self._queue = Queue()
+        self._chance = random.Random()
+        self._bindings = asyncio.Semaphore(_BINDINGS_AT_ONCE)
+        self._refusals: dict[Key, Unschedulable] = {}
+        self._refused = Reconciler("unschedulable", self._report)
+        self._pods = Informer(client, PODS)
+        self._nodes = Informer(client, NODES)
+        self._services = Informer(client, SERVICES, indexes={"namespace": _namespace})
+        self._pods.on_change(self._pod_changed)
+        self._nodes.on_change(self._node_changed)
+
+    async def run(self) -> None:
+        """Schedule until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for informer in (self._pods, self._nodes, self._services):
+                group.create_task(informer.run())
+            group.create_task(self._refused.run())
+            for informer in (self._nodes, self._services, self._pods):
+                await informer.synced()
+            while True:
+                await self._schedule(await self._queue.pop(), group)
+
+    def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
+        if old is not None and new is None:
+            self._pod_gone(old)
+        elif new is not None:
+            if new["spec"].get("nodeName"):
+                self._pod_assigned(old, new)
+            elif self._is_ours(new) and (old is None or _demands(old) != _demands(new)):
+                pod = PodInfo(new)
+                if pod.leaving:
+                    self._pod_gone(new)
+                elif not pod.gated:
+                    self._queue.add(pod.key, pod.priority)
+
+    def _pod_assigned(self, old: Obj | None, new: Obj) -> None:
+        self._queue.remove(key(new))
+        self._refusals.pop(key(new), None)
+        if _has_ended(new):
+            self._pod_gone(new)
+            return
+        known = old is not None and old["spec"].get("nodeName")
+        if old is not None and known and _weight(old) == _weight(new):
+            return  # its status changed, as it often does
+        self._cluster.put_pod(PodInfo(new))
+        if not known or labels(old or {}) != labels(new):
+            self._queue.wake(lambda reasons: bool(reasons & _PLACEMENT_REASONS))
+
+    def _pod_gone(self, pod: Obj) -> None:
+        self._queue.remove(key(pod))
+        self._refusals.pop(key(pod), None)
+        if self._cluster.remove_pod(pod["metadata"]["uid"]):
+            self._queue.wake(lambda _: True)
+
+    def _node_changed(self, old: Obj | None, new: Obj | None) -> None:
+        if new is None:
+            self._cluster.remove_node((old or {})["metadata"]["name"])
+        elif old is None or _offer(old) != _offer(new):
+            self._cluster.put_node(new)
+            self._queue.wake(lambda _: True)
+
+    def _is_ours(self, pod: Obj) -> bool:
+        return (pod["spec"].get("schedulerName") or DEFAULT_SCHEDULER) == self._name and not _has_ended(pod)
+
+    async def _schedule(self, name: Key, group: asyncio.TaskGroup) -> None:
+        obj = self._pods.get(*reversed(name))
+        if obj is None or obj["spec"].get("nodeName") or is_deleting(obj):
+            return
+        pod = PodInfo(obj)
+        if self._cluster.is_assumed(pod.uid):
+            return
+        match decide(pod, self._cluster, self._chance, self._mates(pod)):
+            case Placed(node):
+                self._cluster.assume(pod, node)
+                await self._bindings.acquire()
+                group.create_task(self._bind(pod, node))
+            case Unschedulable() as refusal:
+                self._queue.park(name, refusal.reasons)
+                self._refusals[name] = refusal
+                self._refused.enqueue(name)
+        await asyncio.sleep(0)  # let the watches tell what happened meanwhile
+
+    def _mates(self, pod: PodInfo) -> Callable[[PodInfo], bool] | None:
+        """For a pod without a controller: pods that a Service selects along with it."""
+        if pod.owner is not None:
+            return None
+        selectors = [
+            selector.items()
+            for service in self._services.by_index("namespace", pod.namespace)
+            if (selector := service["spec"].get("selector")) and selector.items() <= pod.labels.items()
+        ]
+        if not selectors:
+            return None
+        return lambda other: (
+            other.namespace == pod.namespace
+            and any(selector <= other.labels.items() for selector in selectors)
+        )
+
+    async def _bind(self, pod: PodInfo, node: str) -> None:
+        namespace, name = pod.key
+        binding = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": {"name": name, "namespace": namespace, "uid": pod.uid},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": node},
+        }
+        try:
+            await self._client.create_subresource(PODS, name, namespace, "binding", binding)
+        except (ApiError, ConnectionLost) as error:
+            quiet = isinstance(error, NotFound | Conflict)
+            _log.log(logging.DEBUG if quiet else logging.WARNING, "binding %s/%s: %s", namespace, name, error)
+            self._cluster.forget(pod.uid)
+            # If the pod is gone or has a node after all, the watch says so before the next attempt.
+            if self._pods.get(name, namespace) is not None:
+                self._queue.retry(pod.key)
+        else:
+            message = f"Successfully assigned {namespace}/{name} to {node}"
+            self._recorder.event(pod.obj, "Normal", "Scheduled", message)
+        finally:
+            self._bindings.release()
+
+    async def _report(self, name: Key) -> float | None:
+        """Say on the pod why it waits."""
+        refusal = self._refusals.get(name)
+        pod = self._pods.get(*reversed(name))
+        if refusal is None or pod is None or pod["spec"].get("nodeName"):
+            return None
+        self._recorder.event(pod, "Warning", "FailedScheduling", refusal.message)
+        before = condition(pod, "PodScheduled") or {}
+        if before.get("status") == "False" and before.get("message") == refusal.message:
+            return None
+        entry = {
+            "type": "PodScheduled",
+            "status": "False",
+            "reason": "Unschedulable",
+            "message": refusal.message,
+            "lastTransitionTime": before["lastTransitionTime"] if before.get("status") == "False" else now(),
+        }
+        await self._client.patch(
+            PODS,
+            name[1],
+            {"metadata": {"uid": pod["metadata"]["uid"]}, "status": {"conditions": [entry]}},
+            name[0],
+            kind="strategic",
+            subresource="status",
+        )
+        return None
+
+
+def _namespace(obj: Obj) -> list[str]:
+    return [obj["metadata"]["namespace"]]
+
+
+def _has_ended(pod: Obj) -> bool:
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def _demands(pod: Obj) -> tuple[object, ...]:
+    """All of a pending pod that a decision depends on."""
+    return pod["spec"], labels(pod), is_deleting(pod), pod["metadata"]["uid"]
+
+
+def _weight(pod: Obj) -> tuple[object, ...]:
+    """All of an assigned pod that counts for others."""
+    spec = pod["spec"]
+    return (
+        pod["metadata"]["uid"],
+        spec["nodeName"],
+        labels(pod),
+        is_deleting(pod),
+        spec.get("containers"),
+        spec.get("resources"),
+    )
+
+
+def _offer(node: Obj) -> tuple[object, ...]:
+    """All of a node that a decision depends on: not its heartbeats."""
+    status = node.get("status") or {}
+    spec = node["spec"]
+    return (
+        spec.get("taints"),
+        spec.get("unschedulable"),
+        labels(node),
+        status.get("allocatable"),
+        status.get("capacity"),
+    )

@@ -1,0 +1,148 @@
+"""Conditions on nodes and on other pods, as affinity and spread constraints hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from wellhead.api.meta import Obj
+from wellhead.api.selectors import LabelSelector
+
+_HOSTNAME = "kubernetes.io/hostname"
+
+
+@dataclass(frozen=True)
+class NodeCondition:
+    """One entry of matchExpressions or matchFields; the only field is metadata.name."""
+
+    key: str
+    operator: str
+    values: frozenset[str]
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        value = labels.get(self.key)
+        match self.operator:
+            case "In":
+                return value is not None and value in self.values
+            case "NotIn":
+                return value is None or value not in self.values
+            case "Exists":
+                return value is not None
+            case "DoesNotExist":
+                return value is None
+        try:
+            number, limit = int(value or ""), int(next(iter(self.values)))
+        except (ValueError, StopIteration):
+            return False
+        return number > limit if self.operator == "Gt" else self.operator == "Lt" and number < limit
+
+
+@dataclass(frozen=True)
+class NodeTerm:
+    """A nodeSelectorTerm: all conditions must hold. One without any matches nothing."""
+
+    expressions: tuple[NodeCondition, ...]
+    fields: tuple[NodeCondition, ...]
+
+    def matches(self, name: str, labels: Mapping[str, str]) -> bool:
+        if not self.expressions and not self.fields:
+            return False
+        return all(each.matches(labels) for each in self.expressions) and all(
+            each.matches({"metadata.name": name}) for each in self.fields
+        )
+
+
+def node_terms(entries: Iterable[Obj] | None) -> tuple[NodeTerm, ...]:
+    return tuple(
+        NodeTerm(_conditions(entry.get("matchExpressions")), _conditions(entry.get("matchFields")))
+        for entry in entries or ()
+    )
+
+
+def _conditions(entries: Iterable[Obj] | None) -> tuple[NodeCondition, ...]:
+    return tuple(
+        NodeCondition(each["key"], each["operator"], frozenset(each.get("values") or ()))
+        for each in entries or ()
+    )
+
+
+@dataclass(frozen=True)
+class PodTerm:
+    """A podAffinityTerm: pods of some namespaces, by label, within the same value of a node label."""
+
+    topology_key: str
+    namespaces: frozenset[str] | None
+    """None stands for all namespaces."""
+    selector: LabelSelector
+
+    def matches(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        return (self.namespaces is None or namespace in self.namespaces) and self.selector.matches(labels)
+
+
+def pod_terms(entries: Iterable[Obj], namespace: str, labels: Mapping[str, str]) -> tuple[PodTerm, ...]:
+    """The terms of a pod in `namespace` with `labels`.
+
+    A namespaceSelector that isn't empty would need the labels of namespaces; it is taken to add none.
+    """
+    terms = []
+    for entry in entries:
+        namespaces: frozenset[str] | None = frozenset(entry.get("namespaces") or ())
+        by_label = entry.get("namespaceSelector")
+        if by_label == {}:
+            namespaces = None
+        elif not namespaces and by_label is None:
+            namespaces = frozenset({namespace})
+        selector = _with_label_keys(entry, labels)
+        terms.append(PodTerm(entry["topologyKey"], namespaces, selector))
+    return tuple(terms)
+
+
+@dataclass(frozen=True)
+class SpreadConstraint:
+    """One of spec.topologySpreadConstraints (KEP-895, KEP-3022, KEP-3094)."""
+
+    topology_key: str
+    max_skew: int
+    required: bool
+    namespace: str
+    selector: LabelSelector
+    min_domains: int
+    honor_affinity: bool
+    honor_taints: bool
+
+    @staticmethod
+    def of(entry: Obj, namespace: str, labels: Mapping[str, str]) -> SpreadConstraint:
+        return SpreadConstraint(
+            entry["topologyKey"],
+            entry["maxSkew"],
+            entry.get("whenUnsatisfiable", "DoNotSchedule") == "DoNotSchedule",
+            namespace,
+            _with_label_keys(entry, labels),
+            entry.get("minDomains") or 1,
+            entry.get("nodeAffinityPolicy", "Honor") == "Honor",
+            entry.get("nodeTaintsPolicy", "Ignore") == "Honor",
+        )
+
+    def counts(self, namespace: str, labels: Mapping[str, str]) -> bool:
+        """Whether a pod is one of those that are to be spread."""
+        return namespace == self.namespace and self.selector.matches(labels)
+
+
+def domain(node_name: str, labels: Mapping[str, str], topology_key: str) -> str | None:
+    """Where a node is: its value of the label; its own name if it lacks the label for its host name."""
+    return labels.get(topology_key, node_name if topology_key == _HOSTNAME else None)
+
+
+def _with_label_keys(entry: Obj, labels: Mapping[str, str]) -> LabelSelector:
+    """The entry's labelSelector, narrowed by matchLabelKeys and mismatchLabelKeys to the pod's own values."""
+    selector = entry.get("labelSelector")
+    if selector is None:
+        return LabelSelector.from_object(None)
+    expressions = list(selector.get("matchExpressions") or [])
+    for field, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")):
+        expressions += [
+            {"key": name, "operator": operator, "values": [labels[name]]}
+            for name in entry.get(field) or []
+            if name in labels
+        ]
+    return LabelSelector.from_object({**selector, "matchExpressions": expressions})
