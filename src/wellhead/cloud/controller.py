@@ -170,7 +170,7 @@ class Controller:
         if not is_deleting(obj) and balancers.published_vips(obj):
             obj = await self._patch(obj, {"status": {"loadBalancer": None}}, "status")
         rest = [name for name in obj["metadata"]["finalizers"] if name != FINALIZER]
-        await self._patch(obj, {"metadata": {"finalizers": rest}})
+        await self._patch(obj, {"metadata": {"finalizers": rest or None}})
         self._recorder.event(obj, "Normal", "DeletedLoadBalancer", "Deleted load balancer")
 
     def _note_stranger(self, service: Key, obj: Obj) -> None:

@@ -79,6 +79,7 @@ class Network:
         self.nodes = {address: Host() for address in NODES}
         self._close = contextlib.ExitStack()
         self._connections: list[Connection] = []
+        self._others: list[Host] = []
         self.edge.sysctl("net/ipv4/ip_forward", "1")
         self.edge.sysctl("net/ipv4/conf/all/rp_filter", "0")
         self.edge.sysctl("net/ipv4/conf/default/rp_filter", "0")
@@ -96,16 +97,26 @@ class Network:
             "ip route add default via 198.51.100.1",
         )
         for number, (address, node) in enumerate(self.nodes.items(), 1):
-            self.edge.run(
-                f"ip link add node-{number} type veth peer name eth0 netns {node.path}",
-                f"ip link set node-{number} master nodes up",
-            )
-            node.run(
-                f"ip addr add {address}/24 dev eth0",
-                "ip link set eth0 up",
-                "ip route add default via 10.240.0.1",
-                *(f"ip addr add {vip}/32 dev lo" for vip in VIPS),
-            )
+            self._plug(node, f"node-{number}", address)
+            node.run(*(f"ip addr add {vip}/32 dev lo" for vip in VIPS))
+
+    def add_host(self, name: str, address: IPv4Address) -> Host:
+        """One more machine on the nodes' network."""
+        host = Host()
+        self._others.append(host)
+        self._plug(host, name, address)
+        return host
+
+    def _plug(self, host: Host, name: str, address: IPv4Address) -> None:
+        self.edge.run(
+            f"ip link add {name} type veth peer name eth0 netns {host.path}",
+            f"ip link set {name} master nodes up",
+        )
+        host.run(
+            f"ip addr add {address}/24 dev eth0",
+            "ip link set eth0 up",
+            "ip route add default via 10.240.0.1",
+        )
 
     async def serve(self) -> None:
         """Start a TCP and a UDP server on every node: they say which node they are and whom they see."""
@@ -121,6 +132,14 @@ class Network:
             loop.add_reader(datagrams, _answer, datagrams, address)
             self._close.callback(datagrams.close)
             self._close.callback(loop.remove_reader, datagrams)
+
+    async def serve_health(self, node: IPv4Address, port: int) -> None:
+        """Have the node pass the health check on this port."""
+        listener = self.nodes[node].socket(socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("0.0.0.0", port))
+        server = await asyncio.start_server(_well, sock=listener)
+        self._close.callback(server.close)
 
     async def connect(self, vip: IPv4Address = VIPS[0], port: int = PORT, seconds: float = 1.0) -> Connection:
         """Open a TCP connection. Raises OSError or TimeoutError."""
@@ -141,7 +160,7 @@ class Network:
         for connection in self._connections:
             await connection.close()
         self._close.close()
-        for host in (self.client, self.edge, *self.nodes.values()):
+        for host in (self.client, self.edge, *self.nodes.values(), *self._others):
             host.close()
 
 
@@ -191,6 +210,14 @@ def _echo(node: IPv4Address) -> Callable[[asyncio.StreamReader, asyncio.StreamWr
             writer.close()
 
     return serve
+
+
+async def _well(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        await writer.drain()
+    writer.close()
 
 
 def _answer(sock: socket.socket, node: IPv4Address) -> None:
