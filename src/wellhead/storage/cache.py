@@ -31,6 +31,7 @@ class Collection:
         self._history = history
         self._oldest = oldest
         self._watchers: set[Watcher] = set()
+        self._observers: list[Callable[[Event], None]] = []
 
     def get(self, namespace: str, name: str) -> Item | None:
         """The object's current state."""
@@ -81,6 +82,11 @@ class Collection:
             watcher.close()
 
     @property
+    def oldest(self) -> int:
+        """The oldest revision that `items_at` and `watch` can start from."""
+        return self._oldest
+
+    @property
     def watchers(self) -> int:
         """How many there are."""
         return len(self._watchers)
@@ -102,8 +108,14 @@ class Collection:
         self._events.append(event)
         if len(self._events) > self._history:
             self._oldest = self._events.popleft().item.revision
+        for observer in self._observers:
+            observer(event)
         for watcher in self._watchers:
             watcher.offer(event)
+
+    def observe(self, observer: Callable[[Event], None]) -> None:
+        """Call `observer` with every change from now on, before any watcher hears of it."""
+        self._observers.append(observer)
 
     def put(self, item: Item) -> None:
         """Hold the item, without telling anybody: for the first load."""

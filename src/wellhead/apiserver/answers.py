@@ -1,0 +1,106 @@
+"""Writing answers: objects, lists and errors, in the form that the client asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import Sequence
+
+import msgspec
+import yaml
+from aiohttp import web
+
+from wellhead.api.errors import ApiError
+from wellhead.api.meta import Obj
+from wellhead.api.resources import Resource
+from wellhead.api.tables import to_table
+from wellhead.apiserver.call import Call
+from wellhead.apiserver.negotiation import Format, object_format
+from wellhead.storage.encoding import decode, encode_json
+
+# As upstream: below this, compressing costs more than it saves.
+_GZIP_FROM = 128 * 1024
+_GZIP_LEVEL = 1
+_JSON_HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+_YAML_HEADERS = _JSON_HEADERS | {"Content-Type": "application/yaml"}
+
+
+async def answer_object(call: Call, data: bytes, code: int = 200) -> web.Response:
+    """An object of the call's resource, from its JSON."""
+    form = object_format(call.http.headers.get("Accept", ""))
+    if form.projection:
+        return await answer_json(call, encode_json(project(call, form, decode(data))), code, form.yaml)
+    return await answer_json(call, data, code, form.yaml)
+
+
+async def answer_value(call: Call, value: Obj, code: int = 200) -> web.Response:
+    """An object that has no other form: a Status, a review, a Scale."""
+    form = object_format(call.http.headers.get("Accept", ""), projections=False)
+    return await answer_json(call, encode_json(value), code, form.yaml)
+
+
+async def answer_json(call: Call, data: bytes, code: int = 200, as_yaml: bool = False) -> web.Response:
+    """JSON, or the same as YAML; compressed if it is large and the client can take it."""
+    headers = _JSON_HEADERS
+    if as_yaml:
+        headers = _YAML_HEADERS
+        data = yaml.safe_dump(msgspec.json.decode(data), sort_keys=True, allow_unicode=True).encode()
+    elif "pretty" in call.query and call.flag("pretty"):
+        data = msgspec.json.format(data, indent=2) + b"\n"
+    if call.warnings:
+        texts = [text.replace("\\", "\\\\").replace('"', '\\"') for text in dict.fromkeys(call.warnings)]
+        headers = headers | {"Warning": ", ".join(f'299 - "{text}"' for text in texts)}
+    if len(data) > _GZIP_FROM and "gzip" in call.http.headers.get("Accept-Encoding", ""):
+        headers = headers | {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        data = await asyncio.to_thread(gzip.compress, data, _GZIP_LEVEL)
+    return web.Response(body=data, status=code, headers=headers)
+
+
+def error_response(error: ApiError) -> web.Response:
+    """A Status, with the headers that belong to its code."""
+    headers = dict(_JSON_HEADERS)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    data = encode_json(error.status)
+    return web.Response(body=data, status=error.code, headers=headers)
+
+
+def project(call: Call, form: Format, obj: Obj) -> Obj:
+    """One object as a Table or as its metadata."""
+    if form.projection == "Table":
+        return table(call.resource, [obj], call, form, obj["metadata"].get("resourceVersion", ""))
+    return partial_metadata(obj, form)
+
+
+def table(resource: Resource, objects: Sequence[Obj], call: Call, form: Format, revision: str) -> Obj:
+    """The Table that kubectl prints."""
+    result = to_table(resource, objects, include_object=call.query.get("includeObject") or "Metadata")
+    result["apiVersion"] = f"meta.k8s.io/{form.version}"
+    result.setdefault("metadata", {})["resourceVersion"] = revision
+    return result
+
+
+def partial_metadata(obj: Obj, form: Format) -> Obj:
+    """meta.k8s.io PartialObjectMetadata."""
+    return {
+        "kind": "PartialObjectMetadata",
+        "apiVersion": f"meta.k8s.io/{form.version}",
+        "metadata": obj["metadata"],
+    }
+
+
+def success(resource: Resource, name: str, uid: str = "", code: int = 200) -> Obj:
+    """The Status that says that a write was done, where the object itself isn't the answer."""
+    details: Obj = {"name": name, "kind": resource.plural}
+    if resource.group:
+        details["group"] = resource.group
+    if uid:
+        details["uid"] = uid
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": details,
+        **({"code": code} if code != 200 else {}),
+    }

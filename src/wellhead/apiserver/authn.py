@@ -1,0 +1,84 @@
+"""Who makes a request: a client certificate, a service account's token, or nobody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from wellhead.api.errors import Unauthorized
+from wellhead.apiserver.tokens import InvalidToken, Tokens
+
+ANONYMOUS_PATHS = frozenset({"/healthz", "/livez", "/readyz", "/version", "/version/"})
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A name and the groups it is in, as rules are written for."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: dict[str, list[str]] = field(default_factory=dict, hash=False)
+
+    @property
+    def info(self) -> dict[str, object]:
+        """authentication/v1 UserInfo."""
+        found: dict[str, object] = {"username": self.name, "groups": list(self.groups)}
+        if self.uid:
+            found["uid"] = self.uid
+        if self.extra:
+            found["extra"] = self.extra
+        return found
+
+
+ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
+
+
+class Authenticator:
+    """Finds out who a request comes from."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self._tokens = tokens
+
+    def user(self, request: web.BaseRequest) -> User:
+        """Raises Unauthorized for bad credentials, and for none where they are needed."""
+        certificate = request.get_extra_info("peercert")
+        if certificate:
+            return _certified(certificate["subject"])
+        authorization = request.headers.get("Authorization", "")
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            return self.token_user(token.strip())
+        path = request.path
+        if path in ANONYMOUS_PATHS or path.startswith(("/livez/", "/readyz/", "/healthz/")):
+            return ANONYMOUS
+        raise Unauthorized
+
+    def token_user(self, token: str, audiences: tuple[str, ...] = ()) -> User:
+        """The service account that the token was made for. Raises Unauthorized."""
+        try:
+            claims = self._tokens.verify(token, audiences)
+        except InvalidToken as error:
+            raise Unauthorized from error
+        name = f"system:serviceaccount:{claims.namespace}:{claims.name}"
+        groups = (
+            "system:serviceaccounts",
+            f"system:serviceaccounts:{claims.namespace}",
+            "system:authenticated",
+        )
+        extra = {"authentication.kubernetes.io/credential-id": [f"JTI={claims.id}"]}
+        if claims.pod_name:
+            extra["authentication.kubernetes.io/pod-name"] = [claims.pod_name]
+            extra["authentication.kubernetes.io/pod-uid"] = [claims.pod_uid]
+        return User(name, groups, claims.uid, extra)
+
+
+def _certified(subject: tuple[tuple[tuple[str, str], ...], ...]) -> User:
+    """The user that a verified client certificate names: CN is the user, each O a group."""
+    attributes = [attribute for names in subject for attribute in names]
+    name = next((value for key, value in attributes if key == "commonName"), "")
+    if not name:
+        raise Unauthorized
+    groups = [value for key, value in attributes if key == "organizationName"]
+    return User(name, (*groups, "system:authenticated"))

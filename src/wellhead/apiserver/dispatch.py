@@ -1,0 +1,141 @@
+"""Which code answers which request."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+from aiohttp import web
+
+from wellhead.api.errors import MethodNotAllowed, NotFound
+from wellhead.apiserver import discovery
+from wellhead.apiserver.answers import answer_json, answer_value
+from wellhead.apiserver.authn import Authenticator
+from wellhead.apiserver.authz import Authorizer
+from wellhead.apiserver.call import Call
+from wellhead.apiserver.health import Health
+from wellhead.apiserver.metrics import CONTENT_TYPE, Metrics
+from wellhead.apiserver.node_authorizer import NodeAuthorizer
+from wellhead.apiserver.openapi import openapi
+from wellhead.apiserver.registry.registry import Registry
+from wellhead.apiserver.subresources import logs, pods, reviews, scale, streams, token
+from wellhead.apiserver.tokens import Tokens
+from wellhead.apiserver.verbs.create import create
+from wellhead.apiserver.verbs.delete import delete
+from wellhead.apiserver.verbs.deletecollection import delete_collection
+from wellhead.apiserver.verbs.get import get
+from wellhead.apiserver.verbs.list import list_objects
+from wellhead.apiserver.verbs.patch import patch
+from wellhead.apiserver.verbs.update import update
+from wellhead.apiserver.verbs.watch import watch
+from wellhead.apiserver.version import version
+from wellhead.storage.encoding import encode_json
+
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+
+
+class Dispatcher:
+    """Knows everything that answers need, and hands each call to its code."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        nodes: NodeAuthorizer,
+        tokens: Tokens,
+        agents: aiohttp.ClientSession,
+        health: Health,
+        metrics: Metrics,
+        server_address: str,
+    ) -> None:
+        self._registry = registry
+        self._health = health
+        self._metrics = metrics
+        self._server_address = server_address
+
+        async def review(call: Call) -> web.StreamResponse:
+            return await reviews.review(call, authenticator, authorizer)
+
+        self._review = review
+        self._verbs: dict[str, Handler] = {
+            "get": lambda call: get(call, registry),
+            "list": lambda call: list_objects(call, registry),
+            "watch": lambda call: watch(call, registry),
+            "create": lambda call: create(call, registry, nodes),
+            "update": lambda call: update(call, registry),
+            "patch": lambda call: patch(call, registry),
+            "delete": lambda call: delete(call, registry),
+            "deletecollection": lambda call: delete_collection(call, registry),
+        }
+        self._subresources: dict[tuple[str, str], Handler] = {
+            ("status", "get"): self._verbs["get"],
+            ("status", "update"): self._verbs["update"],
+            ("status", "patch"): self._verbs["patch"],
+            ("finalize", "update"): self._verbs["update"],
+            ("scale", "get"): lambda call: scale.get_scale(call, registry),
+            ("scale", "update"): lambda call: scale.update_scale(call, registry),
+            ("scale", "patch"): lambda call: scale.patch_scale(call, registry),
+            ("binding", "create"): lambda call: pods.bind(call, registry),
+            ("eviction", "create"): lambda call: pods.evict(call, registry),
+            ("token", "create"): lambda call: token.create_token(call, registry, tokens),
+            ("log", "get"): lambda call: logs.logs(call, registry, agents),
+        }
+        for subresource in ("exec", "attach", "portforward"):
+            for verb in ("get", "create"):
+                self._subresources[subresource, verb] = lambda call: streams.stream(call, registry, agents)
+
+    async def dispatch(self, call: Call) -> web.StreamResponse:
+        """Answer the call. Raises ApiError."""
+        info = call.info
+        if info.resource is None:
+            return await self._path(call)
+        if info.subresource:
+            handler = self._subresources.get((info.subresource, info.verb))
+        elif info.resource.is_review:
+            handler = self._review if info.verb == "create" else None
+        else:
+            handler = self._verbs.get(info.verb)
+        if handler is None:
+            raise MethodNotAllowed
+        return await handler(call)
+
+    async def _path(self, call: Call) -> web.StreamResponse:
+        path = call.info.path
+        if call.http.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed
+        parts = path.strip("/").split("/")
+        match parts:
+            case [""]:
+                return await answer_value(call, {"paths": discovery.paths()})
+            case ["healthz" | "livez" | "readyz", *_]:
+                return self._health.answer(call)
+            case ["version"]:
+                return await answer_value(call, version())
+            case ["metrics"]:
+                return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+            case ["openapi", *rest]:
+                return await openapi(call, rest)
+            case ["api" | "apis" as root]:
+                return await self._root(call, root)
+            case ["api", group_version]:
+                return await answer_value(call, discovery.resource_list("", group_version))
+            case ["apis", group]:
+                return await answer_value(call, discovery.group_document(group))
+            case ["apis", group, group_version]:
+                return await answer_value(call, discovery.resource_list(group, group_version))
+        raise NotFound.path()
+
+    async def _root(self, call: Call, root: str) -> web.StreamResponse:
+        wanted = discovery.aggregated_version(call.http.headers.get("Accept", ""))
+        if not wanted:
+            document = (
+                discovery.core_versions(self._server_address) if root == "api" else discovery.group_list()
+            )
+            return await answer_json(call, encode_json(document))
+        data, content_type, etag = discovery.aggregated(root, wanted)
+        headers = {"ETag": etag, "Vary": "Accept", "Content-Type": content_type}
+        if call.http.headers.get("If-None-Match") == etag:
+            return web.Response(status=304, headers=headers)
+        return web.Response(body=data, headers=headers)

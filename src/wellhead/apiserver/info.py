@@ -1,0 +1,59 @@
+"""What a request asks for, from its method and path (apiserver's RequestInfo)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from wellhead.api.errors import NotFound
+from wellhead.api.resources import Resource, lookup
+
+_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """A path that isn't a resource's has no `resource`, and its method in lower case as verb."""
+
+    verb: str
+    path: str
+    resource: Resource | None = None
+    namespace: str = ""
+    name: str = ""
+    subresource: str = ""
+    rest: str = ""
+    """What follows a proxy subresource, with its leading slash."""
+
+
+def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
+    """Take a request apart. Raises NotFound for a resource that isn't served."""
+    parts = path.split("/")
+    # "", "api", VERSION, resource… or "", "apis", GROUP, VERSION, resource…
+    if len(parts) >= 4 and parts[1] == "api" and parts[3]:
+        group, version, rest = "", parts[2], parts[3:]
+    elif len(parts) >= 5 and parts[1] == "apis" and parts[4]:
+        group, version, rest = parts[2], parts[3], parts[4:]
+    else:
+        return RequestInfo(method.lower(), path)
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize", ""):
+        namespace, rest = unquote(rest[1]), rest[2:]
+    resource = lookup(group, version, rest[0])
+    if resource is None or (resource.namespaced != bool(namespace) and (namespace or len(rest) > 1)):
+        raise NotFound.path()
+    if resource.kind == "Namespace" and len(rest) > 1:
+        namespace = unquote(rest[1])
+    name = unquote(rest[1]) if len(rest) > 1 else ""
+    subresource = rest[2] if len(rest) > 2 else ""
+    remainder = "/" + "/".join(rest[3:]) if len(rest) > 3 else ""
+    if (subresource and subresource not in resource.subresources) or (
+        remainder and subresource not in ("proxy",)
+    ):
+        raise NotFound.path()
+    verb = _VERBS.get(method, "")
+    if method in ("GET", "HEAD"):
+        verb = "get" if name else "watch" if query.get("watch") in ("true", "1") else "list"
+    elif method == "DELETE":
+        verb = "delete" if name else "deletecollection"
+    return RequestInfo(verb or method.lower(), path, resource, namespace, name, subresource, remainder)

@@ -1,0 +1,165 @@
+"""The component: everything put together, served until cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from wellhead.apiserver.authn import Authenticator
+from wellhead.apiserver.authz import Authorizer
+from wellhead.apiserver.bootstrap import ensure_kubernetes_service, ensure_namespaces
+from wellhead.apiserver.dispatch import Dispatcher
+from wellhead.apiserver.event_expiry import expire_events
+from wellhead.apiserver.heads import head_of
+from wellhead.apiserver.health import Health
+from wellhead.apiserver.metrics import Metrics
+from wellhead.apiserver.node_authorizer import NodeAuthorizer
+from wellhead.apiserver.registry.registry import Registry
+from wellhead.apiserver.registry.services import ServiceAllocator
+from wellhead.apiserver.server import Server
+from wellhead.apiserver.subresources.node_connection import agent_tls
+from wellhead.apiserver.tokens import Tokens
+from wellhead.storage.cache import WatchCache
+from wellhead.storage.location import store_at
+
+_log = logging.getLogger(__name__)
+
+_SHUTDOWN_SECONDS = 5.0
+_BACKLOG = 1024
+
+IPAddress = IPv4Address | IPv6Address
+IPNetwork = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True)
+class Config:
+    """What the command line says; see `wellhead apiserver --help`."""
+
+    storage: str
+    """sqlite:PATH or memory:"""
+    tls_cert_file: Path
+    tls_private_key_file: Path
+    client_ca_file: Path
+    """Vouches for clients, and for the agents' serving certificates."""
+    kubelet_client_certificate: Path
+    kubelet_client_key: Path
+    service_account_key_file: Path
+    """An EC P-256 private key (PEM) that signs and verifies tokens."""
+    advertise_address: IPAddress
+    """Where pods reach this server, behind the Service `kubernetes`."""
+    bind_addresses: tuple[IPAddress, ...] = ()
+    secure_port: int = 6443
+    listen_fds: tuple[int, ...] = ()
+    """Listening sockets that were inherited."""
+    service_account_issuer: str = "https://kubernetes.default.svc"
+    service_cluster_ip_ranges: tuple[IPNetwork, ...] = (IPv4Network("10.0.0.0/16"),)
+    service_node_port_range: range = range(30000, 32768)
+
+
+async def run(config: Config) -> None:
+    """Serve until cancelled; then end the watches and let requests finish, for a short while.
+
+    Raises:
+        StoreFailed: the storage can't be used.
+        OSError: an address can't be bound, or a certificate or key not be read.
+        ValueError: a key is of the wrong kind, or `storage` names none.
+    """
+    store = store_at(config.storage)
+    await store.open()
+    try:
+        cache = WatchCache(store, head_of)
+        allocator = ServiceAllocator(cache, config.service_cluster_ip_ranges, config.service_node_port_range)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(cache.run())
+            await cache.started()
+            allocator.start()
+            async with _serve(config, cache, allocator) as registry:
+                try:
+                    await expire_events(registry)
+                finally:
+                    cache.close()
+    finally:
+        await store.close()
+
+
+@contextlib.asynccontextmanager
+async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator) -> AsyncIterator[Registry]:
+    """Requests are answered while the context lasts."""
+    registry = Registry(cache, allocator)
+    tokens = Tokens(config.service_account_key_file, config.service_account_issuer, registry.live_uid)
+    nodes = NodeAuthorizer(cache)
+    authenticator = Authenticator(tokens)
+    authorizer = Authorizer(nodes)
+    metrics = Metrics(cache)
+    tls = _server_tls(config)
+    to_agents = agent_tls(config.client_ca_file, config.kubelet_client_certificate, config.kubelet_client_key)
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(ssl=to_agents, limit=0), auto_decompress=False
+    ) as agents:
+        dispatcher = Dispatcher(
+            registry=registry,
+            authenticator=authenticator,
+            authorizer=authorizer,
+            nodes=nodes,
+            tokens=tokens,
+            agents=agents,
+            health=Health({"ready": lambda: server.ready}),
+            metrics=metrics,
+            server_address=_authority(config.advertise_address, config.secure_port),
+        )
+        server = Server(authenticator, authorizer, dispatcher, metrics)
+        await ensure_namespaces(registry)
+        cluster_ip = config.service_cluster_ip_ranges[0][1]
+        await ensure_kubernetes_service(registry, cluster_ip, config.advertise_address, config.secure_port)
+        runner = web.ServerRunner(server.protocol(), shutdown_timeout=_SHUTDOWN_SECONDS)
+        await runner.setup()
+        try:
+            for listener in _listeners(config):
+                await web.SockSite(runner, listener, ssl_context=tls, backlog=_BACKLOG).start()
+                _log.info("serving on %s", listener.getsockname())
+            server.ready = True
+            yield registry
+        finally:
+            server.ready = False
+            await runner.cleanup()
+
+
+def _server_tls(config: Config) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(config.client_ca_file))
+    context.load_cert_chain(config.tls_cert_file, config.tls_private_key_file)
+    # Who has no certificate may have a token.
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _listeners(config: Config) -> list[socket.socket]:
+    """Raises OSError for an address that can't be bound, ValueError when there is nothing to listen on."""
+    found = [socket.socket(fileno=fd) for fd in config.listen_fds]
+    for address in config.bind_addresses:
+        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address.version == 6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((str(address), config.secure_port))
+        found.append(listener)
+    if not found:
+        raise ValueError("nothing to listen on: give --bind-address or --listen-fd")
+    for listener in found:
+        listener.setblocking(False)
+    return found
+
+
+def _authority(address: IPAddress, port: int) -> str:
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"

@@ -1,0 +1,114 @@
+"""What the server counts, under kube-apiserver's metric names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from wellhead.apiserver.info import RequestInfo
+from wellhead.storage.cache import WatchCache
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_BUCKETS = (
+    0.005,
+    0.025,
+    0.05,
+    0.1,
+    0.2,
+    0.4,
+    0.6,
+    0.8,
+    1,
+    1.25,
+    1.5,
+    2,
+    3,
+    4,
+    5,
+    6,
+    8,
+    10,
+    15,
+    20,
+    30,
+    45,
+    60,
+)
+_LABELS = ("verb", "group", "version", "resource", "subresource", "scope")
+_LONG_RUNNING = frozenset({"log", "exec", "attach", "portforward", "proxy"})
+
+
+class Metrics:
+    """The metrics of one server."""
+
+    def __init__(self, cache: WatchCache) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "apiserver_request_total",
+            "Requests by verb, resource and HTTP code.",
+            (*_LABELS, "code"),
+            registry=self._registry,
+        )
+        self._durations = Histogram(
+            "apiserver_request_duration_seconds",
+            "Time to answer a request that isn't a watch or a stream.",
+            _LABELS,
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self.inflight = Gauge(
+            "apiserver_current_inflight_requests",
+            "Requests that are being answered.",
+            registry=self._registry,
+        )
+        self._registry.register(_CacheCollector(cache))
+        self._count = lru_cache(maxsize=4096)(self._requests.labels)
+        self._duration = lru_cache(maxsize=1024)(self._durations.labels)
+
+    def observe(self, info: RequestInfo, code: int, seconds: float) -> None:
+        """Count a request that was answered."""
+        resource = info.resource
+        if resource is None:
+            labels = (info.verb.upper(), "", "", "", "", "")
+        else:
+            scope = "resource" if info.name else "namespace" if info.namespace else "cluster"
+            labels = (
+                info.verb.upper(),
+                resource.group,
+                resource.version,
+                resource.plural,
+                info.subresource,
+                scope,
+            )
+        self._count(*labels, code).inc()
+        if info.verb != "watch" and info.subresource not in _LONG_RUNNING:
+            self._duration(*labels).observe(seconds)
+
+    def text(self) -> bytes:
+        """The exposition format."""
+        return generate_latest(self._registry)
+
+
+class _CacheCollector(Collector):
+    """Reads the watch cache's numbers when somebody asks for them."""
+
+    def __init__(self, cache: WatchCache) -> None:
+        self._cache = cache
+
+    def collect(self) -> Iterable[Metric]:
+        objects = GaugeMetricFamily(
+            "apiserver_storage_objects", "Objects that are stored.", labels=["resource"]
+        )
+        watchers = GaugeMetricFamily(
+            "apiserver_longrunning_requests", "Watches that are open.", labels=["verb", "resource"]
+        )
+        for resource, collection in self._cache.collections():
+            objects.add_metric([resource], len(collection))
+            watchers.add_metric(["WATCH", resource], collection.watchers)
+        revision = GaugeMetricFamily("apiserver_storage_revision", "The latest revision.")
+        revision.add_metric([], self._cache.revision)
+        return objects, watchers, revision

@@ -1,0 +1,193 @@
+"""A body in Kubernetes' Protobuf encoding as the object that the JSON encoding would have given.
+
+The body is a `runtime.Unknown` behind four magic bytes (apimachinery's serializer/protobuf): which kind it is,
+and the kind's message. Go's encoder writes fields that aren't pointers even when they are zero, where its JSON
+encoder leaves them out; so are they here, and pointers are kept.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import msgspec
+
+from wellhead.api.errors import BadRequest
+from wellhead.api.meta import Obj
+
+CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
+_MAGIC = b"k8s\x00"
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _Field(NamedTuple):
+    json: str  # '' for a struct whose fields are its parent's in JSON
+    type: str
+    pointer: bool
+
+
+class _Malformed(ValueError):
+    """The bytes aren't what they should be."""
+
+
+def decode_protobuf(body: bytes) -> Obj:
+    """Raises BadRequest: not such a body, or of a kind that isn't served."""
+    if not body.startswith(_MAGIC):
+        raise BadRequest(
+            "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
+        )
+    try:
+        envelope = dict(_fields(body[len(_MAGIC) :]))
+        type_meta = dict(_fields(_bytes(envelope.get(1, b""))))
+        api_version, kind = (_text(_bytes(type_meta.get(number, b""))) for number in (1, 2))
+        group, _, version = api_version.rpartition("/")
+        name = f"{group.partition('.')[0] or 'core'}/{version}.{kind}"
+        if name not in _messages():
+            name = f"meta/v1.{kind}"  # DeleteOptions travel under any group
+        obj = _message(_bytes(envelope.get(2, b"")), name)
+    except KeyError:
+        raise BadRequest(f'no kind "{kind}" is registered for version "{api_version}"') from None
+    except (_Malformed, struct.error, OverflowError) as error:
+        raise BadRequest(f"unable to decode the protobuf body: {error}") from None
+    return {"apiVersion": api_version, "kind": kind} | obj
+
+
+@cache
+def _messages() -> dict[str, dict[int, _Field]]:
+    """The messages of `fields.txt`: `NAME NUMBER:JSON:TYPE…`, a pointer's type with a star before it."""
+    found = {}
+    for line in files(__package__).joinpath("fields.txt").read_text().splitlines():
+        name, *entries = line.split(" ")
+        fields = {}
+        for entry in entries:
+            number, json, kind = entry.split(":")
+            fields[int(number)] = _Field(json, kind.removeprefix("*"), kind.startswith("*"))
+        found[name] = fields
+    return found
+
+
+def _message(data: bytes, name: str) -> Obj:
+    known = _messages()[name]
+    obj: Obj = {}
+    for number, value in _fields(data):
+        field = known.get(number)
+        if field is None:
+            continue
+        if not field.json:
+            obj |= _message(_bytes(value), field.type)
+        elif field.type.startswith("{}"):
+            entry = dict(_fields(_bytes(value)))
+            key = _text(_bytes(entry.get(1, b"")))
+            obj.setdefault(field.json, {})[key] = _value(entry.get(2, _zero(field.type[2:])), field.type[2:])
+        elif field.type.startswith("[]"):
+            obj.setdefault(field.json, []).append(_value(value, field.type[2:]))
+        else:
+            decoded = _value(value, field.type)
+            if field.pointer or (decoded is not None and decoded not in ("", 0, False, {}, [])):
+                obj[field.json] = decoded
+    return obj
+
+
+def _value(value: int | bytes, kind: str) -> Any:
+    match kind:
+        case "string":
+            return _text(_bytes(value))
+        case "bool":
+            return bool(value)
+        case "int":
+            return _integer(value)
+        case "float":
+            return struct.unpack("<d", _bytes(value))[0]
+        case "bytes":
+            return base64.b64encode(_bytes(value)).decode()
+        case "items":
+            return [_text(_bytes(item)) for number, item in _fields(_bytes(value)) if number == 1]
+        case "quantity":
+            return _text(_bytes(dict(_fields(_bytes(value))).get(1, b"")))
+        case "intorstring":
+            parts = dict(_fields(_bytes(value)))
+            return _text(_bytes(parts.get(3, b""))) if parts.get(1) else _integer(parts.get(2, 0))
+        case "time" | "microtime":
+            return _time(_bytes(value), "auto" if kind == "time" else "microseconds")
+        case "raw":
+            raw = dict(_fields(_bytes(value))).get(1)
+            return msgspec.json.decode(_bytes(raw)) if raw else None
+    return _message(_bytes(value), kind)
+
+
+def _zero(kind: str) -> int | bytes:
+    return 0 if kind in ("bool", "int") else b""
+
+
+def _time(data: bytes, precision: str) -> str | None:
+    """RFC 3339; a message without fields is Go's zero time, which JSON leaves out."""
+    if not data:
+        return None
+    parts = dict(_fields(data))
+    seconds, nanoseconds = _integer(parts.get(1, 0)), _integer(parts.get(2, 0))
+    moment = _EPOCH + timedelta(seconds=seconds, microseconds=nanoseconds // 1000)
+    if precision == "auto":
+        moment = moment.replace(microsecond=0)
+    return moment.isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def _fields(data: bytes) -> list[tuple[int, int | bytes]]:
+    """The numbers and values of a message, in the order in which they were written."""
+    found: list[tuple[int, int | bytes]] = []
+    at = 0
+    while at < len(data):
+        tag, at = _varint(data, at)
+        wire = tag & 7
+        if wire == _VARINT:
+            number, at = _varint(data, at)
+            found.append((tag >> 3, number))
+            continue
+        if wire == _BYTES:
+            length, at = _varint(data, at)
+        elif wire in (_FIXED64, _FIXED32):
+            length = 8 if wire == _FIXED64 else 4
+        else:
+            raise _Malformed(f"wire type {wire}")
+        if at + length > len(data):
+            raise _Malformed("unexpected EOF")
+        found.append((tag >> 3, data[at : at + length]))
+        at += length
+    return found
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    number = shift = 0
+    while True:
+        if at >= len(data) or shift > 63:
+            raise _Malformed("unexpected EOF" if at >= len(data) else "a number is too long")
+        byte = data[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, at
+        shift += 7
+
+
+def _integer(value: int | bytes) -> int:
+    """Two's complement, as int32 and int64 are written."""
+    if isinstance(value, bytes):
+        raise _Malformed("a number was expected")
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _bytes(value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        raise _Malformed("bytes were expected")
+    return value
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise _Malformed("a string is not UTF-8") from None

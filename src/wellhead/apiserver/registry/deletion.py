@@ -1,0 +1,156 @@
+"""What a deletion does to an object: pure decisions (apiserver's registry/rest/delete.go and store.go)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from wellhead.api.errors import BadRequest, Cause, Conflict, Invalid
+from wellhead.api.meta import Obj, format_time, parse_time
+from wellhead.api.resources import NAMESPACES, PODS, Resource
+from wellhead.apiserver.call import check_dry_run
+
+Propagation = Literal["Foreground", "Background", "Orphan"]
+_PROPAGATIONS: dict[str, Propagation] = {
+    "Foreground": "Foreground",
+    "Background": "Background",
+    "Orphan": "Orphan",
+}
+FOREGROUND_FINALIZER = "foregroundDeletion"
+ORPHAN_FINALIZER = "orphan"
+_DEFAULT_GRACE = 30  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    """meta/v1 DeleteOptions."""
+
+    grace_period: int | None = None
+    """Seconds."""
+    propagation: Propagation | None = None
+    uid: str = ""
+    resource_version: str = ""
+    dry_run: bool = False
+
+
+def delete_options(obj: Obj) -> DeleteOptions:
+    """From the object. Raises BadRequest, Invalid."""
+    if obj.get("kind", "DeleteOptions") != "DeleteOptions":
+        raise BadRequest(f"{obj['kind']} is not a DeleteOptions")
+    causes = []
+    policy = obj.get("propagationPolicy")
+    orphan = obj.get("orphanDependents")
+    if policy is not None and orphan is not None:
+        causes.append(
+            Cause.invalid(
+                "propagationPolicy", policy, "orphanDependents and deletionPropagation cannot be both set"
+            )
+        )
+    if policy is not None and policy not in _PROPAGATIONS:
+        causes.append(Cause.not_supported("propagationPolicy", policy, _PROPAGATIONS))
+    grace = obj.get("gracePeriodSeconds")
+    if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
+        raise BadRequest("gracePeriodSeconds: it must be a number of seconds")
+    if causes:
+        raise Invalid.of("meta.k8s.io", "DeleteOptions", "", causes)
+    propagation = _PROPAGATIONS.get(policy or "")
+    if orphan is not None:
+        propagation = "Orphan" if orphan else "Background"
+    preconditions = obj.get("preconditions") or {}
+    dry_run = obj.get("dryRun") or []
+    return DeleteOptions(
+        grace,
+        propagation,
+        preconditions.get("uid") or "",
+        preconditions.get("resourceVersion") or "",
+        any(check_dry_run(value) for value in dry_run),
+    )
+
+
+def check_preconditions(resource: Resource, obj: Obj, options: DeleteOptions) -> None:
+    """Raises Conflict."""
+    metadata = obj["metadata"]
+    if options.uid and options.uid != metadata["uid"]:
+        raise Conflict.uid(resource, metadata["name"], options.uid, metadata["uid"])
+    if options.resource_version and options.resource_version != metadata["resourceVersion"]:
+        raise Conflict.resource_version(
+            resource, metadata["name"], options.resource_version, metadata["resourceVersion"]
+        )
+
+
+def mark_deleted(resource: Resource, obj: Obj, options: DeleteOptions) -> bool:
+    """Change `obj` as this deletion does; the answer is whether it is to be removed now.
+
+    It stays, with a deletionTimestamp, while a grace period runs or finalizers are left.
+    """
+    metadata = obj["metadata"]
+    _set_finalizers(metadata, options.propagation)
+    grace = _grace_period(resource, obj, options)
+    if metadata.get("deletionTimestamp"):
+        _shorten(metadata, grace)
+    else:
+        metadata["deletionTimestamp"] = format_time(_now() + timedelta(seconds=grace))
+        metadata["deletionGracePeriodSeconds"] = grace
+        if metadata.get("generation"):
+            metadata["generation"] += 1
+    if resource == NAMESPACES:
+        obj["status"] = (obj.get("status") or {}) | {"phase": "Terminating"}
+    return is_finished(resource, obj)
+
+
+def is_finished(resource: Resource, obj: Obj) -> bool:
+    """Whether nothing holds an object any more that was marked as deleted."""
+    metadata = obj["metadata"]
+    if not metadata.get("deletionTimestamp") or metadata.get("finalizers"):
+        return False
+    if resource == NAMESPACES and (obj.get("spec") or {}).get("finalizers"):
+        return False
+    return not metadata.get("deletionGracePeriodSeconds")
+
+
+def _set_finalizers(metadata: Obj, propagation: Propagation | None) -> None:
+    """Ask the garbage collector to go first, or not to. Without a policy, what is there counts."""
+    if propagation is None:
+        return
+    finalizers = [
+        finalizer
+        for finalizer in metadata.get("finalizers") or ()
+        if finalizer not in (FOREGROUND_FINALIZER, ORPHAN_FINALIZER)
+    ]
+    if propagation == "Foreground":
+        finalizers.append(FOREGROUND_FINALIZER)
+    elif propagation == "Orphan":
+        finalizers.append(ORPHAN_FINALIZER)
+    if finalizers:
+        metadata["finalizers"] = finalizers
+    else:
+        metadata.pop("finalizers", None)
+
+
+def _grace_period(resource: Resource, obj: Obj, options: DeleteOptions) -> int:
+    """Seconds. Only a pod that may be running on a node gets any (pod strategy, CheckGracefulDelete)."""
+    if resource != PODS:
+        return 0
+    spec = obj.get("spec") or {}
+    if not spec.get("nodeName") or (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return 0
+    grace = options.grace_period
+    if grace is None:
+        grace = spec.get("terminationGracePeriodSeconds", _DEFAULT_GRACE)
+    return 1 if grace < 0 else int(grace)
+
+
+def _shorten(metadata: Obj, grace: int) -> None:
+    """A second deletion may only make the first one's grace period shorter."""
+    current = metadata.get("deletionGracePeriodSeconds") or 0
+    if grace >= current:
+        return
+    started = parse_time(metadata["deletionTimestamp"]) - timedelta(seconds=current)
+    end = max(started + timedelta(seconds=grace), _now())
+    metadata["deletionTimestamp"] = format_time(end)
+    metadata["deletionGracePeriodSeconds"] = grace
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,104 @@
+"""resourceVersion and continue, as list and watch take them (kubernetes.io/docs/reference/using-api)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import NamedTuple
+
+import msgspec
+
+from wellhead.api.errors import BadRequest, Cause, Gone, Invalid, Timeout
+from wellhead.apiserver.call import Call
+
+_MATCHES = ("", "Exact", "NotOlderThan")
+
+
+class Continue(NamedTuple):
+    """Where a list in pieces goes on: after the object (namespace, name), as of `revision` (-1: now)."""
+
+    revision: int
+    namespace: str
+    name: str
+
+
+class _Token(msgspec.Struct):
+    v: str
+    rv: int
+    start: str
+
+
+def encode_continue(place: Continue) -> str:
+    """The token that clients hand back."""
+    token = _Token("meta.k8s.io/v1", place.revision, f"{place.namespace}/{place.name}")
+    return base64.urlsafe_b64encode(msgspec.json.encode(token)).decode().rstrip("=")
+
+
+def decode_continue(text: str) -> Continue:
+    """Raises BadRequest."""
+    try:
+        token = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Token)
+    except (binascii.Error, ValueError, msgspec.MsgspecError):
+        raise BadRequest("continue key is not valid: it isn't one that this server gave") from None
+    namespace, _, name = token.start.partition("/")
+    if token.v != "meta.k8s.io/v1" or not name:
+        raise BadRequest(
+            f'continue key is not valid: server does not recognize this encoded version "{token.v}"'
+        )
+    return Continue(token.rv, namespace, name)
+
+
+def expired_continue(place: Continue) -> Gone:
+    """The answer to a token whose revision is no longer kept; it holds one that goes on at the latest."""
+    error = Gone.continue_token()
+    error.status["metadata"] = {"continue": encode_continue(place._replace(revision=-1))}
+    return error
+
+
+def requested_revision(call: Call, current: int) -> tuple[int | None, bool]:
+    """The revision that a list or watch asks for (None: any), and whether exactly that one.
+
+    Raises BadRequest, Invalid, and Timeout for a revision that hasn't happened.
+    """
+    text = call.query.get("resourceVersion", "")
+    match = call.query.get("resourceVersionMatch", "")
+    field = "resourceVersionMatch"
+    if match not in _MATCHES:
+        raise _invalid(Cause.not_supported(field, match, _MATCHES[1:]))
+    if match and not text and not call.flag("sendInitialEvents"):
+        raise _invalid(
+            Cause.forbidden(field, "resourceVersionMatch is forbidden unless resourceVersion is provided")
+        )
+    if text and "continue" in call.query and text != "0" and call.query["continue"]:
+        raise BadRequest("specifying resource version is not allowed when using continue")
+    if not text:
+        return None, False
+    if not text.isdigit():
+        raise BadRequest(
+            f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
+    revision = int(text)
+    if match == "Exact" and revision == 0:
+        raise _invalid(
+            Cause.forbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
+        )
+    if revision > current:
+        raise too_large(revision, current)
+    # A limit with a version and no word on how to match has always meant exactly that one.
+    exact = match == "Exact" or (not match and revision > 0 and bool(call.number("limit")))
+    return revision, exact
+
+
+def too_large(revision: int, current: int) -> Timeout:
+    """Upstream's NewTooLargeResourceVersionError."""
+    return Timeout(
+        f"Too large resource version: {revision}, current: {current}",
+        details={
+            "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+            "retryAfterSeconds": 1,
+        },
+    )
+
+
+def _invalid(cause: Cause) -> Invalid:
+    return Invalid.of("meta.k8s.io", "ListOptions", "", [cause])

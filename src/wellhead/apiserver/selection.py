@@ -1,0 +1,40 @@
+"""Which objects a list, a watch or a deletecollection is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wellhead.api.errors import Forbidden
+from wellhead.api.selectors import FieldSelector, LabelSelector
+from wellhead.apiserver.call import Call
+from wellhead.storage.watcher import Item, Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """`namespace` None: all. `matches` None: everything there. `name` is the only one that can match."""
+
+    namespace: str | None
+    name: str | None
+    matches: Predicate | None
+
+
+def selection(call: Call) -> Selection:
+    """What the call's path and selectors select. Raises BadRequest, Forbidden."""
+    resource = call.resource
+    namespace = call.info.namespace or None if resource.namespaced else ""
+    labels = LabelSelector.parse(call.query.get("labelSelector", ""))
+    fields = FieldSelector.parse(call.query.get("fieldSelector", ""), resource)
+    name = fields.exact("metadata.name")
+    if labels.is_everything and fields.is_everything:
+        return Selection(namespace, None, None)
+
+    def matches(item: Item) -> bool:
+        head = item.head
+        metadata = head["metadata"]
+        assert isinstance(metadata, dict)
+        return (labels.is_everything or labels.matches(metadata.get("labels"))) and fields.matches(head)
+
+    if call.info.name and name not in (None, call.info.name):
+        raise Forbidden.of(resource, call.info.name, "the field selector names another object")
+    return Selection(namespace, name, matches)

@@ -1,0 +1,88 @@
+"""pods/binding and pods/eviction: how a pod gets its node, and how it is asked to leave."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from wellhead.api.errors import Cause, Conflict, Invalid
+from wellhead.api.meta import GroupVersionKind, Obj, condition, now
+from wellhead.api.resources import PODS
+from wellhead.apiserver.answers import answer_value
+from wellhead.apiserver.call import Call
+from wellhead.apiserver.decoding import decode_body
+from wellhead.apiserver.registry.deletion import DeleteOptions, delete_options
+from wellhead.apiserver.registry.registry import Registry
+from wellhead.apiserver.verbs.update import check_name
+
+_BINDING = GroupVersionKind("", "v1", "Binding")
+_EVICTION = GroupVersionKind("policy", "v1", "Eviction")
+
+
+async def bind(call: Call, registry: Registry) -> web.StreamResponse:
+    """Give the pod its node (registry/core/pod/storage, BindingREST).
+
+    Raises NotFound, Invalid, and Conflict for a pod that has a node or is being deleted.
+    """
+    info = call.info
+    binding = decode_body(call, await call.object(), _BINDING)
+    check_name(binding, info.name)
+    target: Obj = binding.get("target") or {}
+    causes = []
+    if target.get("kind") not in (None, "", "Node"):
+        causes.append(Cause.not_supported("target.kind", target["kind"], ("Node",)))
+    if not target.get("name"):
+        causes.append(Cause.required("target.name"))
+    if causes:
+        raise Invalid.of("", "Binding", info.name, causes)
+    sent: Obj = binding.get("metadata") or {}
+
+    def assign(pod: Obj) -> None:
+        metadata = pod["metadata"]
+        if (uid := sent.get("uid")) and uid != metadata["uid"]:
+            raise Conflict.uid(PODS, info.name, uid, metadata["uid"])
+        if metadata.get("deletionTimestamp"):
+            raise _refused(info.name, f"pod {info.name} is being deleted, cannot be assigned to a host")
+        if node := pod["spec"].get("nodeName"):
+            raise _refused(info.name, f'pod {info.name} is already assigned to node "{node}"')
+        pod["spec"]["nodeName"] = target["name"]
+        for field in ("annotations", "labels"):
+            if added := sent.get(field):
+                metadata[field] = (metadata.get(field) or {}) | added
+        _set_scheduled(pod)
+
+    await registry.modify(PODS, info.namespace, info.name, assign, dry_run=call.dry_run)
+    return await answer_value(call, _created(), 201)
+
+
+async def evict(call: Call, registry: Registry) -> web.StreamResponse:
+    """Delete the pod as its node's drain does. Raises NotFound, Conflict."""
+    info = call.info
+    eviction = decode_body(call, await call.object(), _EVICTION)
+    check_name(eviction, info.name)
+    options = eviction.get("deleteOptions")
+    wanted = delete_options(options) if options else DeleteOptions()
+    await registry.delete(PODS, info.namespace, info.name, wanted, dry_run=call.dry_run)
+    return await answer_value(call, _created(), 201)
+
+
+def _refused(name: str, why: str) -> Conflict:
+    error = Conflict(f'Operation cannot be fulfilled on pods/binding "{name}": {why}')
+    error.status["details"] = {"name": name, "kind": "pods/binding"}
+    return error
+
+
+def _set_scheduled(pod: Obj) -> None:
+    status = pod.setdefault("status", {})
+    scheduled = condition(pod, "PodScheduled")
+    if scheduled is None:
+        scheduled = {"type": "PodScheduled"}
+        status.setdefault("conditions", []).append(scheduled)
+    if scheduled.get("status") != "True":
+        scheduled["lastTransitionTime"] = now()
+    for field in ("reason", "message"):
+        scheduled.pop(field, None)
+    scheduled["status"] = "True"
+
+
+def _created() -> Obj:
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}

@@ -1,0 +1,66 @@
+"""Reviews: questions about who somebody is and what they may do. Nothing is stored."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from wellhead.api.errors import Cause, Invalid, Unauthorized
+from wellhead.api.meta import Obj, now
+from wellhead.apiserver.answers import answer_value
+from wellhead.apiserver.authn import Authenticator, User
+from wellhead.apiserver.authz import Attributes, Authorizer
+from wellhead.apiserver.call import Call
+from wellhead.apiserver.decoding import decode_body
+
+_RESOURCE_ATTRIBUTES = ("verb", "group", "resource", "subresource", "namespace", "name")
+
+
+async def review(call: Call, authenticator: Authenticator, authorizer: Authorizer) -> web.StreamResponse:
+    """Raises BadRequest, Invalid."""
+    obj = decode_body(call, await call.object(), call.resource.gvk)
+    spec: Obj = obj.get("spec") or {}
+    metadata: Obj = obj.get("metadata") or {}
+    obj["metadata"] = metadata | {"creationTimestamp": now()}
+    match call.resource.kind:
+        case "SelfSubjectReview":
+            obj["status"] = {"userInfo": call.user.info}
+        case "TokenReview":
+            obj["status"] = _token_status(spec, authenticator)
+        case "SelfSubjectAccessReview":
+            obj["status"] = _access_status(call, spec, call.user, authorizer)
+        case _:
+            extra = {key.lower(): values for key, values in (spec.get("extra") or {}).items()}
+            user = User(spec.get("user") or "", tuple(spec.get("groups") or ()), spec.get("uid") or "", extra)
+            if not user.name and not user.groups:
+                cause = Cause.invalid("spec.user", "", "at least one of user or group must be specified")
+                raise Invalid.of(call.resource.group, call.resource.kind, "", [cause])
+            obj["status"] = _access_status(call, spec, user, authorizer)
+    return await answer_value(call, obj, 201)
+
+
+def _token_status(spec: Obj, authenticator: Authenticator) -> Obj:
+    audiences = tuple(spec.get("audiences") or ())
+    try:
+        user = authenticator.token_user(spec.get("token") or "", audiences)
+    except Unauthorized as error:
+        return {"user": {}, "error": str(error.__cause__ or error)}
+    return {"authenticated": True, "user": user.info, **({"audiences": list(audiences)} if audiences else {})}
+
+
+def _access_status(call: Call, spec: Obj, user: User, authorizer: Authorizer) -> Obj:
+    resource: Obj | None = spec.get("resourceAttributes")
+    other: Obj | None = spec.get("nonResourceAttributes")
+    match resource, other:
+        case dict(), None:
+            attributes = Attributes(**{field: resource.get(field, "") for field in _RESOURCE_ATTRIBUTES})
+        case None, dict():
+            attributes = Attributes(other.get("verb", "").lower(), path=other.get("path", ""))
+        case _:
+            cause = Cause.invalid(
+                "spec.resourceAttributes",
+                resource,
+                "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+            )
+            raise Invalid.of(call.resource.group, call.resource.kind, "", [cause])
+    allowed = authorizer.allows(user, attributes)
+    return {"allowed": allowed} if allowed else {"allowed": False, "reason": "no rule allows it"}

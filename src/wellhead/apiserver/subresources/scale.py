@@ -1,0 +1,80 @@
+"""scale: how many replicas a workload wants and has, as autoscaling/v1 Scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from wellhead.api.errors import Cause, Conflict, Invalid
+from wellhead.api.meta import GroupVersionKind, Obj
+from wellhead.api.selectors import LabelSelector
+from wellhead.apiserver.answers import answer_value
+from wellhead.apiserver.call import Call
+from wellhead.apiserver.decoding import decode_body
+from wellhead.apiserver.registry.registry import Registry
+from wellhead.apiserver.verbs.patch import Patch
+from wellhead.apiserver.verbs.update import check_name
+from wellhead.storage.encoding import decode
+
+_SCALE = GroupVersionKind("autoscaling", "v1", "Scale")
+_COPIED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+
+
+async def get_scale(call: Call, registry: Registry) -> web.StreamResponse:
+    """Raises NotFound."""
+    return await answer_value(
+        call, _scale(registry.object(call.resource, call.info.namespace, call.info.name))
+    )
+
+
+async def update_scale(call: Call, registry: Registry) -> web.StreamResponse:
+    """Raises NotFound, Conflict, BadRequest, Invalid."""
+    new = decode_body(call, await call.object(), _SCALE)
+    return await _write(call, registry, lambda _: new)
+
+
+async def patch_scale(call: Call, registry: Registry) -> web.StreamResponse:
+    """Raises NotFound, Conflict, BadRequest, Invalid."""
+    document = Patch(call.http.content_type, await call.body())
+    return await _write(
+        call, registry, lambda scale: decode_body(call, document.apply(scale, _SCALE), _SCALE)
+    )
+
+
+async def _write(call: Call, registry: Registry, change: Callable[[Obj], Obj]) -> web.StreamResponse:
+    info = call.info
+
+    def set_replicas(workload: Obj) -> Obj:
+        scale = change(_scale(workload))
+        check_name(scale, info.name)
+        metadata = scale.get("metadata") or {}
+        if (uid := metadata.get("uid")) and uid != workload["metadata"]["uid"]:
+            raise Conflict.uid(call.resource, info.name, uid, workload["metadata"]["uid"])
+        replicas = (scale.get("spec") or {}).get("replicas", 0)
+        if replicas < 0:
+            cause = Cause.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+            raise Invalid.of(_SCALE.group, _SCALE.kind, info.name, [cause])
+        # The version that the client insists on, or none.
+        workload["metadata"]["resourceVersion"] = metadata.get("resourceVersion") or ""
+        workload["spec"]["replicas"] = replicas
+        return workload
+
+    written = await registry.update(
+        call.resource, info.namespace, info.name, set_replicas, dry_run=call.dry_run
+    )
+    return await answer_value(call, _scale(decode(written.data)))
+
+
+def _scale(workload: Obj) -> Obj:
+    metadata = {field: workload["metadata"][field] for field in _COPIED if field in workload["metadata"]}
+    status: Obj = {"replicas": (workload.get("status") or {}).get("replicas", 0)}
+    if selector := str(LabelSelector.from_object(workload["spec"].get("selector"))):
+        status["selector"] = selector
+    return {
+        "kind": _SCALE.kind,
+        "apiVersion": _SCALE.api_version,
+        "metadata": metadata,
+        "spec": {"replicas": workload["spec"].get("replicas", 1)},
+        "status": status,
+    }

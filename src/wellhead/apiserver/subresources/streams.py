@@ -1,0 +1,98 @@
+"""pods/exec, attach and portforward: what comes from the client's WebSocket goes to the agent's, and back.
+
+What the messages mean (v4 and v5.channel.k8s.io) is between those two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import aiohttp
+from aiohttp import web
+from multidict import MultiDict
+from yarl import URL
+
+from wellhead.api.errors import BadRequest
+from wellhead.apiserver.call import Call
+from wellhead.apiserver.registry.registry import Registry
+from wellhead.apiserver.subresources.node_connection import agent_error, target, unreachable
+
+_MAX_MESSAGE = 16 * 1024 * 1024  # bytes
+# PodExecOptions' parameters under the names that a kubelet gives them.
+_STREAMS = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty"))
+
+
+async def stream(call: Call, registry: Registry, agents: aiohttp.ClientSession) -> web.StreamResponse:
+    """Raises NotFound, BadRequest, InternalError before the upgrade."""
+    info = call.info
+    query: MultiDict[str] = MultiDict()
+    if info.subresource == "portforward":
+        where = target(call, registry, container=False)
+        url = where.base / "portForward" / info.namespace / info.name
+        query.extend((name, value) for name, value in call.http.query.items())
+    else:
+        where = target(call, registry)
+        url = where.base / info.subresource / info.namespace / info.name / where.container
+        for command in call.http.query.getall("command", []):
+            query.add("command", command)
+        for theirs, kubelets in _STREAMS:
+            if call.flag(theirs):
+                query.add(kubelets, "1")
+        if info.subresource == "exec" and "command" not in query:
+            raise BadRequest("you must specify at least one command for the container")
+        if not any(name in query for _, name in _STREAMS[:3]):
+            raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
+    if call.http.headers.get("Upgrade", "").lower() != "websocket":
+        raise BadRequest("Upgrade request required: this server speaks WebSocket here (not SPDY)")
+    offered = [
+        name.strip() for name in call.http.headers.get("Sec-WebSocket-Protocol", "").split(",") if name
+    ]
+    return await _relay(call, agents, url.with_query(query), offered)
+
+
+async def _relay(
+    call: Call, agents: aiohttp.ClientSession, url: URL, protocols: Sequence[str]
+) -> web.WebSocketResponse:
+    try:
+        agent = await agents.ws_connect(
+            url, protocols=protocols, max_msg_size=_MAX_MESSAGE, timeout=aiohttp.ClientWSTimeout(ws_close=5.0)
+        )
+    except aiohttp.WSServerHandshakeError as error:
+        raise agent_error(error.status, f"the node's agent refused: {error.message}") from error
+    except aiohttp.ClientConnectorError as error:
+        raise unreachable(url, error.os_error) from error
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise unreachable(url, error) from error
+    try:
+        client = web.WebSocketResponse(
+            protocols=[agent.protocol] if agent.protocol else [],
+            max_msg_size=_MAX_MESSAGE,
+            timeout=5.0,
+            compress=False,
+        )
+        await client.prepare(call.http)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_pump(client, agent))
+            group.create_task(_pump(agent, client))
+    finally:
+        await agent.close()
+    return client
+
+
+_Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
+
+
+async def _pump(source: _Socket, sink: _Socket) -> None:
+    """Pass messages on until the source closes, then close the sink."""
+    try:
+        async for message in source:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                await sink.send_bytes(message.data)
+            elif message.type is aiohttp.WSMsgType.TEXT:
+                await sink.send_str(message.data)
+    except (ConnectionError, aiohttp.ClientError):
+        pass  # one end is gone; the other hears of it now
+    # 1005 and 1006 say that nothing was said; they are never sent (RFC 6455, 7.4.1).
+    code = source.close_code
+    await sink.close(code=1000 if code in (None, 1005) else 1011 if code == 1006 else int(code or 1000))

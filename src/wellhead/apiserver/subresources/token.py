@@ -1,0 +1,85 @@
+"""serviceaccounts/token: a token for a service account (authentication.k8s.io/v1 TokenRequest)."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from wellhead.api.errors import BadRequest, Cause, Conflict, Invalid, NotFound
+from wellhead.api.meta import GroupVersionKind, Obj, format_time
+from wellhead.api.resources import PODS, SECRETS, SERVICEACCOUNTS, Resource
+from wellhead.apiserver.answers import answer_value
+from wellhead.apiserver.call import Call
+from wellhead.apiserver.decoding import decode_body
+from wellhead.apiserver.registry.registry import Registry
+from wellhead.apiserver.tokens import Tokens
+
+_TOKEN_REQUEST = GroupVersionKind("authentication.k8s.io", "v1", "TokenRequest")
+_DEFAULT_SECONDS = 3600
+_MIN_SECONDS = 600
+_MAX_SECONDS = 1 << 32
+
+
+async def create_token(call: Call, registry: Registry, tokens: Tokens) -> web.StreamResponse:
+    """Raises NotFound, Invalid, BadRequest, Conflict."""
+    info = call.info
+    request = decode_body(call, await call.object(), _TOKEN_REQUEST)
+    account = registry.object(SERVICEACCOUNTS, info.namespace, info.name)
+    spec: Obj = request.get("spec") or {}
+    seconds = spec.get("expirationSeconds", _DEFAULT_SECONDS)
+    causes = []
+    if seconds < _MIN_SECONDS:
+        causes.append(
+            Cause.invalid(
+                "spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes"
+            )
+        )
+    if seconds > _MAX_SECONDS:
+        causes.append(
+            Cause.invalid(
+                "spec.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds"
+            )
+        )
+    if causes:
+        raise Invalid.of("authentication.k8s.io", "TokenRequest", info.name, causes)
+    reference = spec.get("boundObjectRef")
+    bound = _bound_object(registry, info.namespace, info.name, reference) if reference else None
+    audiences = spec.get("audiences") or [tokens.issuer]
+    token, expires = tokens.issue(account, audiences, seconds, bound)
+    request["metadata"] = {
+        "name": info.name,
+        "namespace": info.namespace,
+        "creationTimestamp": format_time(datetime.now(UTC)),
+    }
+    request["spec"] = spec | {"audiences": audiences, "expirationSeconds": seconds}
+    request["status"] = {
+        "token": token,
+        "expirationTimestamp": format_time(datetime.fromtimestamp(expires, UTC)),
+    }
+    return await answer_value(call, request, 201)
+
+
+def _bound_object(registry: Registry, namespace: str, account: str, reference: Obj) -> tuple[Resource, Obj]:
+    kind = GroupVersionKind.of(reference)
+    resource = {("v1", "Pod"): PODS, ("v1", "Secret"): SECRETS}.get((kind.api_version, kind.kind))
+    if resource is None:
+        raise BadRequest(f"cannot bind token for serviceaccount {account!r} to object of type {kind}")
+    name = reference.get("name", "")
+    obj = registry.lookup(resource, (namespace, name))
+    if obj is None:
+        raise NotFound.of(resource, name)
+    if resource == PODS and (obj["spec"].get("serviceAccountName") or "default") != account:
+        raise BadRequest(
+            f'cannot bind token for serviceaccount "{account}"'
+            " to pod running with different serviceaccount name."
+        )
+    uid = reference.get("uid")
+    if uid and uid != obj["metadata"]["uid"]:
+        raise Conflict.of(
+            resource,
+            name,
+            f"the UID in the bound object reference ({uid}) does not match the UID in record."
+            " The object might have been deleted and then recreated",
+        )
+    return resource, obj

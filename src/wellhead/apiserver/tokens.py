@@ -1,0 +1,120 @@
+"""Service-account tokens: JWTs (RFC 7519) signed with ES256, bound to living objects.
+
+The claims are those of KEP-1205: a token stops working when its ServiceAccount, or the Pod or Secret that it
+is bound to, is gone or was replaced by another one of the same name.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from wellhead.api.meta import Obj
+from wellhead.api.resources import PODS, SECRETS, SERVICEACCOUNTS, Resource
+
+_ALGORITHM = "ES256"
+_PRIVATE_CLAIMS = "kubernetes.io"
+_BOUND = {"pod": PODS, "secret": SECRETS}
+
+LiveUid = Callable[[Resource, str, str], str | None]
+"""The uid of the object (resource, namespace, name) that exists now."""
+
+
+class InvalidToken(Exception):
+    """The token isn't ours, isn't valid now, or what it belongs to is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a valid token says."""
+
+    namespace: str
+    name: str
+    uid: str
+    id: str
+    pod_name: str = ""
+    pod_uid: str = ""
+
+
+class Tokens:
+    """Issues and verifies tokens with one key."""
+
+    def __init__(self, key_file: Path, issuer: str, live_uid: LiveUid) -> None:
+        """Raises OSError, ValueError: the key can't be read, or isn't one for ES256."""
+        key = load_pem_private_key(key_file.read_bytes(), None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+            raise ValueError(f"{key_file} is not an EC P-256 private key")
+        self._key = key
+        self._public = key.public_key()
+        self._live_uid = live_uid
+        self.issuer = issuer
+
+    def issue(
+        self,
+        account: Obj,
+        audiences: Sequence[str],
+        seconds: int,
+        bound: tuple[Resource, Obj] | None = None,
+    ) -> tuple[str, int]:
+        """A token for the ServiceAccount, and when (Unix time) it expires."""
+        metadata = account["metadata"]
+        issued = int(time.time())
+        private: dict[str, Any] = {
+            "namespace": metadata["namespace"],
+            "serviceaccount": {"name": metadata["name"], "uid": metadata["uid"]},
+        }
+        if bound is not None:
+            resource, obj = bound
+            private[resource.singular] = {"name": obj["metadata"]["name"], "uid": obj["metadata"]["uid"]}
+        claims = {
+            "aud": list(audiences) or [self.issuer],
+            "exp": issued + seconds,
+            "iat": issued,
+            "iss": self.issuer,
+            "jti": str(uuid.uuid4()),
+            _PRIVATE_CLAIMS: private,
+            "nbf": issued,
+            "sub": f"system:serviceaccount:{metadata['namespace']}:{metadata['name']}",
+        }
+        return jwt.encode(claims, self._key, _ALGORITHM), issued + seconds
+
+    def verify(self, token: str, audiences: Sequence[str] = ()) -> Claims:
+        """What the token says, if it is meant for one of `audiences` (default: this API).
+
+        Raises InvalidToken.
+        """
+        try:
+            claims = jwt.decode(
+                token,
+                self._public,
+                algorithms=[_ALGORITHM],
+                issuer=self.issuer,
+                audience=list(audiences) or [self.issuer],
+                options={"require": ["exp", "iat", "iss", "aud", "sub"]},
+            )
+            private = claims[_PRIVATE_CLAIMS]
+            namespace = private["namespace"]
+            account = private["serviceaccount"]
+            name, uid = account["name"], account["uid"]
+        except (jwt.InvalidTokenError, KeyError, TypeError) as error:
+            raise InvalidToken(str(error)) from error
+        if claims["sub"] != f"system:serviceaccount:{namespace}:{name}":
+            raise InvalidToken("the subject is another service account")
+        self._require(SERVICEACCOUNTS, namespace, name, uid)
+        for kind, resource in _BOUND.items():
+            if reference := private.get(kind):
+                self._require(resource, namespace, reference.get("name", ""), reference.get("uid", ""))
+        pod = private.get("pod") or {}
+        return Claims(namespace, name, uid, claims.get("jti", ""), pod.get("name", ""), pod.get("uid", ""))
+
+    def _require(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
+        if self._live_uid(resource, namespace, name) != uid:
+            raise InvalidToken(f"{resource.singular} {namespace}/{name} is gone or was replaced")

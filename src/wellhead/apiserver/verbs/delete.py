@@ -1,0 +1,41 @@
+"""delete: one object, now or once its grace period and finalizers allow it."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from wellhead.api.meta import Obj
+from wellhead.api.resources import PODS, SERVICEACCOUNTS, SERVICES
+from wellhead.apiserver.answers import answer_object, answer_value, success
+from wellhead.apiserver.call import Call, parse_object
+from wellhead.apiserver.registry.deletion import DeleteOptions, delete_options
+from wellhead.apiserver.registry.registry import Registry
+from wellhead.storage.encoding import decode
+
+# Kinds whose deletion is answered with the object (ReturnDeletedObject); the others' with a Status.
+_RETURNED = (PODS, SERVICES, SERVICEACCOUNTS)
+
+
+async def delete(call: Call, registry: Registry) -> web.StreamResponse:
+    """Raises what `Registry.delete` raises, and BadRequest and Invalid for the options."""
+    info, resource = call.info, call.resource
+    options = await read_options(call)
+    written = await registry.delete(resource, info.namespace, info.name, options, dry_run=call.dry_run)
+    if written.removed and resource not in _RETURNED:
+        uid = decode(written.data)["metadata"]["uid"]
+        return await answer_value(call, success(resource, info.name, uid))
+    return await answer_object(call, written.data)
+
+
+async def read_options(call: Call) -> DeleteOptions:
+    """From the body, or without one from the query. Raises BadRequest, Invalid."""
+    if body := await call.body():
+        return delete_options(parse_object(body, call.http.content_type))
+    options: Obj = {}
+    if (grace := call.number("gracePeriodSeconds")) is not None:
+        options["gracePeriodSeconds"] = grace
+    if policy := call.query.get("propagationPolicy"):
+        options["propagationPolicy"] = policy
+    if "orphanDependents" in call.query:
+        options["orphanDependents"] = call.flag("orphanDependents")
+    return delete_options(options)

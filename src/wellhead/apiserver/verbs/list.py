@@ -1,0 +1,87 @@
+"""list: the objects that a selection covers, whole or in pieces."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from wellhead.api.errors import BadRequest, Gone
+from wellhead.api.meta import Obj
+from wellhead.apiserver.answers import answer_json, partial_metadata, table
+from wellhead.apiserver.call import Call
+from wellhead.apiserver.negotiation import object_format
+from wellhead.apiserver.registry.registry import Registry
+from wellhead.apiserver.revisions import (
+    Continue,
+    decode_continue,
+    encode_continue,
+    expired_continue,
+    requested_revision,
+)
+from wellhead.apiserver.selection import Selection, selection
+from wellhead.storage.encoding import decode, encode_json
+from wellhead.storage.store import Compacted
+from wellhead.storage.watcher import Item
+
+
+async def list_objects(call: Call, registry: Registry) -> web.StreamResponse:
+    """Raises BadRequest, Gone, NotAcceptable."""
+    form = object_format(call.http.headers.get("Accept", ""))
+    chosen = selection(call)
+    items, metadata = _page(call, registry, chosen)
+    resource = call.resource
+    documents = [registry.present(resource, item) for item in items]
+    if form.projection == "Table":
+        objects = [decode(document) for document in documents]
+        result = table(resource, objects, call, form, metadata["resourceVersion"])
+        result["metadata"] = metadata
+        return await answer_json(call, encode_json(result), as_yaml=form.yaml)
+    if form.projection:
+        result = {
+            "kind": "PartialObjectMetadataList",
+            "apiVersion": f"meta.k8s.io/{form.version}",
+            "metadata": metadata,
+            "items": [partial_metadata(decode(document), form) for document in documents],
+        }
+        return await answer_json(call, encode_json(result), as_yaml=form.yaml)
+    head = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata}
+    data = b'%b,"items":[%b]}' % (encode_json(head)[:-1], b",".join(documents))
+    return await answer_json(call, data, as_yaml=form.yaml)
+
+
+def _page(call: Call, registry: Registry, chosen: Selection) -> tuple[list[Item], Obj]:
+    """The items of this list or piece of one, and the list's metadata."""
+    collection = registry.collection(call.resource)
+    current = registry.cache.revision
+    revision, exact = requested_revision(call, current)
+    limit = call.number("limit") or 0
+    if limit < 0:
+        raise BadRequest(f"limit: Invalid value: {limit}: must be greater than or equal to 0")
+    start = decode_continue(call.query["continue"]) if call.query.get("continue") else None
+    if start is not None and start.revision >= 0:
+        revision, exact = start.revision, True
+    if exact and revision is not None and revision != current:
+        try:
+            items = collection.items_at(revision, chosen.namespace)
+        except Compacted:
+            if start is not None:
+                raise expired_continue(start) from None
+            raise Gone.too_old(revision, collection.oldest) from None
+        current = revision
+    elif chosen.name is not None and chosen.namespace is not None:
+        item = collection.get(chosen.namespace, chosen.name)
+        items = [] if item is None else [item]
+    else:
+        items = collection.items(chosen.namespace)
+    if start is not None:
+        after = (start.namespace, start.name)
+        items = [item for item in items if (item.namespace, item.name) > after]
+    if chosen.matches is not None:
+        items = list(filter(chosen.matches, items))
+    metadata: Obj = {"resourceVersion": str(current)}
+    if limit and len(items) > limit:
+        last = items[limit - 1]
+        metadata["continue"] = encode_continue(Continue(current, last.namespace, last.name))
+        if chosen.matches is None:
+            metadata["remainingItemCount"] = len(items) - limit
+        items = items[:limit]
+    return items, metadata

@@ -1,0 +1,67 @@
+"""patch: a change described as JSON patch, merge patch or strategic merge patch."""
+
+from __future__ import annotations
+
+import msgspec
+from aiohttp import web
+
+from wellhead.api import patch as patches
+from wellhead.api.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
+from wellhead.api.meta import GroupVersionKind, Obj
+from wellhead.apiserver.answers import answer_object
+from wellhead.apiserver.call import Call
+from wellhead.apiserver.decoding import decode_body
+from wellhead.apiserver.registry.registry import Registry
+from wellhead.apiserver.verbs.update import check_name
+
+JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+_TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH)
+_APPLY = ("application/apply-patch+yaml", "application/apply-patch+cbor")
+
+
+class Patch:
+    """A patch that was read from a request, to be applied to whichever version of the object it meets."""
+
+    def __init__(self, content_type: str, body: bytes) -> None:
+        """Raises BadRequest, UnsupportedMediaType."""
+        if content_type in _APPLY:
+            raise UnsupportedMediaType(
+                "server-side apply is not supported by this server: use `kubectl apply` without --server-side"
+            )
+        if content_type not in _TYPES:
+            raise UnsupportedMediaType.accepting(_TYPES)
+        self._type = content_type
+        try:
+            self._document = msgspec.json.decode(body)
+        except msgspec.DecodeError as error:
+            raise BadRequest(f"error decoding patch: {error}") from None
+
+    def apply(self, obj: Obj, gvk: GroupVersionKind) -> Obj:
+        """The patched object, not yet checked. Raises BadRequest, Invalid."""
+        if self._type == JSON_PATCH:
+            return patches.apply_json_patch(obj, self._document)
+        if self._type == MERGE_PATCH:
+            return patches.apply_merge_patch(obj, self._document)
+        return patches.apply_strategic_merge_patch(obj, self._document, gvk)
+
+
+async def patch(call: Call, registry: Registry) -> web.StreamResponse:
+    """For the object or its status. Raises what `Registry.update` and the patch raise."""
+    info, resource = call.info, call.resource
+    dry_run = call.dry_run
+    if call.query.get("force"):
+        cause = Cause.forbidden("force", "may not be specified for non-apply patch")
+        raise Invalid.of("meta.k8s.io", "PatchOptions", "", [cause])
+    document = Patch(call.http.content_type, await call.body())
+
+    def change(old: Obj) -> Obj:
+        new = decode_body(call, document.apply(old, resource.gvk), resource.gvk)
+        check_name(new, info.name)
+        return new
+
+    written = await registry.update(
+        resource, info.namespace, info.name, change, subresource=info.subresource, dry_run=dry_run
+    )
+    return await answer_object(call, written.data)

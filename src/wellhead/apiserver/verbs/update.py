@@ -1,0 +1,45 @@
+"""update: a whole object in place of the one that is there."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from wellhead.api.errors import BadRequest, NotFound
+from wellhead.api.meta import Obj
+from wellhead.api.resources import ENDPOINTS, EVENTS, LEASES, SERVICES
+from wellhead.apiserver.answers import answer_object
+from wellhead.apiserver.call import Call
+from wellhead.apiserver.decoding import decode_body
+from wellhead.apiserver.registry.registry import Registry
+
+# Kinds of which an update may make a new object (AllowCreateOnUpdate in upstream's strategies).
+_CREATED_BY_UPDATE = (ENDPOINTS, EVENTS, LEASES, SERVICES)
+
+
+async def update(call: Call, registry: Registry) -> web.StreamResponse:
+    """For the object, its status, or a namespace's finalizers. Raises what `Registry.update` raises."""
+    info, resource = call.info, call.resource
+    dry_run = call.dry_run
+    new = decode_body(call, await call.object(), resource.gvk)
+    check_name(new, info.name)
+
+    def change(old: Obj) -> Obj:
+        return {**new, "metadata": dict(new.get("metadata") or {})}
+
+    try:
+        written = await registry.update(
+            resource, info.namespace, info.name, change, subresource=info.subresource, dry_run=dry_run
+        )
+    except NotFound:
+        if resource not in _CREATED_BY_UPDATE or info.subresource:
+            raise
+        written = await registry.create(resource, info.namespace, new, dry_run=dry_run)
+        return await answer_object(call, written.data, 201)
+    return await answer_object(call, written.data)
+
+
+def check_name(obj: Obj, name: str) -> None:
+    """Raises BadRequest when the body names another object than the path."""
+    given = (obj.get("metadata") or {}).get("name")
+    if given and given != name:
+        raise BadRequest(f"the name of the object ({given}) does not match the name on the URL ({name})")

@@ -1,0 +1,173 @@
+"""watch: what happens to the objects that a selection covers, as a stream of lines."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable
+
+from aiohttp import web
+
+from wellhead.api.errors import Cause, Gone, Invalid
+from wellhead.api.meta import Obj
+from wellhead.apiserver.answers import partial_metadata, table
+from wellhead.apiserver.call import Call
+from wellhead.apiserver.negotiation import Format, object_format
+from wellhead.apiserver.registry.registry import Registry
+from wellhead.apiserver.revisions import requested_revision
+from wellhead.apiserver.selection import selection
+from wellhead.storage.encoding import decode, encode_json
+from wellhead.storage.store import Compacted
+from wellhead.storage.watcher import EventType, Item, Watcher, WatchOverflow
+
+_BOOKMARK_SECONDS = 60.0
+_MIN_TIMEOUT = 1800  # seconds; a watch without a limit of its own gets up to twice that, as upstream
+_CHUNK = 256 * 1024  # bytes
+_INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+
+
+async def watch(call: Call, registry: Registry) -> web.StreamResponse:
+    """Raises Gone, BadRequest, Invalid, NotAcceptable, Timeout; nothing once the first byte is sent."""
+    form = object_format(call.http.headers.get("Accept", ""))
+    chosen = selection(call)
+    bookmarks = call.flag("allowWatchBookmarks")
+    initial = _initial_events(call, bookmarks)
+    revision, _ = requested_revision(call, registry.cache.revision)
+    collection = registry.collection(call.resource)
+    # Without a version, or from "0", a watch begins with what is there (unless told otherwise).
+    if initial is None:
+        initial = not revision
+    after = None if initial or not revision else revision
+    try:
+        watcher = collection.watch(chosen.namespace, chosen.matches, after)
+    except Compacted:
+        raise Gone.too_old(after or 0, collection.oldest) from None
+    try:
+        existing = collection.items(chosen.namespace) if initial else []
+        stream = _Stream(call, registry, form)
+        await stream.open()
+        if existing:
+            seen: Iterable[Item] = filter(chosen.matches, existing) if chosen.matches else existing
+            await stream.events([("ADDED", item) for item in seen])
+        if call.flag("sendInitialEvents"):
+            await stream.bookmark(stream.begun_at, {_INITIAL_EVENTS_END: "true"})
+        await _follow(call, registry, watcher, stream, bookmarks)
+    finally:
+        collection.unwatch(watcher)
+    return stream.response
+
+
+async def _follow(call: Call, registry: Registry, watcher: Watcher, stream: _Stream, bookmarks: bool) -> None:
+    """Pass events on until the client's time is up, it is too slow, or the server stops."""
+    loop = asyncio.get_running_loop()
+    seconds = call.number("timeoutSeconds") or random.randint(_MIN_TIMEOUT, 2 * _MIN_TIMEOUT)
+    end = loop.time() + seconds
+    while (left := end - loop.time()) > 0:
+        try:
+            async with asyncio.timeout(min(left, _BOOKMARK_SECONDS) if bookmarks else left):
+                events = await watcher.next()
+        except TimeoutError:
+            if bookmarks:
+                await stream.bookmark(registry.cache.revision)
+            continue
+        except WatchOverflow:
+            return
+        if not events:
+            return
+        await stream.events(events)
+    await stream.close()
+
+
+def _initial_events(call: Call, bookmarks: bool) -> bool | None:
+    """What sendInitialEvents asks for (KEP-3157); None if it is absent. Raises Invalid."""
+    if "sendInitialEvents" not in call.query:
+        return None
+    wanted = call.flag("sendInitialEvents")
+    match = call.query.get("resourceVersionMatch", "")
+    causes = []
+    if match != "NotOlderThan":
+        causes.append(
+            Cause.forbidden(
+                "resourceVersionMatch",
+                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            )
+        )
+    if wanted and not bookmarks:
+        causes.append(Cause.forbidden("allowWatchBookmarks", "sendInitialEvents requires bookmarks"))
+    if causes:
+        raise Invalid.of("meta.k8s.io", "ListOptions", "", causes)
+    return wanted
+
+
+class _Stream:
+    """The answer to a watch, event by event."""
+
+    def __init__(self, call: Call, registry: Registry, form: Format) -> None:
+        self._call = call
+        self._registry = registry
+        self._form = form
+        self._columns_sent = False
+        self.begun_at = registry.cache.revision
+        self.response = web.StreamResponse(
+            headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+        )
+
+    async def open(self) -> None:
+        """Send the head now: it tells the client that the watch stands, long before a first event."""
+        self.response.enable_chunked_encoding()
+        await self.response.prepare(self._call.http)
+        await self.response.write(b"")
+
+    async def events(self, events: Iterable[tuple[EventType, Item]]) -> None:
+        """Send these events."""
+        lines: list[bytes] = []
+        size = 0
+        for seen_as, item in events:
+            line = self._line(seen_as, self._registry.present(self._call.resource, item))
+            lines.append(line)
+            size += len(line)
+            if size > _CHUNK:
+                await self.response.write(b"".join(lines))
+                lines.clear()
+                size = 0
+        if lines:
+            await self.response.write(b"".join(lines))
+
+    async def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> None:
+        """Say that nothing up to `revision` is missing."""
+        resource = self._call.resource
+        metadata: Obj = {"resourceVersion": str(revision), "creationTimestamp": None}
+        if annotations:
+            metadata["annotations"] = annotations
+        obj: Obj = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
+        if self._form.projection == "Table":
+            # A row holds the metadata, so that clients find the annotations.
+            row = {"cells": [], "object": partial_metadata(obj, self._form)}
+            obj = {
+                "kind": "Table",
+                "apiVersion": f"meta.k8s.io/{self._form.version}",
+                "metadata": {"resourceVersion": str(revision)},
+                "columnDefinitions": None,
+                "rows": [row] if annotations else [],
+            }
+        elif self._form.projection:
+            obj = partial_metadata(obj, self._form)
+        await self.response.write(encode_json({"type": "BOOKMARK", "object": obj}) + b"\n")
+
+    async def close(self) -> None:
+        """End the answer as one that is complete."""
+        await self.response.write_eof()
+
+    def _line(self, type: EventType, data: bytes) -> bytes:
+        if self._form.projection == "Table":
+            obj = decode(data)
+            result = table(
+                self._call.resource, [obj], self._call, self._form, obj["metadata"]["resourceVersion"]
+            )
+            if self._columns_sent:
+                result["columnDefinitions"] = None
+            self._columns_sent = True
+            data = encode_json(result)
+        elif self._form.projection:
+            data = encode_json(partial_metadata(decode(data), self._form))
+        return b'{"type":"%b","object":%b}\n' % (type.encode(), data)

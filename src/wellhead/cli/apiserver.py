@@ -1,0 +1,153 @@
+"""`wellhead apiserver`: the Kubernetes API server, on its own."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+
+import click
+
+from wellhead import component
+from wellhead.apiserver.main import Config, IPAddress, IPNetwork, run
+from wellhead.cli.options import logging_options
+from wellhead.component import LogFormat
+
+_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+
+
+class _Address(click.ParamType[IPAddress]):
+    name = "ip"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IPAddress:
+        try:
+            return ip_address(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _Networks(click.ParamType[tuple[IPNetwork, ...]]):
+    name = "cidr[,cidr]"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[IPNetwork, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(ip_network(part) for part in str(value).split(","))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _PortRange(click.ParamType[range]):
+    name = "first-last"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> range:
+        if isinstance(value, range):
+            return value
+        first, _, last = str(value).partition("-")
+        try:
+            ports = range(int(first), int(last) + 1)
+        except ValueError:
+            ports = range(0)
+        if not ports or ports[0] < 1 or ports[-1] > 65535:
+            self.fail(f"{value!r} is no range of ports, like 30000-32767", param, ctx)
+        return ports
+
+
+@click.command()
+@click.option(
+    "--storage",
+    required=True,
+    metavar="sqlite:PATH|memory:",
+    help="Where objects are kept: a SQLite file, or nowhere beyond this process.",
+)
+@click.option("--bind-address", type=_Address(), multiple=True, help="Listen on this address (repeatable).")
+@click.option("--secure-port", type=click.IntRange(1, 65535), default=6443, show_default=True)
+@click.option(
+    "--listen-fd",
+    type=click.IntRange(0),
+    multiple=True,
+    help="Serve this inherited listening socket (repeatable).",
+)
+@click.option(
+    "--advertise-address",
+    type=_Address(),
+    required=True,
+    help="Where pods reach this server: the endpoint of the Service `kubernetes`.",
+)
+@click.option("--tls-cert-file", type=_FILE, required=True, help="The server's certificate (PEM).")
+@click.option("--tls-private-key-file", type=_FILE, required=True, help="Its key (PEM).")
+@click.option(
+    "--client-ca-file",
+    type=_FILE,
+    required=True,
+    help="The authority that clients' and node agents' certificates must come from (PEM).",
+)
+@click.option(
+    "--kubelet-client-certificate", type=_FILE, required=True, help="Whom to be towards node agents (PEM)."
+)
+@click.option("--kubelet-client-key", type=_FILE, required=True, help="Its key (PEM).")
+@click.option(
+    "--service-account-key-file",
+    type=_FILE,
+    required=True,
+    help="An EC P-256 private key that signs and verifies service-account tokens (PEM).",
+)
+@click.option("--service-account-issuer", default="https://kubernetes.default.svc", show_default=True)
+@click.option(
+    "--service-cluster-ip-range",
+    type=_Networks(),
+    default="10.0.0.0/16",
+    show_default=True,
+    help="Where ClusterIPs come from.",
+)
+@click.option(
+    "--service-node-port-range",
+    type=_PortRange(),
+    default="30000-32767",
+    show_default=True,
+    help="Where node ports come from.",
+)
+@logging_options
+def command(
+    storage: str,
+    bind_address: tuple[IPAddress, ...],
+    secure_port: int,
+    listen_fd: tuple[int, ...],
+    advertise_address: IPAddress,
+    tls_cert_file: Path,
+    tls_private_key_file: Path,
+    client_ca_file: Path,
+    kubelet_client_certificate: Path,
+    kubelet_client_key: Path,
+    service_account_key_file: Path,
+    service_account_issuer: str,
+    service_cluster_ip_range: tuple[IPNetwork, ...],
+    service_node_port_range: range,
+    log_level: str,
+    log_format: LogFormat,
+) -> None:
+    """Run the Kubernetes API server.
+
+    Clients identify themselves by certificate (CN is the user, O the groups) or service-account token.
+    """
+    if not bind_address and not listen_fd:
+        raise click.UsageError("nothing to listen on: give --bind-address or --listen-fd")
+    config = Config(
+        storage=storage,
+        tls_cert_file=tls_cert_file,
+        tls_private_key_file=tls_private_key_file,
+        client_ca_file=client_ca_file,
+        kubelet_client_certificate=kubelet_client_certificate,
+        kubelet_client_key=kubelet_client_key,
+        service_account_key_file=service_account_key_file,
+        advertise_address=advertise_address,
+        bind_addresses=bind_address,
+        secure_port=secure_port,
+        listen_fds=listen_fd,
+        service_account_issuer=service_account_issuer,
+        service_cluster_ip_ranges=service_cluster_ip_range,
+        service_node_port_range=service_node_port_range,
+    )
+    component.run("apiserver", run(config), log_level=log_level, log_format=log_format)
