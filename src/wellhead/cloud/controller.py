@@ -12,13 +12,14 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from wellhead.api.meta import Key, Obj, is_deleting, key
-from wellhead.api.resources import NODES, SERVICES
+from wellhead.api.resources import ENDPOINTSLICES, NODES, SERVICES
 from wellhead.client.events import EventRecorder
 from wellhead.client.informer import Informer
 from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client
 from wellhead.cloud import balancers
 from wellhead.cloud.balancers import FINALIZER, Request, Unsupported
+from wellhead.cloud.endpoints import service_of, serving_nodes
 from wellhead.cloud.forwarder.plane import Forwarder
 from wellhead.cloud.health import Outcome, Settings, State
 from wellhead.cloud.nodes import BalancedNode, balanced_node
@@ -59,6 +60,7 @@ class Controller:
         self._forwarder = forwarder
         self._services = Informer(client, SERVICES)
         self._nodes = Informer(client, NODES)
+        self._slices = Informer(client, ENDPOINTSLICES, indexes={"service": service_of})
         self._reconciler: Reconciler[Key] = Reconciler("load balancer", self._reconcile)
         self._programmed: dict[Key, Balancer] = {}  # what the forwarder has confirmed
         self._hosts: dict[Key, list[str]] = {}  # the nodes that the last event named
@@ -70,12 +72,15 @@ class Controller:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._services.run())
             group.create_task(self._nodes.run())
+            group.create_task(self._slices.run())
             group.create_task(self._recorder.run())
             await self._services.synced()
             await self._nodes.synced()
+            await self._slices.synced()
             self._adopt()
             self._services.on_change(self._service_changed)
             self._nodes.on_change(self._node_changed)
+            self._slices.on_change(self._slice_changed)
             group.create_task(self.steering.monitor.run())
             if not await self.steering.monitor.settled(_SETTLE_SECONDS):
                 _log.warning("starting although some health checks have had no answer yet")
@@ -106,6 +111,14 @@ class Controller:
     def _node_changed(self, old: Obj | None, new: Obj | None) -> None:
         if (obj := new or old) is not None:
             self.steering.set_node(obj["metadata"]["name"], balanced_node(new) if new else None)
+
+    def _slice_changed(self, old: Obj | None, new: Obj | None) -> None:
+        for obj in (old, new):
+            for service in service_of(obj) if obj is not None else ():
+                self._note_serving(service)
+
+    def _note_serving(self, service: Key) -> None:
+        self.steering.set_serving(service, serving_nodes(self._slices.by_index("service", service)))
 
     async def _reconcile(self, service: Key) -> float | None:
         obj = self._services.get(service[1], service[0])
@@ -140,6 +153,7 @@ class Controller:
             obj = await self._patch(obj, {"status": balancers.status(balancer.vip)}, "status")
         if before != balancer or not published:
             self._recorder.event(obj, "Normal", "EnsuredLoadBalancer", "Ensured load balancer")
+        self._note_serving(service)
         return self._report_nodes(service, obj, request)
 
     def _vip(self, request: Request) -> IPv4Address:

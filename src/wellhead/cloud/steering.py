@@ -66,6 +66,7 @@ class Steering:
         self._groups: dict[Key, str] = {}
         self._local_services: defaultdict[int, set[Key]] = defaultdict(set)  # by health-check node port
         self._leftovers: dict[Key, frozenset[Frontend]] = {}  # removal asked for, and not confirmed
+        self._mute: dict[Key, frozenset[IPAddress]] = {}  # the nodes that have nothing to say for a Service
         self._started = False
 
     def start(self) -> None:
@@ -98,11 +99,29 @@ class Steering:
         """
         old = self._set(service, None)
         self._groups.pop(service, None)
+        self._mute.pop(service, None)
         gone = self._leftovers.get(service, frozenset()) | (old.frontends if old else frozenset())
         if gone:
             self._leftovers[service] = gone
             await self._forwarder.submit(Change(dict.fromkeys(gone)))
             self._leftovers.pop(service, None)
+
+    def set_serving(self, service: Key, serving: frozenset[str]) -> None:
+        """The names of the nodes that have endpoints of the Service which serve.
+
+        Under policy Local the others will not answer. A TCP connection has then been ended by its endpoint;
+        a UDP flow knows no end, and would be sent to such a node for as long as the client goes on.
+        """
+        balancer = self.balancers.get(service)
+        if balancer is None or not balancer.request.local:
+            self._mute.pop(service, None)
+            return
+        mute = frozenset(node.address for name, node in self.nodes.items() if name not in serving)
+        fresh = mute - self._mute.get(service, frozenset())
+        self._mute[service] = mute
+        datagrams = [frontend for frontend in balancer.frontends if frontend.protocol == "udp"]
+        if fresh and datagrams:
+            self._forwarder.submit(mute=[(frontend, node) for frontend in datagrams for node in fresh])
 
     def set_node(self, name: str, node: BalancedNode | None) -> None:
         """A Node as it is now; None when it is gone."""

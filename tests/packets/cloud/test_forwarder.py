@@ -211,6 +211,27 @@ async def test_a_udp_flow_stays_with_its_node_while_the_nodes_change(
         sock.close()
 
 
+async def test_a_udp_flow_leaves_a_node_that_has_nothing_to_say_any_more(
+    network: Network, forwarder: Forwarder
+) -> None:
+    loop = asyncio.get_running_loop()
+    sock = network.client.socket(socket.SOCK_DGRAM)
+
+    async def ask() -> IPv4Address:
+        await loop.sock_sendto(sock, b"who?", (str(VIP), 80))
+        async with asyncio.timeout(1):
+            return IPv4Address((await loop.sock_recv(sock, 100)).split()[0].decode())
+
+    first = await ask()
+    await forwarder.submit(Change(groups={"all": ALL - {first}}))
+    assert await ask() == first
+    await forwarder.submit(mute={(DATAGRAMS, node) for node in ALL - {first}})
+    assert await ask() == first
+    await forwarder.submit(mute={(DATAGRAMS, first)})
+    assert await ask() != first
+    sock.close()
+
+
 async def test_an_icmp_error_reaches_the_node_that_has_the_flow(
     network: Network, forwarder: Forwarder
 ) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from wellhead.api.errors import Conflict, NotFound
 from wellhead.api.meta import Key, Obj
-from wellhead.api.resources import NODES, SERVICES, Resource
+from wellhead.api.resources import ENDPOINTSLICES, NODES, SERVICES, Resource
 from wellhead.client.events import EventRecorder
 from wellhead.client.rest import Client, Event
 from wellhead.cloud import controller as controller_module
@@ -48,7 +48,9 @@ class FakeAPI:
 
     def __init__(self) -> None:
         self.version = 0
-        self.objects: dict[str, dict[Key, Obj]] = {"services": {}, "nodes": {}, "events": {}}
+        self.objects: dict[str, dict[Key, Obj]] = {
+            name: {} for name in ("services", "nodes", "endpointslices", "events")
+        }
         self._watches: list[tuple[str, asyncio.Queue[Event]]] = []
 
     def put(self, resource: Resource, obj: Obj) -> Obj:
@@ -137,6 +139,7 @@ class FakeForwarder(Forwarder):
         self.groups: dict[str, frozenset[Node]] = {}
         self.nodes: frozenset[Node] = frozenset()
         self.lost: list[Node] = []
+        self.mute: list[tuple[Frontend, Node]] = []
         self.submissions = 0
         self.broken = False
 
@@ -146,6 +149,7 @@ class FakeForwarder(Forwarder):
         *,
         nodes: frozenset[Node] | None = None,
         lost: Any = (),
+        mute: Any = (),
     ) -> asyncio.Future[None]:
         self.submissions += 1
         change = change or Change()
@@ -156,6 +160,7 @@ class FakeForwarder(Forwarder):
         self.groups |= change.groups
         self.nodes = self.nodes if nodes is None else nodes
         self.lost += lost
+        self.mute += mute
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self.broken:
             future.set_exception(ForwarderError("nft: no"))
@@ -210,6 +215,16 @@ class World:
                 "spec": {"type": "LoadBalancer", "ports": [{"port": 80, "protocol": "TCP"}], **spec},
             },
         )
+
+    def put_endpoints(self, *serving: str, terminating: str = "") -> None:
+        def endpoint(node: str, ready: bool) -> Obj:
+            conditions = {"ready": ready, "serving": True, "terminating": not ready}
+            return {"nodeName": node, "addresses": ["10.244.1.2"], "conditions": conditions}
+
+        endpoints = [endpoint(node, True) for node in serving]
+        endpoints += [endpoint(terminating, False)] if terminating else []
+        metadata = {"namespace": "default", "name": "web-1", "labels": {"kubernetes.io/service-name": "web"}}
+        self.api.put(ENDPOINTSLICES, {"metadata": metadata, "endpoints": endpoints})
 
     async def ask(self, _: object, check: Check) -> tuple[Outcome, str]:
         await asyncio.sleep(0)
@@ -305,6 +320,20 @@ async def test_a_dead_node_loses_its_flows(world: World) -> None:
         await world.until(lambda: world.forwarder.lost == [TWO])
         assert world.forwarder.nodes_of(vip) == {ONE, THREE}
         assert world.forwarder.nodes == ALL
+
+
+async def test_udp_flows_leave_a_node_without_serving_endpoints_under_policy_local(world: World) -> None:
+    world.put_endpoints("node-1", "node-2")
+    ports = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+    async with world.running():
+        world.put_service(ports=ports, externalTrafficPolicy="Local", healthCheckNodePort=32122)
+        frontend = Frontend(IPv4Address(await world.vip()), "udp", 53)
+        await world.until(lambda: world.forwarder.mute == [(frontend, THREE)])
+        world.put_endpoints("node-2", terminating="node-1")
+        await asyncio.sleep(0.05)
+        assert world.forwarder.mute == [(frontend, THREE)]
+        world.put_endpoints("node-2")
+        await world.until(lambda: world.forwarder.mute == [(frontend, THREE), (frontend, ONE)])
 
 
 async def test_excluded_and_deleted_nodes(world: World) -> None:

@@ -40,6 +40,13 @@ def forget_frontends(frontends: Collection[Frontend]) -> None:
         _forget(only, lambda dialled, _: dialled in gone)
 
 
+def forget_between(frontend: Frontend, mark: int) -> None:
+    """Forget the flows from this frontend to the node with this mark."""
+    vip, protocol, port = dialled = _dialled(frontend)
+    only = NFCTAttrTuple(daddr=vip, proto=protocol, dport=port)
+    _forget(only, lambda flow, flow_mark: flow == dialled and flow_mark == mark)
+
+
 def forget_others(frontends: Collection[Frontend], marks: Collection[int]) -> None:
     """Forget the flows that go to a node without one of these marks, or to none of these frontends."""
     known = {_dialled(frontend) for frontend in frontends}

@@ -37,6 +37,7 @@ class _Pending:
     change: Change = field(default_factory=Change)
     nodes: frozenset[Node] | None = None
     lost: set[Node] = field(default_factory=set)
+    mute: set[tuple[Frontend, Node]] = field(default_factory=set)
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
 
 
@@ -70,6 +71,7 @@ class Forwarder:
         self._in_kernel = False  # whether the table is there, and as `_tables` remembers it
         self._forgotten_frontends: set[Frontend] = set()
         self._lost_nodes: set[Node] = set()
+        self._mute: set[tuple[Frontend, Node]] = set()
 
     def submit(
         self,
@@ -77,11 +79,13 @@ class Forwarder:
         *,
         nodes: frozenset[Node] | None = None,
         lost: Collection[Node] = (),
+        mute: Collection[tuple[Frontend, Node]] = (),
     ) -> asyncio.Future[None]:
         """Ask for a change. The future is done when packets follow it, or raises ForwarderError.
 
         `nodes` are all that can get packets; one that is left out loses its flows and its route. Those in
-        `lost` stay, but their flows are decided anew: the node is dead, so they are too.
+        `lost` stay, but their flows are decided anew: the node is dead, so they are too. So are those from
+        frontend to node in `mute`: the node lives, but will never answer for that frontend again.
         """
         if change is not None:
             self._pending.change.frontends |= change.frontends
@@ -89,6 +93,7 @@ class Forwarder:
         if nodes is not None:
             self._pending.nodes = nodes
         self._pending.lost |= set(lost)
+        self._pending.mute |= set(mute)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Nobody has to look at it: an error is logged and tried again here.
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -158,6 +163,7 @@ class Forwarder:
             self._nodes = frozenset(self._routes.marks)
         # Remembered first, so that a failure half-way loses nothing: the next attempt does all of it.
         self._lost_nodes |= pending.lost
+        self._mute |= pending.mute
         self._forgotten_frontends |= {
             frontend
             for frontend, target in pending.change.frontends.items()
@@ -194,9 +200,13 @@ class Forwarder:
         if self._forgotten_frontends:
             kept = self._tables.frontends
             conntrack.forget_frontends([each for each in self._forgotten_frontends if each not in kept])
+        for frontend, node in self._mute:
+            if node in self._routes.marks:
+                conntrack.forget_between(frontend, self._routes.marks[node])
         if sweep:
             conntrack.forget_others(self._tables.frontends, set(self._routes.marks.values()))
         self._lost_nodes.clear()
+        self._mute.clear()
         self._forgotten_frontends.clear()
 
 
