@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from wellhead.cli.options import cluster_option
-from wellhead.lab import prerequisites, readiness, startup, teardown
-from wellhead.lab.cluster import Cluster, LabError
-from wellhead.lab.readiness import NotReady, Progress
+from wellhead.lab import prerequisites, startup, teardown
+from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
+
+if TYPE_CHECKING:
+    from wellhead.lab.readiness import Progress
 
 
 @click.command("up", short_help="Start a cluster, or finish starting it.")
@@ -47,26 +50,34 @@ def command(name: str, nodes: int | None, proxy_mode: str | None, timeout: float
         cluster = Cluster(name)
         prerequisites.check_all()
         is_new = not cluster.directory.exists()
-        started = startup.start(cluster, nodes, proxy_mode)
-        with _progress(name) as report:
-            asyncio.run(readiness.wait(cluster, started, timeout, report))
+        spec = startup.start(cluster, nodes, proxy_mode)
+        _wait(cluster, spec, timeout)
     except LabError as error:
         raise click.ClickException(str(error)) from None
-    except NotReady as error:
-        raise click.ClickException(f"{error}\n{_what_to_do(name)}") from None
     except KeyboardInterrupt:
         if is_new:
             click.echo("\nInterrupted: removing what was started.", err=True)
             teardown.remove(cluster)
         raise click.Abort from None
     seconds = time.monotonic() - begin
-    count = started.spec.nodes
+    count = spec.nodes
     click.echo(f"Cluster {name} is ready: {count} node{'s' * (count != 1)}, in {seconds:.1f} s.\n")
     option = "" if name == "wellhead" else f" --name {name}"
     click.echo(f"  wellhead shell client{option}    a shell outside of the cluster, with kubectl ready")
     click.echo(f"  wellhead shell node-1{option}    a shell on a node")
     click.echo(f"  wellhead status{option}          what runs, and how it is")
     click.echo(f"  wellhead down{option}            remove it all")
+
+
+def _wait(cluster: Cluster, spec: ClusterSpec, timeout: float) -> None:
+    # Only now: loading the client takes about as long as the supervisor needs to make the machines.
+    from wellhead.lab import readiness
+
+    try:
+        with _progress(cluster.name) as report:
+            asyncio.run(readiness.wait(cluster, spec, timeout, report))
+    except readiness.NotReady as error:
+        raise click.ClickException(f"{error}\n{_what_to_do(cluster.name)}") from None
 
 
 def _what_to_do(name: str) -> str:

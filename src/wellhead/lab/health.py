@@ -16,8 +16,8 @@ from wellhead.client.connection import KubeconfigError, load
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.lab import design, kubeconfigs, processes, state
 from wellhead.lab.cluster import Cluster, ClusterSpec
+from wellhead.lab.node_watch import is_ready
 from wellhead.lab.processes import Process
-from wellhead.lab.readiness import is_ready
 
 _API_PATIENCE = 5.0  # seconds
 

@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from wellhead.api.errors import NotFound
-from wellhead.api.meta import Obj
-from wellhead.api.resources import LEASES, NODES, PODS
-from wellhead.client.connection import load
-from wellhead.client.informer import Informer
-from wellhead.client.rest import Client
-from wellhead.lab import kubeconfigs, logs, state
-from wellhead.lab.cluster import Cluster
-from wellhead.lab.startup import Started
-from wellhead.lab.state import Snapshot
+from wellhead.lab import logs, state
+from wellhead.lab.cluster import Cluster, ClusterSpec
+from wellhead.lab.state import ComponentState, Snapshot
 from wellhead.lab.topology import node_name
 
-_LEASE_NAMESPACE = "kube-node-lease"
+if TYPE_CHECKING:
+    from wellhead.lab.node_watch import NodeWatch
+
 _HOPELESS_RESTARTS = 6
 _PROBLEM_PATIENCE = 2.0  # seconds
 _LOG_LINES = 8
+_CLOCK_GRAIN = (
+    1.0  # seconds: since when a process runs, and when a lease was renewed, isn't known more exactly
+)
 _SUPERVISOR_START = 10.0  # seconds within which it opens its socket
 
 
@@ -49,14 +47,14 @@ class Progress:
 
 
 async def wait(
-    cluster: Cluster, started: Started, patience: float, report: Callable[[Progress], None]
+    cluster: Cluster, spec: ClusterSpec, patience: float, report: Callable[[Progress], None]
 ) -> None:
     """Wait until everything runs and all nodes are Ready; `report` is called on progress.
 
     Raises:
         NotReady: it failed, or `patience` seconds have passed; with the last log lines of what has failed.
     """
-    waiting = _Waiting(cluster, started, report)
+    waiting = _Waiting(cluster, spec, report)
     try:
         async with asyncio.timeout(patience):
             await waiting.run()
@@ -72,17 +70,15 @@ async def wait(
 
 
 class _Waiting:
-    def __init__(self, cluster: Cluster, started: Started, report: Callable[[Progress], None]) -> None:
+    def __init__(self, cluster: Cluster, spec: ClusterSpec, report: Callable[[Progress], None]) -> None:
         self._cluster = cluster
-        self._spec = started.spec
-        self._leaving = started.leaving
+        self._spec = spec
         self._report = report
         self._nodes = [node_name(number) for number in range(1, self._spec.nodes + 1)]
         self._snapshot: Snapshot | None = None
         self._problem_since = 0.0
         self._restarts_before: dict[tuple[str, str], int] = {}
-        self._node_informer: Informer | None = None
-        self._lease_informer: Informer | None = None
+        self._watch: NodeWatch | None = None
         self._last: Progress | None = None
         self._done = asyncio.Event()
         self._components_run = asyncio.Event()
@@ -100,7 +96,7 @@ class _Waiting:
             return "the supervisor doesn't answer" + _indented(self._supervisor_lines())
         parts = [self._snapshot.problem] if self._snapshot.problem else []
         parts += [f"{m.name}: {m.problem}" for m in self._snapshot.machines if m.pid == 0 and m.problem]
-        failed: dict[str, list[state.ComponentState]] = {}
+        failed: dict[str, list[ComponentState]] = {}
         for component in self._snapshot.components:
             if component.pid == 0 or self._new_restarts(component) > 0:
                 failed.setdefault(component.name, []).append(component)
@@ -110,11 +106,10 @@ class _Waiting:
             where = ", ".join(component.machine for component in group)
             how = group[0].problem or "does not run"
             parts.append(f"{name} on {where}: {how}{_indented(lines)}")
-        parts += [
-            f"{name} is not Ready{self._why_not_ready(name)}"
-            for name in self._nodes
-            if not self._is_ready(name)
-        ]
+        for name in self._nodes:
+            if not self._is_ready(name):
+                why = self._watch.why_not_ready(name) if self._watch else "the API server wasn't asked yet"
+                parts.append(f"{name} is not Ready: {why}")
         return "\n".join(parts) or "nothing is known to be missing"
 
     async def _follow_supervisor(self) -> None:
@@ -153,45 +148,24 @@ class _Waiting:
             self._components_run.set()
         self._look()
 
-    def _new_restarts(self, component: state.ComponentState) -> int:
+    def _new_restarts(self, component: ComponentState) -> int:
         return component.restarts - self._restarts_before.get((component.machine, component.name), 0)
 
     async def _watch_api(self) -> None:
-        # Until then there may be no kubeconfig yet.
+        # Before there is no kubeconfig, and the supervisor can use the processor better: loading the client
+        # takes about as long as making the machines.
         await self._components_run.wait()
-        connection = load(str(self._cluster.kubeconfig(kubeconfigs.HOST_ADMIN)))
-        async with Client(connection, "wellhead-up") as client, asyncio.TaskGroup() as group:
-            self._node_informer = Informer(client, NODES)
-            self._lease_informer = Informer(client, LEASES, namespace=_LEASE_NAMESPACE)
-            for informer in (self._node_informer, self._lease_informer):
-                informer.on_change(lambda _old, _new: self._look())
-                group.create_task(informer.run())
-            if self._leaving:
-                group.create_task(self._say_goodbye(client))
+        from wellhead.lab.node_watch import NodeWatch
 
-    async def _say_goodbye(self, client: Client) -> None:
-        """Delete the nodes that were taken out of the cluster, and what was bound to them."""
-        for machine in self._leaving:
-            loop = asyncio.get_running_loop()
-            gone = asyncio.Event()
-            loop.add_reader(machine.pidfd, gone.set)
-            await gone.wait()  # else its agent would register it again
-            loop.remove_reader(machine.pidfd)
-            pods = await client.list(PODS, field_selector=f"spec.nodeName={machine.name}")
-            for pod in pods["items"]:
-                metadata = pod["metadata"]
-                await _delete(client.delete(PODS, metadata["name"], metadata["namespace"], grace_period=0))
-            await _delete(client.delete(NODES, machine.name))
-            await _delete(client.delete(LEASES, machine.name, _LEASE_NAMESPACE))
-            machine.close()
-        self._leaving = ()
-        self._look()
+        self._watch = NodeWatch(self._cluster, self._nodes, self._look)
+        await self._watch.run()
 
     def _look(self) -> None:
-        if self._snapshot is None:
-            return
-        expected = self._snapshot.components
-        running = sum(1 for component in expected if component.pid)
+        snapshot = self._snapshot
+        if snapshot is None or snapshot.spec != self._spec:
+            return  # the supervisor hasn't read yet what the cluster shall be
+        expected = snapshot.components
+        running = sum(1 for component in expected if component.pid and not component.outdated)
         nodes = sum(1 for name in self._nodes if self._is_ready(name))
         progress = Progress(running, len(expected), nodes, len(self._nodes))
         # Only steps forward: a component that comes and goes is no news.
@@ -199,53 +173,19 @@ class _Waiting:
         if best is None or progress.components > best.components or progress.nodes > best.nodes:
             self._last = progress
             self._report(progress)
-        known = {each.machine for each in expected}
-        if (
-            progress.done
-            and known.issuperset(self._nodes)
-            and not self._leaving
-            and not self._snapshot.problem
-        ):
+        only_wanted = self._watch is not None and self._watch.only_wanted
+        if progress.done and only_wanted and not snapshot.problem:
             self._done.set()
 
     def _is_ready(self, name: str) -> bool:
         """Whether the node says so, and not just said so before its agent was started last."""
-        node = self._node_informer.get(name) if self._node_informer else None
-        lease = self._lease_informer.get(name, _LEASE_NAMESPACE) if self._lease_informer else None
-        if node is None or lease is None or self._snapshot is None:
+        if self._watch is None or self._snapshot is None:
             return False
         agents = [c for c in self._snapshot.components if (c.machine, c.name) == (name, "node-agent")]
-        since = agents[0].since if agents else 0.0
-        return is_ready(node) and _renewed(lease) >= since - 1.0
-
-    def _why_not_ready(self, name: str) -> str:
-        node = self._node_informer.get(name) if self._node_informer else None
-        if node is None:
-            return ": its agent has not registered it"
-        for condition in node.get("status", {}).get("conditions", []):
-            if condition["type"] == "Ready":
-                return f": {condition.get('message') or condition.get('reason') or ''}"
-        return ""
+        return self._watch.is_ready(name, agents[0].since - _CLOCK_GRAIN if agents else 0.0)
 
     def _supervisor_lines(self) -> list[str]:
         return logs.tail(self._cluster.supervisor_log, _LOG_LINES)
-
-
-def is_ready(node: Obj) -> bool:
-    """Whether a Node has condition Ready."""
-    conditions = node.get("status", {}).get("conditions") or []
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-
-
-def _renewed(lease: Obj) -> float:
-    """Unix time of the last renewal; 0 if there was none."""
-    text = lease.get("spec", {}).get("renewTime")
-    return datetime.datetime.fromisoformat(text).timestamp() if text else 0.0
-
-
-async def _delete(request: Awaitable[Obj]) -> None:
-    with contextlib.suppress(NotFound):
-        await request
 
 
 def _indented(lines: list[str]) -> str:

@@ -7,34 +7,27 @@ import os
 import signal
 import socket
 import sys
-from dataclasses import dataclass
+import time
 from pathlib import Path
 
 from wellhead.lab import api_socket, logs, machines, processes, state, title
 from wellhead.lab.addresses import IPV4
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
-from wellhead.lab.machines import Machine
-from wellhead.lab.topology import node_name
+from wellhead.lab.processes import Process
+from wellhead.lab.state import Snapshot
 
 DEFAULT_NODES = 3
 PROXY_MODES = ("iptables",)
 DEFAULT_PROXY_MODE = PROXY_MODES[0]
 
+_PATIENCE = 5.0  # seconds within which a supervisor that runs must answer
 _LISTENER = 3  # the descriptor number that the supervisor inherits
 
 
-@dataclass(frozen=True)
-class Started:
-    """What `start` did. `leaving` are nodes that go away, held until they have."""
-
-    spec: ClusterSpec
-    leaving: tuple[Machine, ...]
-
-
-def start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Started:
+def start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> ClusterSpec:
     """Have a supervisor bring about the cluster, as it was or changed to `nodes` and `proxy_mode`.
 
-    Returns as soon as the supervisor knows; then comes `wellhead.lab.readiness`.
+    Returns what the cluster will be as soon as the supervisor knows; then comes `wellhead.lab.readiness`.
 
     Raises:
         LabError: the wishes can't be fulfilled, or the disk is full.
@@ -51,7 +44,7 @@ def start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Starte
         ) from error
 
 
-def _start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Started:
+def _start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> ClusterSpec:
     old = cluster.read_spec()
     running = {process.component: process for process in processes.find(cluster.name)}
     if old is None and running:
@@ -60,7 +53,7 @@ def _start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Start
             f"run `wellhead down --name {cluster.name}` first"
         )
     cluster.make_directories()
-    snapshot = state.ask(cluster.supervisor_socket)
+    snapshot = _ask_supervisor(cluster, running.get(processes.SUPERVISOR))
     with contextlib.ExitStack() as stack:
         listener = None
         port = old.api_port if old else 0
@@ -75,24 +68,27 @@ def _start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Start
             proxy_mode=proxy_mode or (old.proxy_mode if old else DEFAULT_PROXY_MODE),
             api_port=port,
         )
-        leaving = _leaving(cluster, old, spec)
         if spec != old:
             cluster.write_spec(spec)
         if snapshot is None:
             _start_supervisor(cluster, listener)
         elif spec != old:
             _tell_supervisor(cluster, snapshot.pid)
-    return Started(spec, leaving)
+    return spec
 
 
-def _leaving(cluster: Cluster, old: ClusterSpec | None, new: ClusterSpec) -> tuple[Machine, ...]:
-    if old is None or old.nodes <= new.nodes:
-        return ()
-    running = machines.find(cluster.name)
-    going = {node_name(number) for number in range(new.nodes + 1, old.nodes + 1)}
-    for name in running.keys() - going:
-        running.pop(name).close()
-    return tuple(running.values())
+def _ask_supervisor(cluster: Cluster, supervisor: Process | None) -> Snapshot | None:
+    """The state that the supervisor tells; None if there is none (any more)."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        snapshot = state.ask(cluster.supervisor_socket)
+        if snapshot is not None or supervisor is None:
+            return snapshot
+        if time.monotonic() >= deadline:
+            processes.end([supervisor])  # it hangs: another one will find everything where it is
+            return None
+        # An `up` that was killed has just started it.
+        time.sleep(0.05)
 
 
 def _start_supervisor(cluster: Cluster, listener: socket.socket | None) -> None:

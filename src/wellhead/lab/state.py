@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from wellhead.lab.cluster import ClusterSpec
+
 _MOST_FOLLOWERS = 64
 
 
@@ -35,12 +37,14 @@ class ComponentState(msgspec.Struct, frozen=True, rename="camel"):
     since: float  # Unix time of its last start or end
     restarts: int
     problem: str = ""  # why it last ended
+    outdated: bool = False  # it runs with an earlier command line, and is about to end
 
 
 class Snapshot(msgspec.Struct, frozen=True, rename="camel"):
     """Everything that a supervisor looks after."""
 
     pid: int
+    spec: ClusterSpec  # what it brings about
     problem: str  # what keeps it from going on; empty if nothing does
     machines: tuple[MachineState, ...]
     components: tuple[ComponentState, ...]

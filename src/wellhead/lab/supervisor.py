@@ -63,6 +63,7 @@ class Supervisor:
         self._problem = ""
         self._problem_backoff = Backoff()
         self._next_log_check = time.monotonic() + _LOG_CHECK
+        self._preloaded: set[str] = set()
         self._stopping = False
         self._killing = False
         self._reload = False
@@ -96,6 +97,7 @@ class Supervisor:
         """The state, for whoever asks."""
         return Snapshot(
             pid=os.getpid(),
+            spec=self._spec,
             problem=self._problem,
             machines=tuple(self._machine_state(name) for name in self._design.topology.names),
             components=tuple(self._component_state(each) for each in self._design.components),
@@ -116,6 +118,7 @@ class Supervisor:
             since=running.since if running else backoff.ended,
             restarts=backoff.restarts,
             problem=backoff.problem,
+            outdated=running is not None and running.argv != component.argv,
         )
 
     # What there is.
@@ -201,7 +204,8 @@ class Supervisor:
         wait = machines.start_child(work)
         try:
             self._design.write_files()
-            self._preload()
+            for component in self._design.components[:1]:
+                self._preload(component.name)
         finally:
             report = wait()
         lost = set(json.loads(report))
@@ -215,12 +219,13 @@ class Supervisor:
     def _inherits_edge(self, key: Key) -> bool:
         return any(each.key == key and each.inherits == "edge network" for each in self._design.components)
 
-    def _preload(self) -> None:
-        for name in dict.fromkeys(component.name for component in self._design.components):
+    def _preload(self, name: str) -> None:
+        """Load a component's modules just before its first fork: the first need not wait for the others'."""
+        if name not in self._preloaded:
+            self._preloaded.add(name)
             for problem in spawn.preload(name):
                 log.warning("can't load %s", problem)
-        # Nothing of what is loaded now will ever be garbage. A collection in a child shall leave it alone.
-        gc.collect()
+        # What is loaded will never be garbage: a collection in a child shall leave its pages alone.
         gc.freeze()
 
     def _reconcile_component(self, component: Component) -> None:
@@ -231,6 +236,7 @@ class Supervisor:
             return
         backoff = self._backoff(component.key)
         if component.machine in self._wired and component.machine in self._machines and backoff.is_due:
+            self._preload(component.name)
             try:
                 self._start(component)
             except OSError as error:

@@ -112,6 +112,12 @@ def node_name(number: int) -> str:
     return f"node-{number}"
 
 
+def is_node_name(name: str) -> bool:
+    """Whether `node_name` could have given this name."""
+    prefix, _, number = name.partition("-")
+    return prefix == "node" and number.isdecimal() and str(int(number)) == number
+
+
 def build(nodes: int, plans: Sequence[AddressPlan] = (IPV4,)) -> Topology:
     """The topology of a cluster with this many nodes.
 

@@ -7,7 +7,7 @@ import pytest
 
 from wellhead.lab import guest, prerequisites, startup
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
-from wellhead.lab.readiness import is_ready
+from wellhead.lab.node_watch import is_ready
 
 
 @pytest.mark.parametrize("nodes", [0, 245])

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from wellhead.lab import state
+from wellhead.lab.cluster import ClusterSpec
 from wellhead.lab.state import MachineState, Publisher, Snapshot
+
+_SPEC = ClusterSpec(name="test", nodes=1, proxy_mode="iptables", api_port=6443)
 
 
 class _Server:
@@ -21,7 +24,7 @@ class _Server:
         self.publisher = Publisher(path, self.selector, self.snapshot)
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(1, "", (MachineState("edge", 7, self.restarts),), ())
+        return Snapshot(1, _SPEC, "", (MachineState("edge", 7, self.restarts),), ())
 
     def turn(self) -> None:
         for key, _ in self.selector.select(1.0):

@@ -65,3 +65,11 @@ def test_links_of_the_edge_are_all_links() -> None:
     picture = topology.build(2)
     assert picture.links_of("edge") == picture.links
     assert [link.machine for link in picture.links_of("node-1")] == ["node-1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_ours"),
+    [("node-1", True), ("node-20", True), ("node-01", False), ("node-", False), ("a", False)],
+)
+def test_our_nodes_are_known_by_name(name: str, is_ours: bool) -> None:
+    assert topology.is_node_name(name) == is_ours
