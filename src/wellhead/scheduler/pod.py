@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from wellhead.api.meta import Key, Obj, controller_of, is_deleting, key, labels
-from wellhead.api.quantity import parse_quantity
+from wellhead.api.quantity import Quantity
 from wellhead.scheduler.terms import NodeTerm, PodTerm, SpreadConstraint, node_terms, pod_terms
 
 DEFAULT_SCHEDULER = "default-scheduler"
@@ -23,12 +22,10 @@ _SCORED_CPU, _SCORED_MEMORY = 100, 200 * 1024 * 1024
 """What a pod that asks for nothing counts as when nodes are compared (upstream's non-zero requests)."""
 
 
-def amounts(quantities: Mapping[str, object] | None) -> dict[str, int]:
+def amounts(quantities: Mapping[str, str] | None) -> dict[str, int]:
     """A ResourceList in whole units, rounded up."""
-    return {
-        name: math.ceil(parse_quantity(str(text)) * (1000 if name == "cpu" else 1))
-        for name, text in (quantities or {}).items()
-    }
+    found = {name: Quantity.parse(text) for name, text in (quantities or {}).items()}
+    return {name: amount.milli_value if name == "cpu" else amount.value for name, amount in found.items()}
 
 
 def added(one: Amounts, other: Amounts) -> dict[str, int]:

@@ -66,8 +66,8 @@ def crowding(
 ) -> dict[str, float] | None:
     """Per node, how crowded it already is with pods that are to be spread; None if nothing is.
 
-    A pod's own soft constraints decide. Without any constraint it keeps away, by node and by zone, from pods of
-    the same controller; without a controller, from those that `is_mate` tells.
+    A pod's own soft constraints decide. Without any constraint it keeps away, by node and by zone, from pods
+    of the same controller; without a controller, from those that `is_mate` tells.
     """
     constraints: list[tuple[str, Callable[[NodeInfo], int]]]
     if pod.spread_constraints:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from wellhead.api.meta import Obj, is_condition_true, labels, owner_reference
 from wellhead.api.meta import annotations as annotations_of
-from wellhead.api.quantity import parse_quantity
+from wellhead.api.quantity import Quantity
 from wellhead.controllers.endpointslice.endpoint import ZONE_LABEL, endpoint_of
 from wellhead.controllers.endpointslice.hints import TOPOLOGY_MODE, distribution_of, hinted, shared_out
 from wellhead.controllers.endpointslice.ports import ports_of
@@ -76,5 +76,5 @@ def _cpus_by_zone(nodes: Iterable[Obj]) -> dict[str, float]:
         zone = labels(node).get(ZONE_LABEL)
         if zone and is_condition_true(node, "Ready"):
             allocatable = (node.get("status") or {}).get("allocatable") or {}
-            cpus[zone] += float(parse_quantity(allocatable.get("cpu", "0")))
+            cpus[zone] += Quantity.parse(allocatable.get("cpu", "0")).milli_value
     return cpus
