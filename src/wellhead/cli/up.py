@@ -12,7 +12,8 @@ import click
 
 from wellhead.cli.options import cluster_option
 from wellhead.lab import prerequisites, startup, teardown
-from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
+from wellhead.lab.cluster import Cluster, LabError
+from wellhead.lab.startup import Started
 
 if TYPE_CHECKING:
     from wellhead.lab.readiness import Progress
@@ -50,8 +51,8 @@ def command(name: str, nodes: int | None, proxy_mode: str | None, timeout: float
         cluster = Cluster(name)
         prerequisites.check_all()
         is_new = not cluster.directory.exists()
-        spec = startup.start(cluster, nodes, proxy_mode)
-        _wait(cluster, spec, timeout)
+        started = startup.start(cluster, nodes, proxy_mode)
+        _wait(cluster, started, timeout)
     except LabError as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
@@ -60,7 +61,7 @@ def command(name: str, nodes: int | None, proxy_mode: str | None, timeout: float
             teardown.remove(cluster)
         raise click.Abort from None
     seconds = time.monotonic() - begin
-    count = spec.nodes
+    count = started.spec.nodes
     click.echo(f"Cluster {name} is ready: {count} node{'s' * (count != 1)}, in {seconds:.1f} s.\n")
     option = "" if name == "wellhead" else f" --name {name}"
     click.echo(f"  wellhead shell client{option}    a shell outside of the cluster, with kubectl ready")
@@ -69,13 +70,13 @@ def command(name: str, nodes: int | None, proxy_mode: str | None, timeout: float
     click.echo(f"  wellhead down{option}            remove it all")
 
 
-def _wait(cluster: Cluster, spec: ClusterSpec, timeout: float) -> None:
+def _wait(cluster: Cluster, started: Started, timeout: float) -> None:
     # Only now: loading the client takes about as long as the supervisor needs to make the machines.
     from wellhead.lab import readiness
 
     try:
         with _progress(cluster.name) as report:
-            asyncio.run(readiness.wait(cluster, spec, timeout, report))
+            asyncio.run(readiness.wait(cluster, started, timeout, report))
     except readiness.NotReady as error:
         raise click.ClickException(f"{error}\n{_what_to_do(cluster.name)}") from None
 

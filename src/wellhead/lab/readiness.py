@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wellhead.lab import logs, state
-from wellhead.lab.cluster import Cluster, ClusterSpec
+from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
+from wellhead.lab.startup import Started
 from wellhead.lab.state import ComponentState, Snapshot
 from wellhead.lab.topology import node_name
 
@@ -28,7 +29,7 @@ _CLOCK_GRAIN = (
 _SUPERVISOR_START = 10.0  # seconds within which it opens its socket
 
 
-class NotReady(Exception):
+class NotReady(LabError):
     """The cluster doesn't come up. Its text says why; what was started goes on trying."""
 
 
@@ -47,14 +48,14 @@ class Progress:
 
 
 async def wait(
-    cluster: Cluster, spec: ClusterSpec, patience: float, report: Callable[[Progress], None]
+    cluster: Cluster, started: Started, patience: float, report: Callable[[Progress], None]
 ) -> None:
     """Wait until everything runs and all nodes are Ready; `report` is called on progress.
 
     Raises:
         NotReady: it failed, or `patience` seconds have passed; with the last log lines of what has failed.
     """
-    waiting = _Waiting(cluster, spec, report)
+    waiting = _Waiting(cluster, started.spec, report)
     try:
         async with asyncio.timeout(patience):
             await waiting.run()

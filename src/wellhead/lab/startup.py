@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from wellhead.lab import api_socket, logs, machines, processes, state, title
@@ -24,10 +25,18 @@ _PATIENCE = 5.0  # seconds within which a supervisor that runs must answer
 _LISTENER = 3  # the descriptor number that the supervisor inherits
 
 
-def start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> ClusterSpec:
+@dataclass(frozen=True)
+class Started:
+    """What `start` did: what the cluster will be, and whether there was none before."""
+
+    spec: ClusterSpec
+    is_new: bool
+
+
+def start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Started:
     """Have a supervisor bring about the cluster, as it was or changed to `nodes` and `proxy_mode`.
 
-    Returns what the cluster will be as soon as the supervisor knows; then comes `wellhead.lab.readiness`.
+    Returns as soon as the supervisor knows; then comes `wellhead.lab.readiness`.
 
     Raises:
         LabError: the wishes can't be fulfilled, or the disk is full.
@@ -44,7 +53,7 @@ def start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Cluste
         ) from error
 
 
-def _start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> ClusterSpec:
+def _start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Started:
     old = cluster.read_spec()
     running = {process.component: process for process in processes.find(cluster.name)}
     if old is None and running:
@@ -74,7 +83,7 @@ def _start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Clust
             _start_supervisor(cluster, listener)
         elif spec != old:
             _tell_supervisor(cluster, snapshot.pid)
-    return spec
+    return Started(spec, is_new=old is None)
 
 
 def _ask_supervisor(cluster: Cluster, supervisor: Process | None) -> Snapshot | None:
