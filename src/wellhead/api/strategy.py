@@ -40,8 +40,10 @@ class Strategy:
 
     name_check: Check = staticmethod(dns_subdomain)
     """What may be a name of this kind."""
-    counts_generations = True
+    counts_generations = False
     """Whether metadata.generation grows when something other than metadata and status changes."""
+    keeps_initial_status = False
+    """Whether a new object may come with a status: an agent registers its node so."""
 
     def default(self, obj: Obj) -> None:
         """Fill in the defaults, as decoding does upstream; also for an object read from an older store."""
@@ -97,9 +99,9 @@ def create(resource: Resource, obj: Obj, context: Context) -> Obj:
     """
     strategy = strategy_for(resource)
     metadata.prepare_create(resource, obj, context.namespace, context.now)
-    if resource.has_status:
+    if resource.has_status and not strategy.keeps_initial_status:
         obj.pop("status", None)
-    if _counts_generations(resource, strategy):
+    if strategy.counts_generations:
         obj["metadata"]["generation"] = 1
     strategy.default(obj)
     strategy.prepare_create(obj, context)
@@ -137,14 +139,10 @@ def update(resource: Resource, new: Obj, old: Obj, context: Context, subresource
         strategy.prepare_update(new, old)
         causes += metadata.validate(resource, new, strategy.name_check)
         causes += strategy.validate_update(new, old)
-        if _counts_generations(resource, strategy) and _intent(new) != _intent(old):
+        if strategy.counts_generations and _intent(new) != _intent(old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     metadata.refuse(resource, new, causes)
     return new
-
-
-def _counts_generations(resource: Resource, strategy: Strategy) -> bool:
-    return resource.has_status and strategy.counts_generations
 
 
 def _intent(obj: Obj) -> Obj:

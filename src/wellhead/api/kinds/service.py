@@ -24,7 +24,6 @@ _AFFINITY_SECONDS = 10800  # 3 h
 
 class ServiceStrategy(Strategy):
     name_check = staticmethod(dns_1035_label)
-    counts_generations = False
 
     def default(self, obj: Obj) -> None:
         spec: Obj = obj.setdefault("spec", {})

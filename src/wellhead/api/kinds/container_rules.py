@@ -1,0 +1,243 @@
+"""What a valid container is. Upstream: validateContainers in pkg/apis/core/validation/validation.go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wellhead.api.errors import Cause
+from wellhead.api.formats import dns_label, env_name, ip_address, port_name, port_number
+from wellhead.api.kinds.service_rules import validate_port_reference
+from wellhead.api.meta import Obj
+from wellhead.api.quantity import Quantity
+
+_PULL_POLICIES = ("Always", "IfNotPresent", "Never")
+_PROTOCOLS = ("SCTP", "TCP", "UDP")
+_HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
+_ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+_NOT_NEGATIVE = "must be greater than or equal to 0"
+
+
+def validate_container(
+    container: Obj,
+    at: str,
+    *,
+    volumes: set[str],
+    is_init: bool,
+    host_network: bool,
+    host_ports: set[tuple[str, str, int]],
+) -> list[Cause]:
+    """A container with defaults, at the path `at`.
+
+    `volumes` are the names it may mount; `host_ports`, what containers before it hold, grows.
+    """
+    causes: list[Cause] = []
+    name, image = container.get("name") or "", container.get("image") or ""
+    if not name:
+        causes.append(Cause.required(f"{at}.name"))
+    else:
+        causes += [Cause.invalid(f"{at}.name", name, problem) for problem in dns_label(name)]
+    if not image:
+        causes.append(Cause.required(f"{at}.image"))
+    elif image != image.strip():
+        causes.append(Cause.invalid(f"{at}.image", image, "must not have leading or trailing whitespace"))
+    if (policy := container["imagePullPolicy"]) not in _PULL_POLICIES:
+        causes.append(Cause.not_supported(f"{at}.imagePullPolicy", policy, _PULL_POLICIES))
+    if (policy := container["terminationMessagePolicy"]) not in ("File", "FallbackToLogsOnError"):
+        causes.append(
+            Cause.invalid(
+                f"{at}.terminationMessagePolicy", policy, "must be 'File' or 'FallbackToLogsOnError'"
+            )
+        )
+    causes += _validate_ports(container.get("ports") or (), f"{at}.ports", host_network, host_ports)
+    causes += _validate_env(container.get("env") or (), f"{at}.env")
+    causes += _validate_mounts(container.get("volumeMounts") or (), f"{at}.volumeMounts", volumes)
+    causes += _validate_resources(container["resources"], f"{at}.resources")
+    causes += _validate_probes(container, at, is_init)
+    restarts = container.get("restartPolicy")
+    if restarts and is_init and restarts != "Always":
+        causes.append(Cause.not_supported(f"{at}.restartPolicy", restarts, ("Always",)))
+    lifecycle = container.get("lifecycle") or {}
+    if lifecycle and is_init and restarts != "Always":
+        causes.append(
+            Cause.forbidden(
+                f"{at}.lifecycle", "may not be set for init containers without restartPolicy=Always"
+            )
+        )
+    for hook in ("postStart", "preStop"):
+        if hook in lifecycle:
+            causes += _validate_handler(lifecycle[hook], f"{at}.lifecycle.{hook}")
+    return causes
+
+
+def _validate_ports(
+    ports: Sequence[Obj], at: str, host_network: bool, host_ports: set[tuple[str, str, int]]
+) -> list[Cause]:
+    causes: list[Cause] = []
+    names: set[str] = set()
+    for index, port in enumerate(ports):
+        here = f"{at}[{index}]"
+        name, number, host_port = port.get("name"), port.get("containerPort"), port.get("hostPort")
+        protocol, host_ip = port["protocol"], port.get("hostIP") or ""
+        if name:
+            problems = port_name(name)
+            causes += [Cause.invalid(f"{here}.name", name, problem) for problem in problems]
+            if not problems and name in names:
+                causes.append(Cause.duplicate(f"{here}.name", name))
+            names.add(name)
+        if not number:
+            causes.append(Cause.required(f"{here}.containerPort"))
+        else:
+            causes += [
+                Cause.invalid(f"{here}.containerPort", number, problem) for problem in port_number(number)
+            ]
+        if protocol not in _PROTOCOLS:
+            causes.append(Cause.not_supported(f"{here}.protocol", protocol, _PROTOCOLS))
+        if host_ip:
+            causes += [Cause.invalid(f"{here}.hostIP", host_ip, problem) for problem in ip_address(host_ip)]
+        if host_port:
+            causes += [
+                Cause.invalid(f"{here}.hostPort", host_port, problem) for problem in port_number(host_port)
+            ]
+            if host_network and host_port != number:
+                causes.append(
+                    Cause.invalid(
+                        f"{here}.hostPort", host_port, "must match `containerPort` when `hostNetwork` is true"
+                    )
+                )
+            if (protocol, host_ip, host_port) in host_ports:
+                causes.append(
+                    Cause.duplicate(f"{here}.hostPort", "/".join((protocol, host_ip, str(host_port))))
+                )
+            host_ports.add((protocol, host_ip, host_port))
+    return causes
+
+
+def _validate_env(entries: Sequence[Obj], at: str) -> list[Cause]:
+    causes: list[Cause] = []
+    for index, entry in enumerate(entries):
+        here = f"{at}[{index}]"
+        name = entry.get("name") or ""
+        if not name:
+            causes.append(Cause.required(f"{here}.name"))
+        else:
+            causes += [Cause.invalid(f"{here}.name", name, problem) for problem in env_name(name)]
+        if "valueFrom" not in entry:
+            continue
+        sources = [source for source in _ENV_SOURCES if source in entry["valueFrom"]]
+        where = f"{here}.valueFrom"
+        if entry.get("value"):
+            causes.append(Cause.invalid(where, "", "may not be specified when `value` is not empty"))
+        elif len(sources) != 1:
+            choice = ", ".join(f"`{source}`" for source in _ENV_SOURCES[:-1])
+            text = f"must specify one of: {choice} or `{_ENV_SOURCES[-1]}`"
+            if sources:
+                text = "may not have more than one field specified at a time"
+            causes.append(Cause.invalid(where, "", text))
+        for source in ("configMapKeyRef", "secretKeyRef"):
+            if source in sources and not entry["valueFrom"][source].get("key"):
+                causes.append(Cause.required(f"{where}.{source}.key"))
+        if "fieldRef" in sources and not entry["valueFrom"]["fieldRef"].get("fieldPath"):
+            causes.append(Cause.required(f"{where}.fieldRef.fieldPath"))
+    return causes
+
+
+def _validate_mounts(mounts: Sequence[Obj], at: str, volumes: set[str]) -> list[Cause]:
+    causes: list[Cause] = []
+    paths: set[str] = set()
+    for index, mount in enumerate(mounts):
+        here = f"{at}[{index}]"
+        name, path = mount.get("name") or "", mount.get("mountPath") or ""
+        if not name:
+            causes.append(Cause.required(f"{here}.name"))
+        elif name not in volumes:
+            causes.append(Cause.not_found(f"{here}.name", name))
+        if not path:
+            causes.append(Cause.required(f"{here}.mountPath"))
+        elif path in paths:
+            causes.append(Cause.invalid(f"{here}.mountPath", path, "must be unique"))
+        paths.add(path)
+        for field in ("subPath", "subPathExpr"):
+            sub_path = mount.get(field) or ""
+            if sub_path.startswith("/"):
+                causes.append(Cause.invalid(f"{here}.{field}", sub_path, "must be a relative path"))
+            if ".." in sub_path.split("/"):
+                causes.append(Cause.invalid(f"{here}.{field}", sub_path, "must not contain '..'"))
+        if mount.get("subPath") and mount.get("subPathExpr"):
+            causes.append(
+                Cause.invalid(
+                    f"{here}.subPathExpr",
+                    mount["subPathExpr"],
+                    "subPathExpr and subPath are mutually exclusive",
+                )
+            )
+    return causes
+
+
+def _validate_resources(resources: Obj, at: str) -> list[Cause]:
+    causes: list[Cause] = []
+    amounts: dict[tuple[str, str], Quantity] = {}
+    for kind in ("limits", "requests"):
+        for name, text in (resources.get(kind) or {}).items():
+            here = f"{at}.{kind}[{name}]"
+            try:
+                amounts[kind, name] = amount = Quantity.parse(text)
+            except ValueError as error:
+                causes.append(Cause.invalid(here, text, str(error)))
+                continue
+            if amount.nanos < 0:
+                causes.append(Cause.invalid(here, text, _NOT_NEGATIVE))
+    for (kind, name), amount in amounts.items():
+        limit = amounts.get(("limits", name))
+        if kind == "requests" and limit is not None and amount > limit:
+            causes.append(
+                Cause.invalid(
+                    f"{at}.requests", str(amount), f"must be less than or equal to {name} limit of {limit}"
+                )
+            )
+    return causes
+
+
+def _validate_probes(container: Obj, at: str, is_init: bool) -> list[Cause]:
+    causes: list[Cause] = []
+    for kind in ("livenessProbe", "readinessProbe", "startupProbe"):
+        probe = container.get(kind)
+        if probe is None:
+            continue
+        here = f"{at}.{kind}"
+        if is_init and container.get("restartPolicy") != "Always":
+            text = "may not be set for init containers without restartPolicy=Always"
+            causes.append(Cause.forbidden(here, text))
+            continue
+        causes += _validate_handler(probe, here)
+        causes += [
+            Cause.invalid(f"{here}.{field}", probe[field], _NOT_NEGATIVE)
+            for field in (
+                "initialDelaySeconds",
+                "timeoutSeconds",
+                "periodSeconds",
+                "successThreshold",
+                "failureThreshold",
+            )
+            if probe.get(field, 0) < 0
+        ]
+        if kind != "readinessProbe" and probe["successThreshold"] != 1:
+            causes.append(Cause.invalid(f"{here}.successThreshold", probe["successThreshold"], "must be 1"))
+    return causes
+
+
+def _validate_handler(handler: Obj, at: str) -> list[Cause]:
+    kinds = [kind for kind in _HANDLERS if kind in handler]
+    if not kinds:
+        return [Cause.required(at, "must specify a handler type")]
+    causes = [
+        Cause.forbidden(f"{at}.{kind}", "may not specify more than 1 handler type") for kind in kinds[1:]
+    ]
+    if "exec" in kinds and not handler["exec"].get("command"):
+        causes.append(Cause.required(f"{at}.exec.command"))
+    for kind in ("httpGet", "tcpSocket", "grpc"):
+        if kind in kinds:
+            causes += validate_port_reference(handler[kind].get("port", 0), f"{at}.{kind}.port")
+    scheme = (handler.get("httpGet") or {}).get("scheme", "HTTP")
+    if scheme not in ("HTTP", "HTTPS"):
+        causes.append(Cause.not_supported(f"{at}.httpGet.scheme", scheme, ("HTTP", "HTTPS")))
+    return causes

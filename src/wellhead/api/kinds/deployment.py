@@ -1,0 +1,94 @@
+"""Deployments."""
+
+from __future__ import annotations
+
+import re
+
+from wellhead.api.errors import Cause
+from wellhead.api.kinds.workload import (
+    default_workload,
+    validate_fixed_selector,
+    validate_not_negative,
+    validate_workload,
+)
+from wellhead.api.meta import Obj
+from wellhead.api.strategy import Context, Strategy
+
+_STRATEGIES = ("Recreate", "RollingUpdate")
+_PERCENT = re.compile("[0-9]+%", re.ASCII)
+
+
+class DeploymentStrategy(Strategy):
+    counts_generations = True
+
+    def default(self, obj: Obj) -> None:
+        spec: Obj = obj.setdefault("spec", {})
+        default_workload(spec)
+        strategy = spec.setdefault("strategy", {})
+        strategy["type"] = strategy.get("type") or "RollingUpdate"
+        if strategy["type"] == "RollingUpdate":
+            rolling = strategy.setdefault("rollingUpdate", {})
+            rolling.setdefault("maxUnavailable", "25%")
+            rolling.setdefault("maxSurge", "25%")
+        spec.setdefault("revisionHistoryLimit", 10)
+        spec.setdefault("progressDeadlineSeconds", 600)
+
+    def prepare_create(self, obj: Obj, context: Context) -> None:
+        obj["status"] = {}
+
+    def validate(self, obj: Obj) -> list[Cause]:
+        spec = obj["spec"]
+        causes = validate_workload(spec, "deployment")
+        causes += validate_not_negative(spec, "revisionHistoryLimit", "progressDeadlineSeconds")
+        causes += _validate_strategy(spec["strategy"])
+        if spec["progressDeadlineSeconds"] <= spec.get("minReadySeconds", 0):
+            causes.append(
+                Cause.invalid(
+                    "spec.progressDeadlineSeconds",
+                    spec["progressDeadlineSeconds"],
+                    "must be greater than minReadySeconds",
+                )
+            )
+        return causes
+
+    def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
+        return [*self.validate(new), *validate_fixed_selector(new, old)]
+
+
+def _validate_strategy(strategy: Obj) -> list[Cause]:
+    at = "spec.strategy"
+    if strategy["type"] not in _STRATEGIES:
+        return [Cause.not_supported(f"{at}.type", strategy["type"], _STRATEGIES)]
+    if strategy["type"] == "Recreate":
+        if "rollingUpdate" not in strategy:
+            return []
+        text = "may not be specified when strategy `type` is 'Recreate'"
+        return [Cause.forbidden(f"{at}.rollingUpdate", text)]
+    rolling = strategy["rollingUpdate"]
+    causes: list[Cause] = []
+    for field in ("maxUnavailable", "maxSurge"):
+        causes += _validate_share(rolling[field], f"{at}.rollingUpdate.{field}")
+    if not causes:
+        unavailable = rolling["maxUnavailable"]
+        here = f"{at}.rollingUpdate.maxUnavailable"
+        if unavailable in (0, "0%") and rolling["maxSurge"] in (0, "0%"):
+            causes.append(Cause.invalid(here, unavailable, "may not be 0 when `maxSurge` is 0"))
+        elif isinstance(unavailable, str) and int(unavailable[:-1]) > 100:
+            causes.append(Cause.invalid(here, unavailable, "must not be greater than 100%"))
+    return causes
+
+
+def _validate_share(value: int | str, at: str) -> list[Cause]:
+    if isinstance(value, int):
+        if value < 0:
+            return [Cause.invalid(at, value, "must be greater than or equal to 0")]
+    elif not _PERCENT.fullmatch(value):
+        text = (
+            "a valid percent string must be a numeric string followed by an ending '%' "
+            "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
+        )
+        return [Cause.invalid(at, value, text)]
+    return []
+
+
+STRATEGIES = {"apps": DeploymentStrategy()}

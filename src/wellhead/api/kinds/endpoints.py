@@ -1,0 +1,55 @@
+"""Endpoints, the older form of EndpointSlices."""
+
+from __future__ import annotations
+
+from wellhead.api.errors import Cause
+from wellhead.api.formats import dns_label, dns_subdomain, port_number
+from wellhead.api.kinds.service_rules import validate_endpoint_ip
+from wellhead.api.meta import Obj
+from wellhead.api.strategy import Strategy
+
+_PROTOCOLS = ("SCTP", "TCP", "UDP")
+
+
+class EndpointsStrategy(Strategy):
+    def default(self, obj: Obj) -> None:
+        for subset in obj.get("subsets") or ():
+            for port in subset.get("ports") or ():
+                port["protocol"] = port.get("protocol") or "TCP"
+
+    def validate(self, obj: Obj) -> list[Cause]:
+        causes: list[Cause] = []
+        for index, subset in enumerate(obj.get("subsets") or ()):
+            at = f"subsets[{index}]"
+            if not subset.get("addresses") and not subset.get("notReadyAddresses"):
+                causes.append(Cause.required(at, "must specify `addresses` or `notReadyAddresses`"))
+            for field in ("addresses", "notReadyAddresses"):
+                for number, address in enumerate(subset.get(field) or ()):
+                    causes += _validate_address(address, f"{at}.{field}[{number}]")
+            for number, port in enumerate(subset.get("ports") or ()):
+                causes += _validate_port(port, f"{at}.ports[{number}]", len(subset["ports"]) > 1)
+        return causes
+
+
+def _validate_address(address: Obj, at: str) -> list[Cause]:
+    causes = validate_endpoint_ip(address.get("ip", ""), f"{at}.ip")
+    for field, check in (("hostname", dns_label), ("nodeName", dns_subdomain)):
+        if value := address.get(field):
+            causes += [Cause.invalid(f"{at}.{field}", value, problem) for problem in check(value)]
+    return causes
+
+
+def _validate_port(port: Obj, at: str, needs_name: bool) -> list[Cause]:
+    causes: list[Cause] = []
+    name, number = port.get("name") or "", port.get("port") or 0
+    if name:
+        causes += [Cause.invalid(f"{at}.name", name, problem) for problem in dns_label(name)]
+    elif needs_name:
+        causes.append(Cause.required(f"{at}.name"))
+    causes += [Cause.invalid(f"{at}.port", number, problem) for problem in port_number(number)]
+    if port["protocol"] not in _PROTOCOLS:
+        causes.append(Cause.not_supported(f"{at}.protocol", port["protocol"], _PROTOCOLS))
+    return causes
+
+
+STRATEGIES = {"": EndpointsStrategy()}

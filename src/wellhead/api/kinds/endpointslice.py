@@ -1,0 +1,95 @@
+"""EndpointSlices. Upstream: pkg/apis/discovery/validation/validation.go."""
+
+from __future__ import annotations
+
+from wellhead.api.errors import Cause
+from wellhead.api.formats import dns_label, dns_subdomain, parse_ip, port_number, qualified_name
+from wellhead.api.kinds.service_rules import validate_endpoint_ip
+from wellhead.api.meta import Obj
+from wellhead.api.strategy import Strategy
+
+_ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
+_PROTOCOLS = ("SCTP", "TCP", "UDP")
+_MAX_ENDPOINTS = 1000
+_MAX_ADDRESSES = 100
+_MAX_PORTS = 20000
+
+
+class EndpointSliceStrategy(Strategy):
+    counts_generations = True
+
+    def default(self, obj: Obj) -> None:
+        obj.setdefault("endpoints", [])
+        for port in obj.get("ports") or ():
+            port["name"] = port.get("name") or ""
+            port["protocol"] = port.get("protocol") or "TCP"
+
+    def validate(self, obj: Obj) -> list[Cause]:
+        kind = obj.get("addressType") or ""
+        if not kind:
+            return [Cause.required("addressType")]
+        if kind not in _ADDRESS_TYPES:
+            return [Cause.not_supported("addressType", kind, _ADDRESS_TYPES)]
+        endpoints, ports = obj["endpoints"], obj.get("ports") or ()
+        if len(endpoints) > _MAX_ENDPOINTS:
+            return [Cause.too_many("endpoints", len(endpoints), _MAX_ENDPOINTS)]
+        if len(ports) > _MAX_PORTS:
+            return [Cause.too_many("ports", len(ports), _MAX_PORTS)]
+        causes: list[Cause] = []
+        for index, endpoint in enumerate(endpoints):
+            causes += _validate_endpoint(endpoint, f"endpoints[{index}]", kind)
+        names: set[str] = set()
+        for index, port in enumerate(ports):
+            causes += _validate_port(port, f"ports[{index}]", names)
+        return causes
+
+    def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
+        causes = self.validate(new)
+        if new.get("addressType") != old.get("addressType"):
+            causes.append(Cause.invalid("addressType", new.get("addressType"), "field is immutable"))
+        return causes
+
+
+def _validate_endpoint(endpoint: Obj, at: str, kind: str) -> list[Cause]:
+    addresses = endpoint.get("addresses") or ()
+    causes: list[Cause] = []
+    if not addresses:
+        causes.append(Cause.required(f"{at}.addresses", "must contain at least 1 address"))
+    if len(addresses) > _MAX_ADDRESSES:
+        return [Cause.too_many(f"{at}.addresses", len(addresses), _MAX_ADDRESSES)]
+    for index, text in enumerate(addresses):
+        here = f"{at}.addresses[{index}]"
+        if kind == "FQDN":
+            causes += [Cause.invalid(here, text, problem) for problem in dns_subdomain(text)]
+            continue
+        address = parse_ip(text)
+        if address is None or f"IPv{address.version}" != kind:
+            causes.append(Cause.invalid(here, text, f"must be a valid {kind} address"))
+        else:
+            causes += validate_endpoint_ip(text, here)
+    for field, check in (("nodeName", dns_subdomain), ("hostname", dns_label)):
+        if value := endpoint.get(field):
+            causes += [Cause.invalid(f"{at}.{field}", value, problem) for problem in check(value)]
+    return causes
+
+
+def _validate_port(port: Obj, at: str, names: set[str]) -> list[Cause]:
+    causes: list[Cause] = []
+    name = port["name"]
+    if name:
+        causes += [Cause.invalid(f"{at}.name", name, problem) for problem in dns_label(name)]
+    if name in names:
+        causes.append(Cause.duplicate(f"{at}.name", name))
+    names.add(name)
+    if (number := port.get("port")) is not None:
+        causes += [Cause.invalid(f"{at}.port", number, problem) for problem in port_number(number)]
+    if port["protocol"] not in _PROTOCOLS:
+        causes.append(Cause.not_supported(f"{at}.protocol", port["protocol"], _PROTOCOLS))
+    if protocol := port.get("appProtocol"):
+        causes += [
+            Cause.invalid(f"{at}.appProtocol", protocol, problem) for problem in qualified_name(protocol)
+        ]
+    return causes
+
+
+STRATEGIES = {"discovery.k8s.io": EndpointSliceStrategy()}

@@ -1,0 +1,117 @@
+"""Pods: defaults, what the server decides of a new one, and what may change later.
+
+Upstream: pkg/registry/core/pod/strategy.go, ValidatePodUpdate in pkg/apis/core/validation/validation.go.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wellhead.api.errors import Cause
+from wellhead.api.kinds.pod_admission import admit
+from wellhead.api.kinds.pod_rules import validate_pod_spec
+from wellhead.api.kinds.pod_spec import containers_of, default_pod_spec, default_requests
+from wellhead.api.meta import Obj
+from wellhead.api.quantity import Quantity
+from wellhead.api.strategy import Context, Strategy
+
+_FIXED = (
+    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
+    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+)
+_QOS_RESOURCES = ("cpu", "memory")
+
+
+class PodStrategy(Strategy):
+    counts_generations = True
+
+    def default(self, obj: Obj) -> None:
+        spec: Obj = obj.setdefault("spec", {})
+        default_pod_spec(spec)
+        default_requests(spec)
+        spec.setdefault("enableServiceLinks", True)
+        obj.setdefault("status", {})
+
+    def prepare_create(self, obj: Obj, context: Context) -> None:
+        admit(obj, context)
+        obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
+
+    def validate(self, obj: Obj) -> list[Cause]:
+        return validate_pod_spec(obj["spec"], "spec")
+
+    def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
+        spec, before = new["spec"], old["spec"]
+        for field in ("containers", "initContainers"):
+            if len(spec.get(field) or ()) != len(before.get(field) or ()):
+                return [Cause.forbidden(f"spec.{field}", "pod updates may not add or remove containers")]
+        causes = self.validate(new)
+        causes += _validate_deadline(spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds"))
+        if any(each not in (spec.get("tolerations") or ()) for each in before.get("tolerations") or ()):
+            causes.append(
+                Cause.forbidden(
+                    "spec.tolerations",
+                    "existing toleration can not be modified except its tolerationSeconds",
+                )
+            )
+        if not causes and _fixed_part(spec) != _fixed_part(before):
+            causes.append(Cause.forbidden("spec", _FIXED))
+        return causes
+
+    def prepare_status_update(self, new: Obj, old: Obj) -> None:
+        status = new["status"]
+        # The class is fixed at creation; an agent that doesn't repeat it doesn't unset it.
+        if "qosClass" in (old.get("status") or {}):
+            status["qosClass"] = old["status"]["qosClass"]
+
+
+def qos_class(spec: Obj) -> str:
+    """Guaranteed, Burstable or BestEffort, from requests and limits of CPU and memory."""
+    any_given = False
+    guaranteed = True
+    for container in containers_of(spec):
+        limits, requests = (container["resources"].get(kind) or {} for kind in ("limits", "requests"))
+        any_given = any_given or any(
+            _positive(given, r) for given in (limits, requests) for r in _QOS_RESOURCES
+        )
+        guaranteed = guaranteed and all(
+            _positive(limits, resource) and requests.get(resource) == limits[resource]
+            for resource in _QOS_RESOURCES
+        )
+    if not any_given:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+def _positive(amounts: dict[str, str], resource: str) -> bool:
+    try:
+        return Quantity.parse(amounts.get(resource, "0")).nanos > 0
+    except ValueError:
+        return False
+
+
+def _fixed_part(spec: Obj) -> Obj:
+    changing = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds")
+    kept: dict[str, Any] = {
+        name: value for name, value in spec.items() if name not in changing and value != []
+    }
+    for field in ("containers", "initContainers"):
+        if spec.get(field):
+            kept[field] = [{**container, "image": ""} for container in spec[field]]
+    # Upstream lets it change only from a negative number, which ours never stores.
+    kept["terminationGracePeriodSeconds"] = spec.get("terminationGracePeriodSeconds")
+    return kept
+
+
+def _validate_deadline(new: int | None, old: int | None) -> list[Cause]:
+    at = "spec.activeDeadlineSeconds"
+    if old is None or new == old:
+        return []
+    if new is None:
+        return [Cause.invalid(at, None, "must not update from a positive integer to nil value")]
+    if new > old:
+        return [Cause.invalid(at, new, f"must be less than or equal to previous value {old}")]
+    return []
+
+
+STRATEGIES = {"": PodStrategy()}

@@ -1,0 +1,58 @@
+"""Secrets."""
+
+from __future__ import annotations
+
+import base64
+
+from wellhead.api.errors import Cause
+from wellhead.api.formats import config_key
+from wellhead.api.kinds.configmap import validate_immutable
+from wellhead.api.meta import Obj
+from wellhead.api.strategy import Strategy
+
+_MAX_SIZE = 1024 * 1024  # bytes
+_ACCOUNT_TYPE = "kubernetes.io/service-account-token"
+_ACCOUNT_ANNOTATION = "kubernetes.io/service-account.name"
+_REQUIRED_KEYS = {
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+}
+
+
+class SecretStrategy(Strategy):
+    def default(self, obj: Obj) -> None:
+        obj["type"] = obj.get("type") or "Opaque"
+        # Write-only: what is given in clear is stored encoded, and wins.
+        for name, value in (obj.pop("stringData", None) or {}).items():
+            obj.setdefault("data", {})[name] = base64.b64encode(value.encode()).decode()
+
+    def validate(self, obj: Obj) -> list[Cause]:
+        data = obj.get("data") or {}
+        causes = [
+            Cause.invalid(f"data[{name}]", name, problem) for name in data for problem in config_key(name)
+        ]
+        if sum(len(value) * 3 // 4 for value in data.values()) > _MAX_SIZE:
+            causes.append(Cause.too_long("data", _MAX_SIZE))
+        causes += [
+            Cause.required(f"data[{name}]")
+            for name in _REQUIRED_KEYS.get(obj["type"], ())
+            if name not in data
+        ]
+        if obj["type"] == "kubernetes.io/basic-auth" and not data.keys() & {"username", "password"}:
+            causes += [Cause.required("data[username]"), Cause.required("data[password]")]
+        if obj["type"] == _ACCOUNT_TYPE and not (obj["metadata"].get("annotations") or {}).get(
+            _ACCOUNT_ANNOTATION
+        ):
+            causes.append(Cause.required(f"metadata.annotations[{_ACCOUNT_ANNOTATION}]"))
+        return causes
+
+    def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
+        causes = validate_immutable(new, old, "data")
+        if new["type"] != old["type"]:
+            causes.append(Cause.invalid("type", new["type"], "field is immutable"))
+        return causes + self.validate(new)
+
+
+STRATEGIES = {"": SecretStrategy()}

@@ -1,0 +1,214 @@
+from typing import Any
+
+import pytest
+
+from tests.unit.api.objects import CONTEXT, create, named, problems, update
+from wellhead.api.errors import Forbidden, Invalid
+from wellhead.api.kinds.pod_spec import image_pull_policy
+from wellhead.api.meta import Obj
+from wellhead.api.resources import PODS
+from wellhead.api.strategy import Context
+
+TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+def pod(container: Obj | None = None, **spec: Any) -> Obj:
+    first = {"name": "c", "image": "busybox", **(container or {})}
+    return named("p", spec={"containers": [first], **spec})
+
+
+def refusal(container: Obj | None = None, **spec: Any) -> list[str]:
+    with pytest.raises(Invalid) as refused:
+        create(PODS, pod(container, **spec))
+    return problems(refused.value)
+
+
+def test_defaults_are_upstreams() -> None:
+    made = create(PODS, pod({"ports": [{"containerPort": 80}], "readinessProbe": {"httpGet": {"port": 80}}}))
+    spec = made["spec"]
+    volume = spec["volumes"][0]["name"]
+    assert volume.startswith("kube-api-access-")
+    assert spec["containers"][0] == {
+        "name": "c",
+        "image": "busybox",
+        "imagePullPolicy": "Always",
+        "ports": [{"containerPort": 80, "protocol": "TCP"}],
+        "readinessProbe": {
+            "httpGet": {"port": 80, "path": "/", "scheme": "HTTP"},
+            "timeoutSeconds": 1,
+            "periodSeconds": 10,
+            "successThreshold": 1,
+            "failureThreshold": 3,
+        },
+        "resources": {},
+        "terminationMessagePath": "/dev/termination-log",
+        "terminationMessagePolicy": "File",
+        "volumeMounts": [{"name": volume, "readOnly": True, "mountPath": TOKEN_PATH}],
+    }
+    del spec["containers"], spec["volumes"]
+    taint = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+    assert spec == {
+        "restartPolicy": "Always",
+        "terminationGracePeriodSeconds": 30,
+        "dnsPolicy": "ClusterFirst",
+        "securityContext": {},
+        "schedulerName": "default-scheduler",
+        "enableServiceLinks": True,
+        "serviceAccountName": "default",
+        "serviceAccount": "default",
+        "priority": 0,
+        "preemptionPolicy": "PreemptLowerPriority",
+        "tolerations": [
+            {"key": "node.kubernetes.io/not-ready", **taint},
+            {"key": "node.kubernetes.io/unreachable", **taint},
+        ],
+    }
+    assert made["status"] == {"phase": "Pending", "qosClass": "BestEffort"}
+    assert made["metadata"]["generation"] == 1
+
+
+@pytest.mark.parametrize(
+    ("image", "policy"),
+    [
+        ("busybox", "Always"),
+        ("busybox:latest", "Always"),
+        ("k8s.gcr.io/echoserver:1.4", "IfNotPresent"),
+        ("localhost:5000/x", "Always"),
+        ("localhost:5000/x:1", "IfNotPresent"),
+        ("x@sha256:00", "IfNotPresent"),
+    ],
+)
+def test_pull_policy_follows_the_tag(image: str, policy: str) -> None:
+    assert image_pull_policy(image) == policy
+
+
+def test_no_token_where_none_is_wanted() -> None:
+    assert "volumes" not in create(PODS, pod(automountServiceAccountToken=False))["spec"]
+    no_token = Context("default", CONTEXT.now, lambda *_: {"automountServiceAccountToken": False})
+    assert "volumes" not in create(PODS, pod(), no_token)["spec"]
+    assert "volumes" in create(PODS, pod(automountServiceAccountToken=True), no_token)["spec"]
+
+
+def test_pod_of_a_missing_service_account_is_forbidden() -> None:
+    with pytest.raises(Forbidden, match='serviceaccount "default" not found'):
+        create(PODS, pod(), Context("default", CONTEXT.now, lambda *_: None))
+
+
+def test_limits_become_requests_and_are_canonical() -> None:
+    made = create(PODS, pod({"resources": {"limits": {"cpu": "0.5", "memory": "1024Mi"}}}))
+    both = {"cpu": "500m", "memory": "1Gi"}
+    assert made["spec"]["containers"][0]["resources"] == {"limits": both, "requests": both}
+    assert made["status"]["qosClass"] == "Guaranteed"
+
+
+def test_host_network_takes_host_ports() -> None:
+    made = create(PODS, pod({"ports": [{"containerPort": 80}]}, hostNetwork=True))
+    assert made["spec"]["containers"][0]["ports"][0]["hostPort"] == 80
+
+
+def test_status_sent_at_creation_is_dropped() -> None:
+    assert create(PODS, {**pod(), "status": {"phase": "Running"}})["status"]["phase"] == "Pending"
+
+
+@pytest.mark.parametrize(
+    ("container", "spec", "problem"),
+    [
+        ({"name": ""}, {}, "spec.containers[0].name: Required value"),
+        ({"image": ""}, {}, "spec.containers[0].image: Required value"),
+        ({"name": "A"}, {}, 'spec.containers[0].name: Invalid value: "A": a lowercase RFC 1123 label must'),
+        ({}, {"containers": []}, "spec.containers: Required value"),
+        (
+            {},
+            {"restartPolicy": "Maybe"},
+            'spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always"',
+        ),
+        (
+            {"imagePullPolicy": "Often"},
+            {},
+            'spec.containers[0].imagePullPolicy: Unsupported value: "Often": supported values: "Always", '
+            '"IfNotPresent", "Never"',
+        ),
+        ({"ports": [{"containerPort": 0}]}, {}, "spec.containers[0].ports[0].containerPort: Required value"),
+        (
+            {"ports": [{"containerPort": 70000}]},
+            {},
+            "spec.containers[0].ports[0].containerPort: Invalid value: 70000: "
+            "must be between 1 and 65535, inclusive",
+        ),
+        (
+            {"ports": [{"containerPort": 1, "name": "x"}, {"containerPort": 2, "name": "x"}]},
+            {},
+            'spec.containers[0].ports[1].name: Duplicate value: "x"',
+        ),
+        (
+            {"ports": [{"containerPort": 1, "hostPort": 1}, {"containerPort": 2, "hostPort": 1}]},
+            {},
+            'spec.containers[0].ports[1].hostPort: Duplicate value: "TCP//1"',
+        ),
+        (
+            {"volumeMounts": [{"name": "v", "mountPath": "/x"}]},
+            {},
+            'spec.containers[0].volumeMounts[0].name: Not found: "v"',
+        ),
+        (
+            {"volumeMounts": [{"name": "v", "mountPath": "/x"}, {"name": "v", "mountPath": "/x"}]},
+            {"volumes": [{"name": "v"}]},
+            'spec.containers[0].volumeMounts[1].mountPath: Invalid value: "/x": must be unique',
+        ),
+        ({}, {"volumes": [{"name": "v"}, {"name": "v"}]}, 'spec.volumes[1].name: Duplicate value: "v"'),
+        (
+            {"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}},
+            {},
+            'spec.containers[0].resources.requests: Invalid value: "2": '
+            "must be less than or equal to cpu limit of 1",
+        ),
+        (
+            {"readinessProbe": {}},
+            {},
+            "spec.containers[0].readinessProbe: Required value: must specify a handler type",
+        ),
+        (
+            {"livenessProbe": {"exec": {"command": ["x"]}, "successThreshold": 2}},
+            {},
+            "spec.containers[0].livenessProbe.successThreshold: Invalid value: 2: must be 1",
+        ),
+        (
+            {"env": [{"name": "A=B"}]},
+            {},
+            'spec.containers[0].env[0].name: Invalid value: "A=B": a valid environment',
+        ),
+        (
+            {},
+            {"nodeSelector": {"a b": "c"}},
+            'spec.nodeSelector: Invalid value: "a b": name part must consist',
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_with_its_field(container: Obj, spec: Obj, problem: str) -> None:
+    assert refusal(container, **spec)[0].startswith(problem)
+
+
+def test_only_the_image_and_a_few_others_may_change() -> None:
+    old = create(PODS, pod())
+    spec = old["spec"]
+    changed = {**old, "spec": {**spec, "containers": [{**spec["containers"][0], "image": "x:1"}]}}
+    assert update(PODS, changed, old)["metadata"]["generation"] == 2
+    with pytest.raises(Invalid, match="pod updates may not change fields other than"):
+        update(PODS, {**old, "spec": {**spec, "nodeName": "n"}}, old)
+    with pytest.raises(Invalid, match="pod updates may not add or remove containers"):
+        update(
+            PODS,
+            {**old, "spec": {**spec, "containers": [*spec["containers"], {"name": "d", "image": "x"}]}},
+            old,
+        )
+
+
+def test_status_update_changes_the_status_only() -> None:
+    old = create(PODS, pod())
+    new = {"metadata": {"name": "p", "namespace": "default"}, "spec": {}, "status": {"phase": "Running"}}
+    after = update(PODS, new, old, "status")
+    assert after["spec"] == old["spec"]
+    assert after["status"] == {"phase": "Running", "qosClass": "BestEffort"}
+    assert after["metadata"]["generation"] == 1
+    kept = update(PODS, {**after, "status": {"phase": "Failed"}}, after)
+    assert kept["status"]["phase"] == "Running"
