@@ -1,0 +1,223 @@
+"""The nftables backend: what the view says, in force in both families."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from collections.abc import Iterable
+
+from wellhead.proxy.backends.base import BackendError
+from wellhead.proxy.backends.nftables import kernel
+from wellhead.proxy.backends.nftables.layout import NFPROTO
+from wellhead.proxy.backends.nftables.monitor import Monitor
+from wellhead.proxy.backends.nftables.netlink import NetlinkError, Socket
+from wellhead.proxy.backends.nftables.numbers import OutOfNumbers
+from wellhead.proxy.backends.nftables.objects import Element, Transaction
+from wellhead.proxy.backends.nftables.ruleset import NftablesConfig, Ruleset, difference
+from wellhead.services.family import Family, IPNetwork
+from wellhead.services.node import LocalNode
+from wellhead.services.node_view import ViewDiff
+
+log = logging.getLogger(__name__)
+
+_LARGE = 2000  # changes; about 10 ms in the kernel
+
+
+class NftablesBackend:
+    """nftables mode. One instance programs the network namespace that its process is in."""
+
+    mode = "nftables"
+
+    def __init__(self, families: Iterable[Family], config: NftablesConfig | None = None) -> None:
+        self._link: Link | None = None
+        self._families = [_FamilyTable(each, config) for each in families]
+        self._node: LocalNode | None = None
+        self._lock = asyncio.Lock()
+
+    async def apply(self, diff: ViewDiff) -> None:
+        """Take in what changed and put it in force, in one transaction for each family."""
+        async with self._lock:
+            self._node = diff.node
+            await self._each("apply", diff)
+
+    async def set_service_ranges(self, ranges: tuple[IPNetwork, ...]) -> None:
+        """ClusterIPs come from these networks now: ServiceCIDR objects come and go.
+
+        Raises:
+            BackendError: as `apply`.
+        """
+        async with self._lock:
+            for family in self._families:
+                family.note(family.ruleset.set_service_ranges(ranges, self._node))
+            await self._each("service ranges")
+
+    async def check(self) -> bool:
+        """Put back what others changed. Reads the tables only if the kernel told of a change by others."""
+        async with self._lock:
+            if self._open().monitor.take():
+                for family in self._families:
+                    family.forget()
+            return await self._each("check") > 0
+
+    async def changed(self) -> None:
+        """Wait until somebody else changes our tables: `check` is then due."""
+        await self._open().monitor.changed.wait()
+
+    async def cleanup(self) -> None:
+        """Remove our tables, in both families."""
+        async with self._lock:
+            self.close()
+            remove_all()
+            for family in self._families:
+                family.forget()
+
+    def close(self) -> None:
+        """Let go of the sockets. What is in force stays."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    def _open(self) -> Link:
+        if self._link is None:
+            try:
+                self._link = Link({NFPROTO[each.ruleset.family] for each in self._families})
+            except OSError as error:
+                raise BackendError(f"nftables: no netlink socket: {error}") from error
+        return self._link
+
+    async def _each(self, why: str, diff: ViewDiff | None = None) -> int:
+        link = self._open()
+        errors: list[BackendError] = []
+        changed = 0
+        for family in self._families:
+            try:
+                changed += await family.sync(link, why, diff)
+            except BackendError as error:
+                errors.append(error)
+        if errors:
+            raise BackendError("; ".join(str(each) for each in errors))
+        return changed
+
+
+class Link:
+    """The way to the kernel: transactions, and the news of everybody else's."""
+
+    def __init__(self, nfprotos: set[int]) -> None:
+        self.socket = Socket()
+        try:
+            self.monitor = Monitor(self.socket.port_id, nfprotos)
+        except OSError:
+            self.socket.close()
+            raise
+
+    def close(self) -> None:
+        self.monitor.close()
+        self.socket.close()
+
+    async def commit(self, transaction: Transaction, family: Family) -> None:
+        """Put `transaction` in force.
+
+        Raises:
+            NetlinkError: it was refused, and nothing has changed.
+        """
+        batch = kernel.messages(transaction, family)
+        if transaction.size < _LARGE:
+            self.socket.transact(batch)
+            return
+        # Half a million notifications of our own doing are not worth having.
+        with self.monitor.paused(lambda: kernel.generation(self.socket)):
+            await asyncio.to_thread(self.socket.transact, batch)
+
+
+class _FamilyTable:
+    """One family: what its table should hold, and whether it is known to."""
+
+    def __init__(self, family: Family, config: NftablesConfig | None) -> None:
+        self.ruleset = Ruleset(family, config)
+        self._known = False
+        self._begun = False
+        self._pending: list[Transaction] = []
+
+    def forget(self) -> None:
+        """Look at the kernel again before the next change."""
+        self._known = False
+
+    def note(self, transaction: Transaction) -> None:
+        """Put `transaction`, a change that `ruleset` knows already, in force with the next sync."""
+        self._pending.append(transaction)
+
+    async def sync(self, link: Link, why: str, diff: ViewDiff | None) -> int:
+        """Bring the table to what it should hold. Returns how much that changed.
+
+        Raises:
+            BackendError: see there.
+        """
+        if not self._begun and diff is None:
+            return 0  # no view yet: leave what an earlier process left
+        try:
+            transactions, self._pending = self._pending, []
+            if self._known:
+                if diff is not None:
+                    transactions.append(self.ruleset.update(diff))
+                    diff = None
+                try:
+                    return await self._apply(link, why, transactions)
+                except NetlinkError as error:  # the table is not what it was: somebody else's doing
+                    log.warning("%s: %s: %s; comparing everything", why, self, error.strerror)
+            return await self._apply_all(link, why, diff, bool(transactions))
+        except OutOfNumbers as error:
+            raise BackendError(f"{self}: {error}") from error
+        except NetlinkError as error:
+            raise BackendError(f"{self}: {error.strerror}") from error
+        except OSError as error:
+            raise BackendError(f"{self}: {error}") from error
+
+    def __str__(self) -> str:
+        return "nftables, table ip wellhead" if self.ruleset.family == 4 else "nftables, table ip6 wellhead"
+
+    async def _apply(self, link: Link, why: str, transactions: list[Transaction]) -> int:
+        changed = 0
+        self._known = False  # should this fail half-way, the next sync compares everything
+        for each in transactions:
+            if each:
+                await link.commit(each, self.ruleset.family)
+                log.debug("%s: %s: %d changes", why, self, each.size)
+                changed += each.size
+        self._known = True
+        return changed
+
+    async def _apply_all(self, link: Link, why: str, diff: ViewDiff | None, more: bool) -> int:
+        held = await asyncio.to_thread(kernel.read, link.socket, self.ruleset.family)
+        elements: Iterable[Element] | None = None
+        if diff is not None:
+            first = not self._begun
+            if first:
+                self.ruleset.adopt(held)
+            fresh = self.ruleset.update(diff)
+            if first and not more and not fresh.delete_elements:
+                elements = fresh.add_elements  # all there are
+        self._begun = True
+        found = difference(self.ruleset, self.ruleset.elements() if elements is None else elements, held)
+        if found:
+            log.info("%s: %s: %d changes, having compared everything", why, self, found.size)
+        await self._apply(link, why, [found])
+        return max(found.size, int(bool(found)))
+
+
+def remove_all() -> None:
+    """Remove the tables that this proxy made, in this or an earlier process.
+
+    Raises:
+        BackendError: some could not be removed.
+    """
+    socket = Socket()
+    try:
+        for family in Family:
+            try:
+                socket.transact([kernel.delete_table(family)])
+            except NetlinkError as error:
+                if error.errno not in (errno.ENOENT, errno.EAFNOSUPPORT):
+                    raise BackendError(f"nftables ({family.name}): {error.strerror}") from error
+    finally:
+        socket.close()

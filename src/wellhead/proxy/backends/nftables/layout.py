@@ -1,0 +1,230 @@
+"""The maps and sets of a table, and how their keys are encoded.
+
+A new connection's address leads to the *id* of a Service port and the code of a policy (`services`,
+`node-ports`), the code to a chain (`policies`). That leads on to the number of endpoints (`endpoint-counts`,
+`picks`), and a random index below it to an endpoint (`endpoints`). With session affinity the index leads to a
+slot (`slots`), and id and slot to the endpoint (`slot-endpoints`): slots stay with their endpoints, so that
+what `affinity` remembers of a client is the endpoint itself.
+
+No map with an element per Service holds verdicts. Whenever such a map gets an element, the kernel validates
+all chains that its elements lead to, each of them (6 ms at 50,000, before Linux learned to remember; and the
+square of that where such maps follow each other). Codes and three small verdict maps cost one more look-up.
+
+Between look-ups an id travels in the packet's priority. It is the one word of a packet that nothing else
+reads before the packet has been routed, and that may be overwritten as a whole, as a map's value must; a mark
+belongs to everybody, bit by bit. Forwarding sets the priority anew (from the TOS byte), and we clear it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
+from struct import Struct
+
+from wellhead.proxy.backends.nftables.objects import (
+    CLASSID,
+    INET_PROTO,
+    INET_SERVICE,
+    INTEGER,
+    IPV4_ADDR,
+    IPV6_ADDR,
+    Element,
+    ElementKey,
+    Set,
+    SetFlag,
+)
+from wellhead.services.family import Family, IPAddress, IPNetwork, Protocol
+
+TABLE = "wellhead"
+NFPROTO = {Family.IPV4: 2, Family.IPV6: 10}
+
+CODE_MASK = 0x3FFF
+"""The lowest bits: what comes next. A policy, a number of endpoints, or an endpoint's slot; 0: nothing yet."""
+LOCAL = 0x4000
+"""Choose among the endpoints of this node."""
+_NUMBER_SHIFT = 15
+FIRST_NUMBER = 8  # ids below 2¹⁷ might be a priority that an application chose
+MAX_NUMBER = (1 << 32 - _NUMBER_SHIFT) - 1
+NUMBER_AND_SCOPE_MASK = 0xFFFFFFFF & ~CODE_MASK
+NUMBER_MASK = NUMBER_AND_SCOPE_MASK & ~LOCAL
+MAX_ENDPOINTS = 12_000
+"""Of one Service port; codes above are affinity timeouts'."""
+MAX_TIMEOUTS = (CODE_MASK - MAX_ENDPOINTS) // 2
+_AFFINITY_SIZE = 1 << 20
+
+SERVICES = "services"
+NODE_PORTS = "node-ports"
+POLICIES = "policies"
+ENDPOINT_COUNTS = "endpoint-counts"
+PICKS = "picks"
+ENDPOINTS = "endpoints"
+AFFINITY = "affinity"
+SLOT_COUNTS = "slot-counts"
+SLOT_PICKS = "slot-picks"
+SLOTS = "slots"
+SLOT_ENDPOINTS = "slot-endpoints"
+SOURCE_RANGES = "source-ranges"
+CLUSTER_IPS = "cluster-ips"
+SERVICE_RANGES = "service-ranges"
+NODE_PORT_ADDRESSES = "node-port-addresses"
+HAIRPINS = "hairpins"
+
+_PROTOCOL = {Protocol.TCP: b"\x06\0\0\0", Protocol.UDP: b"\x11\0\0\0", Protocol.SCTP: b"\x84\0\0\0"}
+_WORD = Struct("=I")
+_PORT = Struct("!Hxx")
+
+
+@cache
+def sets(family: Family) -> tuple[Set, ...]:
+    """Every set and map of a table, by what refers to what."""
+    address = IPV4_ADDR if family is Family.IPV4 else IPV6_ADDR
+    frontend = (address, INET_PROTO, INET_SERVICE)
+    node_port = (INET_PROTO, INET_SERVICE)
+    numgen = (INET_PROTO, CLASSID, INTEGER)
+    return (
+        Set(SERVICES, frontend, (CLASSID,)),
+        Set(NODE_PORTS, node_port, (CLASSID,)),
+        Set(POLICIES, (CLASSID,), "verdict"),
+        Set(ENDPOINT_COUNTS, (CLASSID,), (CLASSID,)),
+        Set(PICKS, (CLASSID,), "verdict"),
+        Set(
+            ENDPOINTS,
+            numgen,
+            (address, INET_SERVICE),
+            userdata=_typeof((_L4PROTO, _PRIORITY, _NUMGEN), _endpoint_typeof(family)),
+        ),
+        Set(
+            AFFINITY,
+            (CLASSID, address),
+            (CLASSID,),
+            SetFlag.DYNAMIC | SetFlag.TIMEOUT,
+            size=_AFFINITY_SIZE,
+        ),
+        Set(SLOT_COUNTS, (CLASSID,), (CLASSID,)),
+        Set(SLOT_PICKS, (CLASSID,), "verdict"),
+        Set(SLOTS, (CLASSID, INTEGER), (CLASSID,), userdata=_typeof((_PRIORITY, _NUMGEN), (_PRIORITY,))),
+        Set(SLOT_ENDPOINTS, (INET_PROTO, CLASSID), (address, INET_SERVICE)),
+        Set(SOURCE_RANGES, (CLASSID, address), flags=SetFlag.INTERVAL),
+        Set(CLUSTER_IPS, (address,)),
+        Set(SERVICE_RANGES, (address,), flags=SetFlag.INTERVAL),
+        Set(NODE_PORT_ADDRESSES, (address,), flags=SetFlag.INTERVAL),
+        Set(HAIRPINS, (address, address)),
+    )
+
+
+def port_id(number: int, *, local: bool = False, code: int = 0) -> bytes:
+    """The id of a Service port: which, among which of its endpoints, and what comes next."""
+    return _WORD.pack(number << _NUMBER_SHIFT | (LOCAL if local else 0) | code)
+
+
+def split_id(packed: bytes) -> tuple[int, bool, int]:
+    """Number, local, code: the reverse of `port_id`."""
+    (value,) = _WORD.unpack(packed)
+    return value >> _NUMBER_SHIFT, bool(value & LOCAL), value & CODE_MASK
+
+
+def word(value: int) -> bytes:
+    return _WORD.pack(value)
+
+
+def transport(protocol: Protocol) -> bytes:
+    return _PROTOCOL[protocol]
+
+
+def frontend_key(address: IPAddress, protocol: Protocol, number: int) -> bytes:
+    return address.packed + _PROTOCOL[protocol] + _PORT.pack(number)
+
+
+def node_port_key(protocol: Protocol, number: int) -> bytes:
+    return _PROTOCOL[protocol] + _PORT.pack(number)
+
+
+def endpoint_data(address: IPAddress, number: int) -> bytes:
+    return address.packed + _PORT.pack(number)
+
+
+def intervals(name: str, networks: Iterable[IPNetwork], comment: str = "") -> Iterator[Element]:
+    """The elements of an interval set of addresses: where an interval starts, and where it has ended."""
+    for first, last in _ranges(networks):
+        yield Element(ElementKey(name, first.packed), None, comment)
+        if int(last) + 1 < 1 << last.max_prefixlen:
+            yield Element(ElementKey(name, (last + 1).packed, interval_end=True))
+
+
+def source_range(number: int, network: IPNetwork) -> ElementKey:
+    """The key of clients in `network` for a Service port."""
+    packed_id = port_id(number)[:: -1 if sys.byteorder == "little" else 1]  # see `to_network_order`
+    return ElementKey(
+        SOURCE_RANGES,
+        packed_id + network.network_address.packed,
+        packed_id + network.broadcast_address.packed,
+    )
+
+
+def collapse(networks: Iterable[IPNetwork]) -> list[IPNetwork]:
+    """The same addresses in as few networks as can be: an interval set refuses overlaps."""
+    v4 = [each for each in networks if isinstance(each, IPv4Network)]
+    v6 = [each for each in networks if isinstance(each, IPv6Network)]
+    return [*collapse_addresses(v4), *collapse_addresses(v6)]
+
+
+def _ranges(networks: Iterable[IPNetwork]) -> list[tuple[IPAddress, IPAddress]]:
+    """First and last addresses, neighbours joined: the end of one interval can't be the start of another."""
+    found: list[tuple[IPAddress, IPAddress]] = []
+    for each in collapse(tuple(networks)):
+        first, last = each.network_address, each.broadcast_address
+        if found and int(found[-1][1]) + 1 == int(first):
+            found[-1] = (found[-1][0], last)
+        else:
+            found.append((first, last))
+    return found
+
+
+# ---- types by example, in nft's own encoding (NFTNL_UDATA_SET_…): bytes of type, length, value
+
+_EXPRESSION_PAYLOAD, _EXPRESSION_META, _EXPRESSION_CONCAT, _EXPRESSION_NUMGEN = 7, 9, 13, 23
+
+
+def _item(type: int, value: bytes) -> bytes:
+    return bytes((type, len(value))) + value
+
+
+def _number(type: int, value: int) -> bytes:
+    return _item(type, _WORD.pack(value))
+
+
+def _expression(kind: int, value: bytes) -> bytes:
+    return _number(0, kind) + _item(1, value)
+
+
+_L4PROTO = _expression(_EXPRESSION_META, _number(0, 16))
+_PRIORITY = _expression(_EXPRESSION_META, _number(0, 2))
+_NUMGEN = _expression(_EXPRESSION_NUMGEN, _number(0, 1) + _number(1, 2) + _number(2, 0))
+
+
+def _endpoint_typeof(family: Family) -> tuple[bytes, bytes]:
+    """`ip daddr . th dport`, by the numbers that nft gives protocols and their fields."""
+    header, field = (12, 12) if family is Family.IPV4 else (13, 9)
+    return (
+        _expression(_EXPRESSION_PAYLOAD, _number(0, header) + _number(1, field)),
+        _expression(_EXPRESSION_PAYLOAD, _number(0, 11) + _number(1, 2)),
+    )
+
+
+def _typeof(key: tuple[bytes, ...], data: tuple[bytes, ...]) -> bytes:
+    data_order = 1 if data == (_PRIORITY,) else 0  # a single field of the host's byte order
+    return (
+        _number(0, 0)
+        + _number(1, data_order)
+        + _item(3, _concat(key))
+        + _item(4, _concat(data))
+        + _number(6, 0)
+    )
+
+
+def _concat(fields: tuple[bytes, ...]) -> bytes:
+    if len(fields) == 1:
+        return fields[0]
+    return _expression(_EXPRESSION_CONCAT, b"".join(_item(i, each) for i, each in enumerate(fields)))

@@ -1,0 +1,355 @@
+"""Everything that the table of one family should hold, kept current by single changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import Literal
+
+from wellhead.proxy.backends.nftables import layout
+from wellhead.proxy.backends.nftables.numbers import Numbers, Placement, place
+from wellhead.proxy.backends.nftables.objects import Chain, Element, ElementKey, Set, Transaction, Verdict
+from wellhead.proxy.backends.nftables.port_elements import compile_port
+from wellhead.proxy.backends.nftables.skeleton import (
+    Dispatch,
+    Surroundings,
+    base_chains,
+    chains_for,
+    timeout_of,
+)
+from wellhead.services.endpointslice import EndpointAddress
+from wellhead.services.family import Family, IPNetwork
+from wellhead.services.names import Frontend, PortKey
+from wellhead.services.node import LocalNode
+from wellhead.services.node_view import ViewDiff
+from wellhead.services.view import PortView, Scope
+
+NodePortAddresses = tuple[IPNetwork, ...] | Literal["primary"]
+"""Which of the node's addresses answer node ports: those in these networks (none given: all), or the primary
+one of each family. A family without a network of its own is not restricted."""
+
+EVERYWHERE = {Family.IPV4: ip_network("0.0.0.0/0"), Family.IPV6: ip_network("::/0")}
+
+
+@dataclass(frozen=True, slots=True)
+class NftablesConfig:
+    """What of the proxy's configuration shows in its rules."""
+
+    service_ranges: tuple[IPNetwork, ...] = ()
+    """Where ClusterIPs come from: an address in there that no Service has is dropped."""
+    node_port_addresses: NodePortAddresses = "primary"
+    masquerade_mark: int = 0x4000
+    """One bit of the packet mark."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a table holds, as read from the kernel; the elements of dynamic maps left out."""
+
+    exists: bool = False
+    sets: Mapping[str, Set] = field(default_factory=dict)
+    chains: Mapping[str, Chain] = field(default_factory=dict)
+    elements: Mapping[ElementKey, object] = field(default_factory=dict)
+    """Keys and values."""
+
+
+class Ruleset:
+    """The content of one family's table. A change costs what it changes."""
+
+    def __init__(self, family: Family, config: NftablesConfig | None = None) -> None:
+        self.family = family
+        self._config = config or NftablesConfig()
+        self._surroundings = Surroundings(family, masquerade_mark=self._config.masquerade_mark)
+        self._views: dict[PortKey, PortView] = {}
+        self._placements: dict[PortKey, Placement] = {}
+        self._numbers = Numbers()
+        self._shared: dict[ElementKey, int] = {}
+        self._dispatches: dict[ElementKey, Dispatch] = {}
+        self._chains = {each.name: each for each in base_chains(self._surroundings)}
+        self._node_elements: tuple[Element, ...] = ()
+        self._adopted = Held()
+
+    # ---- what there should be
+
+    @property
+    def sets(self) -> tuple[Set, ...]:
+        return layout.sets(self.family)
+
+    @property
+    def chains(self) -> Mapping[str, Chain]:
+        """Every chain, callees before callers."""
+        return self._chains
+
+    def elements(self) -> Iterator[Element]:
+        """Every element, compiled from nothing."""
+        yield from self._node_elements
+        for dispatch in self._dispatches.values():
+            yield dispatch.element
+        seen: set[ElementKey] = set()
+        for key, view in self._views.items():
+            compiled = compile_port(view, self._placements[key])
+            yield from compiled.own
+            for each in compiled.shared:
+                if each.id not in seen:
+                    seen.add(each.id)
+                    yield each
+
+    # ---- changes
+
+    def adopt(self, held: Held) -> None:
+        """Number the ports that come with the next update as `held` does, so that little needs changing."""
+        self._adopted = held
+        for each, verdict in held.elements.items():
+            if each.set == layout.PICKS and isinstance(verdict, Verdict):
+                if timeout := timeout_of(verdict.chain, each.key):
+                    self._numbers.timeouts.setdefault(*timeout)
+
+    def update(self, diff: ViewDiff) -> Transaction:
+        """Take in a change of the view, and say what it changes in the table.
+
+        Raises:
+            OutOfNumbers: see `numbers.Numbers`.
+        """
+        transaction = Transaction()
+        self._set_node(diff.node, transaction)
+        for key, (_, view) in diff.ports.items():
+            if key.family is self.family:
+                self._set_port(key, view, transaction)
+        self._adopted = Held()
+        return transaction
+
+    def set_service_ranges(self, ranges: tuple[IPNetwork, ...], node: LocalNode | None) -> Transaction:
+        """Note where ClusterIPs come from now."""
+        transaction = Transaction()
+        self._config = NftablesConfig(ranges, self._config.node_port_addresses, self._config.masquerade_mark)
+        self._set_node_elements(node, transaction)
+        return transaction
+
+    def _set_node(self, node: LocalNode, transaction: Transaction) -> None:
+        self._set_node_elements(node, transaction)
+        surroundings = Surroundings(self.family, node.detector(self.family), self._config.masquerade_mark)
+        if surroundings == self._surroundings:
+            return
+        self._surroundings = surroundings
+        for chain in base_chains(surroundings):
+            self._set_chain(chain, transaction)
+        for dispatch in self._dispatches.values():
+            for chain in chains_for(dispatch, surroundings):
+                self._set_chain(chain, transaction)
+
+    def _set_chain(self, chain: Chain, transaction: Transaction) -> None:
+        old = self._chains.get(chain.name)
+        if old == chain:
+            return
+        self._chains[chain.name] = chain
+        if old is None:
+            transaction.add_chains.append(chain)
+        else:
+            transaction.replace_rules.append(chain)
+
+    def _set_node_elements(self, node: LocalNode | None, transaction: Transaction) -> None:
+        old = self._node_elements
+        new = tuple(self._compile_node_elements(node))
+        if new != old:
+            self._node_elements = new
+            _change(old, new, transaction)
+
+    def _compile_node_elements(self, node: LocalNode | None) -> Iterator[Element]:
+        ranges = [each for each in self._config.service_ranges if each.version == self.family]
+        yield from layout.intervals(layout.SERVICE_RANGES, ranges)
+        yield from layout.intervals(layout.NODE_PORT_ADDRESSES, self._node_port_networks(node))
+
+    def _node_port_networks(self, node: LocalNode | None) -> tuple[IPNetwork, ...]:
+        chosen = self._config.node_port_addresses
+        if chosen == "primary":
+            addresses = node.addresses if node else ()
+            mine = [each for each in addresses if each.version == self.family]
+            return tuple(ip_network(each) for each in mine[:1])
+        networks = tuple(each for each in chosen if each.version == self.family)
+        return networks or (EVERYWHERE[self.family],)
+
+    def _set_port(self, key: PortKey, view: PortView | None, transaction: Transaction) -> None:
+        before = self._views.get(key)
+        old_own: list[Element] = []
+        old_shared: list[Element] = []
+        placement = self._placements.get(key)
+        if before is not None and placement is not None:
+            compiled = compile_port(before, placement)
+            old_own, old_shared = compiled.own, compiled.shared
+        if view is None:
+            if placement is not None:
+                self._numbers.release(placement.number)
+                del self._views[key], self._placements[key]
+            _change(old_own, (), transaction)
+            self._change_shared(old_shared, (), transaction)
+            return
+        seconds = view.affinity_seconds
+        timeout_code = 0 if seconds is None else self._numbers.timeout_code(seconds)
+        placement = place(placement or self._first_placement(view), view, timeout_code)
+        new = compile_port(view, placement)
+        for dispatch in new.dispatches:
+            self._set_dispatch(dispatch, transaction)
+        self._views[key] = view
+        self._placements[key] = placement
+        _change(old_own, new.own, transaction)
+        self._change_shared(old_shared, new.shared, transaction)
+
+    def _set_dispatch(self, dispatch: Dispatch, transaction: Transaction) -> None:
+        """Have the chain that a code leads to. Chains that nothing needs any more stay until the next start."""
+        element = dispatch.element
+        if element.id in self._dispatches:
+            return
+        self._dispatches[element.id] = dispatch
+        for chain in chains_for(dispatch, self._surroundings):
+            self._set_chain(chain, transaction)
+        transaction.add_elements.append(element)
+
+    def _first_placement(self, view: PortView) -> Placement:
+        adopted = adopted_placement(self._adopted, view) if self._adopted.exists else None
+        if adopted is None:
+            return Placement(self._numbers.take())
+        number = self._numbers.take(adopted.number)
+        if number != adopted.number:
+            return Placement(number)
+        return adopted
+
+    def _change_shared(
+        self, old: Iterable[Element], new: Iterable[Element], transaction: Transaction
+    ) -> None:
+        counts = self._shared
+        for each in new:
+            count = counts.get(each.id, 0)
+            counts[each.id] = count + 1
+            if not count:
+                transaction.add_elements.append(each)
+        for each in old:
+            count = counts[each.id] - 1
+            if count:
+                counts[each.id] = count
+            else:
+                del counts[each.id]
+                transaction.delete_elements.append(each.id)
+
+
+def _change(old: Iterable[Element], new: Iterable[Element], transaction: Transaction) -> None:
+    """Note the difference between two lists of elements that nobody else has."""
+    before = {each.id: each for each in old}
+    if not before:
+        transaction.add_elements += new
+        return
+    for each in new:
+        former = before.pop(each.id, None)
+        if former is None:
+            transaction.add_elements.append(each)
+        elif former.data != each.data:
+            transaction.delete_elements.append(each.id)
+            transaction.add_elements.append(each)
+    transaction.delete_elements += before
+
+
+def adopted_placement(held: Held, view: PortView) -> Placement | None:
+    """The numbers that a table has for a port; None when it does not know the port.
+
+    A number is taken from any frontend of the port: at worst it was another port's, and that one's endpoints
+    change.
+    """
+    packed = next((found for each in view.frontends if (found := _held_id(held, each.frontend))), b"")
+    if not packed:
+        return None
+    number, _, _ = layout.split_id(packed)
+    return Placement(
+        number,
+        cluster=_held_order(held, view, number, Scope.CLUSTER),
+        local=_held_order(held, view, number, Scope.LOCAL),
+        slots=_held_slots(held, view, number) if view.affinity_seconds is not None else None,
+    )
+
+
+def _held_id(held: Held, frontend: Frontend) -> bytes:
+    if frontend.address is None:
+        at = ElementKey(layout.NODE_PORTS, layout.node_port_key(frontend.protocol, frontend.port))
+    else:
+        key = layout.frontend_key(frontend.address, frontend.protocol, frontend.port)
+        at = ElementKey(layout.SERVICES, key)
+    found = held.elements.get(at)
+    return found if isinstance(found, bytes) else b""
+
+
+def _held_order(held: Held, view: PortView, number: int, scope: Scope) -> tuple[EndpointAddress, ...]:
+    prefix = layout.transport(view.protocol) + layout.port_id(number, local=scope is Scope.LOCAL)
+    known = {layout.endpoint_data(each.ip, each.port): each for each in view.endpoints(scope)}
+    found = []
+    for index in range(len(known)):
+        data = held.elements.get(ElementKey(layout.ENDPOINTS, prefix + layout.word(index)))
+        if not isinstance(data, bytes) or data not in known:
+            break
+        found.append(known.pop(data))
+    return tuple(found)
+
+
+def _held_slots(held: Held, view: PortView, number: int) -> dict[EndpointAddress, int]:
+    found: dict[EndpointAddress, int] = {}
+    protocol = layout.transport(view.protocol)
+    for scope in Scope:
+        packed = layout.port_id(number, local=scope is Scope.LOCAL)
+        known = {layout.endpoint_data(each.ip, each.port): each for each in view.endpoints(scope)}
+        index = 0
+        while isinstance(
+            chosen := held.elements.get(ElementKey(layout.SLOTS, packed + layout.word(index))), bytes
+        ):
+            data = held.elements.get(ElementKey(layout.SLOT_ENDPOINTS, protocol + chosen))
+            endpoint = known.get(data) if isinstance(data, bytes) else None
+            if endpoint is not None:
+                found.setdefault(endpoint, layout.split_id(chosen)[2])
+            index += 1
+    return found
+
+
+def difference(ruleset: Ruleset, elements: Iterable[Element], held: Held) -> Transaction:
+    """What makes a table that is as `held` says into what it should be: `elements` and `ruleset`'s chains."""
+    if not held.exists:
+        return Transaction(
+            add_table=True,
+            add_sets=list(ruleset.sets),
+            add_chains=list(ruleset.chains.values()),
+            add_elements=list(elements),
+        )
+    if _incompatible(ruleset, held):
+        found = difference(ruleset, elements, Held())
+        found.rebuild = True
+        return found
+    transaction = Transaction()
+    transaction.add_sets = [each for each in ruleset.sets if each.name not in held.sets]
+    wanted_sets = {each.name for each in ruleset.sets}
+    transaction.delete_sets = [name for name in held.sets if name not in wanted_sets]
+    for chain in ruleset.chains.values():
+        there = held.chains.get(chain.name)
+        if there is None:
+            transaction.add_chains.append(chain)
+        elif there.rules != chain.rules:
+            transaction.replace_rules.append(chain)
+    transaction.delete_chains = [name for name in held.chains if name not in ruleset.chains]
+    rest = dict(held.elements)
+    for each in elements:
+        data = rest.pop(each.id, _ABSENT)
+        if data is _ABSENT:
+            transaction.add_elements.append(each)
+        elif data != each.data:
+            transaction.delete_elements.append(each.id)
+            transaction.add_elements.append(each)
+    transaction.delete_elements += (each for each in rest if each.set in wanted_sets)
+    return transaction
+
+
+_ABSENT = object()
+
+
+def _incompatible(ruleset: Ruleset, held: Held) -> bool:
+    """Whether something has our name and another nature: another version's, or somebody's own."""
+    if any(each != held.sets.get(each.name, each) for each in ruleset.sets):
+        return True
+    return any(
+        each.name in held.chains and held.chains[each.name].hook != each.hook
+        for each in ruleset.chains.values()
+    )
