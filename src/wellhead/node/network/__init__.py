@@ -2,6 +2,6 @@
 
 Pods are routed, not bridged: each has a veth pair whose node end holds the gateway address, a /32 route
 leads to it, and the pod sends everything through the gateway, neighbours of its own /24 included. So every
-packet of a pod passes the node's netfilter hooks, which NAT of Service traffic relies on. All of it stays when
-the agent ends.
+packet of a pod passes the node's netfilter hooks, which NAT of Service traffic relies on. All of it stays
+when the agent ends.
 """

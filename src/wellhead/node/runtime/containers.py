@@ -97,6 +97,16 @@ class Runtime:
         os.close(pidfd)
         return self._exit_code(id) is None
 
+    async def is_started(self, id: str, bundle: Path) -> bool:
+        """Whether the container's process runs, and does not only wait to be started."""
+        if not self.running(id, bundle):
+            return False
+        try:
+            state = msgspec.json.decode(await commands.run(*self.command("state", id)))
+        except CommandFailed:
+            return False
+        return bool(state["status"] == "running")
+
     async def delete(self, id: str, bundle: Path) -> None:
         """Remove the container, running or not. Of its bundle, the files that others put there stay."""
         await self._kill(id, bundle)

@@ -1,0 +1,173 @@
+"""The node agent as a component: everything it consists of, started in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from wellhead.api.resources import NODES, PODS, SERVICES
+from wellhead.client import connection
+from wellhead.client.events import EventRecorder
+from wellhead.client.informer import Informer
+from wellhead.client.rest import Client
+from wellhead.linux.inotify import Inotify
+from wellhead.node import machine
+from wellhead.node.images.store import ImageStore
+from wellhead.node.network.allocation import AddressPool
+from wellhead.node.network.netlink import Netlink
+from wellhead.node.network.routes import NodeRoutes
+from wellhead.node.network.rules import NodeRules
+from wellhead.node.pods.context import Context
+from wellhead.node.pods.files import Dns
+from wellhead.node.pods.manager import PodManager
+from wellhead.node.pods.security import available_capabilities
+from wellhead.node.references import References
+from wellhead.node.registration import NodeFacts, Registration, capacity
+from wellhead.node.runtime.containers import Runtime
+from wellhead.node.server import app
+from wellhead.node.server.requests import Services
+
+_log = logging.getLogger(__name__)
+
+_SHUTDOWN_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Config:
+    """Where the node is, and who it is.
+
+    `node_cidr` and `cluster_cidr` are what pods reach with their own address. The last three are the server's
+    certificate, its key, and the authority of its clients' certificates (PEM files). `cluster_dns` are the
+    addresses of the cluster's DNS servers, if it has any.
+    """
+
+    kubeconfig: str | None
+    node_name: str
+    node_ip: IPv4Address
+    external_ip: IPv4Address | None
+    pod_cidr: IPv4Network
+    cluster_cidr: IPv4Network
+    node_cidr: IPv4Network
+    root_dir: Path
+    image_dir: Path
+    tls_cert_file: Path
+    tls_private_key_file: Path
+    client_ca_file: Path
+    cluster_dns: tuple[str, ...] = ()
+    port: int = app.PORT
+
+
+async def run(config: Config) -> None:
+    """Run until cancelled. Pods, their network and the node's rules stay as they are.
+
+    Raises:
+        KubeconfigError, OSError, CommandFailed: the configuration or the machine doesn't allow a start.
+    """
+    _raise_file_limit()
+    pods_directory = config.root_dir / "pods"
+    pods_directory.mkdir(parents=True, exist_ok=True)
+    runtime = Runtime(machine.volatile_directory(config.root_dir))
+    tls = app.tls(config.tls_cert_file, config.tls_private_key_file, config.client_ca_file)
+    images = ImageStore(config.image_dir)
+    netlink = Netlink()
+    try:
+        async with (
+            Client(connection.load(config.kubeconfig), "wellhead-node-agent") as client,
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(ssl=False, force_close=True, limit=0)
+            ) as http,
+            References(client) as references,
+        ):
+            services = Informer(client, SERVICES)
+            nodes = Informer(client, NODES)
+            pods = Informer(client, PODS, field_selector=f"spec.nodeName={config.node_name}")
+            recorder = EventRecorder(client, "kubelet", config.node_name)
+            rules = NodeRules(config.pod_cidr, (config.cluster_cidr, config.node_cidr))
+            context = Context(
+                node_name=config.node_name,
+                host_ips=(str(config.node_ip),),
+                pod_cidr=config.pod_cidr,
+                pods=pods_directory,
+                client=client,
+                http=http,
+                recorder=recorder,
+                references=references,
+                services=services,
+                images=images,
+                runtime=runtime,
+                netlink=netlink,
+                rules=rules,
+                addresses=AddressPool(config.pod_cidr, config.root_dir / "last-address"),
+                dns=Dns(config.cluster_dns),
+                capabilities=available_capabilities(),
+                allocatable=capacity(config.root_dir),
+            )
+            manager = PodManager(context, pods)
+            await manager.recover()
+            await rules.apply()
+            serving = asyncio.Event()
+            facts = NodeFacts(
+                name=config.node_name,
+                internal_ip=str(config.node_ip),
+                external_ip=str(config.external_ip or ""),
+                pod_cidr=config.pod_cidr,
+                kubelet_port=config.port,
+                images=images,
+                root=config.root_dir,
+                ready=lambda: _readiness(serving),
+            )
+            registration = Registration(client, nodes, facts)
+            routes = NodeRoutes(netlink, nodes, config.node_name, config.pod_cidr)
+            async with (
+                _server(config, context, manager, tls),
+                asyncio.TaskGroup() as group,
+            ):
+                serving.set()
+                for component in (recorder, nodes, services, pods, registration, routes, manager):
+                    group.create_task(component.run(), name=type(component).__name__)
+    finally:
+        netlink.close()
+
+
+def _readiness(serving: asyncio.Event) -> tuple[bool, str]:
+    if serving.is_set():
+        return True, "kubelet is posting ready status"
+    return False, "the node's server is not listening yet"
+
+
+@asynccontextmanager
+async def _server(
+    config: Config, context: Context, manager: PodManager, tls: ssl.SSLContext
+) -> AsyncIterator[None]:
+    inotify = Inotify()
+    runner = web.AppRunner(
+        app.application(Services(context, manager, inotify)),
+        access_log=None,
+        shutdown_timeout=_SHUTDOWN_SECONDS,
+        handler_cancellation=True,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, str(config.node_ip), config.port, ssl_context=tls, reuse_address=True)
+        await site.start()
+        _log.info("serving on https://%s:%s", config.node_ip, config.port)
+        yield
+    finally:
+        await runner.cleanup()
+        inotify.close()
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open files as we may have: each container costs one, each stream some."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,52 @@
+"""What all pods of a node share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from pathlib import Path
+
+import aiohttp
+
+from wellhead.client.events import EventRecorder
+from wellhead.client.informer import Informer
+from wellhead.client.rest import Client
+from wellhead.node.images.store import ImageStore
+from wellhead.node.network.allocation import AddressPool
+from wellhead.node.network.netlink import Netlink
+from wellhead.node.network.rules import NodeRules
+from wellhead.node.pods.files import Dns
+from wellhead.node.references import References
+from wellhead.node.runtime.containers import Runtime
+
+# Containers that are made at the same moment: enough to keep the processors busy, and the agent responsive.
+_STARTS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Context:
+    """The node's services to its pods.
+
+    `pods` is the directory with one directory per pod UID, `http` a session for probes and hooks.
+    """
+
+    node_name: str
+    host_ips: tuple[str, ...]
+    pod_cidr: IPv4Network
+    pods: Path
+    client: Client
+    http: aiohttp.ClientSession
+    recorder: EventRecorder
+    references: References
+    services: Informer
+    images: ImageStore
+    runtime: Runtime
+    netlink: Netlink
+    rules: NodeRules
+    addresses: AddressPool
+    dns: Dns
+    capabilities: frozenset[str]
+    allocatable: Mapping[str, str]
+    starting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STARTS_AT_ONCE))

@@ -1,0 +1,136 @@
+"""The node's pods: a worker for each that the API has here, and for each that an earlier agent left here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from wellhead.api.meta import Obj
+from wellhead.client.backoff import Backoff
+from wellhead.client.informer import Informer
+from wellhead.linux import mounts
+from wellhead.node.network import links
+from wellhead.node.pods import record, spec
+from wellhead.node.pods.context import Context
+from wellhead.node.pods.sandbox import host_ports
+from wellhead.node.pods.state import PodState
+from wellhead.node.pods.worker import PodWorker
+
+_log = logging.getLogger(__name__)
+
+
+class PodManager:
+    """Workers by pod UID. `run` until cancelled, which leaves every container running."""
+
+    def __init__(self, context: Context, pods: Informer) -> None:
+        self._context = context
+        self._pods = pods
+        self._workers: dict[str, PodWorker] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    async def recover(self) -> None:
+        """Take over what an earlier agent left, before anything new is made: addresses, rules, containers.
+
+        Runs no pod yet. Half-made containers and directories without a record are removed.
+        """
+        records = await asyncio.to_thread(record.load_all, self._context.pods)
+        known = set()
+        for uid, one in records.items():
+            if one.holds_ip:
+                address = IPv4Address(one.ip)
+                self._context.addresses.take(address)
+                self._context.rules.restore(uid, host_ports(one.pod, address))
+            known |= {each.current.id for each in one.containers.values() if each.current is not None}
+            self._workers[uid] = PodWorker(self._context, one.pod, one)
+        await self._context.runtime.sweep(known)
+        for path in await asyncio.to_thread(lambda: list(self._context.pods.iterdir())):
+            if path.name not in records:
+                _log.info("removing %s, which has no record", path)
+                await self._remove_stray(path)
+
+    async def _remove_stray(self, directory: Path) -> None:
+        await self._context.netlink.run(lambda ip: links.disconnect(ip, directory.name))
+        await asyncio.to_thread(mounts.umount_below, directory)
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            for worker in self._workers.values():
+                self._start(worker)
+            self._pods.on_change(self._changed)
+            await self._pods.synced()
+            present = {pod["metadata"]["uid"] for pod in self._pods}
+            for uid, worker in self._workers.items():
+                if uid not in present:
+                    worker.vanish()
+            await asyncio.Event().wait()
+
+    def find(self, namespace: str, name: str) -> PodState | None:
+        """The state of the pod that has this name now."""
+        pod = self._pods.get(name, namespace)
+        uids = [pod["metadata"]["uid"]] if pod is not None else []
+        # While the API is away, the record knows the pod as well.
+        uids += [
+            uid
+            for uid, worker in self._workers.items()
+            if (worker.state.pod["metadata"]["namespace"], worker.state.pod["metadata"]["name"])
+            == (namespace, name)
+        ]
+        return next((self._workers[uid].state for uid in uids if uid in self._workers), None)
+
+    def states(self) -> list[PodState]:
+        """All pods."""
+        return [worker.state for worker in self._workers.values()]
+
+    def _changed(self, old: Obj | None, new: Obj | None) -> None:
+        if new is None:
+            assert old is not None
+            if worker := self._workers.get(old["metadata"]["uid"]):
+                worker.vanish()
+            return
+        uid = new["metadata"]["uid"]
+        if uid in self._workers:
+            self._workers[uid].update(new)
+            return
+        worker = self._workers[uid] = PodWorker(self._context, new)
+        self._start(worker)
+
+    def _start(self, worker: PodWorker) -> None:
+        assert self._group is not None
+        self._group.create_task(self._keep(worker), name=f"pod {worker.uid}")
+
+    async def _keep(self, worker: PodWorker) -> None:
+        """Run a worker to its end. A defect in one pod must not take the others with it."""
+        backoff = Backoff(1.0, 300.0)
+        while True:
+            try:
+                await worker.run()
+            except Exception as error:
+                _log.exception("pod %s", spec.described(worker.state.pod))
+                worker.state.event(
+                    "Warning", "FailedSync", f"error syncing pod, will try again: {_cause(error)}"
+                )
+                await asyncio.sleep(backoff.next())
+                worker = self._again(worker)
+            else:
+                break
+        del self._workers[worker.uid]
+
+    def _again(self, worker: PodWorker) -> PodWorker:
+        pod = worker.state.pod
+        fresh = PodWorker(self._context, pod, worker.state.record)
+        self._workers[worker.uid] = fresh
+        present = self._pods.get(pod["metadata"]["name"], pod["metadata"]["namespace"])
+        if present is None or present["metadata"]["uid"] != worker.uid:
+            fresh.vanish()
+        return fresh
+
+
+def _cause(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,92 @@
+"""What the agent must remember of a pod when it is killed: one JSON file, replaced at every step.
+
+Written before a container is made and after each thing that happened to it, so that what a file doesn't
+mention was never started, and what it says runs either still runs or ended while nobody looked.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+
+from wellhead.api.meta import Obj
+
+_log = logging.getLogger(__name__)
+
+FILE = "pod.json"
+
+
+class Attempt(msgspec.Struct, omit_defaults=True):
+    """One run of a container. Times are RFC 3339; `finished_at` is "" while it runs.
+
+    `number` counts restarts. `launched`: its process was started. `started`: its startup probe (if any) has
+    passed. `ready`: its readiness probe's last word.
+    """
+
+    id: str
+    number: int
+    image: str
+    image_id: str
+    launched: bool = False
+    started: bool = False
+    ready: bool = False
+    started_at: str = ""
+    finished_at: str = ""
+    exit_code: int = 0
+    reason: str = ""
+    message: str = ""
+
+    @property
+    def running(self) -> bool:
+        return self.launched and not self.finished_at
+
+
+class ContainerRecord(msgspec.Struct, omit_defaults=True):
+    """A container's present run, the one before it, and how long to wait before the next (seconds)."""
+
+    current: Attempt | None = None
+    last: Attempt | None = None
+    delay: float = 0.0
+
+
+class PodRecord(msgspec.Struct, omit_defaults=True):
+    """Everything about one pod.
+
+    `ip` is "" until it has a sandbox, and always with the host's network; `holds_ip` says that the address is
+    still its own. `phase` is set when the pod has come to its end; `reason` and `message` then say why, if it
+    isn't obvious.
+    """
+
+    pod: Obj
+    ip: str = ""
+    holds_ip: bool = False
+    sandbox: bool = False
+    started_at: str = ""
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    containers: dict[str, ContainerRecord] = {}
+
+    def of(self, name: str) -> ContainerRecord:
+        """The named container's record, made if it isn't there."""
+        return self.containers.setdefault(name, ContainerRecord())
+
+    def save(self, directory: Path) -> None:
+        """Replace the file in the pod's directory (which exists)."""
+        temporary = directory / f".{FILE}"
+        temporary.write_bytes(msgspec.json.encode(self))
+        os.replace(temporary, directory / FILE)
+
+
+def load_all(pods: Path) -> dict[str, PodRecord]:
+    """Every pod's record, by the name of its directory (its UID). A damaged one is left out, and logged."""
+    found = {}
+    for path in sorted(pods.glob(f"*/{FILE}")):
+        try:
+            found[path.parent.name] = msgspec.json.decode(path.read_bytes(), type=PodRecord)
+        except (msgspec.DecodeError, OSError) as error:
+            _log.warning("%s: %s", path, error)
+    return found

@@ -1,0 +1,134 @@
+"""What the containers of a pod share: namespaces, address, /dev/shm, files of /etc.
+
+No process holds the namespaces; bind mounts below the pod's directory do. A reboot of the machine unmounts
+them, which is how one notices that the sandbox is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from wellhead.api.meta import Obj
+from wellhead.linux import mounts, namespaces
+from wellhead.node.network import links
+from wellhead.node.network.allocation import NoAddressLeft
+from wellhead.node.network.rules import HostPort
+from wellhead.node.pods import files, spec
+from wellhead.node.pods.context import Context
+from wellhead.node.pods.record import PodRecord
+from wellhead.node.runtime.commands import CommandFailed
+
+_SHM_SIZE = "size=65536k"
+
+
+class SandboxError(Exception):
+    """The sandbox could not be made (now)."""
+
+
+class Sandbox:
+    """One pod's sandbox, in the pod's directory."""
+
+    def __init__(self, context: Context, directory: Path) -> None:
+        self._context = context
+        self._directory = directory
+        self.files = directory / "etc"
+        self.shm = directory / "shm"
+
+    def namespaces(self, pod: Obj) -> dict[str, Path | None]:
+        """The namespaces for the pod's containers, as `oci.Container` takes them."""
+        own = self._directory / "ns"
+        host = spec.host_network(pod)
+        found: dict[str, Path | None] = {
+            "network": None if host else own / "net",
+            "uts": None if host else own / "uts",
+            "ipc": None if pod["spec"].get("hostIPC") else own / "ipc",
+        }
+        if pod["spec"].get("hostPID"):
+            found["pid"] = None
+        return found
+
+    def exists(self, pod: Obj) -> bool:
+        """Whether the namespaces are there, and not only the files that they were mounted on."""
+        return all(
+            path is None or namespaces.identity(path) is not None for path in self.namespaces(pod).values()
+        )
+
+    async def create(self, record: PodRecord) -> None:
+        """Make the sandbox and note its address in the record, which is saved first.
+
+        Raises:
+            SandboxError: something failed; what was made so far is removed again by `remove`.
+        """
+        pod = record.pod
+        uid = pod["metadata"]["uid"]
+        try:
+            if not spec.host_network(pod) and not record.holds_ip:
+                record.ip = str(self._context.addresses.allocate())
+                record.holds_ip = True
+                record.save(self._directory)
+            await asyncio.to_thread(self._make, pod, record.ip)
+            if not spec.host_network(pod):
+                address, network = IPv4Address(record.ip), self._context.pod_cidr
+                where = self._directory / "ns/net"
+                await self._context.netlink.run(lambda ip: links.connect(ip, uid, where, address, network))
+                await self._context.rules.set_host_ports(uid, host_ports(pod, address))
+        except (OSError, NoAddressLeft, NetlinkError, CommandFailed) as error:
+            raise SandboxError(str(error)) from error
+        record.sandbox = True
+        record.save(self._directory)
+
+    async def remove(self, record: PodRecord) -> None:
+        """Remove whatever there is of the sandbox, and free its address."""
+        uid = record.pod["metadata"]["uid"]
+        if record.holds_ip:
+            await self._context.netlink.run(lambda ip: links.disconnect(ip, uid))
+            await self._context.rules.set_host_ports(uid, frozenset())
+            self._context.addresses.release(IPv4Address(record.ip))
+            record.holds_ip = False
+        await asyncio.to_thread(self._unmake)
+        record.sandbox = False
+
+    def _make(self, pod: Obj, ip: str) -> None:
+        self._unmake()
+        own = {
+            {"network": "net"}.get(kind, kind): path
+            for kind, path in self.namespaces(pod).items()
+            if path is not None
+        }
+        (self._directory / "ns").mkdir(exist_ok=True)
+        if own:
+            prepare = (lambda: namespaces.sethostname(spec.hostname(pod))) if "uts" in own else None
+            namespaces.pin(own, prepare)
+        self.shm.mkdir(exist_ok=True)
+        flags = mounts.MS_NODEV | mounts.MS_NOSUID | mounts.MS_NOEXEC
+        mounts.mount("shm", self.shm, "tmpfs", flags, f"mode=1777,{_SHM_SIZE}")
+        files.write(self.files, pod, ip or self._context.host_ips[0], self._context.dns)
+
+    def _unmake(self) -> None:
+        for path in (self._directory / "ns", self.shm):
+            mounts.umount_below(path)
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def host_ports(pod: Obj, address: IPv4Address) -> frozenset[HostPort]:
+    """The ports of the node that lead to the pod."""
+    found = set()
+    for container in (*spec.init_containers(pod), *spec.containers(pod)):
+        for port in container.get("ports") or ():
+            if port.get("hostPort"):
+                host_ip = port.get("hostIP")
+                found.add(
+                    HostPort(
+                        protocol=str(port.get("protocol") or "TCP").lower(),
+                        port=int(port["hostPort"]),
+                        host_ip=IPv4Address(host_ip) if host_ip and host_ip != "0.0.0.0" else None,  # noqa: S104
+                        pod_ip=address,
+                        pod_port=int(port["containerPort"]),
+                    )
+                )
+    return frozenset(found)

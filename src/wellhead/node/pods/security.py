@@ -1,0 +1,146 @@
+"""Who a container's processes are and what they may do: securityContext of the pod and the container.
+
+seccomp, AppArmor and SELinux settings are accepted and have no effect here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wellhead.api.meta import Obj
+from wellhead.node.runtime.oci import DEFAULT_CAPABILITIES, User
+
+_CAPABILITIES = (
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETPCAP",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST",
+    "CAP_NET_ADMIN",
+    "CAP_NET_RAW",
+    "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_PACCT",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_NICE",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG",
+    "CAP_MKNOD",
+    "CAP_LEASE",
+    "CAP_AUDIT_WRITE",
+    "CAP_AUDIT_CONTROL",
+    "CAP_SETFCAP",
+    "CAP_MAC_OVERRIDE",
+    "CAP_MAC_ADMIN",
+    "CAP_SYSLOG",
+    "CAP_WAKE_ALARM",
+    "CAP_BLOCK_SUSPEND",
+    "CAP_AUDIT_READ",
+    "CAP_PERFMON",
+    "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+)
+"""In the order of their numbers (linux/capability.h)."""
+
+
+class SecurityError(Exception):
+    """The container can't run as its securityContext demands."""
+
+
+def capabilities(context: Obj, available: frozenset[str]) -> tuple[str, ...]:
+    """The container's capabilities. None that the agent itself lacks (`available`) can be given."""
+    if context.get("privileged"):
+        return tuple(sorted(available))
+    asked = context.get("capabilities") or {}
+    add, drop = ({_full(name) for name in asked.get(which) or ()} for which in ("add", "drop"))
+    base = set() if "CAP_ALL" in drop else set(DEFAULT_CAPABILITIES)
+    if "CAP_ALL" in add:
+        base = set(available)
+    return tuple(sorted(((base | add) - (drop - add)) & available))
+
+
+def _full(name: str) -> str:
+    return name.upper() if name.upper().startswith("CAP_") else f"CAP_{name.upper()}"
+
+
+def available_capabilities(status: Path = Path("/proc/self/status")) -> frozenset[str]:
+    """What this process could give to others: its bounding set."""
+    for line in status.read_text().splitlines():
+        if line.startswith("CapBnd:"):
+            mask = int(line.split()[1], 16)
+            return frozenset(name for bit, name in enumerate(_CAPABILITIES) if mask >> bit & 1)
+    return frozenset()
+
+
+def user(pod: Obj, container: Obj, image_user: str, rootfs: Path) -> User:
+    """Who the container's processes are.
+
+    The container's securityContext wins over the pod's, that over the image's USER. Raises SecurityError if
+    runAsNonRoot is set and it would be root, or the image names a user that it doesn't have.
+    """
+    of_pod, own = pod["spec"].get("securityContext") or {}, container.get("securityContext") or {}
+    chosen = {**of_pod, **own}
+    name, _, group_name = image_user.partition(":")
+    account = _account(rootfs, name) if chosen.get("runAsUser") is None else None
+    uid = int(chosen["runAsUser"]) if account is None else account[0]
+    if account is None:
+        account = _account(rootfs, str(uid), known=False)
+    gid = account[1]
+    if chosen.get("runAsGroup") is not None:
+        gid = int(chosen["runAsGroup"])
+    elif group_name and chosen.get("runAsUser") is None:
+        gid = _group(rootfs, group_name)
+    if chosen.get("runAsNonRoot") and uid == 0:
+        raise SecurityError("container has runAsNonRoot and image will run as root")
+    groups = {*account[2], *(of_pod.get("supplementalGroups") or ())}
+    if of_pod.get("fsGroup") is not None:
+        groups.add(of_pod["fsGroup"])
+    return User(uid, gid, tuple(sorted(groups - {gid})))
+
+
+def _account(rootfs: Path, name: str, *, known: bool = True) -> tuple[int, int, tuple[int, ...]]:
+    """(uid, gid, supplementary groups) of a user name or number, from the image's passwd and group."""
+    if not name:
+        name = "0"
+    for line in _lines(rootfs / "etc/passwd"):
+        if len(line) > 3 and name in (line[0], line[2]):
+            groups = tuple(
+                int(each[2])
+                for each in _lines(rootfs / "etc/group")
+                if len(each) > 3 and line[0] in each[3].split(",")
+            )
+            return int(line[2]), int(line[3]), groups
+    if name.isdigit():
+        return int(name), 0, ()
+    if not known:
+        return 0, 0, ()
+    raise SecurityError(f"the image has no user {name!r}")
+
+
+def _group(rootfs: Path, name: str) -> int:
+    for line in _lines(rootfs / "etc/group"):
+        if len(line) > 2 and name in (line[0], line[2]):
+            return int(line[2])
+    if name.isdigit():
+        return int(name)
+    raise SecurityError(f"the image has no group {name!r}")
+
+
+def _lines(path: Path) -> list[list[str]]:
+    try:
+        return [line.split(":") for line in path.read_text().splitlines()]
+    except OSError:
+        return []

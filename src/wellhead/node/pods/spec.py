@@ -1,0 +1,89 @@
+"""Questions that are often asked about a pod's spec. The API has filled in its defaults."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from wellhead.api.meta import Obj
+from wellhead.node import downward
+
+_DEFAULT_GRACE_SECONDS = 30
+
+
+def is_sidecar(container: Obj) -> bool:
+    """Whether an init container goes on running beside the others (KEP-753)."""
+    return container.get("restartPolicy") == "Always"
+
+
+def init_containers(pod: Obj) -> list[Obj]:
+    """In the order in which they run."""
+    return pod["spec"].get("initContainers") or []
+
+
+def containers(pod: Obj) -> list[Obj]:
+    """The ordinary containers."""
+    return pod["spec"].get("containers") or []
+
+
+def restart_policy(pod: Obj, container: Obj, *, init: bool) -> str:
+    """Always, OnFailure or Never: what to do when the container ends."""
+    own = container.get("restartPolicy")
+    if own:
+        return str(own)
+    policy = str(pod["spec"].get("restartPolicy") or "Always")
+    return "OnFailure" if init and policy == "Always" else policy
+
+
+def host_network(pod: Obj) -> bool:
+    """Whether the pod lives in the node's network namespace."""
+    return bool(pod["spec"].get("hostNetwork"))
+
+
+def hostname(pod: Obj) -> str:
+    """The host name that the pod's processes see: at most 63 characters, as a DNS label."""
+    name = str(pod["spec"].get("hostname") or pod["metadata"]["name"])
+    return name[:63].rstrip("-.")
+
+
+def grace_period(pod: Obj) -> int:
+    """Seconds between a polite signal and the end: what a deletion asks for, else the spec."""
+    asked = pod["metadata"].get("deletionGracePeriodSeconds")
+    if asked is None:
+        asked = pod["spec"].get("terminationGracePeriodSeconds", _DEFAULT_GRACE_SECONDS)
+    return max(int(asked), 1)
+
+
+def is_deleted(pod: Obj) -> bool:
+    """Whether somebody has asked for the pod's deletion."""
+    return bool(pod["metadata"].get("deletionTimestamp"))
+
+
+def is_finished(pod: Obj) -> bool:
+    """Whether the API says that the pod has come to its end, which can't be undone."""
+    return (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+
+
+def described(pod: Obj) -> str:
+    """How the kubelet names a pod in messages: NAME_NAMESPACE(UID)."""
+    metadata = pod["metadata"]
+    return f"{metadata['name']}_{metadata['namespace']}({metadata['uid']})"
+
+
+def qos_class(pod: Obj) -> str:
+    """Guaranteed, Burstable or BestEffort (pkg/apis/core/helper/qos)."""
+    guaranteed, anything = True, False
+    for container in (*init_containers(pod), *containers(pod)):
+        resources = container.get("resources") or {}
+        requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
+        for name in ("cpu", "memory"):
+            limit = _amount(limits.get(name))
+            request = _amount(requests.get(name)) if name in requests else limit
+            anything |= bool(request or limit)
+            guaranteed &= bool(limit) and request == limit
+    if not anything:
+        return "BestEffort"
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+def _amount(text: object) -> Fraction:
+    return downward.quantity(str(text)) if text is not None else Fraction(0)

@@ -1,0 +1,89 @@
+"""One pod's state while the agent runs: record, sandbox, volumes, and who wants to know of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wellhead.api.meta import Obj
+from wellhead.client.events import EventType
+from wellhead.node.pods.context import Context
+from wellhead.node.pods.record import PodRecord
+from wellhead.node.pods.sandbox import Sandbox
+from wellhead.node.pods.status import View, Waiting
+from wellhead.node.runtime import execs
+from wellhead.node.volumes.pod_volumes import PodVolumes
+
+
+@dataclass
+class PodState:
+    """Shared by a pod's worker and the supervisors of its containers."""
+
+    context: Context
+    directory: Path
+    record: PodRecord
+    view: View
+    sandbox: Sandbox
+    volumes: PodVolumes
+    listeners: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def pod(self) -> Obj:
+        return self.record.pod
+
+    @property
+    def ip(self) -> str:
+        """The address at which the pod's containers are reached."""
+        return self.record.ip or self.context.host_ips[0]
+
+    def changed(self) -> None:
+        """Say that the pod's status may have changed."""
+        for listener in list(self.listeners):
+            listener()
+
+    @contextmanager
+    def listen(self, changed: Callable[[], None]) -> Iterator[None]:
+        """Call `changed` whenever the pod's status may have changed."""
+        self.listeners.append(changed)
+        try:
+            yield
+        finally:
+            self.listeners.remove(changed)
+
+    def save(self) -> None:
+        """Write the record, and say that the status may have changed."""
+        self.record.save(self.directory)
+        self.changed()
+
+    def wait_for(self, name: str, waiting: Waiting | None) -> None:
+        """Note why a container does not run; None when that is over."""
+        if waiting is None:
+            self.view.waiting.pop(name, None)
+        else:
+            self.view.waiting[name] = waiting
+        self.changed()
+
+    def event(self, type: EventType, reason: str, message: str) -> None:
+        """Tell people something about the pod."""
+        self.context.recorder.event(self.pod, type, reason, message)
+
+    def bundle(self, name: str, number: int) -> Path:
+        """The directory of a container's run."""
+        return self.directory / "containers" / name / str(number)
+
+    def log(self, name: str, number: int) -> Path:
+        """The log of a container's run."""
+        return self.directory / "logs" / name / f"{number}.log"
+
+    def termination_log(self, name: str, number: int) -> Path:
+        """Where a container may leave its last words."""
+        return self.directory / "containers" / name / f"{number}.termination-log"
+
+    async def run_in(self, name: str, command: tuple[str, ...]) -> execs.Result:
+        """Run a command in a container's present run. Raises RuntimeFailure."""
+        attempt = self.record.of(name).current
+        assert attempt is not None
+        runtime = self.context.runtime
+        return await execs.run(runtime, attempt.id, self.bundle(name, attempt.number), command)

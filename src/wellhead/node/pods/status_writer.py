@@ -1,0 +1,74 @@
+"""Writes a pod's status to the API: at once when it changes, only the newest, until it has arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from wellhead.api.errors import ApiError, Conflict, NotFound
+from wellhead.api.meta import Obj
+from wellhead.api.resources import PODS
+from wellhead.client.backoff import Backoff
+from wellhead.client.rest import Client, ConnectionLost
+
+_log = logging.getLogger(__name__)
+
+
+class StatusWriter:
+    """The only writer of one pod's status.
+
+    Conditions are merged by type, so those of others (the scheduler's, readiness gates') stay.
+    """
+
+    def __init__(self, client: Client, pod: Obj) -> None:
+        self._client = client
+        self._metadata = pod["metadata"]
+        self._wanted: Obj | None = None
+        self._written: Obj | None = None
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def set(self, status: Obj) -> None:
+        """Let the status be this."""
+        if status != (self._written if self._wanted is None else self._wanted):
+            self._wanted = status
+            self._idle.clear()
+            self._wake.set()
+
+    async def flushed(self) -> None:
+        """Wait until the API has what was last set, or the pod is gone from there."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Write until cancelled."""
+        backoff = Backoff(0.05, 5.0)
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            status = self._wanted
+            if status is None:
+                continue
+            try:
+                await self._write(status)
+            except (ApiError, ConnectionLost) as error:
+                _log.warning("status of pod %s: %s", self._metadata["name"], error)
+                await asyncio.sleep(backoff.next())
+                self._wake.set()
+                continue
+            backoff.reset()
+            self._written = status
+            if self._wanted is status:
+                self._wanted = None
+                self._idle.set()
+
+    async def _write(self, status: Obj) -> None:
+        # The uid makes the server refuse the patch if another pod has taken the name.
+        body = {"metadata": {"uid": self._metadata["uid"]}, "status": status}
+        name, namespace = self._metadata["name"], self._metadata["namespace"]
+        try:
+            await self._client.patch(PODS, name, body, namespace, kind="strategic", subresource="status")
+        except NotFound:
+            _log.debug("pod %s is gone", name)
+        except Conflict as error:
+            _log.info("pod %s: %s", name, error)

@@ -1,0 +1,379 @@
+"""Keeps one container as its restart policy says, from its first start until it has ended for good.
+
+Source: "Pod Lifecycle", pkg/kubelet/kuberuntime/kuberuntime_{manager,container}.go of v1.37.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from wellhead.api.errors import ApiError
+from wellhead.api.meta import Obj, now, parse_time
+from wellhead.client.backoff import Backoff
+from wellhead.client.rest import ConnectionLost
+from wellhead.node.images.reference import has_latest_tag
+from wellhead.node.images.store import Image, ImageNotFound
+from wellhead.node.pods import hooks, last_words, probing, spec, starting
+from wellhead.node.pods.environment import VariableError
+from wellhead.node.pods.record import Attempt
+from wellhead.node.pods.security import SecurityError
+from wellhead.node.pods.starting import ConfigError
+from wellhead.node.pods.state import PodState
+from wellhead.node.pods.status import Waiting
+from wellhead.node.runtime.commands import uninterrupted
+from wellhead.node.runtime.containers import RuntimeFailure
+from wellhead.node.runtime.oci import Container
+
+T = TypeVar("T")
+
+FIRST_DELAY, LONGEST_DELAY = 10.0, 300.0  # seconds, as CrashLoopBackOff's
+_FORGIVEN_AFTER = 600.0  # seconds of running after which the delays begin anew
+_LOST = 137  # the exit code of a container whose own nobody saw
+_START_FAILED = 128
+_KILL_PATIENCE = 2.0  # seconds that preStop gets beyond a grace period that is over
+
+
+class Supervisor:
+    """One container. `run` does the work; `stop` tells it to come to an end."""
+
+    def __init__(self, state: PodState, container: Obj, *, init: bool) -> None:
+        self._state = state
+        self._container = container
+        self._name: str = container["name"]
+        self._policy = spec.restart_policy(state.pod, container, init=init)
+        self._stopping = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._why_ending = ""
+        self._deadline = 0.0
+        self._hurried = asyncio.Event()
+        self.tried = asyncio.Event()
+        """Set once the container was started, or it turned out that it can't be (now)."""
+        self.started = asyncio.Event()
+        """Set once its startup probe (if any) has passed."""
+
+    def stop(self, grace: float) -> None:
+        """Let the container end within `grace` seconds, and start it no more. May be called again."""
+        deadline = asyncio.get_running_loop().time() + grace
+        if not self._ending.is_set():
+            self._why_ending = f"Stopping container {self._name}"
+            self._deadline = deadline
+        self._deadline = min(self._deadline, deadline)
+        self._stopping.set()
+        self._ending.set()
+        self._hurried.set()
+
+    async def run(self) -> bool:
+        """Until the container has ended and won't be started again: whether its last exit code was 0.
+
+        Cancelling this leaves the container as it is.
+        """
+        mine = self._state.record.of(self._name)
+        await self._recover()
+        if mine.current is not None and mine.current.running:
+            self.tried.set()
+            if mine.current.started:
+                self.started.set()
+            await self._attend(mine.current, fresh=False)
+        while self._should_start() and await self._wait_turn():
+            attempt = await self._launch()
+            self.tried.set()
+            if attempt is not None and attempt.running:
+                await self._attend(attempt, fresh=True)
+        self.tried.set()
+        current = mine.current
+        return current is not None and bool(current.finished_at) and current.exit_code == 0
+
+    async def _recover(self) -> None:
+        """See to a run that an earlier agent was just about to start when it was killed."""
+        mine, runtime = self._state.record.of(self._name), self._state.context.runtime
+        attempt = mine.current
+        if attempt is None or attempt.launched or attempt.finished_at:
+            return
+        bundle = self._state.bundle(self._name, attempt.number)
+        if await runtime.is_started(attempt.id, bundle):
+            attempt.launched, attempt.started_at = True, now()
+            if not self._waits_before_started():
+                self._mark_started(attempt)
+        else:
+            await runtime.delete(attempt.id, bundle)
+            mine.current, mine.last = mine.last, None
+        self._state.save()
+
+    def _should_start(self) -> bool:
+        if self._stopping.is_set():
+            return False
+        current = self._state.record.of(self._name).current
+        if current is None or self._policy == "Always":
+            return True
+        return self._policy == "OnFailure" and current.exit_code != 0
+
+    async def _wait_turn(self) -> bool:
+        """Wait out the delay after a failure. False if the container shall not be started any more."""
+        mine = self._state.record.of(self._name)
+        if mine.current is None:
+            return True
+        since = (parse_time(now()) - parse_time(mine.current.finished_at)).total_seconds()
+        left = mine.delay - since
+        if left > 0:
+            pod = spec.described(self._state.pod)
+            message = f"restarting failed container={self._name} pod={pod}"
+            self._state.wait_for(
+                self._name, Waiting("CrashLoopBackOff", f"back-off {_duration(mine.delay)} {message}")
+            )
+            self._state.event("Warning", "BackOff", f"Back-off {message.replace('=', ' ', 1)}")
+            await self._pause(left)
+        mine.delay = min(max(mine.delay * 2, FIRST_DELAY), LONGEST_DELAY)
+        return not self._stopping.is_set()
+
+    async def _launch(self) -> Attempt | None:
+        """Make and start the container's next run. None if told to stop before it could be."""
+        state, mine = self._state, self._state.record.of(self._name)
+        earlier = mine.current or mine.last
+        number = earlier.number + 1 if earlier else 0
+        prepared = await self._prepare(number)
+        if prepared is None:
+            return None
+        image, container = prepared
+        attempt = Attempt(container.id, number, self._container["image"], image.id)
+        if mine.current is not None:
+            mine.last = mine.current
+        mine.current = attempt
+        state.record.save(state.directory)
+        last_words.forget_before(state, self._name, number - 1)
+        async with state.context.starting:
+            await uninterrupted(self._start(container, attempt))
+        state.wait_for(self._name, None)
+        return attempt
+
+    async def _start(self, container: Container, attempt: Attempt) -> None:
+        state, runtime = self._state, self._state.context.runtime
+        try:
+            await runtime.create(container)
+            state.event("Normal", "Created", f"Created container: {self._name}")
+            await runtime.start(container.id)
+        except RuntimeFailure as error:
+            await runtime.delete(container.id, container.bundle)
+            attempt.exit_code, attempt.reason, attempt.message = _START_FAILED, "StartError", str(error)
+            attempt.finished_at = now()
+            state.event("Warning", "Failed", f"Error: {error}")
+        else:
+            attempt.launched, attempt.started_at = True, now()
+            if not self._waits_before_started():
+                self._mark_started(attempt)
+            state.event("Normal", "Started", f"Started container {self._name}")
+        state.save()
+
+    async def _prepare(self, number: int) -> tuple[Image, Container] | None:
+        """The image and the plan, tried again until both can be had. None if told to stop meanwhile."""
+        backoff = Backoff(0.5, 20.0)
+        while not self._stopping.is_set():
+            try:
+                image = await self._find_image()
+                if image is not None:
+                    plan = starting.plan(self._state, self._container, image, os.urandom(32).hex(), number)
+                    return image, await plan
+            except (ConfigError, SecurityError, VariableError) as error:
+                self._state.wait_for(self._name, Waiting("CreateContainerConfigError", str(error)))
+                self._state.event("Warning", "Failed", f"Error: {error}")
+            except (ApiError, ConnectionLost) as error:
+                self._state.wait_for(self._name, Waiting("CreateContainerConfigError", str(error)))
+            self.tried.set()
+            await self._pause(backoff.next())
+        return None
+
+    async def _find_image(self) -> Image | None:
+        """The container's image; None, with events and a reason to wait, if it is not on this machine."""
+        state, name = self._state, self._container["image"]
+        try:
+            image = await asyncio.to_thread(state.context.images.find, name)
+        except ImageNotFound as error:
+            default = "Always" if has_latest_tag(name) else "IfNotPresent"
+            if (self._container.get("imagePullPolicy") or default) == "Never":
+                reason = "ErrImageNeverPull"
+                state.event("Warning", reason, f'Container image "{name}" is not present: {error}')
+            else:
+                before = state.view.waiting.get(self._name)
+                reason = "ImagePullBackOff" if before is not None else "ErrImagePull"
+                if before is None:
+                    state.event("Warning", "Failed", f'Failed to pull image "{name}": {error}')
+                else:
+                    state.event("Normal", "BackOff", f'Back-off pulling image "{name}"')
+            state.event("Warning", "Failed", f"Error: {reason}")
+            state.wait_for(self._name, Waiting(reason, str(error)))
+            return None
+        state.event("Normal", "Pulled", f'Container image "{name}" already present on machine')
+        return image
+
+    async def _attend(self, attempt: Attempt, *, fresh: bool) -> None:
+        """Look after a running container until it has ended; then note how."""
+        runtime, bundle = self._state.context.runtime, self._state.bundle(self._name, attempt.number)
+        async with asyncio.TaskGroup() as group:
+            care = group.create_task(self._care(attempt, fresh=fresh))
+            code = await runtime.exited(attempt.id, bundle)
+            care.cancel()
+        await uninterrupted(self._note_exit(attempt, code))
+
+    async def _note_exit(self, attempt: Attempt, code: int | None) -> None:
+        state = self._state
+        attempt.finished_at = now()
+        attempt.ready = False
+        if code is None:
+            attempt.exit_code, attempt.reason = _LOST, "ContainerStatusUnknown"
+            attempt.message = "The container could not be located when the agent looked for it"
+        else:
+            attempt.exit_code, attempt.reason = code, "Completed" if code == 0 else "Error"
+            attempt.message = await asyncio.to_thread(last_words.read, state, self._container, attempt)
+        ran = (parse_time(attempt.finished_at) - parse_time(attempt.started_at)).total_seconds()
+        if ran > _FORGIVEN_AFTER:
+            state.record.of(self._name).delay = 0.0
+        if not self._stopping.is_set():
+            self._ending.clear()
+        state.save()
+        await state.context.runtime.delete(attempt.id, state.bundle(self._name, attempt.number))
+
+    async def _care(self, attempt: Attempt, *, fresh: bool) -> None:
+        hook = (self._container.get("lifecycle") or {}).get("postStart") if fresh else None
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._end_when_told(attempt))
+            if hook:
+                try:
+                    await hooks.run(self._state, self._container, hook)
+                except hooks.HookFailed as error:
+                    self._state.event("Warning", "FailedPostStartHook", f"PostStartHook failed: {error}")
+                    self._end(f"FailedPostStartHook: container {self._name} will be killed", None)
+                    return
+            if not attempt.started:
+                if self._container.get("startupProbe"):
+                    await self._probe_startup()
+                self._mark_started(attempt)
+                self._state.save()
+            if self._container.get("readinessProbe"):
+                group.create_task(self._probe_readiness(attempt))
+            if self._container.get("livenessProbe"):
+                group.create_task(self._probe_liveness(attempt))
+
+    def _waits_before_started(self) -> bool:
+        hook = (self._container.get("lifecycle") or {}).get("postStart")
+        return bool(hook or self._container.get("startupProbe"))
+
+    def _mark_started(self, attempt: Attempt) -> None:
+        attempt.started = True
+        if not self._container.get("readinessProbe"):
+            attempt.ready = True
+        self.started.set()
+
+    async def _probe_startup(self) -> None:
+        probe, passed = self._container["startupProbe"], asyncio.Event()
+
+        def report(ok: bool) -> None:
+            if ok:
+                passed.set()
+            else:
+                self._end(f"Container {self._name} failed startup probe, will be restarted", probe)
+
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(self._watch("Startup", probe, report))
+            await passed.wait()
+            watching.cancel()
+
+    async def _probe_readiness(self, attempt: Attempt) -> None:
+        def report(ok: bool) -> None:
+            if attempt.ready != ok:
+                attempt.ready = ok
+                self._state.save()
+
+        await self._watch("Readiness", self._container["readinessProbe"], report)
+
+    async def _probe_liveness(self, attempt: Attempt) -> None:
+        probe = self._container["livenessProbe"]
+
+        def report(ok: bool) -> None:
+            if not ok:
+                self._end(f"Container {self._name} failed liveness probe, will be restarted", probe)
+
+        await self._watch("Liveness", probe, report)
+
+    async def _watch(self, kind: str, probe: Obj, report: Any) -> None:
+        def failed(message: str) -> None:
+            if not self._ending.is_set():
+                self._state.event("Warning", "Unhealthy", f"{kind} probe failed: {message}")
+
+        await probing.watch(lambda: probing.probe(self._state, self._container, probe), probe, report, failed)
+
+    def _end(self, why: str, probe: Obj | None) -> None:
+        """End the present run, for a reason of its own; the restart policy decides what follows."""
+        if self._ending.is_set():
+            return
+        grace = (probe or {}).get("terminationGracePeriodSeconds")
+        seconds = float(spec.grace_period(self._state.pod) if grace is None else grace)
+        self._why_ending = why
+        self._deadline = asyncio.get_running_loop().time() + seconds
+        self._ending.set()
+
+    async def _end_when_told(self, attempt: Attempt) -> None:
+        await self._ending.wait()
+        state, lifecycle = self._state, self._container.get("lifecycle") or {}
+        state.event("Normal", "Killing", self._why_ending)
+        if lifecycle.get("preStop") and attempt.launched:
+            try:
+                await self._before_deadline(hooks.run(state, self._container, lifecycle["preStop"]))
+            except hooks.HookFailed as error:
+                state.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {error}")
+            clock = asyncio.get_running_loop().time
+            self._deadline = max(self._deadline, clock() + _KILL_PATIENCE)
+        await state.context.runtime.signal(attempt.id, self._stop_signal(attempt))
+        await self._until_deadline()
+        await state.context.runtime.signal(attempt.id, "SIGKILL")
+
+    def _stop_signal(self, attempt: Attempt) -> str:
+        own = (self._container.get("lifecycle") or {}).get("stopSignal")
+        if own:
+            return str(own)
+        with contextlib.suppress(ImageNotFound):
+            return self._state.context.images.find(attempt.image).config.stop_signal or "SIGTERM"
+        return "SIGTERM"
+
+    async def _until_deadline(self) -> None:
+        """Wait for the deadline, which may come nearer meanwhile."""
+        clock = asyncio.get_running_loop().time
+        while (left := self._deadline - clock()) > 0:
+            self._hurried.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._hurried.wait()
+
+    async def _before_deadline(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something, but not beyond the deadline."""
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(_caught(work))
+            limit = group.create_task(self._until_deadline())
+            await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
+            failure = task.result() if task.done() else None
+            task.cancel()
+            limit.cancel()
+        if failure is not None:
+            raise failure
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but not once told to stop."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+
+async def _caught(work: Coroutine[Any, Any, None]) -> hooks.HookFailed | None:
+    """Do the work; its failure as a value, so that it isn't wrapped in a group."""
+    try:
+        await work
+    except hooks.HookFailed as error:
+        return error
+    return None
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

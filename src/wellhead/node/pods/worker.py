@@ -1,0 +1,305 @@
+"""One pod, from its sandbox to its removal.
+
+Source: "Pod Lifecycle" and "Sidecar Containers"; pkg/kubelet/pod_workers.go of v1.37.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import shutil
+from collections.abc import Coroutine
+from typing import Any
+
+from wellhead.api.errors import ApiError, Conflict, NotFound
+from wellhead.api.meta import Obj, now, parse_time
+from wellhead.api.resources import PODS
+from wellhead.client.backoff import Backoff
+from wellhead.client.rest import ConnectionLost
+from wellhead.node.pods import spec, status
+from wellhead.node.pods.context import Context
+from wellhead.node.pods.record import Attempt, PodRecord
+from wellhead.node.pods.sandbox import Sandbox, SandboxError
+from wellhead.node.pods.state import PodState
+from wellhead.node.pods.status_writer import StatusWriter
+from wellhead.node.pods.supervisor import Supervisor
+from wellhead.node.runtime.commands import uninterrupted
+from wellhead.node.volumes.content import VolumeError
+from wellhead.node.volumes.pod_volumes import PodVolumes
+
+_log = logging.getLogger(__name__)
+
+_REBOOTED = 255  # the exit code of a container that a reboot ended
+
+
+class PodWorker:
+    """Owns one pod (one UID). `run` does the work; `update` and `vanish` say what the API says."""
+
+    def __init__(self, context: Context, pod: Obj, record: PodRecord | None = None) -> None:
+        directory = context.pods / pod["metadata"]["uid"]
+        self.uid: str = pod["metadata"]["uid"]
+        self._record = record or PodRecord(pod)
+        self._record.pod = pod
+        volumes = PodVolumes(context.client, context.references, directory / "volumes", context.allocatable)
+        self.state = PodState(
+            context=context,
+            directory=directory,
+            record=self._record,
+            view=status.View(context.host_ips),
+            sandbox=Sandbox(context, directory),
+            volumes=volumes,
+            listeners=[self._changed],
+        )
+        self._writer = StatusWriter(context.client, pod)
+        self._told = asyncio.Event()
+        self._vanished = asyncio.Event()
+        self._active: list[Supervisor] = []
+        self._notice()
+
+    def update(self, pod: Obj) -> None:
+        """The pod as the API has it now."""
+        self._record.pod = pod
+        self.state.volumes.update(pod)
+        self._notice()
+        self._changed()
+
+    def vanish(self) -> None:
+        """The pod is gone from the API: end it, and leave nothing of it."""
+        self._vanished.set()
+        self._told.set()
+        self._stop_active()
+
+    async def run(self) -> None:
+        """The pod's life. Returns when nothing is left of it; cancelling this leaves its containers alone."""
+        self.state.directory.mkdir(parents=True, exist_ok=True)
+        async with asyncio.TaskGroup() as group:
+            writer = group.create_task(self._writer.run())
+            if not self._record.phase and spec.is_finished(self._record.pod):
+                # It came to its end on this node, but what the agent knew of it is lost.
+                self._record.phase = self._record.pod["status"]["phase"]
+            if not self._record.phase:
+                await self._live(group)
+                self._record.phase = status.final_phase(self._record.pod, self._record)
+            self.state.view.ended = True
+            await uninterrupted(self._tear_down())
+            self.state.save()
+            await self._leave()
+            writer.cancel()
+
+    def _notice(self) -> None:
+        if spec.is_deleted(self._record.pod):
+            self._told.set()
+            self._stop_active()
+
+    def _changed(self) -> None:
+        record, view = self._record, self.state.view
+        if record.phase and not record.started_at:
+            return  # it ended before we knew of it: the API knows more than we
+        computed = status.compute(record, view)
+        view.conditions = {each["type"]: each for each in computed["conditions"]}
+        self._writer.set(computed)
+
+    # Living
+
+    async def _live(self, group: asyncio.TaskGroup) -> None:
+        """Run the pod's containers until they have ended for good."""
+        record = self._record
+        record.started_at = record.started_at or now()
+        deadline = group.create_task(self._watch_deadline())
+        try:
+            if record.sandbox and not self.state.sandbox.exists(record.pod):
+                self._note_reboot()
+            if not await self._prepare():
+                return
+            async with asyncio.TaskGroup() as inner:
+                keeping = inner.create_task(self.state.volumes.keep_current())
+                await self._run_containers(inner)
+                keeping.cancel()
+        finally:
+            deadline.cancel()
+
+    async def _prepare(self) -> bool:
+        """Make the sandbox and the volumes, again and again until it works. False if told to stop."""
+        backoff = Backoff(0.2, 30.0)
+        # An agent that starts finds its running pods prepared; it must not need the API for them.
+        if self._record.sandbox and any(c.current is not None for c in self._record.containers.values()):
+            self.state.volumes.update(self._record.pod)
+            self._changed()
+            return True
+        while not self._told.is_set():
+            self._changed()
+            async with asyncio.TaskGroup() as group:
+                sandbox = group.create_task(self._make_sandbox())
+                volumes = group.create_task(_problem(self.state.volumes.prepare(self._record.pod)))
+            problem = sandbox.result() or volumes.result()
+            if problem is None:
+                return not self._told.is_set()
+            reason = "FailedMount" if isinstance(problem, VolumeError) else "FailedCreatePodSandBox"
+            message = str(problem) if reason == "FailedMount" else f"Failed to create pod sandbox: {problem}"
+            self.state.event("Warning", reason, message)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(backoff.next()):
+                    await self._told.wait()
+        return False
+
+    async def _make_sandbox(self) -> Exception | None:
+        if self._record.sandbox:
+            return None
+        problem = await uninterrupted(_problem(self.state.sandbox.create(self._record)))
+        self._changed()
+        return problem
+
+    async def _run_containers(self, group: asyncio.TaskGroup) -> None:
+        sidecars: list[tuple[Supervisor, asyncio.Task[bool]]] = []
+        if await self._initialize(group, sidecars):
+            tasks = []
+            for container in spec.containers(self._record.pod):
+                supervisor = Supervisor(self.state, container, init=False)
+                self._activate(supervisor)
+                tasks.append(group.create_task(supervisor.run()))
+                # In order: a container's postStart hook may be what the next one waits for.
+                await supervisor.tried.wait()
+            for task in tasks:
+                await task
+        # Sidecars go when all others are gone, the one that started first last of all.
+        for sidecar, task in reversed(sidecars):
+            sidecar.stop(self._grace_left())
+            await task
+
+    async def _initialize(
+        self, group: asyncio.TaskGroup, sidecars: list[tuple[Supervisor, asyncio.Task[bool]]]
+    ) -> bool:
+        """Run the init containers, one after the other. False if the pod shall not go on."""
+        for container in spec.init_containers(self._record.pod):
+            supervisor = Supervisor(self.state, container, init=True)
+            if spec.is_sidecar(container):
+                sidecars.append((supervisor, group.create_task(supervisor.run())))
+                await self._unless_told(supervisor.started.wait())
+            elif not self._has_succeeded(container):
+                self._activate(supervisor)
+                if not await supervisor.run():
+                    return False
+            if self._told.is_set():
+                return False
+        return True
+
+    def _has_succeeded(self, container: Obj) -> bool:
+        attempt = self._record.of(container["name"]).current
+        return attempt is not None and bool(attempt.finished_at) and attempt.exit_code == 0
+
+    def _activate(self, supervisor: Supervisor) -> None:
+        self._active.append(supervisor)
+        if self._told.is_set():
+            supervisor.stop(self._grace_left())
+
+    def _stop_active(self) -> None:
+        for supervisor in self._active:
+            supervisor.stop(self._grace_left())
+
+    def _grace_left(self) -> float:
+        """Seconds until the pod's containers have to be gone."""
+        pod = self._record.pod
+        grace = float(spec.grace_period(pod))
+        if not spec.is_deleted(pod):
+            return grace
+        # deletionTimestamp is when the grace period ends; this machine's clock may be another than its.
+        until = parse_time(pod["metadata"]["deletionTimestamp"])
+        return min(max((until - parse_time(now())).total_seconds(), 1.0), grace)
+
+    async def _watch_deadline(self) -> None:
+        """Fail the pod once it has been active for longer than activeDeadlineSeconds."""
+        seconds = self._record.pod["spec"].get("activeDeadlineSeconds")
+        if seconds is None:
+            return
+        active = (parse_time(now()) - parse_time(self._record.started_at)).total_seconds()
+        await asyncio.sleep(max(float(seconds) - active, 0))
+        self._record.reason = "DeadlineExceeded"
+        self._record.message = "Pod was active on the node longer than the specified deadline"
+        self.state.event("Normal", "DeadlineExceeded", self._record.message)
+        self._told.set()
+        self._stop_active()
+
+    def _note_reboot(self) -> None:
+        """The namespaces are gone, and all containers with them: begin anew, restarts counted."""
+        record = self._record
+        _log.info("pod %s was ended by a reboot of its machine", spec.described(record.pod))
+        for each in record.containers.values():
+            if each.current is not None and not each.current.finished_at:
+                _end_unseen(each.current)
+        for container in spec.init_containers(record.pod):
+            mine = record.of(container["name"])
+            if mine.current is not None and not spec.is_sidecar(container):
+                mine.last, mine.current = mine.current, None
+        record.sandbox = False
+        record.save(self.state.directory)
+
+    async def _unless_told(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Wait for something, but no longer than until the pod shall end."""
+        async with asyncio.TaskGroup() as group:
+            tasks = {group.create_task(work), group.create_task(self._told.wait())}
+            _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in pending:
+                task.cancel()
+
+    # Leaving
+
+    async def _tear_down(self) -> None:
+        record, runtime = self._record, self.state.context.runtime
+        for name, each in record.containers.items():
+            if each.current is not None:
+                await runtime.delete(each.current.id, self.state.bundle(name, each.current.number))
+        await self.state.sandbox.remove(record)
+        await self.state.volumes.remove()
+
+    async def _leave(self) -> None:
+        """Keep the logs until the pod's object goes, which we bring about if it was deleted."""
+        backoff = Backoff(0.1, 10.0)
+        while not self._vanished.is_set():
+            if not spec.is_deleted(self._record.pod):
+                self._told.clear()
+                await self._told.wait()
+                continue
+            await self._unless_vanished(self._writer.flushed())
+            if await self._delete():
+                await self._vanished.wait()
+            else:
+                await self._unless_vanished(asyncio.sleep(backoff.next()))
+        await asyncio.to_thread(shutil.rmtree, self.state.directory, ignore_errors=True)
+
+    async def _delete(self) -> bool:
+        """Let the API forget the pod. False if that has to be tried again."""
+        metadata = self._record.pod["metadata"]
+        try:
+            await self.state.context.client.delete(
+                PODS, metadata["name"], metadata["namespace"], grace_period=0, uid=self.uid
+            )
+        except (NotFound, Conflict):
+            return True
+        except (ApiError, ConnectionLost) as error:
+            _log.warning("deleting pod %s: %s", metadata["name"], error)
+            return False
+        return True
+
+    async def _unless_vanished(self, work: Coroutine[Any, Any, Any]) -> None:
+        async with asyncio.TaskGroup() as group:
+            tasks = {group.create_task(work), group.create_task(self._vanished.wait())}
+            _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in pending:
+                task.cancel()
+
+
+async def _problem(work: Coroutine[Any, Any, None]) -> Exception | None:
+    """Do the work; what it may well raise as a value."""
+    try:
+        await work
+    except (SandboxError, VolumeError) as error:
+        return error
+    return None
+
+
+def _end_unseen(attempt: Attempt) -> None:
+    attempt.exit_code, attempt.reason = _REBOOTED, "Unknown"
+    attempt.finished_at = now()
+    attempt.started_at = attempt.started_at or attempt.finished_at
+    attempt.launched, attempt.ready = True, False

@@ -1,0 +1,74 @@
+"""Routes, TLS, and who may ask."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+from aiohttp import web
+
+from wellhead.node.server import logs, port_forward, streams
+from wellhead.node.server.requests import SERVICES, Services, services
+
+PORT = 10250
+_ADMIN_GROUP = "system:masters"
+_API_SERVER = "apiserver-kubelet-client"
+_OPEN_PATHS = ("/healthz",)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def application(shared: Services) -> web.Application:
+    """The server's routes. TLS must have verified the clients' certificates."""
+    app = web.Application(middlewares=[_authorize])
+    app[SERVICES] = shared
+    app.router.add_get("/healthz", _healthz)
+    app.router.add_get("/pods", _pods)
+    app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", logs.container_logs)
+    app.router.add_get("/exec/{namespace}/{pod}/{container}", streams.exec_command)
+    app.router.add_get("/attach/{namespace}/{pod}/{container}", streams.attach)
+    app.router.add_get("/portForward/{namespace}/{pod}", port_forward.port_forward)
+    return app
+
+
+def tls(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
+    """Our certificate, and that clients must have one of `client_ca`'s. Raises OSError, SSLError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    context.load_verify_locations(client_ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+@web.middleware
+async def _authorize(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whoever may use this server can run anything in any pod: only the API server and admins may."""
+    if request.path not in _OPEN_PATHS:
+        subject = _subject(request)
+        if _ADMIN_GROUP not in subject.get("organizationName", ()) and _API_SERVER not in subject.get(
+            "commonName", ()
+        ):
+            who = ", ".join(subject.get("commonName", ())) or "anonymous"
+            raise web.HTTPForbidden(text=f"{who} may not use the node's server")
+    return await handler(request)
+
+
+def _subject(request: web.Request) -> dict[str, list[str]]:
+    certificate = request.transport.get_extra_info("peercert") if request.transport is not None else None
+    found: dict[str, list[str]] = {}
+    for part in (certificate or {}).get("subject", ()):
+        for name, value in part:
+            found.setdefault(name, []).append(value)
+    return found
+
+
+async def _healthz(request: web.Request) -> web.Response:
+    return web.Response(text="ok")
+
+
+async def _pods(request: web.Request) -> web.Response:
+    pods = [state.pod for state in services(request).manager.states()]
+    body = msgspec.json.encode({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": pods})
+    return web.Response(body=body, content_type="application/json")

@@ -1,0 +1,90 @@
+"""GET /portForward/NAMESPACE/POD?ports=N: connections into a pod's network over one WebSocket.
+
+The protocol is the kubelet's older one: for the i-th port, channel 2i carries data and 2i+1 errors, and both
+begin with the port's number (two bytes, little-endian). Source: k8s.io/kubelet, portforward/websocket.go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+
+import aiohttp
+from aiohttp import web
+
+from wellhead.linux import namespaces
+from wellhead.node.pods.state import PodState
+from wellhead.node.server import requests
+
+_PROTOCOLS = ("v4.channel.k8s.io",)
+_BLOCK = 32768
+
+
+async def port_forward(request: web.Request) -> web.StreamResponse:
+    """Raises HTTPBadRequest for ports that make no sense."""
+    state = requests.pod(request)
+    try:
+        ports = [int(port) for text in request.query.getall("ports", []) for port in text.split(",")]
+    except ValueError as error:
+        raise web.HTTPBadRequest(text=f"bad port: {error}") from None
+    if not ports or not all(0 < port < 65536 for port in ports):
+        raise web.HTTPBadRequest(text='query parameter "ports" is required: numbers from 1 to 65535')
+    session = web.WebSocketResponse(protocols=_PROTOCOLS, compress=False)
+    await session.prepare(request)
+    connections = [_Connection(session, 2 * index, port) for index, port in enumerate(ports)]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(connection.run(state)) for connection in connections]
+        async for message in session:
+            if message.type is aiohttp.WSMsgType.BINARY and message.data:
+                index = message.data[0] // 2
+                if index < len(connections) and message.data[0] % 2 == 0:
+                    await connections[index].send(message.data[1:])
+        for task in tasks:
+            task.cancel()
+    return session
+
+
+class _Connection:
+    def __init__(self, session: web.WebSocketResponse, channel: int, port: int) -> None:
+        self._session = session
+        self._channel = channel
+        self._port = port
+        self._writer: asyncio.StreamWriter | None = None
+        self._ready = asyncio.Event()
+
+    async def run(self, state: PodState) -> None:
+        number = self._port.to_bytes(2, "little")
+        with contextlib.suppress(ConnectionError):
+            await self._session.send_bytes(bytes([self._channel]) + number)
+            await self._session.send_bytes(bytes([self._channel + 1]) + number)
+            try:
+                connected = await asyncio.to_thread(_connect, state, self._port)
+                reader, self._writer = await asyncio.open_connection(sock=connected)
+            except OSError as error:
+                text = f"error forwarding port {self._port} to pod: {error.strerror or error}"
+                await self._session.send_bytes(bytes([self._channel + 1]) + text.encode())
+                return
+            finally:
+                self._ready.set()
+            try:
+                while data := await reader.read(_BLOCK):
+                    await self._session.send_bytes(bytes([self._channel]) + data)
+            finally:
+                self._writer.close()
+
+    async def send(self, data: bytes) -> None:
+        await self._ready.wait()
+        if self._writer is not None and not self._writer.is_closing():
+            self._writer.write(data)
+            with contextlib.suppress(ConnectionError):
+                await self._writer.drain()
+
+
+def _connect(state: PodState, port: int) -> socket.socket:
+    """A connection to the pod's own loopback address, made inside its network namespace."""
+    namespace = state.sandbox.namespaces(state.pod).get("network")
+    if namespace is None:
+        return socket.create_connection(("127.0.0.1", port), timeout=10)
+    with namespaces.inside(namespace, namespaces.CLONE_NEWNET):
+        return socket.create_connection(("127.0.0.1", port), timeout=10)

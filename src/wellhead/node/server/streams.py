@@ -1,0 +1,164 @@
+"""GET /exec/… and /attach/… as WebSockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any
+
+from aiohttp import web
+
+from wellhead.node.runtime import descriptors, execs
+from wellhead.node.runtime.attach import Attachment, resize_terminal
+from wellhead.node.runtime.containers import RuntimeFailure
+from wellhead.node.server import channels, log_files, requests
+from wellhead.node.server.channels import STDERR, STDOUT, Channels, Input
+
+
+async def exec_command(request: web.Request) -> web.StreamResponse:
+    """Run a command in a container. It ends when the client leaves."""
+    target = requests.running(request)
+    command = tuple(request.query.getall("command", []))
+    if not command:
+        raise web.HTTPBadRequest(text="you must specify at least one command for the container")
+    tty, stdin = requests.flag(request, "tty"), requests.flag(request, "input")
+    session = Channels()
+    await session.open(request)
+    runtime = requests.services(request).context.runtime
+    running = execs.Exec(runtime, target.attempt.id, target.bundle, command, tty=tty, stdin=stdin)
+    try:
+        async with running, asyncio.TaskGroup() as group:
+            listening = group.create_task(_feed_exec(session, running))
+            showing = group.create_task(_show_exec(session, running, tty=tty))
+            await asyncio.wait({listening, showing}, return_when=asyncio.FIRST_COMPLETED)
+            if not showing.done():  # nobody is there any more who would see the output
+                showing.cancel()
+                return session.response
+            status = await _exec_status(running)
+            listening.cancel()
+    except (RuntimeFailure, OSError) as error:
+        status = channels.failure(str(error))
+    await session.finish(status)
+    return session.response
+
+
+async def _exec_status(running: execs.Exec) -> dict[str, object]:
+    try:
+        return channels.exited(await running.wait())
+    except RuntimeFailure as error:
+        return channels.failure(f"error executing command in container: {error}")
+
+
+async def _show_exec(session: Channels, running: execs.Exec, *, tty: bool) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_pump(running.stdout, session, STDOUT))
+        if not tty:
+            group.create_task(_pump(running.stderr, session, STDERR))
+
+
+async def _feed_exec(session: Channels, running: execs.Exec) -> None:
+    async for received in session.received():
+        if not isinstance(received, Input):
+            running.resize(received.rows, received.columns)
+        elif received.data:
+            await running.write(received.data)
+        else:
+            running.end_input()
+
+
+async def _pump(source: int, session: Channels, channel: int) -> None:
+    """Pass on what comes from a descriptor until it ends or the client is gone."""
+    while data := await descriptors.read(source):
+        try:
+            await session.send(channel, data)
+        except ConnectionError:
+            return
+
+
+async def attach(request: web.Request) -> web.StreamResponse:
+    """Join a container's own input and output. The container lives on when the client leaves."""
+    target = requests.running(request)
+    if requests.flag(request, "input") and target.container.get("stdin"):
+        return await _attach_with_input(request, target)
+    return await _attach_output(request, target)
+
+
+async def _attach_with_input(request: web.Request, target: requests.Target) -> web.StreamResponse:
+    runtime = requests.services(request).context.runtime
+    session = Channels()
+    try:
+        async with Attachment(runtime.attach_socket(target.attempt.id), target.bundle) as attachment:
+            await session.open(request)
+            async with asyncio.TaskGroup() as group:
+                feeding = group.create_task(_feed_attachment(session, attachment))
+                showing = group.create_task(_show(session, attachment))
+                await asyncio.wait({feeding, showing}, return_when=asyncio.FIRST_COMPLETED)
+                feeding.cancel()
+                showing.cancel()
+    except OSError as error:
+        if session.response.prepared:
+            await session.finish(channels.failure(str(error)))
+            return session.response
+        raise web.HTTPBadRequest(text=f"can't attach to container {target.name}: {error}") from None
+    await session.finish(channels.success())
+    return session.response
+
+
+async def _feed_attachment(session: Channels, attachment: Attachment) -> None:
+    async for received in session.received():
+        try:
+            if not isinstance(received, Input):
+                attachment.resize(received.rows, received.columns)
+            elif received.data:
+                await attachment.send(received.data)
+            else:
+                attachment.end_input()
+        except OSError:
+            return  # the container has ended
+
+
+async def _show(session: Channels, attachment: Attachment) -> None:
+    while True:
+        is_error, data = await attachment.receive()
+        if not data:
+            return
+        try:
+            await session.send(STDERR if is_error else STDOUT, data)
+        except ConnectionError:
+            return
+
+
+async def _until_gone(work: Coroutine[Any, Any, None]) -> None:
+    """Do what sends to the client, until it is done or the client is gone."""
+    with contextlib.suppress(ConnectionError):
+        await work
+
+
+async def _attach_output(request: web.Request, target: requests.Target) -> web.StreamResponse:
+    """Output only: from the log, since leaving conmon's socket would end the input of a `stdinOnce`."""
+    session = Channels()
+    await session.open(request)
+    follower = log_files.Follower(target.log, lambda: bool(target.attempt.finished_at))
+
+    async def show() -> None:
+        options = log_files.Options(follow=True, tail=0)
+        async for entries in follower.entries(options, requests.services(request).inotify):
+            for entry in entries:
+                line = log_files.parse(entry)
+                if line is not None:
+                    await session.send(STDERR if line.stream == b"stderr" else STDOUT, line.data)
+
+    async def resize() -> None:
+        async for received in session.received():
+            if not isinstance(received, Input) and target.container.get("tty"):
+                resize_terminal(target.bundle / "ctl", received.rows, received.columns)
+
+    with target.state.listen(follower.wake.set):
+        async with asyncio.TaskGroup() as group:
+            tasks = {group.create_task(_until_gone(show())), group.create_task(resize())}
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+    await session.finish(channels.success())
+    return session.response

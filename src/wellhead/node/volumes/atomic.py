@@ -1,0 +1,74 @@
+"""Replace the files in a directory all at once.
+
+The layout is the kubelet's (pkg/volume/util/atomic_writer.go), which programs in pods know: real files in a
+directory named after the time, `..data` a link to that, and a link through `..data` for each file. Moving the
+one link `..data` changes everything in one step.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+_DATA = "..data"
+
+
+@dataclass(frozen=True)
+class File:
+    """A file's bytes and permission bits."""
+
+    data: bytes
+    mode: int
+
+
+def write(directory: Path, files: Mapping[str, File], group: int | None = None) -> bool:
+    """Make `directory` hold exactly these files (by relative path). Returns whether anything changed.
+
+    `group` becomes the owning group, who may then read what the owner may.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    link = directory / _DATA
+    before = Path(os.path.realpath(link)) if link.is_symlink() else None
+    if before is not None and _content(before) == {path: file.data for path, file in files.items()}:
+        return False
+    stamp = datetime.now(UTC).strftime("..%Y_%m_%d_%H_%M_%S.")
+    payload = Path(tempfile.mkdtemp(prefix=stamp, dir=directory))
+    payload.chmod(0o755)
+    for path, file in files.items():
+        target = payload / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.data)
+        target.chmod(file.mode if group is None else file.mode | (file.mode & 0o400) >> 3)
+        if group is not None:
+            os.chown(target, -1, group)
+    temporary = directory / "..data_tmp"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(payload.name)
+    temporary.rename(link)
+    _link_names(directory, {path.partition("/")[0] for path in files})
+    if before is not None:
+        shutil.rmtree(before, ignore_errors=True)
+    return True
+
+
+def _link_names(directory: Path, names: set[str]) -> None:
+    for name in names:
+        link = directory / name
+        if not link.is_symlink():
+            link.symlink_to(f"{_DATA}/{name}")
+    for path in directory.iterdir():
+        if path.name not in names and not path.name.startswith(".."):
+            path.unlink()
+
+
+def _content(directory: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in directory.rglob("*")
+        if path.is_file() and not path.is_symlink()
+    }

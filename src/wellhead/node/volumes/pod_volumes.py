@@ -1,0 +1,154 @@
+"""All volumes of one pod: made before its containers, kept current while it runs, removed with it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from wellhead.api.errors import ApiError
+from wellhead.api.meta import Obj
+from wellhead.client.backoff import Backoff
+from wellhead.client.rest import Client, ConnectionLost
+from wellhead.linux import mounts
+from wellhead.node import downward
+from wellhead.node.references import References
+from wellhead.node.volumes import atomic, content
+from wellhead.node.volumes.content import VolumeError
+from wellhead.node.volumes.tokens import PodTokens
+
+_log = logging.getLogger(__name__)
+
+_HOST_PATH_KINDS: dict[str, Callable[[Path], bool]] = {
+    "File": Path.is_file,
+    "Directory": Path.is_dir,
+    "Socket": Path.is_socket,
+    "CharDevice": Path.is_char_device,
+    "BlockDevice": Path.is_block_device,
+}
+
+
+class PodVolumes:
+    """The volumes of one pod, below `directory`."""
+
+    def __init__(
+        self, client: Client, references: References, directory: Path, allocatable: Mapping[str, str]
+    ) -> None:
+        self._client = client
+        self._references = references
+        self._directory = directory
+        self._allocatable = allocatable
+        self._tokens: PodTokens | None = None
+        self._changed = asyncio.Event()
+        self._pod: Obj = {}
+
+    def path(self, volume: Obj) -> Path:
+        """Where the volume is on the node."""
+        if "hostPath" in volume:
+            return Path(volume["hostPath"]["path"])
+        return self._directory / str(volume["name"])
+
+    def update(self, pod: Obj) -> None:
+        """The pod's labels, annotations or status changed: a downward API volume may show them."""
+        self._pod = pod
+        self._changed.set()
+
+    async def prepare(self, pod: Obj) -> None:
+        """Make every volume; one that is there already is brought up to date.
+
+        Raises:
+            VolumeError: one can't be made (now); its message names it.
+        """
+        self._pod = pod
+        if self._tokens is None:
+            self._tokens = PodTokens(self._client, pod)
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._try(volume)) for volume in pod["spec"].get("volumes") or ()]
+        for problem in (task.result() for task in tasks):
+            if problem is not None:
+                raise problem
+
+    async def _try(self, volume: Obj) -> VolumeError | None:
+        try:
+            await self._make(volume)
+        except (VolumeError, ApiError, ConnectionLost, OSError) as error:
+            return VolumeError(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error}')
+        return None
+
+    async def keep_current(self) -> None:
+        """Until cancelled: bring files up to date when an object changes or a token should be renewed."""
+        volumes = [volume for volume in self._pod["spec"].get("volumes") or () if content.sources(volume)]
+        if not volumes:
+            return
+        unsubscribe = self._references.subscribe(content.references(self._pod, volumes), self._changed.set)
+        backoff = Backoff(0.5, 120.0)
+        try:
+            while True:
+                renewal = self._tokens.renewal() if self._tokens is not None else None
+                try:
+                    async with asyncio.timeout(renewal):
+                        await self._changed.wait()
+                except TimeoutError:
+                    pass
+                self._changed.clear()
+                problems = [problem for volume in volumes if (problem := await self._try(volume))]
+                if problems:
+                    # What is there stays: running containers are better off with old files than with none.
+                    _log.warning("pod %s: %s", self._pod["metadata"]["name"], problems[0])
+                    await asyncio.sleep(backoff.next())
+                    self._changed.set()
+                else:
+                    backoff.reset()
+        finally:
+            unsubscribe()
+
+    async def remove(self) -> None:
+        """Unmount and delete everything. What a hostPath names is not ours and stays."""
+        await asyncio.to_thread(self._remove)
+
+    def _remove(self) -> None:
+        if self._directory.exists():
+            mounts.umount_below(self._directory)
+            shutil.rmtree(self._directory)
+
+    async def _make(self, volume: Obj) -> None:
+        group = ((self._pod["spec"].get("securityContext")) or {}).get("fsGroup")
+        if content.sources(volume) or "projected" in volume:
+            assert self._tokens is not None
+            surroundings = content.Surroundings(
+                self._pod, self._references.get, self._tokens.get, self._allocatable
+            )
+            files = await content.files(volume, surroundings)
+            await asyncio.to_thread(atomic.write, self.path(volume), files, group)
+        elif "emptyDir" in volume:
+            await asyncio.to_thread(_empty_directory, self.path(volume), volume["emptyDir"] or {}, group)
+        elif "hostPath" in volume:
+            await asyncio.to_thread(_host_path, self.path(volume), volume["hostPath"].get("type") or "")
+        else:
+            kind = next((key for key in volume if key != "name"), "emptyDir")
+            raise VolumeError(f"volumes of type {kind} are not supported by the wellhead node agent")
+
+
+def _empty_directory(path: Path, source: Obj, group: int | None) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    if source.get("medium") == "Memory" and not path.is_mount():
+        limit = source.get("sizeLimit")
+        size = f"size={int(downward.quantity(str(limit)))}" if limit else ""
+        mounts.mount("tmpfs", path, "tmpfs", mounts.MS_NODEV | mounts.MS_NOSUID, size)
+    if group is not None:
+        os.chown(path, -1, group)
+    path.chmod(0o777 if group is None else 0o2777)
+
+
+def _host_path(path: Path, kind: str) -> None:
+    if kind == "DirectoryOrCreate":
+        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+    elif kind == "FileOrCreate":
+        path.touch(mode=0o644)
+    elif kind and not _HOST_PATH_KINDS[kind](path):
+        raise VolumeError(f"hostPath type check failed: {path} is not a {kind.lower()}")
+    elif not kind and not path.exists():
+        path.mkdir(mode=0o755, parents=True)
