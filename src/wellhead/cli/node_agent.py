@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,7 +16,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 
 
-class _Parsed(click.ParamType):
+class _Parsed(click.ParamType[Any]):
     """An `ipaddress` type."""
 
     def __init__(self, kind: type[IPv4Address] | type[IPv4Network], name: str) -> None:
@@ -23,7 +24,7 @@ class _Parsed(click.ParamType):
         self.name = name
 
     def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> IPv4Address | IPv4Network:
         if isinstance(value, self._kind):
             return value

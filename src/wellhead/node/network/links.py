@@ -23,6 +23,7 @@ from wellhead.node.network.allocation import gateway
 
 POD_MTU = 1460
 _NODE_MAC = "ee:ee:ee:ee:ee:ee"
+_BY_THE_KERNEL = 2  # RTPROT_KERNEL
 _ALL_GROUPS = "0 2147483647"
 _SYSCTLS = {
     # As containerd sets them: ports below 1024 and ping need no capability inside a pod.
@@ -71,7 +72,7 @@ def _pod_side(ip: Any, address: str, network: IPv4Network, router: str) -> None:
     ip.link("set", index=index, state="up")
     ip.addr("add", index=index, address=address, prefixlen=network.prefixlen)
     ip.neigh("replace", ifindex=index, dst=router, lladdr=_NODE_MAC, state="permanent")
-    ip.route("del", dst=str(network), oif=index)
+    ip.route("del", dst=str(network), oif=index, proto=_BY_THE_KERNEL, scope="link")
     ip.route("add", dst=f"{router}/32", oif=index, scope="link", prefsrc=address)
     ip.route("add", dst=str(network), gateway=router, oif=index, prefsrc=address)
     ip.route("add", dst="0.0.0.0/0", gateway=router, oif=index)
