@@ -95,6 +95,8 @@ class Dispatcher:
             handler = self._subresources.get((info.subresource, info.verb))
         elif info.resource.is_review:
             handler = self._review if info.verb == "create" else None
+        elif info.verb in ("update", "patch") and not info.name:
+            handler = None
         else:
             handler = self._verbs.get(info.verb)
         if handler is None:

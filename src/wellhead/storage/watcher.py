@@ -51,6 +51,8 @@ class Watcher:
         self._pending: list[tuple[EventType, Item]] = []
         self._overflowed = False
         self._closed = False
+        self.on_overflow: Callable[[], None] = lambda: None
+        """Called once when the client falls too far behind: it may be stuck in the middle of a write."""
         self._wake = asyncio.Event()
 
     def offer(self, event: Event) -> None:
@@ -63,6 +65,7 @@ class Watcher:
         if len(self._pending) >= _LIMIT:
             self._overflowed = True
             self._pending.clear()
+            self.on_overflow()
         else:
             self._pending.append((seen, event.item))
         self._wake.set()

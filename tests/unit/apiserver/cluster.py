@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import socket
 import sys
@@ -52,9 +53,10 @@ class User:
         *,
         content_type: str = "application/json",
         headers: dict[str, str] | None = None,
-        **query: str,
+        query: dict[str, str] | None = None,
     ) -> Answer:
-        data = body if isinstance(body, bytes) else None if body is None else msgspec.json.encode(body)
+        encoded = body if isinstance(body, bytes) else None if body is None else msgspec.json.encode(body)
+        data = None if encoded is None else io.BytesIO(encoded)
         sent = {"Content-Type": content_type, **(headers or {})} if data is not None else headers
         async with self.session.request(
             method, self.url + path, data=data, headers=sent, params=query
@@ -66,20 +68,20 @@ class User:
             return Answer(response.status, decoded, dict(response.headers))
 
     async def get(self, path: str, **query: str) -> Any:
-        return (await self.call("GET", path, **query)).expect(200)
+        return (await self.call("GET", path, query=query)).expect(200)
 
     async def create(self, path: str, body: object, **query: str) -> Any:
-        return (await self.call("POST", path, body, **query)).expect(201)
+        return (await self.call("POST", path, body, query=query)).expect(201)
 
     async def update(self, path: str, body: object, **query: str) -> Any:
-        return (await self.call("PUT", path, body, **query)).expect(200)
+        return (await self.call("PUT", path, body, query=query)).expect(200)
 
     async def patch(self, path: str, body: object, kind: str = "merge-patch", **query: str) -> Any:
         content_type = f"application/{kind}+json"
-        return (await self.call("PATCH", path, body, content_type=content_type, **query)).expect(200)
+        return (await self.call("PATCH", path, body, content_type=content_type, query=query)).expect(200)
 
     async def delete(self, path: str, body: object = None, **query: str) -> Any:
-        return (await self.call("DELETE", path, body, **query)).expect(200)
+        return (await self.call("DELETE", path, body, query=query)).expect(200)
 
     @contextlib.asynccontextmanager
     async def watch(self, path: str, accept: str = "application/json", **query: str) -> AsyncIterator[Watch]:
@@ -186,7 +188,9 @@ class Cluster:
 
 
 @contextlib.asynccontextmanager
-async def serve(pki: Pki, directory: Path, storage: str = "memory:") -> AsyncIterator[Cluster]:
+async def serve(
+    pki: Pki, directory: Path, storage: str = "memory:", node_ports: range = range(30000, 32768)
+) -> AsyncIterator[Cluster]:
     """A server that is ready, until the context ends."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
@@ -200,9 +204,10 @@ async def serve(pki: Pki, directory: Path, storage: str = "memory:") -> AsyncIte
         kubelet_client_certificate=certificates / "admin.crt",
         kubelet_client_key=certificates / "admin.key",
         service_account_key_file=certificates / "service-account.key",
-        advertise_address=ip_address("127.0.0.1"),
+        advertise_address=ip_address("192.0.2.1"),
         secure_port=port,
         listen_fds=(listener.detach(),),
+        service_node_port_range=node_ports,
     )
     task = asyncio.create_task(run(config))
     async with Cluster(f"https://127.0.0.1:{port}", pki, directory) as cluster:

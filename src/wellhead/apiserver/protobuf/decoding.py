@@ -1,8 +1,8 @@
 """A body in Kubernetes' Protobuf encoding as the object that the JSON encoding would have given.
 
-The body is a `runtime.Unknown` behind four magic bytes (apimachinery's serializer/protobuf): which kind it is,
-and the kind's message. Go's encoder writes fields that aren't pointers even when they are zero, where its JSON
-encoder leaves them out; so are they here, and pointers are kept.
+The body is a `runtime.Unknown` behind four magic bytes (apimachinery's serializer/protobuf): which kind it
+is, and the kind's message. Go's encoder writes fields that aren't pointers even when they are zero, where its
+JSON encoder leaves them out; so are they here, and pointers are kept.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Makes `fields.txt`: the Protobuf messages of the served kinds, from the Go types inside a kubectl binary.
 
-    python -m wellhead.apiserver.protobuf.generate .venv/bin/kubectl > src/wellhead/apiserver/protobuf/fields.txt
+    python -m wellhead.apiserver.protobuf.generate .venv/bin/kubectl > fields.txt
 
 A Go binary carries the types that reflection may ask for, struct tags included, and Kubernetes' types say in
 their tags how they are encoded. The layouts are those of Go's internal/abi (type.go), 64-bit little-endian,

@@ -42,6 +42,9 @@ async def watch(call: Call, registry: Registry) -> web.StreamResponse:
         watcher = collection.watch(chosen.namespace, chosen.matches, after)
     except Compacted:
         raise Gone.too_old(after or 0, collection.oldest) from None
+    transport = call.http.transport
+    if transport is not None:
+        watcher.on_overflow = transport.abort
     try:
         existing = collection.items(chosen.namespace) if initial else []
         stream = _Stream(call, registry, form)
@@ -71,7 +74,7 @@ async def _follow(call: Call, registry: Registry, watcher: Watcher, stream: _Str
                 await stream.bookmark(registry.cache.revision)
             continue
         except WatchOverflow:
-            return
+            return  # and its connection is cut off already
         if not events:
             return
         await stream.events(events)
