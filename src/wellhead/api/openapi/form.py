@@ -1,0 +1,92 @@
+"""The two forms of OpenAPI, 2 and 3: where they write the same thing differently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wellhead.api.definitions import INT_OR_STRING, QUANTITY, json_type, reference
+from wellhead.api.meta import Obj
+
+# What describes JSON Schema validation, not the API: closed objects, the fixed apiVersion and kind.
+_DROPPED = frozenset({"enum", "$ref", "type", "properties", "items", "additionalProperties", "oneOf"})
+_JSON_TYPES = ("application/json", "application/yaml")
+
+
+@dataclass(frozen=True)
+class Form:
+    """Writes schemas, parameters, bodies and answers in one version of OpenAPI."""
+
+    version: int
+
+    def ref(self, name: str) -> Obj:
+        prefix = "#/definitions/" if self.version == 2 else "#/components/schemas/"
+        return {"$ref": prefix + name}
+
+    def schemas(self, definitions: Mapping[str, Obj]) -> dict[str, Obj]:
+        return {name: self.definition(name, definitions[name]) for name in sorted(definitions)}
+
+    def definition(self, name: str, schema: Obj) -> Obj:
+        """A definition of the data, in OpenAPI's form."""
+        if name in (QUANTITY, INT_OR_STRING):
+            return self._string_or_number(schema, "integer" if name == INT_OR_STRING else "number")
+        return self._schema(schema)
+
+    def parameter(self, name: str, where: str, kind: str, description: str) -> Obj:
+        """`where` is path or query, `kind` a JSON type."""
+        written: Obj = {"name": name, "in": where, "description": description}
+        if where == "path":
+            written["required"] = True
+        shape = {"type": kind, "uniqueItems": True}
+        return written | (shape if self.version == 2 else {"schema": shape})
+
+    def operation(
+        self, parameters: list[Obj], body: str, body_types: tuple[str, ...], answer: str, code: str
+    ) -> Obj:
+        """`body` and `answer` are definitions; without a body: ''. An answer that is '' is text."""
+        schema = self.ref(answer) if answer else {"type": "string"}
+        if self.version == 2:
+            both = parameters + (
+                [{"name": "body", "in": "body", "required": True, "schema": self.ref(body)}] if body else []
+            )
+            return {
+                "consumes": list(body_types) or ["*/*"],
+                "produces": list(_JSON_TYPES),
+                "parameters": both,
+                "responses": {code: {"description": "OK", "schema": schema}},
+            }
+        produced = _JSON_TYPES if answer else ("text/plain",)
+        content = {kind: {"schema": schema} for kind in produced}
+        written: Obj = {
+            "parameters": parameters,
+            "responses": {code: {"description": "OK", "content": content}},
+        }
+        if body:
+            written["requestBody"] = {
+                "content": {kind: {"schema": self.ref(body)} for kind in body_types},
+                "required": True,
+            }
+        return written
+
+    def _schema(self, schema: Obj) -> Obj:
+        kept: Obj = {name: value for name, value in schema.items() if name not in _DROPPED}
+        if target := reference(schema):
+            if self.version == 2 or not kept:
+                return kept | self.ref(target)
+            return kept | {"allOf": [self.ref(target)]}  # beside $ref, OpenAPI 3.0 allows nothing
+        if kind := json_type(schema):
+            kept["type"] = kind
+        if "properties" in schema:
+            kept["properties"] = {name: self._schema(value) for name, value in schema["properties"].items()}
+        if "items" in schema:
+            kept["items"] = self._schema(schema["items"])
+        if isinstance(values := schema.get("additionalProperties"), dict):
+            kept["additionalProperties"] = self._schema(values)
+        return kept
+
+    def _string_or_number(self, schema: Obj, number: str) -> Obj:
+        kept: dict[str, Any] = {"description": schema["description"]} if "description" in schema else {}
+        if self.version == 2:
+            return kept | {"type": "string"} | ({"format": "int-or-string"} if number == "integer" else {})
+        return kept | {"oneOf": [{"type": "string"}, {"type": number}]}

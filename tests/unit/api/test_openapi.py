@@ -1,0 +1,84 @@
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from wellhead.api.meta import Obj
+from wellhead.api.openapi import group_paths, openapi_v2, openapi_v3, openapi_v3_index
+from wellhead.api.resources import RESOURCES
+
+
+def v3(group_path: str) -> Obj:
+    document = openapi_v3(group_path)
+    assert document is not None
+    return document
+
+
+def refs(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for part in value.values():
+            yield from refs(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from refs(part)
+
+
+def resolve(document: Obj, ref: str) -> Any:
+    value: Any = document
+    for part in ref.removeprefix("#/").split("/"):
+        value = value[part]
+    return value
+
+
+@pytest.mark.parametrize("path", ["v2", *group_paths()])
+def test_every_reference_leads_somewhere(path: str) -> None:
+    document = openapi_v2() if path == "v2" else v3(path)
+    for ref in set(refs(document)):
+        assert isinstance(resolve(document, ref), dict)
+
+
+def test_no_json_schema_is_left() -> None:
+    for document in (openapi_v2(), v3("api/v1")):
+        text = str(document)
+        assert "$defs" not in text
+        assert "'null'" not in text
+        assert "'additionalProperties': False" not in text
+
+
+def test_service_spec_as_kubectl_explain_reads_it() -> None:
+    document = v3("api/v1")
+    get = document["paths"]["/api/v1/namespaces/{namespace}/services/{name}"]["get"]
+    assert get["x-kubernetes-group-version-kind"] == {"group": "", "version": "v1", "kind": "Service"}
+    service = resolve(document, get["responses"]["200"]["content"]["application/json"]["schema"]["$ref"])
+    assert service["x-kubernetes-group-version-kind"] == [{"group": "", "version": "v1", "kind": "Service"}]
+    spec = resolve(document, service["properties"]["spec"]["allOf"][0]["$ref"])
+    assert spec["properties"]["clusterIP"]["type"] == "string"
+    assert spec["properties"]["ports"]["x-kubernetes-patch-merge-key"] == "port"
+
+
+@pytest.mark.parametrize("resource", [r for r in RESOURCES if not r.is_review], ids=str)
+def test_patch_of_every_kind_knows_field_validation(resource: Any) -> None:
+    group_path = f"apis/{resource.api_version}" if resource.group else f"api/{resource.version}"
+    document = v3(group_path)
+    patch = document["paths"][resource.path("{namespace}", "{name}")]["patch"]
+    assert {"fieldValidation", "dryRun", "force"} <= {each["name"] for each in patch["parameters"]}
+
+
+def test_operation_ids_are_unique() -> None:
+    found = Counter(
+        operation["operationId"]
+        for methods in openapi_v2()["paths"].values()
+        for method, operation in methods.items()
+        if method != "parameters"
+    )
+    assert max(found.values()) == 1
+
+
+def test_index_leads_to_every_group() -> None:
+    paths = openapi_v3_index()["paths"]
+    assert paths["apis/apps/v1"]["serverRelativeURL"].startswith("/openapi/v3/apis/apps/v1?hash=")
+    assert set(paths) == set(group_paths())
+    assert openapi_v3("apis/none/v1") is None

@@ -1,0 +1,113 @@
+import pytest
+
+from wellhead.api.errors import BadRequest
+from wellhead.api.meta import GroupVersionKind, Obj
+from wellhead.api.resources import DEPLOYMENTS, PODS, RESOURCES, SECRETS, SERVICES, Resource
+from wellhead.api.schema import decode
+
+POD: Obj = {
+    "metadata": {"name": "x", "creationTimestamp": None},
+    "spec": {"containers": [{"name": "a", "foo": 1, "ports": [{"containerPort": 80}]}], "bar": 2},
+}
+
+
+def refusal(resource: Resource, body: object) -> str:
+    with pytest.raises(BadRequest) as refused:
+        decode(body, resource.gvk)
+    return refused.value.message
+
+
+def test_unknown_fields_are_refused_when_strict() -> None:
+    with pytest.raises(BadRequest) as refused:
+        decode(POD, PODS.gvk, "Strict")
+    assert refused.value.message == (
+        'Pod in version "v1" cannot be handled as a Pod: strict decoding error: '
+        'unknown field "spec.bar", unknown field "spec.containers[0].foo"'
+    )
+
+
+def test_unknown_fields_are_pruned_with_or_without_a_warning() -> None:
+    warned = decode(POD, PODS.gvk, "Warn")
+    assert warned.warnings == ('unknown field "spec.bar"', 'unknown field "spec.containers[0].foo"')
+    ignored = decode(POD, PODS.gvk, "Ignore")
+    assert ignored.warnings == ()
+    assert warned.object == ignored.object
+    assert ignored.object["spec"] == {"containers": [{"name": "a", "ports": [{"containerPort": 80}]}]}
+
+
+def test_the_body_is_left_alone_and_nulls_vanish() -> None:
+    decoded = decode(POD, PODS.gvk).object
+    assert decoded["metadata"] == {"name": "x"}
+    assert POD["spec"]["bar"] == 2
+
+
+def test_kind_and_version_are_filled_in_and_must_match() -> None:
+    assert decode({}, PODS.gvk).object == {"apiVersion": "v1", "kind": "Pod"}
+    assert "does not match the expected API version (v1)" in refusal(PODS, {"apiVersion": "apps/v1"})
+    assert "cannot be handled as a Pod" in refusal(PODS, {"kind": "Service"})
+
+
+@pytest.mark.parametrize(
+    ("resource", "body", "message"),
+    [
+        (
+            DEPLOYMENTS,
+            {"spec": {"replicas": "3"}},
+            'Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal string '
+            "into Go struct field DeploymentSpec.spec.replicas of type int32",
+        ),
+        (
+            PODS,
+            {"spec": {"containers": {}}},
+            'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal object into '
+            "Go struct field PodSpec.spec.containers of type []v1.Container",
+        ),
+        (
+            PODS,
+            {"spec": {"containers": [{"env": [{"name": "a", "value": 1}]}]}},
+            'Pod in version "v1" cannot be handled as a Pod: json: cannot unmarshal number into '
+            "Go struct field EnvVar.spec.containers.env.value of type string",
+        ),
+        (
+            SERVICES,
+            {"spec": {"ports": [{"port": 99999999999}]}},
+            'Service in version "v1" cannot be handled as a Service: json: cannot unmarshal number '
+            "99999999999 into Go struct field ServicePort.spec.ports.port of type int32",
+        ),
+        (
+            SECRETS,
+            {"data": {"a": "*"}},
+            'Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 0',
+        ),
+    ],
+)
+def test_wrong_types_are_said_as_go_says_them(resource: Resource, body: Obj, message: str) -> None:
+    assert refusal(resource, body) == message
+
+
+def test_int_or_string_and_quantities_take_both() -> None:
+    for target in (80, "http"):
+        decode({"spec": {"ports": [{"port": 80, "targetPort": target}]}}, SERVICES.gvk, "Strict")
+    for amount in (1, 0.5, "100m"):
+        limits = {"resources": {"limits": {"cpu": amount}}}
+        decode({"spec": {"containers": [{"name": "a", **limits}]}}, PODS.gvk, "Strict")
+
+
+@pytest.mark.parametrize("resource", RESOURCES, ids=str)
+def test_every_served_kind_has_a_schema(resource: Resource) -> None:
+    assert decode({"metadata": {"name": "a"}}, resource.gvk, "Strict").object["kind"] == resource.kind
+
+
+@pytest.mark.parametrize(
+    "gvk",
+    [
+        GroupVersionKind("autoscaling", "v1", "Scale"),
+        GroupVersionKind("", "v1", "Binding"),
+        GroupVersionKind("policy", "v1", "Eviction"),
+        GroupVersionKind("authentication.k8s.io", "v1", "TokenRequest"),
+        GroupVersionKind("", "v1", "DeleteOptions"),
+    ],
+    ids=str,
+)
+def test_the_kinds_of_subresources_have_a_schema(gvk: GroupVersionKind) -> None:
+    assert decode({}, gvk, "Strict").object["apiVersion"] == gvk.api_version
