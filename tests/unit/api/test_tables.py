@@ -171,7 +171,7 @@ def test_node() -> None:
         "addresses": [{"type": "InternalIP", "address": "10.240.0.11"}],
         "nodeInfo": {"kubeletVersion": "v1.37.0"},
     }
-    node = {"metadata": {"name": "n", "labels": {"node-role.kubernetes.io/x": ""}}, "status": status}
+    node: Obj = {"metadata": {"name": "n", "labels": {"node-role.kubernetes.io/x": ""}}, "status": status}
     shown = row(NODES, {**node, "spec": {"unschedulable": True}}, wide=True)
     assert (shown["Status"], shown["Roles"]) == ("Ready,SchedulingDisabled", "x")
     assert (shown["Internal-IP"], shown["External-IP"]) == ("10.240.0.11", "<none>")
