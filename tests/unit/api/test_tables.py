@@ -147,7 +147,7 @@ def test_sidecar_counts_as_a_container() -> None:
 
 
 def test_service_as_the_document_shows_it() -> None:
-    spec = {"type": "ClusterIP", "clusterIP": "10.0.170.92", "ports": [{"port": 80, "protocol": "TCP"}]}
+    spec: Obj = {"type": "ClusterIP", "clusterIP": "10.0.170.92", "ports": [{"port": 80, "protocol": "TCP"}]}
     assert row(SERVICES, named("clusterip", spec=spec)) == {
         "Name": "clusterip",
         "Type": "ClusterIP",
