@@ -120,11 +120,10 @@ class Supervisor:
         left = mine.delay - since
         if left > 0:
             pod = spec.described(self._state.pod)
-            message = f"restarting failed container={self._name} pod={pod}"
-            self._state.wait_for(
-                self._name, Waiting("CrashLoopBackOff", f"back-off {_duration(mine.delay)} {message}")
-            )
-            self._state.event("Warning", "BackOff", f"Back-off {message.replace('=', ' ', 1)}")
+            delay, what = _duration(mine.delay), "restarting failed container"
+            message = f"back-off {delay} {what}={self._name} pod={pod}"
+            self._state.wait_for(self._name, Waiting("CrashLoopBackOff", message))
+            self._state.event("Warning", "BackOff", f"Back-off {what} {self._name} in pod {pod}")
             await self._pause(left)
         mine.delay = min(max(mine.delay * 2, FIRST_DELAY), LONGEST_DELAY)
         return not self._stopping.is_set()

@@ -11,6 +11,7 @@ import signal
 import struct
 import tempfile
 import termios
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +44,7 @@ class Exec:
         self._directory = tempfile.TemporaryDirectory(prefix="exec-", dir=bundle)
         self._process: asyncio.subprocess.Process | None = None
         self._open: set[int] = set()
+        self._said = b""
         self.stdin = self.stdout = self.stderr = -1
 
     async def __aenter__(self) -> Self:
@@ -69,6 +71,12 @@ class Exec:
             await process.wait()
         self._directory.cleanup()
 
+    async def read_errors(self) -> bytes:
+        """What comes from `stderr`; b"" at the end."""
+        data = await descriptors.read(self.stderr)
+        self._said = (self._said + data)[:_OUTPUT_LIMIT]
+        return data
+
     async def write(self, data: bytes) -> None:
         """Give the command input; what it no longer takes is dropped."""
         with contextlib.suppress(OSError):
@@ -93,8 +101,9 @@ class Exec:
         assert self._process is not None
         code = await self._process.wait()
         if self._pid() is None:
-            said = await descriptors.read(self.stderr)
-            raise RuntimeFailure(_plain(said) or f"crun exec: exit code {code}")
+            while await self.read_errors():
+                pass
+            raise RuntimeFailure(_plain(self._said) or f"crun exec: exit code {code}")
         return 128 - code if code < 0 else code
 
     async def _spawn(self) -> None:
@@ -178,14 +187,11 @@ async def run(runtime: Runtime, id: str, bundle: Path, args: tuple[str, ...]) ->
     async with Exec(runtime, id, bundle, args, tty=False, stdin=False) as command:
         output = bytearray()
 
-        async def collect(fd: int) -> None:
-            while data := await descriptors.read(fd):
+        async def collect(read: Callable[[], Awaitable[bytes]]) -> None:
+            while data := await read():
                 output.extend(data[: _OUTPUT_LIMIT - len(output)])
 
         async with asyncio.TaskGroup() as group:
-            group.create_task(collect(command.stdout))
-            group.create_task(collect(command.stderr))
-        try:
-            return Result(await command.wait(), output.decode(errors="replace"))
-        except RuntimeFailure:
-            raise RuntimeFailure(_plain(bytes(output))) from None
+            group.create_task(collect(lambda: descriptors.read(command.stdout)))
+            group.create_task(collect(command.read_errors))
+        return Result(await command.wait(), output.decode(errors="replace"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from aiohttp import web
@@ -52,9 +52,9 @@ async def _exec_status(running: execs.Exec) -> dict[str, object]:
 
 async def _show_exec(session: Channels, running: execs.Exec, *, tty: bool) -> None:
     async with asyncio.TaskGroup() as group:
-        group.create_task(_pump(running.stdout, session, STDOUT))
+        group.create_task(_pump(lambda: descriptors.read(running.stdout), session, STDOUT))
         if not tty:
-            group.create_task(_pump(running.stderr, session, STDERR))
+            group.create_task(_pump(running.read_errors, session, STDERR))
 
 
 async def _feed_exec(session: Channels, running: execs.Exec) -> None:
@@ -67,9 +67,9 @@ async def _feed_exec(session: Channels, running: execs.Exec) -> None:
             running.end_input()
 
 
-async def _pump(source: int, session: Channels, channel: int) -> None:
-    """Pass on what comes from a descriptor until it ends or the client is gone."""
-    while data := await descriptors.read(source):
+async def _pump(read: Callable[[], Awaitable[bytes]], session: Channels, channel: int) -> None:
+    """Pass on what there is to read until it ends or the client is gone."""
+    while data := await read():
         try:
             await session.send(channel, data)
         except ConnectionError:
@@ -78,7 +78,13 @@ async def _pump(source: int, session: Channels, channel: int) -> None:
 
 async def attach(request: web.Request) -> web.StreamResponse:
     """Join a container's own input and output. The container lives on when the client leaves."""
-    target = requests.running(request)
+    target = requests.target(request)
+    if target.attempt.finished_at:
+        # It was too quick for the client, who has its output from the log: there is nothing more to see.
+        session = Channels()
+        await session.open(request)
+        await session.finish(channels.success())
+        return session.response
     if requests.flag(request, "input") and target.container.get("stdin"):
         return await _attach_with_input(request, target)
     return await _attach_output(request, target)
