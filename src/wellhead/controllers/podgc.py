@@ -11,7 +11,6 @@ from wellhead.api.errors import NotFound
 from wellhead.api.meta import Obj, is_deleting, now
 from wellhead.api.resources import NODES, PODS
 from wellhead.client.reconciler import Reconciler
-from wellhead.controllers import conditions
 from wellhead.controllers.pods import is_terminal
 from wellhead.controllers.store import Stores
 
@@ -78,7 +77,6 @@ class PodGarbageCollector:
     async def _delete_orphan(self, pod: Obj) -> None:
         if not is_terminal(pod):
             # Failed first, so that whoever watches it sees an end and not only a disappearance.
-            status = pod.get("status") or {}
             condition = {
                 "type": "DisruptionTarget",
                 "status": "True",
@@ -86,9 +84,7 @@ class PodGarbageCollector:
                 "message": "PodGC: node no longer exists",
                 "lastTransitionTime": now(),
             }
-            entries = conditions.put(status.get("conditions") or [], condition)
-            status = {**status, "phase": "Failed", "conditions": entries}
-            pod = await self._pods.update({**pod, "status": status}, "status")
+            pod = await self._pods.put_condition(pod, condition, phase="Failed")
         await self._pods.delete(pod, grace_period=0)
 
     async def _delete_surplus(self) -> None:

@@ -102,6 +102,24 @@ class Store:
         """Replace the object. Raises Conflict if it isn't made from the server's newest version."""
         return self._wrote(await self._client.update(self.resource, obj, subresource))
 
+    async def put_condition(self, obj: Obj, condition: Obj, **status: str) -> Obj:
+        """Set one status condition (and fields of the status) of exactly this object, whatever else changes.
+
+        Unlike `update`, this can't collide with others who write the status, such as a pod's node agent.
+        Raises NotFound, Conflict.
+        """
+        metadata = obj["metadata"]
+        body = {"metadata": {"uid": metadata["uid"]}, "status": {**status, "conditions": [condition]}}
+        patched = await self._client.patch(
+            self.resource,
+            metadata["name"],
+            body,
+            metadata.get("namespace"),
+            kind="strategic",
+            subresource="status",
+        )
+        return self._wrote(patched)
+
     async def delete(self, obj: Obj, *, grace_period: int | None = None) -> None:
         """Delete exactly this object (by uid), its dependents in the background.
 

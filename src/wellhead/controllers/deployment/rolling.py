@@ -138,8 +138,11 @@ def _in_proportion(active: Sequence[Size], limits: Bounds) -> dict[str, Size]:
         share = max(0, min(share, rest)) if to_add > 0 else min(0, max(share, rest))
         rest -= share
         sizes[each.name] = replace(each, replicas=each.replicas + share)
-    largest = sizes[by_size[0].name]
-    sizes[largest.name] = replace(largest, replicas=max(0, largest.replicas + rest))
+    for each in by_size:  # what rounding left over goes to the largest
+        size = sizes[each.name]
+        share = max(rest, -size.replicas)
+        rest -= share
+        sizes[each.name] = replace(size, replicas=size.replicas + share)
     return sizes
 
 

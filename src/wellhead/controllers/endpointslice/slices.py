@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wellhead.api.meta import Obj, is_deleting, labels
 from wellhead.api.meta import annotations as annotations_of
 from wellhead.controllers.endpointslice.ports import Port, Ports
 
@@ -65,7 +64,7 @@ def changes(
     wanted |= {(family, ()): () for family in families if family not in have}
     by_kind: dict[SliceKind, list[Obj]] = {}
     for each in existing:
-        if is_deleting(each):
+        if is_deleting(each) or not _is_ours(each, frame):
             continue
         kind = kind_of(each)
         if kind in wanted:
@@ -74,7 +73,30 @@ def changes(
             result.delete.append(each)
     for kind, endpoints in wanted.items():
         _settle(kind, endpoints, by_kind.get(kind, []), frame, most, result)
+    _recycle(result)
     return result
+
+
+def _recycle(result: Changes) -> None:
+    """Instead of deleting one slice and creating another, rewrite the one (its address type can't change)."""
+    for doomed in list(result.delete):
+        new = next((each for each in result.create if each["addressType"] == doomed["addressType"]), None)
+        if new is not None:
+            result.delete.remove(doomed)
+            result.create.remove(new)
+            result.update.append(
+                {**doomed, **new, "metadata": {**doomed["metadata"], **_without_name(new["metadata"])}}
+            )
+
+
+def _without_name(metadata: Obj) -> Obj:
+    return {name: value for name, value in metadata.items() if name != "generateName"}
+
+
+def _is_ours(endpointslice: Obj, frame: Frame) -> bool:
+    """Not a former owner's of the same name, whose slices the garbage collector is about to delete."""
+    controller = controller_of(endpointslice)
+    return controller is None or any(ref["uid"] == controller["uid"] for ref in frame.owner_references)
 
 
 @dataclass
@@ -154,9 +176,16 @@ def _new(kind: SliceKind, endpoints: list[Obj], frame: Frame) -> Obj:
 
 def _updated(before: Obj, endpoints: list[Obj], frame: Frame, *, changed: bool) -> Obj | None:
     found = _annotations(frame, annotations_of(before), changed=changed)
-    if not changed and labels(before) == frame.labels and annotations_of(before) == found:
+    owners = list(frame.owner_references)
+    if (
+        not changed
+        and labels(before) == frame.labels
+        and annotations_of(before) == found
+        and owner_references(before) == owners
+    ):
         return None
-    metadata = {**before["metadata"], "labels": dict(frame.labels), "annotations": found}
+    around = {"labels": dict(frame.labels), "annotations": found, "ownerReferences": owners}
+    metadata = {**before["metadata"], **around}
     return {**before, "metadata": metadata, "endpoints": endpoints}
 
 

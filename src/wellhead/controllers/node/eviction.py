@@ -12,7 +12,6 @@ from wellhead.api.meta import Key, Obj, is_deleting, key, now
 from wellhead.api.resources import NODES, PODS
 from wellhead.client.events import EventRecorder
 from wellhead.client.reconciler import Reconciler
-from wellhead.controllers import conditions
 from wellhead.controllers.node.toleration import seconds_tolerated
 from wellhead.controllers.pods import is_terminal
 from wellhead.controllers.store import Stores
@@ -81,7 +80,6 @@ class TaintEvictionController:
         self._recorder.event(
             pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {namespace}/{name}"
         )
-        status = pod.get("status") or {}
         condition = {
             "type": "DisruptionTarget",
             "status": "True",
@@ -89,9 +87,7 @@ class TaintEvictionController:
             "message": "Taint manager: deleting due to NoExecute taint",
             "lastTransitionTime": now(),
         }
-        entries = conditions.put(status.get("conditions") or [], condition)
-        pod = await self._pods.update({**pod, "status": {**status, "conditions": entries}}, "status")
-        await self._pods.delete(pod)
+        await self._pods.delete(await self._pods.put_condition(pod, condition))
 
 
 def _no_execute(node: Obj | None) -> list[Obj]:

@@ -142,15 +142,9 @@ class NodeLifecycleController:
         self._was_ready.discard(name)
 
     async def _mark_not_ready(self, pod: Obj) -> None:
-        time = now()
-        entries = [
-            {**entry, "status": "False", "lastTransitionTime": time}
-            if entry.get("type") == "Ready"
-            else entry
-            for entry in pod["status"]["conditions"]
-        ]
+        condition = {"type": "Ready", "status": "False", "lastTransitionTime": now()}
         try:
-            await self._pods.update({**pod, "status": {**pod["status"], "conditions": entries}}, "status")
+            await self._pods.put_condition(pod, condition)
         except NotFound:
             return
         self._recorder.event(pod, "Warning", "NodeNotReady", "Node is not ready")
