@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from wellhead.api.errors import ApiError
-from wellhead.api.meta import Obj, now, parse_time
+from wellhead.api.meta import Obj, format_time, now, parse_time
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.node.images.reference import has_latest_tag
@@ -25,7 +25,7 @@ from wellhead.node.pods.starting import ConfigError
 from wellhead.node.pods.state import PodState
 from wellhead.node.pods.status import Waiting
 from wellhead.node.runtime.commands import uninterrupted
-from wellhead.node.runtime.containers import RuntimeFailure
+from wellhead.node.runtime.containers import Exit, RuntimeFailure
 from wellhead.node.runtime.oci import Container
 
 T = TypeVar("T")
@@ -212,19 +212,20 @@ class Supervisor:
         runtime, bundle = self._state.context.runtime, self._state.bundle(self._name, attempt.number)
         async with asyncio.TaskGroup() as group:
             care = group.create_task(self._care(attempt, fresh=fresh))
-            code = await runtime.exited(attempt.id, bundle)
+            exit_ = await runtime.exited(attempt.id, bundle)
             care.cancel()
-        await uninterrupted(self._note_exit(attempt, code))
+        await uninterrupted(self._note_exit(attempt, exit_))
 
-    async def _note_exit(self, attempt: Attempt, code: int | None) -> None:
+    async def _note_exit(self, attempt: Attempt, exit_: Exit | None) -> None:
         state = self._state
-        attempt.finished_at = now()
         attempt.ready = False
-        if code is None:
+        if exit_ is None:
+            attempt.finished_at = now()
             attempt.exit_code, attempt.reason = _LOST, "ContainerStatusUnknown"
             attempt.message = "The container could not be located when the agent looked for it"
         else:
-            attempt.exit_code, attempt.reason = code, "Completed" if code == 0 else "Error"
+            attempt.finished_at = format_time(exit_.time)
+            attempt.exit_code, attempt.reason = exit_.code, "Error" if exit_.code else "Completed"
             attempt.message = await asyncio.to_thread(last_words.read, state, self._container, attempt)
         ran = (parse_time(attempt.finished_at) - parse_time(attempt.started_at)).total_seconds()
         if ran > _FORGIVEN_AFTER:

@@ -41,7 +41,9 @@ class PodWorker:
         self.uid: str = pod["metadata"]["uid"]
         self._record = record or PodRecord(pod)
         self._record.pod = pod
-        volumes = PodVolumes(context.client, context.references, directory / "volumes", context.allocatable)
+        volumes = PodVolumes(
+            pod, context.client, context.references, directory / "volumes", context.allocatable
+        )
         self.state = PodState(
             context=context,
             directory=directory,

@@ -12,6 +12,8 @@ import logging
 import os
 import shutil
 import signal
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -24,6 +26,14 @@ _log = logging.getLogger(__name__)
 
 # conmon's way to keep a log from filling the disk: at this size it starts the file anew.
 _LOG_SIZE_MAX = 50 << 20
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a container ended: its exit code (128 + N after signal N), and when."""
+
+    code: int
+    time: datetime
 
 
 class RuntimeFailure(Exception):
@@ -73,10 +83,10 @@ class Runtime:
         except CommandFailed as error:
             _log.debug("kill %s %s: %s", id, name, error.message)
 
-    async def exited(self, id: str, bundle: Path) -> int | None:
-        """Wait for the container's end: its exit code (128 + N after signal N).
+    async def exited(self, id: str, bundle: Path) -> Exit | None:
+        """Wait for the container's end.
 
-        None if nobody knows, because its conmon was killed or never was; then the container is dead too.
+        None if nobody knows how it was, because its conmon was killed; then the container is dead too.
         """
         pidfd = self._conmon_pidfd(id, bundle)
         if pidfd is not None:
@@ -84,10 +94,10 @@ class Runtime:
                 await descriptors.readable(pidfd)
             finally:
                 os.close(pidfd)
-        code = self._exit_code(id)
-        if code is None:
+        exit_ = self._exit(id)
+        if exit_ is None:
             await self._kill(id, bundle)
-        return code
+        return exit_
 
     def running(self, id: str, bundle: Path) -> bool:
         """Whether the container's conmon lives and has seen no exit."""
@@ -95,7 +105,7 @@ class Runtime:
         if pidfd is None:
             return False
         os.close(pidfd)
-        return self._exit_code(id) is None
+        return self._exit(id) is None
 
     async def is_started(self, id: str, bundle: Path) -> bool:
         """Whether the container's process runs, and does not only wait to be started."""
@@ -199,9 +209,10 @@ class Runtime:
         os.close(pidfd)
         return None
 
-    def _exit_code(self, id: str) -> int | None:
+    def _exit(self, id: str) -> Exit | None:
+        path = self._exits / id
         try:
-            return int((self._exits / id).read_text())
+            return Exit(int(path.read_text()), datetime.fromtimestamp(path.stat().st_mtime, UTC))
         except (OSError, ValueError):
             return None
 

@@ -35,15 +35,19 @@ class PodVolumes:
     """The volumes of one pod, below `directory`."""
 
     def __init__(
-        self, client: Client, references: References, directory: Path, allocatable: Mapping[str, str]
+        self,
+        pod: Obj,
+        client: Client,
+        references: References,
+        directory: Path,
+        allocatable: Mapping[str, str],
     ) -> None:
-        self._client = client
+        self._pod = pod
+        self._tokens = PodTokens(client, pod)
         self._references = references
         self._directory = directory
         self._allocatable = allocatable
-        self._tokens: PodTokens | None = None
         self._changed = asyncio.Event()
-        self._pod: Obj = {}
 
     def path(self, volume: Obj) -> Path:
         """Where the volume is on the node."""
@@ -63,8 +67,6 @@ class PodVolumes:
             VolumeError: one can't be made (now); its message names it.
         """
         self._pod = pod
-        if self._tokens is None:
-            self._tokens = PodTokens(self._client, pod)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._try(volume)) for volume in pod["spec"].get("volumes") or ()]
         for problem in (task.result() for task in tasks):
@@ -87,9 +89,8 @@ class PodVolumes:
         backoff = Backoff(0.5, 120.0)
         try:
             while True:
-                renewal = self._tokens.renewal() if self._tokens is not None else None
                 try:
-                    async with asyncio.timeout(renewal):
+                    async with asyncio.timeout(self._tokens.renewal()):
                         await self._changed.wait()
                 except TimeoutError:
                     pass
@@ -117,7 +118,6 @@ class PodVolumes:
     async def _make(self, volume: Obj) -> None:
         group = ((self._pod["spec"].get("securityContext")) or {}).get("fsGroup")
         if content.sources(volume) or "projected" in volume:
-            assert self._tokens is not None
             surroundings = content.Surroundings(
                 self._pod, self._references.get, self._tokens.get, self._allocatable
             )
