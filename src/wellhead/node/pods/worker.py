@@ -30,6 +30,8 @@ from wellhead.node.volumes.pod_volumes import PodVolumes
 
 _log = logging.getLogger(__name__)
 
+# A pod's object goes before its containers only when somebody forces it (kubectl delete --force).
+_FORCED_GRACE = 1.0
 _REBOOTED = 255  # the exit code of a container that a reboot ended
 
 
@@ -111,7 +113,7 @@ class PodWorker:
         deadline = group.create_task(self._watch_deadline())
         try:
             if record.sandbox and not self.state.sandbox.exists(record.pod):
-                self._note_reboot()
+                await self._note_reboot()
             if not await self._prepare():
                 return
             async with asyncio.TaskGroup() as inner:
@@ -201,6 +203,8 @@ class PodWorker:
 
     def _grace_left(self) -> float:
         """Seconds until the pod's containers have to be gone."""
+        if self._vanished.is_set():
+            return _FORCED_GRACE
         pod = self._record.pod
         grace = float(spec.grace_period(pod))
         if not spec.is_deleted(pod):
@@ -222,13 +226,15 @@ class PodWorker:
         self._told.set()
         self._stop_active()
 
-    def _note_reboot(self) -> None:
+    async def _note_reboot(self) -> None:
         """The namespaces are gone, and all containers with them: begin anew, restarts counted."""
         record = self._record
         _log.info("pod %s was ended by a reboot of its machine", spec.described(record.pod))
-        for each in record.containers.values():
+        for name, each in record.containers.items():
             if each.current is not None and not each.current.finished_at:
                 _end_unseen(each.current)
+                bundle = self.state.bundle(name, each.current.number)
+                await self.state.context.runtime.delete(each.current.id, bundle)
         for container in spec.init_containers(record.pod):
             mine = record.of(container["name"])
             if mine.current is not None and not spec.is_sidecar(container):
