@@ -100,7 +100,7 @@ class _Teller:
             click.echo()
         prompt = {"client": "client $", "pod busybox": "/ #"}.get(outcome.host, f"{outcome.host} #")
         click.echo(f"  {prompt} " + click.style(outcome.command, bold=True))
-        lines = outcome.output.strip("\n").split("\n")
+        lines = outcome.output.strip("\n").splitlines()
         for line in lines if not outcome.ok else lines[:_LONGEST_OUTPUT]:
             click.echo(f"    {line}")
         if outcome.ok and len(lines) > _LONGEST_OUTPUT:

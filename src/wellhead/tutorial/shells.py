@@ -46,10 +46,18 @@ class Shell:
         return self._wait_for(_PROMPT)
 
     def enter(self, command: str, prompt: str) -> str:
-        """Type `command`, which starts a shell with another `prompt`; what came before that prompt."""
+        """Type `command`, which starts a shell with another `prompt`; what came before that prompt.
+
+        kubectl's own messages arrive around the new shell's first prompt, in either order. So a first command
+        in it, whose answer is not its echo, marks where all of that is over.
+        """
         self._terminal.sendline(command)
         self._inner = prompt
-        return self._wait_for(prompt)
+        output = self._wait_for(prompt)
+        self._terminal.sendline("echo entered-$((40 + 2))")
+        self._wait_for("entered-42\r\n")
+        self._wait_for(prompt)
+        return output
 
     def run_inside(self, command: str) -> str:
         """Type `command` into the inner shell; what it printed, without the echo of the command."""

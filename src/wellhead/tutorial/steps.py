@@ -56,7 +56,7 @@ def _client(facts: Facts) -> Collection[str]:
 
 
 def _pod(facts: Facts) -> Collection[str]:
-    return [facts["pod_ip"]]
+    return [facts.get("pod_ip", "unknown")]
 
 
 def _nodes_ready(rows: list[dict[str, str]], facts: Facts) -> list[str]:
