@@ -31,6 +31,5 @@ class Backoff:
         # Jitter: what failed together, by a common cause, shall not come back all at once.
         self.not_before = time.monotonic() + delay * random.uniform(0.5, 1.0)
 
-    @property
-    def is_due(self) -> bool:
-        return time.monotonic() >= self.not_before
+    def is_due(self, now: float) -> bool:
+        return now >= self.not_before

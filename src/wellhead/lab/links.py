@@ -54,13 +54,14 @@ def broken(picture: Topology, running: Mapping[str, Machine], doubtful: Collecti
     """
     found = {name: _addresses(machine.open_network()) for name, machine in running.items()}
     bad = set()
+    # A router is well without a cable: it is the machine at the other end that needs a new one.
+    owners = {(link.peer, link.peer_interface): link.machine for link in picture.links}
     for entry in picture.addresses:
-        if entry.machine in doubtful and str(entry.address) not in found[entry.machine].get(
-            entry.interface, ()
-        ):
-            bad.add(entry.machine)
+        if str(entry.address) not in found[entry.machine].get(entry.interface, ()):
+            owner = owners.get((entry.machine, entry.interface), entry.machine)
+            if owner in doubtful or entry.machine in doubtful:
+                bad.add(owner)
     for link in picture.links:
-        # The edge itself is well if one of its cables is missing; it is the machine that has lost its link.
         if link.machine in doubtful and link.peer_interface not in found.get(link.peer, {}):
             bad.add(link.machine)
     for route in picture.routes:
@@ -87,7 +88,8 @@ def wire(picture: Topology, running: Mapping[str, Machine], fresh: Collection[st
         with _inside(networks[link.peer]) as ip:
             _connect(picture, link, ip, networks[link.machine])
     ends = {(link.machine, link.interface) for link in links}
-    for name in affected(picture, fresh):
+    ends |= {(link.peer, link.peer_interface) for link in links}
+    for name in {machine for machine, _ in ends} | set(fresh):
         with _inside(networks[name]) as ip:
             for entry in picture.addresses:
                 # A fresh machine's bridges need an address too; they are no link's end.
@@ -98,7 +100,7 @@ def wire(picture: Topology, running: Mapping[str, Machine], fresh: Collection[st
                         "replace", index=index, address=str(address.ip), prefixlen=address.network.prefixlen
                     )
             for route in picture.routes:
-                if route.machine == name:
+                if route.machine == name:  # who has one has a single link
                     ip.route("replace", dst="default", gateway=str(route.gateway))
 
 

@@ -64,6 +64,7 @@ class Supervisor:
         self._problem_backoff = Backoff()
         self._next_log_check = time.monotonic() + _LOG_CHECK
         self._preloaded: set[str] = set()
+        self._now = 0.0  # time.monotonic() of this turn: what isn't due by it has a deadline after it
         self._stopping = False
         self._killing = False
         self._reload = False
@@ -80,6 +81,7 @@ class Supervisor:
         publisher = Publisher(self._cluster.supervisor_socket, self._selector, self.snapshot)
         self._adopt()
         while not self._stopping:
+            self._now = time.monotonic()
             if self._reload:
                 self._reload = False
                 self._problem_backoff = Backoff()
@@ -151,7 +153,7 @@ class Supervisor:
 
     def _try(self, step: Callable[[], None]) -> None:
         """Do a step; what prevents it is said to whoever asks, and tried again later."""
-        if not self._problem_backoff.is_due:
+        if not self._problem_backoff.is_due(self._now):
             return
         try:
             step()
@@ -168,7 +170,7 @@ class Supervisor:
         for name in self._machines.keys() - set(wanted):
             self._switch_off(name)
         for name in wanted:
-            if name not in self._machines and self._backoff((name, "")).is_due:
+            if name not in self._machines and self._backoff((name, "")).is_due(self._now):
                 self._switch_on(name)
         if all(name in self._machines for name in wanted):
             self._wire()
@@ -235,7 +237,11 @@ class Supervisor:
                 self._crew.ask_to_end(running)
             return
         backoff = self._backoff(component.key)
-        if component.machine in self._wired and component.machine in self._machines and backoff.is_due:
+        if (
+            component.machine in self._wired
+            and component.machine in self._machines
+            and backoff.is_due(self._now)
+        ):
             self._preload(component.name)
             try:
                 self._start(component)
@@ -318,7 +324,9 @@ class Supervisor:
         names = self._design.topology.names
         idle: Iterable[Key] = [(name, "") for name in names if name not in self._machines]
         idle = [*idle, *(each.key for each in self._design.components if self._crew.get(each.key) is None)]
-        deadlines += [self._backoff(key).not_before for key in idle if not self._backoff(key).is_due]
+        deadlines += [
+            self._backoff(key).not_before for key in idle if not self._backoff(key).is_due(self._now)
+        ]
         return max(0.0, min(deadlines) - time.monotonic())
 
     def _backoff(self, key: Key) -> Backoff:

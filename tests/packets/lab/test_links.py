@@ -55,10 +55,12 @@ def test_kernel_settings_are_the_machines_own(network: Network) -> None:
     assert network.read("node-1", "/proc/sys/net/ipv4/conf/eth0/rp_filter") == "2"
 
 
-def test_a_machine_that_was_switched_off_comes_back(network: Network) -> None:
-    network.switch_off("node-1")
-    network.switch_on("node-1")
-    assert network.repair() == ["node-1"]
+@pytest.mark.parametrize("machine", ["node-1", "client"])
+def test_a_machine_that_was_switched_off_comes_back(network: Network, machine: str) -> None:
+    network.switch_off(machine)
+    network.switch_on(machine)
+    assert network.repair() == [machine]
+    assert network.repair() == []
     network.serve("node-1", 8080)
     assert network.dial("client", "192.0.2.11", 8080) == "open 198.51.100.79"
 

@@ -10,7 +10,7 @@ def _delay(backoff: Backoff) -> float:
 
 
 def test_who_never_failed_is_due() -> None:
-    assert Backoff().is_due
+    assert Backoff().is_due(time.monotonic())
 
 
 def test_each_failure_waits_longer_up_to_a_limit() -> None:
