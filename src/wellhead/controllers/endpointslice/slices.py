@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from wellhead.api.meta import Obj, controller_of, is_deleting, labels, owner_references
 from wellhead.api.meta import annotations as annotations_of
 from wellhead.controllers.endpointslice.ports import Port, Ports
 
