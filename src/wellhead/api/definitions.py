@@ -110,10 +110,14 @@ class Definitions:
         self.root = root
         self._types = types
 
+    def fields(self, definition: str) -> Mapping[str, Field]:
+        """The fields of a type; none if it is a scalar, free-form or unknown."""
+        known = self._types.get(definition)
+        return known.fields if known is not None else {}
+
     def field(self, definition: str, name: str) -> Field | None:
         """The field of that name, None if the type has none such."""
-        known = self._types.get(definition)
-        return known.fields.get(name) if known is not None else None
+        return self.fields(definition).get(name)
 
 
 _types: dict[str, Definition] = {}

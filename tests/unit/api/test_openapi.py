@@ -59,7 +59,9 @@ def test_service_spec_as_kubectl_explain_reads_it() -> None:
     assert spec["properties"]["ports"]["x-kubernetes-patch-merge-key"] == "port"
 
 
-@pytest.mark.parametrize("resource", [r for r in RESOURCES if not r.is_review], ids=str)
+@pytest.mark.parametrize(
+    "resource", [r for r in RESOURCES if not r.is_review], ids=lambda resource: str(resource.gvk)
+)
 def test_patch_of_every_kind_knows_field_validation(resource: Any) -> None:
     group_path = f"apis/{resource.api_version}" if resource.group else f"api/{resource.version}"
     document = v3(group_path)

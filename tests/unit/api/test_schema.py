@@ -93,7 +93,7 @@ def test_int_or_string_and_quantities_take_both() -> None:
         decode({"spec": {"containers": [{"name": "a", **limits}]}}, PODS.gvk, "Strict")
 
 
-@pytest.mark.parametrize("resource", RESOURCES, ids=str)
+@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: str(resource.gvk))
 def test_every_served_kind_has_a_schema(resource: Resource) -> None:
     assert decode({"metadata": {"name": "a"}}, resource.gvk, "Strict").object["kind"] == resource.kind
 

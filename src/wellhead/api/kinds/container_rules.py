@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_label, env_name, ip_address, port_name, port_number
-from wellhead.api.kinds.service_rules import validate_port_reference
+from wellhead.api.kinds.targets import validate_port_reference
 from wellhead.api.meta import Obj
 from wellhead.api.quantity import Quantity
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_label, dns_subdomain, parse_ip, port_number, qualified_name
-from wellhead.api.kinds.service_rules import validate_endpoint_ip
+from wellhead.api.kinds.targets import validate_endpoint_ip
 from wellhead.api.meta import Obj
 from wellhead.api.strategy import Strategy
 
