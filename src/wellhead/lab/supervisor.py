@@ -191,11 +191,13 @@ class Supervisor:
 
     def _wire(self) -> None:
         """Make what is missing of the links, and tell those who lost one."""
-        unwired = [name for name in self._machines if name not in self._wired]
+        # Without those on their way out.
+        switched_on = {name: self._machines[name] for name in self._design.topology.names}
+        unwired = [name for name in switched_on if name not in self._wired]
         rules = self._design.edge_rules if self._design.edge_rules != self._edge_rules else ""
         if not unwired and not rules:
             return
-        picture, switched_on = self._design.topology, dict(self._machines)
+        picture = self._design.topology
 
         def work() -> str:
             # Here and not above: the child loads the netlink library while the parent loads the components.
