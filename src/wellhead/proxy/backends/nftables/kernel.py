@@ -173,8 +173,7 @@ def _packed(elements: Iterable[Element], family: Family) -> Iterator[tuple[str, 
     }
     parts: dict[str, list[bytes]] = {}
     lengths: dict[str, int] = dict.fromkeys(prefixes, 0)
-    for id, data, comment in elements:
-        name, key, key_end, interval_end = id
+    for (name, key, key_end, interval_end), data, comment in elements:
         key_prefix, data_prefix = prefixes[name]
         body = key_prefix + key
         if data is not None:
@@ -239,8 +238,8 @@ def generation(socket: Socket) -> int:
 
 def table_of(reply: Reply) -> str:
     """The table that a notification is about; empty when about none."""
-    for type, value in parse_list(reply.payload):
-        if type == 1:
+    for kind, value in parse_list(reply.payload):
+        if kind == 1:
             return string(value)
     return ""
 
@@ -301,8 +300,8 @@ def _read_chains(socket: Socket, nfproto: int) -> dict[str, Chain]:
 
 def _read_elements(socket: Socket, nfproto: int, each: Set, elements: dict[ElementKey, object]) -> None:
     for reply in socket.dump(_GETSETELEM, nfproto, _TABLE + text(2, each.name)):
-        for type, value in parse_list(reply.payload):
-            if type == 3:
+        for kind, value in parse_list(reply.payload):
+            if kind == 3:
                 for _, element in parse_list(value):
                     found = parse(element)
                     key = bytes(found[1][4:])

@@ -41,7 +41,7 @@ TABLE = "wellhead"
 NFPROTO = {Family.IPV4: 2, Family.IPV6: 10}
 
 CODE_MASK = 0x3FFF
-"""The lowest bits: what comes next. A policy, a number of endpoints, or an endpoint's slot; 0: nothing yet."""
+"""The lowest bits, what comes next: a policy, a number of endpoints, an endpoint's slot; 0: nothing yet."""
 LOCAL = 0x4000
 """Choose among the endpoints of this node."""
 _NUMBER_SHIFT = 15

@@ -1,4 +1,4 @@
-"""nftables' vocabulary as values: types, sets and maps, chains, rules, elements, and a transaction of them."""
+"""nftables' vocabulary as values: types, sets and maps, chains, rules, elements, and transactions of them."""
 
 from __future__ import annotations
 
@@ -39,6 +39,9 @@ class SetFlag(enum.IntFlag):
     CONCAT = 0x80
 
 
+NO_FLAGS = SetFlag(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Set:
     """A set, or with `data` a map."""
@@ -46,7 +49,7 @@ class Set:
     name: str
     key: tuple[Type, ...]
     data: tuple[Type, ...] | Literal["verdict"] | None = None
-    flags: SetFlag = SetFlag(0)
+    flags: SetFlag = NO_FLAGS
     size: int = 0
     """The most elements it may hold; 0: no limit."""
     userdata: bytes = b""

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import Literal
 
 from wellhead.proxy.backends.nftables import layout
-from wellhead.proxy.backends.nftables.numbers import Numbers, Placement, place
+from wellhead.proxy.backends.nftables.numbers import Numbers, OutOfNumbers, Placement, place
 from wellhead.proxy.backends.nftables.objects import Chain, Element, ElementKey, Set, Transaction, Verdict
 from wellhead.proxy.backends.nftables.port_elements import compile_port
 from wellhead.proxy.backends.nftables.skeleton import (
@@ -65,7 +65,7 @@ class Ruleset:
         self._placements: dict[PortKey, Placement] = {}
         self._numbers = Numbers()
         self._shared: dict[ElementKey, int] = {}
-        self._dispatches: dict[ElementKey, Dispatch] = {}
+        self._dispatches: dict[str, Dispatch] = {}  # by chain
         self._chains = {each.name: each for each in base_chains(self._surroundings)}
         self._node_elements: tuple[Element, ...] = ()
         self._adopted = Held()
@@ -102,7 +102,8 @@ class Ruleset:
         self._adopted = held
         for each, verdict in held.elements.items():
             if each.set == layout.PICKS and isinstance(verdict, Verdict):
-                if timeout := timeout_of(verdict.chain, each.key):
+                timeout = timeout_of(verdict.chain, each.key)
+                if timeout is not None:
                     self._numbers.timeouts.setdefault(*timeout)
 
     def update(self, diff: ViewDiff) -> Transaction:
@@ -113,10 +114,16 @@ class Ruleset:
         """
         transaction = Transaction()
         self._set_node(diff.node, transaction)
+        refused: OutOfNumbers | None = None
         for key, (_, view) in diff.ports.items():
             if key.family is self.family:
-                self._set_port(key, view, transaction)
+                try:
+                    self._set_port(key, view, transaction)
+                except OutOfNumbers as error:
+                    refused = error  # the others are served all the same
         self._adopted = Held()
+        if refused is not None:
+            raise refused
         return transaction
 
     def set_service_ranges(self, ranges: tuple[IPNetwork, ...], node: LocalNode | None) -> Transaction:
@@ -196,14 +203,13 @@ class Ruleset:
         self._change_shared(old_shared, new.shared, transaction)
 
     def _set_dispatch(self, dispatch: Dispatch, transaction: Transaction) -> None:
-        """Have the chain that a code leads to. Chains that nothing needs any more stay until the next start."""
-        element = dispatch.element
-        if element.id in self._dispatches:
+        """Have the chain that a code leads to. One that nothing needs any more stays until the next start."""
+        if dispatch.chain in self._dispatches:
             return
-        self._dispatches[element.id] = dispatch
+        self._dispatches[dispatch.chain] = dispatch
         for chain in chains_for(dispatch, self._surroundings):
             self._set_chain(chain, transaction)
-        transaction.add_elements.append(element)
+        transaction.add_elements.append(dispatch.element)
 
     def _first_placement(self, view: PortView) -> Placement:
         adopted = adopted_placement(self._adopted, view) if self._adopted.exists else None

@@ -69,9 +69,16 @@ def policy(routing: Routing, *, restricted: bool) -> Dispatch:
     """The policy of a frontend. Its code says what its chain does, like digits of a number."""
     code = int(restricted)
     for each in routing:
-        code = code * len(_HANDLINGS) + _HANDLINGS[_normal(each)]
-    name = routing_chain(routing, restricted=restricted)
-    return Dispatch(layout.POLICIES, code + 1, name, routing=routing)
+        code = code * len(_HANDLINGS) + _digit(each)
+    found = _policies.get(code)
+    if found is None:
+        name = routing_chain(routing, restricted=restricted)
+        found = _policies[code] = Dispatch(layout.POLICIES, code + 1, name, routing=routing)
+    return found
+
+
+_policies: dict[int, Dispatch] = {}
+"""At most 432 of them; made once, since this runs for every frontend."""
 
 
 @lru_cache(maxsize=1024)
@@ -343,6 +350,7 @@ class _Compiler:
         return Chain(
             dispatch.chain,
             (
+                _rule(*_change_priority(mask=layout.NUMBER_AND_SCOPE_MASK)),
                 _rule(
                     expr.meta(expr.META_L4PROTO, 0),
                     expr.meta(expr.META_PRIORITY, 1),
@@ -357,6 +365,7 @@ class _Compiler:
         return Chain(
             dispatch.chain,
             (
+                _rule(*_change_priority(mask=layout.NUMBER_AND_SCOPE_MASK)),
                 _rule(
                     expr.meta(expr.META_PRIORITY, 0),
                     expr.numgen_random(dispatch.number, 1),
@@ -424,21 +433,18 @@ class _Compiler:
         )
 
 
-_HANDLINGS = {
-    each: digit
-    for digit, each in enumerate(
-        (
-            Handling(Action.REJECT),
-            Handling(Action.DROP),
-            *(Handling(Action.FORWARD, scope, masquerade) for scope in Scope for masquerade in (False, True)),
-        )
-    )
-}
+_HANDLINGS = (
+    Handling(Action.REJECT),
+    Handling(Action.DROP),
+    *(Handling(Action.FORWARD, scope, masquerade) for scope in Scope for masquerade in (False, True)),
+)
 
 
-def _normal(handling: Handling) -> Handling:
-    """Without what makes no difference to a packet that is not forwarded."""
-    return handling if handling.action is Action.FORWARD else Handling(handling.action)
+def _digit(handling: Handling) -> int:
+    """The place in `_HANDLINGS`; what is not forwarded has neither scope nor masquerading."""
+    if handling.action is Action.FORWARD:
+        return 2 + 2 * (handling.scope is Scope.LOCAL) + handling.masquerade
+    return int(handling.action is Action.DROP)
 
 
 def _rule(*expressions: bytes, comment: str = "") -> Rule:

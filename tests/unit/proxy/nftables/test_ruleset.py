@@ -1,0 +1,265 @@
+"""What a table is to hold, for any history of the cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.proxy.nftables.table import FakeTable
+from tests.unit.services.objects import endpoint, endpoint_slice, node, service
+from wellhead.proxy.backends.nftables.objects import Chain, Element, Transaction
+from wellhead.proxy.backends.nftables.ruleset import Ruleset, difference
+from wellhead.services.endpointslice import EndpointSlice
+from wellhead.services.family import Family
+from wellhead.services.names import ServiceKey
+from wellhead.services.node_view import NodeView
+from wellhead.services.service import Service
+from wellhead.services.service_map import ServiceMap
+
+NAMES = ("a", "b", "c")
+
+
+@st.composite
+def services(draw: st.DrawFn) -> Service:
+    """Few addresses, so that Services claim the same ones."""
+    name = draw(st.sampled_from(NAMES))
+    last = NAMES.index(name) + 1
+    affinity = draw(st.sampled_from([None, 60, 10800]))
+    spec: dict[str, Any] = {}
+    if affinity is not None:
+        spec["sessionAffinity"] = "ClientIP"
+        spec["sessionAffinityConfig"] = {"clientIP": {"timeoutSeconds": affinity}}
+    return service(
+        name,
+        cluster_ips=(f"10.0.0.{last}", f"fd00:10::{last}"),
+        created=draw(st.sampled_from(["2024-01-01T00:00:00Z", "2024-01-02T00:00:00Z"])),
+        type="LoadBalancer",
+        ports=({"name": "tcp", "port": 80, "nodePort": draw(st.sampled_from([0, 30080]))},),
+        externalIPs=draw(st.lists(st.sampled_from(["198.18.0.1", "10.0.0.2", "2001:db8::1"]), max_size=2)),
+        ingress=tuple({"ip": each} for each in draw(st.lists(st.just("203.0.113.1"), max_size=1))),
+        externalTrafficPolicy=draw(st.sampled_from(["Cluster", "Local"])),
+        internalTrafficPolicy=draw(st.sampled_from(["Cluster", "Local"])),
+        loadBalancerSourceRanges=draw(
+            st.lists(st.sampled_from(["10.240.0.0/24", "10.240.0.128/25", "fd00::/8"]), max_size=2)
+        ),
+        **spec,
+    )
+
+
+@st.composite
+def slices(draw: st.DrawFn) -> EndpointSlice:
+    family, prefix = draw(st.sampled_from([("IPv4", "10.244.0."), ("IPv6", "fd00::")]))
+    return endpoint_slice(
+        *(
+            endpoint(f"{prefix}{each}", draw(st.sampled_from(["node-1", "node-2", None])))
+            for each in draw(st.lists(st.integers(1, 6), max_size=4, unique=True))
+        ),
+        of=draw(st.sampled_from(NAMES)),
+        name=draw(st.sampled_from(["s1", "s2", "s3"])),
+        family=family,
+        ports=({"name": "tcp", "port": 8080},),
+    )
+
+
+steps = st.lists(
+    st.one_of(
+        services().map(lambda each: ("service", each.key, each)),
+        st.sampled_from(NAMES).map(lambda name: ("service", ServiceKey("default", name), None)),
+        slices().map(lambda each: ("slice", each.name, each)),
+        st.sampled_from(["s1", "s2", "s3"]).map(lambda name: ("slice", name, None)),
+        st.booleans().map(lambda detects: ("node", None, node(detects=detects))),
+        st.just(("update", None, None)),
+    ),
+    max_size=25,
+)
+
+
+class Proxy:
+    """A ruleset that follows a cluster, and the table that takes its transactions."""
+
+    def __init__(self, cluster: ServiceMap, table: FakeTable, family: Family) -> None:
+        self.table = table
+        self.view = NodeView(cluster, node())
+        self.ruleset = Ruleset(family)
+
+    def start(self) -> Transaction:
+        held = self.table.held()
+        self.ruleset.adopt(held)
+        fresh = self.ruleset.update(self.view.update())
+        assert not fresh.delete_elements
+        found = difference(self.ruleset, fresh.add_elements, held)
+        self.table.commit(found)
+        return found
+
+    def update(self) -> None:
+        self.table.commit(self.ruleset.update(self.view.update()))
+
+
+def play(history: list[tuple[str, Any, Any]], family: Family) -> tuple[ServiceMap, Proxy]:
+    cluster = ServiceMap()
+    proxy = Proxy(cluster, FakeTable(), family)
+    proxy.start()
+    for what, key, value in history:
+        if what == "service":
+            cluster.set_service(key, value)
+        elif what == "slice":
+            cluster.set_slice("default", key, value)
+        elif what == "node":
+            proxy.view.set_node(value)
+        else:
+            proxy.update()
+    proxy.update()
+    return cluster, proxy
+
+
+def content(elements: Any) -> dict[Any, Any]:
+    found = {each.id: each.data for each in elements}
+    return dict(sorted(found.items()))
+
+
+@given(steps, st.sampled_from(Family))
+@settings(max_examples=150, deadline=None)
+def test_single_changes_lead_where_compiling_from_nothing_leads(
+    history: list[tuple[str, Any, Any]], family: Family
+) -> None:
+    _, proxy = play(history, family)
+    assert dict(sorted(proxy.table.elements.items())) == content(proxy.ruleset.elements())
+    assert proxy.table.chains == proxy.ruleset.chains
+    elements = list(proxy.ruleset.elements())
+    assert not difference(proxy.ruleset, elements, proxy.table.held())
+
+
+@given(steps, st.sampled_from(Family))
+@settings(max_examples=100, deadline=None)
+def test_a_restart_finds_nothing_to_do_but_remove_chains(
+    history: list[tuple[str, Any, Any]], family: Family
+) -> None:
+    cluster, before = play(history, family)
+    after = Proxy(cluster, before.table, family)
+    after.view.set_node(before.view.node)
+    found = after.start()
+    assert not found.add_elements
+    assert not found.add_chains
+    assert not found.replace_rules
+    assert all(each.set in ("picks", "policies", "slot-picks") for each in found.delete_elements)
+
+
+@given(steps, steps, st.sampled_from(Family))
+@settings(max_examples=100, deadline=None)
+def test_a_restart_makes_up_for_what_happened_meanwhile(
+    earlier: list[tuple[str, Any, Any]], later: list[tuple[str, Any, Any]], family: Family
+) -> None:
+    """Whatever was there, and whatever is wanted now: one transaction that the kernel accepts."""
+    _, before = play(earlier, family)
+    cluster, _ = play(later, family)
+    after = Proxy(cluster, before.table, family)
+    after.start()
+    assert dict(sorted(before.table.elements.items())) == content(after.ruleset.elements())
+    assert before.table.chains == after.ruleset.chains
+
+
+@given(steps, st.data(), st.sampled_from(Family))
+@settings(max_examples=60, deadline=None)
+def test_whatever_others_did_is_undone(
+    history: list[tuple[str, Any, Any]], data: st.DataObject, family: Family
+) -> None:
+    _, proxy = play(history, family)
+    table = proxy.table
+    keys = sorted(table.elements)
+    for key in data.draw(st.lists(st.sampled_from(keys), unique=True)) if keys else ():
+        del table.elements[key]
+    name = data.draw(st.sampled_from(sorted(table.chains)))
+    table.chains[name] = Chain(name, (), table.chains[name].hook)
+    table.chains["intruder"] = Chain("intruder", ())
+    table.commit(difference(proxy.ruleset, proxy.ruleset.elements(), table.held()))
+    assert dict(sorted(table.elements.items())) == content(proxy.ruleset.elements())
+    assert table.chains == proxy.ruleset.chains
+
+
+def cluster_of(*found: Service, slices: tuple[EndpointSlice, ...] = ()) -> ServiceMap:
+    cluster = ServiceMap()
+    for each in found:
+        cluster.set_service(each.key, each)
+    for one in slices:
+        cluster.set_slice("default", one.name, one)
+    return cluster
+
+
+def test_removing_one_of_many_endpoints_changes_three_elements() -> None:
+    everyone = [endpoint(f"10.244.2.{each}", "node-2") for each in range(1, 101)]
+    cluster = cluster_of(service("a"), slices=(endpoint_slice(*everyone, of="a", name="s"),))
+    proxy = Proxy(cluster, FakeTable(), Family.IPV4)
+    proxy.start()
+    fewer = endpoint_slice(*everyone[:50], *everyone[51:], of="a", name="s")
+    cluster.set_slice("default", "s", fewer)
+    found = proxy.ruleset.update(proxy.view.update())
+    sets = sorted(each.id.set for each in found.add_elements)
+    assert sets == ["endpoint-counts", "endpoints", "picks"]  # picks: nobody had 99 before
+    assert sorted(each.set for each in found.delete_elements) == ["endpoint-counts", "endpoints", "endpoints"]
+    proxy.table.commit(found)
+
+
+def test_an_endpoint_shared_by_services_may_reach_itself_until_the_last_is_gone() -> None:
+    def hairpins(table: FakeTable) -> int:
+        return sum(1 for each in table.elements if each.set == "hairpins")
+
+    both = (service("a"), service("b", cluster_ips=("10.0.0.2",)))
+    pods = [endpoint_slice(endpoint("10.244.1.2"), of=each, name=each) for each in ("a", "b")]
+    cluster = cluster_of(*both, slices=tuple(pods))
+    proxy = Proxy(cluster, FakeTable(), Family.IPV4)
+    proxy.start()
+    assert hairpins(proxy.table) == 1
+    for name, left in (("a", 1), ("b", 0)):
+        cluster.set_service(ServiceKey("default", name), None)
+        proxy.update()
+        assert hairpins(proxy.table) == left
+
+
+def test_chains_do_not_depend_on_how_many_services_there_are() -> None:
+    def chains(count: int) -> list[str]:
+        found = [service(f"s{each}", cluster_ips=(f"10.0.1.{each}",)) for each in range(count)]
+        pods = tuple(
+            endpoint_slice(endpoint("10.244.1.2"), of=f"s{each}", name=f"s{each}") for each in range(count)
+        )
+        proxy = Proxy(cluster_of(*found, slices=pods), FakeTable(), Family.IPV4)
+        proxy.start()
+        return sorted(proxy.table.chains)
+
+    assert chains(1) == chains(50)
+
+
+def test_a_table_of_another_version_is_replaced_in_one_transaction() -> None:
+    cluster = cluster_of(service("a"), slices=(endpoint_slice(endpoint("10.244.1.2"), of="a", name="s"),))
+    proxy = Proxy(cluster, FakeTable(), Family.IPV4)
+    proxy.start()
+    services_map = proxy.table.sets["services"]
+    proxy.table.sets["services"] = type(services_map)("services", (), None)
+    found = difference(proxy.ruleset, proxy.ruleset.elements(), proxy.table.held())
+    assert found.rebuild
+    proxy.table.commit(found)
+    assert dict(sorted(proxy.table.elements.items())) == content(proxy.ruleset.elements())
+
+
+def elements_of(ruleset: Ruleset, name: str) -> list[Element]:
+    return [each for each in ruleset.elements() if each.id.set == name]
+
+
+def test_comments_lead_to_the_service() -> None:
+    proxy = Proxy(
+        cluster_of(
+            service("a", ports=({"name": "http", "port": 80, "nodePort": 30080},), type="NodePort"),
+            slices=(
+                endpoint_slice(
+                    endpoint("10.244.1.2"), of="a", name="s", ports=({"name": "http", "port": 8080},)
+                ),
+            ),
+        ),
+        FakeTable(),
+        Family.IPV4,
+    )
+    proxy.start()
+    assert [each.comment for each in elements_of(proxy.ruleset, "services")] == ["default/a:http cluster IP"]
+    assert [each.comment for each in elements_of(proxy.ruleset, "node-ports")] == ["default/a:http node port"]
+    assert [each.comment for each in elements_of(proxy.ruleset, "endpoints")] == ["default/a:http"]
