@@ -113,7 +113,13 @@ class Scheduler:
         pod = PodInfo(obj)
         if self._cluster.is_assumed(pod.uid):
             return
-        match decide(pod, self._cluster, self._chance, self._mates(pod)):
+        try:
+            decision = decide(pod, self._cluster, self._chance, self._mates(pod))
+        except Exception:
+            _log.exception("no decision for %s/%s", *name)
+            self._queue.retry(name)  # one pod that can't be understood must not hold up all others
+            return
+        match decision:
             case Placed(node):
                 self._cluster.assume(pod, node)
                 await self._bindings.acquire()
