@@ -5,15 +5,13 @@ Source: Kubernetes' "Downward API" and pkg/fieldpath, pkg/api/v1/resource of v1.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
-from fractions import Fraction
 
 from wellhead.api.meta import Obj
+from wellhead.api.quantity import Quantity
 
 _SUBSCRIPT = re.compile(r"^metadata\.(labels|annotations)\['(.*)'\]$")
-_DEFAULT_DIVISOR = "1"
 
 
 class FieldError(ValueError):
@@ -59,28 +57,11 @@ def resource(container: Obj, reference: Obj, allocatable: Mapping[str, str]) -> 
         value = (resources.get("limits") or {}).get(resource_name, "0")
     if value is None:
         value = allocatable.get(resource_name, "0")
-    divisor = quantity(str(reference.get("divisor") or "0")) or quantity(_DEFAULT_DIVISOR)
-    return str(math.ceil(quantity(str(value)) / divisor))
-
-
-_SUFFIXES = {
-    "n": Fraction(1, 10**9),
-    "u": Fraction(1, 10**6),
-    "m": Fraction(1, 1000),
-    "": Fraction(1),
-    **{suffix: Fraction(1000**power) for power, suffix in enumerate(("k", "M", "G", "T", "P", "E"), 1)},
-    **{suffix: Fraction(1024**power) for power, suffix in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi", "Ei"), 1)},
-}
-
-
-def quantity(text: str) -> Fraction:
-    """A resource quantity's exact value. Raises FieldError."""
-    match = re.fullmatch(r"([+-]?\d*\.?\d+|[+-]?\d+\.)(?:([eE][+-]?\d+)|([numkMGTPE]i?|))", text)
-    if match is None or (match[3] or "") not in _SUFFIXES:
-        raise FieldError(f"not a quantity: {text!r}")
-    if match[2]:
-        return Fraction(match[1]) * Fraction(10) ** int(match[2][1:])
-    return Fraction(match[1]) * _SUFFIXES[match[3] or ""]
+    try:
+        divisor = Quantity.parse(str(reference.get("divisor") or "0")).nanos or Quantity.parse("1").nanos
+        return str(-(-Quantity.parse(str(value)).nanos // divisor))
+    except ValueError as error:
+        raise FieldError(str(error)) from None
 
 
 def _quoted(value: str) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from wellhead.api.meta import Obj
-from wellhead.node import downward
+from wellhead.api.quantity import Quantity
 
 _DEFAULT_GRACE_SECONDS = 30
 
@@ -85,5 +83,5 @@ def qos_class(pod: Obj) -> str:
     return "Guaranteed" if guaranteed else "Burstable"
 
 
-def _amount(text: object) -> Fraction:
-    return downward.quantity(str(text)) if text is not None else Fraction(0)
+def _amount(text: object) -> int:
+    return Quantity.parse(str(text)).nanos if text is not None else 0

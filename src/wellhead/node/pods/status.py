@@ -84,7 +84,8 @@ def _container_status(pod: Obj, record: PodRecord, view: View, container: Obj, *
         status["containerID"] = container_id(attempt)
     if attempt is not None and attempt.running:
         status["state"] = {"running": {"startedAt": attempt.started_at}}
-        status |= {"started": attempt.started, "ready": attempt.started and attempt.ready}
+        runs_on = not init or spec.is_sidecar(container)
+        status |= {"started": attempt.started, "ready": runs_on and attempt.started and attempt.ready}
     elif waiting is not None and not record.phase and not view.ended:
         # A container that waits for its next run shows how the run before ended.
         status["state"] = {"waiting": _said(waiting)}

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj
+from wellhead.api.quantity import Quantity
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.linux import mounts
-from wellhead.node import downward
 from wellhead.node.references import References
 from wellhead.node.volumes import atomic, content
 from wellhead.node.volumes.content import VolumeError
@@ -136,7 +136,7 @@ def _empty_directory(path: Path, source: Obj, group: int | None) -> None:
     path.mkdir(parents=True, exist_ok=True)
     if source.get("medium") == "Memory" and not path.is_mount():
         limit = source.get("sizeLimit")
-        size = f"size={int(downward.quantity(str(limit)))}" if limit else ""
+        size = f"size={Quantity.parse(str(limit)).value}" if limit else ""
         mounts.mount("tmpfs", path, "tmpfs", mounts.MS_NODEV | mounts.MS_NOSUID, size)
     if group is not None:
         os.chown(path, -1, group)

@@ -1,0 +1,99 @@
+"""Reading a container's log file."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wellhead.linux.inotify import Inotify
+from wellhead.node.server.log_files import Follower, Line, Options, parse, read, tail_offset
+
+
+def _entry(text: str, second: int = 0, stream: str = "stdout", tag: str = "F") -> bytes:
+    return f"2026-01-01T00:00:{second:02}.123456789+00:00 {stream} {tag} {text}\n".encode()
+
+
+@pytest.fixture
+async def inotify() -> Iterator[Inotify]:  # type: ignore[misc]
+    found = Inotify()
+    yield found
+    found.close()
+
+
+async def _text(path: Path, inotify: Inotify, options: Options) -> bytes:
+    follower = Follower(path, lambda: True)
+    return b"".join([piece async for piece in read(follower, options, inotify)])
+
+
+def test_an_entry_has_time_stream_and_text() -> None:
+    assert parse(_entry("hello world").rstrip(b"\n")) == Line(
+        b"2026-01-01T00:00:00.123456789Z", b"stdout", b"hello world\n"
+    )
+    assert parse(_entry("part", tag="P").rstrip(b"\n")) == Line(
+        b"2026-01-01T00:00:00.123456789Z", b"stdout", b"part"
+    )
+    assert parse(b"garbage") is None
+
+
+@given(st.lists(st.text("ab", max_size=5), max_size=30), st.integers(0, 40), st.booleans())
+def test_the_tail_begins_where_counting_lines_says(lines: list[str], wanted: int, cut: bool) -> None:
+    data = "".join(f"{line}\n" for line in lines).encode()
+    if cut and data:
+        data = data[:-1]
+    offset = tail_offset(io.BytesIO(data), wanted)
+    kept = data.splitlines(keepends=True)
+    assert data[offset:] == b"".join(kept[max(len(kept) - wanted, 0) :] if wanted else [])
+
+
+async def test_tail_since_limit_timestamps_and_streams(tmp_path: Path, inotify: Inotify) -> None:
+    path = tmp_path / "0.log"
+    path.write_bytes(_entry("one", 1) + _entry("two", 2, stream="stderr") + _entry("three", 3))
+    assert await _text(path, inotify, Options()) == b"one\ntwo\nthree\n"
+    assert await _text(path, inotify, Options(tail=1)) == b"three\n"
+    since = datetime(2026, 1, 1, 0, 0, 2, tzinfo=UTC)
+    assert await _text(path, inotify, Options(since=since)) == b"two\nthree\n"
+    assert await _text(path, inotify, Options(limit=5)) == b"one\nt"
+    assert await _text(path, inotify, Options(stream="Stderr")) == b"two\n"
+    stamped = await _text(path, inotify, Options(tail=1, timestamps=True))
+    assert stamped == b"2026-01-01T00:00:03.123456789Z three\n"
+
+
+async def test_pieces_of_a_line_are_joined(tmp_path: Path, inotify: Inotify) -> None:
+    path = tmp_path / "0.log"
+    path.write_bytes(_entry("a", tag="P") + _entry("b", tag="P") + _entry("c"))
+    stamped = await _text(path, inotify, Options(timestamps=True))
+    assert stamped == b"2026-01-01T00:00:00.123456789Z abc\n"
+
+
+async def test_following_sees_what_is_written_a_new_file_and_the_end(
+    tmp_path: Path, inotify: Inotify
+) -> None:
+    path = tmp_path / "0.log"
+    path.write_bytes(_entry("old") + _entry("one"))
+    over = False
+    follower = Follower(path, lambda: over)
+    seen: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def follow() -> None:
+        async for piece in read(follower, Options(follow=True, tail=1), inotify):
+            seen.put_nowait(piece)
+
+    task = asyncio.ensure_future(follow())
+    async with asyncio.timeout(5):
+        assert await seen.get() == b"one\n"
+        with path.open("ab") as file:
+            file.write(_entry("two"))
+        assert await seen.get() == b"two\n"
+        (tmp_path / "new").write_bytes(_entry("three"))
+        (tmp_path / "new").rename(path)
+        assert await seen.get() == b"three\n"
+        over = True
+        follower.wake.set()
+        await task

@@ -1,0 +1,43 @@
+"""/etc/hosts and /etc/resolv.conf of a pod."""
+
+from __future__ import annotations
+
+from tests.unit.node import pods
+from wellhead.node.pods.files import Dns, hosts, resolv_conf
+
+NODE = "search example.org\nnameserver 192.0.2.53\noptions timeout:1\n"
+CLUSTER = Dns(("10.0.0.10",))
+
+
+def test_a_pod_knows_its_own_name_and_its_aliases() -> None:
+    text = hosts(pods.pod(hostAliases=[{"ip": "1.2.3.4", "hostnames": ["a", "b"]}]), "10.244.1.7")
+    assert "10.244.1.7\tweb\n" in text
+    assert "1.2.3.4\ta\tb\n" in text
+    assert "10.244.1.7\tweb.sub.shop.svc.cluster.local\tweb\n" in hosts(
+        pods.pod(subdomain="sub"), "10.244.1.7"
+    )
+
+
+def test_cluster_dns_comes_first_and_the_nodes_search_domains_stay() -> None:
+    assert resolv_conf(pods.pod(), CLUSTER, NODE) == (
+        "search shop.svc.cluster.local svc.cluster.local cluster.local example.org\n"
+        "nameserver 10.0.0.10\n"
+        "options ndots:5\n"
+    )
+
+
+def test_without_cluster_dns_or_with_the_hosts_network_the_node_is_asked() -> None:
+    assert resolv_conf(pods.pod(), Dns(), NODE) == NODE
+    assert resolv_conf(pods.pod(hostNetwork=True), CLUSTER, NODE) == NODE
+    assert resolv_conf(pods.pod(dnsPolicy="Default"), CLUSTER, NODE) == NODE
+
+
+def test_dns_config_adds_and_replaces() -> None:
+    config = {
+        "nameservers": ["1.1.1.1"],
+        "searches": ["x"],
+        "options": [{"name": "ndots", "value": "2"}, {"name": "edns0"}],
+    }
+    assert resolv_conf(pods.pod(dnsPolicy="None", dnsConfig=config), CLUSTER, NODE) == (
+        "search x\nnameserver 1.1.1.1\noptions ndots:2 edns0\n"
+    )

@@ -1,0 +1,113 @@
+"""What a pod's status says about its containers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.node import pods
+from wellhead.node.pods import status
+from wellhead.node.pods.record import PodRecord
+from wellhead.node.pods.status import Waiting
+
+
+def _conditions(found: dict[str, Any]) -> dict[str, str]:
+    return {each["type"]: each["status"] for each in found["conditions"]}
+
+
+def test_a_new_pod_is_pending_and_its_containers_are_being_created() -> None:
+    found = status.compute(PodRecord(pods.pod()), pods.view())
+    assert found["phase"] == "Pending"
+    assert found["containerStatuses"][0]["state"] == {"waiting": {"reason": "ContainerCreating"}}
+    assert _conditions(found) == {
+        "PodReadyToStartContainers": "False",
+        "Initialized": "True",
+        "Ready": "False",
+        "ContainersReady": "False",
+    }
+    assert "podIP" not in found
+
+
+def test_a_running_pod_is_ready_when_its_containers_are() -> None:
+    found = status.compute(pods.record(pods.pod(), main=pods.running()), pods.view())
+    assert found["phase"] == "Running"
+    assert found["podIP"] == "10.244.1.7"
+    assert found["hostIP"] == "10.240.0.11"
+    assert set(_conditions(found).values()) == {"True"}
+    assert found["containerStatuses"][0]["containerID"] == "crun://id"
+
+
+def test_an_unready_container_makes_the_pod_unready_but_running() -> None:
+    found = status.compute(pods.record(pods.pod(), main=pods.running(ready=False)), pods.view())
+    assert found["phase"] == "Running"
+    ready = next(each for each in found["conditions"] if each["type"] == "Ready")
+    assert (ready["status"], ready["reason"]) == ("False", "ContainersNotReady")
+    assert ready["message"] == "containers with unready status: [main]"
+
+
+def test_a_crash_looping_container_shows_how_its_last_run_ended() -> None:
+    view = pods.view(waiting={"main": Waiting("CrashLoopBackOff", "back-off 10s")})
+    found = status.compute(pods.record(pods.pod(), main=pods.ended(7, number=2)), view)
+    one = found["containerStatuses"][0]
+    assert found["phase"] == "Running"
+    assert one["state"] == {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
+    assert one["lastState"]["terminated"]["exitCode"] == 7
+    assert one["restartCount"] == 2
+
+
+@pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (3, "Failed")])
+def test_a_pod_that_has_ended_succeeded_or_failed(code: int, phase: str) -> None:
+    record = pods.record(pods.pod(restartPolicy="Never"), main=pods.ended(code))
+    found = status.compute(record, pods.view(ended=True))
+    assert found["phase"] == phase
+    assert found["containerStatuses"][0]["state"]["terminated"]["exitCode"] == code
+    ready = next(each for each in found["conditions"] if each["type"] == "Ready")
+    assert ready["reason"] == ("PodCompleted" if code == 0 else "PodFailed")
+
+
+def test_a_pod_is_pending_until_its_init_containers_are_done() -> None:
+    pod = pods.pod(initContainers=[pods.container("first")])
+    found = status.compute(pods.record(pod, first=pods.running()), pods.view())
+    assert found["phase"] == "Pending"
+    assert _conditions(found)["Initialized"] == "False"
+    assert found["containerStatuses"][0]["state"] == {"waiting": {"reason": "PodInitializing"}}
+    found = status.compute(pods.record(pod, first=pods.ended(0), main=pods.running()), pods.view())
+    assert found["phase"] == "Running"
+    assert found["initContainerStatuses"][0]["ready"]
+    assert _conditions(found)["Initialized"] == "True"
+
+
+def test_a_sidecar_counts_for_readiness_and_is_initialized_when_started() -> None:
+    pod = pods.pod(initContainers=[pods.container("side", restartPolicy="Always")])
+    found = status.compute(pods.record(pod, side=pods.running(ready=False), main=pods.running()), pods.view())
+    assert found["phase"] == "Running"
+    assert _conditions(found)["Initialized"] == "True"
+    assert _conditions(found)["Ready"] == "False"
+
+
+def test_readiness_gates_are_waited_for() -> None:
+    pod = pods.pod(readinessGates=[{"conditionType": "lb/attached"}])
+    record = pods.record(pod, main=pods.running())
+    found = status.compute(record, pods.view())
+    assert _conditions(found)["ContainersReady"] == "True"
+    assert _conditions(found)["Ready"] == "False"
+    pod["status"] = {"conditions": [{"type": "lb/attached", "status": "True"}]}
+    assert _conditions(status.compute(record, pods.view()))["Ready"] == "True"
+
+
+def test_a_condition_keeps_its_time_while_it_stays_the_same() -> None:
+    pod = pods.pod()
+    pod["status"] = {
+        "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": "2025-01-01T00:00:00Z"}]
+    }
+    found = status.compute(pods.record(pod, main=pods.running()), pods.view())
+    times = {each["type"]: each["lastTransitionTime"] for each in found["conditions"]}
+    assert times["Ready"] == "2025-01-01T00:00:00Z"
+    assert times["ContainersReady"] != times["Ready"]
+
+
+def test_a_host_network_pod_has_the_nodes_address() -> None:
+    record = pods.record(pods.pod(hostNetwork=True), main=pods.running())
+    record.ip = ""
+    assert status.compute(record, pods.view())["podIP"] == "10.240.0.11"

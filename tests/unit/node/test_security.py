@@ -1,0 +1,75 @@
+"""Who a container's processes are, and what they may do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.node import pods
+from wellhead.node.pods import security
+from wellhead.node.pods.security import SecurityError
+from wellhead.node.runtime import oci
+from wellhead.node.runtime.oci import DEFAULT_CAPABILITIES, User
+
+EVERYTHING = frozenset({*DEFAULT_CAPABILITIES, "CAP_NET_ADMIN", "CAP_SYS_ADMIN"})
+
+
+@pytest.fixture
+def rootfs(tmp_path: Path) -> Path:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\nweb:x:101:102::/:/bin/sh\n")
+    (tmp_path / "etc/group").write_text("root:x:0:\nweb:x:102:\nlogs:x:103:web\n")
+    return tmp_path
+
+
+def _user(rootfs: Path, image_user: str = "", of_pod: Any = None, own: Any = None) -> User:
+    container = pods.container("main", securityContext=own or {})
+    return security.user(pods.pod(container, securityContext=of_pod or {}), container, image_user, rootfs)
+
+
+def test_a_container_is_root_unless_somebody_says_otherwise(rootfs: Path) -> None:
+    assert _user(rootfs) == User(0, 0, ())
+    assert _user(rootfs, "web") == User(101, 102, (103,))
+    assert _user(rootfs, "101:logs") == User(101, 103, ())
+
+
+def test_the_container_wins_over_the_pod_and_the_pod_over_the_image(rootfs: Path) -> None:
+    assert _user(rootfs, "web", {"runAsUser": 7, "fsGroup": 9}) == User(7, 0, (9,))
+    both = _user(rootfs, "", {"runAsUser": 7}, {"runAsUser": 8, "runAsGroup": 5})
+    assert both == User(8, 5, ())
+
+
+def test_root_is_refused_if_the_spec_says_so(rootfs: Path) -> None:
+    with pytest.raises(SecurityError, match="runAsNonRoot"):
+        _user(rootfs, "", {"runAsNonRoot": True})
+    with pytest.raises(SecurityError, match="no user 'nobody'"):
+        _user(rootfs, "nobody")
+
+
+def test_capabilities_are_added_dropped_and_never_more_than_ours() -> None:
+    default = security.capabilities({}, EVERYTHING)
+    assert set(default) == set(DEFAULT_CAPABILITIES)
+    added = security.capabilities({"capabilities": {"add": ["NET_ADMIN", "SYS_TIME"]}}, EVERYTHING)
+    assert set(added) - set(default) == {"CAP_NET_ADMIN"}
+    few = {"capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}}
+    assert security.capabilities(few, EVERYTHING) == ("CAP_NET_BIND_SERVICE",)
+    assert set(security.capabilities({"privileged": True}, EVERYTHING)) == EVERYTHING
+
+
+def test_what_the_kernel_tells_about_itself_is_masked_but_for_the_privileged() -> None:
+    where = Path("/x")
+    plain = oci.config(oci.Container("id", where, where, where, ("sh",)))
+    assert "/proc/kcore" in plain["linux"]["maskedPaths"]
+    assert "rlimits" not in plain["process"]
+    privileged = oci.config(oci.Container("id", where, where, where, ("sh",), privileged=True))
+    assert "maskedPaths" not in privileged["linux"]
+
+
+def test_a_namespace_is_joined_new_or_the_nodes() -> None:
+    where = Path("/x")
+    namespaces = {"network": Path("/ns/net"), "uts": None}
+    found = oci.config(oci.Container("id", where, where, where, ("sh",), namespaces=namespaces))
+    kinds = {each["type"]: each.get("path") for each in found["linux"]["namespaces"]}
+    assert kinds == {"mount": None, "pid": None, "network": "/ns/net", "ipc": None}

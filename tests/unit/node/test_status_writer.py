@@ -1,0 +1,59 @@
+"""Writing a pod's status."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from tests.unit.node import pods
+from wellhead.api.errors import NotFound
+from wellhead.api.resources import PODS
+from wellhead.client.rest import Client, ConnectionLost
+from wellhead.node.pods.status_writer import StatusWriter
+
+
+class _Server:
+    """Takes patches; `troubles` are raised first, one a call."""
+
+    def __init__(self, *troubles: Exception) -> None:
+        self.written: list[dict[str, Any]] = []
+        self.calls = 0
+        self._troubles = list(troubles)
+
+    async def patch(self, resource: object, name: str, body: dict[str, Any], *_: Any, **__: Any) -> None:
+        self.calls += 1
+        await asyncio.sleep(0)
+        if self._troubles:
+            raise self._troubles.pop(0)
+        assert body["metadata"] == {"uid": "u-1"}
+        self.written.append(body["status"])
+
+
+async def _run(server: _Server, *statuses: dict[str, Any]) -> StatusWriter:
+    writer = StatusWriter(cast(Client, server), pods.pod())
+    task = asyncio.ensure_future(writer.run())
+    for status in statuses:
+        writer.set(status)
+    async with asyncio.timeout(5):
+        await writer.flushed()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return writer
+
+
+async def test_only_the_newest_status_is_written() -> None:
+    server = _Server()
+    await _run(server, {"phase": "Pending"}, {"phase": "Running"})
+    assert server.written == [{"phase": "Running"}]
+
+
+async def test_a_lost_server_is_tried_again() -> None:
+    server = _Server(ConnectionLost("away"), ConnectionLost("away"))
+    await _run(server, {"phase": "Running"})
+    assert server.written == [{"phase": "Running"}]
+
+
+async def test_a_pod_that_is_gone_is_not_insisted_on() -> None:
+    server = _Server(NotFound.of(PODS, "web"))
+    await _run(server, {"phase": "Running"})
+    assert server.calls == 1
