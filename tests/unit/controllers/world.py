@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tests.unit.apiserver.cluster import Cluster
 from tests.unit.apiserver.pki import Pki
@@ -30,7 +30,7 @@ from wellhead.apiserver import main as apiserver
 from wellhead.client.connection import load
 from wellhead.client.informer import Informer
 from wellhead.client.reconciler import Reconciler
-from wellhead.client.rest import Client, ConnectionLost
+from wellhead.client.rest import Client, ConnectionLost, Event
 from wellhead.controllers import main as controllers
 from wellhead.scheduler import main as scheduler
 
@@ -192,6 +192,17 @@ class World:
             await self.client.create(LEASES, lease)
 
 
+class LaggingClient(Client):
+    """Learns of every change only after `delay` seconds."""
+
+    delay = 0.2
+
+    async def watch(self, *arguments: Any, **options: Any) -> AsyncIterator[Event]:
+        async for event in super().watch(*arguments, **options):
+            await asyncio.sleep(self.delay)
+            yield event
+
+
 def deployment(name: str, replicas: int = 3, image: str = "web:1", **spec: object) -> Obj:
     return {
         "apiVersion": "apps/v1",
@@ -239,7 +250,9 @@ def api_config(pki: Pki, fd: int) -> apiserver.Config:
 
 
 @contextlib.asynccontextmanager
-async def world(pki: Pki, directory: Path, *, grace_period: float = 40.0) -> AsyncIterator[World]:
+async def world(
+    pki: Pki, directory: Path, *, grace_period: float = 40.0, kind: type[Client] = Client
+) -> AsyncIterator[World]:
     """Everything started, with three nodes; stopped when the context ends."""
     async with contextlib.AsyncExitStack() as stack:
         listener = socket.socket()
@@ -247,16 +260,16 @@ async def world(pki: Pki, directory: Path, *, grace_period: float = 40.0) -> Asy
         api = Cluster(f"https://127.0.0.1:{listener.getsockname()[1]}", pki, directory)
         serving = asyncio.create_task(apiserver.run(api_config(pki, listener.detach())))
 
-        async def client(identity: str) -> Client:
+        async def client(identity: str, kind: type[Client] = Client) -> Client:
             connection = load(str(api.kubeconfig(identity)))
-            return await stack.enter_async_context(Client(connection, identity))
+            return await stack.enter_async_context(kind(connection, identity))
 
         admin = await client("admin")
         agents = Agents(await client("admin"))
         config = controllers.Config(None, "the CA", grace_period)
         running = [
             serving,
-            asyncio.create_task(controllers.serve(await client("kube-controller-manager"), config)),
+            asyncio.create_task(controllers.serve(await client("kube-controller-manager", kind), config)),
             asyncio.create_task(scheduler.serve(await client("kube-scheduler"), scheduler.Config(None))),
             asyncio.create_task(agents.run()),
         ]

@@ -1,0 +1,42 @@
+"""Watches that lag make nobody do a thing twice."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.unit.apiserver.pki import Pki
+from tests.unit.controllers.world import LaggingClient, World, deployment, world
+from wellhead.api.resources import DEPLOYMENTS, PODS, REPLICASETS
+
+
+@pytest.fixture
+async def lagging(pki: Pki, tmp_path: Path) -> AsyncIterator[World]:
+    """A world whose controllers see every change 0.2 s late."""
+    async with world(pki, tmp_path, kind=LaggingClient) as made:
+        yield made
+
+
+async def test_no_pod_is_created_or_deleted_twice(lagging: World) -> None:
+    await lagging.client.create(DEPLOYMENTS, deployment("web", 4))
+    await lagging.rolled_out("web")
+    assert len(await lagging.events("SuccessfulCreate")) == 4
+    assert lagging.agents.most_running == 4
+    await lagging.api.ok("scale", "deployment/web", "--replicas=2")
+    await lagging.rolled_out("web")
+    assert len(await lagging.events("SuccessfulDelete")) == 2
+    await lagging.count(PODS, 2, "app=web")
+    assert len(await lagging.listed(REPLICASETS)) == 1
+
+
+async def test_a_rolling_update_keeps_its_bounds(lagging: World) -> None:
+    strategy = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    await lagging.client.create(DEPLOYMENTS, deployment("web", 2, strategy=strategy))
+    await lagging.rolled_out("web")
+    lagging.agents.most_running = lagging.agents.least_ready = 2
+    await lagging.api.ok("set", "image", "deployment/web", "web=web:2")
+    await lagging.rolled_out("web")
+    assert lagging.agents.most_running == 3
+    assert lagging.agents.least_ready == 2
