@@ -233,6 +233,27 @@ def test_a_client_is_forgotten_when_it_stays_away(world: NftablesWorld) -> None:
     pytest.fail("still remembered")
 
 
+def test_service_ranges_may_become_any_others(world: NftablesWorld) -> None:
+    world.program([], [])
+    texts = [
+        "10.0.0.0/16",
+        "10.0.0.0/15",
+        "10.1.0.0/16",
+        "10.0.0.0/16 10.1.0.0/16",
+        "10.0.0.0/24 10.0.2.0/24",
+        "10.0.1.0/24",
+        "0.0.0.0/0",
+        "10.0.0.0/16 255.255.0.0/16",
+        "",
+        "10.0.0.0/16",
+    ]
+    for text in [*texts, *reversed(texts)]:
+        ranges = tuple(ip_network(each) for each in text.split())
+        world.await_(world.backend.set_service_ranges(ranges))
+    assert "elements = { 10.0.0.0/16 }" in world.nft("list set ip wellhead service-ranges")
+    world.await_(world.backend.set_service_ranges(CONFIG.service_ranges))
+
+
 # ---- restarts, and what others do
 
 
@@ -304,6 +325,7 @@ def test_held_connections_survive_a_restart_and_a_flush(world: NftablesWorld) ->
         "delete element ip wellhead cluster-ips { 10.0.0.10 }",
         "insert rule ip wellhead nat-prerouting tcp dport 80 drop",
         "add element ip wellhead services { 10.0.0.10 . tcp . 81 : 4:0 }",
+        "insert rule ip wellhead services tcp dport { 80, 81 } drop",
         "add chain ip wellhead intruder",
         "add set ip wellhead intruders { type ipv4_addr; }",
     ],

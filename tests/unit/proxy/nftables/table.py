@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from wellhead.proxy.backends.nftables.held import Held
 from wellhead.proxy.backends.nftables.layout import POLICIES
 from wellhead.proxy.backends.nftables.objects import Chain, ElementKey, Set, Transaction, Verdict
-from wellhead.proxy.backends.nftables.ruleset import Held
 
 
 class FakeTable:

@@ -11,12 +11,14 @@ from contextlib import contextmanager
 
 from wellhead.proxy.backends.base import BackendError
 from wellhead.proxy.backends.nftables import kernel
+from wellhead.proxy.backends.nftables.held import difference
 from wellhead.proxy.backends.nftables.layout import NFPROTO
+from wellhead.proxy.backends.nftables.messages import delete_table, messages
 from wellhead.proxy.backends.nftables.monitor import Monitor
 from wellhead.proxy.backends.nftables.netlink import NetlinkError, Socket
 from wellhead.proxy.backends.nftables.numbers import OutOfNumbers
 from wellhead.proxy.backends.nftables.objects import Element, Transaction
-from wellhead.proxy.backends.nftables.ruleset import NftablesConfig, Ruleset, difference
+from wellhead.proxy.backends.nftables.ruleset import NftablesConfig, Ruleset
 from wellhead.services.family import Family, IPNetwork
 from wellhead.services.node import LocalNode
 from wellhead.services.node_view import ViewDiff
@@ -128,7 +130,7 @@ class Link:
         Raises:
             NetlinkError: it was refused, and nothing has changed.
         """
-        batch = kernel.messages(transaction, family)
+        batch = messages(transaction, family)
         if transaction.size < _LARGE:
             self.socket.transact(batch)
             return
@@ -241,7 +243,7 @@ def remove_all(families: Iterable[Family] = tuple(Family)) -> None:
     try:
         for family in families:
             try:
-                socket.transact([kernel.delete_table(family)])
+                socket.transact([delete_table(family)])
             except NetlinkError as error:
                 if error.errno not in (errno.ENOENT, errno.EAFNOSUPPORT):
                     raise BackendError(f"nftables ({family.name}): {error.strerror}") from error

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wellhead.proxy.backends.nftables import layout
-from wellhead.proxy.backends.nftables.numbers import Placement
-from wellhead.proxy.backends.nftables.objects import Element, ElementKey
-from wellhead.proxy.backends.nftables.skeleton import (
+from wellhead.proxy.backends.nftables.dispatch import (
     Dispatch,
     affinity,
     pick,
     pick_slot,
     policy,
 )
+from wellhead.proxy.backends.nftables.numbers import Placement
+from wellhead.proxy.backends.nftables.objects import Element, ElementKey
 from wellhead.services.names import FrontendKind
 from wellhead.services.view import Action, PortView, Scope
 

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Literal
 
 from wellhead.proxy.backends.nftables import layout
+from wellhead.proxy.backends.nftables.dispatch import Dispatch, timeout_of
+from wellhead.proxy.backends.nftables.held import Held, adopted_placement
 from wellhead.proxy.backends.nftables.numbers import Numbers, OutOfNumbers, Placement, place
 from wellhead.proxy.backends.nftables.objects import Chain, Element, ElementKey, Set, Transaction, Verdict
 from wellhead.proxy.backends.nftables.port_elements import compile_port
-from wellhead.proxy.backends.nftables.skeleton import (
-    Dispatch,
-    Surroundings,
-    base_chains,
-    chains_for,
-    timeout_of,
-)
-from wellhead.services.endpointslice import EndpointAddress
+from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains, chains_for
 from wellhead.services.family import Family, IPNetwork
-from wellhead.services.names import Frontend, PortKey
+from wellhead.services.names import PortKey
 from wellhead.services.node import LocalNode
 from wellhead.services.node_view import ViewDiff
-from wellhead.services.view import PortView, Scope
+from wellhead.services.view import PortView
 
 NodePortAddresses = tuple[IPNetwork, ...] | Literal["primary"]
 """Which of the node's addresses answer node ports: those in these networks (none given: all), or the primary
@@ -41,17 +36,6 @@ class NftablesConfig:
     node_port_addresses: NodePortAddresses = "primary"
     masquerade_mark: int = 0x4000
     """One bit of the packet mark."""
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What a table holds, as read from the kernel; the elements of dynamic maps left out."""
-
-    exists: bool = False
-    sets: Mapping[str, Set] = field(default_factory=dict)
-    chains: Mapping[str, Chain] = field(default_factory=dict)
-    elements: Mapping[ElementKey, object] = field(default_factory=dict)
-    """Keys and values."""
 
 
 class Ruleset:
@@ -252,110 +236,3 @@ def _change(old: Iterable[Element], new: Iterable[Element], transaction: Transac
             transaction.delete_elements.append(each.id)
             transaction.add_elements.append(each)
     transaction.delete_elements += before
-
-
-def adopted_placement(held: Held, view: PortView) -> Placement | None:
-    """The numbers that a table has for a port; None when it does not know the port.
-
-    A number is taken from any frontend of the port: at worst it was another port's, and that one's endpoints
-    change.
-    """
-    packed = next((found for each in view.frontends if (found := _held_id(held, each.frontend))), b"")
-    if not packed:
-        return None
-    number, _, _ = layout.split_id(packed)
-    return Placement(
-        number,
-        cluster=_held_order(held, view, number, Scope.CLUSTER),
-        local=_held_order(held, view, number, Scope.LOCAL),
-        slots=_held_slots(held, view, number) if view.affinity_seconds is not None else None,
-    )
-
-
-def _held_id(held: Held, frontend: Frontend) -> bytes:
-    if frontend.address is None:
-        at = ElementKey(layout.NODE_PORTS, layout.node_port_key(frontend.protocol, frontend.port))
-    else:
-        key = layout.frontend_key(frontend.address, frontend.protocol, frontend.port)
-        at = ElementKey(layout.SERVICES, key)
-    found = held.elements.get(at)
-    return found if isinstance(found, bytes) else b""
-
-
-def _held_order(held: Held, view: PortView, number: int, scope: Scope) -> tuple[EndpointAddress, ...]:
-    prefix = layout.transport(view.protocol) + layout.port_id(number, local=scope is Scope.LOCAL)
-    known = {layout.endpoint_data(each.ip, each.port): each for each in view.endpoints(scope)}
-    found = []
-    for index in range(len(known)):
-        data = held.elements.get(ElementKey(layout.ENDPOINTS, prefix + layout.word(index)))
-        if not isinstance(data, bytes) or data not in known:
-            break
-        found.append(known.pop(data))
-    return tuple(found)
-
-
-def _held_slots(held: Held, view: PortView, number: int) -> dict[EndpointAddress, int]:
-    found: dict[EndpointAddress, int] = {}
-    protocol = layout.transport(view.protocol)
-    for scope in Scope:
-        packed = layout.port_id(number, local=scope is Scope.LOCAL)
-        known = {layout.endpoint_data(each.ip, each.port): each for each in view.endpoints(scope)}
-        index = 0
-        while isinstance(
-            chosen := held.elements.get(ElementKey(layout.SLOTS, packed + layout.word(index))), bytes
-        ):
-            data = held.elements.get(ElementKey(layout.SLOT_ENDPOINTS, protocol + chosen))
-            endpoint = known.get(data) if isinstance(data, bytes) else None
-            if endpoint is not None:
-                found.setdefault(endpoint, layout.split_id(chosen)[2])
-            index += 1
-    return found
-
-
-def difference(ruleset: Ruleset, elements: Iterable[Element], held: Held) -> Transaction:
-    """What makes a table that is as `held` says into what it should be: `elements` and `ruleset`'s chains."""
-    if not held.exists:
-        return Transaction(
-            add_table=True,
-            add_sets=list(ruleset.sets),
-            add_chains=list(ruleset.chains.values()),
-            add_elements=list(elements),
-        )
-    if _incompatible(ruleset, held):
-        found = difference(ruleset, elements, Held())
-        found.rebuild = True
-        return found
-    transaction = Transaction()
-    transaction.add_sets = [each for each in ruleset.sets if each.name not in held.sets]
-    wanted_sets = {each.name for each in ruleset.sets}
-    transaction.delete_sets = [name for name in held.sets if name not in wanted_sets]
-    for chain in ruleset.chains.values():
-        there = held.chains.get(chain.name)
-        if there is None:
-            transaction.add_chains.append(chain)
-        elif there.rules != chain.rules:
-            transaction.replace_rules.append(chain)
-    transaction.delete_chains = [name for name in held.chains if name not in ruleset.chains]
-    rest = dict(held.elements)
-    for each in elements:
-        data = rest.pop(each.id, _ABSENT)
-        if data is _ABSENT:
-            transaction.add_elements.append(each)
-        elif data != each.data:
-            transaction.delete_elements.append(each.id)
-            transaction.add_elements.append(each)
-    transaction.delete_elements += (each for each in rest if each.set in wanted_sets)
-    return transaction
-
-
-_ABSENT = object()
-
-
-def _incompatible(ruleset: Ruleset, held: Held) -> bool:
-    """Whether something has our name and another nature: another version's, or somebody's own."""
-    if any(each != held.sets.get(each.name, each) for each in ruleset.sets):
-        return True
-    return any(
-        each.name in held.chains and held.chains[each.name].hook != each.hook
-        for each in ruleset.chains.values()
-    )

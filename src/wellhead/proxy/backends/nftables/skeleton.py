@@ -6,16 +6,14 @@ has a dozen of), each number of endpoints, each affinity timeout.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple
 
 from wellhead.proxy.backends.nftables import expressions as expr
 from wellhead.proxy.backends.nftables import layout
+from wellhead.proxy.backends.nftables.dispatch import HANDLINGS, RESTRICTED, Dispatch, handling_chain
 from wellhead.proxy.backends.nftables.layout import NFPROTO, word
-from wellhead.proxy.backends.nftables.objects import Chain, Element, ElementKey, Hook, Rule, Verdict
+from wellhead.proxy.backends.nftables.objects import Chain, Hook, Rule
 from wellhead.services.family import Family
 from wellhead.services.node import Detector, FromBridge, FromNetwork
 from wellhead.services.view import Action, Handling, Routing, Scope
@@ -41,98 +39,8 @@ class Surroundings:
     """One bit of the packet mark, ours alone: set between the choice of an endpoint and masquerading."""
 
 
-# ---- which chains there are
-
-
-def handling_chain(handling: Handling) -> str:
-    """The chain that a packet goes to once it is clear where it comes from."""
-    if handling.action is not Action.FORWARD:
-        return _REFUSALS[handling.action]
-    return f"{handling.scope.value}-masquerade" if handling.masquerade else f"{handling.scope.value}"
-
-
-_REFUSALS = {Action.REJECT: "rejected", Action.DROP: "dropped"}  # nft's verbs can't be names
-
-
-def routing_chain(routing: Routing, *, restricted: bool) -> str:
-    """The chain of a frontend: `restricted` when not everybody may use it."""
-    name = ".".join(handling_chain(each) for each in routing)
-    if routing.pods == routing.node == routing.others:
-        name = handling_chain(routing.others)
-    return f"{_RESTRICTED}{name}" if restricted else name
-
-
-_RESTRICTED = "from-source-ranges-"
-
-
-def policy(routing: Routing, *, restricted: bool) -> Dispatch:
-    """The policy of a frontend. Its code says what its chain does, like digits of a number."""
-    code = int(restricted)
-    for each in routing:
-        code = code * len(_HANDLINGS) + _digit(each)
-    found = _policies.get(code)
-    if found is None:
-        name = routing_chain(routing, restricted=restricted)
-        found = _policies[code] = Dispatch(layout.POLICIES, code + 1, name, routing=routing)
-    return found
-
-
-_policies: dict[int, Dispatch] = {}
-"""At most 432 of them; made once, since this runs for every frontend."""
-
-
-@lru_cache(maxsize=1024)
-def pick(endpoints: int) -> Dispatch:
-    """Choose among a number of endpoints."""
-    return Dispatch(layout.PICKS, endpoints, f"pick-{endpoints}", number=endpoints)
-
-
-@lru_cache(maxsize=1024)
-def pick_slot(endpoints: int) -> Dispatch:
-    """Choose among a number of slots."""
-    return Dispatch(layout.SLOT_PICKS, endpoints, f"pick-slot-{endpoints}", number=endpoints, returns=True)
-
-
-@lru_cache(maxsize=1024)
-def affinity(seconds: int, timeout_code: int, scope: Scope) -> Dispatch:
-    """Return to the client's last endpoint. `timeout_code` says which of the timeouts in use `seconds` is."""
-    code = layout.MAX_ENDPOINTS + 1 + 2 * timeout_code + (scope is Scope.LOCAL)
-    return Dispatch(layout.PICKS, code, affinity_chain(seconds, scope), number=seconds, scope=scope)
-
-
-def affinity_chain(seconds: int, scope: Scope) -> str:
-    return f"affinity-{seconds}-{scope.value}"
-
-
-def timeout_of(chain: str, key: bytes) -> tuple[int, int] | None:
-    """Seconds and timeout code of an element of `picks`; None when it is for no timeout."""
-    code = int.from_bytes(key, sys.byteorder) - layout.MAX_ENDPOINTS - 1
-    seconds = chain.removeprefix("affinity-").partition("-")[0]
-    return (int(seconds), code // 2) if code >= 0 and seconds.isdigit() else None
-
-
-class Dispatch(NamedTuple):
-    """A code in one of the small verdict maps, and the chain that it leads to."""
-
-    map: str
-    code: int
-    chain: str
-    number: int = 0
-    """Of endpoints, or of seconds."""
-    scope: Scope = Scope.CLUSTER
-    routing: Routing | None = None
-    returns: bool = False
-
-    @property
-    def element(self) -> Element:
-        return Element(ElementKey(self.map, word(self.code)), Verdict(self.chain, self.returns))
-
-
 def _remember_chain(seconds: int) -> str:
     return f"remember-{seconds}"
-
-
-# ---- what is in them
 
 
 def base_chains(surroundings: Surroundings) -> tuple[Chain, ...]:
@@ -174,7 +82,7 @@ class _Compiler:
 
     def base_chains(self) -> tuple[Chain, ...]:
         return (
-            *(Chain(handling_chain(each), self.handling(each)) for each in _HANDLINGS),
+            *(Chain(handling_chain(each), self.handling(each)) for each in HANDLINGS),
             Chain(MASQUERADE, self.masquerade()),
             Chain(POLICY, self.policy()),
             Chain(NODE_PORTS, self.node_ports()),
@@ -294,8 +202,8 @@ class _Compiler:
     # ---- by routing
 
     def routing(self, name: str, routing: Routing) -> Iterator[Chain]:
-        if name.startswith(_RESTRICTED):
-            inner = name.removeprefix(_RESTRICTED)
+        if name.startswith(RESTRICTED):
+            inner = name.removeprefix(RESTRICTED)
             yield from self.routing(inner, routing)
             yield Chain(name, (self._unless_in_source_ranges(), _rule(expr.goto(inner))))
         elif not (routing.pods == routing.node == routing.others):
@@ -431,20 +339,6 @@ class _Compiler:
             self.source(1),
             expr.meta(expr.META_PRIORITY, self.words + 1),
         )
-
-
-_HANDLINGS = (
-    Handling(Action.REJECT),
-    Handling(Action.DROP),
-    *(Handling(Action.FORWARD, scope, masquerade) for scope in Scope for masquerade in (False, True)),
-)
-
-
-def _digit(handling: Handling) -> int:
-    """The place in `_HANDLINGS`; what is not forwarded has neither scope nor masquerading."""
-    if handling.action is Action.FORWARD:
-        return 2 + 2 * (handling.scope is Scope.LOCAL) + handling.masquerade
-    return int(handling.action is Action.DROP)
 
 
 def _rule(*expressions: bytes, comment: str = "") -> Rule:
