@@ -5,6 +5,7 @@ Pods need both: the one to run as, the other to verify the API server's certific
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from wellhead.api.errors import AlreadyExists, ApiError
@@ -22,7 +23,7 @@ _DESCRIPTION = (
 )
 
 
-class _PerNamespace:
+class _PerNamespace(ABC):
     """Keeps one object in each namespace. Reconciles namespaces by name."""
 
     name: str
@@ -40,9 +41,9 @@ class _PerNamespace:
         await self._stores.synced(NAMESPACES, self._store.resource)
         await self._reconciler.run()
 
+    @abstractmethod
     def wanted(self, before: Obj | None) -> Obj | None:
         """What of the object differs from what it should be: fields to set; None if nothing does."""
-        raise NotImplementedError
 
     def _namespace_changed(self, old: Obj | None, new: Obj | None) -> None:
         if new is not None:

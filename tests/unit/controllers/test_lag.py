@@ -9,7 +9,9 @@ import pytest
 
 from tests.unit.apiserver.pki import Pki
 from tests.unit.controllers.world import LaggingClient, World, deployment, world
-from wellhead.api.resources import DEPLOYMENTS, PODS, REPLICASETS
+from wellhead.api.meta import Obj
+from wellhead.api.resources import DEPLOYMENTS, PODS, REPLICASETS, Resource
+from wellhead.client.rest import ConnectionLost
 
 
 @pytest.fixture
@@ -40,3 +42,25 @@ async def test_a_rolling_update_keeps_its_bounds(lagging: World) -> None:
     await lagging.rolled_out("web")
     assert lagging.agents.most_running == 3
     assert lagging.agents.least_ready == 2
+
+
+class ForgetfulClient(LaggingClient):
+    """Loses the answer to every third create of a pod, after the server has made it."""
+
+    created = 0
+
+    async def create(self, resource: Resource, obj: Obj) -> Obj:
+        answer = await super().create(resource, obj)
+        if resource == PODS:
+            self.created += 1
+            if self.created % 3 == 1:
+                raise ConnectionLost("reset by peer")
+        return answer
+
+
+async def test_a_create_whose_answer_was_lost_is_not_repeated(pki: Pki, tmp_path: Path) -> None:
+    async with world(pki, tmp_path, kind=ForgetfulClient) as made:
+        await made.client.create(DEPLOYMENTS, deployment("web", 7))
+        await made.rolled_out("web")
+        await made.count(PODS, 7, "app=web")
+        assert made.agents.most_running == 7
