@@ -61,7 +61,11 @@ def error_response(error: ApiError) -> web.Response:
     headers = dict(_JSON_HEADERS)
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    data = encode_json(error.status)
+    status = error.status
+    if error.code == 404 and "details" not in status:
+        # kubectl looks into the details of a 404 without asking whether there are any.
+        status = status | {"details": {}}
+    data = encode_json(status)
     return web.Response(body=data, status=error.code, headers=headers)
 
 

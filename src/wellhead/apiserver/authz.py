@@ -29,7 +29,14 @@ class Attributes:
         if info.resource is None:
             return cls(info.verb, path=info.path)
         resource = info.resource
-        return cls(info.verb, resource.group, resource.plural, info.subresource, info.namespace, info.name)
+        return cls(
+            info.verb,
+            resource.group,
+            resource.plural,
+            info.subresource,
+            info.namespace,
+            info.name or info.selected,
+        )
 
     @property
     def full_resource(self) -> str:
@@ -51,6 +58,12 @@ class Authorizer:
         if not self.allows(user, attributes):
             raise _forbidden(user, info, attributes)
 
+    def rules(self, user: User) -> tuple[Rule, ...]:
+        """Everything that rules (other than those for nodes) allow the user."""
+        if EVERYTHING in user.groups:
+            return _UNLIMITED
+        return _rules(user.name, user.groups)
+
     def allows(self, user: User, action: Attributes) -> bool:
         """Whether any rule allows it."""
         if EVERYTHING in user.groups:
@@ -63,6 +76,10 @@ class Authorizer:
                 node, action.verb, action.group, action.full_resource, action.namespace, action.name
             )
         return False
+
+
+_ALL = frozenset({"*"})
+_UNLIMITED = (Rule(_ALL, groups=_ALL, resources=_ALL), Rule(_ALL, paths=_ALL))
 
 
 @lru_cache(maxsize=256)

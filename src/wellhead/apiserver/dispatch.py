@@ -79,7 +79,7 @@ class Dispatcher:
             ("scale", "patch"): lambda call: scale.patch_scale(call, registry),
             ("binding", "create"): lambda call: pods.bind(call, registry),
             ("eviction", "create"): lambda call: pods.evict(call, registry),
-            ("token", "create"): lambda call: token.create_token(call, registry, tokens),
+            ("token", "create"): lambda call: token.create_token(call, registry, tokens, nodes),
             ("log", "get"): lambda call: logs.logs(call, registry, agents),
         }
         for subresource in ("exec", "attach", "portforward"):

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from wellhead.api.errors import NotFound
 from wellhead.api.resources import Resource, lookup
+from wellhead.api.selectors import FieldSelector
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
@@ -24,10 +25,12 @@ class RequestInfo:
     subresource: str = ""
     rest: str = ""
     """What follows a proxy subresource, with its leading slash."""
+    selected: str = ""
+    """The only name that a list or watch selects, if its field selector names one."""
 
 
 def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
-    """Take a request apart. Raises NotFound for a resource that isn't served."""
+    """Take a request apart. Raises NotFound for a resource that isn't served, BadRequest."""
     parts = path.split("/")
     # "", "api", VERSION, resource… or "", "apis", GROUP, VERSION, resource…
     if len(parts) >= 4 and parts[1] == "api" and parts[3]:
@@ -56,4 +59,13 @@ def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInf
         verb = "get" if name else "watch" if query.get("watch") in ("true", "1") else "list"
     elif method == "DELETE":
         verb = "delete" if name else "deletecollection"
-    return RequestInfo(verb or method.lower(), path, resource, namespace, name, subresource, remainder)
+    selected = "" if name else _selected_name(query.get("fieldSelector", ""))
+    return RequestInfo(
+        verb or method.lower(), path, resource, namespace, name, subresource, remainder, selected
+    )
+
+
+def _selected_name(field_selector: str) -> str:
+    if "metadata.name" not in field_selector:
+        return ""
+    return FieldSelector.parse(field_selector).exact("metadata.name") or ""

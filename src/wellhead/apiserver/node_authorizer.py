@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from wellhead.api.errors import Forbidden
 from wellhead.api.meta import Obj
-from wellhead.api.resources import LEASES, NODES, PODS, Resource
+from wellhead.api.resources import LEASES, NODES, PODS, SERVICEACCOUNTS, Resource
 from wellhead.apiserver.authn import User
 from wellhead.apiserver.policy import NODE_PREFIX
 from wellhead.apiserver.policy import NODES as NODES_GROUP
@@ -88,6 +88,16 @@ class NodeAuthorizer:
         if name != node:
             raise Forbidden.of(
                 resource, name, f'node "{node}" is not allowed to modify {resource.singular} "{name}"'
+            )
+
+    def check_token(self, user: User, pod: Obj | None) -> None:
+        """Raises Forbidden when a node asks for a token that isn't bound to a pod of its own."""
+        if NODES_GROUP not in user.groups:
+            return
+        node = user.name.removeprefix(NODE_PREFIX)
+        if pod is None or pod["spec"].get("nodeName") != node:
+            raise Forbidden.of(
+                SERVICEACCOUNTS, "", f'node "{node}" can only ask for tokens that are bound to a pod on it'
             )
 
     def _pods(self, node: str, namespace: str) -> Iterator[Item]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wellhead.api.errors import Forbidden
 from wellhead.api.selectors import FieldSelector, LabelSelector
 from wellhead.apiserver.call import Call
 from wellhead.storage.watcher import Item, Predicate
@@ -20,7 +19,7 @@ class Selection:
 
 
 def selection(call: Call) -> Selection:
-    """What the call's path and selectors select. Raises BadRequest, Forbidden."""
+    """What the call's path and selectors select. Raises BadRequest."""
     resource = call.resource
     namespace = call.info.namespace or None if resource.namespaced else ""
     labels = LabelSelector.parse(call.query.get("labelSelector", ""))
@@ -35,6 +34,4 @@ def selection(call: Call) -> Selection:
         assert isinstance(metadata, dict)
         return (labels.is_everything or labels.matches(metadata.get("labels"))) and fields.matches(head)
 
-    if call.info.name and name not in (None, call.info.name):
-        raise Forbidden.of(resource, call.info.name, "the field selector names another object")
     return Selection(namespace, name, matches)

@@ -14,6 +14,7 @@ from wellhead.apiserver.authn import ANONYMOUS_PATHS, Authenticator
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import MAX_BODY, Call
 from wellhead.apiserver.dispatch import Dispatcher
+from wellhead.apiserver.impersonation import impersonated
 from wellhead.apiserver.info import RequestInfo, request_info
 from wellhead.apiserver.metrics import Metrics
 
@@ -57,6 +58,7 @@ class Server:
             # The path is taken apart as sent, so that an escaped slash stays within its part.
             info = request_info(request.method, request.rel_url.raw_path, request.query)
             user = self._authenticator.user(request)
+            user = impersonated(request, user, self._authorizer)
             self._authorizer.check(user, info)
             if not self.ready and info.path not in ANONYMOUS_PATHS and info.resource is not None:
                 raise ServiceUnavailable("the server is starting or stopping: try again in a moment")

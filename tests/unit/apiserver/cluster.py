@@ -8,7 +8,7 @@ import io
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any, Self
 import aiohttp
 import msgspec
 import yaml
+from multidict import CIMultiDict
 
 from tests.unit.apiserver.pki import Pki
 from wellhead.api.meta import Obj
@@ -31,7 +32,7 @@ class Answer:
 
     code: int
     body: Any
-    headers: dict[str, str]
+    headers: CIMultiDict[str]
 
     def expect(self, code: int) -> Any:
         assert self.code == code, self.body
@@ -63,9 +64,9 @@ class User:
         ) as response:
             text = await response.read()
             decoded: Any = text.decode()
-            if response.content_type == "application/json":
+            if response.content_type == "application/json" and text:
                 decoded = msgspec.json.decode(text)
-            return Answer(response.status, decoded, dict(response.headers))
+            return Answer(response.status, decoded, response.headers.copy())
 
     async def get(self, path: str, **query: str) -> Any:
         return (await self.call("GET", path, query=query)).expect(200)
@@ -167,7 +168,13 @@ class Cluster:
         )
         return path
 
-    async def kubectl(self, *arguments: str, stdin: str = "", identity: str = "admin") -> tuple[int, str]:
+    async def kubectl(
+        self,
+        *arguments: str,
+        stdin: str = "",
+        identity: str = "admin",
+        environment: Mapping[str, str] | None = None,
+    ) -> tuple[int, str]:
         """Exit code, and standard output and error together."""
         process = await asyncio.create_subprocess_exec(
             KUBECTL,
@@ -175,14 +182,19 @@ class Cluster:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, "KUBECONFIG": str(self.kubeconfig(identity)), "HOME": str(self.directory)},
+            env={
+                **os.environ,
+                "KUBECONFIG": str(self.kubeconfig(identity)),
+                "HOME": str(self.directory),
+                **(environment or {}),
+            },
         )
         output, _ = await process.communicate(stdin.encode())
         assert process.returncode is not None
         return process.returncode, output.decode()
 
-    async def ok(self, *arguments: str, stdin: str = "") -> str:
-        code, output = await self.kubectl(*arguments, stdin=stdin)
+    async def ok(self, *arguments: str, stdin: str = "", environment: Mapping[str, str] | None = None) -> str:
+        code, output = await self.kubectl(*arguments, stdin=stdin, environment=environment)
         assert code == 0, output
         return output
 

@@ -93,7 +93,9 @@ async def test_unknown_fields_are_refused_pruned_with_a_warning_or_ignored(admin
     answer = await admin.call("POST", CONFIGMAPS, body)
     assert answer.headers["Warning"] == '299 - "unknown field \\"dtaa\\""'
     assert "dtaa" not in answer.expect(201)
-    ignored = await admin.call("POST", CONFIGMAPS, body | {"metadata": {"name": "b"}}, query={"fieldValidation": "Ignore"})
+    ignored = await admin.call(
+        "POST", CONFIGMAPS, body | {"metadata": {"name": "b"}}, query={"fieldValidation": "Ignore"}
+    )
     assert "Warning" not in ignored.headers
     ignored.expect(201)
 
@@ -251,9 +253,7 @@ async def test_a_body_that_is_too_large_is_refused(admin: User) -> None:
 
 async def test_requests_from_many_clients_at_once(cluster: Cluster) -> None:
     users = [await cluster.user() for _ in range(4)]
-    await asyncio.gather(
-        *(users[n % 4].create(CONFIGMAPS, configmap(f"a-{n}")) for n in range(200))
-    )
+    await asyncio.gather(*(users[n % 4].create(CONFIGMAPS, configmap(f"a-{n}")) for n in range(200)))
     listed = await users[0].get(CONFIGMAPS)
     assert [item["metadata"]["name"] for item in listed["items"]] == sorted(f"a-{n}" for n in range(200))
     versions = {item["metadata"]["resourceVersion"] for item in listed["items"]}

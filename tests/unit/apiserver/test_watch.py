@@ -175,9 +175,7 @@ async def test_a_watch_ends_when_its_time_is_up(admin: User) -> None:
             await watch.next()
 
 
-async def test_bookmarks_come_while_nothing_happens(
-    admin: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_bookmarks_come_while_nothing_happens(admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("wellhead.apiserver.verbs.watch._BOOKMARK_SECONDS", 0.05)
     start = await version(admin)
     async with admin.watch(CONFIGMAPS, resourceVersion=start, allowWatchBookmarks="true") as watch:
@@ -197,10 +195,9 @@ async def test_a_client_that_does_not_read_is_cut_off(
     slow = await cluster.user()
     async with slow.watch(CONFIGMAPS) as watch:
         for batch in range(60):
-            big = {"x": "y" * 200_000}
-            await admin.call("PUT", f"{CONFIGMAPS}/a", configmap("a"))
+            big = "y" * 200_000
             await asyncio.gather(
-                *(admin.create(CONFIGMAPS, configmap(f"a-{batch}-{n}", **big)) for n in range(10))
+                *(admin.create(CONFIGMAPS, configmap(f"a-{batch}-{n}", x=big)) for n in range(10))
             )
             if watch.response.connection is None or watch.response.connection.transport is None:
                 break
@@ -212,9 +209,11 @@ async def test_a_client_that_goes_is_forgotten_at_once(cluster: Cluster, admin: 
     line = 'apiserver_longrunning_requests{resource="configmaps",verb="WATCH"} '
     async with admin.watch(CONFIGMAPS):
         assert f"{line}1.0" in await admin.get("/metrics")
-    async with asyncio.timeout(5):
-        while f"{line}0.0" not in await admin.get("/metrics"):
-            await asyncio.sleep(0.01)
+    for _ in range(100):
+        if f"{line}0.0" in await admin.get("/metrics"):
+            break
+    else:
+        pytest.fail("the watch is still there")
 
 
 async def follow(user: User, since: str) -> None:

@@ -11,6 +11,7 @@ from wellhead.apiserver.authn import Authenticator, User
 from wellhead.apiserver.authz import Attributes, Authorizer
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body
+from wellhead.apiserver.policy import NODES
 
 _RESOURCE_ATTRIBUTES = ("verb", "group", "resource", "subresource", "namespace", "name")
 
@@ -26,6 +27,8 @@ async def review(call: Call, authenticator: Authenticator, authorizer: Authorize
             obj["status"] = {"userInfo": call.user.info}
         case "TokenReview":
             obj["status"] = _token_status(spec, authenticator)
+        case "SelfSubjectRulesReview":
+            obj["status"] = _rules_status(call.user, authorizer)
         case "SelfSubjectAccessReview":
             obj["status"] = _access_status(call, spec, call.user, authorizer)
         case _:
@@ -47,6 +50,22 @@ def _token_status(spec: Obj, authenticator: Authenticator) -> Obj:
     return {"authenticated": True, "user": user.info, **({"audiences": list(audiences)} if audiences else {})}
 
 
+def _rules_status(user: User, authorizer: Authorizer) -> Obj:
+    rules = authorizer.rules(user)
+    return {
+        "resourceRules": [
+            {"verbs": sorted(r.verbs), "apiGroups": sorted(r.groups), "resources": sorted(r.resources)}
+            for r in rules
+            if r.resources
+        ],
+        "nonResourceRules": [
+            {"verbs": sorted(r.verbs), "nonResourceURLs": sorted(r.paths)} for r in rules if r.paths
+        ],
+        # What a node may do depends on its pods, and is in no rule.
+        "incomplete": NODES in user.groups,
+    }
+
+
 def _access_status(call: Call, spec: Obj, user: User, authorizer: Authorizer) -> Obj:
     resource: Obj | None = spec.get("resourceAttributes")
     other: Obj | None = spec.get("nonResourceAttributes")
@@ -62,5 +81,4 @@ def _access_status(call: Call, spec: Obj, user: User, authorizer: Authorizer) ->
                 "exactly one of nonResourceAttributes or resourceAttributes must be specified",
             )
             raise Invalid.of(call.resource.group, call.resource.kind, "", [cause])
-    allowed = authorizer.allows(user, attributes)
-    return {"allowed": allowed} if allowed else {"allowed": False, "reason": "no rule allows it"}
+    return {"allowed": authorizer.allows(user, attributes)}

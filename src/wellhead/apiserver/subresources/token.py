@@ -12,6 +12,7 @@ from wellhead.api.resources import PODS, SECRETS, SERVICEACCOUNTS, Resource
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body
+from wellhead.apiserver.node_authorizer import NodeAuthorizer
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.tokens import Tokens
 
@@ -21,8 +22,10 @@ _MIN_SECONDS = 600
 _MAX_SECONDS = 1 << 32
 
 
-async def create_token(call: Call, registry: Registry, tokens: Tokens) -> web.StreamResponse:
-    """Raises NotFound, Invalid, BadRequest, Conflict."""
+async def create_token(
+    call: Call, registry: Registry, tokens: Tokens, nodes: NodeAuthorizer
+) -> web.StreamResponse:
+    """Raises NotFound, Forbidden, Invalid, BadRequest, Conflict."""
     info = call.info
     request = decode_body(call, await call.object(), _TOKEN_REQUEST)
     account = registry.object(SERVICEACCOUNTS, info.namespace, info.name)
@@ -45,6 +48,7 @@ async def create_token(call: Call, registry: Registry, tokens: Tokens) -> web.St
         raise Invalid.of("authentication.k8s.io", "TokenRequest", info.name, causes)
     reference = spec.get("boundObjectRef")
     bound = _bound_object(registry, info.namespace, info.name, reference) if reference else None
+    nodes.check_token(call.user, bound[1] if bound is not None and bound[0] == PODS else None)
     audiences = spec.get("audiences") or [tokens.issuer]
     token, expires = tokens.issue(account, audiences, seconds, bound)
     request["metadata"] = {

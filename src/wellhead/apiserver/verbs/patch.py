@@ -51,10 +51,10 @@ async def patch(call: Call, registry: Registry) -> web.StreamResponse:
     """For the object or its status. Raises what `Registry.update` and the patch raise."""
     info, resource = call.info, call.resource
     dry_run = call.dry_run
+    document = Patch(call.http.content_type, await call.body())
     if call.query.get("force"):
         cause = Cause.forbidden("force", "may not be specified for non-apply patch")
         raise Invalid.of("meta.k8s.io", "PatchOptions", "", [cause])
-    document = Patch(call.http.content_type, await call.body())
 
     def change(old: Obj) -> Obj:
         new = decode_body(call, document.apply(old, resource.gvk), resource.gvk)

@@ -1,0 +1,105 @@
+"""logs, exec and attach: the API server stands between the client and the node's agent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from tests.unit.apiserver.agent import Agent, running_agent
+from tests.unit.apiserver.cluster import Cluster, User
+from tests.unit.apiserver.objects import PODS, node, pod, service_account
+from tests.unit.apiserver.pki import Pki
+
+
+@pytest.fixture
+async def agent(pki: Pki, admin: User) -> AsyncIterator[Agent]:
+    """An agent for node-1, to which the pods `a` and `refused` are bound."""
+    async with running_agent(pki) as agent:
+        await admin.create("/api/v1/namespaces/default/serviceaccounts", service_account())
+        await admin.create("/api/v1/nodes", node("node-1"))
+        status = node("node-1", agent.port)["status"]
+        await admin.patch("/api/v1/nodes/node-1/status", {"status": status})
+        for name in ("a", "refused"):
+            await admin.create(PODS, pod(name))
+            await admin.create(f"{PODS}/{name}/binding", {"target": {"kind": "Node", "name": "node-1"}})
+        await admin.patch(f"{PODS}/a/status", {"status": {"phase": "Running"}})
+        yield agent
+
+
+async def test_logs_pass_parameters_and_lines_through(admin: User, agent: Agent) -> None:
+    text = await admin.get(f"{PODS}/a/log", tailLines="3", timestamps="true", pretty="true")
+    assert text == "line 0\nline 1\nline 2\n"
+    path, query = agent.requests[0]
+    assert path == "/containerLogs/default/a/main"
+    assert sorted(query) == [("tailLines", "3"), ("timestamps", "true")]
+
+
+async def test_what_the_agent_refuses_becomes_a_status(admin: User, agent: Agent) -> None:
+    status = (await admin.call("GET", f"{PODS}/a/log", query={"previous": "true"})).expect(400)
+    assert status["message"] == 'previous terminated container "main" in pod "a" not found'
+    wrong = (await admin.call("GET", f"{PODS}/a/log", query={"container": "x"})).expect(400)
+    assert wrong["message"] == "container x is not valid for pod a"
+    bad = await admin.call("GET", f"{PODS}/a/log", query={"tailLines": "-1"})
+    assert bad.code in (400, 422)
+
+
+async def test_an_agent_that_is_away_is_named(admin: User, agent: Agent) -> None:
+    status = node("node-1", 1)["status"]
+    await admin.patch("/api/v1/nodes/node-1/status", {"status": status})
+    refused = (await admin.call("GET", f"{PODS}/a/log")).expect(500)
+    assert "error dialing backend: dial tcp 127.0.0.1:1: " in refused["message"]
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade"}
+    answer = await admin.call("GET", f"{PODS}/a/exec?command=ls&stdout=true", headers=upgrade)
+    assert "error dialing backend" in answer.expect(500)["message"]
+
+
+async def test_exec_relays_both_ways(cluster: Cluster, admin: User, agent: Agent) -> None:
+    url = f"{admin.url}{PODS}/a/exec?command=cat&command=-&stdin=true&stdout=true"
+    async with admin.session.ws_connect(url, protocols=["v5.channel.k8s.io"]) as socket:
+        assert socket.protocol == "v5.channel.k8s.io"
+        for number in range(50):
+            await socket.send_bytes(b"\x00line %d" % number)
+            assert await socket.receive_bytes() == b"\x01LINE %d" % number
+        await socket.send_bytes(b"\xff\x00")
+        assert b"Success" in await socket.receive_bytes()
+        assert (await socket.receive()).type is aiohttp.WSMsgType.CLOSE
+    path, query = agent.requests[0]
+    assert path == "/exec/default/a/main"
+    assert query == [("command", "cat"), ("command", "-"), ("input", "1"), ("output", "1")]
+
+
+async def test_a_client_that_goes_takes_the_agents_connection_with_it(admin: User, agent: Agent) -> None:
+    url = f"{admin.url}{PODS}/a/attach?stdin=true&stdout=true"
+    socket = await admin.session.ws_connect(url, protocols=["v4.channel.k8s.io"])
+    await socket.send_bytes(b"\x00x")
+    assert await socket.receive_bytes() == b"\x01X"
+    await socket.close()
+    assert agent.requests[0][0] == "/attach/default/a/main"
+
+
+async def test_exec_needs_a_websocket_a_command_and_a_stream(admin: User, agent: Agent) -> None:
+    for query, said in (
+        ("command=ls&stdout=true", "Upgrade request required"),
+        ("stdout=true", "at least one command"),
+        ("command=ls", "at least 1 of stdin, stdout, stderr"),
+    ):
+        status = (await admin.call("POST", f"{PODS}/a/exec?{query}")).expect(400)
+        assert said in status["message"]
+
+
+async def test_a_refused_upgrade_says_why(admin: User, agent: Agent) -> None:
+    url = f"{admin.url}{PODS}/refused/exec?command=ls&stdout=true"
+    with pytest.raises(aiohttp.WSServerHandshakeError) as raised:
+        await admin.session.ws_connect(url, protocols=["v5.channel.k8s.io"])
+    assert raised.value.status == 500
+
+
+async def test_kubectl_logs_exec_and_attach(cluster: Cluster, agent: Agent) -> None:
+    assert await cluster.ok("logs", "a", "-f") == "line 0\nline 1\nline 2\n"
+    assert await cluster.ok("exec", "a", "--", "ls") == "hello\n"
+    assert "HELLO THERE" in await cluster.ok("exec", "-i", "a", "--", "cat", stdin="hello there\n")
+    agent.exit_code = 3
+    code, output = await cluster.kubectl("exec", "a", "--", "ls")
+    assert (code, output) == (3, "hello\ncommand terminated with exit code 3\n")

@@ -1,0 +1,221 @@
+"""The watch cache against a dict: whatever is written, reads and watches agree with it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from wellhead.storage.cache import WatchCache
+from wellhead.storage.encoding import decode, encode, with_revision, without_revision
+from wellhead.storage.memory import MemoryStore
+from wellhead.storage.store import Compacted, RevisionConflict, StoreKey, Write
+from wellhead.storage.watcher import Item, Watcher, WatchOverflow
+
+HISTORY = 30
+_HEAD = msgspec.json.Decoder(dict[str, object])
+
+
+def head_of(resource: str, data: bytes) -> dict[str, object]:
+    return _HEAD.decode(data)
+
+
+def encoded(namespace: str, name: str, label: str) -> bytes:
+    metadata = {"name": name, "namespace": namespace, "labels": {"l": label}}
+    return encode({"apiVersion": "v1", "kind": "Thing", "metadata": metadata})
+
+
+def label(item: Item) -> str:
+    return str(decode(item.data)["metadata"]["labels"]["l"])
+
+
+def is_odd(item: Item) -> bool:
+    return label(item) == "odd"
+
+
+Model = dict[tuple[str, str], tuple[int, str]]
+_NAMESPACES = st.sampled_from(["a", "b"])
+_NAMES = st.sampled_from("xyz")
+_LABELS = st.sampled_from(["odd", "even"])
+
+
+class CacheMachine(RuleBasedStateMachine):
+    """Writes at random; keeps what should be there, and one watcher's view of the odd objects."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.store = MemoryStore(history=HISTORY)
+        self.model: Model = {}
+        self.past: dict[int, Model] = {}
+        self.seen: set[tuple[str, str]] = set()
+
+    @initialize()
+    def start(self) -> None:
+        async def start() -> None:
+            self.cache = WatchCache(self.store, head_of, history=HISTORY)
+            self.task = asyncio.create_task(self.cache.run())
+            await self.cache.started()
+
+        self.runner.run(start())
+        self.past[self.cache.revision] = {}
+        self.watcher = self.cache["things"].watch(None, is_odd)
+
+    def teardown(self) -> None:
+        async def stop() -> None:
+            self.task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.task
+
+        self.runner.run(stop())
+        self.runner.close()
+
+    @rule(namespace=_NAMESPACES, name=_NAMES, label=_LABELS)
+    def put(self, namespace: str, name: str, label: str) -> None:
+        expected = self.model.get((namespace, name), (0, ""))[0]
+        revision = self.write(namespace, name, encoded(namespace, name, label), expected)
+        self.model[namespace, name] = (revision, label)
+        self.past[revision] = dict(self.model)
+
+    @rule(namespace=_NAMESPACES, name=_NAMES)
+    def delete(self, namespace: str, name: str) -> None:
+        expected = self.model.get((namespace, name), (0, ""))[0]
+        if not expected:
+            with pytest.raises(RevisionConflict):
+                self.write(namespace, name, None, expected)
+            return
+        revision = self.write(namespace, name, None, expected)
+        del self.model[namespace, name]
+        self.past[revision] = dict(self.model)
+
+    @precondition(lambda self: self.model)
+    @rule(data=st.data())
+    def overtaken(self, data: st.DataObject) -> None:
+        namespace, name = data.draw(st.sampled_from(sorted(self.model)))
+        with pytest.raises(RevisionConflict):
+            self.write(namespace, name, b"", self.model[namespace, name][0] - 1)
+
+    @rule(data=st.data())
+    def look_back(self, data: st.DataObject) -> None:
+        revision = data.draw(st.sampled_from(sorted(self.past)))
+        collection = self.cache["things"]
+        if revision < collection.oldest:
+            with pytest.raises(Compacted):
+                collection.items_at(revision)
+            with pytest.raises(Compacted):
+                collection.watch(None, None, revision)
+            return
+        assert self.as_model(collection.items_at(revision)) == self.past[revision]
+        resumed = collection.watch(None, None, revision)
+        replayed = dict(self.past[revision])
+        for kind, item in self.take(resumed):
+            if kind == "DELETED":
+                del replayed[item.namespace, item.name]
+            else:
+                replayed[item.namespace, item.name] = (item.revision, label(item))
+        assert replayed == self.model
+        collection.unwatch(resumed)
+
+    @invariant()
+    def reads_agree(self) -> None:
+        collection = self.cache["things"]
+        listed = collection.items()
+        assert [(item.namespace, item.name) for item in listed] == sorted(self.model)
+        assert self.as_model(listed) == self.model
+        in_a = {key: value for key, value in self.model.items() if key[0] == "a"}
+        assert self.as_model(collection.items("a")) == in_a
+        assert len(collection) == len(self.model)
+
+    @invariant()
+    def the_watcher_sees_the_odd_ones(self) -> None:
+        for kind, item in self.take(self.watcher):
+            key = (item.namespace, item.name)
+            assert (key in self.seen) is (kind != "ADDED")
+            if kind == "DELETED":
+                self.seen.discard(key)
+            else:
+                self.seen.add(key)
+        assert self.seen == {key for key, (_, label) in self.model.items() if label == "odd"}
+
+    def write(self, namespace: str, name: str, value: bytes | None, expected: int) -> int:
+        write = Write(StoreKey("things", namespace, name), value, expected)
+        return self.runner.run(self.cache.transact([write]))[0]
+
+    def take(self, watcher: Watcher) -> list[tuple[str, Item]]:
+        async def take() -> list[tuple[str, Item]]:
+            try:
+                async with asyncio.timeout(0):
+                    return list(await watcher.next())
+            except TimeoutError:
+                return []
+
+        return self.runner.run(take())
+
+    @staticmethod
+    def as_model(items: list[Item]) -> Model:
+        for item in items:
+            assert decode(item.data)["metadata"]["resourceVersion"] == str(item.revision)
+        return {(item.namespace, item.name): (item.revision, label(item)) for item in items}
+
+
+CacheMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=60, deadline=None)
+TestCache = CacheMachine.TestCase
+
+
+@pytest.fixture
+async def cache() -> AsyncIterator[WatchCache]:
+    cache = WatchCache(MemoryStore(), head_of)
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(cache.run())
+        await cache.started()
+        yield cache
+        task.cancel()
+
+
+async def test_a_writer_finds_its_own_write(cache: WatchCache) -> None:
+    async def write(number: int) -> None:
+        name = f"n{number}"
+        (revision,) = await cache.transact([Write(StoreKey("t", "", name), encoded("", name, "x"), 0)])
+        item = cache["t"].get("", name)
+        assert item is not None
+        assert item.revision == revision
+
+    await asyncio.gather(*(write(number) for number in range(100)))
+
+
+async def test_a_watcher_that_falls_behind_is_told_once(
+    cache: WatchCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wellhead.storage.watcher._LIMIT", 10)
+    watcher = cache["t"].watch(None, None)
+    cut_off: list[bool] = []
+    watcher.on_overflow = lambda: cut_off.append(True)
+    for number in range(20):
+        name = f"n{number}"
+        await cache.transact([Write(StoreKey("t", "", name), encoded("", name, "x"), 0)])
+    assert cut_off == [True]
+    with pytest.raises(WatchOverflow):
+        await watcher.next()
+
+
+async def test_closing_ends_watches_after_what_is_queued(cache: WatchCache) -> None:
+    watcher = cache["t"].watch(None, None)
+    await cache.transact([Write(StoreKey("t", "", "a"), encoded("", "a", "x"), 0)])
+    cache.close()
+    assert len(await watcher.next()) == 1
+    assert await watcher.next() == []
+
+
+def test_the_revision_is_put_into_the_bytes_and_out_again() -> None:
+    obj = {"kind": "Thing", "apiVersion": "v1", "metadata": {"name": "a", "resourceVersion": "1"}, "x": 1}
+    value = encode(obj)
+    data = with_revision(value, 42)
+    assert decode(data) == obj | {"metadata": {"name": "a", "resourceVersion": "42"}}
+    assert without_revision(data) == value
+    assert obj["metadata"] == {"name": "a", "resourceVersion": "1"}
