@@ -15,11 +15,11 @@ from pathlib import Path
 import msgspec
 
 from wellhead.linux import mounts
-from wellhead.node.images import busybox, echoserver
+from wellhead.node.images import busybox, echoserver, haproxy
 from wellhead.node.images.recipe import Recipe
 from wellhead.node.images.store import MANIFEST, Image, ImageStore
 
-RECIPES: tuple[Recipe, ...] = (busybox.RECIPE, echoserver.RECIPE)
+RECIPES: tuple[Recipe, ...] = (busybox.RECIPE, echoserver.RECIPE, haproxy.RECIPE)
 
 
 def missing(store: ImageStore) -> list[Recipe]:
@@ -111,9 +111,11 @@ def _remove_superseded(store: ImageStore) -> None:
 
 
 def _in_use(rootfs: Path) -> bool:
-    """Whether any machine's mount namespace has a container on this root file system."""
+    """Whether a container of any machine is on this root file system, or a program runs from it."""
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
+            if Path(os.readlink(f"/proc/{pid}/exe")).is_relative_to(rootfs):
+                return True
             if any(
                 str(rootfs) in mount.super_options
                 for mount in mounts.mounts(pid)

@@ -2,7 +2,8 @@
 
 The original (kubernetes/contrib, ingress/echoheaders 1.4) is nginx with a Lua program; this is nginx with a
 JavaScript program (njs), from Debian's packages, that answers in the same format. busybox is there as well,
-so that `kubectl exec` finds a shell.
+so that `kubectl exec` finds a shell. Port 8080 is the original's; 8081 expects the PROXY protocol (v1 or v2)
+before the request, and shows as client_address what that says.
 """
 
 from __future__ import annotations
@@ -43,8 +44,12 @@ http {
 
     server {
         listen 8080 backlog=1024;
+        listen 8081 proxy_protocol backlog=1024;
         %(listen)s
         underscores_in_headers on;
+        real_ip_header proxy_protocol;  # on the port without it there is none, so nothing is replaced
+        set_real_ip_from 0.0.0.0/0;
+        set_real_ip_from ::/0;
 
         location / {
             js_content echo.answer;
@@ -52,6 +57,10 @@ http {
     }
 }
 """
+
+_LISTEN_IPV6 = """\
+listen [::]:8080 ipv6only=on backlog=1024;
+        listen [::]:8081 proxy_protocol ipv6only=on backlog=1024;"""
 
 # `query=nil` and `BODY:` with its dashes are what the original's Lua printed for nothing.
 _PROGRAM = """\
@@ -94,8 +103,7 @@ exec nginx -c /etc/nginx/nginx-ipv4.conf "$@"
 """
 
 _FILES = {
-    "/etc/nginx/nginx.conf": _CONF
-    % {"module": _MODULE, "listen": "listen [::]:8080 ipv6only=on backlog=1024;"},
+    "/etc/nginx/nginx.conf": _CONF % {"module": _MODULE, "listen": _LISTEN_IPV6},
     "/etc/nginx/nginx-ipv4.conf": _CONF % {"module": _MODULE, "listen": ""},
     "/etc/nginx/echo.js": _PROGRAM,
     "/usr/bin/echoserver": _START,
