@@ -1,0 +1,38 @@
+"""A node's network for packets, and a small cluster for the agent as a whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.lab import Lab
+from tests.packets.node.world import World
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/packets/node/" in item.path.as_posix():
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    found = World()
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """A cluster of one node, for this module alone: its agent gets killed, its machine rebooted."""
+    lab = Lab(f"node-test-{os.getpid()}")
+    try:
+        lab.wellhead("up", "--nodes", "1")
+        lab.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=10s")
+        yield lab
+    finally:
+        lab.wellhead("down")

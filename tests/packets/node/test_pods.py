@@ -1,0 +1,271 @@
+"""Pods on a node, as kubectl sees them: what runs, what it is given, how it ends, what is left."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from typing import Any
+
+import pytest
+
+from tests.cluster.lab import BIN, Lab, eventually
+
+Obj = dict[str, Any]
+
+TICKING = "trap 'echo got TERM; exit 3' TERM; i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done"
+
+
+def _create(lab: Lab, name: str, *containers: Obj, **spec: Any) -> None:
+    for container in containers:
+        container.setdefault("image", "busybox")
+    _apply(
+        lab,
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "labels": {"app": name}},
+            "spec": {"terminationGracePeriodSeconds": 1, "containers": list(containers), **spec},
+        },
+    )
+
+
+def _apply(lab: Lab, *objects: Obj) -> None:
+    everything = {"apiVersion": "v1", "kind": "List", "items": objects}
+    lab.kubectl("apply", "--validate=false", "-f", "-", stdin=json.dumps(everything))
+
+
+def _shell(name: str, script: str, **fields: Any) -> Obj:
+    return {"name": name, "command": ["sh", "-c", script], **fields}
+
+
+def _wait(lab: Lab, name: str, condition: str = "condition=Ready") -> None:
+    lab.kubectl("wait", f"--for={condition}", f"pod/{name}", "--timeout=20s")
+
+
+def _status(lab: Lab, name: str) -> Obj:
+    found: Obj = lab.get("pod", name)["status"]
+    return found
+
+
+def _container(lab: Lab, pod: str, name: str = "main") -> Obj:
+    return next(each for each in _status(lab, pod)["containerStatuses"] if each["name"] == name)
+
+
+def _processes(lab: Lab) -> list[str]:
+    """The containers that run on the node, by conmon's command lines."""
+    lines = lab.on("node-1", "ps", "-e", "-o", "args").splitlines()
+    return [line for line in lines if line.startswith("conmon ")]
+
+
+@pytest.fixture(autouse=True)
+def _no_pods_left(lab: Lab) -> Any:
+    """Each test begins without pods, and nothing of the earlier ones' may be left on the node."""
+    yield
+    lab.kubectl("delete", "pod", "--all", "--grace-period=1")
+    assert _processes(lab) == []
+    assert "veth" not in lab.on("node-1", "ip", "-br", "link").replace("eth0", "")
+    eventually(lambda: "/pods/" in lab.on("node-1", "mount"), False)
+
+
+def test_output_exit_codes_input_and_files_pass_through(lab: Lab) -> None:
+    _create(lab, "one", _shell("main", "echo started; sleep 1000"))
+    _wait(lab, "one")
+    assert lab.kubectl("logs", "one") == "started\n"
+    kubectl = [str(BIN / "kubectl"), "--kubeconfig", lab.kubeconfig, "exec", "-i", "one", "--"]
+    data = b"0123456789abcdef" * 40_000
+    echoed = subprocess.run([*kubectl, "cat"], input=data, capture_output=True, check=True, timeout=30)
+    assert echoed.stdout == data
+    failed = subprocess.run(
+        [*kubectl, "sh", "-c", "echo out; echo err >&2; exit 7"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    assert (failed.returncode, failed.stdout) == (7, b"out\n")
+    assert failed.stderr.startswith(b"err\n")
+    missing = subprocess.run([*kubectl, "no-such-program"], capture_output=True, check=False, timeout=30)
+    assert b"no-such-program" in missing.stderr
+    assert missing.returncode == 1
+
+
+def test_a_short_command_s_output_and_exit_code_are_kubectl_runs(lab: Lab) -> None:
+    command = [str(BIN / "kubectl"), "--kubeconfig", lab.kubeconfig, "run", "short", "--image=busybox"]
+    command += ["--restart=Never", "--rm", "-i", "--quiet", "--", "sh", "-c", "cat; exit 5"]
+    done = subprocess.run(command, input=b"hello\n", capture_output=True, check=False, timeout=30)
+    assert done.returncode == 5
+    assert done.stdout == b"hello\n"
+
+
+def test_what_a_pod_is_given(lab: Lab) -> None:
+    _apply(
+        lab,
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": {"a": "1"}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"pw": "s3cret"}},
+    )
+    script = (
+        "cat /e/made /cm/a /key/pw /fields/app; echo; id -u; id -G; echo $IP $(hostname) $PW;"
+        "touch /rootfs 2>/dev/null || echo read-only; grep CapEff /proc/self/status;"
+        "df -k /dev/shm | tail -1;"
+        "ls /var/run/secrets/kubernetes.io/serviceaccount; sleep 1000"
+    )
+    _create(
+        lab,
+        "given",
+        _shell(
+            "main",
+            script,
+            env=[
+                {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+                {"name": "PW", "valueFrom": {"secretKeyRef": {"name": "key", "key": "pw"}}},
+            ],
+            securityContext={
+                "runAsUser": 1000,
+                "runAsGroup": 1001,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            },
+            volumeMounts=[
+                {"name": "e", "mountPath": "/e"},
+                {"name": "cm", "mountPath": "/cm"},
+                {"name": "key", "mountPath": "/key"},
+                {"name": "fields", "mountPath": "/fields"},
+            ],
+        ),
+        securityContext={"fsGroup": 2000},
+        initContainers=[
+            _shell(
+                "first",
+                "echo made > /e/made",
+                image="busybox",
+                volumeMounts=[{"name": "e", "mountPath": "/e"}],
+            )
+        ],
+        volumes=[
+            {"name": "e", "emptyDir": {}},
+            {"name": "cm", "configMap": {"name": "cm"}},
+            {"name": "key", "secret": {"secretName": "key"}},
+            {
+                "name": "fields",
+                "downwardAPI": {
+                    "items": [{"path": "app", "fieldRef": {"fieldPath": "metadata.labels['app']"}}]
+                },
+            },
+        ],
+    )
+    _wait(lab, "given")
+    status = _status(lab, "given")
+    lines = lab.kubectl("logs", "given", "-c", "main").splitlines()
+    assert lines[:2] == ["made", "1s3cretgiven"]
+    assert lines[2:4] == ["1000", "1001 2000"]
+    assert lines[4:6] == [f"{status['podIP']} given s3cret", "read-only"]
+    assert lines[6].split() == ["CapEff:", "0000000000000000"]
+    assert "65536" in lines[7]
+    assert lines[8:] == ["ca.crt", "namespace", "token"]
+    # A volume follows its object while the pod runs.
+    lab.kubectl("patch", "configmap", "cm", "-p", '{"data":{"a":"2"}}')
+    eventually(lambda: lab.kubectl("exec", "given", "-c", "main", "--", "cat", "/cm/a"), "2")
+
+
+def test_a_crashing_container_is_restarted_after_a_delay_and_its_last_run_is_known(lab: Lab) -> None:
+    _create(lab, "crash", _shell("main", "echo run; echo why > /dev/termination-log; exit 7"))
+    eventually(
+        lambda: (_container(lab, "crash")["state"].get("waiting") or {}).get("reason"), "CrashLoopBackOff"
+    )
+    status = _container(lab, "crash")
+    assert status["restartCount"] == 1
+    assert status["lastState"]["terminated"]["exitCode"] == 7
+    assert status["lastState"]["terminated"]["message"] == "why\n"
+    assert lab.kubectl("logs", "--previous", "crash") == "run\n"
+    assert "back-off 10s restarting failed container=main" in status["state"]["waiting"]["message"]
+
+
+def test_probes_decide_about_readiness_and_restarts(lab: Lab) -> None:
+    probe = {"periodSeconds": 1, "failureThreshold": 1}
+    _create(
+        lab,
+        "probed",
+        {
+            "name": "main",
+            "image": "k8s.gcr.io/echoserver:1.4",
+            "ports": [{"name": "http", "containerPort": 8080}],
+            "startupProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 1},
+            "readinessProbe": {"exec": {"command": ["test", "!", "-e", "/tmp/unready"]}, **probe},
+            "livenessProbe": {"httpGet": {"port": "http"}, **probe},
+        },
+    )
+    _wait(lab, "probed")
+    lab.kubectl("exec", "probed", "--", "touch", "/tmp/unready")
+    _wait(lab, "probed", "condition=Ready=False")
+    lab.kubectl("exec", "probed", "--", "rm", "/tmp/unready")
+    _wait(lab, "probed")
+    lab.kubectl(
+        "exec", "probed", "--", "sh", "-c", "kill -STOP $(cat /tmp/nginx.pid) $(pidof nginx)", check=False
+    )
+    eventually(lambda: _container(lab, "probed")["restartCount"], 1, seconds=20)
+    _wait(lab, "probed")
+    events = lab.kubectl("get", "events", "--field-selector", "involvedObject.name=probed")
+    assert "failed liveness probe, will be restarted" in events
+    assert "Readiness probe failed" in events
+
+
+def test_a_deleted_pod_ends_in_order(lab: Lab) -> None:
+    """preStop, then SIGTERM to the container, then the sidecar, and the exit codes are told."""
+    hook = {"preStop": {"exec": {"command": ["sh", "-c", "echo stopping > /proc/1/fd/1"]}}}
+    trap = "trap 'cut -d. -f1-2 /proc/uptime | cut -d\\  -f1; exit 0' TERM; while :; do sleep 0.02; done"
+    _create(
+        lab,
+        "ending",
+        _shell("main", trap, lifecycle=hook),
+        initContainers=[_shell("side", trap, image="busybox", restartPolicy="Always")],
+        terminationGracePeriodSeconds=10,
+    )
+    _wait(lab, "ending")
+    kubectl = [str(BIN / "kubectl"), "--kubeconfig", lab.kubeconfig, "logs", "-f", "ending", "-c"]
+    followers = {
+        name: subprocess.Popen([*kubectl, name], stdout=subprocess.PIPE, text=True)
+        for name in ("main", "side")
+    }
+    time.sleep(0.5)
+    began = time.monotonic()
+    lab.kubectl("delete", "pod", "ending")
+    assert time.monotonic() - began < 5
+    said = {name: follower.communicate(timeout=10)[0].split() for name, follower in followers.items()}
+    assert said["main"][0] == "stopping"
+    assert float(said["main"][1]) <= float(said["side"][0])
+
+
+def test_a_container_that_ignores_the_signal_is_killed_when_its_time_is_over(lab: Lab) -> None:
+    _create(lab, "deaf", _shell("main", "trap '' TERM; while :; do sleep 0.1; done"))
+    _wait(lab, "deaf")
+    began = time.monotonic()
+    lab.kubectl("delete", "pod", "deaf")
+    assert 0.9 < time.monotonic() - began < 5
+
+
+def test_a_missing_image_is_named_and_a_pod_may_run_out_of_time(lab: Lab) -> None:
+    _create(lab, "missing", {"name": "main", "image": "nginx:1.99"}, activeDeadlineSeconds=2)
+    eventually(
+        lambda: (_container(lab, "missing")["state"].get("waiting") or {}).get("reason"),
+        {"ErrImagePull", "ImagePullBackOff"},
+    )
+    waiting = _container(lab, "missing")["state"]["waiting"]
+    assert "no image docker.io/library/nginx:1.99 on this machine" in waiting["message"]
+    assert "docker.io/library/busybox:latest" in waiting["message"]
+    eventually(lambda: _status(lab, "missing")["phase"], "Failed")
+    assert _status(lab, "missing")["reason"] == "DeadlineExceeded"
+
+
+def test_a_pod_that_completes_succeeds_and_its_log_stays(lab: Lab) -> None:
+    _create(lab, "done", _shell("main", "echo result"), restartPolicy="Never")
+    _wait(lab, "done", "jsonpath={.status.phase}=Succeeded")
+    assert lab.kubectl("logs", "done") == "result\n"
+    assert json.dumps(_container(lab, "done")["state"]).count('"reason": "Completed"') == 1
+
+
+def test_a_host_network_pod_is_on_the_node(lab: Lab) -> None:
+    _create(lab, "hostly", _shell("main", "hostname; sleep 1000"), hostNetwork=True)
+    _wait(lab, "hostly")
+    assert _status(lab, "hostly")["podIP"] == "10.240.0.11"
+    assert lab.kubectl("logs", "hostly") == "node-1\n"

@@ -1,0 +1,91 @@
+"""The agent is killed, and the machine rebooted: pods are not touched, or restarted, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from tests.cluster.lab import Lab, eventually
+from tests.packets.node.test_pods import TICKING, _container, _create, _processes, _shell, _status, _wait
+
+
+def _processes_of(lab: Lab, *wanted: str) -> list[int]:
+    """Process numbers on the host, by words that environment and command line together must have."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (path / "environ").read_bytes().split(b"\0")
+            command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        mine = {f"WELLHEAD_CLUSTER={lab.name}".encode(), b"WELLHEAD_MACHINE=node-1"}
+        if mine <= set(environment) and all(word in command for word in wanted):
+            found.append(int(path.name))
+    return found
+
+
+def _agent(lab: Lab) -> int:
+    eventually(lambda: len(_processes_of(lab, "wellhead node-agent")), 1, seconds=30)
+    return _processes_of(lab, "wellhead node-agent")[0]
+
+
+def _numbers(log: str) -> list[int]:
+    return [int(line) for line in log.split() if line.isdigit()]
+
+
+def test_a_killed_agent_s_pods_go_on_and_what_happened_meanwhile_is_noticed(lab: Lab) -> None:
+    _create(
+        lab, "ticking", _shell("main", TICKING), _shell("quick", "sleep 2; exit 4"), restartPolicy="Never"
+    )
+    _create(lab, "doomed", _shell("main", "sleep 1000"))
+    _wait(lab, "ticking")
+    _wait(lab, "doomed")
+    before = _container(lab, "ticking")
+    agent = _agent(lab)
+    os.kill(agent, signal.SIGSTOP)
+    lab.kubectl("delete", "pod", "doomed", "--wait=false")
+    eventually(lambda: len(_processes(lab)), 2, seconds=10)
+    os.kill(agent, signal.SIGKILL)
+    lab.kubectl("wait", "--for=delete", "pod/doomed", "--timeout=30s")
+    eventually(
+        lambda: (_container(lab, "ticking", "quick")["state"].get("terminated") or {}).get("exitCode"), 4
+    )
+    after = _container(lab, "ticking")
+    assert after["containerID"] == before["containerID"]
+    assert after["restartCount"] == 0
+    numbers = _numbers(lab.kubectl("logs", "ticking", "-c", "main"))
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert len(_processes(lab)) == 1
+    lab.kubectl("delete", "pod", "ticking")
+
+
+def test_an_agent_killed_while_it_starts_a_pod_starts_it_once(lab: Lab) -> None:
+    for index in range(4):
+        _create(lab, f"new-{index}", _shell("main", "echo begun; sleep 1000"))
+        os.kill(_agent(lab), signal.SIGKILL)
+    for index in range(4):
+        lab.kubectl("wait", "--for=condition=Ready", f"pod/new-{index}", "--timeout=40s")
+        assert lab.kubectl("logs", f"new-{index}") == "begun\n"
+    eventually(lambda: len(_processes(lab)), 4)
+    addresses = {_status(lab, f"new-{index}")["podIP"] for index in range(4)}
+    assert len(addresses) == 4
+    lab.kubectl("delete", "pod", "--all")
+
+
+def test_a_reboot_restarts_pods_with_their_addresses_and_counts_it(lab: Lab) -> None:
+    _create(lab, "always", _shell("main", "sleep 1000"))
+    _create(lab, "never", _shell("main", "sleep 1000"), restartPolicy="Never")
+    _wait(lab, "always")
+    _wait(lab, "never")
+    address = _status(lab, "always")["podIP"]
+    for process in _processes_of(lab, "catatonit"):
+        os.kill(process, signal.SIGKILL)
+    lab.wellhead("up", "--nodes", "1")
+    eventually(lambda: _container(lab, "always")["restartCount"], 1, seconds=30)
+    _wait(lab, "always")
+    assert _container(lab, "always")["lastState"]["terminated"]["reason"] == "Unknown"
+    assert _status(lab, "always")["podIP"] == address
+    eventually(lambda: _status(lab, "never")["phase"], "Failed")
+    assert lab.kubectl("exec", "always", "--", "echo", "alive") == "alive\n"
+    lab.kubectl("delete", "pod", "--all")
