@@ -152,8 +152,8 @@ async def test_openapi_documents_are_served_and_cacheable(admin: User) -> None:
     assert plain.expect(200) == answer.body
     assert (await admin.get("/openapi/v2"))["swagger"] == "2.0"
     (await admin.call("GET", "/openapi/v3/apis/none/v1")).expect(404)
-    protobuf = {"Accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}
-    (await admin.call("GET", "/openapi/v2", headers=protobuf)).expect(406)
+    protobuf = {"Accept": "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"}
+    (await admin.call("GET", "/openapi/v3/api/v1", headers=protobuf)).expect(406)
 
 
 async def test_health_says_what_was_checked(admin: User) -> None:
