@@ -315,6 +315,30 @@ def test_held_connections_survive_a_restart_and_a_flush(world: NftablesWorld) ->
             say(b"after a flush")
 
 
+def test_new_connections_never_fail_across_changes_and_restarts(world: NftablesWorld) -> None:
+    states = [at(POD_A), at(POD_A, POD_B), at(POD_B), at(POD_A, POD_B, POD_FAR)]
+    world.program([web()], states[0])
+    stop = threading.Event()
+    answers: list[Answer] = []
+
+    def keep_dialling() -> None:
+        while not stop.is_set():
+            answers.append(dial(world.pod_b, CLUSTER_IP, 80))
+
+    thread = threading.Thread(target=keep_dialling)
+    thread.start()
+    try:
+        for turn in range(20):
+            world.program([web()], states[turn % len(states)])
+            if turn % 5 == 0:
+                world.restart_proxy()
+    finally:
+        stop.set()
+        thread.join()
+    assert len(answers) > 20
+    assert {each.server for each in answers} <= {POD_A, POD_B, POD_FAR}
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -6,9 +6,10 @@ A new connection's address leads to the *id* of a Service port and the code of a
 slot (`slots`), and id and slot to the endpoint (`slot-endpoints`): slots stay with their endpoints, so that
 what `affinity` remembers of a client is the endpoint itself.
 
-No map with an element per Service holds verdicts. Whenever such a map gets an element, the kernel validates
-all chains that its elements lead to, each of them (6 ms at 50,000, before Linux learned to remember; and the
-square of that where such maps follow each other). Codes and three small verdict maps cost one more look-up.
+No map with an element per Service holds verdicts. Whenever a verdict map gets an element, the kernel
+validates all chains that any of its elements leads to: 10 ms at 50,000 elements on Linux 6.18, which goes to
+each chain once; before it learned that, verdict maps that follow each other multiplied. Codes and three small
+verdict maps cost one more look-up.
 
 Between look-ups an id travels in the packet's priority. It is the one word of a packet that nothing else
 reads before the packet has been routed, and that may be overwritten as a whole, as a map's value must; a mark
