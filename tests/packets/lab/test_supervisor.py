@@ -199,7 +199,8 @@ def test_a_new_supervisor_adopts_everything(supervise: Supervise) -> None:
     }
     assert [m.pid for m in after.machines] == [m.pid for m in before.machines]
     # It got the API server's socket back: a client that comes while nobody accepts waits.
-    os.kill(component(after, "server").pid, signal.SIGKILL)
+    (server,) = [p for p in processes.find(lab.cluster.name) if p.component == "server"]
+    assert processes.end([server]) == []  # waits: one that is dying might still accept
     assert lab.ask_server() == served
     os.kill(component(after, "sleeper").pid, signal.SIGKILL)
     lab.until(lambda s: component(s, "sleeper").pid not in (0, component(before, "sleeper").pid))
@@ -296,8 +297,6 @@ def test_down_removes_everything_whatever_happened(supervise: Supervise, harm: s
     assert processes.find(lab.cluster.name) == []
     assert not lab.cluster.directory.exists()
     assert not teardown.remove(lab.cluster)
-    with pytest.raises(ConnectionRefusedError):
-        lab.ask_server()
 
 
 def test_down_finds_processes_without_any_file(supervise: Supervise) -> None:
