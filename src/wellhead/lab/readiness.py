@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wellhead.lab.node_watch import NodeWatch
 
 _HOPELESS_RESTARTS = 6
+_SETTLED = 1.0  # seconds
 _PROBLEM_PATIENCE = 2.0  # seconds
 _LOG_LINES = 8
 _CLOCK_GRAIN = (
@@ -166,7 +167,7 @@ class _Waiting:
         if snapshot is None or snapshot.spec != self._spec:
             return  # the supervisor hasn't read yet what the cluster shall be
         expected = snapshot.components
-        running = sum(1 for component in expected if component.pid and not component.outdated)
+        running = sum(1 for component in expected if self._stays(component))
         nodes = sum(1 for name in self._nodes if self._is_ready(name))
         progress = Progress(running, len(expected), nodes, len(self._nodes))
         # Only steps forward: a component that comes and goes is no news.
@@ -177,6 +178,15 @@ class _Waiting:
         only_wanted = self._watch is not None and self._watch.only_wanted
         if progress.done and only_wanted and not snapshot.problem:
             self._done.set()
+
+    def _stays(self, component: ComponentState) -> bool:
+        """Whether it runs, and doesn't just come and go: one that has failed before has to last a while."""
+        if not component.pid or component.outdated:
+            return False
+        missing = component.since + _SETTLED - time.time() if component.restarts else 0.0
+        if missing > 0:
+            asyncio.get_running_loop().call_later(missing, self._look)
+        return missing <= 0
 
     def _is_ready(self, name: str) -> bool:
         """Whether the node says so, and not just said so before its agent was started last."""
