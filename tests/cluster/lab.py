@@ -81,10 +81,11 @@ class Lab:
         command = ("curl", "-sS", "--max-time", str(seconds), "--noproxy", "*", url)
         return _client_address(self.on(host, *command, check=False))
 
-    def wget(self, pod: str, url: str, namespace: str) -> str | None:
-        """The same from a busybox pod."""
-        command = ("exec", "-n", namespace, pod, "--", "wget", "-T", "2", "-qO", "-", url)
-        return _client_address(self.kubectl(*command, check=False))
+    def wget(self, pod: str, url: str, namespace: str, container: str = "main") -> str | None:
+        """The same from a busybox pod. Not `wget -T`: in Debian 12's busybox that option crashes."""
+        ask = ("timeout", "2", "wget", "-qO", "-", url)
+        answer = self.kubectl("exec", "-n", namespace, pod, "-c", container, "--", *ask, check=False)
+        return _client_address(answer)
 
     def run_pod(self, name: str, node: str, namespace: str, image: str = ECHOSERVER, **spec: Any) -> Obj:
         """A pod pinned to `node`, labelled app=NAME, as it is once Ready."""
