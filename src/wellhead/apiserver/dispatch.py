@@ -18,7 +18,7 @@ from wellhead.apiserver.metrics import CONTENT_TYPE, Metrics
 from wellhead.apiserver.node_authorizer import NodeAuthorizer
 from wellhead.apiserver.openapi import openapi
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.apiserver.subresources import logs, pods, reviews, scale, streams, token
+from wellhead.apiserver.subresources import logs, pods, proxy, reviews, scale, streams, token
 from wellhead.apiserver.tokens import Tokens
 from wellhead.apiserver.verbs.create import create
 from wellhead.apiserver.verbs.delete import delete
@@ -85,6 +85,8 @@ class Dispatcher:
         for subresource in ("exec", "attach", "portforward"):
             for verb in ("get", "create"):
                 self._subresources[subresource, verb] = lambda call: streams.stream(call, registry, agents)
+        for verb in ("get", "create", "update", "patch", "delete"):
+            self._subresources["proxy", verb] = lambda call: proxy.proxy(call, registry, agents)
 
     async def dispatch(self, call: Call) -> web.StreamResponse:
         """Answer the call. Raises ApiError."""

@@ -39,6 +39,23 @@ _BUCKETS = (
     60,
 )
 _LABELS = ("verb", "group", "version", "resource", "subresource", "scope")
+# Clients may call a method as they like; each name would be a time series of its own.
+_VERBS = frozenset(
+    {
+        "create",
+        "delete",
+        "deletecollection",
+        "get",
+        "head",
+        "list",
+        "options",
+        "patch",
+        "post",
+        "put",
+        "update",
+        "watch",
+    }
+)
 _LONG_RUNNING = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 
 
@@ -72,12 +89,13 @@ class Metrics:
     def observe(self, info: RequestInfo, code: int, seconds: float) -> None:
         """Count a request that was answered."""
         resource = info.resource
+        verb = info.verb.upper() if info.verb in _VERBS else "OTHER"
         if resource is None:
-            labels = (info.verb.upper(), "", "", "", "", "")
+            labels = (verb, "", "", "", "", "")
         else:
             scope = "resource" if info.name else "namespace" if info.namespace else "cluster"
             labels = (
-                info.verb.upper(),
+                verb,
                 resource.group,
                 resource.version,
                 resource.plural,

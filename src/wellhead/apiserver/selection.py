@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from wellhead.api.selectors import FieldSelector, LabelSelector
 from wellhead.apiserver.call import Call
+from wellhead.apiserver.registry.registry import Registry
 from wellhead.storage.watcher import Item, Predicate
 
 
@@ -18,7 +19,7 @@ class Selection:
     matches: Predicate | None
 
 
-def selection(call: Call) -> Selection:
+def selection(call: Call, registry: Registry) -> Selection:
     """What the call's path and selectors select. Raises BadRequest."""
     resource = call.resource
     namespace = call.info.namespace or None if resource.namespaced else ""
@@ -29,7 +30,8 @@ def selection(call: Call) -> Selection:
         return Selection(namespace, None, None)
 
     def matches(item: Item) -> bool:
-        head = item.head
+        # Field selectors speak of the fields of the client's version.
+        head = registry.decoded(resource, item) if resource.stored_as else item.head
         metadata = head["metadata"]
         assert isinstance(metadata, dict)
         return (labels.is_everything or labels.matches(metadata.get("labels"))) and fields.matches(head)

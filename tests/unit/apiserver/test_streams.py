@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from tests.unit.apiserver.agent import Agent, running_agent
 from tests.unit.apiserver.cluster import Cluster, User
-from tests.unit.apiserver.objects import PODS, node, pod, service_account
+from tests.unit.apiserver.objects import PODS, SERVICES, node, pod, service, service_account
 from tests.unit.apiserver.pki import Pki
 
 
@@ -94,6 +95,46 @@ async def test_a_refused_upgrade_says_why(admin: User, agent: Agent) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as raised:
         await admin.session.ws_connect(url, protocols=["v5.channel.k8s.io"])
     assert raised.value.status == 500
+
+
+@pytest.fixture
+async def web_server() -> AsyncIterator[int]:
+    """The port of a server that says what it was asked."""
+
+    async def echo(request: web.Request) -> web.Response:
+        text = f"{request.method} {request.path_qs} {await request.text()}"
+        return web.Response(text=text, status=202, headers={"X-Mine": "yes"})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", echo)
+    runner = web.AppRunner(app, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield runner.addresses[0][1]
+    await runner.cleanup()
+
+
+async def test_requests_are_handed_on_to_pods_and_services(
+    admin: User, agent: Agent, web_server: int
+) -> None:
+    status = {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}
+    await admin.patch(f"{PODS}/a/status", {"status": status})
+    answer = await admin.call("GET", f"{PODS}/a:{web_server}/proxy/some/path?x=1&y=%2F")
+    assert answer.expect(202) == "GET /some/path?x=1&y=/ "
+    assert answer.headers["X-Mine"] == "yes"
+    posted = await admin.call("POST", f"{PODS}/http:a:{web_server}/proxy/", {"a": 1})
+    assert posted.expect(202) == 'POST / {"a":1}'
+    away = (await admin.call("GET", f"{PODS}/a:1/proxy/")).expect(503)
+    assert "error trying to reach service: dial tcp 127.0.0.1:1: " in away["message"]
+    (await admin.call("GET", f"{PODS}/none:1/proxy/")).expect(404)
+    await admin.create(SERVICES, service("web", selector=None))
+    none = (await admin.call("GET", f"{SERVICES}/web:80/proxy/")).expect(404)
+    assert none["details"]["kind"] == "endpoints"
+
+
+async def test_requests_are_handed_on_to_the_nodes_agent(admin: User, agent: Agent) -> None:
+    answer = await admin.call("GET", "/api/v1/nodes/node-1/proxy/containerLogs/default/a/main")
+    assert answer.expect(200) == "line 0\nline 1\nline 2\n"
 
 
 async def test_kubectl_logs_exec_and_attach(cluster: Cluster, agent: Agent) -> None:

@@ -16,6 +16,8 @@ from tests.unit.apiserver.objects import (
     deployment,
     service,
 )
+from wellhead.storage.memory import MemoryStore
+from wellhead.storage.store import StoreFailed
 
 
 async def test_a_created_object_has_what_the_server_decides(admin: User) -> None:
@@ -230,6 +232,36 @@ async def test_scale_reads_and_writes_replicas(admin: User) -> None:
         "PATCH", path, {"spec": {"replicas": -1}}, content_type="application/merge-patch+json"
     )
     assert "must be greater than or equal to 0" in invalid.expect(422)["message"]
+
+
+async def test_events_are_the_same_in_both_groups(admin: User) -> None:
+    core, newer = "/api/v1/namespaces/default/events", "/apis/events.k8s.io/v1/namespaces/default/events"
+    involved = {"kind": "Pod", "name": "p", "namespace": "default"}
+    event = {"involvedObject": involved, "reason": "Because", "message": "so", "type": "Normal"}
+    await admin.create(core, {"metadata": {"name": "a"}, **event})
+    found = await admin.get(f"{newer}/a")
+    assert (found["apiVersion"], found["regarding"], found["note"]) == ("events.k8s.io/v1", involved, "so")
+    listed = await admin.get(newer, fieldSelector="regarding.name=p")
+    assert [item["kind"] for item in listed["items"]] == ["Event"]
+    assert (await admin.get(newer, fieldSelector="regarding.name=q"))["items"] == []
+    assert len((await admin.get(core, fieldSelector="involvedObject.name=p"))["items"]) == 1
+    patched = await admin.patch(f"{newer}/a", {"note": "and so"})
+    assert patched["note"] == "and so"
+    assert (await admin.get(f"{core}/a"))["message"] == "and so"
+    await admin.delete(f"{newer}/a")
+    (await admin.call("GET", f"{core}/a")).expect(404)
+
+
+async def test_a_write_that_cannot_be_stored_says_so(admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(self: MemoryStore, writes: object) -> list[int]:
+        raise StoreFailed("the database can't be written: database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryStore, "transact", full)
+        status = (await admin.call("POST", SERVICES, service("a", clusterIP="10.0.7.7"))).expect(500)
+        assert status["reason"] == "InternalError"
+        assert "disk is full" in status["message"]
+    await admin.create(SERVICES, service("a", clusterIP="10.0.7.7"))
 
 
 async def test_methods_that_a_path_does_not_have(admin: User) -> None:

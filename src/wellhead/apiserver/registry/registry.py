@@ -59,12 +59,12 @@ class Registry:
 
     def object(self, resource: Resource, namespace: str, name: str) -> Obj:
         """A copy of an object. Raises NotFound."""
-        return self._decoded(resource, self.item(resource, namespace, name))
+        return self.decoded(resource, self.item(resource, namespace, name))
 
     def lookup(self, resource: Resource, key: Key) -> Obj | None:
         """A copy of an object, if it exists."""
         item = self.collection(resource).get(*key)
-        return None if item is None else self._decoded(resource, item)
+        return None if item is None else self.decoded(resource, item)
 
     def live_uid(self, resource: Resource, namespace: str, name: str) -> str | None:
         """The uid of the object, if it exists."""
@@ -76,7 +76,7 @@ class Registry:
 
     def present(self, resource: Resource, item: Item) -> bytes:
         """The object's JSON as clients of this resource's version see it."""
-        return item.data if not resource.stored_as else encode_json(self._decoded(resource, item))
+        return item.data if not resource.stored_as else encode_json(self.decoded(resource, item))
 
     # Writing
 
@@ -129,7 +129,7 @@ class Registry:
         context = strategy.Context(namespace=namespace, lookup=self.lookup)
         for attempt in range(_ATTEMPTS):
             item = self.item(resource, namespace, name)
-            old = self._decoded(resource, item)
+            old = self.decoded(resource, item)
             new = change(_copy(old))
             sent = (new.get("metadata") or {}).get("resourceVersion") or ""
             if sent and sent != old["metadata"]["resourceVersion"]:
@@ -156,7 +156,7 @@ class Registry:
         """
         for attempt in range(_ATTEMPTS):
             item = self.item(resource, namespace, name)
-            old = self._decoded(resource, item)
+            old = self.decoded(resource, item)
             new = _copy(old)
             change(new)
             try:
@@ -181,7 +181,7 @@ class Registry:
         dry_run = dry_run or options.dry_run
         for attempt in range(_ATTEMPTS):
             item = self.item(resource, namespace, name)
-            old = self._decoded(resource, item)
+            old = self.decoded(resource, item)
             check_preconditions(resource, old, options)
             new = _copy(old)
             removed = mark_deleted(resource, new, options)
@@ -267,7 +267,8 @@ class Registry:
             raise InternalError(str(error)) from error
         return revision
 
-    def _decoded(self, resource: Resource, item: Item) -> Obj:
+    def decoded(self, resource: Resource, item: Item) -> Obj:
+        """A copy of the object, as clients of this resource's version see it."""
         obj = decode(item.data)
         return strategy.strategy_for(resource).from_storage(obj) if resource.stored_as else obj
 

@@ -32,7 +32,9 @@ async def logs(call: Call, registry: Registry, agents: aiohttp.ClientSession) ->
     url = where.base / "containerLogs" / call.info.namespace / call.info.name / where.container
     query = {name: call.query[name] for name in _PARAMETERS if name in call.query}
     try:
-        async with agents.get(url, params=query, timeout=TIMEOUT) as answer:
+        async with agents.get(
+            url, params=query, headers={"Accept-Encoding": "identity"}, timeout=TIMEOUT
+        ) as answer:
             if answer.status != 200:
                 raise await refused(answer)
             response = web.StreamResponse(headers={"Content-Type": "text/plain"})

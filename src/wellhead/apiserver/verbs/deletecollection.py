@@ -25,7 +25,7 @@ async def delete_collection(call: Call, registry: Registry) -> web.StreamRespons
         raise MethodNotAllowed
     options = await read_options(call)
     dry_run = call.dry_run
-    chosen = selection(call)
+    chosen = selection(call, registry)
     items = registry.collection(resource).items(chosen.namespace)
     if chosen.matches is not None:
         items = list(filter(chosen.matches, items))

@@ -26,7 +26,7 @@ from wellhead.storage.watcher import Item
 async def list_objects(call: Call, registry: Registry) -> web.StreamResponse:
     """Raises BadRequest, Gone, NotAcceptable."""
     form = object_format(call.http.headers.get("Accept", ""))
-    chosen = selection(call)
+    chosen = selection(call, registry)
     items, metadata = _page(call, registry, chosen)
     resource = call.resource
     documents = [registry.present(resource, item) for item in items]

@@ -29,7 +29,7 @@ _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 async def watch(call: Call, registry: Registry) -> web.StreamResponse:
     """Raises Gone, BadRequest, Invalid, NotAcceptable, Timeout; nothing once the first byte is sent."""
     form = object_format(call.http.headers.get("Accept", ""))
-    chosen = selection(call)
+    chosen = selection(call, registry)
     bookmarks = call.flag("allowWatchBookmarks")
     initial = _initial_events(call, bookmarks)
     revision, _ = requested_revision(call, registry.cache.revision)

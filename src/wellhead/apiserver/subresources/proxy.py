@@ -1,0 +1,141 @@
+"""pods/proxy, services/proxy, nodes/proxy: an HTTP request handed on to what runs behind the object.
+
+The name may carry a scheme and a port: `https:web:8443` (upstream's SplitSchemeNamePort).
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from wellhead.api.errors import BadRequest, NotFound, ServiceUnavailable
+from wellhead.api.meta import Obj
+from wellhead.api.resources import ENDPOINTS, NODES, PODS, SERVICES
+from wellhead.apiserver.call import Call
+from wellhead.apiserver.registry.registry import Registry
+from wellhead.apiserver.subresources.node_connection import TIMEOUT, agent_url
+
+# RFC 9110, 7.6.1: these belong to one connection.
+_HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "content-length",
+        "authorization",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """What a proxied name says. `port` may be a name or a number, and '' if none is given."""
+
+    scheme: str
+    name: str
+    port: str
+
+
+async def proxy(call: Call, registry: Registry, session: aiohttp.ClientSession) -> web.StreamResponse:
+    """Raises NotFound, BadRequest, ServiceUnavailable."""
+    wanted = _split(call.info.name)
+    base, verified = _location(call, registry, wanted)
+    url = URL(f"{base}{call.info.rest or '/'}", encoded=True)
+    if call.http.query_string:
+        url = url.with_query(call.http.rel_url.query)
+    headers = [(name, value) for name, value in call.http.headers.items() if name.lower() not in _HOP_BY_HOP]
+    headers.append(("X-Forwarded-Uri", call.http.path))
+    body = call.http.content if call.http.body_exists else None
+    try:
+        async with session.request(
+            call.http.method,
+            url,
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            timeout=TIMEOUT,
+            ssl=verified,
+        ) as answer:
+            response = web.StreamResponse(status=answer.status)
+            for name, value in answer.headers.items():
+                if name.lower() not in _HOP_BY_HOP:
+                    response.headers.add(name, value)
+            if answer.content_length is not None:
+                response.content_length = answer.content_length
+            await response.prepare(call.http)
+            async for chunk in answer.content.iter_any():
+                await response.write(chunk)
+            await response.write_eof()
+            return response
+    except aiohttp.ClientConnectorError as error:
+        said = f"dial tcp {url.host}:{url.port}: {error.os_error.strerror}"
+        raise ServiceUnavailable(f"error trying to reach service: {said}") from error
+    except (aiohttp.ClientConnectionError, TimeoutError) as error:
+        raise ServiceUnavailable(f"error trying to reach service: {error}") from error
+
+
+def _split(text: str) -> _Name:
+    parts = text.split(":")
+    match parts:
+        case [name]:
+            return _Name("http", name, "")
+        case [name, port]:
+            return _Name("http", name, port)
+        case ["http" | "https" | "" as scheme, name, port]:
+            return _Name(scheme or "http", name, port)
+    raise BadRequest(f'invalid request name "{text}": it is [scheme:]name[:port]')
+
+
+def _location(call: Call, registry: Registry, wanted: _Name) -> tuple[str, bool]:
+    """The URL's beginning, and whether its certificate is one of ours."""
+    if call.resource == NODES:
+        return str(agent_url(registry.object(NODES, "", wanted.name))), True
+    if call.resource == PODS:
+        pod = registry.object(PODS, call.info.namespace, wanted.name)
+        address = (pod.get("status") or {}).get("podIP")
+        if not address:
+            raise BadRequest(f"address not allowed: pod {wanted.name} has no IP address yet")
+        port = wanted.port or _first_port(pod)
+    else:
+        address, port = _endpoint(registry, call.info.namespace, wanted)
+    host = f"[{address}]" if ":" in address else address
+    return f"{wanted.scheme}://{host}" + (f":{port}" if port else ""), False
+
+
+def _first_port(pod: Obj) -> str:
+    for container in pod["spec"]["containers"]:
+        for port in container.get("ports") or ():
+            return str(port["containerPort"])
+    return ""
+
+
+def _endpoint(registry: Registry, namespace: str, wanted: _Name) -> tuple[str, str]:
+    """The address and port of any ready endpoint of the Service."""
+    service = registry.object(SERVICES, namespace, wanted.name)
+    ports = service["spec"].get("ports") or []
+    chosen = [port for port in ports if wanted.port in ("", port.get("name", ""), str(port["port"]))]
+    if not chosen or (not wanted.port and len(ports) > 1):
+        raise ServiceUnavailable(f'no service port "{wanted.port}" found for service "{wanted.name}"')
+    endpoints = registry.lookup(ENDPOINTS, (namespace, wanted.name))
+    if endpoints is None:
+        raise NotFound.of(ENDPOINTS, wanted.name)
+    found = [
+        (address["ip"], str(port["port"]))
+        for subset in endpoints.get("subsets") or ()
+        for port in subset.get("ports") or ()
+        if port.get("name", "") == chosen[0].get("name", "")
+        for address in subset.get("addresses") or ()
+    ]
+    if not found:
+        raise ServiceUnavailable(f'no endpoints available for service "{wanted.name}"')
+    return random.choice(found)
