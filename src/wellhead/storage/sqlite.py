@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from wellhead.storage.feed import Feed
+from wellhead.storage.sqlite_file import open_database
 from wellhead.storage.store import (
     Bounds,
     Change,
@@ -37,25 +38,9 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 _Answer = tuple[asyncio.Future[list[int]], list[int] | Exception]
 
-SCHEMA_VERSION = 1
-_APPLICATION_ID = 0x77656C6C  # "well": tells a wellhead database from any other SQLite file
 _HISTORY = 4096
 _COMPACT_EVERY = 256  # revisions
 _GROUP = 512  # transactions
-
-_SCHEMA = """
-CREATE TABLE log (
-    revision INTEGER PRIMARY KEY,
-    previous INTEGER NOT NULL,  -- the revision of the row that this one replaces; 0: none
-    resource TEXT NOT NULL,
-    namespace TEXT NOT NULL,
-    name TEXT NOT NULL,
-    value BLOB                  -- NULL: deleted
-);
-CREATE INDEX log_by_key ON log (resource, namespace, name, revision);
-CREATE TABLE state (revision INTEGER NOT NULL, compacted INTEGER NOT NULL);
-INSERT INTO state VALUES (0, 0);
-"""
 
 _LATEST = """
 SELECT revision, value IS NOT NULL FROM log
@@ -169,40 +154,10 @@ class SqliteStore:
     # From here on: the writer thread (and `open`, before it runs).
 
     def _connect(self) -> None:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(
-                self._path, isolation_level=None, check_same_thread=False, timeout=1.0, cached_statements=32
-            )
-        except (OSError, sqlite3.Error) as error:
-            raise StoreFailed(f"{self._path}: {error}") from error
-        try:
-            # Before the first access: it keeps the WAL's index in memory and other processes out.
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA cache_size = -2048")  # KiB: reads come from the watch cache
-            connection.execute("PRAGMA journal_size_limit = 16777216")
-            connection.execute("BEGIN IMMEDIATE")
-            _check_schema(connection)
-            connection.execute("COMMIT")
-            self._revision, self._compacted = connection.execute(
-                "SELECT revision, compacted FROM state"
-            ).fetchone()
-        except sqlite3.OperationalError as error:
-            connection.close()
-            if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise StoreFailed(
-                    f"{self._path} is in use by another process: stop the API server that has it open"
-                ) from error
-            raise StoreFailed(f"{self._path}: {error}") from error
-        except sqlite3.DatabaseError as error:
-            connection.close()
-            raise StoreFailed(f"{self._path}: {error}") from error
-        except StoreFailed as error:
-            connection.close()
-            raise StoreFailed(f"{self._path}: {error}") from None
-        self._connection = connection
+        self._connection = open_database(self._path)
+        self._revision, self._compacted = self._connection.execute(
+            "SELECT revision, compacted FROM state"
+        ).fetchone()
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -340,25 +295,6 @@ class SqliteStore:
             (after,),
         )
         return [Change(revision, StoreKey(*key), value) for revision, *key, value in rows]
-
-
-def _check_schema(connection: sqlite3.Connection) -> None:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-    if application == 0 and version == 0 and tables == 0:
-        for statement in _SCHEMA.split(";\n"):
-            if statement.strip():
-                connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    elif application != _APPLICATION_ID:
-        raise StoreFailed("this is not a wellhead database")
-    elif version != SCHEMA_VERSION:
-        raise StoreFailed(
-            f"its schema has version {version}, this wellhead reads version {SCHEMA_VERSION}:"
-            " use the wellhead that wrote it"
-        )
 
 
 def _succeed(answer: asyncio.Future[T], result: T) -> None:

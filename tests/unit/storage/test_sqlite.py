@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from wellhead.storage.sqlite import SCHEMA_VERSION, SqliteStore
+from wellhead.storage.sqlite import SqliteStore
+from wellhead.storage.sqlite_file import SCHEMA_VERSION
 from wellhead.storage.store import StoreFailed, StoreKey, Write
 
 
