@@ -39,7 +39,8 @@ def test_kubectl_run_it_is_interactive_on_a_terminal(lab: Lab) -> None:
         terminal.expect_exact("/ # ")
         terminal.sendline("sleep 1; stty size")
         terminal.expect(r"\r\n44 99\r\n")  # and so is a change of it
-        terminal.sendline("sleep 600")
+        terminal.sendline("echo sleeping; sleep 600")
+        terminal.expect(r"\r\nsleeping\r\n")  # a Ctrl-C before that would be a key in the shell's line editor
         terminal.sendcontrol("c")
         terminal.expect_exact("/ # ")
         terminal.sendline("exit 3")
