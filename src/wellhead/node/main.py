@@ -27,12 +27,13 @@ from wellhead.node.network.allocation import AddressPool
 from wellhead.node.network.netlink import Netlink
 from wellhead.node.network.routes import NodeRoutes
 from wellhead.node.network.rules import NodeRules
+from wellhead.node.node_status import NodeFacts, capacity
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.files import Dns
 from wellhead.node.pods.manager import PodManager
 from wellhead.node.pods.security import available_capabilities
 from wellhead.node.references import References
-from wellhead.node.registration import NodeFacts, Registration, capacity
+from wellhead.node.registration import Registration
 from wellhead.node.runtime.containers import Runtime
 from wellhead.node.server import app
 from wellhead.node.server.requests import Services

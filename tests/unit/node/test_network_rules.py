@@ -5,8 +5,12 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
+import pytest
+
 from wellhead.node.network.routes import wanted
-from wellhead.node.network.rules import HostPort, ruleset
+from wellhead.node.network.rules import HostPort, NodeRules, ruleset
+from wellhead.node.runtime import commands
+from wellhead.node.runtime.commands import CommandFailed
 
 POD_CIDR = IPv4Network("10.244.1.0/24")
 INSIDE = (IPv4Network("10.244.0.0/16"), IPv4Network("10.240.0.0/24"))
@@ -56,3 +60,25 @@ def test_routes_lead_to_other_nodes_pods_and_nowhere_for_unused_addresses_of_our
         POD_CIDR: None,
         IPv4Network("10.244.2.0/24"): IPv4Address("10.240.0.12"),
     }
+
+
+async def test_refused_host_ports_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    async def nft(*_: str, stdin: bytes) -> str:
+        text = stdin.decode()
+        if text.count("tcp . 80") > 1:
+            raise CommandFailed("nft", 1, "conflicting intervals")
+        written.append(text)
+        return ""
+
+    monkeypatch.setattr(commands, "run", nft)
+    rules = NodeRules(POD_CIDR, INSIDE)
+    port = HostPort("tcp", 80, None, IPv4Address("10.244.1.7"), 8080)
+    await rules.set_host_ports("first", frozenset({port}))
+    with pytest.raises(CommandFailed):
+        await rules.set_host_ports(
+            "second", frozenset({HostPort("tcp", 80, None, IPv4Address("10.244.1.8"), 1)})
+        )
+    await rules.set_host_ports("first", frozenset())
+    assert "10.244.1" not in written[-1].partition("map host-ports")[2].partition("chain")[0]

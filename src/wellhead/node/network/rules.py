@@ -9,11 +9,13 @@ Service wins.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from wellhead.node.runtime import commands
+from wellhead.node.runtime.commands import CommandFailed
 
 TABLE = "wellhead-node"
 
@@ -89,16 +91,25 @@ class NodeRules:
         self._pod_cidr = pod_cidr
         self._inside = tuple(inside)
         self._host_ports: dict[str, frozenset[HostPort]] = {}
+        self._writing = asyncio.Lock()
 
     async def set_host_ports(self, pod_uid: str, ports: frozenset[HostPort]) -> None:
-        """Let these host ports lead to the pod, and no others. Raises CommandFailed."""
-        if ports == self._host_ports.get(pod_uid, frozenset()):
+        """Let these host ports lead to the pod, and no others.
+
+        Raises:
+            CommandFailed: nft refuses them (another pod has one of them); all stays as it was.
+        """
+        before = self._host_ports.get(pod_uid, frozenset())
+        if ports == before:
             return
-        if ports:
-            self._host_ports[pod_uid] = ports
-        else:
+        self._host_ports[pod_uid] = ports
+        try:
+            await self.apply()
+        except CommandFailed:
+            self._host_ports[pod_uid] = before
+            raise
+        if not ports:
             del self._host_ports[pod_uid]
-        await self.apply()
 
     def restore(self, pod_uid: str, ports: frozenset[HostPort]) -> None:
         """Say before the first `apply` what a pod that is there already has."""
@@ -107,5 +118,7 @@ class NodeRules:
 
     async def apply(self) -> None:
         """Write the whole table (it is small). Raises CommandFailed."""
-        ports = [port for each in self._host_ports.values() for port in each]
-        await commands.run("nft", "-f", "-", stdin=ruleset(self._pod_cidr, self._inside, ports).encode())
+        async with self._writing:
+            ports = [port for each in self._host_ports.values() for port in each]
+            text = ruleset(self._pod_cidr, self._inside, ports)
+            await commands.run("nft", "-f", "-", stdin=text.encode())

@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
 
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj, format_time, now, parse_time
@@ -18,6 +17,7 @@ from wellhead.client.rest import ConnectionLost
 from wellhead.node.images.reference import has_latest_tag
 from wellhead.node.images.store import Image, ImageNotFound
 from wellhead.node.pods import hooks, last_words, probing, spec, starting
+from wellhead.node.pods.ending import Ending
 from wellhead.node.pods.environment import VariableError
 from wellhead.node.pods.record import Attempt
 from wellhead.node.pods.security import SecurityError
@@ -27,8 +27,6 @@ from wellhead.node.pods.status import Waiting
 from wellhead.node.runtime.commands import uninterrupted
 from wellhead.node.runtime.containers import Exit, RuntimeFailure
 from wellhead.node.runtime.oci import Container
-
-T = TypeVar("T")
 
 FIRST_DELAY, LONGEST_DELAY = 10.0, 300.0  # seconds, as CrashLoopBackOff's
 _FORGIVEN_AFTER = 600.0  # seconds of running after which the delays begin anew
@@ -46,10 +44,7 @@ class Supervisor:
         self._name: str = container["name"]
         self._policy = spec.restart_policy(state.pod, container, init=init)
         self._stopping = asyncio.Event()
-        self._ending = asyncio.Event()
-        self._why_ending = ""
-        self._deadline = 0.0
-        self._hurried = asyncio.Event()
+        self._end = Ending()
         self.tried = asyncio.Event()
         """Set once the container was started, or it turned out that it can't be (now)."""
         self.started = asyncio.Event()
@@ -57,14 +52,8 @@ class Supervisor:
 
     def stop(self, grace: float) -> None:
         """Let the container end within `grace` seconds, and start it no more. May be called again."""
-        deadline = asyncio.get_running_loop().time() + grace
-        if not self._ending.is_set():
-            self._why_ending = f"Stopping container {self._name}"
-            self._deadline = deadline
-        self._deadline = min(self._deadline, deadline)
         self._stopping.set()
-        self._ending.set()
-        self._hurried.set()
+        self._end.begin(f"Stopping container {self._name}", grace)
 
     async def run(self) -> bool:
         """Until the container has ended and won't be started again: whether its last exit code was 0.
@@ -231,7 +220,7 @@ class Supervisor:
         if ran > _FORGIVEN_AFTER:
             state.record.of(self._name).delay = 0.0
         if not self._stopping.is_set():
-            self._ending.clear()
+            self._end = Ending()
         state.save()
         await state.context.runtime.delete(attempt.id, state.bundle(self._name, attempt.number))
 
@@ -244,7 +233,7 @@ class Supervisor:
                     await hooks.run(self._state, self._container, hook)
                 except hooks.HookFailed as error:
                     self._state.event("Warning", "FailedPostStartHook", f"PostStartHook failed: {error}")
-                    self._end(f"FailedPostStartHook: container {self._name} will be killed", None)
+                    self._end_run(f"FailedPostStartHook: container {self._name} will be killed", None)
                     return
             if not attempt.started:
                 if self._container.get("startupProbe"):
@@ -273,7 +262,7 @@ class Supervisor:
             if ok:
                 passed.set()
             else:
-                self._end(f"Container {self._name} failed startup probe, will be restarted", probe)
+                self._end_run(f"Container {self._name} failed startup probe, will be restarted", probe)
 
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(self._watch("Startup", probe, report))
@@ -293,40 +282,35 @@ class Supervisor:
 
         def report(ok: bool) -> None:
             if not ok:
-                self._end(f"Container {self._name} failed liveness probe, will be restarted", probe)
+                self._end_run(f"Container {self._name} failed liveness probe, will be restarted", probe)
 
         await self._watch("Liveness", probe, report)
 
-    async def _watch(self, kind: str, probe: Obj, report: Any) -> None:
+    async def _watch(self, kind: str, probe: Obj, report: Callable[[bool], None]) -> None:
         def failed(message: str) -> None:
-            if not self._ending.is_set():
+            if not self._end.begun:
                 self._state.event("Warning", "Unhealthy", f"{kind} probe failed: {message}")
 
         await probing.watch(lambda: probing.probe(self._state, self._container, probe), probe, report, failed)
 
-    def _end(self, why: str, probe: Obj | None) -> None:
+    def _end_run(self, why: str, probe: Obj | None) -> None:
         """End the present run, for a reason of its own; the restart policy decides what follows."""
-        if self._ending.is_set():
-            return
-        grace = (probe or {}).get("terminationGracePeriodSeconds")
-        seconds = float(spec.grace_period(self._state.pod) if grace is None else grace)
-        self._why_ending = why
-        self._deadline = asyncio.get_running_loop().time() + seconds
-        self._ending.set()
+        if not self._end.begun:
+            grace = (probe or {}).get("terminationGracePeriodSeconds")
+            self._end.begin(why, float(spec.grace_period(self._state.pod) if grace is None else grace))
 
     async def _end_when_told(self, attempt: Attempt) -> None:
-        await self._ending.wait()
-        state, lifecycle = self._state, self._container.get("lifecycle") or {}
-        state.event("Normal", "Killing", self._why_ending)
-        if lifecycle.get("preStop") and attempt.launched:
+        end, state = self._end, self._state
+        state.event("Normal", "Killing", await end.told())
+        hook = (self._container.get("lifecycle") or {}).get("preStop")
+        if hook:
             try:
-                await self._before_deadline(hooks.run(state, self._container, lifecycle["preStop"]))
+                await end.before_deadline(hooks.run(state, self._container, hook))
             except hooks.HookFailed as error:
                 state.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {error}")
-            clock = asyncio.get_running_loop().time
-            self._deadline = max(self._deadline, clock() + _KILL_PATIENCE)
+            end.at_least(_KILL_PATIENCE)
         await state.context.runtime.signal(attempt.id, self._stop_signal(attempt))
-        await self._until_deadline()
+        await end.deadline()
         await state.context.runtime.signal(attempt.id, "SIGKILL")
 
     def _stop_signal(self, attempt: Attempt) -> str:
@@ -337,41 +321,11 @@ class Supervisor:
             return self._state.context.images.find(attempt.image).config.stop_signal or "SIGTERM"
         return "SIGTERM"
 
-    async def _until_deadline(self) -> None:
-        """Wait for the deadline, which may come nearer meanwhile."""
-        clock = asyncio.get_running_loop().time
-        while (left := self._deadline - clock()) > 0:
-            self._hurried.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._hurried.wait()
-
-    async def _before_deadline(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something, but not beyond the deadline."""
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(_caught(work))
-            limit = group.create_task(self._until_deadline())
-            await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
-            failure = task.result() if task.done() else None
-            task.cancel()
-            limit.cancel()
-        if failure is not None:
-            raise failure
-
     async def _pause(self, seconds: float) -> None:
         """Sleep, but not once told to stop."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._stopping.wait()
-
-
-async def _caught(work: Coroutine[Any, Any, None]) -> hooks.HookFailed | None:
-    """Do the work; its failure as a value, so that it isn't wrapped in a group."""
-    try:
-        await work
-    except hooks.HookFailed as error:
-        return error
-    return None
 
 
 def _duration(seconds: float) -> str:

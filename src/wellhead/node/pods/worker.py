@@ -35,6 +35,14 @@ _FORCED_GRACE = 1.0
 _REBOOTED = 255  # the exit code of a container that a reboot ended
 
 
+# Fields of a pod's spec that a user should know to be without effect here.
+_IGNORED = {
+    "shareProcessNamespace": "every container has a process namespace of its own",
+    "runtimeClassName": "every container is run by crun",
+    "resourceClaims": "there are no devices to claim",
+}
+
+
 class PodWorker:
     """Owns one pod (one UID). `run` does the work; `update` and `vanish` say what the API says."""
 
@@ -111,6 +119,9 @@ class PodWorker:
         record = self._record
         record.started_at = record.started_at or now()
         deadline = group.create_task(self._watch_deadline())
+        for field, consequence in _IGNORED.items():
+            if record.pod["spec"].get(field):
+                self.state.event("Warning", "Unsupported", f"spec.{field} has no effect: {consequence}")
         try:
             if record.sandbox and not self.state.sandbox.exists(record.pod):
                 await self._note_reboot()

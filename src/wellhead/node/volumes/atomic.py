@@ -51,8 +51,9 @@ def write(directory: Path, files: Mapping[str, File], group: int | None = None) 
     temporary.symlink_to(payload.name)
     temporary.rename(link)
     _link_names(directory, {path.partition("/")[0] for path in files})
-    if before is not None:
-        shutil.rmtree(before, ignore_errors=True)
+    for old in directory.glob("..2*"):  # the files before, and what an interrupted change left
+        if old != payload:
+            shutil.rmtree(old, ignore_errors=True)
     return True
 
 

@@ -1,0 +1,179 @@
+"""What a Node object says about its node.
+
+Source: pkg/kubelet/nodestatus and kubelet_node_status.go of v1.37.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from wellhead import __version__
+from wellhead.api.meta import Obj, now
+from wellhead.node.images.store import ImageStore
+
+KUBELET_VERSION = f"v1.37.1+wellhead-{__version__}"
+_MAX_PODS = 110
+_IMAGES_REPORTED = 50
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What the agent knows of its node. `ready` answers (is it, message)."""
+
+    name: str
+    internal_ip: str
+    external_ip: str
+    pod_cidr: IPv4Network
+    kubelet_port: int
+    images: ImageStore
+    root: Path
+    ready: Callable[[], tuple[bool, str]]
+
+
+def labels(name: str) -> dict[str, str]:
+    """The labels that a node gives itself."""
+    architecture = _architecture()
+    return {
+        "kubernetes.io/hostname": name,
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": architecture,
+        "beta.kubernetes.io/os": "linux",
+        "beta.kubernetes.io/arch": architecture,
+    }
+
+
+def capacity(root: Path) -> dict[str, str]:
+    """What the machine has. Every node of a box has all of it, as containers of one host would."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "cpu": str(os.cpu_count() or 1),
+        "memory": f"{memory // 1024}Ki",
+        "ephemeral-storage": f"{shutil.disk_usage(root).total // 1024}Ki",
+        "hugepages-1Gi": "0",
+        "hugepages-2Mi": "0",
+        "pods": str(_MAX_PODS),
+    }
+
+
+def status(facts: NodeFacts, before: Obj) -> Obj:
+    """The node's status; conditions that are as `before` keep their times of transition."""
+    addresses = [{"type": "InternalIP", "address": facts.internal_ip}]
+    if facts.external_ip:
+        addresses.append({"type": "ExternalIP", "address": facts.external_ip})
+    addresses.append({"type": "Hostname", "address": facts.name})
+    has = capacity(facts.root)
+    return {
+        "addresses": addresses,
+        "capacity": has,
+        "allocatable": has,
+        "conditions": conditions(facts, before),
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": facts.kubelet_port}},
+        "images": _images(facts.images),
+        "nodeInfo": _node_info(),
+    }
+
+
+def conditions(facts: NodeFacts, before: Obj) -> list[Obj]:
+    """The conditions that a kubelet keeps, Ready last as there."""
+    ready, message = facts.ready()
+    known = [
+        ("MemoryPressure", False, "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        ("DiskPressure", False, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ("PIDPressure", False, "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        ("Ready", ready, "KubeletReady" if ready else "KubeletNotReady", message),
+    ]
+    earlier = {each["type"]: each for each in (before.get("status") or {}).get("conditions") or ()}
+    time = now()
+    found = []
+    for kind, true, reason, text in known:
+        value = "True" if true else "False"
+        same = (earlier.get(kind) or {}).get("status") == value
+        found.append(
+            {
+                "type": kind,
+                "status": value,
+                "reason": reason,
+                "message": text,
+                "lastHeartbeatTime": time,
+                "lastTransitionTime": earlier[kind]["lastTransitionTime"] if same else time,
+            }
+        )
+    return found
+
+
+def _architecture() -> str:
+    machine = platform.machine()
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
+def _node_info() -> Obj:
+    return {
+        "architecture": _architecture(),
+        "bootID": _read("/proc/sys/kernel/random/boot_id"),
+        "containerRuntimeVersion": f"crun://{_crun_version()}",
+        "kernelVersion": platform.release(),
+        "kubeProxyVersion": "",
+        "kubeletVersion": KUBELET_VERSION,
+        "machineID": _read("/etc/machine-id"),
+        "operatingSystem": "linux",
+        "osImage": _os_name(),
+        "systemUUID": _read("/sys/class/dmi/id/product_uuid"),
+    }
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _os_name() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
+    except OSError:
+        return "Linux"
+
+
+_versions: dict[str, str] = {}
+
+
+def _crun_version() -> str:
+    return _versions.get("crun", "unknown")
+
+
+async def find_versions() -> None:
+    """Ask the runtime for its version, once, for the node's status."""
+    process = await asyncio.create_subprocess_exec("crun", "--version", stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    first = out.decode().partition("\n")[0].split()
+    _versions["crun"] = first[-1] if first else "unknown"
+
+
+def _images(store: ImageStore) -> list[Obj]:
+    return [
+        {"names": [f"{image.names[0].rpartition(':')[0]}@{image.id}", *image.names], "sizeBytes": image.size}
+        for image in store.images()[:_IMAGES_REPORTED]
+    ]
+
+
+def same(present: Obj, wanted: Obj) -> bool:
+    """Whether nothing differs but the time of the last heartbeat, which a Lease tells better."""
+
+    def comparable(status: Obj) -> Obj:
+        ours = {each["type"] for each in wanted["conditions"]}
+        kept = [
+            {key: value for key, value in each.items() if key != "lastHeartbeatTime"}
+            for each in status.get("conditions") or ()
+            if each["type"] in ours
+        ]
+        return {key: status.get(key) for key in wanted} | {"conditions": kept}
+
+    return comparable(present) == comparable(wanted)
