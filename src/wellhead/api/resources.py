@@ -271,6 +271,14 @@ SELFSUBJECTACCESSREVIEWS = Resource(
     namespaced=False,
     verbs=("create",),
 )
+SELFSUBJECTRULESREVIEWS = Resource(
+    "authorization.k8s.io",
+    "v1",
+    "SelfSubjectRulesReview",
+    "selfsubjectrulesreviews",
+    namespaced=False,
+    verbs=("create",),
+)
 
 RESOURCES: tuple[Resource, ...] = (
     CONFIGMAPS,
@@ -287,6 +295,7 @@ RESOURCES: tuple[Resource, ...] = (
     SELFSUBJECTREVIEWS,
     TOKENREVIEWS,
     SELFSUBJECTACCESSREVIEWS,
+    SELFSUBJECTRULESREVIEWS,
     SUBJECTACCESSREVIEWS,
     LEASES,
     ENDPOINTSLICES,

@@ -115,8 +115,8 @@ def test_ports_merge_by_port() -> None:
     patched = strategic(old, {"spec": {"ports": [{"port": 80, "name": "http"}, {"port": 53}]}})
     assert patched["spec"]["ports"] == [
         {"port": 80, "nodePort": 30080, "name": "http"},
-        {"port": 443},
         {"port": 53},
+        {"port": 443},
     ]
 
 

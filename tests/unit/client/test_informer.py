@@ -9,7 +9,6 @@ from typing import Any, cast
 from wellhead.api.errors import Gone
 from wellhead.api.meta import Obj
 from wellhead.api.resources import PODS
-
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client, ConnectionLost, Event
 

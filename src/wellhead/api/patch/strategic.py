@@ -86,7 +86,7 @@ class _Merger:
 
     def _list(self, original: list[Any], patch: list[Any], field: Field) -> list[Any]:
         if not field.merge_key:
-            return list(dict.fromkeys([*original, *patch]))
+            return _ordered(list(dict.fromkeys([*original, *patch])), patch, original, "")
         key = field.merge_key
         replaced = False
         merged = list(original)
@@ -115,7 +115,7 @@ class _Merger:
                 merged.append(self.map({}, item, field.type))
             else:
                 merged[at] = self.map(merged[at], item, field.type)
-        return merged
+        return _ordered(merged, additions, original, key)
 
 
 def _identity(item: Obj, key: str) -> str:
@@ -125,7 +125,10 @@ def _identity(item: Obj, key: str) -> str:
 
 
 def _ordered(merged: list[Any], order: list[Any], original: list[Any], key: str) -> list[Any]:
-    """What the client ordered in its order; what only the server knows keeps its place among the rest."""
+    """What the client ordered in its order; what only the server knows keeps its place among the rest.
+
+    An item that is new therefore comes before those that only the server knows.
+    """
 
     def name(item: Any) -> str:
         return str(item.get(key)) if key and isinstance(item, dict) else str(item)
