@@ -107,6 +107,7 @@ def test_node_ports_answer_on_the_primary_address_alone(world: NftablesWorld) ->
         world.restart_proxy(NftablesConfig(node_port_addresses=()))
         assert dial(world.outside, "10.240.0.111", 30080).server == POD_A
         assert dial(world.outside, NODE, 30080).server == POD_A
+        assert dial(world.node, "127.0.0.1", 30080) == REFUSED  # as before, by the node itself
     finally:
         world.outside.ip("route del 10.240.0.111 via 10.240.0.11")
         world.node.ip("addr del 10.240.0.111/32 dev lo")
@@ -254,6 +255,23 @@ def test_service_ranges_may_become_any_others(world: NftablesWorld) -> None:
     world.await_(world.backend.set_service_ranges(CONFIG.service_ranges))
 
 
+def test_the_timeout_counts_from_the_last_new_connection(world: NftablesWorld) -> None:
+    def left() -> int:
+        (remembered,) = (each[0]["elem"] for each in world.elements("affinity", "ip6"))
+        seconds: int = remembered["expires"]
+        return seconds
+
+    world.program([], [])
+    world.program([sticky(100)], at(*ALL_IPV6))
+    world.nft("flush map ip6 wellhead affinity")
+    world.await_(world.backend.check())
+    first = dial(world.outside, VIP6, 80, source=CLIENT6).server
+    while left() > 97:
+        threading.Event().wait(0.1)
+    assert dial(world.outside, VIP6, 80, source=CLIENT6).server == first
+    assert left() >= 99
+
+
 # ---- restarts, and what others do
 
 
@@ -362,6 +380,16 @@ def test_what_others_change_is_noticed_and_put_back(world: NftablesWorld, damage
     assert dial(world.pod_b, CLUSTER_IP, 80) == Answer(POD_A, POD_B)
     assert sorted(world.saved().split()) == sorted(before.split())
     assert world.await_(world.backend.check()) is False
+
+
+def test_a_packet_that_finds_no_endpoint_is_not_passed_on_untranslated(world: NftablesWorld) -> None:
+    """As may happen to one whose look-ups are on both sides of a change: the client tries again."""
+    world.program([web()], at(POD_A))
+    world.nft("flush map ip wellhead endpoints")
+    assert dial(world.pod_b, CLUSTER_IP, 80, timeout=0.3) == SILENCE
+    assert dial(world.outside, NODE, 30080, timeout=0.3) == SILENCE
+    assert world.await_(_noticed(world.backend))
+    assert dial(world.pod_b, CLUSTER_IP, 80).server == POD_A
 
 
 def test_a_change_after_unnoticed_damage_still_gets_through(world: NftablesWorld) -> None:

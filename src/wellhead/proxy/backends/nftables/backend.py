@@ -239,7 +239,10 @@ def remove_all(families: Iterable[Family] = tuple(Family)) -> None:
     Raises:
         BackendError: some could not be removed.
     """
-    socket = Socket()
+    try:
+        socket = Socket()
+    except OSError as error:
+        raise BackendError(f"nftables: no netlink socket: {error}") from error
     try:
         for family in families:
             try:

@@ -119,15 +119,36 @@ def difference(wanted: Wanted, elements: Iterable[Element], held: Held) -> Trans
             transaction.replace_rules.append(chain)
     transaction.delete_chains = [name for name in held.chains if name not in wanted.chains]
     rest = dict(held.elements)
+    ranges: list[Element] = []
     for each in elements:
+        if each.id.set in layout.RANGES:
+            ranges.append(each)
+            continue
         data = rest.pop(each.id, _ABSENT)
         if data is _ABSENT:
             transaction.add_elements.append(each)
         elif data != each.data:
             transaction.delete_elements.append(each.id)
             transaction.add_elements.append(each)
-    transaction.delete_elements += (each for each in rest if each.set in wanted_sets)
+    held_ranges = sorted(each for each in rest if each.set in layout.RANGES)
+    transaction.delete_elements += (
+        each for each in rest if each.set in wanted_sets and each.set not in layout.RANGES
+    )
+    replace_ranges(held_ranges, ranges, transaction)
     return transaction
+
+
+def replace_ranges(old: Iterable[ElementKey], new: Iterable[Element], transaction: Transaction) -> None:
+    """Change sets of address ranges: all of a set that changes at all.
+
+    An interval is two elements, and the kernel is particular about seeing both, start before end.
+    """
+    for name in layout.RANGES:
+        before = [each for each in old if each.set == name]
+        after = [each for each in new if each.id.set == name]
+        if before != [each.id for each in after]:
+            transaction.delete_elements += before
+            transaction.add_elements += after
 
 
 _ABSENT = object()

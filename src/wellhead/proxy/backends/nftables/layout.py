@@ -70,6 +70,8 @@ SOURCE_RANGES = "source-ranges"
 CLUSTER_IPS = "cluster-ips"
 SERVICE_RANGES = "service-ranges"
 NODE_PORT_ADDRESSES = "node-port-addresses"
+RANGES = (SERVICE_RANGES, NODE_PORT_ADDRESSES)
+"""Sets of address ranges, a few elements each."""
 HAIRPINS = "hairpins"
 
 _PROTOCOL = {Protocol.TCP: b"\x06\0\0\0", Protocol.UDP: b"\x11\0\0\0", Protocol.SCTP: b"\x84\0\0\0"}

@@ -9,7 +9,7 @@ from typing import Literal
 
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.dispatch import Dispatch, timeout_of
-from wellhead.proxy.backends.nftables.held import Held, adopted_placement
+from wellhead.proxy.backends.nftables.held import Held, adopted_placement, replace_ranges
 from wellhead.proxy.backends.nftables.numbers import Numbers, OutOfNumbers, Placement, place
 from wellhead.proxy.backends.nftables.objects import Chain, Element, ElementKey, Set, Transaction, Verdict
 from wellhead.proxy.backends.nftables.port_elements import compile_port
@@ -24,7 +24,8 @@ NodePortAddresses = tuple[IPNetwork, ...] | Literal["primary"]
 """Which of the node's addresses answer node ports: those in these networks (none given: all), or the primary
 one of each family. A family without a network of its own is not restricted."""
 
-EVERYWHERE = {Family.IPV4: ip_network("0.0.0.0/0"), Family.IPV6: ip_network("::/0")}
+_EVERYWHERE = {Family.IPV4: ip_network("0.0.0.0/0"), Family.IPV6: ip_network("::/0")}
+_LOOPBACK = {Family.IPV4: ip_network("127.0.0.0/8"), Family.IPV6: ip_network("::1/128")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +143,8 @@ class Ruleset:
     def _set_node_elements(self, node: LocalNode | None, transaction: Transaction) -> None:
         old = self._node_elements
         new = tuple(self._compile_node_elements(node))
-        if new != old:
-            self._node_elements = new
-            _change(old, new, transaction)
+        self._node_elements = new
+        replace_ranges([each.id for each in old], new, transaction)
 
     def _compile_node_elements(self, node: LocalNode | None) -> Iterator[Element]:
         ranges = [each for each in self._config.service_ranges if each.version == self.family]
@@ -158,7 +158,7 @@ class Ruleset:
             mine = [each for each in addresses if each.version == self.family]
             return tuple(ip_network(each) for each in mine[:1])
         networks = tuple(each for each in chosen if each.version == self.family)
-        return networks or (EVERYWHERE[self.family],)
+        return tuple(_outside_loopback(networks or (_EVERYWHERE[self.family],), self.family))
 
     def _set_port(self, key: PortKey, view: PortView | None, transaction: Transaction) -> None:
         before = self._views.get(key)
@@ -220,6 +220,16 @@ class Ruleset:
             else:
                 del counts[each.id]
                 transaction.delete_elements.append(each.id)
+
+
+def _outside_loopback(networks: Iterable[IPNetwork], family: Family) -> Iterator[IPNetwork]:
+    """Networks without the loopback addresses: what is sent to a pod from there never arrives."""
+    loopback = _LOOPBACK[family]
+    for each in networks:
+        if not each.overlaps(loopback):
+            yield each
+        elif each.prefixlen < loopback.prefixlen:
+            yield from each.address_exclude(loopback)  # type: ignore[arg-type]
 
 
 def _change(old: Iterable[Element], new: Iterable[Element], transaction: Transaction) -> None:

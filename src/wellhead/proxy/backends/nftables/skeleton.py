@@ -19,7 +19,9 @@ from wellhead.services.node import Detector, FromBridge, FromNetwork
 from wellhead.services.view import Action, Handling, Routing, Scope
 
 SERVICES = "services"
+SERVICE = "service"
 NODE_PORTS = "node-ports"
+NODE_PORT = "node-port"
 POLICY = "by-policy"
 MASQUERADE = "masquerading"
 
@@ -85,7 +87,9 @@ class _Compiler:
             *(Chain(handling_chain(each), self.handling(each)) for each in HANDLINGS),
             Chain(MASQUERADE, self.masquerade()),
             Chain(POLICY, self.policy()),
-            Chain(NODE_PORTS, self.node_ports()),
+            Chain(SERVICE, self.decide(self._find_service())),
+            Chain(NODE_PORT, self.decide(self._find_node_port())),
+            Chain(NODE_PORTS, (_rule(*self._find_node_port(), expr.goto(NODE_PORT)),)),
             Chain(SERVICES, self.services()),
             Chain("nat-prerouting", (_rule(expr.jump(SERVICES)),), Hook("nat", "prerouting", -100)),
             Chain("nat-output", (_rule(expr.jump(SERVICES)),), Hook("nat", "output", -100)),
@@ -94,13 +98,8 @@ class _Compiler:
         )
 
     def services(self) -> tuple[Rule, ...]:
-        frontend = (
-            self.destination(0),
-            expr.meta(expr.META_L4PROTO, self.words),
-            expr.destination_port(self.words + 1),
-        )
         return (
-            _rule(*frontend, expr.lookup(layout.SERVICES, 0, into=0), _set_priority(0), expr.goto(POLICY)),
+            _rule(*self._find_service(), expr.goto(SERVICE)),
             _rule(
                 self.destination(0),
                 expr.lookup(layout.NODE_PORT_ADDRESSES, 0),
@@ -122,15 +121,34 @@ class _Compiler:
             ),
         )
 
-    def node_ports(self) -> tuple[Rule, ...]:
+    def _find_service(self) -> tuple[bytes, ...]:
         return (
-            _rule(
-                expr.meta(expr.META_L4PROTO, 0),
-                expr.destination_port(1),
-                expr.lookup(layout.NODE_PORTS, 0, into=0),
-                _set_priority(0),
-                expr.goto(POLICY),
-            ),
+            self.destination(0),
+            expr.meta(expr.META_L4PROTO, self.words),
+            expr.destination_port(self.words + 1),
+            expr.lookup(layout.SERVICES, 0, into=0),
+            _set_priority(0),
+        )
+
+    def _find_node_port(self) -> tuple[bytes, ...]:
+        return (
+            expr.meta(expr.META_L4PROTO, 0),
+            expr.destination_port(1),
+            expr.lookup(layout.NODE_PORTS, 0, into=0),
+            _set_priority(0),
+        )
+
+    def decide(self, find: tuple[bytes, ...]) -> tuple[Rule, ...]:
+        """Decide about a packet, and once more from the start if that came to nothing.
+
+        A transaction comes into force between two look-ups of one packet, too: the first may say two
+        endpoints, and the second not find the second one any more.
+        """
+        again = "the maps changed between two look-ups"
+        return (
+            _rule(expr.jump(POLICY)),
+            _rule(*find, expr.jump(POLICY), comment=again),
+            _rule(expr.drop()),
         )
 
     def policy(self) -> tuple[Rule, ...]:
