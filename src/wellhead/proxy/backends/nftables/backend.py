@@ -71,13 +71,13 @@ class NftablesBackend:
     async def remove_leftovers(self) -> None:
         """Remove the table of a family that is no longer used."""
         used = {each.ruleset.family for each in self._families}
-        remove_all(family for family in Family if family not in used)
+        _remove(family for family in Family if family not in used)
 
     async def cleanup(self) -> None:
         """Remove our tables, in both families."""
         async with self._lock:
             self.close()
-            remove_all()
+            _remove(Family)
             for family in self._families:
                 family.forget()
 
@@ -221,6 +221,13 @@ class _FamilyTable:
         return max(found.size, int(bool(found)))
 
 
+def _remove(families: Iterable[Family]) -> None:
+    try:
+        remove_all(families)
+    except OSError as error:
+        raise BackendError(f"nftables: {error}") from error
+
+
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """Without the garbage collector, which otherwise takes a quarter of the time to find all in use."""
@@ -238,11 +245,9 @@ def remove_all(families: Iterable[Family] = tuple(Family)) -> None:
 
     Raises:
         BackendError: some could not be removed.
+        OSError: there is no nftables here.
     """
-    try:
-        socket = Socket()
-    except OSError as error:
-        raise BackendError(f"nftables: no netlink socket: {error}") from error
+    socket = Socket()
     try:
         for family in families:
             try:

@@ -73,8 +73,9 @@ def messages(transaction: Transaction, family: Family) -> Iterator[Message]:
         yield message(_DELSET, TABLE_NAME, text(2, name))
 
 
-def delete_table(family: Family) -> Message:
-    return Message(_DELTABLE, 0, NFPROTO[family], TABLE_NAME)
+def delete_table(family: Family, name: str = TABLE) -> Message:
+    """Remove a table, ours or (of kube-proxy's) another."""
+    return Message(_DELTABLE, 0, NFPROTO[family], text(1, name))
 
 
 def _set(each: Set, id: int) -> tuple[bytes, ...]:
