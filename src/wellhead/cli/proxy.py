@@ -1,112 +1,88 @@
-"""`wellhead proxy`: a node's service proxy, under kube-proxy's flag names."""
+"""`wellhead proxy`: a node's service proxy, under kube-proxy's flag names.
+
+Its options are made from the fields of a KubeProxyConfiguration, so that flags and file can't differ.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import re
-import socket
-from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any, Literal
+import logging
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+import yaml
+from click.core import ParameterSource
 
 from wellhead import component
 from wellhead.cli.options import logging_options
 from wellhead.proxy.backends.base import BackendError
 from wellhead.proxy.backends.iptables.commands import Variant
-from wellhead.proxy.main import Address, Config, cleanup, run
-from wellhead.proxy.node_config import DetectLocalMode, NodeConfig
-from wellhead.proxy.sysctls import ConntrackSettings
-from wellhead.services.family import IPNetwork
+from wellhead.proxy.config import Config
+from wellhead.proxy.configuration.load import ConfigurationError, Given, from_file, from_flags, to_document
+from wellhead.proxy.configuration.resolve import resolve
+from wellhead.proxy.configuration.schema import KubeProxyConfiguration, Logging
+from wellhead.proxy.configuration.settings import SETTINGS, Setting, without_effect
+from wellhead.proxy.main import cleanup, initialise, run
 
-_MODES = ("iptables",)
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+C = TypeVar("C", bound=click.Command)
 
+log = logging.getLogger(__name__)
 
-class _Duration(click.ParamType[float]):
-    """A duration as Go spells it (30s, 1m30s, 500ms), in seconds."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        text = str(value)
-        parts = re.findall(r"([0-9.]+)(ns|us|µs|ms|s|m|h)", text)
-        if text == "0":
-            return 0.0
-        if not parts or "".join(number + unit for number, unit in parts) != text:
-            self.fail(f"{text!r} is not a duration such as 30s, 1m30s or 500ms", param, ctx)
-        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+_BESIDE_A_FILE = {"hostname-override", "logging-format", "v", "vmodule"}
+"""Flags that count although a file is given, as upstream: there, the file decides everything else."""
+_DEBUG_VERBOSITY = 4
+_WITHOUT_VALUE: dict[str, Any] = {"is_flag": False, "flag_value": "true"}
+_METAVARS = {"boolean": "true|false", "number": "N", "list": "A,B,…", "map": "NAME=true|false,…"}
 
 
-class _Networks(click.ParamType[Any]):
-    """Networks, separated by commas."""
-
-    name = "cidr,…"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[IPNetwork, ...]:
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(ip_network(each.strip()) for each in str(value).split(",") if each.strip())
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _NodePortAddresses(_Networks):
-    """Networks, or the word `primary`."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        return "primary" if value == "primary" else super().convert(value, param, ctx)
+def _configuration_options(command: C) -> C:
+    """Add an option for every flag that a field names. They appear in the file's order."""
+    by_flag: dict[str, Setting] = {}
+    for each in SETTINGS:
+        if each.flag:
+            by_flag.setdefault(each.flag, each)
+    for flag, each in by_flag.items():
+        option = click.Option(
+            [*_spellings(flag), _parameter(flag)],
+            metavar=_METAVARS.get(each.kind, each.kind.upper()),
+            multiple=each.kind in ("list", "map"),
+            hidden=bool(each.unused),
+            help=_help(each),
+            **_WITHOUT_VALUE if each.kind == "boolean" else {},
+        )
+        command.params.append(option)
+    return command
 
 
-class _BindAddress(click.ParamType[Address | None]):
-    """IP:PORT; empty for none."""
-
-    name = "ip:port"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Address | None:
-        if value is None or value == "":
-            return None
-        host, _, port = str(value).rpartition(":")
-        try:
-            address = ip_address(host.strip("[]"))
-            if isinstance(address, IPv6Address) != host.startswith("["):
-                raise ValueError
-            return str(address), int(port)
-        except ValueError:
-            self.fail(f"{value!r} is not IP:PORT or [IP]:PORT", param, ctx)
+def _parameter(flag: str) -> str:
+    return flag.replace("-", "_")
 
 
-DURATION, NETWORKS, BIND_ADDRESS = _Duration(), _Networks(), _BindAddress()
+def _spellings(flag: str) -> list[str]:
+    return [f"--{flag}", f"-{flag}"] if len(flag) == 1 else [f"--{flag}"]
 
 
+def _help(setting: Setting) -> str:
+    if setting.unused:
+        return f"No effect: {setting.unused}."
+    if setting.kind in ("list", "map") or setting.default in ("", False) or "[default" in setting.help:
+        return setting.help
+    default = str(setting.default).lower() if setting.kind == "boolean" else str(setting.default)
+    return f"{setting.help} [default: {default}]"
+
+
+@_configuration_options
 @click.command("proxy", short_help="Run a node's service proxy.")
-@click.option("--kubeconfig", type=click.Path(), help="How to reach the API server. [default: in-cluster]")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="A KubeProxyConfiguration file. It decides alone: of the flags that it has fields for, only"
+    " --hostname-override and those about logging still count.",
+)
 @click.option("--master", help="The API server's URL, in place of the kubeconfig's.")
-@click.option("--hostname-override", help="This node's name. [default: the host name]")
-@click.option("--proxy-mode", default="iptables", show_default=True, help="How packets are translated.")
-@click.option("--cluster-cidr", type=NETWORKS, default=(), help="The pods' networks, for ClusterCIDR.")
-@click.option(
-    "--detect-local-mode",
-    type=click.Choice([each.value for each in DetectLocalMode]),
-    default=DetectLocalMode.CLUSTER_CIDR.value,
-    show_default=True,
-    help="How this node's pods are recognised, whose source to a ClusterIP is kept.",
-)
-@click.option("--pod-bridge-interface", default="", help="The pods' bridge, for BridgeInterface.")
-@click.option("--pod-interface-name-prefix", default="", help="For InterfaceNamePrefix.")
-@click.option(
-    "--nodeport-addresses",
-    "node_port_addresses",
-    type=_NodePortAddresses(),
-    default=(),
-    help="The networks whose local addresses answer node ports, or “primary”. [default: all]",
-)
-@click.option("--masquerade-all", is_flag=True, help="Replace the source of all traffic to ClusterIPs.")
 @click.option(
     "--iptables-variant",
     type=click.Choice(["auto", "nft", "legacy"]),
@@ -114,86 +90,30 @@ DURATION, NETWORKS, BIND_ADDRESS = _Duration(), _Networks(), _BindAddress()
     show_default=True,
     help="Which iptables; auto is the one that “iptables” stands for.",
 )
-@click.option(
-    "--iptables-masquerade-bit",
-    type=click.IntRange(0, 31),
-    default=14,
-    show_default=True,
-    help="The bit of the packet mark that asks for masquerading.",
-)
-@click.option(
-    "--iptables-localhost-nodeports/--no-iptables-localhost-nodeports",
-    "localhost_node_ports",
-    default=True,
-    show_default=True,
-    help="Answer IPv4 node ports on loopback.",
-)
-@click.option(
-    "--iptables-sync-period",
-    type=DURATION,
-    default="30s",
-    show_default=True,
-    help="How often to put back rules that others removed.",
-)
-@click.option(
-    "--iptables-min-sync-period",
-    type=DURATION,
-    default="0s",
-    show_default=True,
-    help="The least time between two syncs.",
-)
-@click.option(
-    "--metrics-bind-address",
-    type=BIND_ADDRESS,
-    default="127.0.0.1:10249",
-    show_default=True,
-    help="Where /metrics and /proxyMode are; empty: nowhere.",
-)
-@click.option(
-    "--healthz-bind-address",
-    type=BIND_ADDRESS,
-    default="0.0.0.0:10256",
-    show_default=True,
-    help="Where /healthz and /livez are; empty: nowhere.",
-)
-@click.option("--conntrack-max-per-core", type=click.IntRange(0), default=32768, show_default=True)
-@click.option("--conntrack-min", type=click.IntRange(0), default=131072, show_default=True)
-@click.option("--conntrack-tcp-timeout-established", type=DURATION, default="24h", show_default=True)
-@click.option("--conntrack-tcp-timeout-close-wait", type=DURATION, default="1h", show_default=True)
-@click.option("--conntrack-udp-timeout", type=DURATION, default="0s", help="0s: as it is.")
-@click.option("--conntrack-udp-timeout-stream", type=DURATION, default="0s", help="0s: as it is.")
-@click.option("--conntrack-tcp-be-liberal", is_flag=True, help="Don't call out-of-window packets INVALID.")
 @click.option("--cleanup", "clean", is_flag=True, help="Remove every rule of the proxy, and exit.")
+@click.option(
+    "--init-only", is_flag=True, help="Make the kernel settings that need full privileges, and exit."
+)
+@click.option(
+    "--write-config-to",
+    type=click.Path(path_type=Path),
+    help="Write the configuration that the flags amount to into a file, and exit.",
+)
 @logging_options
+@click.pass_context
 def command(
+    context: click.Context,
+    /,
     *,
-    kubeconfig: str | None,
+    config_file: Path | None,
     master: str | None,
-    hostname_override: str | None,
-    proxy_mode: str,
-    cluster_cidr: tuple[IPNetwork, ...],
-    detect_local_mode: str,
-    pod_bridge_interface: str,
-    pod_interface_name_prefix: str,
-    node_port_addresses: tuple[IPNetwork, ...] | Literal["primary"],
-    masquerade_all: bool,
     iptables_variant: Variant,
-    iptables_masquerade_bit: int,
-    localhost_node_ports: bool,
-    iptables_sync_period: float,
-    iptables_min_sync_period: float,
-    metrics_bind_address: Address | None,
-    healthz_bind_address: Address | None,
-    conntrack_max_per_core: int,
-    conntrack_min: int,
-    conntrack_tcp_timeout_established: float,
-    conntrack_tcp_timeout_close_wait: float,
-    conntrack_udp_timeout: float,
-    conntrack_udp_timeout_stream: float,
-    conntrack_tcp_be_liberal: bool,
     clean: bool,
+    init_only: bool,
+    write_config_to: Path | None,
     log_level: str,
     log_format: component.LogFormat,
+    **flags: Any,
 ) -> None:
     """Run the service proxy of one node: Services' addresses lead to their endpoints.
 
@@ -202,39 +122,96 @@ def command(
     """
     if clean:
         component.setup_logging(log_level, log_format)
-        try:
-            asyncio.run(cleanup())
-        except BackendError as error:
-            raise click.ClickException(str(error)) from error
+        _run_once(cleanup())
         return
-    if proxy_mode not in _MODES:
-        raise click.UsageError(f"--proxy-mode {proxy_mode!r} is not supported; use {' or '.join(_MODES)}")
-    mode = DetectLocalMode(detect_local_mode)
-    if mode is DetectLocalMode.BRIDGE_INTERFACE and not pod_bridge_interface:
-        raise click.UsageError("--detect-local-mode BridgeInterface needs --pod-bridge-interface")
-    if mode is DetectLocalMode.INTERFACE_NAME_PREFIX and not pod_interface_name_prefix:
-        raise click.UsageError("--detect-local-mode InterfaceNamePrefix needs --pod-interface-name-prefix")
-    config = Config(
-        node_name=hostname_override or socket.gethostname().lower(),
-        kubeconfig=kubeconfig,
-        master=master,
-        node=NodeConfig(mode, cluster_cidr, pod_bridge_interface, pod_interface_name_prefix, masquerade_all),
-        node_port_addresses=node_port_addresses,
-        iptables_variant=iptables_variant,
-        masquerade_bit=iptables_masquerade_bit,
-        localhost_node_ports=localhost_node_ports,
-        sync_period=iptables_sync_period,
-        min_sync_period=iptables_min_sync_period,
-        metrics_address=metrics_bind_address,
-        health_address=healthz_bind_address,
-        conntrack=ConntrackSettings(
-            max_per_core=conntrack_max_per_core,
-            min=conntrack_min,
-            tcp_established_timeout=int(conntrack_tcp_timeout_established),
-            tcp_close_wait_timeout=int(conntrack_tcp_timeout_close_wait),
-            udp_timeout=int(conntrack_udp_timeout),
-            udp_stream_timeout=int(conntrack_udp_timeout_stream),
-            tcp_be_liberal=conntrack_tcp_be_liberal,
-        ),
-    )
+    given = _given(flags)
+    configuration = _configuration(config_file, given)
+    if write_config_to is not None:
+        _write(configuration, write_config_to)
+        return
+    try:
+        config = resolve(configuration, master=master, iptables_variant=iptables_variant, file=config_file)
+    except ConfigurationError as error:
+        raise _complaint(error, config_file, given) from None
+    log_level, log_format = _logging(context, configuration.logging, log_level, log_format)
+    component.setup_logging(log_level, log_format)
+    _warn(configuration, config_file, given)
+    if init_only:
+        _run_once(initialise(config))
+        return
+    _start(config, log_level, log_format)
+
+
+def _start(config: Config, log_level: str, log_format: component.LogFormat) -> None:
     component.run("proxy", run(config), log_level=log_level, log_format=log_format)
+
+
+def _run_once(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        asyncio.run(work)
+    except BackendError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _given(flags: dict[str, Any]) -> Given:
+    """The configuration flags that were on the command line, by their names without dashes."""
+    names = {_parameter(each.flag): each.flag for each in SETTINGS if each.flag}
+    return {
+        # pflag reads -v=4 as 4, click as =4
+        names[name]: value.removeprefix("=") if len(name) == 1 else value
+        for name, value in flags.items()
+        if value not in (None, ())
+    }
+
+
+def _configuration(file: Path | None, given: Given) -> KubeProxyConfiguration:
+    try:
+        if file is None:
+            return from_flags(given)
+        return from_file(file, {name: given[name] for name in given.keys() & _BESIDE_A_FILE})
+    except ConfigurationError as error:
+        raise _complaint(error, file, given) from None
+
+
+def _complaint(error: ConfigurationError, file: Path | None, given: Given) -> click.UsageError:
+    """What is wrong, by the names that were used: the flag's, or the file's and the field's."""
+    usable = {each.flag for each in SETTINGS} - {""} if file is None else _BESIDE_A_FILE & given.keys()
+    flags = {each.name: each.flag for each in SETTINGS if each.flag in usable}
+    lines = []
+    for name, what in error.problems:
+        flag = flags.get(name.partition("[")[0])
+        if flag is not None:
+            lines.append(f"--{flag}: {what}")
+        else:
+            lines.append(": ".join(each for each in (str(file or ""), name, what) if each))
+    return click.UsageError("\n".join(dict.fromkeys(lines)))
+
+
+def _logging(
+    context: click.Context, logging: Logging, level: str, line: component.LogFormat
+) -> tuple[str, component.LogFormat]:
+    """--log-level and --log-format when given, else what the configuration says."""
+
+    def default(name: str) -> bool:
+        return context.get_parameter_source(name) is ParameterSource.DEFAULT
+
+    if default("log_level") and logging.verbosity >= _DEBUG_VERBOSITY:
+        level = "debug"
+    if default("log_format"):
+        line = "json" if logging.format == "json" else "text"
+    return level, line
+
+
+def _warn(configuration: KubeProxyConfiguration, file: Path | None, given: Given) -> None:
+    for each in without_effect(configuration):
+        log.warning("%s", each)
+    if file is not None:
+        for flag in sorted(given.keys() - _BESIDE_A_FILE):
+            log.warning("--%s is ignored: %s decides", flag, file)
+
+
+def _write(configuration: KubeProxyConfiguration, path: Path) -> None:
+    try:
+        path.write_text(yaml.safe_dump(to_document(configuration), sort_keys=False))
+    except OSError as error:
+        raise click.ClickException(f"{path}: {error.strerror}") from error

@@ -33,14 +33,14 @@ class _Listening:
 class HealthCheckPorts:
     """Listens on the health-check node port of every Service that has one.
 
-    On the addresses where node ports answer (`networks`; none: all) and on loopback. A port that can't be
+    On the addresses where node ports answer (`networks()`; none: all) and on loopback. A port that can't be
     had, because something else listens there, is reported through `complain` and tried again.
     """
 
     def __init__(
         self,
         families: tuple[Family, ...],
-        networks: tuple[IPNetwork, ...],
+        networks: Callable[[], tuple[IPNetwork, ...]],
         health: ProxyHealth,
         complain: Callable[[ServiceKey, str], None],
     ) -> None:
@@ -64,7 +64,7 @@ class HealthCheckPorts:
 
     def refresh(self) -> None:
         """Look again at the node's addresses, if it matters which they are."""
-        if self._networks:
+        if self._networks():
             self._changed.set()
 
     async def run(self) -> None:
@@ -100,7 +100,7 @@ class HealthCheckPorts:
     async def _addresses(self) -> frozenset[str]:
         found: set[str] = set()
         for family in self._families:
-            networks = [each for each in self._networks if each.version == family]
+            networks = [each for each in self._networks() if each.version == family]
             if not networks:
                 found.add(_ANY[family])
                 continue

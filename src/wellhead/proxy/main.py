@@ -1,40 +1,34 @@
-"""The proxy as a process: its configuration, and how its parts are tied together."""
+"""The proxy as a process: how its parts are tied together."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass, field
-from typing import Literal
+from ipaddress import ip_network
 
 from wellhead.api.meta import Obj
 from wellhead.api.resources import ENDPOINTSLICES, NODES, SERVICES
+from wellhead.client.backoff import Backoff
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client
+from wellhead.proxy import modes
+from wellhead.proxy.api_client import MeasuredClient
 from wellhead.proxy.backends.base import BackendError
-from wellhead.proxy.backends.iptables.backend import IptablesBackend, remove_all
-from wellhead.proxy.backends.iptables.commands import Commands, Variant
-from wellhead.proxy.backends.iptables.node_rules import LOOPBACK, NodeRulesConfig
-from wellhead.proxy.backends.iptables.ruleset import NodePortAddresses, RulesetConfig
-from wellhead.proxy.backends.iptables.transaction import TABLES
+from wellhead.proxy.config import MODES, Config
+from wellhead.proxy.config_file import ends_when_changed
 from wellhead.proxy.health import ProxyHealth
 from wellhead.proxy.health_ports import HealthCheckPorts
 from wellhead.proxy.metrics import Metrics, of_family
-from wellhead.proxy.node_config import NodeConfig
 from wellhead.proxy.proxier import Proxier
-from wellhead.proxy.servers import health_app, operator_app, serve
+from wellhead.proxy.servers import CannotListen, health_app, operator_app, serve
+from wellhead.proxy.service_ranges import ServiceRanges
 from wellhead.proxy.sync import SyncFailed, SyncLoop
-from wellhead.proxy.sysctls import (
-    ConntrackSettings,
-    enable_localhost_node_ports,
-    has_ipv6,
-    set_conntrack,
-)
+from wellhead.proxy.sysctls import enable_localhost_node_ports, set_conntrack, set_oom_score
 from wellhead.proxy.watches import SERVICE_SELECTOR, SLICE_SELECTOR, Watches
-from wellhead.services.family import Family
+from wellhead.services.family import Family, IPNetwork
 from wellhead.services.names import ServiceKey
 from wellhead.services.node import LocalNode, is_leaving, parse_node
 from wellhead.services.node_view import NodeView
@@ -42,82 +36,50 @@ from wellhead.services.service_map import ServiceMap
 
 log = logging.getLogger(__name__)
 
-ProxyMode = Literal["iptables"]
-Address = tuple[str, int]
-
-
-@dataclass(frozen=True)
-class Config:
-    """Everything that `wellhead proxy` can be told. Times in seconds."""
-
-    node_name: str
-    kubeconfig: str | None = None
-    """None: $KUBECONFIG, else the credentials of the pod that this runs in."""
-    master: str | None = None
-    mode: ProxyMode = "iptables"
-    node: NodeConfig = field(default_factory=NodeConfig)
-    node_port_addresses: NodePortAddresses = ()
-    iptables_variant: Variant = "auto"
-    masquerade_bit: int = 14
-    localhost_node_ports: bool = True
-    sync_period: float = 30.0
-    """How often the rules are compared with the kernel's."""
-    min_sync_period: float = 0.0
-    """The least time between the starts of two syncs."""
-    metrics_address: Address | None = ("127.0.0.1", 10249)
-    health_address: Address | None = ("0.0.0.0", 10256)  # noqa: S104 - load balancers ask it from outside
-    conntrack: ConntrackSettings = field(default_factory=ConntrackSettings)
+_LAST_WORDS_SECONDS = 1.0
 
 
 async def run(config: Config) -> None:
     """Serve until cancelled. The rules stay in force afterwards: a proxy's restart interrupts nothing.
 
     Raises:
-        BackendError: iptables does not work here.
+        BackendError: the mode does not work here.
         wellhead.client.connection.KubeconfigError: there is no way to find the API server.
+        wellhead.proxy.servers.CannotListen: a port can't be had, and that is to be fatal.
+        wellhead.proxy.config_file.ConfigurationChanged: the file that this was configured by has changed.
     """
     connection = load(config.kubeconfig, config.master)
-    families = await usable_families(config.iptables_variant)
+    families = await modes.usable_families(config)
     set_conntrack(config.conntrack)
-    async with Client(connection, user_agent="wellhead-proxy") as client, asyncio.TaskGroup() as tasks:
-        proxy = _Proxy(config, families, client)
+    if config.oom_score is not None:
+        set_oom_score(config.oom_score)
+    log.info("%s mode, %s", config.mode, " and ".join(f"IPv{each.value}" for each in families))
+    metrics = Metrics(config.mode)
+    async with (
+        MeasuredClient(connection, user_agent="wellhead-proxy", metrics=metrics) as client,
+        asyncio.TaskGroup() as tasks,
+    ):
+        proxy = _Proxy(config, families, client, metrics)
         for part in proxy.parts():
             tasks.create_task(part)
 
 
-async def cleanup() -> None:
-    """Remove every rule that any mode of this proxy, or kube-proxy in iptables mode, has left here.
-
-    Raises:
-        BackendError: something is left.
-    """
-    await remove_all()
-
-
-async def usable_families(variant: Variant) -> tuple[Family, ...]:
-    """The families that this kernel and its iptables speak.
-
-    Raises:
-        BackendError: not even IPv4.
-    """
-    await Commands(Family.IPV4, variant).save(*TABLES)
-    if not has_ipv6():
-        return (Family.IPV4,)
-    try:
-        await Commands(Family.IPV6, variant).save(*TABLES)
-    except BackendError as error:
-        log.warning("IPv6 Services won't be served: %s", error)
-        return (Family.IPV4,)
-    return (Family.IPV4, Family.IPV6)
+async def initialise(config: Config) -> None:
+    """Do what needs full privileges and lasts: the kernel settings. Then `run` needs CAP_NET_ADMIN alone."""
+    set_conntrack(config.conntrack)
+    if modes.node_ports_on_loopback(config):
+        enable_localhost_node_ports()
 
 
 class _Proxy:
     """The parts of one proxy and what runs between them."""
 
-    def __init__(self, config: Config, families: tuple[Family, ...], client: Client) -> None:
+    def __init__(
+        self, config: Config, families: tuple[Family, ...], client: Client, metrics: Metrics
+    ) -> None:
         self._config = config
         self._families = families
-        self._metrics = Metrics()
+        self._metrics = metrics
         self._health = ProxyHealth(timeout=2 * config.sync_period)
         self._events = EventRecorder(client, "wellhead-proxy", config.node_name)
         self._node_object: Obj | None = None
@@ -125,20 +87,18 @@ class _Proxy:
 
         services = ServiceMap()
         self._view = NodeView(services, config.node.complete(LocalNode(config.node_name)))
-        addresses = config.node_port_addresses
-        networks = () if addresses == "primary" else addresses
-        self._ports = HealthCheckPorts(families, networks, self._health, self._complain)
-        backend = IptablesBackend(families, config.iptables_variant, _ruleset_config(config), self._metrics)
-        watches = Watches(services, families, self._metrics, self._request)
-        on_loopback = _node_ports_on_loopback(config)
+        self._ports = HealthCheckPorts(families, self._health_networks, self._health, self._complain)
+        self._backend = modes.make_backend(config, families, metrics)
+        watches = Watches(services, metrics, self._request)
+        on_loopback = modes.node_ports_on_loopback(config)
         self._proxier = Proxier(
             self._view,
-            backend,
+            self._backend,
             families,
             watches,
             self._health,
             self._ports,
-            self._metrics,
+            metrics,
             enable_localhost_node_ports if on_loopback else None,
         )
         self._loop = SyncLoop(
@@ -154,9 +114,11 @@ class _Proxy:
         self._services.on_change(watches.on_service)
         self._slices.on_change(watches.on_slice)
         self._nodes.on_change(self._on_node)
+        self._ranges = ServiceRanges(client, self._backend.set_service_ranges)
+        operators = operator_app(config.mode, metrics, config.document, profiling=config.profiling)
         self._apps = [
-            (operator_app(backend.mode, self._metrics), config.metrics_address),
-            (health_app(self._health, self._metrics), config.health_address),
+            (operators, config.metrics_address, "FailedToStartMetricServer"),
+            (health_app(self._health, metrics), config.health_address, "FailedToStartProxierHealthcheck"),
         ]
 
     def parts(self) -> Iterator[Coroutine[None, None, None]]:
@@ -167,9 +129,14 @@ class _Proxy:
         yield self._events.run()
         yield self._ports.run()
         yield self._sync_when_known()
-        for app, address in self._apps:
+        yield self._check_when_changed()
+        if self._config.mode == "nftables":
+            yield self._ranges.run()
+        if self._config.file is not None:
+            yield ends_when_changed(self._config.file)
+        for app, address, reason in self._apps:
             if address is not None:
-                yield serve(app, *address)
+                yield self._serve(serve(app, *address, hard_fail=self._config.bind_hard_fail), reason)
 
     async def _sync_when_known(self) -> None:
         """Start to sync once everything is listed: rules made of half the objects would cut off the rest."""
@@ -178,8 +145,30 @@ class _Proxy:
         if self._config.node.waits_for_node(self._view.node):
             log.info("waiting for the pod CIDR of node %s, which NodeCIDR mode needs", self._config.node_name)
             await self._found_pod_networks.wait()
+        self._events.event(self._this_node(), "Normal", "Starting", "")
         self._request()
         await self._loop.run()
+
+    async def _check_when_changed(self) -> None:
+        """Look after the rules as soon as the kernel tells that others changed them."""
+        backoff = Backoff(0.5, 30.0)
+        while True:
+            try:
+                await self._backend.changed()
+            except BackendError as error:
+                log.error("others' changes to the rules are noticed at the sync period only: %s", error)
+                await asyncio.sleep(backoff.next())
+            else:
+                backoff.reset()
+                await self._loop.check_now()
+
+    async def _serve(self, serving: Coroutine[None, None, None], reason: str) -> None:
+        try:
+            await serving
+        except CannotListen as error:
+            self._events.event(self._this_node(), "Warning", reason, str(error))
+            await asyncio.sleep(_LAST_WORDS_SECONDS)  # for the event to be written
+            raise
 
     def _request(self) -> None:
         self._health.queued()
@@ -199,7 +188,16 @@ class _Proxy:
         else:
             self._found_pod_networks.set()
         if self._view.set_node(self._config.node.complete(node)):
+            self._ports.refresh()
             self._request()
+
+    def _health_networks(self) -> tuple[IPNetwork, ...]:
+        """Where health-check node ports answer: as node ports do."""
+        if self._config.node_port_addresses != "primary":
+            return self._config.node_port_addresses
+        mine = self._view.node.addresses
+        first = (next((each for each in mine if each.version == family), None) for family in Family)
+        return tuple(ip_network(each) for each in first if each is not None)
 
     def _sync_failed(self, error: SyncFailed) -> None:
         self._events.event(self._this_node(), "Warning", "ProxySyncFailed", str(error))
@@ -220,14 +218,17 @@ class _Proxy:
         return {"apiVersion": "v1", "kind": "Node", **found}
 
 
-def _ruleset_config(config: Config) -> RulesetConfig:
-    node = NodeRulesConfig(1 << config.masquerade_bit, _node_ports_on_loopback(config))
-    return RulesetConfig(node, config.node_port_addresses)
+async def cleanup() -> None:
+    """Remove every rule that any mode of this proxy, or of kube-proxy but ipvs, has left here.
 
-
-def _node_ports_on_loopback(config: Config) -> bool:
-    """Whether IPv4 node ports should answer on loopback addresses."""
-    if not config.localhost_node_ports or config.node_port_addresses == "primary":
-        return False
-    networks = [each for each in config.node_port_addresses if each.version == 4]
-    return not networks or any(each.overlaps(LOOPBACK[Family.IPV4]) for each in networks)
+    Raises:
+        BackendError: something is left.
+    """
+    problems: list[str] = []
+    for mode in MODES:
+        try:
+            await modes.remove(mode)
+        except BackendError as error:
+            problems.append(str(error))
+    if problems:
+        raise BackendError("; ".join(problems))

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from dataclasses import dataclass
 
-from wellhead.services.family import Family, IPNetwork
+from wellhead.services.family import Family, IPAddress, IPNetwork
 from wellhead.services.node import Detector, FromBridge, FromInterfacePrefix, FromNetwork, LocalNode
 
 
@@ -29,12 +29,19 @@ class NodeConfig:
     pod_bridge_interface: str = ""
     pod_interface_name_prefix: str = ""
     masquerade_all: bool = False
+    primary_address: IPAddress | None = None
+    """The primary address of its family, whatever the Node object says (--bind-address)."""
 
     def complete(self, node: LocalNode) -> LocalNode:
-        """`node` with its detectors and `masquerade_all`."""
+        """`node` with its detectors, its primary address and `masquerade_all`."""
         found = ((family, self._detector(family, node)) for family in Family)
+        addresses = node.addresses
+        if self.primary_address is not None:
+            others = (each for each in addresses if each != self.primary_address)
+            addresses = (self.primary_address, *others)
         return dataclasses.replace(
             node,
+            addresses=addresses,
             detectors=tuple((family, each) for family, each in found if each is not None),
             masquerade_all=self.masquerade_all,
         )

@@ -13,6 +13,7 @@ from wellhead.proxy.backends.base import Backend, BackendError
 from wellhead.proxy.health import ProxyHealth
 from wellhead.proxy.health_ports import HealthCheckPorts
 from wellhead.proxy.metrics import Metrics, family_label, of_family
+from wellhead.proxy.modes import remove_others
 from wellhead.proxy.sync import SyncFailed
 from wellhead.proxy.watches import Watches
 from wellhead.services.family import Family
@@ -62,6 +63,7 @@ class Proxier:
         try:
             await self._backend.apply(diff)
         except BackendError as error:
+            self._count_failure()
             raise SyncFailed(str(error)) from error
         finally:
             self._ports.update(diff.health_checks)
@@ -70,7 +72,9 @@ class Proxier:
         self._measure(time.perf_counter() - started, triggers)
         if not self._synced_before:
             self._synced_before = True
-            log.info("first sync: %d Service ports in %.3f s", len(diff.ports), time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            told = {"service_ports": len(diff.ports), "seconds": round(seconds, 6)}
+            log.info("first sync: %d Service ports in %.3f s", len(diff.ports), seconds, extra=told)
             await self._remove_leftovers()
 
     async def check(self) -> None:
@@ -86,7 +90,12 @@ class Proxier:
             if await self._backend.check():
                 log.warning("rules had been changed by others: restored")
         except BackendError as error:
+            self._count_failure()
             raise SyncFailed(str(error)) from error
+
+    def _count_failure(self) -> None:
+        for family in self._families if self._backend.mode == "nftables" else ():
+            of_family(self._metrics.nftables_sync_failures, family).inc()
 
     def _prepare(self, diff: ViewDiff) -> None:
         for key, (before, after) in diff.ports.items():
@@ -117,10 +126,13 @@ class Proxier:
         self._unsettled.clear()
 
     async def _remove_leftovers(self) -> None:
-        try:
-            await self._backend.remove_leftovers()
-        except BackendError as error:
-            log.error("rules of an earlier proxy could not be removed: %s", error)
+        for what in (self._backend.remove_leftovers(), remove_others(self._backend.mode)):
+            try:
+                await what
+            except BackendError as error:
+                log.error("rules of an earlier proxy could not be removed: %s", error)
+                for family in self._families if self._backend.mode == "nftables" else ():
+                    of_family(self._metrics.nftables_cleanup_failures, family).inc()
 
     def _count_without_local(self, key: PortKey, view: PortView | None) -> None:
         routings = {"internal": view.internal, "external": view.external} if view else {}

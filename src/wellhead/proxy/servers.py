@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -12,14 +14,24 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from wellhead.proxy.health import ProxyHealth
 from wellhead.proxy.metrics import Metrics
+from wellhead.proxy.profiling import profiling_routes
 
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 5.0
 
 
-def operator_app(mode: str, metrics: Metrics) -> web.Application:
-    """/proxyMode (the mode's name, nothing else), /metrics, and a /healthz that says the process answers."""
+class CannotListen(OSError):
+    """A port can't be had, and the configuration wants that to be fatal."""
+
+
+def operator_app(
+    mode: str, metrics: Metrics, configuration: Mapping[str, Any], *, profiling: bool = False
+) -> web.Application:
+    """/proxyMode (the mode's name, nothing else), /metrics, /configz, and a /healthz that says “ok”.
+
+    With `profiling` also /debug/profile?seconds=N, what Python was doing meanwhile, and /debug/tasks.
+    """
 
     async def proxy_mode(_: web.Request) -> web.Response:
         return web.Response(text=mode, headers={"X-Content-Type-Options": "nosniff"})
@@ -27,13 +39,24 @@ def operator_app(mode: str, metrics: Metrics) -> web.Application:
     async def scrape(_: web.Request) -> web.Response:
         return web.Response(body=metrics.render(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    async def configz(_: web.Request) -> web.Response:
+        shown = msgspec.json.encode({"kubeproxy.config.k8s.io": configuration})
+        return web.Response(body=shown, content_type="application/json")
+
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok")
 
     app = web.Application()
     app.add_routes(
-        [web.get("/proxyMode", proxy_mode), web.get("/metrics", scrape), web.get("/healthz", healthz)]
+        [
+            web.get("/proxyMode", proxy_mode),
+            web.get("/metrics", scrape),
+            web.get("/configz", configz),
+            web.get("/healthz", healthz),
+        ]
     )
+    if profiling:
+        app.add_routes(profiling_routes())
     return app
 
 
@@ -72,8 +95,12 @@ def _go_time(time: datetime | None) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S.%f +0000 UTC")
 
 
-async def serve(app: web.Application, host: str, port: int) -> None:
-    """Answer on an address until cancelled. While it can't be had, log why and try again."""
+async def serve(app: web.Application, host: str, port: int, *, hard_fail: bool = False) -> None:
+    """Answer on an address until cancelled. While it can't be had, log why and try again.
+
+    Raises:
+        CannotListen: it can't be had, and `hard_fail` is set.
+    """
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
     await runner.setup()
     try:
@@ -81,7 +108,10 @@ async def serve(app: web.Application, host: str, port: int) -> None:
             try:
                 await web.TCPSite(runner, host, port).start()
             except OSError as error:
-                log.error("can't listen on %s port %d: %s", host, port, error.strerror or error)
+                why = f"can't listen on {host} port {port}: {error.strerror or error}"
+                if hard_fail:
+                    raise CannotListen(why) from error
+                log.error("%s", why)
                 await asyncio.sleep(_RETRY_SECONDS)
             else:
                 await asyncio.Event().wait()

@@ -17,7 +17,7 @@ class SyncFailed(Exception):
 
 
 class SyncLoop:
-    """Calls `sync` after each `request`, and `check` every `check_period` seconds.
+    """Calls `sync` after each `request`, and `check` every `check_period` seconds and after `check_now`.
 
     The first request after a rest is served at once. Those that come during a sync are served by one more,
     which starts no sooner than `min_period` seconds after the last one started, nor before as much time has
@@ -39,11 +39,22 @@ class SyncLoop:
         self._min_period = min_period
         self._check_period = check_period
         self._failed = failed
-        self._requested = asyncio.Event()
+        self._requested = False
+        self._check_asked = False
+        self._wake = asyncio.Event()
+        self._checked = asyncio.Condition()
 
     def request(self) -> None:
         """There is something to put in force."""
-        self._requested.set()
+        self._requested = True
+        self._wake.set()
+
+    async def check_now(self) -> None:
+        """Have `check` called soon, also if it fails, and wait until it has been."""
+        self._check_asked = True
+        self._wake.set()
+        async with self._checked:
+            await self._checked.wait_for(lambda: not self._check_asked)
 
     async def run(self) -> None:
         """Serve requests until cancelled."""
@@ -51,15 +62,15 @@ class SyncLoop:
         earliest = monotonic()
         next_check = monotonic() + self._check_period
         while True:
-            requested = await self._wait(next_check)
-            if requested:
+            if await self._wait(next_check):
                 await asyncio.sleep(earliest - monotonic())
             started = monotonic()
-            self._requested.clear()
+            self._wake.clear()
+            requested, self._requested = self._requested, False
             try:
                 if requested:
                     await self._sync()
-                if monotonic() >= next_check:
+                if self._check_asked or monotonic() >= next_check:
                     await self._check()
                 backoff.reset()
             except SyncFailed as error:
@@ -67,17 +78,21 @@ class SyncLoop:
                 log.error("sync failed, next attempt in %.1f s: %s", delay, error)
                 self._failed(error)
                 await asyncio.sleep(delay)
-                self._requested.set()
+                self.request()
+            if self._check_asked:
+                self._check_asked = False
+                async with self._checked:
+                    self._checked.notify_all()
             ended = monotonic()
             earliest = max(started + self._min_period, ended + (ended - started))
             if ended >= next_check:
                 next_check = ended + self._check_period
 
     async def _wait(self, until: float) -> bool:
-        """Wait for a request, but no longer than `until`. Returns whether there is one."""
+        """Wait for something asked for, but no longer than `until`. Returns whether there is something."""
         try:
             async with asyncio.timeout(max(0.0, until - monotonic())):
-                await self._requested.wait()
+                await self._wake.wait()
         except TimeoutError:
             return False
         return True

@@ -59,6 +59,14 @@ def set_conntrack(settings: ConntrackSettings) -> None:
             log.info("net.netfilter.%s: %d, was %d", name, value, now)
 
 
+def set_oom_score(score: int) -> None:
+    """Tell the kernel how soon to end this process when memory runs out, logging if it won't have it."""
+    try:
+        Path("/proc/self/oom_score_adj").write_text(str(score))
+    except OSError as error:
+        log.info("oom_score_adj can't be set to %d here: %s", score, error.strerror)
+
+
 def enable_localhost_node_ports() -> bool:
     """Let packets from and to 127.0.0.0/8 leave and enter, which IPv4 node ports on loopback need.
 

@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from wellhead.api.meta import Obj
-from wellhead.proxy.metrics import Metrics, of_family
+from wellhead.proxy.metrics import Metrics
 from wellhead.services.endpointslice import HEADLESS_LABEL, parse_endpoint_slice
-from wellhead.services.family import Family
 from wellhead.services.names import ServiceKey
 from wellhead.services.service import PROXY_NAME_LABEL, parse_service
 from wellhead.services.service_map import ServiceMap
@@ -32,12 +31,10 @@ class Watches:
     def __init__(
         self,
         services: ServiceMap,
-        families: tuple[Family, ...],
         metrics: Metrics,
         changed: Callable[[], None],
     ) -> None:
         self._services = services
-        self._families = families
         self._metrics = metrics
         self._changed = changed
         self._triggers: list[float] = []
@@ -47,9 +44,8 @@ class Watches:
         metadata = (new or old or {})["metadata"]
         parsed = _parsed(parse_service, new)
         self._services.set_service(ServiceKey(metadata["namespace"], metadata["name"]), parsed)
-        for family in self._families:
-            of_family(self._metrics.service_changes, family).inc()
-            of_family(self._metrics.service_changes_pending, family).inc()
+        self._metrics.service_changes.inc()
+        self._metrics.service_changes_pending.inc()
         self._changed()
 
     def on_slice(self, old: Obj | None, new: Obj | None) -> None:
@@ -59,16 +55,14 @@ class Watches:
         self._services.set_slice(metadata["namespace"], metadata["name"], parsed)
         if old is not None and (triggered := _trigger_time(new)) and triggered != _trigger_time(old):
             self._triggers.append(triggered)
-        for family in self._families:
-            of_family(self._metrics.endpoint_changes, family).inc()
-            of_family(self._metrics.endpoint_changes_pending, family).inc()
+        self._metrics.endpoint_changes.inc()
+        self._metrics.endpoint_changes_pending.inc()
         self._changed()
 
     def take_triggers(self) -> list[float]:
         """When, in Unix seconds, the pods changed whose changes came in since the last call."""
-        for family in self._families:
-            of_family(self._metrics.service_changes_pending, family).set(0)
-            of_family(self._metrics.endpoint_changes_pending, family).set(0)
+        self._metrics.service_changes_pending.set(0)
+        self._metrics.endpoint_changes_pending.set(0)
         triggers, self._triggers = self._triggers, []
         return triggers
 

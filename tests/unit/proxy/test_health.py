@@ -70,7 +70,7 @@ async def test_healthz_and_livez(waits: bool, eligible: bool, healthz: int, live
 
 
 async def test_proxy_mode_is_the_modes_name_and_nothing_else() -> None:
-    async with _client(operator_app("iptables", Metrics())) as client:
+    async with _client(operator_app("iptables", Metrics(), {"mode": "iptables"})) as client:
         async with client.get("/proxyMode") as answer:
             assert await answer.text() == "iptables"
         async with client.get("/metrics") as answer:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from tests.unit.services.objects import endpoint, node, service_object, slice_object
 from wellhead.proxy.metrics import Metrics
 from wellhead.proxy.watches import TRIGGER_TIME_ANNOTATION, Watches
-from wellhead.services.family import Family
 from wellhead.services.node_view import NodeView
 from wellhead.services.service_map import ServiceMap
 
@@ -15,7 +14,7 @@ class World:
         self.services = ServiceMap()
         self.requests = 0
         self.metrics = Metrics()
-        self.watches = Watches(self.services, (Family.IPV4,), self.metrics, self._request)
+        self.watches = Watches(self.services, self.metrics, self._request)
         self.view = NodeView(self.services, node())
 
     def _request(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from wellhead.services.family import IPNetwork
 from wellhead.services.node_view import ViewDiff
 
 
@@ -31,6 +32,20 @@ class Backend(Protocol):
 
     async def check(self) -> bool:
         """Put back what others changed or removed since. Returns whether there was anything.
+
+        Raises:
+            BackendError: as `apply`.
+        """
+
+    async def changed(self) -> None:
+        """Wait until others have changed something, and `check` is due. For ever, if the kernel can't tell.
+
+        Raises:
+            BackendError: there is no way to listen; call again.
+        """
+
+    async def set_service_ranges(self, ranges: tuple[IPNetwork, ...]) -> None:
+        """ClusterIPs come from these networks now.
 
         Raises:
             BackendError: as `apply`.

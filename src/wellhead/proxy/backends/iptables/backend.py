@@ -22,7 +22,7 @@ from wellhead.proxy.backends.iptables.transaction import (
     restore_input,
 )
 from wellhead.proxy.metrics import Metrics, family_label, of_family
-from wellhead.services.family import Family
+from wellhead.services.family import Family, IPNetwork
 from wellhead.services.node_view import ViewDiff
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,13 @@ class IptablesBackend:
         for each in self._tables:
             each.forget()
         return any(await _all(each.sync() for each in self._tables))
+
+    async def changed(self) -> None:
+        """Wait for ever: iptables tells nobody about changes."""
+        await asyncio.Event().wait()
+
+    async def set_service_ranges(self, ranges: tuple[IPNetwork, ...]) -> None:
+        """Nothing depends on them: an address that no Service has is no matter of ours in this mode."""
 
     async def remove_leftovers(self) -> None:
         """Remove what a proxy that used the other variant of iptables left: both would translate."""
@@ -99,6 +106,8 @@ class _FamilyTables:
                 await self._commands.restore(text)
             except BackendError as error:
                 of_family(self._metrics.restore_failures, self._family).inc()
+                if not full:
+                    of_family(self._metrics.partial_restore_failures, self._family).inc()
                 if "-m recent" in text and not await self._can_remember_clients():
                     self.ruleset.do_without_affinity()
                     raise BackendError(

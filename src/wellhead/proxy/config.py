@@ -1,0 +1,49 @@
+"""What the proxy works with, once its configuration has been read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from wellhead.proxy.backends.iptables.commands import Variant
+from wellhead.proxy.backends.iptables.ruleset import NodePortAddresses
+from wellhead.proxy.node_config import NodeConfig
+from wellhead.proxy.sysctls import ConntrackSettings
+
+ProxyMode = Literal["iptables", "nftables"]
+MODES: tuple[ProxyMode, ...] = ("iptables", "nftables")
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that `wellhead proxy` can be told. Times in seconds."""
+
+    node_name: str
+    kubeconfig: str | None = None
+    """None: $KUBECONFIG, else the credentials of the pod that this runs in."""
+    master: str | None = None
+    mode: ProxyMode = "iptables"
+    node: NodeConfig = field(default_factory=NodeConfig)
+    node_port_addresses: NodePortAddresses = ()
+    iptables_variant: Variant = "auto"
+    masquerade_bit: int = 14
+    localhost_node_ports: bool = True
+    """Whether IPv4 node ports answer on loopback addresses, in iptables mode."""
+    sync_period: float = 30.0
+    """How often the rules are compared with the kernel's."""
+    min_sync_period: float = 0.0
+    """The least time between the starts of two syncs."""
+    metrics_address: Address | None = ("127.0.0.1", 10249)
+    health_address: Address | None = ("0.0.0.0", 10256)  # noqa: S104 - load balancers ask it from outside
+    bind_hard_fail: bool = False
+    """Whether one of these two that can't be had ends the proxy."""
+    profiling: bool = False
+    conntrack: ConntrackSettings = field(default_factory=ConntrackSettings)
+    oom_score: int | None = None
+    """For /proc/self/oom_score_adj; None: as it is."""
+    file: Path | None = None
+    """The file that this was read from: once its content changes, the proxy ends, to be started again."""
+    document: dict[str, Any] = field(default_factory=dict, compare=False)
+    """All of it as a KubeProxyConfiguration, for /configz."""

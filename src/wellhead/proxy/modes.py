@@ -1,0 +1,120 @@
+"""The proxy's modes: making the backend of one, and removing what the others have left."""
+
+from __future__ import annotations
+
+import errno
+import logging
+
+from wellhead.proxy.backends.base import Backend, BackendError
+from wellhead.proxy.backends.iptables import backend as iptables
+from wellhead.proxy.backends.iptables.commands import Commands
+from wellhead.proxy.backends.iptables.node_rules import LOOPBACK, NodeRulesConfig
+from wellhead.proxy.backends.iptables.ruleset import RulesetConfig
+from wellhead.proxy.backends.iptables.transaction import TABLES
+from wellhead.proxy.backends.nftables import backend as nftables
+from wellhead.proxy.backends.nftables.messages import delete_table
+from wellhead.proxy.backends.nftables.netlink import NetlinkError, Socket, text
+from wellhead.proxy.backends.nftables.ruleset import NftablesConfig
+from wellhead.proxy.config import Config, ProxyMode
+from wellhead.proxy.metrics import Metrics
+from wellhead.proxy.sysctls import has_ipv6
+from wellhead.services.family import Family
+
+log = logging.getLogger(__name__)
+
+_KUBE_PROXY_TABLE = "kube-proxy"
+"""What kube-proxy's nftables mode calls its tables."""
+
+
+def make_backend(config: Config, families: tuple[Family, ...], metrics: Metrics) -> Backend:
+    """The backend of the configured mode. It does nothing yet."""
+    mark = 1 << config.masquerade_bit
+    if config.mode == "nftables":
+        return nftables.NftablesBackend(
+            families, NftablesConfig(node_port_addresses=config.node_port_addresses, masquerade_mark=mark)
+        )
+    rules = RulesetConfig(NodeRulesConfig(mark, node_ports_on_loopback(config)), config.node_port_addresses)
+    return iptables.IptablesBackend(families, config.iptables_variant, rules, metrics)
+
+
+async def usable_families(config: Config) -> tuple[Family, ...]:
+    """The families that this kernel and, in iptables mode, its iptables speak.
+
+    Raises:
+        BackendError: not even IPv4.
+    """
+    if config.mode == "nftables":
+        return tuple(Family) if has_ipv6() else (Family.IPV4,)
+    await Commands(Family.IPV4, config.iptables_variant).save(*TABLES)
+    if not has_ipv6():
+        return (Family.IPV4,)
+    try:
+        await Commands(Family.IPV6, config.iptables_variant).save(*TABLES)
+    except BackendError as error:
+        log.warning("IPv6 Services won't be served: %s", error)
+        return (Family.IPV4,)
+    return (Family.IPV4, Family.IPV6)
+
+
+def node_ports_on_loopback(config: Config) -> bool:
+    """Whether IPv4 node ports should answer on loopback addresses."""
+    if config.mode != "iptables" or not config.localhost_node_ports:
+        return False
+    if config.node_port_addresses == "primary":
+        return False
+    networks = [each for each in config.node_port_addresses if each.version == 4]
+    return not networks or any(each.overlaps(LOOPBACK[Family.IPV4]) for each in networks)
+
+
+async def remove_others(mode: str) -> None:
+    """Remove the rules of every mode but `mode`, once that one's are in force: both would translate.
+
+    Raises:
+        BackendError: something is left.
+    """
+    if mode != "nftables":
+        await remove("nftables")
+    else:
+        remove_kube_proxy_tables()
+    if mode != "iptables":
+        await remove("iptables")
+
+
+async def remove(mode: ProxyMode) -> None:
+    """Remove the rules of one mode, this proxy's and kube-proxy's, of this or an earlier process.
+
+    Raises:
+        BackendError: something is left.
+    """
+    if mode == "iptables":
+        await iptables.remove_all()
+        return
+    try:
+        nftables.remove_all()
+    except OSError as error:
+        log.debug("no nftables here: %s", error)
+        return
+    remove_kube_proxy_tables()
+
+
+def remove_kube_proxy_tables() -> None:
+    """Remove the tables of kube-proxy's nftables mode: it would translate what we do, to stale endpoints.
+
+    Raises:
+        BackendError: some could not be removed.
+    """
+    socket = Socket()
+    try:
+        for family in Family:
+            gone = delete_table(family)._replace(payload=text(1, _KUBE_PROXY_TABLE))
+            try:
+                socket.transact([gone])
+            except NetlinkError as error:
+                if error.errno not in (errno.ENOENT, errno.EAFNOSUPPORT):
+                    raise BackendError(
+                        f"kube-proxy's nftables table ({family.name}): {error.strerror}"
+                    ) from error
+            else:
+                log.info("removed kube-proxy's nftables table (%s)", family.name)
+    finally:
+        socket.close()
