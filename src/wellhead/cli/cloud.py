@@ -1,8 +1,9 @@
-"""`wellhead cloud`: the LoadBalancer controller and its packet forwarder."""
+"""`wellhead cloud`: the LoadBalancer controller, its packet forwarder and its terminating proxy."""
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 
 import click
 
@@ -10,6 +11,9 @@ from wellhead import component
 from wellhead.cli.options import logging_options
 from wellhead.cloud.health import Settings
 from wellhead.cloud.main import Config, clean_up, run
+from wellhead.cloud.proxy import plane
+from wellhead.node.images import haproxy as haproxy_image
+from wellhead.node.images.store import ImageNotFound, ImageStore
 
 
 class _IPv4NetworkType(click.ParamType[IPv4Network]):
@@ -18,6 +22,16 @@ class _IPv4NetworkType(click.ParamType[IPv4Network]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IPv4Network:
         try:
             return IPv4Network(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class _IPv4AddressType(click.ParamType[IPv4Address]):
+    name = "address"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IPv4Address:
+        try:
+            return IPv4Address(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -57,6 +71,38 @@ class _BindAddress(click.ParamType[tuple[str, int]]):
     "/proc/self/fd/N for an inherited descriptor. Without it: the one that this command runs in.",
 )
 @click.option(
+    "--proxy-address",
+    type=_IPv4AddressType(),
+    metavar="IP",
+    help="This machine's own address on the nodes' network: enables the class wellhead.dev/proxy, whose "
+    "HAProxy runs here and dials nodes from this address.",
+)
+@click.option(
+    "--haproxy",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="PATH",
+    help="The HAProxy (2.6 or newer) to run. Without it: the one of the built-in image.",
+)
+@click.option(
+    "--image-dir",
+    type=click.Path(path_type=Path),
+    default=Path("/var/cache/wellhead/images"),
+    show_default=True,
+    help="Where `wellhead image build` has put the built-in images.",
+)
+@click.option(
+    "--proxy-state-dir",
+    type=click.Path(path_type=Path),
+    default=Path("/run/wellhead/proxy"),
+    show_default=True,
+    help="Where HAProxy's configuration and sockets are; by it, a running HAProxy is found again.",
+)
+@click.option(
+    "--proxy-dials-endpoints",
+    is_flag=True,
+    help="Pods can be reached from here: serve Services without node ports too, by dialling their endpoints.",
+)
+@click.option(
     "--health-check-interval",
     type=click.FloatRange(min=0.05),
     default=1.0,
@@ -90,13 +136,19 @@ class _BindAddress(click.ParamType[tuple[str, int]]):
 @click.option(
     "--cleanup",
     is_flag=True,
-    help="Remove the forwarder's rules, routes and flows from its network namespace, and exit.",
+    help="Remove the forwarder's rules, routes and flows from its network namespace, end HAProxy (if "
+    "--proxy-address is given), and exit.",
 )
 @logging_options
 def command(
     kubeconfig: str | None,
     vip_pools: tuple[IPv4Network, ...],
     forwarder_netns: str | None,
+    proxy_address: IPv4Address | None,
+    haproxy: Path | None,
+    image_dir: Path,
+    proxy_state_dir: Path,
+    proxy_dials_endpoints: bool,
     health_check_interval: float,
     health_check_timeout: float,
     health_check_failures: int,
@@ -105,23 +157,39 @@ def command(
     log_level: str,
     log_format: component.LogFormat,
 ) -> None:
-    """Give Services of type LoadBalancer an address, and forward its packets to healthy nodes, unchanged.
+    """Give Services of type LoadBalancer an address, and lead what clients send there to healthy nodes.
 
-    Serves Services without a loadBalancerClass and those with class wellhead.dev/forwarder. An address can
-    be asked for by spec.loadBalancerIP or the annotation wellhead.dev/load-balancer-ip.
+    Serves Services without a loadBalancerClass and those of class wellhead.dev/forwarder by forwarding their
+    packets unchanged, and, with --proxy-address, those of class wellhead.dev/proxy by HAProxy, which ends the
+    client's connection and makes its own. An address can be asked for by spec.loadBalancerIP or annotation
+    wellhead.dev/load-balancer-ip; how a proxy tells the server of the client, by wellhead.dev/client-ip.
 
     Runs where the nodes' health checks can be reached; forwards in the router that --forwarder-netns names.
-    That router needs ip_forward on, rp_filter off, the nodes as neighbours, and root. What it was told
-    stays in the kernel when this command ends, and connections go on: --cleanup removes it.
+    That router needs ip_forward on, rp_filter off, the nodes (and this machine) as neighbours, and root. What
+    it was told stays in the kernel when this command ends, HAProxy stays too, and connections go on:
+    --cleanup removes it all.
 
     \b
     By hand, on a router that clients send packets for 203.0.113.0/24 to:
       wellhead cloud --kubeconfig admin.conf --vip-pool 203.0.113.0/24
     """
+    proxy, no_proxy = None, "this controller runs no proxy: it was started without --proxy-address"
+    if proxy_address is not None:
+        try:
+            program = haproxy or haproxy_image.launcher(ImageStore(image_dir))
+            proxy = plane.Settings(proxy_address, program, proxy_state_dir, proxy_dials_endpoints)
+        except ImageNotFound:
+            no_proxy = (
+                "HAProxy is not there: run `wellhead image build` where the controller runs, or start the "
+                "controller with --haproxy PATH"
+            )
+            click.echo(f"Services of class wellhead.dev/proxy are refused: {no_proxy}", err=True)
     config = Config(
         vip_pools=vip_pools,
         kubeconfig=kubeconfig,
         forwarder_netns=forwarder_netns,
+        proxy=proxy,
+        no_proxy=no_proxy,
         health=Settings(health_check_interval, health_check_timeout, health_check_failures),
         metrics_host=metrics_bind_address[0],
         metrics_port=metrics_bind_address[1],

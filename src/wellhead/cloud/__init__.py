@@ -1,6 +1,7 @@
-"""The cloud's part of a LoadBalancer Service: VIPs, health checks, and the forwarder that spreads packets.
+"""The cloud's part of a LoadBalancer Service: VIPs, health checks, and what spreads the traffic.
 
-`vips`, `balancers`, `nodes` and `forwarder/{hashing,tables}` decide and do no I/O; `health` asks the nodes;
-`controller` follows the Kubernetes API, which is all that this package knows of the cluster;
-`forwarder/` programs the router that clients reach VIPs through. Only `wellhead.cli` imports this package.
+`classes`, `vips`, `balancers`, `nodes`, `endpoints` and the pure parts of the two data planes decide and do
+no I/O; `health` asks the nodes; `controller` follows the Kubernetes API, which is all that this package knows
+of the cluster; `steering` tells both data planes where to send things. `forwarder/` programs the router that
+clients reach VIPs through, `proxy/` runs HAProxy. Only `wellhead.cli` imports this package.
 """

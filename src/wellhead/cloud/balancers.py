@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
 
 from wellhead.api.meta import Key, Obj, key
+from wellhead.cloud.classes import FORWARDER_CLASS, PROXY_CLASS, Unsupported, class_of
+from wellhead.cloud.proxy.termination import Termination, termination
 from wellhead.cloud.vips import IPAddress
 
-FORWARDER_CLASS = "wellhead.dev/forwarder"
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 VIP_ANNOTATION = "wellhead.dev/load-balancer-ip"
 PROXY_HEALTHZ_PORT = 10256
@@ -16,16 +17,13 @@ PROXY_HEALTHZ_PORT = 10256
 _PROTOCOLS = ("TCP", "UDP")
 
 
-class Unsupported(Exception):
-    """The Service asks for something that the forwarder can't do. The text says what; it becomes an event."""
-
-
 @dataclass(frozen=True)
 class Request:
     """A load balancer as a Service wants it.
 
     `check_port` is the port of a node whose /healthz says whether that node gets new flows: the Service's
-    own health-check node port under policy Local, else the service proxy's.
+    own health-check node port under policy Local, else the service proxy's. `termination` is None for the
+    forwarder's class.
     """
 
     service: Key
@@ -34,19 +32,28 @@ class Request:
     check_port: int
     client_affinity: bool
     address: IPv4Address | None = None  # the VIP that was asked for
+    termination: Termination | None = None
 
+    @property
+    def load_balancer_class(self) -> str:
+        return PROXY_CLASS if self.termination is not None else FORWARDER_CLASS
 
-def is_ours(service: Obj) -> bool:
-    """Whether the Service is a load balancer of this class, or of none, which defaults to this one."""
-    spec = service.get("spec", {})
-    if spec.get("type") != "LoadBalancer":
-        return False
-    return str(spec.get("loadBalancerClass") or FORWARDER_CLASS) == FORWARDER_CLASS
+    @property
+    def ip_mode(self) -> str:
+        """What the Service's status says of the VIP (KEP-1860): nodes may short-circuit a forwarder's way,
+        but never a proxy's, of which they can't do the work.
+        """
+        return "Proxy" if self.termination is not None else "VIP"
+
+    @property
+    def uses_nodes(self) -> bool:
+        """Whether connections go to nodes, rather than straight to endpoints."""
+        return self.termination is None or self.termination.dials_nodes
 
 
 def is_wanted(service: Obj) -> bool:
     """Whether the Service should have a load balancer of ours (now, or once there is a VIP for it)."""
-    return is_ours(service) and not service["metadata"].get("deletionTimestamp")
+    return class_of(service) is not None and not service["metadata"].get("deletionTimestamp")
 
 
 def needs_cleanup(service: Obj) -> bool:
@@ -58,16 +65,17 @@ def needs_cleanup(service: Obj) -> bool:
         return False
     if service.get("spec", {}).get("type") != "LoadBalancer":
         return True
-    return is_ours(service) and not is_wanted(service)
+    return class_of(service) is not None and not is_wanted(service)
 
 
 def request(service: Obj) -> Request:
-    """What this Service, which `is_ours`, asks for.
+    """What this Service, which has a class of ours, asks for.
 
     Raises:
         Unsupported: it asks for what can't be done, or what the API server should never have let through.
     """
     spec = service["spec"]
+    terminated = termination(service) if class_of(service) == PROXY_CLASS else None
     ports = set()
     for port in spec.get("ports") or []:
         protocol = port.get("protocol", "TCP")
@@ -79,7 +87,7 @@ def request(service: Obj) -> Request:
     if not ports:
         raise Unsupported("the Service has no ports")
     if "IPv4" not in (spec.get("ipFamilies") or ["IPv4"]):
-        raise Unsupported("the Service has no IPv4 address, and the forwarder forwards IPv4 only")
+        raise Unsupported("the Service has no IPv4 address, and load balancers are IPv4 only")
     local = spec.get("externalTrafficPolicy") == "Local"
     check_port = spec.get("healthCheckNodePort") or 0 if local else PROXY_HEALTHZ_PORT
     if not check_port:
@@ -91,6 +99,7 @@ def request(service: Obj) -> Request:
         check_port=check_port,
         client_affinity=spec.get("sessionAffinity") == "ClientIP",
         address=_requested_address(service),
+        termination=terminated,
     )
 
 
@@ -106,7 +115,7 @@ def _requested_address(service: Obj) -> IPv4Address | None:
             f"{text!r} was asked for as the load balancer's address, but is no IP address"
         ) from None
     if not isinstance(address, IPv4Address):
-        raise Unsupported(f"{address} was asked for, and the forwarder forwards IPv4 only")
+        raise Unsupported(f"{address} was asked for, and load balancers are IPv4 only")
     return address
 
 
@@ -121,13 +130,13 @@ def published_vips(service: Obj) -> list[IPAddress]:
     return found
 
 
-def publishes(service: Obj, vip: IPAddress) -> bool:
+def publishes(service: Obj, vip: IPAddress, ip_mode: str) -> bool:
     """Whether the Service's status says exactly that this is its VIP. No ipMode means VIP (KEP-1860)."""
     ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
     modes = [entry.get("ipMode", "VIP") for entry in ingress]
-    return published_vips(service) == [vip] and modes == ["VIP"]
+    return published_vips(service) == [vip] and modes == [ip_mode]
 
 
-def status(vip: IPAddress) -> Obj:
+def status(vip: IPAddress, ip_mode: str) -> Obj:
     """The status of a Service with this VIP."""
-    return {"loadBalancer": {"ingress": [{"ip": str(vip), "ipMode": "VIP"}]}}
+    return {"loadBalancer": {"ingress": [{"ip": str(vip), "ipMode": ip_mode}]}}

@@ -18,11 +18,14 @@ from wellhead.client.informer import Informer
 from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client
 from wellhead.cloud import balancers
-from wellhead.cloud.balancers import FINALIZER, Request, Unsupported
-from wellhead.cloud.endpoints import service_of, serving_nodes
-from wellhead.cloud.forwarder.plane import Forwarder
+from wellhead.cloud.balancers import FINALIZER, Request
+from wellhead.cloud.classes import PROXY_CLASS, Unsupported
+from wellhead.cloud.endpoints import endpoints, service_of
+from wellhead.cloud.forwarder.plane import Forwarder, ForwarderError
 from wellhead.cloud.health import Outcome, Settings, State
 from wellhead.cloud.nodes import BalancedNode, balanced_node
+from wellhead.cloud.proxy.commands import ProxyError
+from wellhead.cloud.proxy.plane import TerminatingProxy
 from wellhead.cloud.steering import Balancer, Steering
 from wellhead.cloud.vips import VIPPool, VIPUnavailable
 
@@ -34,7 +37,10 @@ _MAX_NAMES = 5
 
 
 class Controller:
-    """Follows the API and keeps the forwarder, and Services' status, as they should be. `run` it once."""
+    """Follows the API and keeps the data planes, and Services' status, as they should be. `run` it once.
+
+    Without a `proxy`, Services of its class are refused, with the reason `no_proxy`.
+    """
 
     def __init__(
         self,
@@ -44,12 +50,17 @@ class Controller:
         forwarder: Forwarder,
         settings: Settings,
         count: Callable[[Outcome], None] | None = None,
+        *,
+        proxy: TerminatingProxy | None = None,
+        no_proxy: str = "there is no proxy here",
     ) -> None:
+        self.proxy = proxy
         self.pool = pool
         self.refused: dict[Key, str] = {}
         """Services that can't get what they ask for now, and why."""
         self.steering = Steering(
             forwarder,
+            proxy,
             settings,
             on_local_change=self._nodes_changed,
             on_node_health=self._node_health_changed,
@@ -58,11 +69,12 @@ class Controller:
         self._client = client
         self._recorder = recorder
         self._forwarder = forwarder
+        self._no_proxy = no_proxy
         self._services = Informer(client, SERVICES)
         self._nodes = Informer(client, NODES)
         self._slices = Informer(client, ENDPOINTSLICES, indexes={"service": service_of})
         self._reconciler: Reconciler[Key] = Reconciler("load balancer", self._reconcile)
-        self._programmed: dict[Key, Balancer] = {}  # what the forwarder has confirmed
+        self._programmed: dict[Key, Balancer] = {}  # what the data planes have confirmed
         self._hosts: dict[Key, list[str]] = {}  # the nodes that the last event named
         self._without_nodes: dict[Key, float] = {}  # since when, by the loop's clock; inf once it is reported
         self._unwell: set[str] = set()  # nodes with an event that says so
@@ -86,6 +98,8 @@ class Controller:
                 _log.warning("starting although some health checks have had no answer yet")
             self.steering.start()
             group.create_task(self._forwarder.run())
+            if self.proxy is not None:
+                group.create_task(self.proxy.run())
             group.create_task(self._reconciler.run())
 
     def _adopt(self) -> None:
@@ -100,7 +114,9 @@ class Controller:
                     continue
                 if balancers.is_wanted(obj) and isinstance(address, IPv4Address):
                     try:
-                        self.steering.adopt(service, Balancer(balancers.request(obj), address))
+                        balancer = Balancer(self._request(obj), address)
+                        self._note_endpoints(service)
+                        self.steering.adopt(service, balancer)
                     except Unsupported as error:
                         _log.warning("Service %s: %s", "/".join(service), error)
 
@@ -115,10 +131,11 @@ class Controller:
     def _slice_changed(self, old: Obj | None, new: Obj | None) -> None:
         for obj in (old, new):
             for service in service_of(obj) if obj is not None else ():
-                self._note_serving(service)
+                if service in self.steering.balancers:
+                    self._note_endpoints(service)
 
-    def _note_serving(self, service: Key) -> None:
-        self.steering.set_serving(service, serving_nodes(self._slices.by_index("service", service)))
+    def _note_endpoints(self, service: Key) -> None:
+        self.steering.set_endpoints(service, endpoints(self._slices.by_index("service", service)))
 
     async def _reconcile(self, service: Key) -> float | None:
         obj = self._services.get(service[1], service[0])
@@ -137,7 +154,7 @@ class Controller:
         # From here to `put` nothing waits, so that a VIP which changes hands does so in one step.
         before = self.steering.balancers.get(service)
         try:
-            request = balancers.request(obj)
+            request = self._request(obj)
             balancer = Balancer(request, self._vip(request))
         except (Unsupported, VIPUnavailable) as error:
             self._refuse(service, obj, str(error))
@@ -146,15 +163,36 @@ class Controller:
         if self._programmed.get(service) != balancer:
             if before != balancer:
                 self._recorder.event(obj, "Normal", "EnsuringLoadBalancer", "Ensuring load balancer")
-            await self.steering.put(service, balancer)
+            self._note_endpoints(service)
+            try:
+                await self.steering.put(service, balancer)
+            except (ForwarderError, ProxyError) as error:
+                self._report_failure(service, obj, str(error))
+                raise
             self._programmed[service] = balancer
-        published = balancers.publishes(obj, balancer.vip)
+        published = balancers.publishes(obj, balancer.vip, request.ip_mode)
         if not published:
-            obj = await self._patch(obj, {"status": balancers.status(balancer.vip)}, "status")
+            obj = await self._patch(
+                obj, {"status": balancers.status(balancer.vip, request.ip_mode)}, "status"
+            )
         if before != balancer or not published:
             self._recorder.event(obj, "Normal", "EnsuredLoadBalancer", "Ensured load balancer")
-        self._note_serving(service)
+        self._note_endpoints(service)
         return self._report_nodes(service, obj, request)
+
+    def _request(self, obj: Obj) -> Request:
+        """What the Service asks for. Raises Unsupported if it can't be had, or not here."""
+        request = balancers.request(obj)
+        if request.termination is not None:
+            if self.proxy is None:
+                raise Unsupported(f"class {PROXY_CLASS}: {self._no_proxy}")
+            if request.termination.dials_endpoints and not self.proxy.settings.dials_endpoints:
+                raise Unsupported(
+                    "a port has no node port, and endpoints can't be dialled: the proxy has no way to pods "
+                    "(allocateLoadBalancerNodePorts: true gives it node ports; --proxy-dials-endpoints says "
+                    "that it has one)"
+                )
+        return request
 
     def _vip(self, request: Request) -> IPv4Address:
         """The VIP that the Service holds from now on. Raises VIPUnavailable; it then keeps what it holds."""
@@ -201,10 +239,13 @@ class Controller:
 
     def _refuse(self, service: Key, obj: Obj, reason: str) -> None:
         if self.refused.get(service) != reason:
-            message = f"Error syncing load balancer: failed to ensure load balancer: {reason}"
-            self._recorder.event(obj, "Warning", "SyncLoadBalancerFailed", message)
-            _log.warning("Service %s: %s", "/".join(service), reason)
+            self._report_failure(service, obj, reason)
         self.refused[service] = reason
+
+    def _report_failure(self, service: Key, obj: Obj, reason: str) -> None:
+        message = f"Error syncing load balancer: failed to ensure load balancer: {reason}"
+        self._recorder.event(obj, "Warning", "SyncLoadBalancerFailed", message)
+        _log.warning("Service %s: %s", "/".join(service), reason)
 
     def _retry_refused(self) -> None:
         """A VIP is free: whoever waits for one is looked at again, the oldest first."""
@@ -217,6 +258,8 @@ class Controller:
 
     def _report_nodes(self, service: Key, obj: Obj, request: Request) -> float | None:
         """Tell by events which nodes a Service has. Returns seconds after which to look again."""
+        if not request.uses_nodes:
+            return None
         names = self.steering.eligible_names(request.check_port)
         now = asyncio.get_running_loop().time()
         if names:

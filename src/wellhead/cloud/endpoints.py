@@ -1,12 +1,30 @@
-"""Which nodes can still answer for a Service."""
+"""What a load balancer has to know of a Service's endpoints. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 
 from wellhead.api.meta import Key, Obj, labels
 
 SERVICE_LABEL = "kubernetes.io/service-name"
+
+Address = tuple[IPv4Address, int]
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """A Service's endpoints.
+
+    `serving_nodes` are the names of the nodes with an endpoint that serves, terminating or not (KEP-1672).
+    `usable` are, for each port name, the endpoints that take new connections: those that are ready; if none
+    is, those that serve though they terminate.
+    """
+
+    serving_nodes: frozenset[str] = frozenset()
+    usable: Mapping[str, frozenset[Address]] = field(default_factory=dict)
 
 
 def service_of(endpoint_slice: Obj) -> list[Key]:
@@ -15,19 +33,38 @@ def service_of(endpoint_slice: Obj) -> list[Key]:
     return [(endpoint_slice["metadata"]["namespace"], name)] if name else []
 
 
-def serving_nodes(slices: Iterable[Obj]) -> frozenset[str]:
-    """The names of the nodes with an endpoint that serves, terminating or not (KEP-1672).
-
-    An unset condition counts as serving, as the API says.
-    """
-    return frozenset(
-        endpoint["nodeName"]
-        for each in slices
-        for endpoint in each.get("endpoints") or []
-        if endpoint.get("nodeName") and _serves(endpoint.get("conditions") or {})
+def endpoints(slices: Iterable[Obj]) -> Endpoints:
+    """The endpoints of one Service, from all of its EndpointSlices."""
+    nodes: set[str] = set()
+    ready: defaultdict[str, set[Address]] = defaultdict(set)
+    serving: defaultdict[str, set[Address]] = defaultdict(set)
+    for each in slices:
+        ports = {port.get("name") or "": port["port"] for port in each.get("ports") or [] if port.get("port")}
+        for endpoint in each.get("endpoints") or []:
+            conditions = endpoint.get("conditions") or {}
+            is_ready, serves = _ready(conditions), _serves(conditions)
+            if serves and endpoint.get("nodeName"):
+                nodes.add(endpoint["nodeName"])
+            if each.get("addressType", "IPv4") != "IPv4":
+                continue
+            for name, port in ports.items():
+                # An endpoint's addresses are all the same endpoint; consumers use the first (API reference).
+                address = IPv4Address(endpoint["addresses"][0]), int(port)
+                if is_ready:
+                    ready[name].add(address)
+                elif serves:
+                    serving[name].add(address)
+    return Endpoints(
+        frozenset(nodes),
+        {name: frozenset(ready[name] or serving[name]) for name in ready.keys() | serving.keys()},
     )
+
+
+def _ready(conditions: Obj) -> bool:
+    """An unset condition counts as ready, as the API says."""
+    return bool(conditions.get("ready") is not False)
 
 
 def _serves(conditions: Obj) -> bool:
     serving = conditions.get("serving")
-    return bool(conditions.get("ready", True) if serving is None else serving)
+    return _ready(conditions) if serving is None else bool(serving)

@@ -12,6 +12,8 @@ from wellhead.cloud.controller import Controller
 from wellhead.cloud.forwarder.plane import Forwarder
 from wellhead.cloud.health import Settings
 from wellhead.cloud.metrics import Metrics
+from wellhead.cloud.proxy import plane
+from wellhead.cloud.proxy.plane import TerminatingProxy
 from wellhead.cloud.server import serving
 from wellhead.cloud.vips import VIPPool
 
@@ -26,6 +28,10 @@ class Config:
     """Path; None: $KUBECONFIG, or a pod's service account."""
     forwarder_netns: str | None = None
     """Path of the network namespace of the router that forwards; None: this process's own."""
+    proxy: plane.Settings | None = None
+    """The terminating proxy; None: Services of its class are refused."""
+    no_proxy: str = "there is no proxy here"
+    """Why there is none, for the Services that want it."""
     health: Settings = field(default_factory=Settings)
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 10258
@@ -33,7 +39,8 @@ class Config:
 
 
 async def run(config: Config) -> None:
-    """Run until cancelled. What the forwarder has put into the kernel stays and goes on forwarding.
+    """Run until cancelled. What the forwarder has put into the kernel stays and goes on forwarding, and so
+    does HAProxy.
 
     Raises:
         KubeconfigError: there is no way to find the API server.
@@ -41,6 +48,7 @@ async def run(config: Config) -> None:
     """
     metrics = Metrics()
     forwarder = Forwarder(config.vip_pools, config.forwarder_netns, metrics.observe_change)
+    proxy = TerminatingProxy(config.proxy, metrics.observe_proxy_change) if config.proxy is not None else None
     async with Client(load(config.kubeconfig), user_agent="wellhead-cloud") as client:
         controller = Controller(
             client,
@@ -49,6 +57,8 @@ async def run(config: Config) -> None:
             forwarder,
             config.health,
             metrics.count_check,
+            proxy=proxy,
+            no_proxy=config.no_proxy,
         )
         metrics.follow(controller)
         async with serving(config.metrics_host, config.metrics_port, controller, metrics):
@@ -56,5 +66,7 @@ async def run(config: Config) -> None:
 
 
 async def clean_up(config: Config) -> None:
-    """Remove every trace of the forwarder from its network namespace. Breaks the flows that it carries."""
+    """Remove every trace of the forwarder and the proxy. Breaks the connections that they carry."""
     await Forwarder(config.vip_pools, config.forwarder_netns).remove()
+    if config.proxy is not None:
+        await TerminatingProxy(config.proxy).remove()

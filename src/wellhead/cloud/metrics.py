@@ -37,12 +37,30 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._proxy_changes = Counter(
+            "wellhead_cloud_proxy_changes",
+            "Changes of the terminating proxy, by kind (start, reload, commands) and result.",
+            ["kind", "result"],
+            registry=self._registry,
+        )
+        self._proxy_seconds = Histogram(
+            "wellhead_cloud_proxy_change_duration_seconds",
+            "How long the terminating proxy's changes took, by kind.",
+            ["kind"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+
     def count_check(self, outcome: Outcome) -> None:
         self._checks.labels(outcome.value).inc()
 
     def observe_change(self, seconds: float, succeeded: bool) -> None:
         self._changes.labels("success" if succeeded else "error").inc()
         self._seconds.observe(seconds)
+
+    def observe_proxy_change(self, kind: str, seconds: float, succeeded: bool) -> None:
+        self._proxy_changes.labels(kind, "success" if succeeded else "error").inc()
+        self._proxy_seconds.labels(kind).observe(seconds)
 
     def follow(self, controller: Controller) -> None:
         """Add what this controller knows."""
@@ -74,6 +92,12 @@ class _State:
             "Services whose load balancer can't be had now.",
             len(controller.refused),
         )
+        if controller.proxy is not None:
+            yield GaugeMetricFamily(
+                "wellhead_cloud_proxy_up",
+                "Whether the terminating proxy's HAProxy runs; it is started for the first Service.",
+                float(controller.proxy.pid is not None),
+            )
         passing = GaugeMetricFamily(
             "wellhead_cloud_health_check_passing",
             "Whether a node passes a health check.",

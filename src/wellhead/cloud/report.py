@@ -7,9 +7,11 @@ from typing import Literal
 import msgspec
 
 from wellhead.api.meta import Key
+from wellhead.cloud.balancers import Request
 from wellhead.cloud.controller import Controller
 from wellhead.cloud.health import Check, HealthMonitor
 from wellhead.cloud.nodes import BalancedNode
+from wellhead.cloud.proxy.plane import TerminatingProxy
 from wellhead.cloud.steering import Balancer
 
 NodeStatus = Literal["in", "out", "unknown", "excluded"]
@@ -30,8 +32,10 @@ class BalancerReport(msgspec.Struct, frozen=True, rename="camel"):
 
     namespace: str
     name: str
+    load_balancer_class: str
     vip: str
     ports: list[str]
+    client_ip: dict[str, str]  # by port: what a proxy adds to tell the server of the client
     external_traffic_policy: Literal["Cluster", "Local"]
     session_affinity: Literal["None", "ClientIP"]
     health_check_port: int
@@ -46,12 +50,21 @@ class RefusedReport(msgspec.Struct, frozen=True, rename="camel"):
     reason: str
 
 
+class ProxyReport(msgspec.Struct, frozen=True, rename="camel"):
+    """The HAProxy of the terminating class; `pid` is None while there is none."""
+
+    address: str
+    pid: int | None
+    reloads: int
+
+
 class Report(msgspec.Struct, frozen=True, rename="camel"):
     """Everything."""
 
     pools: list[str]
     vips: int
     vips_in_use: int
+    proxy: ProxyReport | None
     load_balancers: list[BalancerReport]
     refused: list[RefusedReport]
 
@@ -63,6 +76,7 @@ def report(controller: Controller) -> Report:
         pools=[str(network) for network in controller.pool.networks],
         vips=controller.pool.size,
         vips_in_use=len(controller.pool),
+        proxy=_proxy(controller.proxy),
         load_balancers=[
             _balancer(service, balancer, list(steering.nodes.values()), steering.monitor)
             for service, balancer in sorted(steering.balancers.items())
@@ -78,8 +92,10 @@ def _balancer(
     return BalancerReport(
         namespace=service[0],
         name=service[1],
+        load_balancer_class=request.load_balancer_class,
         vip=str(balancer.vip),
         ports=[f"{port}/{protocol.upper()}" for protocol, port in sorted(request.ports)],
+        client_ip=_client_ip(request),
         external_traffic_policy="Local" if request.local else "Cluster",
         session_affinity="ClientIP" if request.client_affinity else "None",
         health_check_port=request.check_port,
@@ -87,6 +103,17 @@ def _balancer(
             _node(node, request.check_port, monitor) for node in sorted(nodes, key=lambda node: node.name)
         ],
     )
+
+
+def _proxy(proxy: TerminatingProxy | None) -> ProxyReport | None:
+    if proxy is None:
+        return None
+    return ProxyReport(str(proxy.settings.address), proxy.pid, proxy.reloads)
+
+
+def _client_ip(request: Request) -> dict[str, str]:
+    ports = request.termination.ports if request.termination is not None else ()
+    return {f"{port.number}/TCP": port.client_ip.value for port in ports}
 
 
 def _node(node: BalancedNode, port: int, monitor: HealthMonitor) -> NodeReport:

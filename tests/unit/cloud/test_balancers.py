@@ -8,7 +8,8 @@ import pytest
 
 from wellhead.api.meta import Obj
 from wellhead.cloud import balancers
-from wellhead.cloud.balancers import FINALIZER, Request, Unsupported
+from wellhead.cloud.balancers import FINALIZER, Request
+from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.nodes import BalancedNode, balanced_node
 
 
@@ -81,10 +82,11 @@ def test_what_cannot_be_done_is_said(spec: Obj, reason: str) -> None:
         balancers.request(service(**spec))
 
 
-def test_only_our_class_and_no_class_are_ours() -> None:
+def test_only_our_classes_and_no_class_are_ours() -> None:
     assert balancers.is_wanted(service())
     assert balancers.is_wanted(service(loadBalancerClass="wellhead.dev/forwarder"))
-    assert not balancers.is_wanted(service(loadBalancerClass="wellhead.dev/proxy"))
+    assert balancers.is_wanted(service(loadBalancerClass="wellhead.dev/proxy"))
+    assert not balancers.is_wanted(service(loadBalancerClass="example.com/lb"))
     assert not balancers.is_wanted(service(type="NodePort"))
     assert not balancers.is_wanted(service(metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"}))
 
@@ -99,15 +101,23 @@ def test_cleanup_is_needed_after_deletion_or_a_type_change_and_never_of_anothers
     assert not balancers.needs_cleanup(service(type="ClusterIP"))
 
 
-def test_a_status_without_ip_mode_publishes_the_vip_and_one_with_proxy_does_not() -> None:
+def test_a_status_without_ip_mode_publishes_a_forwarders_vip_and_a_proxy_has_a_mode_of_its_own() -> None:
     vip = ip_address("203.0.113.7")
-    obj = service() | {"status": balancers.status(vip)}
-    assert balancers.publishes(obj, vip)
-    assert balancers.publishes(service() | {"status": {"loadBalancer": {"ingress": [{"ip": str(vip)}]}}}, vip)
-    obj["status"]["loadBalancer"]["ingress"][0]["ipMode"] = "Proxy"
-    assert not balancers.publishes(obj, vip)
-    assert not balancers.publishes(service(), vip)
+    for mode, other in (("VIP", "Proxy"), ("Proxy", "VIP")):
+        obj = service() | {"status": balancers.status(vip, mode)}
+        assert balancers.publishes(obj, vip, mode)
+        assert not balancers.publishes(obj, vip, other)
+    bare = service() | {"status": {"loadBalancer": {"ingress": [{"ip": str(vip)}]}}}
+    assert balancers.publishes(bare, vip, "VIP")
+    assert not balancers.publishes(bare, vip, "Proxy")
+    assert not balancers.publishes(service(), vip, "VIP")
     assert balancers.published_vips({"status": {"loadBalancer": {"ingress": [{"hostname": "lb"}]}}}) == []
+
+
+def test_the_class_decides_the_ip_mode() -> None:
+    assert balancers.request(service()).ip_mode == "VIP"
+    proxied = balancers.request(service(loadBalancerClass="wellhead.dev/proxy"))
+    assert (proxied.ip_mode, proxied.load_balancer_class) == ("Proxy", "wellhead.dev/proxy")
 
 
 def test_a_node_counts_by_its_internal_ip_whether_ready_or_not() -> None:

@@ -266,7 +266,7 @@ async def test_a_service_gets_a_vip_a_finalizer_a_status_and_events(world: World
         world.put_service()
         vip = await world.vip()
         assert IPv4Address(vip) in POOL
-        assert world.api.service()["status"] == status(IPv4Address(vip))
+        assert world.api.service()["status"] == status(IPv4Address(vip), "VIP")
         assert world.api.service()["metadata"]["finalizers"] == [FINALIZER]
         await world.until(lambda: world.forwarder.nodes_of(vip) == ALL)
         await world.until(lambda: "EnsuredLoadBalancer" in world.api.reasons())
@@ -493,7 +493,7 @@ async def test_on_a_clash_after_a_restart_the_older_service_keeps_the_vip(world:
     vip = IPv4Address("203.0.113.3")
     for name, year in (("younger", 2026), ("older", 2025)):
         world.put_service(name, metadata={"creationTimestamp": f"{year}-01-01T00:00:00Z"})
-        world.api.change(name, status=status(vip))
+        world.api.change(name, status=status(vip, "VIP"))
     async with world.running():
         await world.until(lambda: world.api.vip("younger") != str(vip))
         await world.vip("younger")
@@ -503,7 +503,7 @@ async def test_on_a_clash_after_a_restart_the_older_service_keeps_the_vip(world:
 async def test_a_vip_that_another_class_publishes_is_not_given_away(world: World) -> None:
     taken = IPv4Address("203.0.113.3")
     world.put_service("theirs", loadBalancerClass="example.com/lb")
-    world.api.change("theirs", status=status(taken))
+    world.api.change("theirs", status=status(taken, "VIP"))
     async with world.running():
         world.put_service(loadBalancerIP=str(taken))
         await world.until(lambda: "SyncLoadBalancerFailed" in world.api.reasons())
@@ -513,7 +513,7 @@ async def test_a_vip_that_another_class_publishes_is_not_given_away(world: World
 
 async def test_what_happened_while_nobody_controlled_is_cleaned_up(world: World) -> None:
     world.put_service(metadata={"finalizers": [FINALIZER]})
-    world.api.change(status=status(IPv4Address("203.0.113.3")))
+    world.api.change(status=status(IPv4Address("203.0.113.3"), "VIP"))
     world.api.delete()
     async with world.running():
         await world.until(lambda: not world.api.objects["services"])

@@ -1,18 +1,32 @@
-"""Which nodes can still answer for a Service."""
+"""Which nodes can still answer for a Service, and which endpoints take new connections."""
 
 from __future__ import annotations
+
+from ipaddress import IPv4Address
 
 import pytest
 
 from wellhead.api.meta import Obj
-from wellhead.cloud.endpoints import service_of, serving_nodes
+from wellhead.cloud.endpoints import endpoints, service_of
+
+READY = {"ready": True, "serving": True, "terminating": False}
+DRAINING = {"ready": False, "serving": True, "terminating": True}
+GONE = {"ready": False, "serving": False, "terminating": True}
+
+
+def endpoint(address: str, conditions: Obj | None, node: str = "node-1") -> Obj:
+    return {"addresses": [address], "nodeName": node, "conditions": conditions}
+
+
+def endpoint_slice(*members: Obj, port: int = 8080, name: str = "http") -> Obj:
+    return {"addressType": "IPv4", "endpoints": list(members), "ports": [{"name": name, "port": port}]}
 
 
 @pytest.mark.parametrize(
     ("conditions", "serves"),
     [
-        ({"ready": True, "serving": True}, True),
-        ({"ready": False, "serving": True, "terminating": True}, True),
+        (READY, True),
+        (DRAINING, True),
         ({"ready": False, "serving": False}, False),
         ({"ready": False}, False),
         ({}, True),
@@ -20,8 +34,30 @@ from wellhead.cloud.endpoints import service_of, serving_nodes
     ],
 )
 def test_an_endpoint_serves_until_it_says_otherwise(conditions: Obj | None, serves: bool) -> None:
-    endpoints = [{"nodeName": "node-1", "conditions": conditions}, {"addresses": ["10.244.1.9"]}]
-    assert serving_nodes([{"endpoints": endpoints}]) == ({"node-1"} if serves else set())
+    without_node = {"addresses": ["10.244.1.9"]}
+    found = endpoints([{"endpoints": [endpoint("10.244.1.8", conditions), without_node]}])
+    assert found.serving_nodes == ({"node-1"} if serves else set())
+
+
+def test_ready_endpoints_are_usable_and_those_that_drain_only_when_none_is_ready() -> None:
+    one, two = endpoint("10.244.1.1", READY), endpoint("10.244.1.2", DRAINING)
+    gone = endpoint("10.244.1.3", GONE)
+    assert endpoints([endpoint_slice(one, two, gone)]).usable == {
+        "http": {(IPv4Address("10.244.1.1"), 8080)},
+    }
+    assert endpoints([endpoint_slice(two, gone)]).usable == {"http": {(IPv4Address("10.244.1.2"), 8080)}}
+    assert endpoints([endpoint_slice(gone)]).usable == {}
+
+
+def test_a_named_target_port_may_differ_from_slice_to_slice() -> None:
+    slices = [
+        endpoint_slice(endpoint("10.244.1.1", READY)),
+        endpoint_slice(endpoint("10.244.2.1", READY), port=9090),
+        {"addressType": "IPv6", "endpoints": [endpoint("fd00::1", READY)], "ports": [{"port": 1}]},
+    ]
+    assert endpoints(slices).usable == {
+        "http": {(IPv4Address("10.244.1.1"), 8080), (IPv4Address("10.244.2.1"), 9090)}
+    }
 
 
 def test_a_slice_belongs_to_the_service_in_its_label() -> None:

@@ -3,8 +3,10 @@
     map  frontends        VIP . protocol . port → a node's mark, a group's number, or 0: nobody to send it to
     map  buckets          group's number . bucket → a node's mark
     set  client-affinity  frontends whose flows are spread by the client's address alone
+    set  terminated       frontends that a proxy answers: their one "node" is the proxy's machine
     set  pools            the networks that VIPs come from
-    set  node-links       the interfaces towards the nodes: VIP traffic from there is a routing loop
+    set  node-links       the interfaces towards the nodes: VIP traffic from there is a routing loop,
+                          unless a proxy answers it
 
 A group with one node needs no buckets. nft 1.0.6 crashes on listing a map with a hash in its key, so the
 rules pass group and bucket through the connection's mark and the packet's.
@@ -31,6 +33,7 @@ _RULES = f"""\
     ip daddr @pools goto vip
   }}
   chain vip {{
+    ip daddr . meta l4proto . th dport @terminated goto terminated
     iifname @node-links drop
     # An ICMP error about an answer (fragmentation needed, say) goes where the flow went.
     meta l4proto icmp ct state related ct direction original ct mark and {MARK_TAG_MASK:#x} == {MARK_TAG:#x} \
@@ -48,6 +51,15 @@ meta mark set jhash ip saddr mod {BUCKETS} seed {_SEED:#x}
     meta mark set ct mark . meta mark map @buckets
     meta mark and {MARK_TAG_MASK:#x} == {MARK_TAG:#x} ct mark set meta mark accept
     drop
+  }}
+  # Nodes and pods may dial a proxy too. It answers them directly, so the router sees half of such a
+  # connection and can't track it; nor need it, since there is but one way. A packet that the proxy's machine
+  # sends back, because it doesn't know the VIP any more, has a source that doesn't belong where it came from.
+  chain terminated {{
+    iifname @node-links fib saddr . iif oif missing drop
+    meta mark set ip daddr . meta l4proto . th dport map @frontends
+    meta mark 0 drop
+    ct mark set meta mark accept
   }}
   # The router's own ICMP errors about answers that it can't pass on.
   chain own {{
@@ -74,10 +86,14 @@ class Frontend:
 
 @dataclass(frozen=True)
 class Target:
-    """Where a frontend's flows go: to a node of the group, chosen by the flow or by the client alone."""
+    """Where a frontend's flows go: to a node of the group, chosen by the flow or by the client alone.
+
+    `terminated`: the group's one member is the machine of a proxy.
+    """
 
     group: str
     client_affinity: bool = False
+    terminated: bool = False
 
 
 @dataclass
@@ -113,7 +129,9 @@ class Tables:
         self._values: Elements[Frontend] = Elements("frontends")
         self._buckets: Elements[str] = Elements("buckets")
         self._affinity: Elements[Frontend] = Elements("client-affinity")
+        self._terminated: Elements[Frontend] = Elements("terminated")
         self._links: Elements[str] = Elements("node-links")
+        self._everything = (self._values, self._buckets, self._affinity, self._terminated, self._links)
 
     @property
     def frontends(self) -> Collection[Frontend]:
@@ -170,12 +188,12 @@ table ip {TABLE} {{
   set pools {{ type ipv4_addr; flags interval; auto-merge; elements = {{ {pools} }} }}
   set node-links {{ type ifname; }}
   set client-affinity {{ type ipv4_addr . inet_proto . inet_service; }}
+  set terminated {{ type ipv4_addr . inet_proto . inet_service; }}
   map frontends {{ type ipv4_addr . inet_proto . inet_service : mark; }}
   map buckets {{ type mark . mark : mark; }}
 {_RULES}}}
 """
-        everything = (self._values, self._buckets, self._affinity, self._links)
-        return head + "".join(elements.all() for elements in everything)
+        return head + "".join(elements.all() for elements in self._everything)
 
     def _group(self, name: str) -> _Group:
         group = self._groups.get(name)
@@ -205,13 +223,17 @@ table ip {TABLE} {{
         if target is None:
             self._values.drop(frontend)
             self._affinity.drop(frontend)
+            self._terminated.drop(frontend)
             return
         self._values.put(frontend, self._groups[target.group].value)
         if target.client_affinity:
             self._affinity.put(frontend)
         else:
             self._affinity.drop(frontend)
+        if target.terminated:
+            self._terminated.put(frontend)
+        else:
+            self._terminated.drop(frontend)
 
     def _commands(self) -> str:
-        everything = (self._values, self._buckets, self._affinity, self._links)
-        return "".join(elements.changes() for elements in everything)
+        return "".join(elements.changes() for elements in self._everything)

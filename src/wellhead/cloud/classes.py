@@ -1,0 +1,26 @@
+"""The load-balancer classes that are ours: the two categories of “Using Source IP”. Pure."""
+
+from __future__ import annotations
+
+from wellhead.api.meta import Obj
+
+FORWARDER_CLASS = "wellhead.dev/forwarder"
+"""A packet forwarder: nodes get the client's packets as they are. What a Service without a class gets."""
+
+PROXY_CLASS = "wellhead.dev/proxy"
+"""A proxy that ends the client's connection and makes its own to a node."""
+
+_OURS = (FORWARDER_CLASS, PROXY_CLASS)
+
+
+class Unsupported(Exception):
+    """The Service asks for something that can't be done. The text says what; it becomes an event."""
+
+
+def class_of(service: Obj) -> str | None:
+    """The class of ours that the Service has; None if it is no load balancer, or someone else's."""
+    spec = service.get("spec", {})
+    if spec.get("type") != "LoadBalancer":
+        return None
+    name = str(spec.get("loadBalancerClass") or FORWARDER_CLASS)
+    return name if name in _OURS else None

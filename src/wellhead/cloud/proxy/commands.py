@@ -1,0 +1,131 @@
+"""Speaking to a running HAProxy: the command line of its master, which passes commands on to workers.
+
+Source: HAProxy's management.txt, "Master CLI".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_TIMEOUT_SECONDS = 5.0
+_BATCH = 64  # commands in a line, which must fit into HAProxy's buffer of 16 kB
+_PROCESS = re.compile(r"(\d+)\s+(master|worker)\s+(\d+)(?:\s+\[failed: (\d+)\])?")
+_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
+_ADDED = "New server registered."
+_DELETED = "Server deleted."
+
+
+class ProxyError(Exception):
+    """HAProxy doesn't do what it is told. It is tried again, so this is a delay, not a loss."""
+
+
+@dataclass(frozen=True)
+class Processes:
+    """HAProxy's processes. `failed` counts reloads since the last that went well.
+
+    The `worker` accepts connections; the `old` ones finish those that they have.
+    """
+
+    master: int
+    reloads: int
+    failed: int
+    worker: int | None
+    old: tuple[int, ...] = ()
+
+
+def master_pid(path: Path) -> int | None:
+    """The process that listens on this socket; None if there is none."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(_TIMEOUT_SECONDS)
+        try:
+            sock.connect(os.fspath(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        return int(_CREDENTIALS.unpack(credentials)[0])
+
+
+async def ask(path: Path, line: str) -> str:
+    """The answer to a line of commands.
+
+    Raises:
+        ProxyError: nobody is there to answer, or takes too long.
+    """
+    try:
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            reader, writer = await asyncio.open_unix_connection(path)
+            try:
+                writer.write(line.encode() + b"\n")
+                writer.write_eof()  # HAProxy closes when it has answered, and only then
+                return (await reader.read()).decode(errors="replace")
+            finally:
+                writer.close()
+    except (OSError, TimeoutError) as error:
+        raise ProxyError(f"no answer from HAProxy: {str(error) or 'it takes too long'}") from error
+
+
+async def processes(path: Path) -> Processes:
+    """HAProxy's processes now. Raises ProxyError."""
+    return parse_processes(await ask(path, "show proc"))
+
+
+def parse_processes(text: str) -> Processes:
+    """What `show proc` says. Raises ProxyError if it doesn't say who is the master."""
+    master: re.Match[str] | None = None
+    worker, old = None, []
+    for line in text.splitlines():
+        if match := _PROCESS.match(line):
+            if match[2] == "master":
+                master = match
+            elif match[3] == "0":
+                worker = int(match[1])
+            else:
+                old.append(int(match[1]))
+    if master is None:
+        raise ProxyError(f"HAProxy's master doesn't say who it is: {text[:200]!r}")
+    return Processes(int(master[1]), int(master[3]), int(master[4] or 0), worker, tuple(old))
+
+
+async def execute(path: Path, commands: Sequence[str]) -> None:
+    """Give the current worker commands, all of which must succeed: they say nothing then, or what was added.
+
+    Raises:
+        ProxyError: one failed. Others may have been done.
+    """
+    answer = await _all(path, "@1", commands)
+    for line in answer.splitlines():
+        if line.strip() not in ("", _ADDED):
+            raise ProxyError(f"HAProxy refuses a command: {line.strip()}")
+
+
+async def delete(path: Path, servers: Sequence[str]) -> frozenset[str]:
+    """Delete servers, each SECTION/SERVER. Returns those that are gone: one with connections stays."""
+    gone = set()
+    for server in servers:
+        if _DELETED in await ask(path, f"@1 del server {server}"):
+            gone.add(server)
+    return frozenset(gone)
+
+
+async def tell_all(path: Path, commands: Sequence[str]) -> None:
+    """Give all workers commands that may mean nothing to one that is older, or newer, than what they name."""
+    if commands:
+        found = await processes(path)
+        for pid in (found.worker, *found.old):
+            if pid is not None:
+                await _all(path, f"@!{pid}", commands)
+
+
+async def _all(path: Path, worker: str, commands: Sequence[str]) -> str:
+    answers = []
+    for start in range(0, len(commands), _BATCH):
+        batch = commands[start : start + _BATCH]
+        answers.append(await ask(path, ";".join(f"{worker} {command}" for command in batch)))
+    return "\n".join(answers)

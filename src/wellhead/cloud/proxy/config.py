@@ -1,0 +1,145 @@
+"""HAProxy's configuration as text: one `listen` section a port of a Service. Pure.
+
+Source: HAProxy 2.6's configuration.txt; nothing here is deprecated in 3.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+
+from wellhead.cloud.proxy.client_ip import ClientIP
+from wellhead.cloud.proxy.sections import Listener, Section, Server
+
+_TABLE_SIZE = "100k"  # clients that affinity remembers; the one that came last is forgotten last
+_PEER = "wellhead"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What is the same for all sections.
+
+    `directory` holds configuration and sockets. Nodes see `source`. `handover_port` is a port on loopback
+    where a worker gets what its predecessor remembers of clients with affinity.
+    """
+
+    directory: Path
+    source: IPv4Address
+    handover_port: int = 10262
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "haproxy.cfg"
+
+    @property
+    def master_socket(self) -> Path:
+        return self.directory / "master.sock"
+
+
+def render(instance: Instance, sections: Iterable[Section]) -> str:
+    """The whole file."""
+    return "\n".join([_head(instance), *map(_section, sections)])
+
+
+def _head(instance: Instance) -> str:
+    # Long time-outs, and keep-alive instead: whether a silent connection is still wanted is not ours to say.
+    return f"""\
+# Written by wellhead, and written anew at every change: edits are lost.
+global
+  log stderr format raw daemon notice
+  stats socket {instance.directory}/worker.sock mode 600 level admin expose-fd listeners
+  localpeer {_PEER}
+  uid 65534
+  gid 65534
+  fd-hard-limit 100000
+
+defaults
+  log global
+  option dontlog-normal
+  option clitcpka
+  option srvtcpka
+  option redispatch 1
+  timeout connect 2s
+  timeout client 1h
+  timeout client-fin 1m
+  timeout server 1h
+  timeout tunnel 1h
+  timeout http-request 1m
+  timeout http-keep-alive 1m
+  source {instance.source}
+
+peers {_PEER}
+  bind 127.0.0.1:{instance.handover_port}
+  server {_PEER}
+"""
+
+
+def _section(section: Section) -> str:
+    listener = section.listener
+    lines = [f"listen {listener.name}", f"  bind {_host(listener.vip)}:{listener.port}"]
+    lines += [f"  {line}" for line in _directives(listener)]
+    for name, server in section.servers.items():
+        state = "" if server.ready else " disabled"
+        lines.append(f"  server {name} {server_address(server)}{server_options(listener)}{state}")
+    return "\n".join(lines) + "\n"
+
+
+def _directives(listener: Listener) -> list[str]:
+    lines = [f"mode {'http' if listener.client_ip.is_http else 'tcp'}"]
+    if listener.source_ranges:
+        ranges = " ".join(map(str, listener.source_ranges))
+        lines.append(f"tcp-request connection reject unless {{ src {ranges} }}")
+    if listener.client_ip.is_http:
+        lines += _headers(listener)
+    if listener.affinity_seconds:
+        # The table says who is where; the hash makes a fresh one say the same of most clients.
+        lines += [
+            "balance source",
+            "hash-type consistent",
+            f"stick-table type {'ip' if listener.vip.version == 4 else 'ipv6'} size {_TABLE_SIZE} "
+            f"expire {listener.affinity_seconds}s peers {_PEER}",
+            "stick on src",
+        ]
+    else:
+        lines.append("balance roundrobin")
+    return lines
+
+
+def _headers(listener: Listener) -> list[str]:
+    """What a client says of itself goes, under any spelling that a server may take for the header's name."""
+    version = listener.vip.version
+    # RFC 7239, section 6: an IPv6 address stands in brackets, and so in quotes.
+    client, proxy = ("%[src]", str(listener.vip)) if version == 4 else ('"[%[src]]"', f'"[{listener.vip}]"')
+    forwarded = f"for={client};by={proxy};proto=http".replace('"', r"\"")
+    lines = [
+        # Each request goes to a node of its own: none is sent on a connection that is just being closed.
+        "option http-server-close",
+        "http-request del-header ^forwarded$ -m reg",
+        "http-request del-header ^x[-_]forwarded[-_]for$ -m reg",
+    ]
+    if listener.client_ip in (ClientIP.FORWARDED, ClientIP.BOTH):
+        lines.append(f'http-request set-header Forwarded "{forwarded}"')
+    if listener.client_ip in (ClientIP.X_FORWARDED_FOR, ClientIP.BOTH):
+        lines.append("http-request set-header X-Forwarded-For %[src]")
+    return lines
+
+
+def server_address(server: Server) -> str:
+    """A server's address and port, as HAProxy reads them."""
+    return f"{_host(server.address)}:{server.port}"
+
+
+def server_options(listener: Listener) -> str:
+    """What follows a server's address, also when it is added to a running HAProxy."""
+    match listener.client_ip:
+        case ClientIP.PROXY_V1:
+            return " send-proxy"
+        case ClientIP.PROXY_V2:
+            return " send-proxy-v2"
+    return ""
+
+
+def _host(address: IPv4Address | IPv6Address) -> str:
+    return f"[{address}]" if address.version == 6 else str(address)

@@ -1,0 +1,90 @@
+"""What a Service of the proxy's class asks for, beyond what every load balancer has. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from wellhead.api.meta import Obj
+from wellhead.cloud.classes import Unsupported
+from wellhead.cloud.proxy import client_ip
+from wellhead.cloud.proxy.client_ip import ClientIP
+
+_DEFAULT_AFFINITY_SECONDS = 10800  # as the API server's
+
+
+@dataclass(frozen=True)
+class Port:
+    """One TCP port of a Service. `node_port` 0: there is none, so endpoints are dialled."""
+
+    name: str
+    number: int
+    node_port: int
+    client_ip: ClientIP
+
+
+@dataclass(frozen=True)
+class Termination:
+    """How the connections of a Service are to be ended, and made anew."""
+
+    ports: tuple[Port, ...]
+    source_ranges: tuple[IPv4Network, ...] = ()  # who may connect; empty: everybody
+    affinity_seconds: int = 0  # how long a client keeps its server; 0: not at all
+
+    @property
+    def dials_nodes(self) -> bool:
+        """Whether any port leads to nodes."""
+        return any(port.node_port for port in self.ports)
+
+    @property
+    def dials_endpoints(self) -> bool:
+        """Whether any port leads to endpoints themselves."""
+        return any(not port.node_port for port in self.ports)
+
+
+def termination(service: Obj) -> Termination:
+    """What this Service asks for.
+
+    Raises:
+        Unsupported: it asks for what a terminating proxy can't do.
+    """
+    spec = service["spec"]
+    asked = client_ip.asked(service)
+    ports = []
+    for port in spec.get("ports") or []:
+        protocol = port.get("protocol", "TCP")
+        if protocol != "TCP":
+            raise Unsupported(
+                f"port {port['port']}: protocol {protocol} is beyond a terminating proxy, which ends TCP "
+                "connections; a Service of class wellhead.dev/forwarder takes UDP too"
+            )
+        ports.append(
+            Port(
+                name=port.get("name") or "",
+                number=int(port["port"]),
+                node_port=int(port.get("nodePort") or 0),
+                client_ip=client_ip.of_port(asked, port),
+            )
+        )
+    return Termination(
+        tuple(ports), _source_ranges(spec.get("loadBalancerSourceRanges") or []), _affinity_seconds(spec)
+    )
+
+
+def _source_ranges(texts: list[str]) -> tuple[IPv4Network, ...]:
+    """The ranges for IPv4 clients. Those of the other family say nothing about these; a /0 is no limit."""
+    networks: list[IPv4Network | IPv6Network] = []
+    for text in texts:
+        try:
+            networks.append(ip_network(text.strip(), strict=False))
+        except ValueError:
+            raise Unsupported(f"{text!r} in loadBalancerSourceRanges is no network") from None
+    ranges = {network for network in networks if isinstance(network, IPv4Network)}
+    return () if any(network.prefixlen == 0 for network in ranges) else tuple(sorted(ranges))
+
+
+def _affinity_seconds(spec: Obj) -> int:
+    if spec.get("sessionAffinity") != "ClientIP":
+        return 0
+    config = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+    return int(config.get("timeoutSeconds") or _DEFAULT_AFFINITY_SECONDS)

@@ -1,0 +1,214 @@
+"""HAProxy's configuration from values, and what a running HAProxy is told when they change."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from pathlib import Path
+
+import pytest
+
+from wellhead.cloud.endpoints import Endpoints
+from wellhead.cloud.nodes import BalancedNode
+from wellhead.cloud.proxy import changes
+from wellhead.cloud.proxy.changes import Change, change, closing
+from wellhead.cloud.proxy.client_ip import ClientIP
+from wellhead.cloud.proxy.commands import Processes, ProxyError, parse_processes
+from wellhead.cloud.proxy.config import Instance, render
+from wellhead.cloud.proxy.sections import Listener, Section, Server, sections
+from wellhead.cloud.proxy.termination import Port, Termination
+from wellhead.node.images import haproxy
+from wellhead.node.images.store import ImageNotFound, ImageStore
+
+VIP = IPv4Address("203.0.113.7")
+ONE, TWO = IPv4Address("10.240.0.11"), IPv4Address("10.240.0.12")
+NODES = (BalancedNode("node-2", TWO, excluded=False), BalancedNode("node-1", ONE, excluded=False))
+WEB = ("default", "web")
+LISTENER = Listener("default.web.80", VIP, 80)
+SERVERS = {"node-1": Server(ONE, 30080), "node-2": Server(TWO, 30080, ready=False)}
+
+
+def text_of(*listeners: Listener) -> str:
+    """The configuration's part about these listeners, each with the same servers."""
+    text = render(
+        Instance(Path("/run/x"), IPv4Address("10.240.0.3")), [Section(each, SERVERS) for each in listeners]
+    )
+    return text[text.index("listen ") :]
+
+
+def test_a_tcp_port_of_a_service() -> None:
+    assert (
+        text_of(LISTENER)
+        == """\
+listen default.web.80
+  bind 203.0.113.7:80
+  mode tcp
+  balance roundrobin
+  server node-1 10.240.0.11:30080
+  server node-2 10.240.0.12:30080 disabled
+"""
+    )
+
+
+def test_an_http_port_with_everything() -> None:
+    listener = dataclasses.replace(
+        LISTENER,
+        client_ip=ClientIP.BOTH,
+        source_ranges=(IPv4Network("10.0.0.0/8"), IPv4Network("198.51.100.0/24")),
+        affinity_seconds=60,
+    )
+    assert (
+        text_of(listener)
+        == """\
+listen default.web.80
+  bind 203.0.113.7:80
+  mode http
+  tcp-request connection reject unless { src 10.0.0.0/8 198.51.100.0/24 }
+  option http-server-close
+  http-request del-header ^forwarded$ -m reg
+  http-request del-header ^x[-_]forwarded[-_]for$ -m reg
+  http-request set-header Forwarded "for=%[src];by=203.0.113.7;proto=http"
+  http-request set-header X-Forwarded-For %[src]
+  balance source
+  hash-type consistent
+  stick-table type ip size 100k expire 60s peers wellhead
+  stick on src
+  server node-1 10.240.0.11:30080
+  server node-2 10.240.0.12:30080 disabled
+"""
+    )
+
+
+def test_each_way_adds_what_it_says_and_removes_what_the_client_says() -> None:
+    def lines(way: ClientIP) -> str:
+        return text_of(dataclasses.replace(LISTENER, client_ip=way))
+
+    for way in (ClientIP.FORWARDED, ClientIP.X_FORWARDED_FOR):
+        assert lines(way).count("del-header") == 2
+        assert lines(way).count("set-header") == 1
+    assert "set-header X-Forwarded-For" in lines(ClientIP.X_FORWARDED_FOR)
+    assert "set-header Forwarded" in lines(ClientIP.FORWARDED)
+    assert "node-1 10.240.0.11:30080 send-proxy\n" in lines(ClientIP.PROXY_V1)
+    assert "node-2 10.240.0.12:30080 send-proxy-v2 disabled\n" in lines(ClientIP.PROXY_V2)
+    assert "-header" not in lines(ClientIP.NONE) + lines(ClientIP.PROXY_V2)
+
+
+def test_an_ipv6_address_is_bracketed_and_quoted_in_forwarded() -> None:
+    vip = IPv6Address("2001:db8:113::7")
+    text = text_of(dataclasses.replace(LISTENER, vip=vip, client_ip=ClientIP.FORWARDED, affinity_seconds=1))
+    assert r'set-header Forwarded "for=\"[%[src]]\";by=\"[2001:db8:113::7]\";proto=http"' in text
+    assert "bind [2001:db8:113::7]:80" in text
+    assert "stick-table type ipv6" in text
+
+
+def test_haproxy_accepts_every_kind_of_section(tmp_path: Path) -> None:
+    try:
+        program = haproxy.launcher(ImageStore(Path("/var/cache/wellhead/images")))
+    except ImageNotFound:
+        pytest.skip("needs `wellhead image build`")
+    everything = [
+        Section(
+            Listener(
+                f"default.web-{way.name.lower()}.{seconds}",
+                vip,
+                80,
+                way,
+                (IPv4Network("10.0.0.0/8"),) if seconds else (),
+                seconds,
+            ),
+            {**SERVERS, "10.244.1.1:8080": Server(IPv4Address("10.244.1.1"), 8080)},
+        )
+        for way in ClientIP
+        for vip in (VIP, IPv6Address("2001:db8:113::7"))
+        for seconds in (0, 60)
+    ]
+    unique = {(each.listener.name, each.listener.vip.version): each for each in everything}
+    for version in (4, 6):
+        chosen = [each for (_, family), each in unique.items() if family == version]
+        path = tmp_path / "haproxy.cfg"
+        path.write_text(render(Instance(tmp_path, IPv4Address("10.240.0.3")), chosen))
+        done = subprocess.run([program, "-c", "-f", path], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr.replace("Configuration file is valid", "").strip()) == (0, "")
+
+
+def test_sections_of_a_service_lead_to_nodes_or_else_to_endpoints() -> None:
+    ports = (Port("http", 80, 30080, ClientIP.BOTH), Port("raw", 9, 0, ClientIP.NONE))
+    endpoints = Endpoints(usable={"raw": frozenset({(IPv4Address("10.244.1.1"), 9000)}), "http": frozenset()})
+    by_node, by_endpoint = sections(WEB, Termination(ports), VIP, NODES, frozenset({ONE}), endpoints)
+    assert by_node == Section(dataclasses.replace(LISTENER, client_ip=ClientIP.BOTH), SERVERS)
+    assert by_endpoint == Section(
+        Listener("default.web.9", VIP, 9), {"10.244.1.1:9000": Server(IPv4Address("10.244.1.1"), 9000)}
+    )
+
+
+def planned(new: dict[str, Server], listener: Listener = LISTENER) -> Change | None:
+    old = {"default.web.80": Section(LISTENER, SERVERS)}
+    return change(old, {"default.web.80": Section(listener, new)})
+
+
+def test_a_node_that_comes_in_or_goes_out_costs_a_command() -> None:
+    swapped = {"node-1": Server(ONE, 30080, ready=False), "node-2": Server(TWO, 30080)}
+    assert planned(swapped) == Change(
+        {"default.web.80": Section(LISTENER, swapped)},
+        [
+            "set server default.web.80/node-1 state maint",
+            "set server default.web.80/node-2 state ready",
+        ],
+    )
+    assert planned(SERVERS) == Change({"default.web.80": Section(LISTENER, SERVERS)})
+
+
+def test_a_new_server_is_added_and_one_that_left_is_deleted_if_possible() -> None:
+    new = {"node-2": SERVERS["node-2"], "node-3": Server(IPv4Address("10.240.0.13"), 30080)}
+    found = planned(new)
+    assert found is not None
+    assert found.commands == [
+        "add server default.web.80/node-3 10.240.0.13:30080",
+        "set server default.web.80/node-3 state ready",
+        "set server default.web.80/node-1 state maint",
+    ]
+    assert found.deletions == ["default.web.80/node-1"]
+    # What has connections stays, and is tried again; what has none is gone.
+    kept = found.running["default.web.80"].servers
+    assert kept == {**new, "node-1": Server(ONE, 30080, ready=False)}
+    assert changes.without(found.running, frozenset(found.deletions))["default.web.80"].servers == new
+
+
+def test_what_haproxy_cannot_be_told_needs_a_reload() -> None:
+    assert planned(SERVERS, dataclasses.replace(LISTENER, client_ip=ClientIP.PROXY_V2)) is None
+    assert planned({"node-1": Server(ONE, 30081)}) is None
+    section = Section(LISTENER, SERVERS)
+    assert change({}, {"default.web.80": section}) is None
+    assert change({"default.web.80": section}, {}) is None
+
+
+def test_an_added_server_speaks_as_the_others_do() -> None:
+    listener = dataclasses.replace(LISTENER, client_ip=ClientIP.PROXY_V1)
+    found = change(
+        {listener.name: Section(listener, {})},
+        {listener.name: Section(listener, {"node-1": SERVERS["node-1"]})},
+    )
+    assert found is not None
+    assert found.commands[0] == "add server default.web.80/node-1 10.240.0.11:30080 send-proxy"
+
+
+def test_a_dead_node_loses_its_connections_and_a_section_that_goes_all_of_them() -> None:
+    every = [Section(LISTENER, SERVERS), Section(LISTENER, SERVERS)]
+    assert closing(every, frozenset({TWO})) == ["shutdown sessions server default.web.80/node-2"]
+    assert len(closing(every)) == 2
+
+
+def test_the_masters_list_of_processes_is_understood() -> None:
+    text = """\
+#<PID>          <type>          <reloads>       <uptime>        <version>
+29801           master          3 [failed: 1]   0d00h10m40s     2.6.12-1+deb12u4
+# workers
+27206           worker          0               0d00h00m01s     2.6.12-1+deb12u4
+# old workers
+27100           worker          2               0d00h00m09s     2.6.12-1+deb12u4
+# programs
+"""
+    assert parse_processes(text) == Processes(29801, 3, 1, 27206, (27100,))
+    with pytest.raises(ProxyError):
+        parse_processes("")
