@@ -1,4 +1,4 @@
-"""Exponential backoff with jitter: the one way this project waits before it tries again."""
+"""Exponential backoff with jitter: how whoever talks to a server waits before trying again."""
 
 from __future__ import annotations
 
