@@ -19,6 +19,7 @@ from wellhead.tutorial.shells import ShellError
 from wellhead.tutorial.steps import Section
 from wellhead.tutorial.walk import Outcome, Walk
 
+_OWN_CLUSTER = "tutorial"
 _START_TIMEOUT = 60.0
 _LONGEST_OUTPUT = 12  # lines shown of an answer that is right
 
@@ -26,9 +27,8 @@ _LONGEST_OUTPUT = 12  # lines shown of an answer that is right
 @click.command("tutorial", short_help="Walk through Kubernetes' “Using Source IP”, checking every step.")
 @click.option(
     "--name",
-    default="tutorial",
-    show_default=True,
-    help="The cluster's name. One that runs already is used, and left running.",
+    help="Walk on this cluster; if it runs already, it is left running.  "
+    f"[default: one of the walk's own, called {_OWN_CLUSTER}]",
 )
 @click.option(
     "--proxy-mode",
@@ -37,7 +37,7 @@ _LONGEST_OUTPUT = 12  # lines shown of an answer that is right
 )
 @click.option("--keep", is_flag=True, help="Leave the cluster running afterwards.")
 @output_option
-def command(name: str, proxy_mode: str | None, keep: bool, output: str | None) -> None:
+def command(name: str | None, proxy_mode: str | None, keep: bool, output: str | None) -> None:
     """Walk through Kubernetes' tutorial “Using Source IP” on a real cluster, and check every answer.
 
     Each command is shown as it is typed, with its real output, and a tick or what differs. Exits with 0 if
@@ -48,7 +48,10 @@ def command(name: str, proxy_mode: str | None, keep: bool, output: str | None) -
     teller = _Silent() if output == "json" else _Teller()
     problem = ""
     try:
-        with _cluster(name, proxy_mode, keep) as spec, Walk(name, str(IPV4.client), spec.proxy_mode) as walk:
+        with (
+            _cluster(name, proxy_mode, keep) as spec,
+            Walk(spec.name, str(IPV4.client), spec.proxy_mode) as walk,
+        ):
             for section in walk.sections():
                 teller.section(section)
                 for outcome in walk.run(section):
@@ -71,18 +74,20 @@ def command(name: str, proxy_mode: str | None, keep: bool, output: str | None) -
 
 
 @contextlib.contextmanager
-def _cluster(name: str, proxy_mode: str | None, keep: bool) -> Iterator[ClusterSpec]:
+def _cluster(name: str | None, proxy_mode: str | None, keep: bool) -> Iterator[ClusterSpec]:
     """A running cluster; removed afterwards if it was started here."""
-    cluster = Cluster(name)
     prerequisites.check_all()
-    click.echo(f"Starting cluster {name} …", err=True)
+    cluster = Cluster(name or _OWN_CLUSTER)
+    if name is None:
+        teardown.remove(cluster)  # what a walk that was killed may have left
+    click.echo(f"Starting cluster {cluster.name} …", err=True)
     started = startup.start(cluster, None, proxy_mode)
     try:
         asyncio.run(readiness.wait(cluster, started, _START_TIMEOUT, lambda progress: None))
         yield started.spec
     finally:
         if started.is_new and not keep:
-            click.echo(f"Removing cluster {name} …", err=True)
+            click.echo(f"Removing cluster {cluster.name} …", err=True)
             teardown.remove(cluster)
 
 
