@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -43,6 +44,7 @@ def command(name: str | None, proxy_mode: str | None, keep: bool, output: str | 
     Each command is shown as it is typed, with its real output, and a tick or what differs. Exits with 0 if
     every step went as the tutorial says, else 1. Ctrl-C ends the walk and removes the cluster.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # leaves as little behind as Ctrl-C does
     begin = time.monotonic()
     outcomes: list[Outcome] = []
     teller = _Silent() if output == "json" else _Teller()
