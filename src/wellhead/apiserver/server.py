@@ -19,6 +19,7 @@ from wellhead.apiserver.info import RequestInfo, request_info
 from wellhead.apiserver.metrics import Metrics
 
 _log = logging.getLogger(__name__)
+_CLIENT_CLOSED_REQUEST = 499  # nginx's code, for metrics
 
 
 class Server:
@@ -65,8 +66,12 @@ class Server:
             response = await self._dispatcher.dispatch(Call(request, info, user, request.query))
         except ApiError as error:
             response = error_response(error)
-        except (asyncio.CancelledError, ConnectionError):
+        except asyncio.CancelledError:
             raise  # the client is gone
+        except ConnectionError as error:
+            # It is gone too, just noticed first by a write. From here, aiohttp would log a traceback of it.
+            _log.debug("%s %s: the client has left: %s", request.method, request.path, error)
+            response = _cut_off(request)
         except Exception as error:
             _log.exception("%s %s", request.method, request.path)
             response = error_response(InternalError(f"{type(error).__name__}: {error}"))
@@ -74,6 +79,13 @@ class Server:
             self._metrics.inflight.dec()
         self._metrics.observe(info, response.status, time.perf_counter() - started)
         return response
+
+
+def _cut_off(request: web.BaseRequest) -> web.StreamResponse:
+    """End the request's connection; nobody receives the answer that is returned for it."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=_CLIENT_CLOSED_REQUEST)
 
 
 def _request(message, payload, protocol, writer, task) -> web.BaseRequest:  # type: ignore[no-untyped-def]

@@ -20,6 +20,7 @@ class Agent:
 
     port: int = 0
     exit_code: int = 0
+    breaks_off: bool = False
     requests: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
@@ -46,10 +47,14 @@ class Agent:
         self._record(request)
         if request.query.get("previous"):
             return web.Response(status=400, text='previous terminated container "main" in pod "a" not found')
+        lines = b"".join(b"line %d\n" % number for number in range(3))
+        if not self.breaks_off:
+            return web.Response(body=lines)
         response = web.StreamResponse()
         await response.prepare(request)
-        for number in range(3):
-            await response.write(b"line %d\n" % number)
+        await response.write(lines)
+        assert request.transport is not None
+        request.transport.abort()
         return response
 
     def _record(self, request: web.Request) -> None:

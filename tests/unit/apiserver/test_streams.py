@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -44,6 +45,34 @@ async def test_what_the_agent_refuses_becomes_a_status(admin: User, agent: Agent
     assert wrong["message"] == "container x is not valid for pod a"
     bad = await admin.call("GET", f"{PODS}/a/log", query={"tailLines": "-1"})
     assert bad.code in (400, 422)
+
+
+async def test_a_log_that_breaks_off_does_not_look_complete(
+    admin: User, agent: Agent, caplog: pytest.LogCaptureFixture
+) -> None:
+    agent.breaks_off = True
+    with pytest.raises(aiohttp.ClientError):
+        await admin.call("GET", f"{PODS}/a/log")
+    with pytest.raises(aiohttp.ClientError):
+        await admin.call("GET", "/api/v1/nodes/node-1/proxy/containerLogs/default/a/main")
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "broke off" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "path", [f"{PODS}/a/log", "/api/v1/nodes/node-1/proxy/containerLogs/default/a/main", f"{PODS}?watch=true"]
+)
+async def test_a_client_that_leaves_early_is_no_error(
+    admin: User, agent: Agent, path: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(response: web.StreamResponse, data: bytes) -> None:
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr(web.StreamResponse, "write", gone)
+    caplog.set_level(logging.INFO)
+    with pytest.raises(aiohttp.ClientError):
+        await admin.call("GET", path)
+    assert not [record for record in caplog.records if record.name != "aiohttp.access"]
 
 
 async def test_an_agent_that_is_away_is_named(admin: User, agent: Agent) -> None:

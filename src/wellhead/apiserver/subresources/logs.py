@@ -9,6 +9,7 @@ from wellhead.api.errors import BadRequest
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.subresources.node_connection import TIMEOUT, refused, target, unreachable
+from wellhead.apiserver.subresources.relay import pass_on
 
 _PARAMETERS = (
     "follow",
@@ -23,7 +24,7 @@ _PARAMETERS = (
 
 
 async def logs(call: Call, registry: Registry, agents: aiohttp.ClientSession) -> web.StreamResponse:
-    """Raises NotFound, BadRequest, InternalError."""
+    """Raises NotFound, BadRequest, InternalError; ConnectionError once the answer has begun."""
     for name in ("tailLines", "limitBytes", "sinceSeconds"):
         number = call.number(name)
         if number is not None and number < (0 if name == "tailLines" else 1):
@@ -31,21 +32,17 @@ async def logs(call: Call, registry: Registry, agents: aiohttp.ClientSession) ->
     where = target(call, registry)
     url = where.base / "containerLogs" / call.info.namespace / call.info.name / where.container
     query = {name: call.query[name] for name in _PARAMETERS if name in call.query}
+    headers = {"Accept-Encoding": "identity"}
     try:
-        async with agents.get(
-            url, params=query, headers={"Accept-Encoding": "identity"}, timeout=TIMEOUT
-        ) as answer:
-            if answer.status != 200:
-                raise await refused(answer)
-            response = web.StreamResponse(headers={"Content-Type": "text/plain"})
-            response.enable_chunked_encoding()
-            await response.prepare(call.http)
-            await response.write(b"")
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
+        answer = await agents.get(url, params=query, headers=headers, timeout=TIMEOUT)
     except aiohttp.ClientConnectorError as error:
         raise unreachable(url, error.os_error) from error
-    except aiohttp.ClientConnectionError as error:
+    except (aiohttp.ClientError, TimeoutError) as error:
         raise unreachable(url, error) from error
-    await response.write_eof()
+    async with answer:
+        if answer.status != 200:
+            raise await refused(answer)
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        response.enable_chunked_encoding()
+        await pass_on(answer, response, call.http)
     return response

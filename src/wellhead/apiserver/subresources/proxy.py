@@ -18,6 +18,7 @@ from wellhead.api.resources import ENDPOINTS, NODES, PODS, SERVICES
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.subresources.node_connection import TIMEOUT, agent_url
+from wellhead.apiserver.subresources.relay import pass_on
 
 # RFC 9110, 7.6.1: these belong to one connection.
 _HOP_BY_HOP = frozenset(
@@ -47,7 +48,7 @@ class _Name:
 
 
 async def proxy(call: Call, registry: Registry, session: aiohttp.ClientSession) -> web.StreamResponse:
-    """Raises NotFound, BadRequest, ServiceUnavailable."""
+    """Raises NotFound, BadRequest, ServiceUnavailable; ConnectionError once the answer has begun."""
     wanted = _split(call.info.name)
     base, verified = _location(call, registry, wanted)
     url = URL(f"{base}{call.info.rest or '/'}", encoded=True)
@@ -57,7 +58,7 @@ async def proxy(call: Call, registry: Registry, session: aiohttp.ClientSession) 
     headers.append(("X-Forwarded-Uri", call.http.path))
     body = call.http.content if call.http.body_exists else None
     try:
-        async with session.request(
+        answer = await session.request(
             call.http.method,
             url,
             headers=headers,
@@ -65,23 +66,21 @@ async def proxy(call: Call, registry: Registry, session: aiohttp.ClientSession) 
             allow_redirects=False,
             timeout=TIMEOUT,
             ssl=verified,
-        ) as answer:
-            response = web.StreamResponse(status=answer.status)
-            for name, value in answer.headers.items():
-                if name.lower() not in _HOP_BY_HOP:
-                    response.headers.add(name, value)
-            if answer.content_length is not None:
-                response.content_length = answer.content_length
-            await response.prepare(call.http)
-            async for chunk in answer.content.iter_any():
-                await response.write(chunk)
-            await response.write_eof()
-            return response
+        )
     except aiohttp.ClientConnectorError as error:
         said = f"dial tcp {url.host}:{url.port}: {error.os_error.strerror}"
         raise ServiceUnavailable(f"error trying to reach service: {said}") from error
-    except (aiohttp.ClientConnectionError, TimeoutError) as error:
+    except (aiohttp.ClientError, TimeoutError) as error:
         raise ServiceUnavailable(f"error trying to reach service: {error}") from error
+    async with answer:
+        response = web.StreamResponse(status=answer.status)
+        for name, value in answer.headers.items():
+            if name.lower() not in _HOP_BY_HOP:
+                response.headers.add(name, value)
+        if answer.content_length is not None:
+            response.content_length = answer.content_length
+        await pass_on(answer, response, call.http)
+    return response
 
 
 def _split(text: str) -> _Name:

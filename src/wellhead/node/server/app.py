@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from aiohttp import web
 from wellhead.node.server import logs, port_forward, streams
 from wellhead.node.server.requests import SERVICES, Services, services
 
+_log = logging.getLogger(__name__)
 PORT = 10250
 _ADMIN_GROUP = "system:masters"
 _API_SERVER = "apiserver-kubelet-client"
@@ -22,7 +24,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def application(shared: Services) -> web.Application:
     """The server's routes. TLS must have verified the clients' certificates."""
-    app = web.Application(middlewares=[_authorize])
+    app = web.Application(middlewares=[_let_go, _authorize])
     app[SERVICES] = shared
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/pods", _pods)
@@ -40,6 +42,18 @@ def tls(certificate: Path, key: Path, client_ca: Path) -> ssl.SSLContext:
     context.load_verify_locations(client_ca)
     context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+@web.middleware
+async def _let_go(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A client that leaves while it is being answered is no error: aiohttp would log a traceback of it."""
+    try:
+        return await handler(request)
+    except ConnectionError as error:
+        _log.debug("%s: the client has left: %s", request.path, error)
+        if request.transport is not None:
+            request.transport.abort()
+        return web.Response()  # that nobody receives
 
 
 @web.middleware
