@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -16,15 +17,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.cluster)
 
 
-@pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    """A three-node cluster of this test run's own."""
-    lab = Lab(f"test-{os.getpid()}")
+@contextmanager
+def running(lab: Lab) -> Iterator[Lab]:
+    """The three-node cluster that `lab` names, while the block runs."""
     try:
-        lab.wellhead("up", "--nodes", "3")
+        lab.wellhead("up", "--nodes", "3", "--proxy-mode", lab.proxy_mode)
         yield lab
     finally:
         lab.wellhead("down")
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """A three-node cluster of this test run's own, shared by all modules."""
+    with running(Lab(f"test-{os.getpid()}")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module", params=["iptables", "nftables"])
+def lab_of_each_mode(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Lab]:
+    """The shared cluster, and then one with the other proxy mode."""
+    if request.param == lab.proxy_mode:
+        yield lab
+    else:
+        with running(Lab(f"{lab.name}-{request.param}", request.param)) as other:
+            yield other
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ class Lab:
     """One running cluster."""
 
     name: str
+    proxy_mode: str = "iptables"
 
     def wellhead(self, *arguments: str, timeout: float = 90, check: bool = True) -> str:
         """Run `wellhead …` on this cluster; its standard output. Fails the test if it fails."""

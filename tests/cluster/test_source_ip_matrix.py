@@ -18,6 +18,12 @@ _ANY_NODE_ADDRESS = set[str]().union(*ADDRESSES.values())
 
 
 @pytest.fixture(scope="module")
+def lab(lab_of_each_mode: Lab) -> Lab:
+    """Every case in every proxy mode."""
+    return lab_of_each_mode
+
+
+@pytest.fixture(scope="module")
 def pods(lab: Lab, namespace: str) -> dict[str, Obj]:
     """The server, and a client pod on each of two nodes (their names are the nodes')."""
     return {
@@ -154,10 +160,17 @@ def test_pod_to_node_port_of_the_other_node(lab: Lab, node_port: int, policy: st
 
 
 @pytest.mark.parametrize("node", POD_NODES)
-@pytest.mark.parametrize("address", ["InternalIP", "loopback"])
-def test_node_to_its_own_node_port_is_masqueraded(lab: Lab, node_port: int, node: str, address: str) -> None:
-    host = INTERNAL_IP[node] if address == "InternalIP" else "127.0.0.1"
-    eventually(lambda: lab.curl(node, f"{host}:{node_port}"), ADDRESSES[node])
+def test_node_to_its_own_node_port_is_masqueraded(lab: Lab, node_port: int, node: str) -> None:
+    eventually(lambda: lab.curl(node, f"{INTERNAL_IP[node]}:{node_port}"), ADDRESSES[node])
+
+
+@pytest.mark.parametrize("node", POD_NODES)
+def test_node_port_on_loopback_answers_in_iptables_mode_only(lab: Lab, node_port: int, node: str) -> None:
+    if lab.proxy_mode == "iptables":
+        eventually(lambda: lab.curl(node, f"127.0.0.1:{node_port}"), ADDRESSES[node])
+    else:
+        eventually(lambda: lab.curl(node, f"{INTERNAL_IP[node]}:{node_port}"), ADDRESSES[node])
+        assert lab.curl(node, f"127.0.0.1:{node_port}") is None
 
 
 def test_client_to_external_ip(lab: Lab, namespace: str, policy: str, pods: dict[str, Obj]) -> None:

@@ -18,7 +18,7 @@ from wellhead.lab.processes import Process
 from wellhead.lab.state import Snapshot
 
 DEFAULT_NODES = 3
-PROXY_MODES = ("iptables",)
+PROXY_MODES = ("iptables", "nftables")
 DEFAULT_PROXY_MODE = PROXY_MODES[0]
 
 _PATIENCE = 5.0  # seconds within which a supervisor that runs must answer

@@ -264,7 +264,8 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                 ),
                 Step(
                     "node",
-                    "iptables-save | grep -E 'default/(clusterip|nodeport|loadbalancer)'; "
+                    "(iptables-save; nft list ruleset) 2>/dev/null | "
+                    "grep -E 'default/(clusterip|nodeport|loadbalancer)'; "
                     "ss -Hltn 'sport = :<health_check_node_port>'",
                     _everything_freed,
                     patience=5,
