@@ -1,12 +1,23 @@
-"""One world for each variant of iptables, shared by the tests of a module."""
+"""A world for each variant of iptables, shared by the tests of a module; an API server and proxies in it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
 
 import pytest
 
-from tests.packets.proxy.world import World
+from tests.packets.proxy.fake_api import PORT, FakeApi
+from tests.packets.proxy.process import NODE_CIDR, Proxy, at, other, web
+from tests.packets.proxy.world import NODE, POD_A, World
+
+
+class Start(Protocol):
+    """Starts a proxy: with the usual flags and `flags`, or with the latter alone."""
+
+    def __call__(self, *flags: str, alone: bool = False) -> Proxy: ...
 
 
 @pytest.fixture(scope="module", params=["nft", "legacy"])
@@ -16,3 +27,60 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
         yield found
     finally:
         found.close()
+
+
+@pytest.fixture
+def api(world: World) -> Iterator[FakeApi]:
+    found = FakeApi(world.node)
+    found.put(
+        "nodes",
+        {
+            "metadata": {"name": "node-1"},
+            "spec": {"podCIDRs": ["10.244.1.0/24"]},
+            "status": {"addresses": [{"type": "InternalIP", "address": NODE}]},
+        },
+    )
+    found.put("services", web(), other())
+    found.put("endpointslices", at(POD_A))
+    found.start()
+    try:
+        yield found
+    finally:
+        found.stop()
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path) -> Path:
+    file = tmp_path / "kubeconfig"
+    file.write_text(
+        json.dumps(
+            {
+                "current-context": "x",
+                "contexts": [{"name": "x", "context": {"cluster": "x"}}],
+                "clusters": [{"name": "x", "cluster": {"server": f"http://127.0.0.1:{PORT}"}}],
+            }
+        )
+    )
+    return file
+
+
+@pytest.fixture
+def start(world: World, kubeconfig: Path, tmp_path: Path) -> Iterator[Start]:
+    started: list[Proxy] = []
+    log = tmp_path / "log"
+    usual = [
+        *("--kubeconfig", str(kubeconfig), *NODE_CIDR),
+        *("--iptables-variant", world.variant, "--iptables-sync-period", "1s"),
+    ]
+
+    def start(*flags: str, alone: bool = False) -> Proxy:
+        started.append(Proxy(world, log, *(flags if alone else (*usual, *flags))))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for each in started:
+            each.kill()
+        print(log.read_text() if started else "")
+        Proxy(world, log, "--cleanup").wait()

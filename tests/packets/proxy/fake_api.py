@@ -29,6 +29,10 @@ class FakeApi:
         self._objects: dict[str, dict[tuple[str, str], Obj]] = {each: {} for each in PATHS.values()}
         self._watchers: dict[str, set[asyncio.Queue[Obj]]] = {each: set() for each in PATHS.values()}
         self._version = 1
+        self._oldest = 0
+        self._held: list[tuple[str, Obj]] | None = None
+        self.refusing = False
+        """Whether every request is answered with 503."""
         self.events: list[Obj] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -72,6 +76,8 @@ class FakeApi:
 
     def _handler(self, resource: str) -> Any:
         async def handle(request: web.Request) -> web.StreamResponse:
+            if self.refusing:
+                return web.json_response(_status(503, "ServiceUnavailable"), status=503)
             if "watch" not in request.query:
                 items = [obj for obj in self._objects[resource].values() if _selected(obj, request)]
                 return web.json_response(
@@ -83,6 +89,11 @@ class FakeApi:
                 response = web.StreamResponse(headers={"Content-Type": "application/json"})
                 await response.prepare(request)
                 since = int(request.query.get("resourceVersion", "0"))
+                if since < self._oldest:
+                    await response.write(
+                        json.dumps({"type": "ERROR", "object": _status(410, "Expired")}).encode() + b"\n"
+                    )
+                    return response
                 for obj in list(self._objects[resource].values()):
                     if int(obj["metadata"]["resourceVersion"]) > since and _selected(obj, request):
                         queue.put_nowait({"type": "MODIFIED", "object": obj})
@@ -118,7 +129,23 @@ class FakeApi:
         obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self._version)}}
         self._tell(resource, {"type": "DELETED", "object": obj})
 
+    def compact(self) -> None:
+        """Forget how it came to be as it is now: watches can't go on from before."""
+        self._oldest = self._version
+
+    def hold(self) -> None:
+        """Lag: tell nobody of changes until `release`."""
+        self._held = []
+
+    def release(self) -> None:
+        held, self._held = self._held or [], None
+        for resource, event in held:
+            self._tell(resource, event)
+
     def _tell(self, resource: str, event: Obj) -> None:
+        if self._held is not None:
+            self._held.append((resource, event))
+            return
         if self._thread is None or self._loop is None:
             return
 
@@ -127,6 +154,10 @@ class FakeApi:
                 queue.put_nowait(event)
 
         self._loop.call_soon_threadsafe(tell)
+
+
+def _status(code: int, reason: str) -> Obj:
+    return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason}
 
 
 def _selected(obj: Obj, request: web.Request) -> bool:

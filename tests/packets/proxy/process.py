@@ -1,0 +1,110 @@
+"""`wellhead proxy` as a process in the world's node, and what its tests ask of it and of its API server."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.packets.proxy.world import CLIENT, World, dial
+from tests.unit.services.objects import Obj, endpoint, service_object, slice_object
+
+VIP = "203.0.113.140"
+HEALTH_CHECK_PORT = 32122
+NODE_CIDR = ("--hostname-override", "node-1", "--detect-local-mode", "NodeCIDR", "--log-level", "debug")
+
+
+class Proxy:
+    """The process, in the node's namespace."""
+
+    def __init__(self, world: World, log: Path, *flags: str) -> None:
+        command = [sys.executable, "-m", "wellhead.cli.main", "proxy", *flags]
+
+        def start() -> subprocess.Popen[bytes]:
+            with log.open("ab") as output:
+                return subprocess.Popen(command, stdout=output, stderr=output)
+
+        self._process = world.node.inside(start)
+        self._log = log
+        self._begins = log.stat().st_size
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> int:
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        return self._process.wait(10)
+
+    @property
+    def said(self) -> str:
+        """What it has logged."""
+        return self._log.read_bytes()[self._begins :].decode()
+
+    def has_synced(self) -> bool:
+        return "first sync" in self.said
+
+
+def web(**spec: Any) -> Obj:
+    spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", **spec}
+    return service_object(
+        "web",
+        ports=({"port": 80, "nodePort": 30080},),
+        ingress=({"ip": VIP},),
+        healthCheckNodePort=HEALTH_CHECK_PORT,
+        **spec,
+    )
+
+
+def other() -> Obj:
+    return service_object("other", cluster_ips=("10.0.0.11",))
+
+
+def at(*addresses: str) -> Obj:
+    return slice_object(
+        *(endpoint(each, "node-1" if each.startswith("10.244.1.") else "node-2") for each in addresses)
+    )
+
+
+def eventually(what: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for something that the proxy has been asked for to come about."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)
+
+
+def get(world: World, url: str, **headers: str) -> tuple[int, str, Any]:
+    def fetch() -> tuple[int, str, Any]:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=2) as answer:
+                return answer.status, answer.read().decode(), answer.headers
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode(), error.headers
+        except urllib.error.URLError:
+            return 0, "", {}
+
+    return world.node.inside(fetch)
+
+
+def get_json(world: World, url: str) -> Any:
+    return json.loads(get(world, url)[1])
+
+
+def serves(world: World, *servers: str) -> Callable[[], bool]:
+    expected = set(servers)
+    return lambda: (
+        {dial(world.outside, VIP, 80, source=CLIENT, timeout=0.2).server for _ in range(8)} == expected
+    )
+
+
+def rules(world: World) -> str:
+    return "\n".join(sorted(line for line in world.saved().splitlines() if line.startswith("-A")))

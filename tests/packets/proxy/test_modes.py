@@ -1,0 +1,105 @@
+"""The modes of `wellhead proxy`, and going from one to another."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.packets.proxy.conftest import Start
+from tests.packets.proxy.fake_api import FakeApi
+from tests.packets.proxy.process import VIP, at, eventually, get, serves
+from tests.packets.proxy.world import CLIENT, POD_A, POD_B, SILENCE, Answer, World, dial
+
+pytestmark = [pytest.mark.cluster, pytest.mark.parametrize("world", ["nft"], indirect=True, scope="module")]
+
+NFTABLES = ("--proxy-mode", "nftables")
+
+
+def tables(world: World) -> str:
+    return world.node.run("nft list tables")
+
+
+def chains(world: World) -> list[str]:
+    return [line for line in world.saved().splitlines() if "KUBE-" in line]
+
+
+def test_nftables_mode_serves_what_the_api_says(world: World, api: FakeApi, start: Start) -> None:
+    start(*NFTABLES)
+    eventually(serves(world, POD_A))
+    assert dial(world.outside, VIP, 80, source=CLIENT) == Answer(POD_A, CLIENT)
+    assert get(world, "http://127.0.0.1:10249/proxyMode")[:2] == (200, "nftables")
+    api.put("endpointslices", at(POD_A, POD_B))
+    eventually(serves(world, POD_A, POD_B))
+    api.remove("services", "web")
+    eventually(serves(world, SILENCE.server))
+    assert chains(world) == []
+
+
+def test_in_nftables_mode_what_others_remove_comes_back_without_waiting(
+    world: World, api: FakeApi, start: Start
+) -> None:
+    start(*NFTABLES, "--iptables-sync-period", "1h")
+    eventually(serves(world, POD_A))
+    world.node.run("nft delete table ip wellhead")
+    eventually(lambda: "table ip wellhead" in tables(world), seconds=3)
+    eventually(serves(world, POD_A))
+    world.node.run("nft flush table ip wellhead")
+    eventually(serves(world, POD_A), seconds=3)
+
+
+@pytest.mark.parametrize("modes", [("iptables", "nftables"), ("nftables", "iptables")])
+def test_a_mode_takes_over_from_another_and_removes_its_rules(
+    world: World, api: FakeApi, start: Start, modes: tuple[str, str]
+) -> None:
+    before, after = modes
+    proxy = start("--proxy-mode", before)
+    eventually(serves(world, POD_A))
+    assert bool(chains(world)) == (before == "iptables")
+    proxy.kill()
+    again = start("--proxy-mode", after)
+    eventually(again.has_synced)
+    eventually(lambda: bool(chains(world)) == (after == "iptables"))
+    eventually(lambda: ("wellhead" in tables(world)) == (after == "nftables"))
+    assert dial(world.outside, VIP, 80, source=CLIENT) == Answer(POD_A, CLIENT)
+    api.put("endpointslices", at(POD_B))
+    eventually(serves(world, POD_B))
+
+
+@pytest.mark.parametrize("mode", ["iptables", "nftables"])
+def test_rules_that_kube_proxy_left_in_nftables_mode_are_removed(
+    world: World, api: FakeApi, start: Start, mode: str
+) -> None:
+    world.node.run("nft add table ip kube-proxy")
+    world.node.run("nft add table ip6 kube-proxy")
+    start("--proxy-mode", mode)
+    eventually(serves(world, POD_A))
+    eventually(lambda: "kube-proxy" not in tables(world))
+
+
+def test_cleanup_removes_every_modes_rules_and_nobody_elses(world: World, api: FakeApi, start: Start) -> None:
+    world.node.run("nft add table ip mine")
+    try:
+        for mode in ("iptables", "nftables"):
+            proxy = start("--proxy-mode", mode)
+            eventually(serves(world, POD_A))
+            assert proxy.kill(signal.SIGTERM) == 0
+        world.node.run("iptables-nft -w -t nat -N KUBE-SERVICES")
+        world.node.run("nft add table ip6 kube-proxy")
+        assert start("--cleanup", alone=True).wait() == 0
+        assert chains(world) == []
+        assert not [each for each in ("wellhead", "kube-proxy") if each in tables(world)]
+        assert "table ip mine" in tables(world)
+    finally:
+        world.node.run("nft delete table ip mine")
+
+
+def test_the_variant_is_the_kubelets(world: World, api: FakeApi, start: Start) -> None:
+    world.node.run("iptables-legacy -w -t mangle -N KUBE-KUBELET-CANARY")
+    try:
+        start("--iptables-variant", "auto")
+        eventually(lambda: "KUBE-SERVICES" in world.node.run("iptables-legacy-save"))
+        eventually(serves(world, POD_A))
+        assert chains(world) == []
+    finally:
+        world.node.run("iptables-legacy -w -t mangle -X KUBE-KUBELET-CANARY")
