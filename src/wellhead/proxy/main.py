@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterator
+from dataclasses import replace
 from ipaddress import ip_network
 
 from wellhead.api.meta import Obj
@@ -49,6 +50,8 @@ async def run(config: Config) -> None:
         wellhead.proxy.config_file.ConfigurationChanged: the file that this was configured by has changed.
     """
     connection = load(config.kubeconfig, config.master)
+    if config.mode == "iptables":
+        config = replace(config, iptables_variant=await modes.chosen_variant(config.iptables_variant))
     families = await modes.usable_families(config)
     set_conntrack(config.conntrack)
     if config.oom_score is not None:

@@ -7,7 +7,7 @@ import logging
 
 from wellhead.proxy.backends.base import Backend, BackendError
 from wellhead.proxy.backends.iptables import backend as iptables
-from wellhead.proxy.backends.iptables.commands import Commands
+from wellhead.proxy.backends.iptables.commands import Commands, Variant
 from wellhead.proxy.backends.iptables.node_rules import LOOPBACK, NodeRulesConfig
 from wellhead.proxy.backends.iptables.ruleset import RulesetConfig
 from wellhead.proxy.backends.iptables.transaction import TABLES
@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 _KUBE_PROXY_TABLE = "kube-proxy"
 """What kube-proxy's nftables mode calls its tables."""
+
+_KUBELETS = (":KUBE-IPTABLES-HINT ", ":KUBE-KUBELET-CANARY ")
+_VARIANTS: tuple[Variant, ...] = ("nft", "legacy")
 
 
 def make_backend(config: Config, families: tuple[Family, ...], metrics: Metrics) -> Backend:
@@ -54,6 +57,25 @@ async def usable_families(config: Config) -> tuple[Family, ...]:
         log.warning("IPv6 Services won't be served: %s", error)
         return (Family.IPV4,)
     return (Family.IPV4, Family.IPV6)
+
+
+async def chosen_variant(variant: Variant) -> Variant:
+    """The iptables to use: for `auto`, the one that this node's kubelet has left its hints in, if any.
+
+    A container's own “iptables” may be the other one than its node's.
+
+    Raises:
+        BackendError: iptables can't be run.
+    """
+    if variant == "auto":
+        for each in _VARIANTS:
+            commands = Commands(Family.IPV4, each)
+            if commands.missing():
+                continue
+            saved = await commands.save()
+            if any(hint in saved for hint in _KUBELETS):
+                return each
+    return variant
 
 
 def node_ports_on_loopback(config: Config) -> bool:

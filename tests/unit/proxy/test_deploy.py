@@ -1,0 +1,135 @@
+"""deploy/kube-proxy-replacement: what would be applied is what Kubernetes and our own parser accept."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import itertools
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from wellhead.api.meta import GroupVersionKind
+from wellhead.api.schema import decode
+from wellhead.apiserver.policy import ROLES
+from wellhead.cli import proxy
+from wellhead.proxy.configuration.load import from_document
+from wellhead.proxy.configuration.resolve import resolve
+from wellhead.proxy.configuration.settings import SETTINGS, without_effect
+
+ROOT = Path(__file__).parents[3]
+DEPLOY = ROOT / "deploy" / "kube-proxy-replacement"
+
+
+def objects() -> list[dict[str, Any]]:
+    kustomization = yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())
+    files = (DEPLOY / name for name in kustomization["resources"])
+    return [each for file in files for each in yaml.safe_load_all(file.read_text())]
+
+
+def of_kind(kind: str) -> dict[str, Any]:
+    [found] = (each for each in objects() if each["kind"] == kind)
+    return found
+
+
+@pytest.mark.parametrize("obj", objects(), ids=lambda each: each["kind"])
+def test_every_object_is_of_its_schema(obj: dict[str, Any]) -> None:
+    decoded = decode(obj, GroupVersionKind.of(obj), "Strict")
+    assert decoded.object == obj
+
+
+def test_our_parser_takes_the_configuration() -> None:
+    configuration = from_document(yaml.safe_load(of_kind("ConfigMap")["data"]["config.conf"]))
+    assert not list(without_effect(configuration))
+    config = resolve(configuration)
+    assert (config.mode, config.kubeconfig) == ("nftables", "/var/lib/wellhead-proxy/kubeconfig.conf")
+
+
+def test_the_proxy_takes_its_arguments_and_finds_its_files() -> None:
+    pod = of_kind("DaemonSet")["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    name, *flags = container["args"]
+    options = {opt for each in proxy.command.params for opt in each.opts}
+    assert name == "proxy"
+    assert {each.partition("=")[0] for each in flags} <= options
+    [mount] = (each for each in container["volumeMounts"] if each["name"] == "configuration")
+    [volume] = (each for each in pod["volumes"] if each["name"] == "configuration")
+    files = {item["path"] for each in volume["projected"]["sources"] for item in each["configMap"]["items"]}
+    configuration = yaml.safe_load(of_kind("ConfigMap")["data"]["config.conf"])
+    named = {flags[0].partition("=")[2], configuration["clientConnection"]["kubeconfig"]}
+    assert named == {f"{mount['mountPath']}/{each}" for each in files}
+
+
+def test_the_pod_runs_wherever_kube_proxy_does() -> None:
+    daemon_set = of_kind("DaemonSet")["spec"]
+    pod = daemon_set["template"]["spec"]
+    [container] = pod["containers"]
+    assert (pod["hostNetwork"], pod["priorityClassName"]) == (True, "system-node-critical")
+    assert pod["tolerations"] == [{"operator": "Exists"}]
+    assert container["securityContext"] == {"privileged": True}
+    assert daemon_set["updateStrategy"]["type"] == "RollingUpdate"
+    paths = {each["hostPath"]["path"] for each in pod["volumes"] if "hostPath" in each}
+    assert paths == {"/run/xtables.lock", "/lib/modules"}
+    assert {each["name"] for each in container["volumeMounts"]} == {each["name"] for each in pod["volumes"]}
+
+
+def test_the_role_is_the_node_proxiers() -> None:
+    found = {
+        (group, resource, verb)
+        for rule in of_kind("ClusterRole")["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    known = {
+        access
+        for rule in ROLES["system:node-proxier"]
+        for access in itertools.product(rule.groups, rule.resources, rule.verbs)
+    }
+    assert found == known
+    account = of_kind("ServiceAccount")["metadata"]
+    [subject] = of_kind("ClusterRoleBinding")["subjects"]
+    assert (subject["name"], subject["namespace"]) == (account["name"], account["namespace"])
+    assert of_kind("DaemonSet")["spec"]["template"]["spec"]["serviceAccountName"] == account["name"]
+
+
+def test_the_image_locks_all_that_the_proxy_needs_as_the_project_does() -> None:
+    ours, all_of_it = (_locked(path / "requirements.lock") for path in (DEPLOY, ROOT))
+    assert {name: all_of_it.get(name) for name in ours} == ours
+    needed = {"aiohttp", "click", "msgspec", "prometheus-client", "pyroute2", "python-json-logger"}
+    needed |= {"pyyaml", "uvloop"}
+    waiting = set(needed)
+    while waiting:
+        for text in importlib.metadata.requires(waiting.pop()) or ():
+            requirement = Requirement(text)
+            name = canonicalize_name(requirement.name)
+            if name not in needed and (
+                requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+            ):
+                needed.add(name)
+                waiting.add(name)
+    assert set(ours) >= needed
+
+
+def test_what_the_image_copies_is_there() -> None:
+    text = (DEPLOY / "Dockerfile").read_text()
+    copied = [each for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.M) for each in line.split()[:-1]]
+    assert copied
+    assert all((ROOT / each).exists() for each in copied)
+    assert of_kind("DaemonSet")["spec"]["template"]["spec"]["containers"][0]["image"] in text
+
+
+def test_the_document_for_operators_names_every_field_without_effect() -> None:
+    text = (ROOT / "docs" / "replacing-kube-proxy.md").read_text()
+    sections = ("ipvs", "winkernel", "logging")
+    fields = {each.name for each in SETTINGS if each.unused and each.path[0] not in sections}
+    assert [each for each in sorted(fields) if f"`{each}`" not in text] == []
+
+
+def _locked(file: Path) -> dict[str, str]:
+    blocks = re.split(r"(?m)^(?=[a-zA-Z0-9])", file.read_text())
+    return {each.split("==")[0]: each.strip() for each in blocks if each.strip()}
