@@ -82,6 +82,7 @@ def test_cleanup_removes_every_modes_rules_and_nobody_elses(world: World, api: F
     try:
         for mode in ("iptables", "nftables"):
             proxy = start("--proxy-mode", mode)
+            eventually(proxy.has_synced)
             eventually(serves(world, POD_A))
             assert proxy.kill(signal.SIGTERM) == 0
         world.node.run("iptables-nft -w -t nat -N KUBE-SERVICES")
