@@ -85,7 +85,7 @@ def test_cleanup_removes_every_modes_rules_and_nobody_elses(world: World, api: F
             eventually(proxy.has_synced)
             eventually(serves(world, POD_A))
             assert proxy.kill(signal.SIGTERM) == 0
-        world.node.run("iptables-nft -w -t nat -N KUBE-SVC-OF-ANOTHER")
+        world.node.run("iptables-nft -w -t nat -N KUBE-SVC-ABCDEFGH23456767")
         world.node.run("nft add table ip6 kube-proxy")
         assert start("--cleanup", alone=True).wait() == 0
         assert chains(world) == []
