@@ -16,8 +16,10 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import pytest
 
+from tests.packets.cloud.control import Control
 from wellhead.linux import namespaces
 
 T = TypeVar("T")
@@ -237,3 +239,19 @@ async def network() -> AsyncIterator[Network]:
         yield network
     finally:
         await network.close()
+
+
+@pytest.fixture
+async def control(network: Network, tmp_path: Path) -> AsyncIterator[Control]:
+    control = Control(network, tmp_path)
+    try:
+        await control.until(lambda: control.kubectl("get", "--raw", "/readyz"), 20)
+        for number, address in enumerate(NODES, 1):
+            node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"node-{number}"}}
+            control.create(node)
+            addresses = {"status": {"addresses": [{"type": "InternalIP", "address": str(address)}]}}
+            patch = msgspec.json.encode(addresses).decode()
+            control.kubectl("patch", "node", f"node-{number}", "--subresource=status", "-p", patch)
+        yield control
+    finally:
+        control.close()

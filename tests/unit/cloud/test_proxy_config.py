@@ -12,9 +12,9 @@ import pytest
 from wellhead.cloud.endpoints import Endpoints
 from wellhead.cloud.nodes import BalancedNode
 from wellhead.cloud.proxy import changes
-from wellhead.cloud.proxy.changes import Change, change, closing
+from wellhead.cloud.proxy.changes import Change, change, servers
 from wellhead.cloud.proxy.client_ip import ClientIP
-from wellhead.cloud.proxy.commands import Processes, ProxyError, parse_processes
+from wellhead.cloud.proxy.commands import Processes, ProxyError, parse_processes, sessions
 from wellhead.cloud.proxy.config import Instance, render
 from wellhead.cloud.proxy.sections import Listener, Section, Server, sections
 from wellhead.cloud.proxy.termination import Port, Termination
@@ -193,10 +193,19 @@ def test_an_added_server_speaks_as_the_others_do() -> None:
     assert found.commands[0] == "add server default.web.80/node-1 10.240.0.11:30080 send-proxy"
 
 
-def test_a_dead_node_loses_its_connections_and_a_section_that_goes_all_of_them() -> None:
-    every = [Section(LISTENER, SERVERS), Section(LISTENER, SERVERS)]
-    assert closing(every, frozenset({TWO})) == ["shutdown sessions server default.web.80/node-2"]
-    assert len(closing(every)) == 2
+def test_the_servers_at_an_address_are_found_by_name() -> None:
+    every = [Section(LISTENER, SERVERS)]
+    assert servers(every, frozenset({TWO})) == {"default.web.80/node-2"}
+    assert servers(every) == {"default.web.80/node-1", "default.web.80/node-2"}
+    assert servers(every, ready=True) == {"default.web.80/node-1"}
+
+
+def test_the_sessions_of_a_worker_are_understood() -> None:
+    text = (
+        "0x5555923a8900: proto=tcpv4 src=198.51.100.79:3684 fe=x be=default.web.80 srv=node-1 ts=00 epoch=0\n"
+        "0x7fedd803a870: proto=sockpair src=unix:2 fe=GLOBAL be=<NONE> srv=<none> ts=00 epoch=0 age=0s\n\n"
+    )
+    assert sessions(text)["0x5555923a8900"] == "default.web.80/node-1"
 
 
 def test_the_masters_list_of_processes_is_understood() -> None:

@@ -81,12 +81,13 @@ def without(sections: Sections, deleted: frozenset[str]) -> Sections:
     }
 
 
-def closing(sections: Iterable[Section], lost: frozenset[IPAddress] | None = None) -> list[str]:
-    """The commands that end the connections to the servers at these addresses (None: to all)."""
-    every = (
-        f"shutdown sessions server {section.listener.name}/{name}"
+def servers(
+    sections: Iterable[Section], at: frozenset[IPAddress] | None = None, *, ready: bool = False
+) -> frozenset[str]:
+    """The servers at these addresses (None: anywhere), or only those that are ready; each SECTION/SERVER."""
+    return frozenset(
+        f"{section.listener.name}/{name}"
         for section in sections
         for name, server in section.servers.items()
-        if lost is None or server.address in lost
+        if (at is None or server.address in at) and (server.ready or not ready)
     )
-    return list(dict.fromkeys(every))

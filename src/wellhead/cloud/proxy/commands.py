@@ -10,13 +10,14 @@ import os
 import re
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 _TIMEOUT_SECONDS = 5.0
 _BATCH = 64  # commands in a line, which must fit into HAProxy's buffer of 16 kB
 _PROCESS = re.compile(r"(\d+)\s+(master|worker)\s+(\d+)(?:\s+\[failed: (\d+)\])?")
+_SESSION = re.compile(r"^(0x[0-9a-f]+): .*? be=(\S+) srv=(\S+) ", re.MULTILINE)
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 _ADDED = "New server registered."
 _DELETED = "Server deleted."
@@ -114,13 +115,24 @@ async def delete(path: Path, servers: Sequence[str]) -> frozenset[str]:
     return frozenset(gone)
 
 
-async def tell_all(path: Path, commands: Sequence[str]) -> None:
-    """Give all workers commands that may mean nothing to one that is older, or newer, than what they name."""
-    if commands:
-        found = await processes(path)
-        for pid in (found.worker, *found.old):
-            if pid is not None:
-                await _all(path, f"@!{pid}", commands)
+async def close_connections(path: Path, servers: Collection[str]) -> None:
+    """End all connections to servers, each SECTION/SERVER, in all workers that know them.
+
+    A worker that was replaced does that only connection by connection: its sections are "disabled".
+    """
+    if not servers:
+        return
+    found = await processes(path)
+    await _all(path, "@1", [f"shutdown sessions server {server}" for server in servers])
+    for pid in found.old:
+        held = sessions(await ask(path, f"@!{pid} show sess"))
+        lost = [session for session, server in held.items() if server in servers]
+        await _all(path, f"@!{pid}", [f"shutdown session {session}" for session in lost])
+
+
+def sessions(text: str) -> dict[str, str]:
+    """What `show sess` says: the server, as SECTION/SERVER, of each session."""
+    return {match[1]: f"{match[2]}/{match[3]}" for match in _SESSION.finditer(text)}
 
 
 async def _all(path: Path, worker: str, commands: Sequence[str]) -> str:

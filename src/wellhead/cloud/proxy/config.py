@@ -13,6 +13,9 @@ from pathlib import Path
 from wellhead.cloud.proxy.client_ip import ClientIP
 from wellhead.cloud.proxy.sections import Listener, Section, Server
 
+CONNECT_SECONDS = 2
+"""How long a server has to answer before another is tried."""
+
 _TABLE_SIZE = "100k"  # clients that affinity remembers; the one that came last is forgotten last
 _PEER = "wellhead"
 
@@ -61,7 +64,7 @@ defaults
   option clitcpka
   option srvtcpka
   option redispatch 1
-  timeout connect 2s
+  timeout connect {CONNECT_SECONDS}s
   timeout client 1h
   timeout client-fin 1m
   timeout server 1h

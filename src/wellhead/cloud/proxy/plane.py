@@ -26,7 +26,10 @@ from wellhead.cloud.vips import IPAddress
 
 _log = logging.getLogger(__name__)
 
+_LOOK_SECONDS = 0.5  # how often what is to be done later is looked at
 _GATHER_SECONDS = 0.02  # changes that come together cost one reload together
+_BURIAL_SECONDS = 1.5 * config.CONNECT_SECONDS
+_FAREWELL_SECONDS = 1.0  # a machine can't say that a connection ends from an address that isn't its own
 _LONG_ENOUGH_SECONDS = 10.0  # an HAProxy that ended after this is started again at once
 
 
@@ -71,7 +74,8 @@ class TerminatingProxy:
         self._wanted: dict[Key, Sections] = {}
         self._running: dict[Key, Sections] | None = None  # None: not known, so only a reload helps
         self._held: frozenset[IPAddress] = frozenset()
-        self._lost: set[IPAddress] = set()
+        self._unwanted: dict[IPAddress, float] = {}  # held for no Service any more, since when
+        self._dead: dict[str, float] = {}  # servers (SECTION/SERVER) that are no more, since when
         self._started = float("-inf")  # time.monotonic()
         self._starts = Backoff(0.1, 10.0)
 
@@ -110,7 +114,9 @@ class TerminatingProxy:
         self._wake.set()
         try:
             while True:
-                await self._wake.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_SECONDS if self._unwanted or self._dead else None):
+                        await self._wake.wait()
                 await asyncio.sleep(_GATHER_SECONDS)
                 self._wake.clear()
                 pending, self._pending = self._pending, _Pending()
@@ -148,7 +154,8 @@ class TerminatingProxy:
 
     async def _commit(self, pending: _Pending) -> None:
         # Remembered first, so that a failure half-way loses nothing: the next attempt does all of it.
-        self._lost |= pending.lost
+        lost = changes.servers([*_all(self._running or {}), *_all(self._wanted)], frozenset(pending.lost))
+        self._dead |= dict.fromkeys(lost - self._dead.keys(), time.monotonic())
         for service, sections in pending.services.items():
             self._wanted.pop(service, None)
             if sections:
@@ -157,14 +164,29 @@ class TerminatingProxy:
         if missing := vips - self._held:
             await asyncio.to_thread(addresses.hold, missing)
             self._held |= missing
-        before = _all(self._running or {})
         await self._follow(pending.services.keys())
-        if self._lost:
-            await self._tell(changes.closing([*before, *_all(self._wanted)], frozenset(self._lost)))
-            self._lost.clear()
-        if extra := self._held - vips:
-            await asyncio.to_thread(addresses.release, extra)
-            self._held -= extra
+        await self._bury()
+        await self._release(self._held - vips)
+
+    async def _bury(self) -> None:
+        """End the connections to the dead, once those that were only being made have found somebody else."""
+        now = time.monotonic()
+        due = {server for server, since in self._dead.items() if now - since >= _BURIAL_SECONDS}
+        if due:
+            await self._close(due - changes.servers(_all(self._wanted), ready=True))
+            for server in due:
+                del self._dead[server]
+
+    async def _release(self, vips: frozenset[IPAddress]) -> None:
+        """Stop answering for these VIPs, those of them that nobody has wanted for a while."""
+        now = time.monotonic()
+        self._unwanted = {vip: self._unwanted.get(vip, now) for vip in vips}
+        due = {vip for vip, since in self._unwanted.items() if now - since >= _FAREWELL_SECONDS}
+        if due:
+            await asyncio.to_thread(addresses.release, due)
+            self._held -= due
+            for vip in due:
+                del self._unwanted[vip]
 
     async def _follow(self, touched: Collection[Key]) -> None:
         """Make HAProxy do as is wanted; `touched` are the Services for which that may be something new."""
@@ -187,7 +209,7 @@ class TerminatingProxy:
         before, self._running = _all(self._running or {}), dict(self._wanted)
         names = {section.listener.name for section in _all(self._wanted)}
         # Nobody is led to these any more, so their connections would only linger.
-        await self._tell(changes.closing([each for each in before if each.listener.name not in names]))
+        await self._close(changes.servers(each for each in before if each.listener.name not in names))
 
     async def _start(self) -> None:
         if time.monotonic() - self._started > _LONG_ENOUGH_SECONDS:
@@ -209,9 +231,9 @@ class TerminatingProxy:
             deleted = await commands.delete(path, change.deletions)
             self._running[service] = changes.without(change.running, deleted)
 
-    async def _tell(self, lines: list[str]) -> None:
+    async def _close(self, servers: Collection[str]) -> None:
         if self._process.pid is not None:
-            await commands.tell_all(self._instance.master_socket, lines)
+            await commands.close_connections(self._instance.master_socket, servers)
 
     def _text(self) -> str:
         every = sorted(_all(self._wanted), key=lambda section: section.listener.name)

@@ -1,0 +1,149 @@
+"""A server on the nodes that says whom it sees, by the connection, by PROXY protocol and by headers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.packets.cloud.conftest import Host
+
+_V2 = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+@dataclass
+class Answer:
+    """What a node's server said: which node it is on, its peer, PROXY's source, and the headers it got."""
+
+    node: str
+    peer: str
+    proxy: str
+    headers: dict[str, list[str]] = field(default_factory=dict)
+
+
+class Backends:
+    """HTTP servers. `/drip` is answered with a line now and one for every `drip`, all else with an Answer."""
+
+    def __init__(self) -> None:
+        self._servers: list[asyncio.Server] = []
+        self._drips: list[asyncio.StreamWriter] = []
+
+    async def serve(self, host: Host, node: IPv4Address, port: int) -> None:
+        listener = host.socket(socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((str(node), port))
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await self._answer(node, reader, writer)
+
+        self._servers.append(await asyncio.start_server(answer, sock=listener))
+
+    async def drip(self) -> None:
+        """Send one more line on every download that is under way."""
+        for writer in self._drips:
+            writer.write(b"drip\n")
+
+    def close(self) -> None:
+        for server in self._servers:
+            server.close()
+        for writer in self._drips:
+            writer.close()
+
+    async def _answer(
+        self, node: IPv4Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        proxy, line = "none", await reader.readexactly(1)
+        if line == _V2[:1]:
+            header = line + await reader.readexactly(15)
+            assert header.startswith(_V2)
+            addresses = await reader.readexactly(int.from_bytes(header[14:16], "big"))
+            proxy = f"v2 {IPv4Address(addresses[:4])} {IPv4Address(addresses[4:8])}"
+            line = b""
+        line += await reader.readline()
+        if line.startswith(b"PROXY "):
+            _, _, source, destination, *_ = line.decode().split()
+            proxy = f"v1 {source} {destination}"
+            line = await reader.readline()
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        if b" /drip " in line:
+            writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\ndrip\n")
+            self._drips.append(writer)
+            return
+        peer = writer.get_extra_info("peername")[0]
+        body = f"{node}\n{peer}\n{proxy}\n{head}".encode()
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+        writer.close()
+
+
+async def fetch(client: Host, vip: str, port: int, *headers: str, source: str = "") -> Answer:
+    """Ask the server behind a VIP. Raises OSError, TimeoutError, or EOFError if the connection is closed."""
+    sock = client.socket(socket.SOCK_STREAM)
+    try:
+        if source:
+            sock.bind((source, 0))
+        async with asyncio.timeout(3):
+            await asyncio.get_running_loop().sock_connect(sock, (vip, port))
+            reader, writer = await asyncio.open_connection(sock=sock)
+            lines = "\r\n".join(
+                ["GET / HTTP/1.1", "Host: example.com", "Connection: close", *headers, "", ""]
+            )
+            writer.write(lines.encode())
+            text = (await reader.read()).decode()
+            writer.close()
+    finally:
+        sock.close()
+    status, _, body = text.partition("\r\n\r\n")
+    if " 200 " not in status.partition("\r\n")[0]:
+        raise EOFError(status or "closed")
+    node, peer, proxy, *rest = body.split("\n")
+    answer = Answer(node, peer, proxy)
+    for line in rest:
+        name, colon, value = line.strip().partition(": ")
+        if colon:
+            answer.headers.setdefault(name.lower(), []).append(value)
+    return answer
+
+
+class Download:
+    """A download that has begun, and goes on for as long as somebody drips."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    @classmethod
+    async def start(cls, client: Host, vip: str, port: int) -> Download:
+        sock = client.socket(socket.SOCK_STREAM)
+        async with asyncio.timeout(3):
+            await asyncio.get_running_loop().sock_connect(sock, (vip, port))
+            reader, writer = await asyncio.open_connection(sock=sock)
+            writer.write(b"GET /drip HTTP/1.1\r\nHost: example.com\r\n\r\n")
+            await reader.readuntil(b"drip\n")
+        return cls(reader, writer)
+
+    async def goes_on(self, seconds: float = 2.0) -> bool:
+        """Whether another line comes, of those that are dripped."""
+        try:
+            async with asyncio.timeout(seconds):
+                return (await self._reader.readline()).endswith(b"drip\n")
+        except (OSError, TimeoutError):
+            return False
+
+    async def ended(self, seconds: float = 5.0) -> bool:
+        """Whether the connection is closed, or will be in this time."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._reader.read()
+        except TimeoutError:
+            return False
+        except OSError:
+            pass
+        return True
+
+    def close(self) -> None:
+        self._writer.close()

@@ -1,0 +1,144 @@
+"""`wellhead cloud` as a process, with an API server of its own and kubectl."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from wellhead.lab import kubeconfigs, pki
+from wellhead.lab.addresses import IPV4
+
+if TYPE_CHECKING:
+    from tests.packets.cloud.conftest import Host, Network
+
+Obj = dict[str, Any]
+
+BIN = Path(sys.executable).parent
+SERVER = "https://127.0.0.1:6443"
+
+
+class Control:
+    """An API server and the cloud controller on the machine `cloud`."""
+
+    def __init__(self, network: Network, directory: Path) -> None:
+        self.network, self.directory = network, directory
+        self.host: Host = network.add_host("cloud", IPv4Address("10.240.0.3"))
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._cloud: subprocess.Popen[bytes] | None = None
+        pki.ensure(directory, pki.control_plane_identities((IPV4,)))
+        for identity in ("admin", "cloud"):
+            config = kubeconfigs.render("test", directory, identity, SERVER)
+            (directory / f"{identity}.yaml").write_bytes(config)
+        flags = {
+            "storage": "memory:",
+            "bind-address": "127.0.0.1",
+            "advertise-address": "10.240.0.3",
+            "tls-cert-file": directory / "apiserver.crt",
+            "tls-private-key-file": directory / "apiserver.key",
+            "client-ca-file": directory / "ca.crt",
+            "kubelet-client-certificate": directory / "apiserver-kubelet-client.crt",
+            "kubelet-client-key": directory / "apiserver-kubelet-client.key",
+            "service-account-key-file": directory / "service-account.key",
+        }
+        self._start("apiserver", *(f"--{name}={value}" for name, value in flags.items()))
+
+    @property
+    def state(self) -> Path:
+        """Where HAProxy has its files."""
+        return self.directory / "proxy"
+
+    def cloud_flags(self, *more: str) -> tuple[str, ...]:
+        return (
+            "cloud",
+            f"--kubeconfig={self.directory / 'cloud.yaml'}",
+            f"--forwarder-netns={self.network.edge.path}",
+            "--proxy-address=10.240.0.3",
+            f"--proxy-state-dir={self.state}",
+            *more,
+        )
+
+    def start_cloud(self, *more: str) -> None:
+        self._cloud = self._start(*self.cloud_flags(*more))
+
+    def kill_cloud(self) -> None:
+        assert self._cloud is not None
+        self._cloud.kill()
+        self._cloud.wait()
+
+    def kubectl(self, *arguments: str, stdin: Any = None) -> str:
+        text = None if stdin is None else msgspec.json.encode(stdin).decode()
+        config = f"--kubeconfig={self.directory / 'admin.yaml'}"
+        return self._run(str(BIN / "kubectl"), config, *arguments, stdin=text)
+
+    def _run(self, *command: str, stdin: str | None = None) -> str:
+        done = self.host.inside(
+            lambda: subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    async def until(self, condition: Callable[[], Any], seconds: float = 10) -> Any:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while loop.time() < deadline:
+            try:
+                if result := await asyncio.to_thread(condition):
+                    return result
+            except AssertionError:
+                pass
+            await asyncio.sleep(0.05)
+        logs = {path.name: path.read_text()[-2000:] for path in self.directory.glob("*.log")}
+        pytest.fail("never came true\n" + "\n".join(f"{name}:\n{text}" for name, text in logs.items()))
+
+    def create(self, obj: Obj) -> None:
+        self.kubectl("create", "--validate=false", "-f", "-", stdin=obj)
+
+    def service(self, name: str = "web") -> Any:
+        return msgspec.json.decode(self.kubectl("get", "service", name, "-o", "json"))
+
+    def vip(self, name: str = "web") -> str:
+        return self.kubectl(
+            "get", "service", name, "-o", "jsonpath={.status.loadBalancer.ingress[*]['ip','ipMode']}"
+        )
+
+    def events(self) -> str:
+        return self.kubectl(
+            "get", "events", "-o", "jsonpath={range .items[*]}{.reason} {.message}{'\\n'}{end}"
+        )
+
+    def status(self) -> Any:
+        return msgspec.json.decode(self._run("curl", "-sS", "--fail", "http://127.0.0.1:10258/status"))
+
+    def log(self, name: str) -> str:
+        return (self.directory / f"{name}.log").read_text()
+
+    def close(self) -> None:
+        # What outlives the controller on purpose, and its children: they have the path of their files in
+        # their command line.
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):
+                if str(self.state).encode() in entry.read_bytes():
+                    os.kill(int(entry.parent.name), signal.SIGKILL)
+        for process in self._processes:
+            process.kill()
+            process.wait()
+
+    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        def start() -> subprocess.Popen[bytes]:
+            with (self.directory / f"{arguments[0]}.log").open("ab") as log:
+                return subprocess.Popen([BIN / "wellhead", *arguments], stdout=log, stderr=log)
+
+        process = self.host.inside(start)
+        self._processes.append(process)
+        return process

@@ -1,0 +1,350 @@
+"""The terminating proxy with real packets: API server, `wellhead cloud`, HAProxy, a server on each node."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+from collections.abc import AsyncIterator, Callable
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.packets.cloud.backend import Answer, Backends, Download, fetch
+from tests.packets.cloud.control import Obj
+from wellhead.cloud.proxy import commands
+from wellhead.node.images import haproxy
+from wellhead.node.images.store import ImageNotFound, ImageStore
+
+if TYPE_CHECKING:
+    from tests.packets.cloud.conftest import Network
+    from tests.packets.cloud.control import Control
+
+pytestmark = pytest.mark.cluster
+
+CLIENT = "198.51.100.79"
+ONE, TWO, THREE = (IPv4Address(f"10.240.0.{host}") for host in (11, 12, 13))
+ALL = {str(ONE), str(TWO), str(THREE)}
+PROXY = "10.240.0.3"
+
+
+class World:
+    """Everything, with helpers that make sentences short."""
+
+    def __init__(self, network: Network, control: Control) -> None:
+        self.network, self.control, self.backends = network, control, Backends()
+        self._downloads: list[Download] = []
+
+    async def service(self, name: str = "web", client_ip: str | None = None, **spec: object) -> str:
+        """Create a Service and servers behind it. Returns its VIP."""
+        self.control.create(proxied(name, client_ip, **spec))
+        await self.control.until(lambda: self.control.vip(name))
+        for port in self.control.service(name)["spec"]["ports"]:
+            for node, host in self.network.nodes.items():
+                if node_port := port.get("nodePort"):
+                    await self.backends.serve(host, node, node_port)
+        vip, mode = self.control.vip(name).split()
+        assert mode == "Proxy"
+        return vip
+
+    async def get(self, vip: str, *headers: str, source: str = "") -> Answer:
+        return await fetch(self.network.client, vip, 80, *headers, source=source)
+
+    async def nodes(self, vip: str, count: int = 12, source: str = "") -> set[str]:
+        """The nodes that connections of a client come to."""
+        return {(await self.get(vip, source=source)).node for _ in range(count)}
+
+    async def download(self, vip: str) -> Download:
+        download = await Download.start(self.network.client, vip, 80)
+        self._downloads.append(download)
+        return download
+
+    def close(self) -> None:
+        self.backends.close()
+        for download in self._downloads:
+            download.close()
+
+    def states(self) -> list[str]:
+        """What the first load balancer thinks of its nodes."""
+        return [node["state"] for node in self.control.status()["loadBalancers"][0]["nodes"]]
+
+    def names(self) -> list[str]:
+        """The Services with a load balancer."""
+        return [each["name"] for each in self.control.status()["loadBalancers"]]
+
+    def haproxy(self) -> int:
+        """HAProxy's process."""
+        pid = self.control.status()["proxy"]["pid"]
+        assert isinstance(pid, int)
+        return pid
+
+    async def hands_over(self) -> None:
+        """Wait until HAProxy would tell a successor whom it remembers: it doesn't in its first seconds."""
+        for _ in range(150):
+            answer = await commands.ask(self.control.state / "master.sock", "@1 show peers")
+            flags = re.search(r"id=wellhead .* flags=0x([0-9a-f]+)", answer)
+            if flags is not None and int(flags[1], 16) & 3 == 3:
+                return
+            await asyncio.sleep(0.1)
+        pytest.fail(answer)
+
+    def patch(self, spec: str, name: str = "web") -> None:
+        self.control.kubectl("patch", "service", name, "-p", f'{{"spec":{spec}}}')
+
+
+def proxied(name: str, client_ip: str | None = None, **spec: object) -> Obj:
+    annotations = {} if client_ip is None else {"wellhead.dev/client-ip": client_ip}
+    defaults = {"type": "LoadBalancer", "loadBalancerClass": "wellhead.dev/proxy", "ports": [{"port": 80}]}
+    metadata = {"name": name, "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": defaults | spec}
+
+
+@pytest.fixture
+async def world(network: Network, control: Control) -> AsyncIterator[World]:
+    try:
+        haproxy.launcher(ImageStore(Path("/var/cache/wellhead/images")))
+    except ImageNotFound:
+        pytest.skip("needs `wellhead image build`")
+    world = World(network, control)
+    for node in network.nodes:
+        await network.serve_health(node, 10256)
+    control.start_cloud()
+    try:
+        yield world
+    finally:
+        world.close()
+
+
+SPOOFED = (
+    "X-Forwarded-For: 6.6.6.6",
+    "x-forwarded-FOR: 6.6.6.7",
+    "X_Forwarded_For: 6.6.6.8",
+    "Forwarded: for=6.6.6.6",
+)
+
+
+async def test_each_way_carries_the_clients_address_and_none_believes_the_client(world: World) -> None:
+    http = [{"port": 80, "name": "http"}]
+    ways: dict[str, dict[str, object]] = {
+        "none": {},
+        "x-forwarded-for": {},
+        "forwarded": {},
+        "proxy-v1": {},
+        "proxy-v2": {},
+        "default-http": {"ports": http},
+        "default-other": {},
+    }
+    for name, spec in ways.items():
+        way = None if name.startswith("default") else name
+        vip = await world.service(name, way, **spec)
+        answer = await world.get(vip, *SPOOFED)
+        assert answer.peer == PROXY  # stands here for the node that masquerades
+        forwarded, forwarded_for = answer.headers.get("forwarded"), answer.headers.get("x-forwarded-for")
+        expected = [f"for={CLIENT};by={vip};proto=http"]
+        match name:
+            case "none" | "default-other":
+                assert (answer.proxy, forwarded) == ("none", ["for=6.6.6.6"])
+            case "x-forwarded-for":
+                assert (answer.proxy, forwarded_for, forwarded) == ("none", [CLIENT], None)
+            case "forwarded":
+                assert (answer.proxy, forwarded_for, forwarded) == ("none", None, expected)
+            case "default-http":
+                assert (answer.proxy, forwarded_for, forwarded) == ("none", [CLIENT], expected)
+            case "proxy-v1":
+                assert answer.proxy == f"v1 {CLIENT} {vip}"
+            case "proxy-v2":
+                assert answer.proxy == f"v2 {CLIENT} {vip}"
+        if name in ("x-forwarded-for", "forwarded", "default-http"):
+            assert "6.6.6" not in str(answer.headers)
+        assert await world.nodes(vip, 9) == ALL
+    assert world.control.status()["loadBalancers"][0]["loadBalancerClass"] == "wellhead.dev/proxy"
+
+
+async def test_source_ranges_and_affinity_are_the_proxys_business(world: World) -> None:
+    other = "198.51.100.80"
+    world.network.client.run(f"ip addr add {other}/24 dev eth0")
+    vip = await world.service(loadBalancerSourceRanges=[f"{CLIENT}/32"])
+    assert (await world.get(vip)).node in ALL
+    with pytest.raises((OSError, EOFError)):
+        await world.get(vip, source=other)
+    world.patch('{"loadBalancerSourceRanges":null,"sessionAffinity":"ClientIP"}')
+    await until_nodes(world, vip, lambda found: len(found) == 1)
+    (mine,) = await world.nodes(vip)
+    (others,) = await world.nodes(vip, source=other)
+    # A node that goes out loses its clients to others, who keep them when it is back, also over a reload.
+    node = next(number for number, address in enumerate(world.network.nodes, 1) if str(address) == mine)
+    label = "node.kubernetes.io/exclude-from-external-load-balancers"
+    world.control.kubectl("label", "node", f"node-{node}", f"{label}=true")
+    await until_nodes(world, vip, lambda found: mine not in found)
+    (new,) = await world.nodes(vip)
+    world.control.kubectl("label", "node", f"node-{node}", f"{label}-")
+    await world.control.until(lambda: world.states()[node - 1] == "in")
+    await world.hands_over()
+    await world.service("another")
+    assert await world.nodes(vip) == {new}
+    assert await world.nodes(vip, source=other) == {others if others != mine else new}
+
+
+async def until_nodes(world: World, vip: str, condition: Callable[[set[str]], bool]) -> None:
+    for _ in range(100):
+        with contextlib.suppress(EOFError, OSError):
+            if condition(await world.nodes(vip)):
+                return
+        await asyncio.sleep(0.05)
+    pytest.fail("never came true")
+
+
+async def test_policy_local_uses_the_nodes_whose_own_check_passes_without_a_reload(world: World) -> None:
+    vip = await world.service(externalTrafficPolicy="Local")
+    with pytest.raises((OSError, EOFError)):
+        await world.get(vip)
+    check = world.control.service()["spec"]["healthCheckNodePort"]
+    reloads = world.control.status()["proxy"]["reloads"]
+    await world.network.serve_health(TWO, check)
+    await until_nodes(world, vip, lambda found: found == {str(TWO)})
+    assert world.states() == ["out", "in", "out"]
+    await world.network.serve_health(THREE, check)
+    await until_nodes(world, vip, lambda found: found == {str(TWO), str(THREE)})
+    await world.control.until(lambda: "UpdatedLoadBalancer" in world.control.events())
+    # A node that drains keeps what it has.
+    downloads = [await world.download(vip) for _ in range(6)]
+    label = "node.kubernetes.io/exclude-from-external-load-balancers"
+    world.control.kubectl("label", "node", "node-3", f"{label}=true")
+    await until_nodes(world, vip, lambda found: found == {str(TWO)})
+    await world.backends.drip()
+    assert all([await download.goes_on() for download in downloads])
+    assert world.control.status()["proxy"]["reloads"] == reloads
+
+
+async def test_connections_outlive_reloads_and_controllers_and_end_with_their_service(
+    world: World,
+) -> None:
+    vip = await world.service()
+    first = await world.download(vip)
+    haproxy = world.haproxy()
+    other = await world.service("another", "proxy-v2")
+    await world.backends.drip()
+    assert await first.goes_on()
+    assert world.haproxy() == haproxy
+
+    world.control.kill_cloud()
+    second = await world.download(vip)
+    await world.backends.drip()
+    assert [await first.goes_on(), await second.goes_on()] == [True, True]
+    world.control.kubectl("delete", "service", "another", "--wait=false")
+    world.control.start_cloud()
+    await world.control.until(lambda: world.names() == ["web"])
+    await world.control.until(lambda: world.haproxy() == haproxy)
+    await world.backends.drip()
+    assert [await first.goes_on(), await second.goes_on()] == [True, True]
+    assert (await world.get(vip)).node in ALL
+    with pytest.raises((OSError, TimeoutError)):
+        await world.get(other)
+
+    # Nothing of a Service is left: no way, no address, no listener, no connection.
+    world.control.kubectl("delete", "service", "web")
+    assert [await first.ended(), await second.ended()] == [True, True]
+    await world.control.until(lambda: "proto 87" not in routes(world))
+    assert "\nlisten " not in (world.control.state / "haproxy.cfg").read_text()
+    assert ":80" not in world.control.host.run("ss -Hltn")
+    assert "elements" not in world.network.edge.run("nft list set ip wellhead-forwarder terminated")
+    assert "elements" not in world.network.edge.run("nft list map ip wellhead-forwarder frontends")
+
+
+def routes(world: World) -> str:
+    return world.control.host.run("ip -N route show table local")
+
+
+async def test_a_node_that_dies_loses_its_connections_and_no_other(world: World) -> None:
+    vip = await world.service()
+    downloads = [await world.download(vip) for _ in range(6)]
+    world.network.nodes[TWO].run("ip link set eth0 down")
+    await world.control.until(lambda: " is dead" in world.control.log("cloud"))
+    await until_nodes(world, vip, lambda found: found == {str(ONE), str(THREE)})
+    await asyncio.sleep(4)
+    ended = [await download.ended(0.1) for download in downloads]
+    assert ended.count(True) == 2
+    world.control.kubectl("delete", "node", "node-2")
+    await world.control.until(lambda: len(world.states()) == 2)
+    assert await world.nodes(vip) == {str(ONE), str(THREE)}
+
+
+async def test_haproxy_is_started_again_when_it_ends(world: World) -> None:
+    vip = await world.service()
+    before = world.haproxy()
+    os.kill(before, signal.SIGKILL)
+    await world.control.until(lambda: world.haproxy() != before)
+    for _ in range(50):
+        try:
+            assert (await world.get(vip)).node in ALL
+            break
+        except OSError:
+            await asyncio.sleep(0.1)
+    else:
+        pytest.fail("nobody answers")
+
+
+async def test_what_cannot_be_done_is_said_and_disturbs_nobody(world: World) -> None:
+    vip = await world.service()
+    download = await world.download(vip)
+    wrong = {
+        "dns": proxied("dns", ports=[{"port": 53, "protocol": "UDP"}]),
+        "pigeon": proxied("pigeon", "via-pigeon"),
+        "direct": proxied("direct", allocateLoadBalancerNodePorts=False),
+        "taken": proxied("taken", loadBalancerIP=vip),
+    }
+    for obj in wrong.values():
+        world.control.create(obj)
+    reasons = (
+        "protocol UDP is beyond a terminating proxy",
+        "'via-pigeon' is none of none, x-forwarded-for",
+        "endpoints can't be dialled",
+        f"{vip} is already in use by Service default/web",
+    )
+    await world.control.until(lambda: all(reason in world.control.events() for reason in reasons))
+    assert [world.control.vip(name) for name in wrong] == [""] * len(wrong)
+    await world.backends.drip()
+    assert await download.goes_on()
+    assert (await world.get(vip)).node in ALL
+
+
+async def test_nodes_dial_a_proxy_as_clients_do(world: World) -> None:
+    vip = await world.service("web", "proxy-v2")
+    answer = await fetch(world.network.nodes[ONE], vip, 80)
+    assert answer.proxy == f"v2 {ONE} {vip}"
+
+
+async def test_without_node_ports_endpoints_are_dialled_as_they_come_and_go(
+    network: Network, control: Control
+) -> None:
+    world = World(network, control)
+    for node, host in network.nodes.items():
+        await world.backends.serve(host, node, 9000)
+    try:
+        control.create(proxied("web", allocateLoadBalancerNodePorts=False))
+        control.create(endpoints(ONE))
+        control.start_cloud("--proxy-dials-endpoints")
+        await control.until(control.vip)
+        vip = control.vip().split()[0]
+        assert await world.nodes(vip, 6) == {str(ONE)}
+        reloads = control.status()["proxy"]["reloads"]
+        control.kubectl("replace", "--validate=false", "-f", "-", stdin=endpoints(TWO, THREE))
+        await until_nodes(world, vip, lambda found: found == {str(TWO), str(THREE)})
+        assert control.status()["proxy"]["reloads"] == reloads
+    finally:
+        world.close()
+
+
+def endpoints(*addresses: IPv4Address) -> Obj:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [str(address)]} for address in addresses],
+        "ports": [{"name": "", "port": 9000, "protocol": "TCP"}],
+    }
