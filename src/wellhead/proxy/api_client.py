@@ -13,7 +13,6 @@ from aiohttp import (
     TraceRequestExceptionParams,
     TraceRequestStartParams,
 )
-from yarl import URL
 
 from wellhead.client.connection import Connection
 from wellhead.client.rest import Client
@@ -39,15 +38,15 @@ def _traces(metrics: Metrics) -> TraceConfig:
         context.started = perf_counter()
 
     async def ended(_: ClientSession, context: SimpleNamespace, done: TraceRequestEndParams) -> None:
-        count(context, done.method, done.url, str(done.response.status))
+        count(context, done.method, done.url.authority, str(done.response.status))
 
     async def failed(_: ClientSession, context: SimpleNamespace, done: TraceRequestExceptionParams) -> None:
-        count(context, done.method, done.url, "<error>")
+        count(context, done.method, done.url.authority, "<error>")
 
-    def count(context: SimpleNamespace, method: str, url: URL, code: str) -> None:
-        metrics.requests.labels(code=code, host=url.authority, method=method).inc()
+    def count(context: SimpleNamespace, method: str, host: str, code: str) -> None:
+        metrics.requests.labels(code=code, host=host, method=method).inc()
         seconds = perf_counter() - context.started
-        metrics.request_duration.labels(host=url.authority, verb=method).observe(seconds)
+        metrics.request_duration.labels(host=host, verb=method).observe(seconds)
 
     traces = TraceConfig()
     traces.on_request_start.append(started)

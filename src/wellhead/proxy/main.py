@@ -232,7 +232,7 @@ async def cleanup() -> None:
     for mode in MODES:
         try:
             await modes.remove(mode)
-        except BackendError as error:
+        except (BackendError, OSError) as error:
             problems.append(str(error))
     if problems:
         raise BackendError("; ".join(problems))

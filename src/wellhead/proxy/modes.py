@@ -26,6 +26,7 @@ _KUBE_PROXY_TABLE = "kube-proxy"
 """What kube-proxy's nftables mode calls its tables."""
 
 _KUBELETS = (":KUBE-IPTABLES-HINT ", ":KUBE-KUBELET-CANARY ")
+_NO_NFTABLES = {errno.EOPNOTSUPP, errno.EPROTONOSUPPORT}
 _VARIANTS: tuple[Variant, ...] = ("nft", "legacy")
 
 
@@ -92,7 +93,7 @@ async def remove_others(mode: str) -> None:
     """Remove the rules of every mode but `mode`, once that one's are in force: both would translate.
 
     Raises:
-        BackendError: something is left.
+        BackendError, OSError: something is left.
     """
     if mode != "nftables":
         await remove("nftables")
@@ -106,17 +107,18 @@ async def remove(mode: ProxyMode) -> None:
     """Remove the rules of one mode, this proxy's and kube-proxy's, of this or an earlier process.
 
     Raises:
-        BackendError: something is left.
+        BackendError, OSError: something is left.
     """
     if mode == "iptables":
         await iptables.remove_all()
         return
     try:
         nftables.remove_all()
-    except OSError as error:
-        log.debug("no nftables here: %s", error)
-        return
-    remove_kube_proxy_tables()
+        remove_kube_proxy_tables()
+    except (OSError, BackendError) as error:
+        if not {getattr(each, "errno", None) for each in (error, error.__cause__)} & _NO_NFTABLES:
+            raise
+        log.debug("no nftables in this kernel: %s", error)
 
 
 def remove_kube_proxy_tables() -> None:

@@ -129,7 +129,7 @@ class Proxier:
         for what in (self._backend.remove_leftovers(), remove_others(self._backend.mode)):
             try:
                 await what
-            except BackendError as error:
+            except (BackendError, OSError) as error:
                 log.error("rules of an earlier proxy could not be removed: %s", error)
                 for family in self._families if self._backend.mode == "nftables" else ():
                     of_family(self._metrics.nftables_cleanup_failures, family).inc()

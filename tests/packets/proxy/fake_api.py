@@ -17,6 +17,7 @@ PATHS = {
     "/api/v1/services": "services",
     "/apis/discovery.k8s.io/v1/endpointslices": "endpointslices",
     "/api/v1/nodes": "nodes",
+    "/apis/networking.k8s.io/v1/servicecidrs": "servicecidrs",
 }
 PORT = 8001
 

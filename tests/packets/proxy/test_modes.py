@@ -8,8 +8,8 @@ import pytest
 
 from tests.packets.proxy.conftest import Start
 from tests.packets.proxy.fake_api import FakeApi
-from tests.packets.proxy.process import VIP, at, eventually, get, serves
-from tests.packets.proxy.world import CLIENT, POD_A, POD_B, SILENCE, Answer, World, dial
+from tests.packets.proxy.process import HEALTH_CHECK_PORT, VIP, at, eventually, get, serves
+from tests.packets.proxy.world import CLIENT, GATEWAY, NODE, POD_A, POD_B, SILENCE, Answer, World, dial
 
 pytestmark = [pytest.mark.cluster, pytest.mark.parametrize("world", ["nft"], indirect=True, scope="module")]
 
@@ -34,6 +34,34 @@ def test_nftables_mode_serves_what_the_api_says(world: World, api: FakeApi, star
     api.remove("services", "web")
     eventually(serves(world, SILENCE.server))
     assert chains(world) == []
+
+
+def test_in_nftables_mode_stray_addresses_of_the_service_ranges_are_dropped(
+    world: World, api: FakeApi, start: Start
+) -> None:
+    start(*NFTABLES)
+    eventually(serves(world, POD_A))
+    service_cidr = {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.0.0.0/16", "fd00:10::/112"]}}
+    api.put("servicecidrs", service_cidr)
+
+    def ranges() -> list[str]:
+        return [world.node.run(f"nft list set {each} wellhead service-ranges") for each in ("ip", "ip6")]
+
+    eventually(lambda: "10.0.0.0" in ranges()[0] and "fd00:10::" in ranges()[1])
+    assert dial(world.pod_b, "10.0.77.77", 80, timeout=0.3) == SILENCE
+    api.put("servicecidrs", {**service_cidr, "spec": {"cidrs": ["10.0.0.0/24"]}})
+    eventually(lambda: "fd00:10::" not in ranges()[1])
+    api.remove("servicecidrs", "kubernetes", "")
+    eventually(lambda: "10.0.0.0" not in ranges()[0])
+
+
+def test_in_nftables_mode_health_checks_answer_where_node_ports_do(
+    world: World, api: FakeApi, start: Start
+) -> None:
+    start(*NFTABLES)
+    for address in (NODE, "127.0.0.1"):
+        eventually(lambda a=address: get(world, f"http://{a}:{HEALTH_CHECK_PORT}/healthz")[0] == 200)  # type: ignore[misc]
+    assert get(world, f"http://{GATEWAY}:{HEALTH_CHECK_PORT}/healthz")[0] == 0
 
 
 def test_in_nftables_mode_what_others_remove_comes_back_without_waiting(

@@ -91,6 +91,23 @@ async def test_the_rules_are_checked_periodically() -> None:
     assert recorder.syncs == 0
 
 
+async def test_a_check_can_be_had_at_once() -> None:
+    recorder = Recorder()
+    async with running(recorder) as loop:
+        await loop.check_now()
+        assert (recorder.checks, recorder.syncs) == (1, 0)
+        await loop.check_now()
+        assert recorder.checks == 2
+
+
+async def test_who_waits_for_a_check_is_not_held_up_by_a_failed_sync() -> None:
+    recorder = Recorder(fails=1)
+    async with running(recorder) as loop:
+        loop.request()
+        await loop.check_now()
+        await until(lambda: recorder.syncs == 2)
+
+
 async def test_a_defect_ends_the_loop() -> None:
     async def broken() -> None:
         raise ZeroDivisionError
