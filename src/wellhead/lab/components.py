@@ -146,6 +146,8 @@ def _cloud(cluster: Cluster, plan: AddressPlan) -> Component:
             *_flag("kubeconfig", cluster.kubeconfig("cloud")),
             *_flag("vip-pool", plan.vips),
             *_flag("forwarder-netns", f"/proc/self/fd/{INHERITED}"),
+            *_flag("proxy-address", plan.cloud),
+            *_flag("image-dir", IMAGE_CACHE),
         ),
         inherits="edge network",
     )
