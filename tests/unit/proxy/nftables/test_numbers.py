@@ -73,3 +73,11 @@ def test_timeouts_have_codes_of_their_own() -> None:
             numbers.timeout_code(seconds)
     with pytest.raises(OutOfNumbers, match="different affinity timeouts"):
         numbers.timeout_code(86400)
+
+
+def test_a_number_that_was_passed_over_goes_to_its_owner_only() -> None:
+    numbers = Numbers()
+    owned = layout.FIRST_NUMBER + 5
+    numbers.pass_over(owned)
+    assert numbers.take() > owned  # a newcomer that comes first
+    assert numbers.take(owned) == owned

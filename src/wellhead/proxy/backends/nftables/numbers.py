@@ -123,8 +123,7 @@ class Numbers:
         """
         if wanted is not None and FIRST_NUMBER <= wanted <= MAX_NUMBER and wanted not in self._taken:
             self._taken.add(wanted)
-            if wanted >= self._next:
-                self._next = wanted + 1
+            self.pass_over(wanted)
             return wanted
         if len(self._taken) > MAX_NUMBER - FIRST_NUMBER:
             raise OutOfNumbers(f"{len(self._taken)} Service ports are as many as this mode can tell apart")
@@ -133,6 +132,10 @@ class Numbers:
         self._taken.add(self._next)
         self._next += 1
         return self._next - 1
+
+    def pass_over(self, number: int) -> None:
+        """Give `number` to whoever wants it, but to nobody else for as long as there are others."""
+        self._next = max(self._next, number + 1)
 
     def release(self, number: int) -> None:
         self._taken.discard(number)

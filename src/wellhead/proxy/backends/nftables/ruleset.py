@@ -85,9 +85,12 @@ class Ruleset:
     def adopt(self, held: Held) -> None:
         """Number the ports that come with the next update as `held` does, so that little needs changing."""
         self._adopted = held
-        for each, verdict in held.elements.items():
-            if each.set == layout.PICKS and isinstance(verdict, Verdict):
-                timeout = timeout_of(verdict.chain, each.key)
+        for each, value in held.elements.items():
+            if each.set in (layout.SERVICES, layout.NODE_PORTS) and isinstance(value, bytes):
+                # A port that the table does not know must not take the number of one that comes after it.
+                self._numbers.pass_over(layout.split_id(value)[0])
+            if each.set == layout.PICKS and isinstance(value, Verdict):
+                timeout = timeout_of(value.chain, each.key)
                 if timeout is not None:
                     self._numbers.timeouts.setdefault(*timeout)
 
