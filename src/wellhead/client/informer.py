@@ -56,6 +56,9 @@ class Informer:
         self._handlers: list[Handler] = []
         self._synced = asyncio.Event()
         self._resource_version = ""
+        # Any server's cache will do for a first list. After a Gone it must be newer than what is held here,
+        # which with several servers only the newest state is sure to be (as client-go's reflector does).
+        self._list_version = "0"
 
     def on_change(self, handler: Handler) -> None:
         """Call `handler(old, new)` for each change from now on, and for what is already here."""
@@ -105,7 +108,7 @@ class Informer:
                 _log.info(
                     "%s: version %s is gone, listing again", self.resource.plural, self._resource_version
                 )
-                self._resource_version = ""
+                self._resource_version = self._list_version = ""
             except (ConnectionLost, ApiError) as error:
                 # Going on from the same version is right as long as it is the same history. A server that
                 # came back with another one (restored from a copy) must answer Gone.
@@ -124,7 +127,7 @@ class Informer:
             self._namespace,
             label_selector=self._label_selector,
             field_selector=self._field_selector,
-            resource_version="0",
+            resource_version=self._list_version,
         )
         listed = {key(obj): obj for obj in answer.get("items") or []}
         for gone in self._objects.keys() - listed.keys():

@@ -28,10 +28,12 @@ class ScriptedServer:
     def __init__(self, lists: list[Obj], watches: list[list[Event | Exception]]) -> None:
         self.lists = lists
         self.watches = watches
+        self.listed_at: list[str] = []
         self.watched_from: list[str] = []
         self.exhausted = asyncio.Event()
 
-    async def list(self, *_: Any, **__: Any) -> Obj:
+    async def list(self, *_: Any, resource_version: str, **__: Any) -> Obj:
+        self.listed_at.append(resource_version)
         return self.lists.pop(0)
 
     async def watch(
@@ -111,6 +113,7 @@ async def test_after_a_compaction_only_differences_reach_the_handlers() -> None:
     )
     _, changes = await _follow(server)
     assert changes[3:] == [("deleted@3", None), ("changed@2", "changed@8"), (None, "added@9")]
+    assert server.listed_at == ["0", ""]  # the second must not come from a cache that is behind
 
 
 async def test_an_object_that_was_deleted_and_created_again_unseen_is_two_changes() -> None:
