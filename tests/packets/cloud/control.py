@@ -76,6 +76,9 @@ class Control:
         self._cloud.kill()
         self._cloud.wait()
 
+    def clean_up(self) -> None:
+        self._run(str(BIN / "wellhead"), *self.cloud_flags("--cleanup"))
+
     def kubectl(self, *arguments: str, stdin: Any = None) -> str:
         text = None if stdin is None else msgspec.json.encode(stdin).decode()
         config = f"--kubeconfig={self.directory / 'admin.yaml'}"

@@ -124,6 +124,7 @@ SPOOFED = (
     "x-forwarded-FOR: 6.6.6.7",
     "X_Forwarded_For: 6.6.6.8",
     "Forwarded: for=6.6.6.6",
+    "Connection: X-Forwarded-For, Forwarded",
 )
 
 
@@ -160,6 +161,7 @@ async def test_each_way_carries_the_clients_address_and_none_believes_the_client
                 assert answer.proxy == f"v2 {CLIENT} {vip}"
         if name in ("x-forwarded-for", "forwarded", "default-http"):
             assert "6.6.6" not in str(answer.headers)
+            assert "orwarded" not in str(answer.headers["connection"])
         assert await world.nodes(vip, 9) == ALL
     assert world.control.status()["loadBalancers"][0]["loadBalancerClass"] == "wellhead.dev/proxy"
 
@@ -273,7 +275,7 @@ async def test_a_node_that_dies_loses_its_connections_and_no_other(world: World)
     assert await world.nodes(vip) == {str(ONE), str(THREE)}
 
 
-async def test_haproxy_is_started_again_when_it_ends(world: World) -> None:
+async def test_haproxy_is_started_again_when_it_ends_and_cleanup_ends_it_for_good(world: World) -> None:
     vip = await world.service()
     before = world.haproxy()
     os.kill(before, signal.SIGKILL)
@@ -286,6 +288,22 @@ async def test_haproxy_is_started_again_when_it_ends(world: World) -> None:
             await asyncio.sleep(0.1)
     else:
         pytest.fail("nobody answers")
+
+    haproxy = world.haproxy()
+    world.control.kill_cloud()
+    world.control.clean_up()
+    assert not is_running(haproxy)
+    assert "proto 87" not in routes(world)
+    assert not world.control.state.exists()
+    assert "wellhead-forwarder" not in world.network.edge.run("nft list tables")
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process is there, and not only waits for its parent to take note of its end."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
 
 
 async def test_what_cannot_be_done_is_said_and_disturbs_nobody(world: World) -> None:

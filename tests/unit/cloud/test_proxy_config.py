@@ -64,10 +64,12 @@ def test_an_http_port_with_everything() -> None:
 listen default.web.80
   bind 203.0.113.7:80
   mode http
-  tcp-request connection reject unless { src 10.0.0.0/8 198.51.100.0/24 }
+  acl allowed src 10.0.0.0/8 198.51.100.0/24
+  tcp-request connection reject unless allowed
   option http-server-close
   http-request del-header ^forwarded$ -m reg
   http-request del-header ^x[-_]forwarded[-_]for$ -m reg
+  http-request replace-value Connection '(?i)^(forwarded|x[-_]forwarded[-_]for)$' close
   http-request set-header Forwarded "for=%[src];by=203.0.113.7;proto=http"
   http-request set-header X-Forwarded-For %[src]
   balance source
@@ -114,7 +116,7 @@ def test_haproxy_accepts_every_kind_of_section(tmp_path: Path) -> None:
                 vip,
                 80,
                 way,
-                (IPv4Network("10.0.0.0/8"),) if seconds else (),
+                tuple(IPv4Network((number << 24, 8)) for number in range(1, 101)) if seconds else (),
                 seconds,
             ),
             {**SERVERS, "10.244.1.1:8080": Server(IPv4Address("10.244.1.1"), 8080)},

@@ -17,6 +17,7 @@ CONNECT_SECONDS = 2
 """How long a server has to answer before another is tried."""
 
 _TABLE_SIZE = "100k"  # clients that affinity remembers; the one that came last is forgotten last
+_RANGES_A_LINE = 16  # HAProxy takes 64 words a line; lines with the same name are one list
 _PEER = "wellhead"
 
 
@@ -92,8 +93,10 @@ def _section(section: Section) -> str:
 def _directives(listener: Listener) -> list[str]:
     lines = [f"mode {'http' if listener.client_ip.is_http else 'tcp'}"]
     if listener.source_ranges:
-        ranges = " ".join(map(str, listener.source_ranges))
-        lines.append(f"tcp-request connection reject unless {{ src {ranges} }}")
+        for start in range(0, len(listener.source_ranges), _RANGES_A_LINE):
+            ranges = listener.source_ranges[start : start + _RANGES_A_LINE]
+            lines.append(f"acl allowed src {' '.join(map(str, ranges))}")
+        lines.append("tcp-request connection reject unless allowed")
     if listener.client_ip.is_http:
         lines += _headers(listener)
     if listener.affinity_seconds:
@@ -121,6 +124,8 @@ def _headers(listener: Listener) -> list[str]:
         "option http-server-close",
         "http-request del-header ^forwarded$ -m reg",
         "http-request del-header ^x[-_]forwarded[-_]for$ -m reg",
+        # By naming a header there, a client would have the next server take ours away (RFC 9110, 7.6.1).
+        "http-request replace-value Connection '(?i)^(forwarded|x[-_]forwarded[-_]for)$' close",
     ]
     if listener.client_ip in (ClientIP.FORWARDED, ClientIP.BOTH):
         lines.append(f'http-request set-header Forwarded "{forwarded}"')

@@ -120,6 +120,8 @@ class TerminatingProxy:
                 await asyncio.sleep(_GATHER_SECONDS)
                 self._wake.clear()
                 pending, self._pending = self._pending, _Pending()
+                # First, so that a failure loses nothing: the next attempt does all of it.
+                self._remember(pending)
                 try:
                     if not adopted:
                         self._held = await asyncio.to_thread(addresses.held)
@@ -152,21 +154,33 @@ class TerminatingProxy:
         self._running = None
         self._wake.set()
 
-    async def _commit(self, pending: _Pending) -> None:
-        # Remembered first, so that a failure half-way loses nothing: the next attempt does all of it.
-        lost = changes.servers([*_all(self._running or {}), *_all(self._wanted)], frozenset(pending.lost))
-        self._dead |= dict.fromkeys(lost - self._dead.keys(), time.monotonic())
+    def _remember(self, pending: _Pending) -> None:
+        if pending.lost:
+            every = [*_all(self._running or {}), *_all(self._wanted)]
+            lost = changes.servers(every, frozenset(pending.lost))
+            self._dead |= dict.fromkeys(lost - self._dead.keys(), time.monotonic())
         for service, sections in pending.services.items():
             self._wanted.pop(service, None)
             if sections:
                 self._wanted[service] = sections
-        vips = self._vips()
+
+    async def _commit(self, pending: _Pending) -> None:
+        if self._running is None:
+            await self._hold(self._wanted)
+        else:
+            await self._hold(pending.services)
+        await self._follow(pending.services.keys())
+        await self._bury()
+        await self._release()
+
+    async def _hold(self, services: Mapping[Key, Sections]) -> None:
+        """Answer for these Services' VIPs from now on."""
+        vips = _vips(services)
+        for vip in vips:
+            self._unwanted.pop(vip, None)
         if missing := vips - self._held:
             await asyncio.to_thread(addresses.hold, missing)
             self._held |= missing
-        await self._follow(pending.services.keys())
-        await self._bury()
-        await self._release(self._held - vips)
 
     async def _bury(self) -> None:
         """End the connections to the dead, once those that were only being made have found somebody else."""
@@ -177,10 +191,9 @@ class TerminatingProxy:
             for server in due:
                 del self._dead[server]
 
-    async def _release(self, vips: frozenset[IPAddress]) -> None:
-        """Stop answering for these VIPs, those of them that nobody has wanted for a while."""
+    async def _release(self) -> None:
+        """Stop answering for the VIPs that nobody has wanted for a while."""
         now = time.monotonic()
-        self._unwanted = {vip: self._unwanted.get(vip, now) for vip in vips}
         due = {vip for vip, since in self._unwanted.items() if now - since >= _FAREWELL_SECONDS}
         if due:
             await asyncio.to_thread(addresses.release, due)
@@ -190,26 +203,29 @@ class TerminatingProxy:
 
     async def _follow(self, touched: Collection[Key]) -> None:
         """Make HAProxy do as is wanted; `touched` are the Services for which that may be something new."""
-        if self._process.pid is None:
-            if self._wanted:
-                await self._start()
-            return
-        if self._running is not None:
+        if self._running is not None and self._process.pid is not None:
             planned = {
                 service: changes.change(self._running.get(service, {}), self._wanted.get(service, {}))
                 for service in touched
             }
             known = {service: change for service, change in planned.items() if change is not None}
             if len(known) == len(planned):
-                with self._observed("commands"):
-                    await self._command(known)
+                if known:
+                    with self._observed("commands"):
+                        await self._command(known)
                 return
-        with self._observed("reload"):
-            await self._process.reload(self._text())
-        before, self._running = _all(self._running or {}), dict(self._wanted)
+        before = _all(self._running or {})
+        if self._process.pid is not None:
+            with self._observed("reload"):
+                await self._process.reload(self._text())
+        elif self._wanted:
+            await self._start()
+        self._running = dict(self._wanted)
         names = {section.listener.name for section in _all(self._wanted)}
         # Nobody is led to these any more, so their connections would only linger.
         await self._close(changes.servers(each for each in before if each.listener.name not in names))
+        now = time.monotonic()
+        self._unwanted |= dict.fromkeys(self._held - _vips(self._wanted) - self._unwanted.keys(), now)
 
     async def _start(self) -> None:
         if time.monotonic() - self._started > _LONG_ENOUGH_SECONDS:
@@ -219,7 +235,6 @@ class TerminatingProxy:
         self._started = time.monotonic()
         with self._observed("start"):
             await self._process.start(self._text())
-        self._running = dict(self._wanted)
 
     async def _command(self, planned: Mapping[Key, changes.Change]) -> None:
         assert self._running is not None
@@ -239,9 +254,6 @@ class TerminatingProxy:
         every = sorted(_all(self._wanted), key=lambda section: section.listener.name)
         return config.render(self._instance, every)
 
-    def _vips(self) -> frozenset[IPAddress]:
-        return frozenset(section.listener.vip for section in _all(self._wanted))
-
     @contextlib.contextmanager
     def _observed(self, kind: str) -> Iterator[None]:
         started = time.monotonic()
@@ -252,6 +264,10 @@ class TerminatingProxy:
         finally:
             if self._observe is not None:
                 self._observe(kind, time.monotonic() - started, succeeded)
+
+
+def _vips(services: Mapping[Key, Sections]) -> frozenset[IPAddress]:
+    return frozenset(section.listener.vip for section in _all(services))
 
 
 def _all(services: Mapping[Key, Sections]) -> list[Section]:
