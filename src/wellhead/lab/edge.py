@@ -48,7 +48,6 @@ def _table(nodes: int, plan: AddressPlan) -> str:
     outward = ", ".join(f"{internal} : {external}" for external, internal in pairs)
     internal = ", ".join(str(internal) for _, internal in pairs)
     private = ", ".join(_PRIVATE[version])
-    unreachable = f"{plan.services}, {plan.vips}"
     return f"""\
 add table {family} {TABLE}
 delete table {family} {TABLE}
@@ -79,10 +78,11 @@ table {family} {TABLE} {{
         {family} saddr @private counter drop comment "spoofed: private"
         {family} saddr {{ {plan.external}, {plan.vips} }} counter drop comment "spoofed: ours"
     }}
+    # VIPs that come from a node are the cloud's business: it knows those that it terminates itself.
     chain from-nodes {{
         type filter hook prerouting priority raw; policy accept;
         iifname != "{NODES}" accept
-        {family} daddr {{ {unreachable} }} counter drop comment "a node doesn't know this VIP or ClusterIP"
+        {family} daddr {plan.services} counter drop comment "a node doesn't know this ClusterIP"
     }}
     # Before the source is translated.
     chain to-outside {{

@@ -1,0 +1,79 @@
+"""Load balancers that terminate connections: the source is theirs, the client is told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.cluster.lab import ADDRESSES, CLIENT, Lab, eventually
+
+BALANCER = "10.240.0.3"
+_PLAIN, _PROXY_PROTOCOL = 8080, 8081  # the echoserver's ports
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server(lab: Lab, namespace: str) -> None:
+    lab.run_pod("server", "node-1", namespace)
+
+
+@contextmanager
+def proxied(lab: Lab, namespace: str, mode: str, port: int, policy: str = "Cluster") -> Iterator[str]:
+    """The VIP of a Service of that class, once it has one."""
+    name = f"{mode}-{policy.lower()}"
+    metadata = {"name": name, "namespace": namespace, "annotations": {"wellhead.dev/client-ip": mode}}
+    spec = {
+        "type": "LoadBalancer",
+        "loadBalancerClass": "wellhead.dev/proxy",
+        "externalTrafficPolicy": policy,
+        "selector": {"app": "server"},
+        "ports": [{"port": 80, "targetPort": port}],
+    }
+    lab.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    address = "jsonpath={.status.loadBalancer.ingress[0].ip}"
+    lab.kubectl("wait", f"--for={address}", f"service/{name}", "-n", namespace, "--timeout=10s")
+    service = lab.get("service", name, "-n", namespace)
+    assert service["status"]["loadBalancer"]["ingress"][0]["ipMode"] == "Proxy"
+    yield service["status"]["loadBalancer"]["ingress"][0]["ip"]
+    lab.kubectl("delete", "service", name, "-n", namespace)
+
+
+def headers(lab: Lab, vip: str) -> list[str]:
+    """The headers that arrive when the client lies about who it is."""
+    lies = ("-H", "X-Forwarded-For: 192.0.2.66", "-H", "Forwarded: for=192.0.2.66")
+    return lab.on("client", "curl", "-s", "--max-time", "2", *lies, vip).splitlines()
+
+
+@pytest.mark.parametrize("policy", ["Cluster", "Local"])
+def test_the_source_is_the_balancers_or_a_nodes(lab: Lab, namespace: str, policy: str) -> None:
+    wanted = {BALANCER} if policy == "Local" else set[str]().union(*ADDRESSES.values())
+    with proxied(lab, namespace, "none", _PLAIN, policy) as vip:
+        eventually(lambda: lab.curl("client", vip), wanted)
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [("x-forwarded-for", f"x-forwarded-for={CLIENT}"), ("forwarded", f"forwarded=for={CLIENT}")],
+)
+def test_a_header_tells_the_client_and_lies_are_replaced(
+    lab: Lab, namespace: str, mode: str, told: str
+) -> None:
+    with proxied(lab, namespace, mode, _PLAIN) as vip:
+        eventually(lambda: lab.curl("client", vip) is not None, True)
+        answer = headers(lab, vip)
+    assert any(line.lower().startswith(told) for line in answer), answer
+    assert not any("192.0.2.66" in line for line in answer), answer
+
+
+def test_from_inside_the_balancer_is_dialled_like_anything_outside(lab: Lab, namespace: str) -> None:
+    lab.run_pod("inside", "node-2", namespace, image="busybox")
+    with proxied(lab, namespace, "proxy-v2", _PROXY_PROTOCOL) as vip:
+        eventually(lambda: lab.wget("inside", vip, namespace), ADDRESSES["node-2"])
+        eventually(lambda: lab.curl("node-2", vip), ADDRESSES["node-2"])
+
+
+@pytest.mark.parametrize("mode", ["proxy-v1", "proxy-v2"])
+def test_the_proxy_protocol_tells_the_client(lab: Lab, namespace: str, mode: str) -> None:
+    with proxied(lab, namespace, mode, _PROXY_PROTOCOL) as vip:
+        eventually(lambda: lab.curl("client", vip), CLIENT)
