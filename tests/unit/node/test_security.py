@@ -13,7 +13,7 @@ from wellhead.node.pods.security import SecurityError
 from wellhead.node.runtime import oci
 from wellhead.node.runtime.oci import DEFAULT_CAPABILITIES, User
 
-EVERYTHING = frozenset({*DEFAULT_CAPABILITIES, "CAP_NET_ADMIN", "CAP_SYS_ADMIN"})
+EVERYTHING = frozenset({*DEFAULT_CAPABILITIES, "CAP_MKNOD", "CAP_NET_ADMIN", "CAP_SYS_ADMIN"})
 
 
 @pytest.fixture
@@ -56,6 +56,31 @@ def test_capabilities_are_added_dropped_and_never_more_than_ours() -> None:
     few = {"capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE"]}}
     assert security.capabilities(few, EVERYTHING) == ("CAP_NET_BIND_SERVICE",)
     assert set(security.capabilities({"privileged": True}, EVERYTHING)) == EVERYTHING
+
+
+def test_only_the_privileged_make_device_nodes() -> None:
+    for add in (["MKNOD"], ["ALL"], ["CAP_MKNOD", "NET_ADMIN"]):
+        assert "CAP_MKNOD" not in security.capabilities({"capabilities": {"add": add}}, EVERYTHING)
+    assert "CAP_MKNOD" in security.capabilities({"privileged": True}, EVERYTHING)
+    asked = {"capabilities": {"add": ["MKNOD", "NET_ADMIN", "SYS_TIME"]}}
+    assert security.not_given(asked, EVERYTHING) == ("CAP_MKNOD", "CAP_SYS_TIME")
+    assert security.not_given({**asked, "privileged": True}, EVERYTHING) == ("CAP_SYS_TIME",)
+    assert security.not_given({"capabilities": {"add": ["ALL"]}}, EVERYTHING) == ()
+
+
+def test_devices_that_a_volume_holds_are_for_the_privileged_only(tmp_path: Path) -> None:
+    (tmp_path / "disk").touch()
+
+    def options(source: Path, *, privileged: bool) -> set[str]:
+        mounts = (oci.Mount(source, "/data", options=("noexec",)),)
+        container = oci.Container(
+            "id", tmp_path, tmp_path, tmp_path, ("sh",), mounts=mounts, privileged=privileged
+        )
+        return set(oci.config(container)["mounts"][-1]["options"])
+
+    assert options(tmp_path, privileged=False) == {"rbind", "rprivate", "rw", "noexec", "rnodev"}
+    assert options(tmp_path / "disk", privileged=False) == {"rbind", "rprivate", "rw", "noexec", "nodev"}
+    assert options(tmp_path, privileged=True) == {"rbind", "rprivate", "rw", "noexec"}
 
 
 def test_what_the_kernel_tells_about_itself_is_masked_but_for_the_privileged() -> None:

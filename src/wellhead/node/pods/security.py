@@ -56,20 +56,35 @@ _CAPABILITIES = (
 """In the order of their numbers (linux/capability.h)."""
 
 
+_ONLY_PRIVILEGED = frozenset({"CAP_MKNOD"})
+
+
 class SecurityError(Exception):
     """The container can't run as its securityContext demands."""
 
 
 def capabilities(context: Obj, available: frozenset[str]) -> tuple[str, ...]:
-    """The container's capabilities. None that the agent itself lacks (`available`) can be given."""
+    """The container's capabilities.
+
+    None that the agent itself lacks (`available`) can be given, nor CAP_MKNOD to one that isn't privileged:
+    there is no device cgroup here that would keep it from the host's disks.
+    """
     if context.get("privileged"):
         return tuple(sorted(available))
-    asked = context.get("capabilities") or {}
-    add, drop = ({_full(name) for name in asked.get(which) or ()} for which in ("add", "drop"))
+    add, drop = _asked(context, "add"), _asked(context, "drop")
     base = set() if "CAP_ALL" in drop else set(DEFAULT_CAPABILITIES)
     if "CAP_ALL" in add:
         base = set(available)
-    return tuple(sorted(((base | add) - (drop - add)) & available))
+    return tuple(sorted(((base | add) - (drop - add) - _ONLY_PRIVILEGED) & available))
+
+
+def not_given(context: Obj, available: frozenset[str]) -> tuple[str, ...]:
+    """The capabilities that the container asks for by name and that `capabilities` doesn't give it."""
+    return tuple(sorted(_asked(context, "add") - {"CAP_ALL"} - set(capabilities(context, available))))
+
+
+def _asked(context: Obj, which: str) -> set[str]:
+    return {_full(name) for name in (context.get("capabilities") or {}).get(which) or ()}
 
 
 def _full(name: str) -> str:

@@ -101,7 +101,7 @@ def _mounts(state: PodState, container: Obj, variables: dict[str, str], number: 
         Mount(state.sandbox.files / "hosts", "/etc/hosts"),
         Mount(state.sandbox.files / "hostname", "/etc/hostname"),
         Mount(state.sandbox.files / "resolv.conf", "/etc/resolv.conf"),
-        Mount(state.sandbox.shm, "/dev/shm"),  # noqa: S108 the pod's own, mounted there
+        Mount(state.sandbox.shm, "/dev/shm", options=("nosuid", "noexec", "nodev")),  # noqa: S108 the pod's
         _termination_log(state, container, number),
     ]
     return (*(mount for mount in own if mount.target not in taken), *sorted(found, key=_depth))

@@ -156,7 +156,9 @@ class Runtime:
             (bundle / name).mkdir(parents=True, exist_ok=True)
         container.log.parent.mkdir(parents=True, exist_ok=True)
         layers = f"lowerdir={container.rootfs},upperdir={bundle / 'upper'},workdir={bundle / 'work'}"
-        mounts.mount("overlay", bundle / "rootfs", "overlay", data=layers)
+        # An image's device nodes aren't for everybody: there is no device cgroup that says which are.
+        flags = 0 if container.privileged else mounts.MS_NODEV
+        mounts.mount("overlay", bundle / "rootfs", "overlay", flags, layers)
         (bundle / "config.json").write_bytes(msgspec.json.encode(oci.config(container)))
 
     async def _conmon(self, container: oci.Container) -> None:

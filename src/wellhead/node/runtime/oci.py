@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+# containerd's, but for CAP_MKNOD: nothing here filters devices as its device cgroup does, so a node that a
+# container makes for the host's disk would lead to the host's disk.
 DEFAULT_CAPABILITIES = (
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
     "CAP_FSETID",
     "CAP_FOWNER",
-    "CAP_MKNOD",
     "CAP_NET_RAW",
     "CAP_SETGID",
     "CAP_SETUID",
@@ -51,6 +52,7 @@ class Mount:
     target: str
     read_only: bool = False
     propagation: str = "rprivate"
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def config(container: Container) -> dict[str, Any]:
         "ociVersion": "1.0.0",
         "process": _process(container),
         "root": {"path": "rootfs", "readonly": container.read_only_rootfs},
-        "mounts": [*_system_mounts(container), *(_bind(mount) for mount in container.mounts)],
+        "mounts": [*_system_mounts(container), *(_bind(mount, container) for mount in container.mounts)],
         "linux": linux,
     }
 
@@ -154,11 +156,14 @@ def _system_mounts(container: Container) -> list[dict[str, Any]]:
     ]
 
 
-def _bind(mount: Mount) -> dict[str, Any]:
+def _bind(mount: Mount, container: Container) -> dict[str, Any]:
     access = "ro" if mount.read_only else "rw"
+    # The host's devices are in reach of a hostPath as well. crun takes `rnodev` for directories only.
+    nodev = "rnodev" if mount.source.is_dir() else "nodev"
+    devices = () if container.privileged else (nodev,)
     return {
         "destination": mount.target,
         "type": "bind",
         "source": str(mount.source),
-        "options": ["rbind", mount.propagation, access],
+        "options": ["rbind", mount.propagation, access, *devices, *mount.options],
     }
