@@ -32,7 +32,7 @@ def _create(lab: Lab, name: str, *containers: Obj, **spec: Any) -> None:
 
 def _apply(lab: Lab, *objects: Obj) -> None:
     everything = {"apiVersion": "v1", "kind": "List", "items": objects}
-    lab.kubectl("apply", "--validate=false", "-f", "-", stdin=json.dumps(everything))
+    lab.kubectl("apply", "-f", "-", stdin=json.dumps(everything))
 
 
 def _shell(name: str, script: str, **fields: Any) -> Obj:
@@ -269,3 +269,47 @@ def test_a_host_network_pod_is_on_the_node(lab: Lab) -> None:
     _wait(lab, "hostly")
     assert _status(lab, "hostly")["podIP"] == "10.240.0.11"
     assert lab.kubectl("logs", "hostly") == "node-1\n"
+
+
+def test_only_a_privileged_container_reaches_the_hosts_devices(lab: Lab) -> None:
+    mounted = {"volumes": [{"name": "host", "hostPath": {"path": "/dev"}}]}
+    mount = {"volumeMounts": [{"name": "host", "mountPath": "/host"}]}
+    script = (
+        "mknod /null c 1 3; cat /host/null >/dev/null; grep -c ' /dev/shm .*nosuid,nodev,noexec' /proc/mounts"
+    )
+    _create(lab, "plain", _shell("main", script, **mount), **mounted, restartPolicy="Never")
+    _create(
+        lab,
+        "privileged",
+        _shell(
+            "main", "mknod /null c 1 3 && cat /host/null /null", **mount, securityContext={"privileged": True}
+        ),
+        **mounted,
+        restartPolicy="Never",
+    )
+    _wait(lab, "plain", "jsonpath={.status.phase}=Succeeded")
+    said = lab.kubectl("logs", "plain")
+    assert "mknod: /null: Operation not permitted" in said
+    assert "can't open '/host/null': Permission denied" in said
+    assert said.endswith("1\n")
+    _wait(lab, "privileged", "jsonpath={.status.phase}=Succeeded")
+    assert lab.kubectl("logs", "privileged") == ""
+
+
+def test_what_has_no_effect_is_said_once(lab: Lab) -> None:
+    limits = {"limits": {"memory": "64Mi"}}
+    _create(lab, "limited", _shell("main", "sleep 1000", resources=limits))
+    _wait(lab, "limited")
+
+    def warnings() -> list[tuple[str, int]]:
+        events = json.loads(
+            lab.kubectl("get", "events", "--field-selector", "reason=Unsupported", "-o", "json")
+        )
+        return [
+            (each["message"], each["count"])
+            for each in events["items"]
+            if each["involvedObject"]["name"] == "limited"
+        ]
+
+    text = 'container "main": limits of memory are not enforced: containers have no cgroups of their own'
+    eventually(warnings, [(text, 1)])

@@ -17,7 +17,7 @@ from wellhead.api.meta import Obj, now, parse_time
 from wellhead.api.resources import PODS
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
-from wellhead.node.pods import spec, status
+from wellhead.node.pods import spec, status, unsupported
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.record import Attempt, PodRecord
 from wellhead.node.pods.sandbox import Sandbox, SandboxError
@@ -33,14 +33,6 @@ _log = logging.getLogger(__name__)
 # A pod's object goes before its containers only when somebody forces it (kubectl delete --force).
 _FORCED_GRACE = 1.0
 _REBOOTED = 255  # the exit code of a container that a reboot ended
-
-
-# Fields of a pod's spec that a user should know to be without effect here.
-_IGNORED = {
-    "shareProcessNamespace": "every container has a process namespace of its own",
-    "runtimeClassName": "every container is run by crun",
-    "resourceClaims": "there are no devices to claim",
-}
 
 
 class PodWorker:
@@ -117,11 +109,11 @@ class PodWorker:
     async def _live(self, group: asyncio.TaskGroup) -> None:
         """Run the pod's containers until they have ended for good."""
         record = self._record
-        record.started_at = record.started_at or now()
+        if not record.started_at:
+            record.started_at = now()
+            for message in unsupported.without_effect(record.pod, self.state.context.capabilities):
+                self.state.event("Warning", "Unsupported", message)
         deadline = group.create_task(self._watch_deadline())
-        for field, consequence in _IGNORED.items():
-            if record.pod["spec"].get(field):
-                self.state.event("Warning", "Unsupported", f"spec.{field} has no effect: {consequence}")
         try:
             if record.sandbox and not self.state.sandbox.exists(record.pod):
                 await self._note_reboot()
