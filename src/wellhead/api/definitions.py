@@ -26,6 +26,9 @@ META_PREFIX = "io.k8s.apimachinery.pkg.apis.meta.v1."
 _REF_PREFIX = "#/$defs/"
 _META_KINDS = frozenset({"DeleteOptions", "Status", "Patch", "WatchEvent", "APIResourceList"})
 
+# Go's json tags have no omitempty here either, though the schema doesn't call the fields required.
+_NOT_REQUIRED_YET_KEPT = {"io.k8s.api.discovery.v1.EndpointSlice": ("endpoints", "ports")}
+
 Shape = Literal["scalar", "object", "list", "map"]
 
 
@@ -38,6 +41,8 @@ class Field:
     """The definition of the value (of an item, for lists and maps); else a JSON type, int32 or int64."""
     patch_strategies: frozenset[str] = frozenset()
     merge_key: str = ""
+    kept_empty: bool = False
+    """Whether it is written even if it is an empty list or map: in Go's terms, it lacks `omitempty`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,23 +143,27 @@ def definitions(gvk: GroupVersionKind) -> Definitions:
 
 
 def _definition(name: str, schema: Obj) -> Definition:
-    fields = {field: _field(value) for field, value in (schema.get("properties") or {}).items()}
-    return Definition(name, fields)
+    kept_empty = {*(schema.get("required") or ()), *_NOT_REQUIRED_YET_KEPT.get(name, ())}
+    properties = (schema.get("properties") or {}).items()
+    return Definition(
+        name, {field: _field(value, kept_empty=field in kept_empty) for field, value in properties}
+    )
 
 
-def _field(schema: Obj) -> Field:
+def _field(schema: Obj, *, kept_empty: bool) -> Field:
     strategies = frozenset(filter(None, schema.get("x-kubernetes-patch-strategy", "").split(",")))
     merge_key = schema.get("x-kubernetes-patch-merge-key", "")
     if name := reference(schema):
-        return Field("object", name, strategies, merge_key)
+        return Field("object", name, strategies, merge_key, kept_empty)
     match json_type(schema):
         case "array":
-            return Field("list", _type(schema["items"]), strategies, merge_key)
+            return Field("list", _type(schema["items"]), strategies, merge_key, kept_empty)
         case "object":
             values = schema.get("additionalProperties")
-            return Field("map", _type(values) if isinstance(values, dict) else "", strategies, merge_key)
+            of = _type(values) if isinstance(values, dict) else ""
+            return Field("map", of, strategies, merge_key, kept_empty)
         case _:
-            return Field("scalar", _type(schema), strategies, merge_key)
+            return Field("scalar", _type(schema), strategies, merge_key, kept_empty)
 
 
 def _type(schema: Obj) -> str:

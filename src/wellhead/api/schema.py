@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -17,6 +17,8 @@ import jsonschema_rs
 from wellhead.api.definitions import (
     INT_OR_STRING,
     QUANTITY,
+    Definitions,
+    Field,
     RawDefinitions,
     definition_name,
     definitions,
@@ -34,7 +36,7 @@ _GO_TYPES = {"boolean": "bool", "number": "float64", "integer": "int"}
 
 @dataclass(frozen=True)
 class Decoded:
-    """A body as an object of its kind: without nulls and unknown fields; `warnings` name the latter."""
+    """A body as an object of its kind, without what is nothing there; `warnings` name unknown fields."""
 
     object: Obj
     warnings: tuple[str, ...] = ()
@@ -43,16 +45,18 @@ class Decoded:
 def decode(body: object, expected: GroupVersionKind, field_validation: FieldValidation = "Warn") -> Decoded:
     """Check `body` against the schema of `expected` and return what remains to be defaulted and validated.
 
-    The body itself is not changed. Fields that are null count as absent, and so vanish. A missing apiVersion
-    or kind is filled in. Unknown fields are an error under Strict, pruned with a warning under Warn (what
-    upstream does unless asked otherwise), pruned silently under Ignore.
+    The body itself is not changed. Fields that are null count as absent, and so vanish; so do empty lists and
+    maps, but for those that a type requires. A missing apiVersion or kind is filled in. Unknown fields are an
+    error under Strict, pruned with a warning under Warn (what upstream does unless asked otherwise), pruned
+    silently under Ignore.
 
     Raises BadRequest in upstream's words.
     """
     if not isinstance(body, dict):
         raise BadRequest(f"couldn't get version/kind; json parse error: not a {expected.kind} object")
     _check_kind(body, expected)
-    obj: Obj = _without_nulls(body)
+    known = definitions(expected)
+    obj: Obj = _without_nothings(body, known, known.root)
     obj["apiVersion"], obj["kind"] = expected.api_version, expected.kind
     validator = _validator(expected)
     if validator.is_valid(obj):
@@ -87,12 +91,34 @@ def _cannot_be_handled(gvk: GroupVersionKind) -> str:
     return f'{gvk.kind} in version "{gvk.version}" cannot be handled as a {gvk.kind}'
 
 
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+def _without_nothings(value: Any, known: Definitions, type: str) -> Any:
+    """A copy of a value of that type without nulls, and without empty lists and maps that Go leaves out."""
     if isinstance(value, list):
-        return [_without_nulls(item) for item in value if item is not None]
-    return value
+        return [_without_nothings(item, known, type) for item in value if item is not None]
+    if not isinstance(value, dict):
+        return value
+    fields = known.fields(type)
+    kept: Obj = {}
+    for name, item in value.items():
+        if item is None:
+            continue
+        field = fields.get(name, _UNKNOWN)
+        if field.shape == "map" and isinstance(item, dict):
+            clean: Any = {
+                key: _without_nothings(each, known, field.type)
+                for key, each in item.items()
+                if each is not None
+            }
+        else:
+            clean = _without_nothings(item, known, field.type)
+        # What is empty but of another type than it should be stays, and will be refused.
+        if field.kept_empty or not isinstance(clean, _EMPTIED[field.shape]) or clean:
+            kept[name] = clean
+    return kept
+
+
+_UNKNOWN = Field("scalar")
+_EMPTIED: Mapping[str, type | tuple[()]] = {"list": list, "map": dict, "object": (), "scalar": ()}
 
 
 def _prune(obj: Obj, error: jsonschema_rs.ValidationError) -> list[str]:

@@ -2,7 +2,7 @@ import pytest
 
 from wellhead.api.errors import BadRequest
 from wellhead.api.meta import GroupVersionKind, Obj
-from wellhead.api.resources import DEPLOYMENTS, PODS, RESOURCES, SECRETS, SERVICES, Resource
+from wellhead.api.resources import DEPLOYMENTS, ENDPOINTSLICES, PODS, RESOURCES, SECRETS, SERVICES, Resource
 from wellhead.api.schema import decode
 
 POD: Obj = {
@@ -39,6 +39,48 @@ def test_the_body_is_left_alone_and_nulls_vanish() -> None:
     decoded = decode(POD, PODS.gvk).object
     assert decoded["metadata"] == {"name": "x"}
     assert POD["spec"]["bar"] == 2
+
+
+def test_empty_lists_and_maps_vanish_as_in_go() -> None:
+    body: Obj = {
+        "metadata": {
+            "name": "x",
+            "labels": {},
+            "annotations": {},
+            "finalizers": [],
+            "ownerReferences": [None],
+        },
+        "spec": {
+            "selector": {},
+            "externalIPs": [],
+            "loadBalancerSourceRanges": [],
+            "sessionAffinityConfig": {},
+        },
+    }
+    decoded = decode(body, SERVICES.gvk).object
+    assert decoded["metadata"] == {"name": "x"}
+    assert decoded["spec"] == {"sessionAffinityConfig": {}}
+
+
+def test_empty_structs_and_required_lists_stay() -> None:
+    spec = {"containers": [], "volumes": [{"name": "v", "emptyDir": {}}], "nodeSelector": {}}
+    affinity: Obj = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}}
+    decoded = decode({"spec": {**spec, "affinity": affinity}}, PODS.gvk).object
+    assert decoded["spec"] == {
+        "containers": [],
+        "volumes": [{"name": "v", "emptyDir": {}}],
+        "affinity": {"podAntiAffinity": {}},
+    }
+    fields = [{"manager": "m", "fieldsV1": {"f:metadata": {"f:labels": {}}}}]
+    assert (
+        decode({"metadata": {"managedFields": fields}}, PODS.gvk).object["metadata"]["managedFields"]
+        == fields
+    )
+
+
+def test_an_empty_slice_has_its_lists() -> None:
+    body: Obj = {"endpoints": [], "ports": []}
+    assert decode(body, ENDPOINTSLICES.gvk).object.items() > body.items()
 
 
 def test_kind_and_version_are_filled_in_and_must_match() -> None:

@@ -290,3 +290,16 @@ async def test_requests_from_many_clients_at_once(cluster: Cluster) -> None:
     assert [item["metadata"]["name"] for item in listed["items"]] == sorted(f"a-{n}" for n in range(200))
     versions = {item["metadata"]["resourceVersion"] for item in listed["items"]}
     assert len(versions) == 200
+
+
+async def test_what_a_patch_empties_is_gone(admin: User) -> None:
+    made = configmap("a", {"app": "x"})
+    made["metadata"] |= {"annotations": {"a": "b"}, "finalizers": ["example.com/x"]}
+    await admin.create(CONFIGMAPS, made)
+    emptied = {"labels": {}, "annotations": {"a": None}, "finalizers": []}
+    patched = await admin.patch(f"{CONFIGMAPS}/a", {"metadata": emptied})
+    assert patched["metadata"]["labels"] == {"app": "x"}  # a merge with nothing
+    assert not {"annotations", "finalizers"} & patched["metadata"].keys()
+    operations = [{"op": "replace", "path": "/metadata/labels", "value": {}}]
+    patched = await admin.patch(f"{CONFIGMAPS}/a", operations, "json-patch")
+    assert "labels" not in patched["metadata"]
