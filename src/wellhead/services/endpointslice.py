@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any
+
+import msgspec
 
 from wellhead.api.meta import Obj
 from wellhead.services.family import Family, IPAddress, Protocol, parse_address
@@ -13,8 +14,11 @@ from wellhead.services.names import ServiceKey
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
 
+_FAMILIES = {"IPv4": Family.IPV4, "IPv6": Family.IPV6}
+_NOBODY: frozenset[str] = frozenset()
 
-class EndpointAddress(NamedTuple):
+
+class EndpointAddress(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """Where an endpoint listens. Endpoints are ordered by it."""
 
     ip: IPAddress
@@ -24,8 +28,7 @@ class EndpointAddress(NamedTuple):
         return f"[{self.ip}]:{self.port}" if self.ip.version == 6 else f"{self.ip}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True, gc=False):
     """An address in a slice, and what is said of it."""
 
     ip: IPAddress
@@ -38,7 +41,7 @@ class Endpoint:
     zone_hints: frozenset[str]
 
 
-class SlicePort(NamedTuple):
+class SlicePort(msgspec.Struct, frozen=True, gc=False):
     """A port of a slice: the target of the Service port that has its name and protocol."""
 
     name: str
@@ -46,8 +49,7 @@ class SlicePort(NamedTuple):
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointSlice:
+class EndpointSlice(msgspec.Struct, frozen=True, gc=False):
     """An EndpointSlice that a proxy uses: addresses of one family, each at every port."""
 
     service: ServiceKey
@@ -65,27 +67,30 @@ def parse_endpoint_slice(endpoint_slice: Obj) -> EndpointSlice | None:
     """
     metadata = endpoint_slice["metadata"]
     labels = metadata.get("labels") or {}
-    family = {"IPv4": Family.IPV4, "IPv6": Family.IPV6}.get(endpoint_slice.get("addressType", ""))
+    family = _FAMILIES.get(endpoint_slice.get("addressType", ""))
     service = labels.get(SERVICE_NAME_LABEL)
     if family is None or not service or HEADLESS_LABEL in labels:
         return None
-    endpoints = (_endpoint(each, family) for each in endpoint_slice.get("endpoints") or ())
+    endpoints = [_endpoint(each, family) for each in endpoint_slice.get("endpoints") or ()]
     return EndpointSlice(
         service=ServiceKey(metadata["namespace"], service),
         name=metadata["name"],
         family=family,
         ports=tuple(
-            SlicePort(port.get("name") or "", Protocol(port.get("protocol") or "TCP"), port["port"])
-            for port in endpoint_slice.get("ports") or ()
-            if port.get("port")
+            [
+                SlicePort(port.get("name") or "", Protocol(port.get("protocol") or "TCP"), port["port"])
+                for port in endpoint_slice.get("ports") or ()
+                if port.get("port")
+            ]
         ),
-        endpoints=tuple(each for each in endpoints if each is not None),
+        endpoints=tuple([each for each in endpoints if each is not None]),
     )
 
 
 def _endpoint(endpoint: Obj, family: Family) -> Endpoint | None:
     # An endpoint's addresses are interchangeable, and consumers use the first (discovery.k8s.io/v1).
-    ip = parse_address(next(iter(endpoint.get("addresses") or ()), ""))
+    addresses = endpoint.get("addresses")
+    ip = parse_address(addresses[0]) if addresses else None
     if ip is None or ip.version != family:
         return None
     conditions = endpoint.get("conditions") or {}
@@ -96,9 +101,13 @@ def _endpoint(endpoint: Obj, family: Family) -> Endpoint | None:
         serving=conditions.get("serving") is not False,
         terminating=conditions.get("terminating") is True,
         node=endpoint.get("nodeName") or "",
-        node_hints=frozenset(each["name"] for each in hints.get("forNodes") or ()),
-        zone_hints=frozenset(each["name"] for each in hints.get("forZones") or ()),
+        node_hints=_names(hints.get("forNodes")),
+        zone_hints=_names(hints.get("forZones")),
     )
+
+
+def _names(hints: Any) -> frozenset[str]:
+    return frozenset([each["name"] for each in hints]) if hints else _NOBODY
 
 
 def join_slices(
@@ -111,17 +120,23 @@ def join_slices(
     """
     found: dict[EndpointAddress, Endpoint] = {}
     for each in slices:
-        if each.family != family:
+        if each.family is not family:
             continue
         for port in each.ports:
-            if port.name != name or port.protocol != protocol:
+            if port.name != name or port.protocol is not protocol:
                 continue
             for endpoint in each.endpoints:
                 address = EndpointAddress(endpoint.ip, port.number)
                 rival = found.get(address)
                 if rival is None or _preference(endpoint) < _preference(rival):
                     found[address] = endpoint
-    return dict(sorted(found.items(), key=lambda item: item[0]))
+    return dict(sorted(found.items(), key=_place)) if len(found) > 1 else found
+
+
+def _place(found: tuple[EndpointAddress, Endpoint]) -> tuple[int, int]:
+    # Addresses of one family are ordered as their numbers are, which are quicker to compare.
+    address, _ = found
+    return int(address.ip), address.port
 
 
 def _preference(endpoint: Endpoint) -> tuple[bool, bool, bool, str, list[str], list[str]]:

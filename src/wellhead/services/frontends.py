@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import insort
-from typing import NamedTuple
+import msgspec
 
 from wellhead.services.names import Frontend, FrontendKind, PortKey, ServiceKey
 from wellhead.services.service import Service
 
 
-class Claim(NamedTuple):
+class Claim(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """One Service port's claim to a frontend. The least claim holds it: the fields are the rule."""
 
     created: str
@@ -32,23 +31,23 @@ class Frontends:
     def holds(self, frontend: Frontend, kind: FrontendKind, port: PortKey) -> bool:
         """Whether `port` holds `frontend`, and as a `kind`."""
         holder = self.holder(frontend)
-        return holder is not None and holder.port == port and holder.kind == kind
+        return holder is not None and holder.kind is kind and holder.port == port
 
     def replace(self, old: Service | None, new: Service | None) -> set[ServiceKey]:
         """Put `new`'s claims in place of `old`'s. Returns the other Services that gain or lose a frontend."""
         before, after = _claims(old), _claims(new)
-        touched = {frontend for frontend, _ in before ^ after}
-        holders = {frontend: self.holder(frontend) for frontend in touched}
+        holders: dict[Frontend, Claim | None] = {}
         for frontend, claim in before - after:
-            rest = tuple(each for each in self._claims[frontend] if each != claim)
-            if rest:
-                self._claims[frontend] = rest
+            claims = self._claims[frontend]
+            holders.setdefault(frontend, claims[0])
+            if len(claims) > 1:
+                self._claims[frontend] = tuple(each for each in claims if each != claim)
             else:
                 del self._claims[frontend]
         for frontend, claim in after - before:
-            claims = list(self._claims.get(frontend, ()))
-            insort(claims, claim)
-            self._claims[frontend] = tuple(claims)
+            claims = self._claims.get(frontend, ())
+            holders.setdefault(frontend, claims[0] if claims else None)
+            self._claims[frontend] = tuple(sorted((*claims, claim))) if claims else (claim,)
         affected: set[ServiceKey] = set()
         for frontend, was in holders.items():
             now = self.holder(frontend)
@@ -63,5 +62,5 @@ def _claims(service: Service | None) -> set[tuple[Frontend, Claim]]:
     return {
         (frontend, Claim(service.created, service.key, kind, port.key))
         for port in service.ports
-        for kind, frontend in port.claims()
+        for kind, frontend in port.claims
     }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
+import msgspec
+
 from wellhead.services.family import Family, IPAddress, Protocol
 
 
-class ServiceKey(NamedTuple):
+class ServiceKey(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """A Service: its namespace and name."""
 
     namespace: str
@@ -18,7 +20,7 @@ class ServiceKey(NamedTuple):
         return f"{self.namespace}/{self.name}"
 
 
-class PortKey(NamedTuple):
+class PortKey(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
     """One port of a Service in one family: the unit in which traffic is handled."""
 
     family: Family
@@ -46,10 +48,17 @@ class FrontendKind(enum.IntEnum):
     NODE_PORT = 3
 
 
-class Frontend(NamedTuple):
+class Frontend(msgspec.Struct, frozen=True, cache_hash=True, gc=False):
     """Where clients send packets to. `address` is None for a node port: whichever addresses the node has."""
 
     family: Family
     address: IPAddress | None
     protocol: Protocol
     port: int
+
+
+class FrontendOfKind(NamedTuple):
+    """A frontend, and what makes it reach a Service port."""
+
+    kind: FrontendKind
+    frontend: Frontend

@@ -50,7 +50,10 @@ class LocalNode:
 
     def detector(self, family: Family) -> Detector | None:
         """How this node recognises its own pods in `family`; None when it can't."""
-        return dict(self.detectors).get(family)
+        for each, detector in self.detectors:
+            if each is family:
+                return detector
+        return None
 
 
 def parse_node(node: Obj) -> LocalNode:

@@ -77,7 +77,8 @@ class NodeView:
         """Take in what changed since the last update, and say what that changes for this node."""
         stale: Iterable[ServiceKey] = self._services.take_changed()
         if self._all_stale:
-            stale = {*stale, *self._services, *self._ports_of}
+            # In the order of the map rather than a set's: what was made together lies together in memory.
+            stale = dict.fromkeys((*self._services, *self._ports_of, *stale))
             self._all_stale = False
         ports: dict[PortKey, tuple[PortView | None, PortView | None]] = {}
         checks: dict[ServiceKey, tuple[HealthCheck | None, HealthCheck | None]] = {}
@@ -97,7 +98,8 @@ class NodeView:
         for port in service.ports if service else ():
             held, endpoints = self._services.held(port), self._services.endpoints(port)
             views[port.key] = view_port(port, held, endpoints, self._node)
-        for port_key in {*self._ports_of.get(key, ()), *views}:
+        former = self._ports_of.get(key, ())
+        for port_key in {*former, *views} if former else views:
             before, after = self._ports.get(port_key), views.get(port_key)
             if before == after:
                 continue

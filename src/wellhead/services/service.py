@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+
+import msgspec
 
 from wellhead.api.meta import Obj
 from wellhead.services.family import (
@@ -14,44 +16,36 @@ from wellhead.services.family import (
     networks_of,
     parse_address,
 )
-from wellhead.services.names import Frontend, FrontendKind, PortKey, ServiceKey
+from wellhead.services.names import Frontend, FrontendKind, FrontendOfKind, PortKey, ServiceKey
 
 PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
 DEFAULT_AFFINITY_SECONDS = 10800
 
 
-@dataclass(frozen=True, slots=True)
-class ServicePort:
+class ServicePort(msgspec.Struct, frozen=True, gc=False):
     """One port of a Service in one family, with every policy that applies to it."""
 
     key: PortKey
     protocol: Protocol
-    port: int
-    cluster_ip: IPAddress
-    external_ips: tuple[IPAddress, ...]
-    load_balancer_ips: tuple[IPAddress, ...]
-    """Those whose packets arrive unchanged (ipMode VIP); a terminating balancer's (Proxy) are not ours."""
-    node_port: int | None
+    claims: tuple[FrontendOfKind, ...]
+    """Every frontend that it asks for, in order of their kinds. Of load balancer IPs, those whose packets
+    arrive unchanged (ipMode VIP); a terminating balancer's (Proxy) are not ours."""
     source_ranges: tuple[IPNetwork, ...]
     """Who may use the load balancer IPs; empty when everybody may."""
     internal_local: bool
     external_local: bool
     affinity_seconds: int | None
 
-    def claims(self) -> tuple[tuple[FrontendKind, Frontend], ...]:
-        """Every frontend that this port asks for."""
-        family = self.key.family
-        addressed = [(FrontendKind.CLUSTER_IP, self.cluster_ip)]
-        addressed += [(FrontendKind.EXTERNAL_IP, each) for each in self.external_ips]
-        addressed += [(FrontendKind.LOAD_BALANCER_IP, each) for each in self.load_balancer_ips]
-        found = [(kind, Frontend(family, ip, self.protocol, self.port)) for kind, ip in addressed]
-        if self.node_port is not None:
-            found.append((FrontendKind.NODE_PORT, Frontend(family, None, self.protocol, self.node_port)))
-        return tuple(found)
+    def addresses(self, kind: FrontendKind) -> tuple[IPAddress, ...]:
+        """The addresses that it asks for as a `kind`."""
+        return tuple(
+            frontend.address
+            for each, frontend in self.claims
+            if each is kind and frontend.address is not None
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(msgspec.Struct, frozen=True, gc=False):
     """A Service that a proxy serves."""
 
     key: ServiceKey
@@ -98,26 +92,38 @@ def _ports(key: ServiceKey, family: Family, cluster_ip: IPAddress, service: Obj)
     ranges = networks_of(family, spec.get("loadBalancerSourceRanges") or ())
     if any(each.prefixlen == 0 for each in ranges):
         ranges = ()
-    ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or ()
-    vips = (each.get("ip", "") for each in ingress if (each.get("ipMode") or "VIP") == "VIP")
-    external_ips = addresses_of(family, spec.get("externalIPs") or ())
-    load_balancer_ips = addresses_of(family, vips)
-    return [
-        ServicePort(
-            key=PortKey(family, key.namespace, key.name, port.get("name") or ""),
-            protocol=Protocol(port.get("protocol") or "TCP"),
-            port=port["port"],
-            cluster_ip=cluster_ip,
-            external_ips=external_ips,
-            load_balancer_ips=load_balancer_ips,
-            node_port=port.get("nodePort") or None,
-            source_ranges=ranges,
-            internal_local=spec.get("internalTrafficPolicy") == "Local",
-            external_local=spec.get("externalTrafficPolicy") == "Local",
-            affinity_seconds=_affinity_seconds(spec),
+    addresses = [(FrontendKind.CLUSTER_IP, cluster_ip), *_external_addresses(family, service)]
+    found: list[ServicePort] = []
+    for port in spec.get("ports") or ():
+        protocol = Protocol(port.get("protocol") or "TCP")
+        claims = [
+            FrontendOfKind(kind, Frontend(family, address, protocol, port["port"]))
+            for kind, address in addresses
+        ]
+        if node_port := port.get("nodePort"):
+            claims.append(FrontendOfKind(FrontendKind.NODE_PORT, Frontend(family, None, protocol, node_port)))
+        found.append(
+            ServicePort(
+                key=PortKey(family, key.namespace, key.name, port.get("name") or ""),
+                protocol=protocol,
+                claims=tuple(claims),
+                source_ranges=ranges,
+                internal_local=spec.get("internalTrafficPolicy") == "Local",
+                external_local=spec.get("externalTrafficPolicy") == "Local",
+                affinity_seconds=_affinity_seconds(spec),
+            )
         )
-        for port in spec.get("ports") or ()
-    ]
+    return found
+
+
+def _external_addresses(family: Family, service: Obj) -> Iterator[tuple[FrontendKind, IPAddress]]:
+    if texts := service["spec"].get("externalIPs"):
+        for ip in addresses_of(family, texts):
+            yield FrontendKind.EXTERNAL_IP, ip
+    if ingress := service.get("status", {}).get("loadBalancer", {}).get("ingress"):
+        vips = (each.get("ip", "") for each in ingress if (each.get("ipMode") or "VIP") == "VIP")
+        for ip in addresses_of(family, vips):
+            yield FrontendKind.LOAD_BALANCER_IP, ip
 
 
 def _affinity_seconds(spec: Obj) -> int | None:

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from wellhead.services.endpointslice import Endpoint, EndpointAddress, EndpointSlice, join_slices
 from wellhead.services.frontends import Frontends
-from wellhead.services.names import ServiceKey
+from wellhead.services.names import FrontendOfKind, ServiceKey
 from wellhead.services.service import Service, ServicePort
-from wellhead.services.view import HeldFrontend
 
 
 class ServiceMap:
@@ -21,8 +20,8 @@ class ServiceMap:
 
     def __init__(self) -> None:
         self._services: dict[ServiceKey, Service] = {}
-        self._slices: dict[ServiceKey, dict[str, EndpointSlice]] = {}
-        self._owner_of_slice: dict[tuple[str, str], ServiceKey] = {}
+        self._slices: dict[tuple[str, str], EndpointSlice] = {}
+        self._slices_of: dict[ServiceKey, tuple[EndpointSlice, ...]] = {}
         self._frontends = Frontends()
         self._changed: set[ServiceKey] = set()
 
@@ -47,33 +46,34 @@ class ServiceMap:
 
     def set_slice(self, namespace: str, name: str, endpoint_slice: EndpointSlice | None) -> None:
         """Note what the EndpointSlice of this name holds now; None when it is gone or no use to proxies."""
-        owner = self._owner_of_slice.get((namespace, name))
-        old = self._slices[owner][name] if owner is not None else None
+        old = self._slices.get((namespace, name))
         if old == endpoint_slice:
             return
-        if owner is not None:
-            del self._owner_of_slice[(namespace, name)]
-            del self._slices[owner][name]
-            if not self._slices[owner]:
-                del self._slices[owner]
-            self._changed.add(owner)
+        if old is not None:
+            del self._slices[(namespace, name)]
+            rest = tuple(each for each in self._slices_of[old.service] if each is not old)
+            if rest:
+                self._slices_of[old.service] = rest
+            else:
+                del self._slices_of[old.service]
+            self._changed.add(old.service)
         if endpoint_slice is not None:
-            self._owner_of_slice[(namespace, name)] = endpoint_slice.service
-            self._slices.setdefault(endpoint_slice.service, {})[name] = endpoint_slice
+            self._slices[(namespace, name)] = endpoint_slice
+            others = self._slices_of.get(endpoint_slice.service, ())
+            self._slices_of[endpoint_slice.service] = (*others, endpoint_slice)
             self._changed.add(endpoint_slice.service)
 
     def endpoints(self, port: ServicePort) -> Mapping[EndpointAddress, Endpoint]:
         """Every endpoint of a Service port, whatever its conditions, ordered by address."""
-        slices = self._slices.get(port.key.service_key, {})
-        return join_slices(slices.values(), port.key.family, port.key.port, port.protocol)
+        slices = self._slices_of.get(port.key.service_key, ())
+        return join_slices(slices, port.key.family, port.key.port, port.protocol)
 
-    def held(self, port: ServicePort) -> tuple[HeldFrontend, ...]:
+    def held(self, port: ServicePort) -> tuple[FrontendOfKind, ...]:
         """The frontends that a Service port claims and holds."""
-        return tuple(
-            HeldFrontend(kind, frontend)
-            for kind, frontend in port.claims()
-            if self._frontends.holds(frontend, kind, port.key)
+        held = tuple(
+            [each for each in port.claims if self._frontends.holds(each.frontend, each.kind, port.key)]
         )
+        return port.claims if len(held) == len(port.claims) else held  # one tuple is enough
 
     def take_changed(self) -> set[ServiceKey]:
         """The Services to look at again since the last call; some of them may be gone."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from wellhead.services.endpointslice import Endpoint, EndpointAddress
 from wellhead.services.node import LocalNode
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidates(msgspec.Struct, frozen=True, gc=False):
     """The usable endpoints of a Service port as one node sees them, each tuple ordered by address."""
 
     cluster: tuple[EndpointAddress, ...]
@@ -39,7 +39,7 @@ def candidates(endpoints: Mapping[EndpointAddress, Endpoint], node: LocalNode) -
 
 
 def _on(node: LocalNode, endpoints: Mapping[EndpointAddress, Endpoint]) -> tuple[EndpointAddress, ...]:
-    return tuple(address for address, each in endpoints.items() if each.node == node.name)
+    return tuple([address for address, each in endpoints.items() if each.node == node.name])
 
 
 def _nearest(ready: Mapping[EndpointAddress, Endpoint], node: LocalNode) -> tuple[EndpointAddress, ...]:

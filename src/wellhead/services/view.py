@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from functools import cache
 from ipaddress import ip_network
 from typing import NamedTuple
 
+import msgspec
+
 from wellhead.services.endpointslice import Endpoint, EndpointAddress
 from wellhead.services.family import IPAddress, IPNetwork, Protocol
-from wellhead.services.names import Frontend, FrontendKind, PortKey
+from wellhead.services.names import FrontendKind, FrontendOfKind, PortKey
 from wellhead.services.node import LocalNode
 from wellhead.services.service import ServicePort
-from wellhead.services.traffic import Candidates, candidates
+from wellhead.services.traffic import candidates
 
 
 class Action(enum.Enum):
@@ -55,24 +57,14 @@ class Routing(NamedTuple):
     others: Handling
     """From anywhere else: clients outside, other nodes, and pods that the detector does not recognise."""
 
-    def forwards_to(self, scope: Scope) -> bool:
-        return any(each.action is Action.FORWARD and each.scope is scope for each in self)
 
-
-class HeldFrontend(NamedTuple):
-    """A frontend that this port claims and holds."""
-
-    kind: FrontendKind
-    frontend: Frontend
-
-
-@dataclass(frozen=True, slots=True)
-class PortView:
+class PortView(msgspec.Struct, frozen=True, gc=False):
     """How one node handles one Service port in one family."""
 
     key: PortKey
     protocol: Protocol
-    frontends: tuple[HeldFrontend, ...]
+    frontends: tuple[FrontendOfKind, ...]
+    """Those that it holds."""
     internal: Routing
     """For the ClusterIP."""
     external: Routing
@@ -99,23 +91,19 @@ class PortView:
 
 def view_port(
     port: ServicePort,
-    held: tuple[HeldFrontend, ...],
+    held: tuple[FrontendOfKind, ...],
     endpoints: Mapping[EndpointAddress, Endpoint],
     node: LocalNode,
 ) -> PortView:
     """Decide how `node` handles `port`, which holds `held` of the frontends it claims."""
     usable = candidates(endpoints, node)
     detects = node.detector(port.key.family) is not None
-    internal = _internal(port, usable, detects, node.masquerade_all)
-    external = _external(port, usable, detects)
-    kinds = {each.kind for each in held}
-    routings = [internal] if FrontendKind.CLUSTER_IP in kinds else []
-    routings += [external] if kinds - {FrontendKind.CLUSTER_IP} else []
-
-    def used(scope: Scope, addresses: tuple[EndpointAddress, ...]) -> tuple[EndpointAddress, ...]:
-        return addresses if any(routing.forwards_to(scope) for routing in routings) else ()
-
-    cluster, local = used(Scope.CLUSTER, usable.cluster), used(Scope.LOCAL, usable.local)
+    there_are = _There(cluster=bool(usable.cluster), local=bool(usable.local))
+    internal = _internal(port.internal_local, there_are, detects, node.masquerade_all)
+    external = _external(port.external_local, there_are, detects)
+    used = [internal if kind is FrontendKind.CLUSTER_IP else external for kind, _ in held]
+    cluster = usable.cluster if _forward_to(Scope.CLUSTER, used) else ()
+    local = usable.local if _forward_to(Scope.LOCAL, used) else ()
     here = ("", node.name)  # an endpoint that does not say where it is may be anywhere
     return PortView(
         key=port.key,
@@ -128,35 +116,48 @@ def view_port(
         affinity_seconds=port.affinity_seconds,
         allowed_sources=_allowed_sources(port, node),
         # publishNotReadyAddresses makes endpoints ready that do not serve: they are in use all the same.
-        serving=frozenset(address for address, each in endpoints.items() if each.serving or each.ready),
-        hairpins=tuple(dict.fromkeys(each.ip for each in (*cluster, *local) if endpoints[each].node in here)),
+        serving=frozenset([address for address, each in endpoints.items() if each.serving or each.ready]),
+        hairpins=tuple(
+            dict.fromkeys([each.ip for each in (*cluster, *local) if endpoints[each].node in here])
+        ),
     )
 
 
-def _internal(port: ServicePort, usable: Candidates, detects: bool, masquerade_all: bool) -> Routing:
+class _There(NamedTuple):
+    """Whether there are endpoints to choose from."""
+
+    cluster: bool
+    local: bool
+
+    @property
+    def nowhere(self) -> Handling:
+        return Handling(Action.DROP if self.cluster else Action.REJECT)
+
+
+# There are few routings, and many ports: equal ones are one object.
+@cache
+def _internal(only_local: bool, there_are: _There, detects: bool, masquerade_all: bool) -> Routing:
     """The ClusterIP: local pods keep their source; where nothing detects them, everybody keeps it."""
-    if port.internal_local:
-        scope, chosen = Scope.LOCAL, usable.local
-    else:
-        scope, chosen = Scope.CLUSTER, usable.cluster
-    if not chosen:
-        return _alike(_nowhere(usable))
+    scope = Scope.LOCAL if only_local else Scope.CLUSTER
+    if not (there_are.local if only_local else there_are.cluster):
+        return _alike(there_are.nowhere)
     pods = Handling(Action.FORWARD, scope, masquerade_all)
     others = Handling(Action.FORWARD, scope, masquerade_all or detects)
     return Routing(pods=pods, node=others, others=others)
 
 
-def _external(port: ServicePort, usable: Candidates, detects: bool) -> Routing:
+@cache
+def _external(only_local: bool, there_are: _There, detects: bool) -> Routing:
     """Everything but the ClusterIP.
 
     Under the Local policy this node's pods and the node itself reach all endpoints: the policy is there for
     the true source of traffic from outside, and theirs is kept (or, the node's, of no interest) anyway.
     """
-    if not usable.cluster:
-        return _alike(_nowhere(usable))
-    if not port.external_local:
+    if not there_are.cluster:
+        return _alike(there_are.nowhere)
+    if not only_local:
         return _alike(Handling(Action.FORWARD, Scope.CLUSTER, masquerade=True))
-    others = Handling(Action.FORWARD, Scope.LOCAL) if usable.local else Handling(Action.DROP)
+    others = Handling(Action.FORWARD, Scope.LOCAL) if there_are.local else Handling(Action.DROP)
     return Routing(
         pods=Handling(Action.FORWARD, Scope.CLUSTER) if detects else others,
         node=Handling(Action.FORWARD, Scope.CLUSTER, masquerade=True),
@@ -164,8 +165,12 @@ def _external(port: ServicePort, usable: Candidates, detects: bool) -> Routing:
     )
 
 
-def _nowhere(usable: Candidates) -> Handling:
-    return Handling(Action.DROP if usable.cluster else Action.REJECT)
+def _forward_to(scope: Scope, routings: Iterable[Routing]) -> bool:
+    for routing in routings:
+        for action, each, _ in routing:
+            if each is scope and action is Action.FORWARD:
+                return True
+    return False
 
 
 def _alike(handling: Handling) -> Routing:
@@ -178,7 +183,9 @@ def _allowed_sources(port: ServicePort, node: LocalNode) -> tuple[IPNetwork, ...
     Where a VIP is also an address of the node, the node's own packets to it carry the VIP as their source.
     """
     ranges = port.source_ranges
+    if not ranges:
+        return ()
     mine: list[IPAddress] = [each for each in node.addresses if each.version == port.key.family]
     if any(address in network for network in ranges for address in mine):
-        return ranges + tuple(ip_network(each) for each in port.load_balancer_ips)
+        return ranges + tuple(ip_network(each) for each in port.addresses(FrontendKind.LOAD_BALANCER_IP))
     return ranges

@@ -151,7 +151,7 @@ def test_the_holder_of_a_frontend_does_not_depend_on_the_order_of_events(
     assert node_view(service_map(shuffled, []), node()).ports == expected.ports
     held = [each.frontend for port in expected.ports.values() for each in port.frontends]
     assert len(held) == len(set(held)), "two ports hold one frontend"
-    claimed = {frontend for each in found for port in each.ports for _, frontend in port.claims()}
+    claimed = {frontend for each in found for port in each.ports for _, frontend in port.claims}
     assert set(held) == claimed, "a claimed frontend has no holder"
 
 
