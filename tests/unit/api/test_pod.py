@@ -182,6 +182,16 @@ def test_status_sent_at_creation_is_dropped() -> None:
             {"nodeSelector": {"a b": "c"}},
             'spec.nodeSelector: Invalid value: "a b": name part must consist',
         ),
+        (
+            {},
+            {"schedulingGates": [{"name": "a"}, {"name": "a"}]},
+            'spec.schedulingGates[1]: Duplicate value: "a"',
+        ),
+        (
+            {},
+            {"schedulingGates": [{"name": "a"}], "nodeName": "n"},
+            "spec.nodeName: Forbidden: cannot be set until all schedulingGates have been cleared",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_with_its_field(container: Obj, spec: Obj, problem: str) -> None:
@@ -201,6 +211,22 @@ def test_only_the_image_and_a_few_others_may_change() -> None:
             {**old, "spec": {**spec, "containers": [*spec["containers"], {"name": "d", "image": "x"}]}},
             old,
         )
+
+
+def test_scheduling_gates_may_only_be_removed() -> None:
+    first, second = {"name": "example.com/a"}, {"name": "b"}
+    old = create(PODS, pod(schedulingGates=[first, second]))
+    (condition,) = old["status"]["conditions"]
+    assert (condition["type"], condition["status"], condition["reason"]) == (
+        "PodScheduled",
+        "False",
+        "SchedulingGated",
+    )
+    fewer = update(PODS, {**old, "spec": {**old["spec"], "schedulingGates": [second]}}, old)
+    none = update(PODS, {**fewer, "spec": {**fewer["spec"], "schedulingGates": []}}, fewer)
+    assert "schedulingGates" not in none["spec"]
+    with pytest.raises(Invalid, match="only deletion is allowed, but found new scheduling gate 'b'"):
+        update(PODS, {**none, "spec": {**none["spec"], "schedulingGates": [second]}}, none)
 
 
 def test_status_update_changes_the_status_only() -> None:

@@ -126,6 +126,15 @@ async def test_binding_gives_a_pod_its_node_once(admin: User, scheduled: Obj) ->
     (await admin.call("POST", f"{PODS}/none/binding", binding)).expect(404)
 
 
+async def test_a_gated_pod_gets_no_node(admin: User, scheduled: Obj) -> None:
+    await admin.create(PODS, pod("gated", schedulingGates=[{"name": "a"}]))
+    binding = {"target": {"kind": "Node", "name": "node-1"}}
+    status = (await admin.call("POST", f"{PODS}/gated/binding", binding)).expect(409)
+    assert "pod gated has non-empty .spec.schedulingGates" in status["message"]
+    await admin.patch(f"{PODS}/gated", {"spec": {"schedulingGates": None}})
+    await admin.create(f"{PODS}/gated/binding", binding)
+
+
 async def test_eviction_deletes_a_pod_gracefully(admin: User, scheduled: Obj) -> None:
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "a"}}
     assert (await admin.create(f"{PODS}/a/eviction", body))["status"] == "Success"

@@ -5,6 +5,7 @@ Upstream: pkg/registry/core/pod/strategy.go, ValidatePodUpdate in pkg/apis/core/
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from wellhead.api.errors import Cause
@@ -20,6 +21,13 @@ _FIXED = (
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
+_NO_NODE_YET = "cannot be set until all schedulingGates have been cleared"
+_GATED = {
+    "type": "PodScheduled",
+    "status": "False",
+    "reason": "SchedulingGated",
+    "message": "Scheduling is blocked due to non-empty scheduling gates",
+}
 _QOS_RESOURCES = ("cpu", "memory")
 
 
@@ -36,9 +44,17 @@ class PodStrategy(Strategy):
     def prepare_create(self, obj: Obj, context: Context) -> None:
         admit(obj, context)
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
+        if obj["spec"].get("schedulingGates"):
+            obj["status"]["conditions"] = [{**_GATED, "lastTransitionTime": context.now}]
 
     def validate(self, obj: Obj) -> list[Cause]:
         return validate_pod_spec(obj["spec"], "spec")
+
+    def validate_create(self, obj: Obj) -> list[Cause]:
+        causes = self.validate(obj)
+        if obj["spec"].get("schedulingGates") and obj["spec"].get("nodeName"):
+            causes.append(Cause.forbidden("spec.nodeName", _NO_NODE_YET))
+        return causes
 
     def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
         spec, before = new["spec"], old["spec"]
@@ -54,6 +70,7 @@ class PodStrategy(Strategy):
                     "existing toleration can not be modified except its tolerationSeconds",
                 )
             )
+        causes += _validate_gates(spec.get("schedulingGates") or (), before.get("schedulingGates") or ())
         if not causes and _fixed_part(spec) != _fixed_part(before):
             causes.append(Cause.forbidden("spec", _FIXED))
         return causes
@@ -91,7 +108,7 @@ def _positive(amounts: dict[str, str], resource: str) -> bool:
 
 
 def _fixed_part(spec: Obj) -> Obj:
-    changing = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds")
+    changing = ("activeDeadlineSeconds", "schedulingGates", "terminationGracePeriodSeconds", "tolerations")
     kept: dict[str, Any] = {
         name: value for name, value in spec.items() if name not in changing and value != []
     }
@@ -101,6 +118,18 @@ def _fixed_part(spec: Obj) -> Obj:
     # Upstream lets it change only from a negative number, which ours never stores.
     kept["terminationGracePeriodSeconds"] = spec.get("terminationGracePeriodSeconds")
     return kept
+
+
+def _validate_gates(new: Sequence[Obj], old: Sequence[Obj]) -> list[Cause]:
+    """Gates may only be removed (KEP-3521)."""
+    return [
+        Cause.forbidden(
+            "spec.schedulingGates",
+            f"only deletion is allowed, but found new scheduling gate '{gate.get('name', '')}'",
+        )
+        for gate in new
+        if gate not in old
+    ]
 
 
 def _validate_deadline(new: int | None, old: int | None) -> list[Cause]:

@@ -49,6 +49,7 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
                 f"{at}.activeDeadlineSeconds", deadline, "must be between 1 and 2147483647, inclusive"
             )
         )
+    causes += _validate_gates(spec.get("schedulingGates") or (), f"{at}.schedulingGates")
     for index, toleration in enumerate(spec.get("tolerations") or ()):
         causes += _validate_toleration(toleration, f"{at}.tolerations[{index}]")
     for index, alias in enumerate(spec.get("hostAliases") or ()):
@@ -108,6 +109,18 @@ def _validate_containers(spec: Obj, at: str) -> list[Cause]:
                 # An init container's host ports are free again when the others start.
                 host_ports=host_ports if field == "containers" else set(),
             )
+    return causes
+
+
+def _validate_gates(gates: Sequence[Obj], at: str) -> list[Cause]:
+    causes: list[Cause] = []
+    names: set[str] = set()
+    for index, gate in enumerate(gates):
+        name, here = gate.get("name") or "", f"{at}[{index}]"
+        causes += [Cause.invalid(here, name, problem) for problem in qualified_name(name)]
+        if name in names:
+            causes.append(Cause.duplicate(here, name))
+        names.add(name)
     return causes
 
 

@@ -44,6 +44,8 @@ async def bind(call: Call, registry: Registry) -> web.StreamResponse:
             raise _refused(info.name, f"pod {info.name} is being deleted, cannot be assigned to a host")
         if node := pod["spec"].get("nodeName"):
             raise _refused(info.name, f'pod {info.name} is already assigned to node "{node}"')
+        if pod["spec"].get("schedulingGates"):
+            raise _refused(info.name, f"pod {info.name} has non-empty .spec.schedulingGates")
         pod["spec"]["nodeName"] = target["name"]
         for field in ("annotations", "labels"):
             if added := sent.get(field):
