@@ -12,10 +12,11 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from socket import AF_INET, AF_INET6, inet_pton
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
+
+_OCTETS = {str(number): number for number in range(256)}
 
 
 class Family(enum.IntEnum):
@@ -36,12 +37,10 @@ class Protocol(enum.StrEnum):
 def parse_address(text: str) -> IPAddress | None:
     """The address that `text` spells, or None when it spells none."""
     try:
-        # The C library reads the same spellings in a fifth of the time, but for IPv6 zones (fe80::1%eth0).
-        if ":" in text:
-            return IPv6Address(inet_pton(AF_INET6, text))
-        return IPv4Address(inet_pton(AF_INET, text))
-    except (OSError, ValueError, TypeError):
-        pass
+        one, two, three, four = text.split(".")
+        return IPv4Address(_OCTETS[one] << 24 | _OCTETS[two] << 16 | _OCTETS[three] << 8 | _OCTETS[four])
+    except (ValueError, KeyError, AttributeError):
+        pass  # not IPv4 as it is always spelled, which a table reads in a third of the time
     try:
         return ip_address(text)
     except ValueError:
