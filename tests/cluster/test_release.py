@@ -29,7 +29,7 @@ def test_a_deleted_service_leaves_nothing_and_all_of_it_can_be_had_again(lab: La
     spec, vip = service["spec"], service["status"]["loadBalancer"]["ingress"][0]["ip"]
     eventually(lambda: lab.curl("client", vip) is not None, True)
     left = partial(traces, lab, namespace, vip, spec["healthCheckNodePort"])
-    assert {line.split(":")[0] for line in left()} == {*NODES, "edge"}
+    eventually(lambda: sorted({line.split(":")[0] for line in left()}), sorted({*NODES, "edge"}))
 
     lab.kubectl("delete", "service", "all", "-n", namespace)
     eventually(left, [])
