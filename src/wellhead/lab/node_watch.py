@@ -1,4 +1,7 @@
-"""What the API server knows of a cluster's nodes, watched; and the removal of nodes that left the cluster."""
+"""What the API server knows of a cluster's nodes and of its namespace `default`, watched.
+
+And the removal of nodes that left the cluster.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection
 
 from wellhead.api.errors import NotFound
 from wellhead.api.meta import Obj
-from wellhead.api.resources import LEASES, NODES, PODS
+from wellhead.api.resources import CONFIGMAPS, LEASES, NODES, PODS, SERVICEACCOUNTS
 from wellhead.client.connection import load
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client
@@ -18,10 +21,16 @@ from wellhead.lab.cluster import Cluster
 from wellhead.lab.topology import is_node_name
 
 _LEASE_NAMESPACE = "kube-node-lease"
+_NAMESPACE = "default"
+# What a pod needs that says nothing else: its account, and what its token's volume holds beside the token.
+_ACCOUNT, _ROOT_CA = "default", "kube-root-ca.crt"
 
 
 class NodeWatch:
-    """Nodes and their leases, kept current while `run` runs. `on_change` is called after each change."""
+    """Nodes, their leases and what first pods need, kept current while `run` runs.
+
+    `on_change` is called after each change.
+    """
 
     def __init__(self, cluster: Cluster, wanted: Collection[str], on_change: Callable[[], None]) -> None:
         self._cluster = cluster
@@ -29,6 +38,8 @@ class NodeWatch:
         self._on_change = on_change
         self._nodes: Informer | None = None
         self._leases: Informer | None = None
+        self._accounts: Informer | None = None
+        self._configmaps: Informer | None = None
         self._counted = False
 
     async def run(self) -> None:
@@ -37,7 +48,9 @@ class NodeWatch:
         async with Client(connection, "wellhead-up") as client, asyncio.TaskGroup() as group:
             self._nodes = Informer(client, NODES)
             self._leases = Informer(client, LEASES, namespace=_LEASE_NAMESPACE)
-            for informer in (self._nodes, self._leases):
+            self._accounts = Informer(client, SERVICEACCOUNTS, namespace=_NAMESPACE)
+            self._configmaps = Informer(client, CONFIGMAPS, namespace=_NAMESPACE)
+            for informer in (self._nodes, self._leases, self._accounts, self._configmaps):
                 informer.on_change(lambda _old, _new: self._on_change())
                 group.create_task(informer.run())
             await self._nodes.synced()
@@ -50,6 +63,15 @@ class NodeWatch:
     def only_wanted(self) -> bool:
         """Whether every node of the API server's is wanted."""
         return self._counted and not self._unwanted()
+
+    @property
+    def why_no_pods(self) -> str:
+        """Why a pod could not be created yet in namespace `default`; '' if it could."""
+        if self._accounts is None or self._accounts.get(_ACCOUNT, _NAMESPACE) is None:
+            return f"namespace {_NAMESPACE} has no ServiceAccount {_ACCOUNT} yet"
+        if self._configmaps is None or self._configmaps.get(_ROOT_CA, _NAMESPACE) is None:
+            return f"namespace {_NAMESPACE} has no ConfigMap {_ROOT_CA} yet"
+        return ""
 
     def _unwanted(self) -> list[str]:
         """Nodes that `up` made once; one of another kind is somebody else's business."""

@@ -1,4 +1,7 @@
-"""Waiting for a cluster: until its components run and its nodes are Ready, or something can't come right."""
+"""Waiting for a cluster: until its components run, its nodes are Ready and pods can be created.
+
+Or until something can't come right.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,9 @@ class Progress:
 async def wait(
     cluster: Cluster, started: Started, patience: float, report: Callable[[Progress], None]
 ) -> None:
-    """Wait until everything runs and all nodes are Ready; `report` is called on progress.
+    """Wait until everything runs, all nodes are Ready and a first pod can be created.
+
+    `report` is called on progress.
 
     Raises:
         NotReady: it failed, or `patience` seconds have passed; with the last log lines of what has failed.
@@ -112,6 +117,8 @@ class _Waiting:
             if not self._is_ready(name):
                 why = self._watch.why_not_ready(name) if self._watch else "the API server wasn't asked yet"
                 parts.append(f"{name} is not Ready: {why}")
+        if self._watch is not None and self._watch.why_no_pods:
+            parts.append(self._watch.why_no_pods)
         return "\n".join(parts) or "nothing is known to be missing"
 
     async def _follow_supervisor(self) -> None:
@@ -175,8 +182,8 @@ class _Waiting:
         if best is None or progress.components > best.components or progress.nodes > best.nodes:
             self._last = progress
             self._report(progress)
-        only_wanted = self._watch is not None and self._watch.only_wanted
-        if progress.done and only_wanted and not snapshot.problem:
+        usable = self._watch is not None and self._watch.only_wanted and not self._watch.why_no_pods
+        if progress.done and usable and not snapshot.problem:
             self._done.set()
 
     def _stays(self, component: ComponentState) -> bool:

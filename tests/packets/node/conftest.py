@@ -32,7 +32,6 @@ def lab() -> Iterator[Lab]:
     lab = Lab(f"node-test-{os.getpid()}")
     try:
         lab.wellhead("up", "--nodes", "1")
-        lab.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=10s")
         yield lab
     finally:
         lab.wellhead("down")
