@@ -27,6 +27,8 @@ def candidates(endpoints: Mapping[EndpointAddress, Endpoint], node: LocalNode) -
     traffic from them while the Cluster view uses ready ones elsewhere.
     """
     ready = {address: each for address, each in endpoints.items() if each.ready}
+    if len(ready) == len(endpoints):
+        return Candidates(_nearest(ready, node), _on(node, ready))
     draining = {
         address: each
         for address, each in endpoints.items()

@@ -98,9 +98,9 @@ def view_port(
     """Decide how `node` handles `port`, which holds `held` of the frontends it claims."""
     usable = candidates(endpoints, node)
     detects = node.detector(port.key.family) is not None
-    there_are = _There(cluster=bool(usable.cluster), local=bool(usable.local))
-    internal = _internal(port.internal_local, there_are, detects, node.masquerade_all)
-    external = _external(port.external_local, there_are, detects)
+    usable_at_all, usable_here = bool(usable.cluster), bool(usable.local)
+    internal = _internal(port.internal_local, usable_at_all, usable_here, detects, node.masquerade_all)
+    external = _external(port.external_local, usable_at_all, usable_here, detects)
     used = [internal if kind is FrontendKind.CLUSTER_IP else external for kind, _ in held]
     cluster = usable.cluster if _forward_to(Scope.CLUSTER, used) else ()
     local = usable.local if _forward_to(Scope.LOCAL, used) else ()
@@ -123,41 +123,32 @@ def view_port(
     )
 
 
-class _There(NamedTuple):
-    """Whether there are endpoints to choose from."""
-
-    cluster: bool
-    local: bool
-
-    @property
-    def nowhere(self) -> Handling:
-        return Handling(Action.DROP if self.cluster else Action.REJECT)
-
-
 # There are few routings, and many ports: equal ones are one object.
 @cache
-def _internal(only_local: bool, there_are: _There, detects: bool, masquerade_all: bool) -> Routing:
+def _internal(
+    only_local: bool, usable: bool, usable_here: bool, detects: bool, masquerade_all: bool
+) -> Routing:
     """The ClusterIP: local pods keep their source; where nothing detects them, everybody keeps it."""
     scope = Scope.LOCAL if only_local else Scope.CLUSTER
-    if not (there_are.local if only_local else there_are.cluster):
-        return _alike(there_are.nowhere)
+    if not (usable_here if only_local else usable):
+        return _alike(Handling(Action.DROP if usable else Action.REJECT))
     pods = Handling(Action.FORWARD, scope, masquerade_all)
     others = Handling(Action.FORWARD, scope, masquerade_all or detects)
     return Routing(pods=pods, node=others, others=others)
 
 
 @cache
-def _external(only_local: bool, there_are: _There, detects: bool) -> Routing:
+def _external(only_local: bool, usable: bool, usable_here: bool, detects: bool) -> Routing:
     """Everything but the ClusterIP.
 
     Under the Local policy this node's pods and the node itself reach all endpoints: the policy is there for
     the true source of traffic from outside, and theirs is kept (or, the node's, of no interest) anyway.
     """
-    if not there_are.cluster:
-        return _alike(there_are.nowhere)
+    if not usable:
+        return _alike(Handling(Action.REJECT))
     if not only_local:
         return _alike(Handling(Action.FORWARD, Scope.CLUSTER, masquerade=True))
-    others = Handling(Action.FORWARD, Scope.LOCAL) if there_are.local else Handling(Action.DROP)
+    others = Handling(Action.FORWARD, Scope.LOCAL) if usable_here else Handling(Action.DROP)
     return Routing(
         pods=Handling(Action.FORWARD, Scope.CLUSTER) if detects else others,
         node=Handling(Action.FORWARD, Scope.CLUSTER, masquerade=True),
