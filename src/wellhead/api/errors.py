@@ -204,9 +204,10 @@ class NotFound(ApiError):
         return cls(f'{resource.group_resource} "{name}" not found', details=_details(resource, name))
 
     @classmethod
-    def path(cls) -> Self:
-        """No such resource or path at all."""
-        return cls("the server could not find the requested resource", details={})
+    def path(cls, missing: str = "") -> Self:
+        """No such resource or path at all; `missing` may say what this server hasn't got."""
+        text = "the server could not find the requested resource"
+        return cls(f"{text} ({missing})" if missing else text, details={})
 
 
 class MethodNotAllowed(ApiError):

@@ -43,16 +43,19 @@ def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInf
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize", ""):
         namespace, rest = unquote(rest[1]), rest[2:]
     resource = lookup(group, version, rest[0])
-    if resource is None or (resource.namespaced != bool(namespace) and (namespace or len(rest) > 1)):
+    if resource is None:
+        where = f"{group}/{version}" if group else version
+        raise NotFound.path(f"it has no {rest[0]} in {where}")
+    if resource.namespaced != bool(namespace) and (namespace or len(rest) > 1):
         raise NotFound.path()
     if resource.kind == "Namespace" and len(rest) > 1:
         namespace = unquote(rest[1])
     name = unquote(rest[1]) if len(rest) > 1 else ""
     subresource = rest[2] if len(rest) > 2 else ""
     remainder = "/" + "/".join(rest[3:]) if len(rest) > 3 else ""
-    if (subresource and subresource not in resource.subresources) or (
-        remainder and subresource not in ("proxy",)
-    ):
+    if subresource and subresource not in resource.subresources:
+        raise NotFound.path(f"{resource.plural} have no {subresource} here")
+    if remainder and subresource != "proxy":
         raise NotFound.path()
     verb = _VERBS.get(method, "")
     if method in ("GET", "HEAD"):

@@ -79,7 +79,8 @@ async def test_an_agent_that_is_away_is_named(admin: User, agent: Agent) -> None
     status = node("node-1", 1)["status"]
     await admin.patch("/api/v1/nodes/node-1/status", {"status": status})
     refused = (await admin.call("GET", f"{PODS}/a/log")).expect(500)
-    assert "error dialing backend: dial tcp 127.0.0.1:1: " in refused["message"]
+    why = "error dialing backend: dial tcp 127.0.0.1:1: connect: connection refused"
+    assert refused["message"] == f"Internal error occurred: {why}: is the node's agent running?"
     upgrade = {"Upgrade": "websocket", "Connection": "Upgrade"}
     answer = await admin.call("GET", f"{PODS}/a/exec?command=ls&stdout=true", headers=upgrade)
     assert "error dialing backend" in answer.expect(500)["message"]
@@ -154,7 +155,7 @@ async def test_requests_are_handed_on_to_pods_and_services(
     posted = await admin.call("POST", f"{PODS}/http:a:{web_server}/proxy/", {"a": 1})
     assert posted.expect(202) == 'POST / {"a":1}'
     away = (await admin.call("GET", f"{PODS}/a:1/proxy/")).expect(503)
-    assert "error trying to reach service: dial tcp 127.0.0.1:1: " in away["message"]
+    assert "to reach service: dial tcp 127.0.0.1:1: connect: connection refused" in away["message"]
     (await admin.call("GET", f"{PODS}/none:1/proxy/")).expect(404)
     await admin.create(SERVICES, service("web", selector=None))
     none = (await admin.call("GET", f"{SERVICES}/web:80/proxy/")).expect(404)

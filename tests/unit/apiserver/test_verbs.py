@@ -19,6 +19,8 @@ from tests.unit.apiserver.objects import (
 from wellhead.storage.memory import MemoryStore
 from wellhead.storage.store import StoreFailed
 
+MISSING = "the server could not find the requested resource"
+
 
 async def test_a_created_object_has_what_the_server_decides(admin: User) -> None:
     created = await admin.create(CONFIGMAPS, configmap("a", x="1"))
@@ -52,10 +54,10 @@ async def test_generated_names_differ(admin: User) -> None:
         ("DELETE", f"{CONFIGMAPS}/none", 'configmaps "none" not found'),
         ("GET", f"{DEPLOYMENTS}/none", 'deployments.apps "none" not found'),
         ("GET", "/api/v1/nodes/none", 'nodes "none" not found'),
-        ("GET", "/api/v1/namespaces/default/none", "the server could not find the requested resource"),
-        ("GET", "/apis/none/v1/nones", "the server could not find the requested resource"),
-        ("GET", "/none", "the server could not find the requested resource"),
-        ("GET", f"{CONFIGMAPS}/a/status", "the server could not find the requested resource"),
+        ("GET", "/api/v1/namespaces/default/none", f"{MISSING} (it has no none in v1)"),
+        ("GET", "/apis/none/v1/nones", f"{MISSING} (it has no nones in none/v1)"),
+        ("GET", "/none", MISSING),
+        ("GET", f"{CONFIGMAPS}/a/status", f"{MISSING} (configmaps have no status here)"),
     ],
 )
 async def test_what_is_not_there_is_not_found(admin: User, method: str, path: str, message: str) -> None:

@@ -8,7 +8,7 @@ from aiohttp import web
 from wellhead.api.errors import BadRequest
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.apiserver.subresources.node_connection import TIMEOUT, refused, target, unreachable
+from wellhead.apiserver.subresources.node_connection import Unreachable, refused, request, target, unreachable
 from wellhead.apiserver.subresources.relay import pass_on
 
 _PARAMETERS = (
@@ -34,11 +34,9 @@ async def logs(call: Call, registry: Registry, agents: aiohttp.ClientSession) ->
     query = {name: call.query[name] for name in _PARAMETERS if name in call.query}
     headers = {"Accept-Encoding": "identity"}
     try:
-        answer = await agents.get(url, params=query, headers=headers, timeout=TIMEOUT)
-    except aiohttp.ClientConnectorError as error:
-        raise unreachable(url, error.os_error) from error
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise unreachable(url, error) from error
+        answer = await request(agents, "GET", url, params=query, headers=headers)
+    except Unreachable as error:
+        raise unreachable(error) from error
     async with answer:
         if answer.status != 200:
             raise await refused(answer)

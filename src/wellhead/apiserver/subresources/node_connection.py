@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from yarl import URL
@@ -66,12 +68,38 @@ def agent_url(node: Obj) -> URL:
     return URL.build(scheme="https", host=host, port=endpoint.get("Port") or _AGENT_PORT)
 
 
-def unreachable(url: URL, error: Exception) -> InternalError:
+async def request(
+    session: aiohttp.ClientSession, method: str, url: URL, **options: Any
+) -> aiohttp.ClientResponse:
+    """Ask a node's agent, or what runs behind an object; the answer has to be closed.
+
+    Raises Unreachable.
+    """
+    try:
+        return await session.request(method, url, timeout=TIMEOUT, **options)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Unreachable(url, error) from error
+
+
+class Unreachable(Exception):
+    """Nobody answered; says so as Go's dialer does."""
+
+    def __init__(self, url: URL, error: Exception) -> None:
+        super().__init__(f"dial tcp {url.host}:{url.port}: {_said(error)}")
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "i/o timeout"
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
+        # asyncio's own text hides the reason behind "Connect call failed".
+        return f"connect: {os.strerror(error.os_error.errno).lower()}"
+    return str(error) or type(error).__name__
+
+
+def unreachable(error: Unreachable) -> InternalError:
     """What upstream says when it can't dial a kubelet, and what to look at."""
-    said = str(error) or type(error).__name__
-    return InternalError(
-        f"error dialing backend: dial tcp {url.host}:{url.port}: {said}: is the node's agent running?"
-    )
+    return InternalError(f"error dialing backend: {error}: is the node's agent running?")
 
 
 async def refused(response: aiohttp.ClientResponse) -> ApiError:

@@ -17,7 +17,7 @@ from wellhead.api.meta import Obj
 from wellhead.api.resources import ENDPOINTS, NODES, PODS, SERVICES
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.apiserver.subresources.node_connection import TIMEOUT, agent_url
+from wellhead.apiserver.subresources.node_connection import Unreachable, agent_url, request
 from wellhead.apiserver.subresources.relay import pass_on
 
 # RFC 9110, 7.6.1: these belong to one connection.
@@ -58,19 +58,10 @@ async def proxy(call: Call, registry: Registry, session: aiohttp.ClientSession) 
     headers.append(("X-Forwarded-Uri", call.http.path))
     body = call.http.content if call.http.body_exists else None
     try:
-        answer = await session.request(
-            call.http.method,
-            url,
-            headers=headers,
-            data=body,
-            allow_redirects=False,
-            timeout=TIMEOUT,
-            ssl=verified,
+        answer = await request(
+            session, call.http.method, url, headers=headers, data=body, allow_redirects=False, ssl=verified
         )
-    except aiohttp.ClientConnectorError as error:
-        said = f"dial tcp {url.host}:{url.port}: {error.os_error.strerror}"
-        raise ServiceUnavailable(f"error trying to reach service: {said}") from error
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except Unreachable as error:
         raise ServiceUnavailable(f"error trying to reach service: {error}") from error
     async with answer:
         response = web.StreamResponse(status=answer.status)

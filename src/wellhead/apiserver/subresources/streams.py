@@ -16,7 +16,7 @@ from yarl import URL
 from wellhead.api.errors import BadRequest
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.apiserver.subresources.node_connection import agent_error, target, unreachable
+from wellhead.apiserver.subresources.node_connection import Unreachable, agent_error, target, unreachable
 
 _MAX_MESSAGE = 16 * 1024 * 1024  # bytes
 # PodExecOptions' parameters under the names that a kubelet gives them.
@@ -60,10 +60,8 @@ async def _relay(
         )
     except aiohttp.WSServerHandshakeError as error:
         raise agent_error(error.status, f"the node's agent refused: {error.message}") from error
-    except aiohttp.ClientConnectorError as error:
-        raise unreachable(url, error.os_error) from error
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise unreachable(url, error) from error
+        raise unreachable(Unreachable(url, error)) from error
     try:
         client = web.WebSocketResponse(
             protocols=[agent.protocol] if agent.protocol else [],
