@@ -124,7 +124,8 @@ def _node_info() -> Obj:
         "machineID": _read("/etc/machine-id"),
         "operatingSystem": "linux",
         "osImage": _os_name(),
-        "systemUUID": _read("/sys/class/dmi/id/product_uuid"),
+        # Where the firmware tells none, cadvisor takes the machine's id as well.
+        "systemUUID": _read("/sys/class/dmi/id/product_uuid") or _read("/etc/machine-id"),
     }
 
 
