@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import cast
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from wellhead.node.server import app
+from wellhead.node.server import app, channels
+from wellhead.node.server.channels import Channels, Input, Resize
 from wellhead.node.server.requests import Services
+
+
+@contextlib.asynccontextmanager
+async def _serving(application: web.Application) -> AsyncIterator[str]:
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 async def test_a_client_that_leaves_early_is_no_error(
@@ -19,13 +34,34 @@ async def test_a_client_that_leaves_early_is_no_error(
         raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
 
     monkeypatch.setattr(app, "_healthz", gone)
-    runner = web.AppRunner(app.application(cast(Services, None)))
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        async with aiohttp.ClientSession() as session:
-            with pytest.raises(aiohttp.ClientError):
-                await session.get(f"http://127.0.0.1:{runner.addresses[0][1]}/healthz")
-    finally:
-        await runner.cleanup()
+    async with _serving(app.application(cast(Services, None))) as url, aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientError):
+            await session.get(f"{url}/healthz")
     assert not caplog.records
+
+
+async def test_input_may_come_as_bytes_or_as_text() -> None:
+    found: asyncio.Queue[object] = asyncio.Queue()
+
+    async def listen(request: web.Request) -> web.StreamResponse:
+        session = Channels()
+        await session.open(request)
+        async for received in session.received():
+            found.put_nowait(received)
+        return session.response
+
+    application = web.Application()
+    application.router.add_get("/", listen)
+    async with (
+        _serving(application) as url,
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, protocols=channels.PROTOCOLS) as socket,
+    ):
+        await socket.send_bytes(b"\x00bytes")
+        await socket.send_str("\x00t\u00e4xt")
+        await socket.send_str('\x04{"Width": 80, "Height": 24}')
+        await socket.send_bytes(b"")
+        await socket.send_bytes(b"\xff\x00")
+        async with asyncio.timeout(5):
+            received = [await found.get() for _ in range(4)]
+    assert received == [Input(b"bytes"), Input("t\u00e4xt".encode()), Resize(24, 80), Input(b"")]

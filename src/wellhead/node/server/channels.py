@@ -65,9 +65,11 @@ class Channels:
     async def received(self) -> AsyncIterator[Input | Resize]:
         """What the client sends, until it is gone."""
         async for message in self._socket:
-            if message.type is not aiohttp.WSMsgType.BINARY or not message.data:
+            # Python's client sends strings as text messages, with the channel as their first character.
+            sent = message.data.encode() if message.type is aiohttp.WSMsgType.TEXT else message.data
+            if not sent:
                 continue
-            channel, data = message.data[0], message.data[1:]
+            channel, data = sent[0], sent[1:]
             if channel == STDIN and data:
                 yield Input(data)
             elif channel == CLOSE and data[:1] == bytes([STDIN]):
