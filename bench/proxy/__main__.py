@@ -1,0 +1,59 @@
+"""Measure the service proxy alone. `python -m bench.proxy --help`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+
+import click
+from rich.console import Console
+
+from bench.proxy.measure import DEFAULT_SERVICES, measure
+from bench.report import report
+from wellhead.proxy.config import MODES, ProxyMode
+
+
+def _numbers(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(sorted({int(each) for each in text.split(",")}))
+    except ValueError:
+        raise click.BadParameter("numbers, with commas between them") from None
+    if numbers[0] < 1:
+        raise click.BadParameter("at least 1")
+    return numbers
+
+
+@click.command("bench.proxy")
+@click.option(
+    "--services",
+    metavar="N,N,…",
+    default=",".join(str(each) for each in DEFAULT_SERVICES),
+    show_default=True,
+    callback=_numbers,
+    help="With how many Services. 50000 takes three minutes.",
+)
+@click.option(
+    "--mode", type=click.Choice(MODES), default="nftables", show_default=True, help="The proxy's mode."
+)
+@click.option(
+    "--kubeconfig",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Another API server than wellhead's own. The Services are made there, in the namespace"
+    " wellhead-bench, which is deleted at the end.",
+)
+def main(services: tuple[int, ...], mode: ProxyMode, kubeconfig: Path | None) -> None:
+    """Measure the service proxy: first sync, changes, memory, connections."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    console = Console()
+    with console.status("") as status:
+        results = measure(services, mode, kubeconfig, status.update)
+    report(console, results)
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

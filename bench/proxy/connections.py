@@ -1,0 +1,95 @@
+"""New TCP connections through a ClusterIP, among many Services or alone, and to the pod directly."""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+import statistics
+import struct
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bench.proxy.network import Namespace
+
+_ROUNDS = 30
+_EACH_ROUND = 300
+_RESET_AT_CLOSE = struct.pack("ii", 1, 0)
+_GIVE_UP = struct.pack("ll", 5, 0)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to connect to, from where."""
+
+    client: Namespace
+    address: str
+    port: int
+
+
+@dataclass
+class Connections:
+    """What connections to one target took."""
+
+    rates: list[float] = field(default_factory=list)
+    """A second, by round."""
+    latencies: list[float] = field(default_factory=list)
+    """Seconds from SYN to SYN/ACK, as `connect` takes them."""
+
+    def percentile(self, percent: int) -> float:
+        """Of the latencies, in seconds."""
+        return statistics.quantiles(self.latencies, n=100)[percent - 1]
+
+    def ratio(self, to: Connections) -> float:
+        """How many connections for one of `to`: the median over rounds, each of which did both."""
+        return statistics.median(ours / theirs for ours, theirs in zip(self.rates, to.rates, strict=True))
+
+
+def compare(targets: Mapping[str, Target]) -> dict[str, Connections]:
+    """Connect to each in turn, a few hundred times, again and again: what else goes on hits all of them."""
+    found = {name: Connections() for name in targets}
+    for round_number in range(_ROUNDS + 1):
+        for name, target in targets.items():
+            with target.client.entered():
+                took, latencies = _connect(target.address, target.port, _EACH_ROUND)
+            if round_number:  # the first warms caches
+                found[name].rates.append(_EACH_ROUND / took)
+                found[name].latencies += latencies
+    return found
+
+
+def _connect(address: str, port: int, count: int) -> tuple[float, list[float]]:
+    latencies: list[float] = []
+    started = time.perf_counter()
+    for _ in range(count):
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _GIVE_UP)
+            begun = time.perf_counter()
+            client.connect((address, port))
+            latencies.append(time.perf_counter() - begun)
+    return time.perf_counter() - started, latencies
+
+
+def until_accepted(address: str, port: int, within: float) -> None:
+    """Try to connect, every millisecond with a new SYN, until it works.
+
+    Raises:
+        TimeoutError: it doesn't, within so many seconds.
+    """
+    deadline = time.perf_counter() + within
+    while time.perf_counter() < deadline:
+        with socket.socket() as client:
+            client.setblocking(False)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+            if client.connect_ex((address, port)) in (0, errno.EINPROGRESS) and _connected(client):
+                return
+        time.sleep(0.0002)
+    raise TimeoutError(f"no connection to {address}:{port} within {within:g} s")
+
+
+def _connected(client: socket.socket) -> bool:
+    poll = select.poll()
+    poll.register(client, select.POLLOUT)
+    return bool(poll.poll(1)) and not client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)

@@ -1,0 +1,21 @@
+"""The server in the pod: accepts TCP connections, and closes them. `python -m bench.proxy.server`."""
+
+from __future__ import annotations
+
+import socket
+
+from bench.proxy.network import POD_PORT
+
+_BACKLOG = 4096
+
+
+def main() -> None:
+    with socket.create_server(("", POD_PORT), backlog=_BACKLOG) as listener:
+        print("ready", flush=True)
+        while True:
+            connection, _ = listener.accept()
+            connection.close()
+
+
+if __name__ == "__main__":
+    main()

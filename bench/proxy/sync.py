@@ -1,0 +1,94 @@
+"""From objects at hand to rules in the kernel, in this process and network namespace.
+
+`python -m bench.proxy.sync SERVICES MODE` prints what it took as JSON, and leaves the rules in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from ipaddress import ip_network
+
+import msgspec
+
+from bench.proxy import objects
+from bench.proxy.network import ENDPOINTS, POD_PORT, Namespace
+from wellhead.proxy import modes
+from wellhead.proxy.config import MODES, Config, ProxyMode
+from wellhead.proxy.metrics import Metrics
+from wellhead.proxy.node_config import NodeConfig
+from wellhead.proxy.watches import Watches
+from wellhead.services.node import LocalNode
+from wellhead.services.node_view import NodeView
+from wellhead.services.service_map import ServiceMap
+
+_CHANGES = 50
+
+
+class Sync(msgspec.Struct):
+    """Seconds."""
+
+    read: float
+    """Raw objects into the service map: what the informers' handlers do as objects come in."""
+    sync: float
+    """The service map into the kernel: what kube-proxy calls a sync, too."""
+    changes: list[float]
+    """From one changed EndpointSlice, raw, to the kernel."""
+
+
+def run(namespace: Namespace, services: int, mode: ProxyMode) -> Sync:
+    """Sync in a fresh process in `namespace`, whose rules it leaves behind."""
+    said = namespace.run(sys.executable, "-m", "bench.proxy.sync", str(services), mode)
+    return msgspec.json.decode(said, type=Sync)
+
+
+async def _sync(count: int, mode: ProxyMode) -> Sync:
+    config = Config(
+        objects.NODE,
+        mode=mode,
+        node=NodeConfig(cluster_cidrs=(ip_network("10.244.0.0/15"),)),
+        node_port_addresses="primary" if mode == "nftables" else (),  # as the process has it by default
+    )
+    metrics = Metrics(mode)
+    backend = modes.make_backend(config, await modes.usable_families(config), metrics)
+    services = ServiceMap()
+    watches = Watches(services, metrics, _nothing)
+    view = NodeView(services, config.node.complete(LocalNode(objects.NODE)))
+    target = objects.endpoint_slice("target", [(each, objects.NODE) for each in ENDPOINTS], POD_PORT)
+    listed_services, listed_slices = objects.listed(count, target)
+
+    started = time.perf_counter()
+    for each in listed_services:
+        watches.on_service(None, each)
+    for each in listed_slices:
+        watches.on_slice(None, each)
+    read = time.perf_counter()
+    await backend.apply(view.update())
+    synced = time.perf_counter()
+
+    changes: list[float] = []
+    for number in range(_CHANGES):
+        old = listed_slices[number % count]
+        # One endpoint more, then as before.
+        for endpoints in ([*old["endpoints"], {"addresses": ["10.244.9.9"]}], old["endpoints"]):
+            new = msgspec.json.decode(msgspec.json.encode({**old, "endpoints": endpoints}))
+            begun = time.perf_counter()
+            watches.on_slice(old, new)
+            await backend.apply(view.update())
+            changes.append(time.perf_counter() - begun)
+    return Sync(read - started, synced - read, changes)
+
+
+def _nothing() -> None:
+    """The watches' request for a sync, which comes anyway."""
+
+
+def main() -> None:
+    services, mode = sys.argv[1:]
+    chosen = next(each for each in MODES if each == mode)
+    print(msgspec.json.encode(asyncio.run(_sync(int(services), chosen))).decode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""What the measurements amount to: a table, and bench-results.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.measure import Result, machine
+
+_RESULTS = Path("bench-results.json")
+
+
+def report(console: Console, results: Sequence[Result]) -> None:
+    """Print the machine and a table, and write both to bench-results.json."""
+    where = machine()
+    console.print("; ".join(f"{name}: {value}" for name, value in where.items()))
+    table = Table("what", "value", "unit", "how")
+    for row in results:
+        table.add_row(row.name, _number(row.value), row.unit, row.method)
+    console.print(table)
+    _RESULTS.write_text(
+        json.dumps({"machine": where, "results": [row.as_json() for row in results]}, indent=2)
+    )
+    console.print(f"written to {_RESULTS}")
+
+
+def _number(value: float) -> str:
+    """Three significant digits, but all before the point."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.3g}"
