@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 import time
 from typing import Any
 
@@ -313,3 +315,39 @@ def test_what_has_no_effect_is_said_once(lab: Lab) -> None:
 
     text = 'container "main": limits of memory are not enforced: containers have no cgroups of their own'
     eventually(warnings, [(text, 1)])
+
+
+PYTHONS_CLIENT = """
+from kubernetes import client, config
+from kubernetes.stream import portforward, stream
+
+config.load_kube_config()
+pods = client.CoreV1Api()
+shell = stream(pods.connect_get_namespaced_pod_exec, "web", "default", command=["sh"], stdin=True,
+               stdout=True, stderr=True, tty=False, _preload_content=False)
+shell.write_stdin("echo one; exit 4\\n")
+shell.run_forever(timeout=10)
+print(shell.read_stdout().strip(), shell.returncode)
+forward = portforward(pods.connect_get_namespaced_pod_portforward, "web", "default", ports="8080")
+connection = forward.socket(8080)
+connection.setblocking(True)
+connection.sendall(b"GET /hostname HTTP/1.0\\r\\n\\r\\n")
+answer = b""
+while data := connection.recv(4096):
+    answer += data
+print(answer.decode().splitlines()[-1])
+"""
+
+
+def test_pythons_client_runs_commands_and_forwards_ports(lab: Lab) -> None:
+    _create(lab, "web", _shell("main", "exec httpd -f -p 8080 -h /etc"))
+    _wait(lab, "web")
+    done = subprocess.run(
+        [sys.executable, "-c", PYTHONS_CLIENT],
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=True,
+        env={**os.environ, "KUBECONFIG": lab.kubeconfig},
+    )
+    assert done.stdout.splitlines() == ["one 4", "web"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Sequence
 
 import aiohttp
 from aiohttp import web
@@ -34,15 +35,23 @@ async def port_forward(request: web.Request) -> web.StreamResponse:
     await session.prepare(request)
     connections = [_Connection(session, 2 * index, port) for index, port in enumerate(ports)]
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(connection.run(state)) for connection in connections]
-        async for message in session:
-            if message.type is aiohttp.WSMsgType.BINARY and message.data:
-                index = message.data[0] // 2
-                if index < len(connections) and message.data[0] % 2 == 0:
-                    await connections[index].send(message.data[1:])
-        for task in tasks:
-            task.cancel()
+        listening = group.create_task(_feed(session, connections))
+        forwarding = [group.create_task(connection.run(state)) for connection in connections]
+        listening.add_done_callback(lambda _: [task.cancel() for task in forwarding])
+        await asyncio.wait(forwarding)
+        # Nothing in this protocol says that one port's connection has ended; once all have, the session has.
+        listening.cancel()
+    await session.close()
     return session
+
+
+async def _feed(session: web.WebSocketResponse, connections: Sequence[_Connection]) -> None:
+    """Hand out what the client sends, until it leaves."""
+    async for message in session:
+        if message.type is aiohttp.WSMsgType.BINARY and message.data:
+            index = message.data[0] // 2
+            if index < len(connections) and message.data[0] % 2 == 0:
+                await connections[index].send(message.data[1:])
 
 
 class _Connection:
