@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -9,9 +10,11 @@ import sys
 import time
 from typing import Any
 
+import aiohttp
 import pytest
 
 from tests.cluster.lab import BIN, Lab, eventually
+from wellhead.client.connection import load
 
 Obj = dict[str, Any]
 
@@ -351,3 +354,22 @@ def test_pythons_client_runs_commands_and_forwards_ports(lab: Lab) -> None:
         env={**os.environ, "KUBECONFIG": lab.kubeconfig},
     )
     assert done.stdout.splitlines() == ["one 4", "web"]
+
+
+async def test_a_commands_terminal_follows_the_users(lab: Lab) -> None:
+    _create(lab, "one", _shell("main", "sleep 1000"))
+    _wait(lab, "one")
+    connection = load(lab.kubeconfig)
+    tls = connection.ssl_context or True
+    url = f"{connection.server}/api/v1/namespaces/default/pods/one/exec?command=sh&stdin=1&stdout=1&tty=1"
+    said = b""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, ssl=tls, protocols=["v5.channel.k8s.io"]) as socket,
+    ):
+        for rows, columns in ((30, 100), (44, 111)):
+            await socket.send_bytes(b"\x04" + json.dumps({"Width": columns, "Height": rows}).encode())
+            await socket.send_bytes(b"\x00stty size\n")
+            async with asyncio.timeout(10):
+                while b"%d %d\r\n" % (rows, columns) not in said:
+                    said += (await socket.receive_bytes())[1:]

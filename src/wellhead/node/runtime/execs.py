@@ -45,6 +45,8 @@ class Exec:
         self._process: asyncio.subprocess.Process | None = None
         self._open: set[int] = set()
         self._said = b""
+        self._size = b""
+        self._has_spoken = False
         self.stdin = self.stdout = self.stderr = -1
 
     async def __aenter__(self) -> Self:
@@ -89,12 +91,32 @@ class Exec:
 
     def resize(self, rows: int, columns: int) -> None:
         """Change the size of the command's terminal."""
-        process = self._process
-        if self._tty and process is not None and process.returncode is None and self.stdout in self._open:
-            fcntl.ioctl(self.stdout, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-            # Our terminal is nobody's controlling one, so the kernel tells nobody; crun passes it on.
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGWINCH)
+        if self._tty:
+            self._size = struct.pack("HHHH", rows, columns, 0, 0)
+            self._set_size()
+
+    async def read_output(self) -> bytes:
+        """What comes from `stdout`; b"" at the end."""
+        data = await descriptors.read(self.stdout)
+        if data and not self._has_spoken:
+            # The size may have come when crun had seen ours already, and the command was not yet there.
+            self._has_spoken = True
+            self._set_size()
+        return data
+
+    def _set_size(self) -> None:
+        """Set the size of our terminal, which crun copies when it makes the command's, and of that itself."""
+        if not self._size or self.stdout not in self._open:
+            return
+        fcntl.ioctl(self.stdout, termios.TIOCSWINSZ, self._size)
+        if (pid := self._pid()) is None:
+            return
+        with contextlib.suppress(OSError):  # the command has ended, or left its terminal
+            terminal = os.open(f"/proc/{pid}/fd/0", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+            try:
+                fcntl.ioctl(terminal, termios.TIOCSWINSZ, self._size)
+            finally:
+                os.close(terminal)
 
     async def wait(self) -> int:
         """The command's exit code. Raises RuntimeFailure if it could not be started at all."""

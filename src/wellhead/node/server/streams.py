@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from wellhead.node.runtime import descriptors, execs
+from wellhead.node.runtime import execs
 from wellhead.node.runtime.attach import Attachment, resize_terminal
 from wellhead.node.runtime.containers import RuntimeFailure
 from wellhead.node.server import channels, log_files, requests
@@ -52,7 +52,7 @@ async def _exec_status(running: execs.Exec) -> dict[str, object]:
 
 async def _show_exec(session: Channels, running: execs.Exec, *, tty: bool) -> None:
     async with asyncio.TaskGroup() as group:
-        group.create_task(_pump(lambda: descriptors.read(running.stdout), session, STDOUT))
+        group.create_task(_pump(running.read_output, session, STDOUT))
         if not tty:
             group.create_task(_pump(running.read_errors, session, STDERR))
 
