@@ -23,6 +23,8 @@ class Result:
     unit: str
     method: str
     samples: tuple[float, ...] = field(default=())
+    case: str = ""
+    """With what, where the same is measured with several."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

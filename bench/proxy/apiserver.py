@@ -82,7 +82,7 @@ def own(node: Node) -> Iterator[ApiServer]:
         ]
         with namespace.program(*command, stderr=subprocess.DEVNULL):
             server = ApiServer(
-                "wellhead's own, in memory", directory / "admin", namespace, directory / "proxy"
+                "wellhead's own API server", directory / "admin", namespace, directory / "proxy"
             )
             with server.beside():
                 asyncio.run(_answers(server))

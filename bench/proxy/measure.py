@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from bench.measure import Result
@@ -43,12 +44,12 @@ def _in_process(count: int, mode: ProxyMode, doing: Callable[[str], None]) -> li
             sync.run(alone.node, 1, mode)
             service = (objects.target_ip(), objects.SERVICE_PORT)
             targets = {
-                "one Service": connections.Target(alone.client, *service),
-                "many": connections.Target(many.client, *service),
-                "directly": connections.Target(many.client, DIRECT, POD_PORT),
+                results.MANY: connections.Target(many.client, *service),
+                results.ONE: connections.Target(alone.client, *service),
+                results.DIRECTLY: connections.Target(many.client, DIRECT, POD_PORT),
             }
             compared = connections.compare(targets)
-    return results.of_syncs(name, syncs) + results.of_connections(name, compared)
+    return _with(name, results.of_syncs(syncs) + results.of_connections(compared))
 
 
 def _as_process(
@@ -70,11 +71,14 @@ def _as_process(
             newcomers.fill(server, there, count)
             there = count
             doing(f"{_name(count, mode)}: one more, and again")
-            found += results.of_process(
-                _name(count, mode), newcomers.follow(server, followed, mode), server.name
-            )
+            rows = results.of_process(newcomers.follow(server, followed, mode), server.name)
+            found += _with(_name(count, mode), rows)
     return found
 
 
+def _with(case: str, rows: list[Result]) -> list[Result]:
+    return [replace(row, case=case) for row in rows]
+
+
 def _name(services: int, mode: ProxyMode) -> str:
-    return f"{mode}, {services:,} Services"
+    return f"{mode}, {services:,}"

@@ -27,6 +27,7 @@ from wellhead.client.rest import Client
 from wellhead.proxy.config import ProxyMode
 
 _WRITERS = 8
+_AFTERMATH = 2.0  # seconds in which a proxy that starts removes what other modes have left
 _SYNCS_WITHIN = 300.0
 _ACCEPTS_WITHIN = 60.0
 _NEWCOMERS = 200
@@ -90,6 +91,7 @@ def follow(server: ApiServer, node: Node, mode: ProxyMode) -> Followed:
         started = time.monotonic()
         first_sync = _first_sync(process, Path(log.name))
         from_start = time.monotonic() - started
+        time.sleep(_AFTERMATH)
         with server.beside():
             newcomers = asyncio.run(_newcomers(server.admin, node.client))
         return Followed(first_sync, from_start, _resident(process.pid), newcomers)
