@@ -33,11 +33,11 @@ def test_kubectl_run_it_is_interactive_on_a_terminal(lab: Lab) -> None:
     )
     try:
         terminal.expect_exact("/ # ")
-        terminal.sendline("stty size")
+        terminal.sendline("until stty size | grep -x '33 111'; do :; done")  # kubectl first sends one more of each
         terminal.expect(r"\r\n33 111\r\n")  # the size is passed on
         terminal.setwinsize(44, 99)
         terminal.expect_exact("/ # ")
-        terminal.sendline("sleep 1; stty size")
+        terminal.sendline("until stty size | grep -x '44 99'; do :; done")
         terminal.expect(r"\r\n44 99\r\n")  # and so is a change of it
         terminal.sendline("echo sleeping; sleep 600")
         terminal.expect(r"\r\nsleeping\r\n")  # a Ctrl-C before that would be a key in the shell's line editor

@@ -373,3 +373,28 @@ async def test_a_commands_terminal_follows_the_users(lab: Lab) -> None:
             async with asyncio.timeout(10):
                 while b"%d %d\r\n" % (rows, columns) not in said:
                     said += (await socket.receive_bytes())[1:]
+
+
+def test_kubectl_forwards_many_connections_to_a_port(lab: Lab) -> None:
+    _create(lab, "web", _shell("main", "exec httpd -f -p 127.0.0.1:8080 -h /etc"))
+    _wait(lab, "web")
+    command = [str(BIN / "kubectl"), "--kubeconfig", lab.kubeconfig, "port-forward", "pod/web"]
+    with subprocess.Popen([*command, ":8080"], stdout=subprocess.PIPE, text=True) as forward:
+        assert forward.stdout is not None
+        port = forward.stdout.readline().partition("127.0.0.1:")[2].split()[0]
+        for _ in range(3):
+            done = subprocess.run(
+                ["curl", "-sS", "--noproxy", "*", "--max-time", "5", f"http://127.0.0.1:{port}/hostname"],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert done.stdout == "web\n"
+        forward.terminate()
+    refused = subprocess.Popen([*command, ":81"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with refused:
+        assert refused.stdout is not None
+        assert refused.stderr is not None
+        port = refused.stdout.readline().partition("127.0.0.1:")[2].split()[0]
+        subprocess.run(["curl", "-s", "--noproxy", "*", f"http://127.0.0.1:{port}/"], check=False)
+        assert "error forwarding port 81 to pod: Connection refused" in refused.stderr.read()

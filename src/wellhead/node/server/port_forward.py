@@ -2,29 +2,30 @@
 
 The protocol is the kubelet's older one: for the i-th port, channel 2i carries data and 2i+1 errors, and both
 begin with the port's number (two bytes, little-endian). Source: k8s.io/kubelet, portforward/websocket.go.
+kubectl speaks a newer one: see `port_tunnel`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Sequence
 
 import aiohttp
 from aiohttp import web
 
-from wellhead.linux import namespaces
 from wellhead.node.pods.state import PodState
-from wellhead.node.server import requests
+from wellhead.node.server import port_tunnel, requests
+from wellhead.node.server.pod_connection import BLOCK, connect
 
 _PROTOCOLS = ("v4.channel.k8s.io",)
-_BLOCK = 32768
 
 
 async def port_forward(request: web.Request) -> web.StreamResponse:
     """Raises HTTPBadRequest for ports that make no sense."""
     state = requests.pod(request)
+    if port_tunnel.PROTOCOL in request.headers.get("Sec-WebSocket-Protocol", ""):
+        return await port_tunnel.tunnel(request, state)
     try:
         ports = [int(port) for text in request.query.getall("ports", []) for port in text.split(",")]
     except ValueError as error:
@@ -68,8 +69,7 @@ class _Connection:
             await self._session.send_bytes(bytes([self._channel]) + number)
             await self._session.send_bytes(bytes([self._channel + 1]) + number)
             try:
-                connected = await asyncio.to_thread(_connect, state, self._port)
-                reader, self._writer = await asyncio.open_connection(sock=connected)
+                reader, self._writer = await connect(state, self._port)
             except OSError as error:
                 text = f"error forwarding port {self._port} to pod: {error.strerror or error}"
                 await self._session.send_bytes(bytes([self._channel + 1]) + text.encode())
@@ -77,7 +77,7 @@ class _Connection:
             finally:
                 self._ready.set()
             try:
-                while data := await reader.read(_BLOCK):
+                while data := await reader.read(BLOCK):
                     await self._session.send_bytes(bytes([self._channel]) + data)
             finally:
                 self._writer.close()
@@ -88,12 +88,3 @@ class _Connection:
             self._writer.write(data)
             with contextlib.suppress(ConnectionError):
                 await self._writer.drain()
-
-
-def _connect(state: PodState, port: int) -> socket.socket:
-    """A connection to the pod's own loopback address, made inside its network namespace."""
-    namespace = state.sandbox.namespaces(state.pod).get("network")
-    if namespace is None:
-        return socket.create_connection(("127.0.0.1", port), timeout=10)
-    with namespaces.inside(namespace, namespaces.CLONE_NEWNET):
-        return socket.create_connection(("127.0.0.1", port), timeout=10)
