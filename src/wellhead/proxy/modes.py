@@ -17,7 +17,7 @@ from wellhead.proxy.backends.nftables.netlink import NetlinkError, Socket, text
 from wellhead.proxy.backends.nftables.ruleset import NftablesConfig
 from wellhead.proxy.config import Config, ProxyMode
 from wellhead.proxy.metrics import Metrics
-from wellhead.proxy.sysctls import has_ipv6
+from wellhead.proxy.sysctls import conntrack_is_liberal, has_ipv6
 from wellhead.services.family import Family
 
 log = logging.getLogger(__name__)
@@ -33,11 +33,21 @@ _VARIANTS: tuple[Variant, ...] = ("nft", "legacy")
 def make_backend(config: Config, families: tuple[Family, ...], metrics: Metrics) -> Backend:
     """The backend of the configured mode. It does nothing yet."""
     mark = 1 << config.masquerade_bit
+    drop_invalid = not conntrack_is_liberal()
+    if not drop_invalid:
+        log.info("nf_conntrack_tcp_be_liberal is set: packets that conntrack calls INVALID are not dropped")
     if config.mode == "nftables":
         return nftables.NftablesBackend(
-            families, NftablesConfig(node_port_addresses=config.node_port_addresses, masquerade_mark=mark)
+            families,
+            NftablesConfig(
+                node_port_addresses=config.node_port_addresses,
+                masquerade_mark=mark,
+                drop_invalid=drop_invalid,
+            ),
         )
-    rules = RulesetConfig(NodeRulesConfig(mark, node_ports_on_loopback(config)), config.node_port_addresses)
+    rules = RulesetConfig(
+        NodeRulesConfig(mark, node_ports_on_loopback(config), drop_invalid), config.node_port_addresses
+    )
     return iptables.IptablesBackend(families, config.iptables_variant, rules, metrics)
 
 

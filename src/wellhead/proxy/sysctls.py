@@ -59,6 +59,17 @@ def set_conntrack(settings: ConntrackSettings) -> None:
             log.info("net.netfilter.%s: %d, was %d", name, value, now)
 
 
+def conntrack_is_liberal() -> bool:
+    """Whether conntrack translates TCP segments out of their window, rather than calling them INVALID.
+
+    Asked of the kernel, not of the configuration: an operator, or a proxy's --init-only, may have set it.
+    """
+    try:
+        return (_NET / "netfilter/nf_conntrack_tcp_be_liberal").read_text().strip() != "0"
+    except OSError:
+        return False
+
+
 def set_oom_score(score: int) -> None:
     """Tell the kernel how soon to end this process when memory runs out, logging if it won't have it."""
     try:

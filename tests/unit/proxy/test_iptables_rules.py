@@ -238,6 +238,13 @@ def test_the_masquerade_mark_is_one_bit_of_choice() -> None:
     assert found.rules(Chain("nat", "KUBE-MARK-MASQ")) == ("-A KUBE-MARK-MASQ -j MARK --set-xmark 0x8/0x8",)
 
 
+@pytest.mark.parametrize("drop", [True, False])
+def test_invalid_packets_are_dropped_unless_conntrack_is_liberal(drop: bool) -> None:
+    found = ruleset(HERE, config=RulesetConfig(NodeRulesConfig(drop_invalid=drop)))
+    dropped = "KUBE-FORWARD -m conntrack --ctstate INVALID -j DROP"
+    assert (dropped in rules(found, "filter", "KUBE-FORWARD")) is drop
+
+
 def test_the_health_check_port_is_let_in() -> None:
     found = ruleset(HERE, type="LoadBalancer", externalTrafficPolicy="Local", healthCheckNodePort=32122)
     assert rules(found, "filter", "KUBE-NODEPORTS") == [

@@ -43,6 +43,8 @@ class NodeRulesConfig:
     """The packet mark, one bit, by which KUBE-MARK-MASQ tells KUBE-POSTROUTING what to masquerade."""
     localhost_node_ports: bool = True
     """Whether IPv4 node ports answer on loopback addresses. The kernel can't do it in IPv6."""
+    drop_invalid: bool = True
+    """Whether packets that conntrack calls INVALID are dropped."""
 
 
 def _jump(chain: str, why: str, target: str, *, new: bool = True) -> str:
@@ -85,6 +87,9 @@ JUMPS: Mapping[Chain, Rules] = {
 def own_chains(config: NodeRulesConfig) -> dict[Chain, Rules]:
     """The chains that no Service has a part in."""
     mark = f"{config.masquerade_mark:#x}"
+    # Conntrack does not translate what it calls INVALID: the peer would see an address that it never spoke to,
+    # and reset the connection (kubernetes/kubernetes#74839).
+    drop_invalid = rule(names.FORWARD, "-m conntrack --ctstate INVALID", jump="DROP")
     return {
         Chain("nat", names.MARK_MASQ): (rule(names.MARK_MASQ, jump=f"MARK --set-xmark {mark}/{mark}"),),
         Chain("nat", names.POSTROUTING): (
@@ -98,9 +103,7 @@ def own_chains(config: NodeRulesConfig) -> dict[Chain, Rules]:
             ),
         ),
         Chain("filter", names.FORWARD): (
-            # Conntrack does not translate what it calls INVALID: the peer would see an address that it never
-            # spoke to, and reset the connection (kubernetes/kubernetes#74839).
-            rule(names.FORWARD, "-m conntrack --ctstate INVALID", jump="DROP"),
+            *((drop_invalid,) if config.drop_invalid else ()),
             rule(
                 names.FORWARD,
                 comment("kubernetes forwarding rules"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Literal
 
@@ -16,7 +16,7 @@ from wellhead.proxy.backends.nftables.port_elements import compile_port
 from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains, chains_for
 from wellhead.services.family import Family, IPNetwork
 from wellhead.services.names import PortKey
-from wellhead.services.node import LocalNode
+from wellhead.services.node import Detector, LocalNode
 from wellhead.services.node_view import ViewDiff
 from wellhead.services.view import PortView
 
@@ -37,6 +37,8 @@ class NftablesConfig:
     node_port_addresses: NodePortAddresses = "primary"
     masquerade_mark: int = 0x4000
     """One bit of the packet mark."""
+    drop_invalid: bool = True
+    """Whether packets that conntrack calls INVALID are dropped."""
 
 
 class Ruleset:
@@ -45,7 +47,7 @@ class Ruleset:
     def __init__(self, family: Family, config: NftablesConfig | None = None) -> None:
         self.family = family
         self._config = config or NftablesConfig()
-        self._surroundings = Surroundings(family, masquerade_mark=self._config.masquerade_mark)
+        self._surroundings = self._surroundings_with(None)
         self._views: dict[PortKey, PortView] = {}
         self._placements: dict[PortKey, Placement] = {}
         self._numbers = Numbers()
@@ -117,13 +119,13 @@ class Ruleset:
     def set_service_ranges(self, ranges: tuple[IPNetwork, ...], node: LocalNode | None) -> Transaction:
         """Note where ClusterIPs come from now."""
         transaction = Transaction()
-        self._config = NftablesConfig(ranges, self._config.node_port_addresses, self._config.masquerade_mark)
+        self._config = replace(self._config, service_ranges=ranges)
         self._set_node_elements(node, transaction)
         return transaction
 
     def _set_node(self, node: LocalNode, transaction: Transaction) -> None:
         self._set_node_elements(node, transaction)
-        surroundings = Surroundings(self.family, node.detector(self.family), self._config.masquerade_mark)
+        surroundings = self._surroundings_with(node.detector(self.family))
         if surroundings == self._surroundings:
             return
         self._surroundings = surroundings
@@ -132,6 +134,10 @@ class Ruleset:
         for dispatch in self._dispatches.values():
             for chain in chains_for(dispatch, surroundings):
                 self._set_chain(chain, transaction)
+
+    def _surroundings_with(self, detector: Detector | None) -> Surroundings:
+        config = self._config
+        return Surroundings(self.family, detector, config.masquerade_mark, config.drop_invalid)
 
     def _set_chain(self, chain: Chain, transaction: Transaction) -> None:
         old = self._chains.get(chain.name)

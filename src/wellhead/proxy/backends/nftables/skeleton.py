@@ -39,6 +39,8 @@ class Surroundings:
     detector: Detector | None = None
     masquerade_mark: int = 0x4000
     """One bit of the packet mark, ours alone: set between the choice of an endpoint and masquerading."""
+    drop_invalid: bool = True
+    """Whether packets that conntrack calls INVALID are dropped."""
 
 
 def _remember_chain(seconds: int) -> str:
@@ -183,6 +185,8 @@ class _Compiler:
         )
 
     def forward(self) -> tuple[Rule, ...]:
+        if not self.surroundings.drop_invalid:
+            return ()
         return (
             _rule(
                 expr.conntrack(expr.CT_STATE, 0),
