@@ -33,7 +33,8 @@ def test_kubectl_run_it_is_interactive_on_a_terminal(lab: Lab) -> None:
     )
     try:
         terminal.expect_exact("/ # ")
-        terminal.sendline("until stty size | grep -x '33 111'; do :; done")  # kubectl first sends one more of each
+        # kubectl first sends one more of each.
+        terminal.sendline("until stty size | grep -x '33 111'; do :; done")
         terminal.expect(r"\r\n33 111\r\n")  # the size is passed on
         terminal.setwinsize(44, 99)
         terminal.expect_exact("/ # ")

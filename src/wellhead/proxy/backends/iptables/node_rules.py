@@ -87,8 +87,8 @@ JUMPS: Mapping[Chain, Rules] = {
 def own_chains(config: NodeRulesConfig) -> dict[Chain, Rules]:
     """The chains that no Service has a part in."""
     mark = f"{config.masquerade_mark:#x}"
-    # Conntrack does not translate what it calls INVALID: the peer would see an address that it never spoke to,
-    # and reset the connection (kubernetes/kubernetes#74839).
+    # Conntrack does not translate what it calls INVALID: the peer would see an address that it never spoke
+    # to, and reset the connection (kubernetes/kubernetes#74839).
     drop_invalid = rule(names.FORWARD, "-m conntrack --ctstate INVALID", jump="DROP")
     return {
         Chain("nat", names.MARK_MASQ): (rule(names.MARK_MASQ, jump=f"MARK --set-xmark {mark}/{mark}"),),
