@@ -117,6 +117,31 @@ def test_init_only_makes_the_kernel_settings_and_ends(world: World, start: Start
     found = [sysctl(world, f"netfilter/nf_conntrack_{each}") for each in names]
     assert found == [3600, 86400, 77, 1]
     assert sysctl(world, "ipv4/conf/all/route_localnet") == 1
+    world.node.sysctl("net/netfilter/nf_conntrack_tcp_be_liberal", "0")
+
+
+@pytest.mark.parametrize(
+    ("mode", "rule"), [("iptables", "--ctstate INVALID"), ("nftables", "ct state invalid drop")]
+)
+def test_a_liberal_conntrack_is_set_and_what_it_calls_invalid_passes(
+    world: World, api: FakeApi, start: Start, kubeconfig: Path, tmp_path: Path, mode: str, rule: str
+) -> None:
+    def rules() -> str:
+        return world.node.run("iptables-nft-save" if mode == "iptables" else "nft list ruleset")
+
+    file = tmp_path / "config.conf"
+    try:
+        file.write_text(text(kubeconfig, mode=mode, conntrack={"tcpBeLiberal": True}))
+        proxy = start("--config", str(file), alone=True)
+        eventually(serves(world, POD_A))
+        assert rule not in rules()
+        assert sysctl(world, "netfilter/nf_conntrack_tcp_be_liberal") == 1
+        assert proxy.kill(signal.SIGTERM) == 0
+    finally:
+        world.node.sysctl("net/netfilter/nf_conntrack_tcp_be_liberal", "0")
+    file.write_text(text(kubeconfig, mode=mode))
+    eventually(start("--config", str(file), alone=True).has_synced)
+    assert rule in rules(), "the next proxy drops it again, over the other's rules"
 
 
 def test_a_kernel_setting_that_is_not_its_own_is_logged_and_no_more(world: World, start: Start) -> None:

@@ -228,6 +228,10 @@ class World:
 
         return self.node.await_(sync())
 
+    def let_invalid_pass(self) -> None:
+        """Remove the rule that drops what conntrack calls INVALID, as somebody else might."""
+        self.node.run(f"iptables-{self.variant} -w -F KUBE-FORWARD")
+
     def saved(self, family: Family = Family.IPV4) -> str:
         program = "iptables" if family is Family.IPV4 else "ip6tables"
         return self.node.run(f"{program}-{self.variant}-save")

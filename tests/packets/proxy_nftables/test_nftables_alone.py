@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-import struct
 import threading
 from ipaddress import ip_network
 from typing import Any
@@ -460,38 +459,6 @@ def test_nft_can_read_its_own_listing_of_our_table(world: NftablesWorld) -> None
     world.program(services, at(POD_A, POD_FAR, *ALL_IPV6))
     listed = world.nft("list ruleset")
     world.node.run("nft -c -f -", "flush ruleset\n" + listed)
-
-
-def test_packets_that_conntrack_calls_invalid_go_no_further(world: NftablesWorld) -> None:
-    """A segment of no known connection would reach the client untranslated, who would reset it."""
-    world.program([web()], at(POD_A))
-    world.outside.run(
-        "nft -f -",
-        """
-        table ip witness {
-            counter seen { }
-            chain in {
-                type filter hook prerouting priority 0;
-                tcp sport 8080 tcp dport 40000 counter name seen
-            }
-        }
-        """,
-    )
-    syn_ack = struct.pack("!HHIIBBHHH", 8080, 40000, 1, 1, 5 << 4, 0x12, 1000, 0, 0)
-
-    def stray() -> str:
-        with world.pod_a.inside(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 6)) as raw:
-            raw.sendto(syn_ack, (CLIENT, 0))
-        assert dial(world.outside, POD_A, 8080, udp=True).server == POD_A  # by then it has arrived
-        return world.outside.run("nft list counters table ip witness")
-
-    try:
-        assert "packets 0 " in stray()
-        world.nft("flush chain ip wellhead filter-forward")
-        assert "packets 1 " in stray()
-    finally:
-        world.outside.run("nft delete table ip witness")
-        world.await_(world.backend.check())
 
 
 def test_no_mark_and_no_priority_stay_on_packets(world: NftablesWorld) -> None:
