@@ -6,7 +6,7 @@ and people match on them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -74,6 +74,11 @@ class Cause:
 
     def __str__(self) -> str:
         return f"{self.field}: {self.message}"
+
+
+def one_of(field: str, value: str | None, supported: Collection[str]) -> list[Cause]:
+    """The cause that speaks against a value that is none of those supported."""
+    return [] if value in supported else [Cause.not_supported(field, value or "", supported)]
 
 
 def shown(value: object) -> str:

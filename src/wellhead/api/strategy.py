@@ -7,7 +7,7 @@ Of a Service's addresses and ports, `allocation` decides afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
@@ -27,12 +27,13 @@ class Context:
     """What a kind may need to know beside the object.
 
     `lookup` finds other objects (a pod's ServiceAccount); without it, nothing is looked up.
-    `now` is RFC 3339.
+    `now` is RFC 3339. `ip_families` are those of the cluster's Services, the default one first.
     """
 
     namespace: str = ""
     now: str = field(default_factory=now)
     lookup: Lookup | None = None
+    ip_families: Sequence[str] = ("IPv4",)
 
 
 class Strategy:
@@ -49,7 +50,7 @@ class Strategy:
         """Fill in the defaults, as decoding does upstream; also for an object read from an older store."""
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
-        """What the server and its admission decide of a new object. May raise Forbidden."""
+        """What the server and its admission decide of a new object. May raise Forbidden, Invalid."""
 
     def validate(self, obj: Obj) -> list[Cause]:
         """What is wrong with the object, new or updated."""
@@ -59,8 +60,8 @@ class Strategy:
         """What is wrong with a new object."""
         return self.validate(obj)
 
-    def prepare_update(self, new: Obj, old: Obj) -> None:
-        """What the server keeps or drops when `old` becomes `new`."""
+    def prepare_update(self, new: Obj, old: Obj, context: Context) -> None:
+        """What the server keeps or drops when `old` becomes `new`. May raise Invalid."""
 
     def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
         """What is wrong with replacing `old` by `new`."""
@@ -136,7 +137,7 @@ def update(resource: Resource, new: Obj, old: Obj, context: Context, subresource
         causes += strategy.validate_status_update(new, old)
     elif subresource == "":
         strategy.default(new)
-        strategy.prepare_update(new, old)
+        strategy.prepare_update(new, old, context)
         causes += metadata.validate(resource, new, strategy.name_check)
         causes += strategy.validate_update(new, old)
         if strategy.counts_generations and _intent(new) != _intent(old):

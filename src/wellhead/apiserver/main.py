@@ -56,13 +56,14 @@ class Config:
     service_account_key_file: Path
     """An EC P-256 private key (PEM) that signs and verifies tokens."""
     advertise_address: IPAddress
-    """Where pods reach this server, behind the Service `kubernetes`."""
+    """Where pods reach this server, behind the Service `kubernetes`; of the primary family."""
     bind_addresses: tuple[IPAddress, ...] = ()
     secure_port: int = 6443
     listen_fds: tuple[int, ...] = ()
     """Listening sockets that were inherited."""
     service_account_issuer: str = "https://kubernetes.default.svc"
     service_cluster_ip_ranges: tuple[IPNetwork, ...] = (IPv4Network("10.0.0.0/16"),)
+    """One, or one of each family, the primary family's first."""
     service_node_port_range: range = range(30000, 32768)
 
 

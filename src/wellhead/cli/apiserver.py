@@ -13,6 +13,9 @@ from wellhead.cli.options import logging_options
 from wellhead.component import LogFormat
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
+# As kube-apiserver has it.
+_SHORTEST_IPV6_PREFIX = 64
+_SMALLEST_RANGE = 8
 
 
 class _Address(click.ParamType[IPAddress]):
@@ -25,7 +28,9 @@ class _Address(click.ParamType[IPAddress]):
             self.fail(str(error), param, ctx)
 
 
-class _Networks(click.ParamType[tuple[IPNetwork, ...]]):
+class _ServiceRanges(click.ParamType[tuple[IPNetwork, ...]]):
+    """One range, or two of different families: the first one's is the cluster's primary family."""
+
     name = "cidr[,cidr]"
 
     def convert(
@@ -34,9 +39,21 @@ class _Networks(click.ParamType[tuple[IPNetwork, ...]]):
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(ip_network(part) for part in str(value).split(","))
+            ranges = tuple(ip_network(part.strip()) for part in str(value).split(","))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if len(ranges) > 2:
+            self.fail("it must not hold more than two values", param, ctx)
+        if len(ranges) == 2 and ranges[0].version == ranges[1].version:
+            self.fail("the two values must be of different IP families", param, ctx)
+        for each in ranges:
+            if each.version == 6 and each.prefixlen < _SHORTEST_IPV6_PREFIX:
+                self.fail(f"{each} is too large: the mask must be >= {_SHORTEST_IPV6_PREFIX}", param, ctx)
+            if each.num_addresses < _SMALLEST_RANGE:
+                self.fail(
+                    f"{each} is too small: it must hold at least {_SMALLEST_RANGE} addresses", param, ctx
+                )
+        return ranges
 
 
 class _PortRange(click.ParamType[range]):
@@ -74,7 +91,7 @@ class _PortRange(click.ParamType[range]):
     "--advertise-address",
     type=_Address(),
     required=True,
-    help="Where pods reach this server: the endpoint of the Service `kubernetes`.",
+    help="Where pods reach this server: the endpoint of the Service `kubernetes`, of the primary family.",
 )
 @click.option("--tls-cert-file", type=_FILE, required=True, help="The server's certificate (PEM).")
 @click.option("--tls-private-key-file", type=_FILE, required=True, help="Its key (PEM).")
@@ -97,10 +114,10 @@ class _PortRange(click.ParamType[range]):
 @click.option("--service-account-issuer", default="https://kubernetes.default.svc", show_default=True)
 @click.option(
     "--service-cluster-ip-range",
-    type=_Networks(),
+    type=_ServiceRanges(),
     default="10.0.0.0/16",
     show_default=True,
-    help="Where ClusterIPs come from.",
+    help="Where ClusterIPs come from: a range, or one of each IP family, the primary family's first.",
 )
 @click.option(
     "--service-node-port-range",
@@ -134,6 +151,12 @@ def command(
     """
     if not bind_address and not listen_fd:
         raise click.UsageError("nothing to listen on: give --bind-address or --listen-fd")
+    primary = service_cluster_ip_range[0]
+    if advertise_address.version != primary.version:
+        raise click.UsageError(
+            f"--advertise-address {advertise_address} must be of the family of the first"
+            f" --service-cluster-ip-range, {primary}"
+        )
     config = Config(
         storage=storage,
         tls_cert_file=tls_cert_file,

@@ -1,11 +1,14 @@
 """Small worlds for the tests of the API."""
 
+from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 
 from wellhead.api import strategy
-from wellhead.api.allocation import ServicePool, allocate, holdings
+from wellhead.api.allocation import DEFAULT_NODE_PORTS, ServicePool, allocate, holdings
 from wellhead.api.errors import Invalid
 from wellhead.api.meta import Obj
+from wellhead.api.ranges import AddressRanges, family_of
 from wellhead.api.resources import SERVICES, Resource
 from wellhead.api.schema import decode
 
@@ -17,8 +20,10 @@ def create(resource: Resource, obj: Obj, context: strategy.Context = CONTEXT) ->
     return strategy.create(resource, decode(obj, resource.gvk, "Strict").object, context)
 
 
-def update(resource: Resource, new: Obj, old: Obj, subresource: str = "") -> Obj:
-    return strategy.update(resource, decode(new, resource.gvk, "Strict").object, old, CONTEXT, subresource)
+def update(
+    resource: Resource, new: Obj, old: Obj, subresource: str = "", context: strategy.Context = CONTEXT
+) -> Obj:
+    return strategy.update(resource, decode(new, resource.gvk, "Strict").object, old, context, subresource)
 
 
 def named(name: str = "a", **fields: Any) -> Obj:
@@ -32,18 +37,21 @@ def problems(error: Invalid) -> list[str]:
 class Services:
     """The Services of a cluster: stored, with what they hold taken from a pool."""
 
-    def __init__(self, pool: ServicePool) -> None:
-        self.pool = pool
+    def __init__(self, *ranges: str, node_ports: range = DEFAULT_NODE_PORTS) -> None:
+        networks = tuple(map(ip_network, ranges))
+        self.pool = ServicePool(AddressRanges(networks), node_ports)
+        self.context = replace(CONTEXT, ip_families=tuple(map(family_of, networks)))
         self.stored: dict[str, Obj] = {}
 
     def create(self, name: str = "a", **spec: Any) -> Obj:
-        return self._store(create(SERVICES, named(name, spec={"ports": [{"port": 80}], **spec})), None)
+        new = named(name, spec={"ports": [{"port": 80}], **spec})
+        return self._store(create(SERVICES, new, self.context), None)
 
     def update(self, name: str = "a", **spec: Any) -> Obj:
         """Merge `spec` into the Service's; None removes a field."""
         old = self.stored[name]
         merged = {field: value for field, value in {**old["spec"], **spec}.items() if value is not None}
-        return self._store(update(SERVICES, {**old, "spec": merged}, old), old)
+        return self._store(update(SERVICES, {**old, "spec": merged}, old, context=self.context), old)
 
     def delete(self, name: str = "a") -> None:
         self.pool.remove(holdings(self.stored.pop(name)))

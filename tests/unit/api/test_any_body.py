@@ -17,6 +17,7 @@ from wellhead.api.definitions import INT_OR_STRING, QUANTITY, Definitions, Field
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj
 from wellhead.api.patch import apply_strategic_merge_patch
+from wellhead.api.ranges import AddressRanges
 from wellhead.api.resources import RESOURCES, SERVICES, Resource
 from wellhead.api.schema import decode
 from wellhead.api.tables import to_table
@@ -161,5 +162,5 @@ def _stored(resource: Resource, body: Obj, old: Obj | None, subresource: str = "
     else:
         new = strategy.update(resource, decoded, old, CONTEXT, subresource)
     if resource == SERVICES and not subresource:
-        return allocate(new, old, ServicePool((ip_network("10.0.0.0/16"),)))
+        return allocate(new, old, ServicePool(AddressRanges((ip_network("10.0.0.0/16"),))))
     return new

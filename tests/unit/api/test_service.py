@@ -25,6 +25,8 @@ def test_defaults() -> None:
         "ports": [{"port": 80, "targetPort": 80, "protocol": "TCP"}],
         "sessionAffinity": "None",
         "internalTrafficPolicy": "Cluster",
+        "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack",
     }
     balancer = create(SERVICES, service(type="LoadBalancer", sessionAffinity="ClientIP"))["spec"]
     assert balancer["externalTrafficPolicy"] == "Cluster"

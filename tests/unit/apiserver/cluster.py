@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Self
 
@@ -201,9 +201,14 @@ class Cluster:
 
 @contextlib.asynccontextmanager
 async def serve(
-    pki: Pki, directory: Path, storage: str = "memory:", node_ports: range = range(30000, 32768)
+    pki: Pki,
+    directory: Path,
+    storage: str = "memory:",
+    node_ports: range = range(30000, 32768),
+    service_ranges: str = "10.0.0.0/16",
 ) -> AsyncIterator[Cluster]:
-    """A server that is ready, until the context ends."""
+    """A server that is ready, until the context ends. Its address is of the first range's family."""
+    ranges = tuple(map(ip_network, service_ranges.split(",")))
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     port = listener.getsockname()[1]
@@ -216,9 +221,10 @@ async def serve(
         kubelet_client_certificate=certificates / "admin.crt",
         kubelet_client_key=certificates / "admin.key",
         service_account_key_file=certificates / "service-account.key",
-        advertise_address=ip_address("192.0.2.1"),
+        advertise_address=ip_address("192.0.2.1" if ranges[0].version == 4 else "2001:db8::1"),
         secure_port=port,
         listen_fds=(listener.detach(),),
+        service_cluster_ip_ranges=ranges,
         service_node_port_range=node_ports,
     )
     task = asyncio.create_task(run(config))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.unit.apiserver.cluster import User, serve
@@ -104,4 +105,47 @@ async def test_the_kubernetes_service_is_there_and_is_put_right(pki: Pki, tmp_pa
 @pytest.mark.parametrize("address", ["10.1.0.1", "10.0.0.0", "10.0.255.255"])
 async def test_addresses_outside_of_the_range_are_refused(admin: User, address: str) -> None:
     status = (await admin.call("POST", SERVICES, service("a", clusterIP=address))).expect(422)
-    assert "is not in the valid range" in status["message"]
+    assert "the provided network does not match the current range" in status["message"]
+
+
+@pytest.mark.parametrize(
+    ("ranges", "families", "cluster_ip", "endpoint"),
+    [
+        ("10.0.0.0/16,fd00:10::/112", ["IPv4"], "10.0.0.1", "192.0.2.1"),
+        ("fd00:10::/112,10.0.0.0/16", ["IPv6"], "fd00:10::1", "2001:db8::1"),
+        ("fd00:10::/112", ["IPv6"], "fd00:10::1", "2001:db8::1"),
+    ],
+)
+async def test_the_kubernetes_service_has_the_primary_family_alone(
+    pki: Pki, tmp_path: Path, ranges: str, families: list[str], cluster_ip: str, endpoint: str
+) -> None:
+    async with serve(pki, tmp_path, service_ranges=ranges) as cluster:
+        admin = await cluster.user()
+        spec = (await admin.get(f"{SERVICES}/kubernetes"))["spec"]
+        assert (spec["clusterIPs"], spec["ipFamilies"]) == ([cluster_ip], families)
+        assert spec["ipFamilyPolicy"] == "SingleStack"
+        endpoints = await admin.get("/api/v1/namespaces/default/endpoints/kubernetes")
+        assert endpoints["subsets"][0]["addresses"] == [{"ip": endpoint}]
+        slices = await admin.get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices")
+        assert [each["addressType"] for each in slices["items"]] == families
+        # Services without a wish are of the primary family, too.
+        assert (await admin.create(SERVICES, service("a")))["spec"]["ipFamilies"] == families
+
+
+async def test_dual_stack_through_kubectl(pki: Pki, tmp_path: Path) -> None:
+    async with serve(pki, tmp_path, service_ranges="10.0.0.0/16,fd00:10::/112") as cluster:
+        both = service("both", ipFamilyPolicy="RequireDualStack", ipFamilies=["IPv6", "IPv4"])
+        await cluster.ok("create", "-f", "-", stdin=msgspec.json.encode(both).decode())
+        shown = (await cluster.ok("get", "service", "both")).splitlines()
+        assert shown[1].split()[2].startswith("fd00:10::")
+        template = "-o=jsonpath={.spec.ipFamilies} {.spec.clusterIP} {.spec.clusterIPs[1]}"
+        families, first, second = (await cluster.ok("get", "service", "both", template)).split()
+        assert (families, ":" in first, second.startswith("10.0.")) == ('["IPv6","IPv4"]', True, True)
+        released = '{"spec":{"ipFamilyPolicy":"SingleStack"}}'
+        await cluster.ok("patch", "service", "both", "-p", released)
+        taken = service("other", clusterIP=second)
+        await cluster.ok("create", "-f", "-", stdin=msgspec.json.encode(taken).decode())
+        refused = service("bad", ipFamilies=["IPv6", "IPv4"])
+        code, output = await cluster.kubectl("create", "-f", "-", stdin=msgspec.json.encode(refused).decode())
+        assert code == 1
+        assert "when multiple IP families are specified" in output

@@ -52,6 +52,51 @@ async def test_ready_pods_become_endpoints_with_node_and_target(world: World) ->
     assert subset["ports"] == [{"port": 8080, "protocol": "TCP"}]
 
 
+async def test_a_dual_stack_service_has_slices_of_each_family_and_endpoints_of_the_first(
+    world: World,
+) -> None:
+    await world.client.create(DEPLOYMENTS, deployment("web", 2))
+    await world.client.create(
+        SERVICES, service("web", ipFamilyPolicy="RequireDualStack", ipFamilies=["IPv6", "IPv4"])
+    )
+    found = await world.until(lambda: slices(world, "web"), lambda found: ready(found) == 4)
+    pods = [pod["status"]["podIPs"] for pod in await world.listed(PODS, "app=web")]
+    for index, family in enumerate(("IPv4", "IPv6")):
+        [one] = [each for each in found if each["addressType"] == family]
+        listed = sorted(endpoint["addresses"][0] for endpoint in one["endpoints"])
+        assert listed == sorted(ips[index]["ip"] for ips in pods)
+
+    async def classic() -> list[Obj]:
+        return (await world.client.get(ENDPOINTS, "web", "default")).get("subsets") or []
+
+    [subset] = await world.until(classic, lambda s: s and len(s[0].get("addresses") or []) == 2)
+    assert all(":" in address["ip"] for address in subset["addresses"])
+    await world.client.patch(SERVICES, "web", {"spec": {"ipFamilyPolicy": "SingleStack"}}, "default")
+    [left] = await world.until(lambda: slices(world, "web"), lambda found: len(found) == 1)
+    assert left["addressType"] == "IPv6"
+
+
+async def test_a_dual_stack_service_without_pods_has_an_empty_slice_of_each_family(world: World) -> None:
+    await world.client.create(SERVICES, service("web", ipFamilyPolicy="PreferDualStack"))
+    found = await world.until(lambda: slices(world, "web"), lambda found: len(found) == 2)
+    assert {each["addressType"] for each in found} == {"IPv4", "IPv6"}
+    assert not endpoints(found)
+
+
+async def test_users_endpoints_of_both_families_are_mirrored_into_slices_of_each(world: World) -> None:
+    await world.client.create(SERVICES, service("ext", selector=None, ipFamilyPolicy="RequireDualStack"))
+    subset = {"addresses": [{"ip": "192.0.2.7"}, {"ip": "2001:db8::7"}], "ports": [{"port": 9376}]}
+    metadata = {"name": "ext", "namespace": "default"}
+    await world.client.create(
+        ENDPOINTS, {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": [subset]}
+    )
+    found = await world.until(lambda: slices(world, "ext"), lambda found: len(endpoints(found)) == 2)
+    assert {each["addressType"]: each["endpoints"][0]["addresses"] for each in found} == {
+        "IPv4": ["192.0.2.7"],
+        "IPv6": ["2001:db8::7"],
+    }
+
+
 async def test_a_pod_that_stops_being_ready_stays_as_not_ready(world: World) -> None:
     await world.client.create(DEPLOYMENTS, deployment("web", 2))
     await world.client.create(SERVICES, service("web"))

@@ -8,7 +8,7 @@ import itertools
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,11 +87,16 @@ class Agents:
             **status,
             "phase": "Running",
             "podIP": address,
-            "podIPs": [{"ip": address}],
+            "podIPs": [{"ip": address}, {"ip": _ipv6(address)}],
             "conditions": [*conditions, entry],
         }
         await self.client.update(PODS, {**pod, "status": status}, "status")
         return None
+
+
+def _ipv6(address: str) -> str:
+    """The second address of a pod, made from its first one."""
+    return f"fd00:10:244::{address.replace('.', ':')}"
 
 
 def _is_ready(pod: Obj) -> bool:
@@ -246,6 +251,7 @@ def api_config(pki: Pki, fd: int) -> apiserver.Config:
         service_account_key_file=certificates / "service-account.key",
         advertise_address=ip_address("10.240.0.2"),
         listen_fds=(fd,),
+        service_cluster_ip_ranges=(ip_network("10.0.0.0/16"), ip_network("fd00:10::/112")),
     )
 
 

@@ -23,7 +23,7 @@ class NamespaceStrategy(Strategy):
         obj["spec"] = {"finalizers": [_FINALIZER]}
         obj["status"] = {"phase": "Active"}
 
-    def prepare_update(self, new: Obj, old: Obj) -> None:
+    def prepare_update(self, new: Obj, old: Obj, context: Context) -> None:
         new["spec"] = old.get("spec") or {}  # only the subresource `finalize` takes a finalizer away
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:

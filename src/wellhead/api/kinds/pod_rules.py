@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wellhead.api.errors import Cause
+from wellhead.api.errors import Cause, one_of
 from wellhead.api.formats import dns_label, dns_subdomain, ip_address, qualified_name
 from wellhead.api.kinds.container_rules import validate_container
 from wellhead.api.meta import Obj
@@ -24,8 +24,8 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
     """A pod spec with defaults, at the path `at`."""
     causes = _validate_volumes(spec.get("volumes") or (), f"{at}.volumes")
     causes += _validate_containers(spec, at)
-    causes += _one_of(f"{at}.restartPolicy", spec["restartPolicy"], _RESTART_POLICIES)
-    causes += _one_of(f"{at}.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES)
+    causes += one_of(f"{at}.restartPolicy", spec["restartPolicy"], _RESTART_POLICIES)
+    causes += one_of(f"{at}.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES)
     causes += validate_labels(spec.get("nodeSelector"), f"{at}.nodeSelector")
     causes += _validate_dns_config(spec, f"{at}.dnsConfig")
     for field, check in (
@@ -56,10 +56,6 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
         ip = alias.get("ip", "")
         causes += [Cause.invalid(f"{at}.hostAliases[{index}].ip", ip, problem) for problem in ip_address(ip)]
     return causes
-
-
-def _one_of(at: str, value: str, supported: tuple[str, ...]) -> list[Cause]:
-    return [] if value in supported else [Cause.not_supported(at, value, supported)]
 
 
 def _validate_volumes(volumes: Sequence[Obj], at: str) -> list[Cause]:
@@ -149,7 +145,7 @@ def _validate_toleration(toleration: Obj, at: str) -> list[Cause]:
         causes.append(
             Cause.invalid(f"{at}.operator", value, "value must be empty when `operator` is 'Exists'")
         )
-    return causes + (_one_of(f"{at}.effect", effect, _TAINT_EFFECTS) if effect else [])
+    return causes + (one_of(f"{at}.effect", effect, _TAINT_EFFECTS) if effect else [])
 
 
 def _validate_dns_config(spec: Obj, at: str) -> list[Cause]:

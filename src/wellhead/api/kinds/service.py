@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wellhead.api.allocation import needs_cluster_ip, needs_health_check_port, needs_node_ports
+from wellhead.api.allocation import needs_health_check_port, needs_node_ports
 from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_1035_label
+from wellhead.api.kinds.service_families import agree_on_cluster_ips, decide_families, has_addresses
 from wellhead.api.kinds.service_rules import (
     is_externally_accessible,
     validate_load_balancer_status,
@@ -53,14 +54,14 @@ class ServiceStrategy(Strategy):
         obj.setdefault("status", {}).setdefault("loadBalancer", {})
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
-        spec = obj["spec"]
-        if spec.get("clusterIP") and not spec.get("clusterIPs"):
-            spec["clusterIPs"] = [spec["clusterIP"]]
+        agree_on_cluster_ips(obj["spec"], None)
+        decide_families(obj, None, context.ip_families)
 
-    def prepare_update(self, new: Obj, old: Obj) -> None:
+    def prepare_update(self, new: Obj, old: Obj, context: Context) -> None:
         spec, before = new["spec"], old["spec"]
-        _agree_on_cluster_ips(spec, before)
         _keep_allocated(spec, before)
+        agree_on_cluster_ips(spec, before)
+        decide_families(new, old, context.ip_families)
         _drop_what_the_type_has_no_use_for(spec, before)
         if spec["type"] != "LoadBalancer":
             new["status"] = {**(new.get("status") or {}), "loadBalancer": {}}
@@ -97,34 +98,10 @@ _CLEARED_IF_EMPTY = (
 )
 
 
-def _agree_on_cluster_ips(spec: Obj, before: Obj) -> None:
-    """clusterIP and clusterIPs[0] are one thing: a change of one is a change of the other."""
-    old_ip, old_ips = before.get("clusterIP"), before.get("clusterIPs") or []
-    ip, ips = spec.get("clusterIP"), spec.get("clusterIPs") or []
-    if ip != old_ip and ips == old_ips:
-        if not ip:
-            spec.pop("clusterIPs", None)
-        else:
-            spec["clusterIPs"] = [ip, *ips[1:]] if ip != "None" else [ip]
-    elif ip and ip == old_ip and not ips and old_ips and needs_cluster_ip(spec):
-        spec["clusterIPs"] = old_ips
-    elif ips and ips != old_ips and ip == old_ip and ip:
-        spec["clusterIP"] = ips[0]
-    if spec.get("clusterIP") and not spec.get("clusterIPs"):
-        spec["clusterIPs"] = [spec["clusterIP"]]
-
-
 def _keep_allocated(spec: Obj, before: Obj) -> None:
     """What the client left out stays as it was allocated."""
-    if needs_cluster_ip(spec) and needs_cluster_ip(before):
-        if not spec.get("clusterIP") and before.get("clusterIP"):
-            spec["clusterIP"] = before["clusterIP"]
-        if not spec.get("clusterIPs") and spec.get("clusterIP") == before.get("clusterIP"):
-            spec["clusterIPs"] = before.get("clusterIPs") or []
-    if spec.get("clusterIP") == before.get("clusterIP") == "None":
-        for field in ("ipFamilies", "ipFamilyPolicy"):
-            if before.get(field):
-                spec.setdefault(field, before[field])
+    if has_addresses(spec) and has_addresses(before) and not spec.get("clusterIP"):
+        spec["clusterIP"] = before.get("clusterIP")
     if needs_node_ports(spec) and needs_node_ports(before):
         allocated = {
             (port["port"], port.get("protocol")): port["nodePort"]
@@ -143,21 +120,17 @@ def _keep_allocated(spec: Obj, before: Obj) -> None:
         spec.setdefault("healthCheckNodePort", before["healthCheckNodePort"])
 
 
-def _has_no_external_name(spec: Obj) -> bool:
-    return spec.get("type") != "ExternalName"
-
-
 def _is_load_balancer(spec: Obj) -> bool:
     return spec.get("type") == "LoadBalancer"
 
 
 # Fields, and which Services have a use for them.
 _USES: tuple[tuple[str, Callable[[Obj], bool]], ...] = (
-    ("clusterIP", _has_no_external_name),
-    ("clusterIPs", _has_no_external_name),
-    ("ipFamilies", _has_no_external_name),
-    ("ipFamilyPolicy", _has_no_external_name),
-    ("internalTrafficPolicy", _has_no_external_name),
+    ("clusterIP", has_addresses),
+    ("clusterIPs", has_addresses),
+    ("ipFamilies", has_addresses),
+    ("ipFamilyPolicy", has_addresses),
+    ("internalTrafficPolicy", has_addresses),
     ("healthCheckNodePort", needs_health_check_port),
     ("allocateLoadBalancerNodePorts", _is_load_balancer),
     ("loadBalancerClass", _is_load_balancer),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wellhead.api.errors import Cause
+from wellhead.api.errors import Cause, one_of
 from wellhead.api.formats import (
     cidr,
     dns_label,
@@ -14,6 +14,7 @@ from wellhead.api.formats import (
     port_number,
     qualified_name,
 )
+from wellhead.api.kinds.service_families import is_headless, validate_family_change
 from wellhead.api.kinds.targets import validate_endpoint_ip, validate_port_reference
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_labels
@@ -22,8 +23,6 @@ _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _POLICIES = ("Cluster", "Local")
 _AFFINITIES = ("ClientIP", "None")
-_FAMILIES = ("IPv4", "IPv6")
-_FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 _IP_MODES = ("Proxy", "VIP")
 _DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
 _MAX_AFFINITY_SECONDS = 86400
@@ -42,12 +41,11 @@ def is_externally_accessible(spec: Obj) -> bool:
 def validate_service(service: Obj, old: Obj | None = None) -> list[Cause]:
     """A Service with defaults, before its addresses and ports are allocated."""
     spec: Obj = service["spec"]
-    causes = _one_of("spec.type", spec.get("type"), _TYPES)
+    causes = one_of("spec.type", spec.get("type"), _TYPES)
     causes += _validate_type(spec)
     causes += _validate_ports(spec)
     causes += validate_labels(spec.get("selector"), "spec.selector")
     causes += _validate_affinity(spec)
-    causes += _validate_cluster_ips(spec)
     old_external = ((old or {}).get("spec") or {}).get("externalIPs") or ()
     for index, text in enumerate(spec.get("externalIPs") or ()):
         if text not in old_external:
@@ -62,16 +60,14 @@ def validate_service(service: Obj, old: Obj | None = None) -> list[Cause]:
         causes += [Cause.invalid("spec.loadBalancerClass", name, problem) for problem in qualified_name(name)]
     causes += _validate_policies(spec)
     if (distribution := spec.get("trafficDistribution")) is not None:
-        causes += _one_of("spec.trafficDistribution", distribution, _DISTRIBUTIONS)
+        causes += one_of("spec.trafficDistribution", distribution, _DISTRIBUTIONS)
     return causes
 
 
 def validate_service_update(new: Obj, old: Obj) -> list[Cause]:
     """A Service that replaces `old`; what `old` has and may keep is filled in."""
     spec, before = new["spec"], old["spec"]
-    causes = []
-    if "ExternalName" not in (spec["type"], before["type"]):
-        causes += _validate_address_change(spec, before)
+    causes = validate_family_change(spec, before)
     if spec["type"] == before["type"] == "LoadBalancer":
         name = spec.get("loadBalancerClass")
         if name != before.get("loadBalancerClass"):
@@ -101,7 +97,7 @@ def validate_load_balancer_status(service: Obj) -> list[Cause]:
             if not ip:
                 causes.append(Cause.forbidden(f"{here}.ipMode", "may not be specified when `ip` is not set"))
             else:
-                causes += _one_of(f"{here}.ipMode", mode, _IP_MODES)
+                causes += one_of(f"{here}.ipMode", mode, _IP_MODES)
         if host:
             causes += [Cause.invalid(f"{here}.hostname", host, problem) for problem in dns_subdomain(host)]
             if parse_ip(host) is not None:
@@ -115,12 +111,8 @@ def _checks_health(spec: Obj) -> bool:
     return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
-def _one_of(at: str, value: str | None, supported: tuple[str, ...]) -> list[Cause]:
-    return [] if value in supported else [Cause.not_supported(at, value or "", supported)]
-
-
 def _validate_type(spec: Obj) -> list[Cause]:
-    kind, headless = spec.get("type"), spec.get("clusterIP") == "None"
+    kind, headless = spec.get("type"), is_headless(spec)
     causes = []
     if not spec.get("ports") and not headless and kind != "ExternalName":
         causes.append(Cause.required("spec.ports"))
@@ -159,7 +151,7 @@ def _validate_ports(spec: Obj) -> list[Cause]:
         elif len(ports) > 1:
             causes.append(Cause.required(f"{at}.name"))
         causes += [Cause.invalid(f"{at}.port", number, problem) for problem in port_number(number)]
-        causes += _one_of(f"{at}.protocol", protocol, _PROTOCOLS)
+        causes += one_of(f"{at}.protocol", protocol, _PROTOCOLS)
         causes += validate_port_reference(port["targetPort"], f"{at}.targetPort")
         if application := port.get("appProtocol"):
             causes += [
@@ -180,7 +172,7 @@ def _validate_ports(spec: Obj) -> list[Cause]:
 
 def _validate_affinity(spec: Obj) -> list[Cause]:
     affinity = spec["sessionAffinity"]
-    causes = _one_of("spec.sessionAffinity", affinity, _AFFINITIES)
+    causes = one_of("spec.sessionAffinity", affinity, _AFFINITIES)
     if affinity == "ClientIP":
         at = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
         seconds = spec["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"]
@@ -188,73 +180,6 @@ def _validate_affinity(spec: Obj) -> list[Cause]:
             causes.append(
                 Cause.invalid(at, seconds, f"must be greater than 0 and less than {_MAX_AFFINITY_SECONDS}")
             )
-    return causes
-
-
-def _validate_cluster_ips(spec: Obj) -> list[Cause]:
-    if spec.get("type") == "ExternalName":
-        return []
-    causes: list[Cause] = []
-    at = "spec.clusterIPs"
-    first, ips = spec.get("clusterIP"), spec.get("clusterIPs") or []
-    families = spec.get("ipFamilies") or []
-    if first and ips and ips[0] != first:
-        causes.append(Cause.invalid(at, ips, "first value must match `clusterIP`"))
-    if not first and ips:
-        causes.append(Cause.invalid(at, ips, "must be empty when `clusterIP` is not specified"))
-    for index, family in enumerate(families):
-        causes += _one_of(f"spec.ipFamilies[{index}]", family, _FAMILIES)
-        if family in families[:index]:
-            causes.append(Cause.duplicate(f"spec.ipFamilies[{index}]", family))
-    if policy := spec.get("ipFamilyPolicy"):
-        causes += _one_of("spec.ipFamilyPolicy", policy, _FAMILY_POLICIES)
-    problems = []
-    for index, text in enumerate(ips):
-        if text == "None" and index == 0:
-            if len(ips) > 1:
-                problems.append(Cause.invalid(at, ips, "'None' must be the first and only value"))
-        else:
-            problems += [Cause.invalid(f"{at}[{index}]", text, problem) for problem in ip_address(text)]
-    if len(ips) > 2:
-        problems.append(Cause.invalid(at, ips, "may only hold up to 2 values"))
-    if problems or not ips or ips[0] == "None":
-        return causes + problems
-    versions = [f"IPv{address.version}" for address in map(parse_ip, ips) if address is not None]
-    if len(set(versions)) < len(versions):
-        causes.append(Cause.invalid(at, ips, "may specify no more than one IP for each IP family"))
-    causes += [
-        Cause.invalid(
-            f"{at}[{index}]", ips[index], f"expected an {family} value as indicated by `ipFamilies[{index}]`"
-        )
-        for index, (version, family) in enumerate(zip(versions, families, strict=False))
-        if version != family
-    ]
-    return causes
-
-
-def _validate_address_change(spec: Obj, before: Obj) -> list[Cause]:
-    if spec.get("clusterIP") == before.get("clusterIP") == "None":
-        return []
-    ips, old_ips = spec.get("clusterIPs") or [], before.get("clusterIPs") or []
-    families, old_families = spec.get("ipFamilies") or [], before.get("ipFamilies") or []
-    causes = [
-        Cause.invalid(f"spec.clusterIPs[{index}]", ips, _FIXED)
-        for index, (ip, old_ip) in enumerate(zip(ips, old_ips, strict=False))
-        if ip != old_ip
-    ]
-    if old_ips and not ips:
-        causes.append(Cause.invalid("spec.clusterIPs[0]", ips, "primary clusterIP can not be unset"))
-    if families and old_families and families[0] != old_families[0] and spec.get("clusterIP") != "None":
-        causes.append(Cause.invalid("spec.ipFamilies[0]", families, _FIXED))
-    policy = spec.get("ipFamilyPolicy", before.get("ipFamilyPolicy"))
-    if policy != "SingleStack":
-        at = "spec.ipFamilyPolicy"
-        if len(old_ips) > 1 and len(ips) == 1 and ips[0] != "None":
-            text = "must be set to 'SingleStack' when releasing the secondary clusterIP"
-            causes.append(Cause.invalid(at, policy, text))
-        elif len(old_families) > 1 and len(families) == 1:
-            text = "must be set to 'SingleStack' when releasing the secondary ipFamily"
-            causes.append(Cause.invalid(at, policy, text))
     return causes
 
 
@@ -287,9 +212,9 @@ def _validate_policies(spec: Obj) -> list[Cause]:
                     "spec.externalTrafficPolicy", policy, "may only be set for externally-accessible services"
                 )
             )
-        causes += _one_of("spec.externalTrafficPolicy", policy, _POLICIES)
+        causes += one_of("spec.externalTrafficPolicy", policy, _POLICIES)
     if (policy := spec.get("internalTrafficPolicy")) is not None:
-        causes += _one_of("spec.internalTrafficPolicy", policy, _POLICIES)
+        causes += one_of("spec.internalTrafficPolicy", policy, _POLICIES)
     if number := spec.get("healthCheckNodePort"):
         at = "spec.healthCheckNodePort"
         if not _checks_health(spec):

@@ -89,7 +89,7 @@ class Registry:
             AlreadyExists: there is one of that name.
             InternalError: it could not be stored.
         """
-        context = strategy.Context(namespace=namespace, lookup=self.lookup)
+        context = self._context(namespace)
         sent_name = (obj.get("metadata") or {}).get("name")
         for attempt in range(_NAME_ATTEMPTS):
             candidate = obj if attempt == _NAME_ATTEMPTS - 1 or sent_name else _copy(obj)
@@ -126,7 +126,7 @@ class Registry:
             BadRequest, Invalid: the new object breaks a rule.
             InternalError: it could not be stored.
         """
-        context = strategy.Context(namespace=namespace, lookup=self.lookup)
+        context = self._context(namespace)
         for attempt in range(_ATTEMPTS):
             item = self.item(resource, namespace, name)
             old = self.decoded(resource, item)
@@ -194,6 +194,9 @@ class Registry:
             except RevisionConflict:
                 await _back_off(attempt)
         raise Conflict.of(resource, name)
+
+    def _context(self, namespace: str) -> strategy.Context:
+        return strategy.Context(namespace=namespace, lookup=self.lookup, ip_families=self._allocator.families)
 
     def _check_namespace(self, resource: Resource, namespace: str, obj: Obj) -> None:
         if not resource.namespaced:

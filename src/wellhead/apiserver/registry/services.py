@@ -10,8 +10,9 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator
 
-from wellhead.api.allocation import Address, Holdings, Network, ServicePool, allocate, holdings
+from wellhead.api.allocation import Holdings, ServicePool, allocate, holdings
 from wellhead.api.meta import Obj
+from wellhead.api.ranges import Address, AddressRanges, Network, family_of
 from wellhead.api.resources import SERVICES
 from wellhead.storage.cache import WatchCache
 from wellhead.storage.encoding import decode
@@ -23,7 +24,9 @@ class ServiceAllocator:
 
     def __init__(self, cache: WatchCache, ranges: tuple[Network, ...], node_ports: range) -> None:
         self._cache = cache
-        self._pool = ServicePool(ranges, node_ports)
+        self._pool = ServicePool(AddressRanges(ranges), node_ports)
+        self.families = tuple(map(family_of, ranges))
+        """The IP families of the cluster's Services, the default one first."""
         # How often each is held: by a Service as stored, by the write that will replace it.
         self._addresses: Counter[Address] = Counter()
         self._ports: Counter[int] = Counter()

@@ -1,0 +1,99 @@
+"""Where addresses and port numbers are drawn from: at random, in two bands.
+
+The lower band of a range is left to people who choose for themselves, while the rest lasts (KEP-3070 for
+ClusterIPs, KEP-3668 for node ports).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from itertools import chain
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+_RANDOM_TRIES = 32
+# As far into an IPv6 network as random numbers reach: len() of a range takes no more.
+_FARTHEST = 1 << 62
+
+
+def family_of(network: Network | Address) -> str:
+    """ "IPv4" or "IPv6", as the API names them."""
+    return f"IPv{network.version}"
+
+
+def is_usable(address: Address, network: Network) -> bool:
+    """Whether a Service may have the address: not the network's own one, nor (IPv4) the broadcast address."""
+    if address not in network or address == network.network_address:
+        return False
+    return address.version == 6 or address != network.broadcast_address
+
+
+def free_port(ports: range, taken: Container[int]) -> int | None:
+    """A random free node port, None when there is none left."""
+    band = min(max(16, len(ports) // 32), 128) if len(ports) > 16 else 0
+    for part in (ports[band:], ports[:band]):
+        number = _free(part, lambda number: number in taken)
+        if number is not None:
+            return number
+    return None
+
+
+@dataclass
+class AddressRanges:
+    """The networks that addresses are drawn from. They may overlap.
+
+    Which parts of them were found to be used up is remembered until an address comes back, so that a range
+    that is full costs the next draw nothing.
+    """
+
+    networks: tuple[Network, ...]
+    _full: set[tuple[Network, range]] = field(default_factory=set, compare=False)
+
+    def holds(self, address: Address) -> bool:
+        """Whether the address may be given to a Service."""
+        return any(is_usable(address, network) for network in self.networks)
+
+    def draw(self, family: str, taken: Container[Address]) -> Address | None:
+        """A random free address of the family, None when there is none left."""
+        networks = [network for network in self.networks if family_of(network) == family]
+        random.shuffle(networks)
+        bands = [(network, *_bands(network)) for network in networks]
+        for network, part in [(each[0], each[2]) for each in bands] + [(each[0], each[1]) for each in bands]:
+            if (network, part) in self._full:
+                continue
+            address = _free_address(network, part, taken)
+            if address is not None:
+                return address
+            self._full.add((network, part))
+        return None
+
+    def returned(self) -> None:
+        """An address is free again."""
+        self._full.clear()
+
+
+def _bands(network: Network) -> tuple[range, range]:
+    """The offsets of a network's usable addresses: for people, for everybody."""
+    last = network.num_addresses - (2 if network.version == 4 else 1)
+    offsets = range(1, min(last, _FARTHEST) + 1)
+    band = min(max(16, len(offsets) // 16), 256)
+    return offsets[:band], offsets[band:]
+
+
+def _free_address(network: Network, part: range, taken: Container[Address]) -> Address | None:
+    offset = _free(part, lambda offset: network[offset] in taken)
+    return None if offset is None else network[offset]
+
+
+def _free(part: range, is_taken: Callable[[int], bool]) -> int | None:
+    """A random free number. Only where chance finds none, one after the other is asked."""
+    if not part:
+        return None
+    tries = (random.choice(part) for _ in range(_RANDOM_TRIES))
+    start = random.randrange(len(part))
+    candidates: Iterable[int] = chain(tries, part[start:], part[:start])
+    return next((number for number in candidates if not is_taken(number)), None)
