@@ -1,0 +1,147 @@
+"""Nodes that drain, die and return while 200 downloads go through each kind of load balancer.
+
+The servers are on node-1. Under policy Cluster they see by which node each connection came in.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.cluster.lab import ADDRESSES, NODES, Lab, eventually
+from tests.cluster.load import DOWNLOADS, ENDLESS, KINDS, SHORT, Crowd, Download, balanced, crowd, server
+from wellhead.lab import processes
+
+COUNT = 200
+
+
+@pytest.fixture(scope="module")
+def vips(lab: Lab, namespace: str) -> Iterator[dict[str, str]]:
+    """The VIP of a Service of each kind, for the same server."""
+    lab.apply({**DOWNLOADS, "metadata": {"name": "downloads", "namespace": namespace}})
+    lab.run_pod("server", "node-1", namespace, **server())
+    yield {kind: balanced(lab, namespace, kind, kind, "server") for kind in KINDS}
+    lab.kubectl("delete", "service", *KINDS, "-n", namespace)
+
+
+@pytest.fixture
+def clients(lab: Lab, vips: dict[str, str]) -> Iterator[Crowd]:
+    """200 clients who download through each kind, by all nodes."""
+    with crowd(lab) as found:
+        eventually(lambda: nodes_of_new_ones(found, vips), {kind: set(NODES) for kind in KINDS}, seconds=20)
+        for kind in KINDS:
+            begun = found.download(f"http://{vips[kind]}{ENDLESS}", COUNT)
+            assert Counter(each.state for each in begun) == {"running": COUNT}
+            assert {node_of(each) for each in begun} == set(NODES)
+        yield found
+
+
+def node_of(download: Download) -> str:
+    return next((node for node, addresses in ADDRESSES.items() if download.seen in addresses), "")
+
+
+def nodes_of_new_ones(clients: Crowd, vips: dict[str, str]) -> dict[str, set[str]]:
+    """The nodes by which new connections come in, by kind; none for those that fail."""
+    return {
+        kind: {node_of(each) for each in clients.download(f"http://{vip}{SHORT}", 24)}
+        for kind, vip in vips.items()
+    }
+
+
+def downloads(clients: Crowd) -> list[Download]:
+    return [each for each in clients.report() if each.url.endswith(ENDLESS)]
+
+
+def going_on(clients: Crowd) -> list[bool]:
+    """Of each download, whether anything comes while most others get four pieces more."""
+    before = downloads(clients)
+
+    def progress() -> list[int]:
+        return [now.received - then.received for now, then in zip(downloads(clients), before, strict=True)]
+
+    eventually(lambda: sorted(progress())[-len(before) // 4] >= 1024, True, seconds=20)
+    return [each > 0 for each in progress()]
+
+
+def broken(clients: Crowd) -> Counter[str]:
+    """By which nodes and kinds downloads came in that don't go on, and how many each."""
+    return Counter(
+        f"{node_of(each)} {each.url}"
+        for each, goes_on in zip(downloads(clients), going_on(clients), strict=True)
+        if not goes_on
+    )
+
+
+@pytest.mark.parametrize(
+    ("drain", "undrain"),
+    [
+        pytest.param(
+            ("label", "node", "node-2", "node.kubernetes.io/exclude-from-external-load-balancers="),
+            ("label", "node", "node-2", "node.kubernetes.io/exclude-from-external-load-balancers-"),
+            id="excluded-by-label",
+        ),
+        pytest.param(
+            ("taint", "node", "node-2", "ToBeDeletedByClusterAutoscaler=:NoSchedule"),
+            ("taint", "node", "node-2", "ToBeDeletedByClusterAutoscaler-"),
+            id="to-be-deleted",
+        ),
+    ],
+)
+def test_a_drained_node_breaks_none_gets_no_new_ones_and_gets_them_again_when_it_returns(
+    lab: Lab, vips: dict[str, str], clients: Crowd, drain: tuple[str, ...], undrain: tuple[str, ...]
+) -> None:
+    lab.kubectl(*drain)
+    try:
+        others = {kind: set(NODES) - {"node-2"} for kind in KINDS}
+        eventually(lambda: nodes_of_new_ones(clients, vips), others)
+        assert broken(clients) == Counter()
+    finally:
+        lab.kubectl(*undrain)
+    eventually(lambda: nodes_of_new_ones(clients, vips), {kind: set(NODES) for kind in KINDS}, seconds=20)
+    assert broken(clients) == Counter()
+
+
+def kill(lab: Lab) -> None:
+    """Kill the first process of node-2, and so all of it; the supervisor switches it on again."""
+    (init,) = (each for each in processes.find(lab.name) if each.machine == "node-2" and each.is_init)
+    os.kill(init.pid, signal.SIGKILL)
+
+
+def cut(lab: Lab) -> None:
+    lab.on("edge", "ip", "link", "set", "node-2", "down")
+
+
+def mend(lab: Lab) -> None:
+    lab.on("edge", "ip", "link", "set", "node-2", "up")
+
+
+@pytest.mark.parametrize(
+    ("harm", "repair"),
+    [pytest.param(kill, None, id="killed"), pytest.param(cut, mend, id="cut-off")],
+)
+def test_a_dead_node_breaks_exactly_its_own_and_gets_new_ones_when_it_returns(
+    lab: Lab,
+    vips: dict[str, str],
+    clients: Crowd,
+    harm: Callable[[Lab], None],
+    repair: Callable[[Lab], None] | None,
+) -> None:
+    its_own = Counter(
+        f"{node_of(each)} {each.url}" for each in downloads(clients) if node_of(each) == "node-2"
+    )
+    harm(lab)
+    try:
+        eventually(lambda: broken(clients), its_own, seconds=20)
+        if repair:
+            others = {kind: set(NODES) - {"node-2"} for kind in KINDS}
+            eventually(lambda: nodes_of_new_ones(clients, vips), others, seconds=20)
+    finally:
+        if repair:
+            repair(lab)
+    eventually(lambda: nodes_of_new_ones(clients, vips), {kind: set(NODES) for kind in KINDS}, seconds=30)
+    # A node that was cut off has lost nothing: what it had may go on where nobody ended it yet.
+    assert broken(clients) <= its_own
