@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 Check = Callable[[str], list[str]]
 
@@ -205,6 +205,12 @@ def cidr(text: str) -> list[str]:
     except ValueError:
         ok = False
     return [] if ok else ["must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"]
+
+
+def at_most_one_of_each_family(addresses: Iterable[str]) -> bool:
+    """Of addresses or networks as text: whether they are at most an IPv4 and an IPv6 one."""
+    families = [":" in text for text in addresses]
+    return len(set(families)) == len(families)
 
 
 def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

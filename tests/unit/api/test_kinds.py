@@ -108,6 +108,25 @@ def test_endpoints_never_lead_to_loopback_or_link_local(ip: str) -> None:
     assert said[0].startswith("endpoints[0].addresses[0]: Invalid value")
 
 
+def test_a_nodes_pod_networks_are_one_of_each_family_and_stay() -> None:
+    both = ["10.244.1.0/24", "fd00:10:244:1::/64"]
+    made = create(NODES, named(spec={"podCIDRs": both}))
+    assert made["spec"]["podCIDR"] == both[0]
+    assert create(NODES, named(spec={"podCIDR": both[1]}))["spec"]["podCIDRs"] == both[1:]
+    assert refusal(NODES, named(spec={"podCIDRs": [*both, "10.244.2.0/24"]})) == [
+        'spec.podCIDRs: Invalid value: ["10.244.1.0/24","fd00:10:244:1::/64","10.244.2.0/24"]: '
+        "may specify no more than one CIDR for each IP family"
+    ]
+    assert 'spec.podCIDRs[1]: Duplicate value: "10.244.1.0/24"' in refusal(
+        NODES, named(spec={"podCIDRs": [both[0], both[0]]})
+    )
+    bare = create(NODES, named())
+    assert update(NODES, {**bare, "spec": {"podCIDRs": both}}, bare)["spec"]["podCIDR"] == both[0]
+    for spec in ({"podCIDRs": both[:1]}, {"podCIDRs": both[::-1]}, {"podCIDR": both[1]}, {}):
+        with pytest.raises(Invalid, match="node updates may not change podCIDR except from"):
+            update(NODES, {**made, "spec": spec}, made)
+
+
 def test_endpointslice_defaults_and_fixed_address_type() -> None:
     obj = named(addressType="IPv4", endpoints=[{"addresses": ["10.244.1.2"]}], ports=[{"port": 80}])
     made = create(ENDPOINTSLICES, obj)

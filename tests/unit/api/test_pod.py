@@ -238,3 +238,38 @@ def test_status_update_changes_the_status_only() -> None:
     assert after["metadata"]["generation"] == 1
     kept = update(PODS, {**after, "status": {"phase": "Failed"}}, after)
     assert kept["status"]["phase"] == "Running"
+
+
+V4, V6 = {"ip": "10.244.1.2"}, {"ip": "fd00:10:244:1::2"}
+
+
+def with_status(**status: Any) -> Obj:
+    made = create(PODS, pod())
+    return update(PODS, {**made, "status": {**made["status"], **status}}, made, "status")["status"]
+
+
+def test_pod_ip_is_the_first_of_pod_ips() -> None:
+    assert with_status(podIPs=[V6, V4])["podIP"] == V6["ip"]
+    assert with_status(podIP=V4["ip"])["podIPs"] == [V4]
+    # An agent that knows one family only says what counts.
+    assert with_status(podIP=V4["ip"], podIPs=[V6, V4])["podIPs"] == [V4]
+    assert with_status(podIP=V4["ip"], podIPs=[V4, V6])["podIPs"] == [V4, V6]
+
+
+@pytest.mark.parametrize("field", ["podIPs", "hostIPs"])
+def test_a_pod_has_one_address_of_each_family(field: str) -> None:
+    def problem(*entries: Obj) -> str:
+        with pytest.raises(Invalid) as refused:
+            with_status(**{field: list(entries), "hostIP": entries[0]["ip"]})
+        return problems(refused.value)[-1]
+
+    assert problem(V4, V6, {"ip": "10.244.1.3"}).endswith(
+        "may specify no more than one IP for each IP family"
+    )
+    assert "must be a valid IP address" in problem({"ip": "x"})
+
+
+def test_host_ip_is_the_first_of_host_ips() -> None:
+    assert with_status(hostIP=V4["ip"], hostIPs=[V4, V6])["hostIPs"] == [V4, V6]
+    with pytest.raises(Invalid, match=r"status.hostIPs\[0\].ip: Invalid value: .* must be equal to `hostIP`"):
+        with_status(hostIP=V6["ip"], hostIPs=[V4, V6])

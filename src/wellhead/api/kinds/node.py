@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wellhead.api.errors import Cause
-from wellhead.api.formats import cidr, label_value, qualified_name
+from wellhead.api.formats import at_most_one_of_each_family, cidr, label_value, qualified_name
 from wellhead.api.meta import Obj
 from wellhead.api.quantity import canonical
 from wellhead.api.strategy import Strategy
@@ -17,9 +17,11 @@ class NodeStrategy(Strategy):
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
         obj.setdefault("status", {})
-        cidrs = spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])
-        if cidrs:  # the first of the list is also the field from the time of one family
-            spec["podCIDR"], spec["podCIDRs"] = cidrs[0], cidrs
+        first, networks = spec.get("podCIDR"), spec.get("podCIDRs")
+        if first and (not networks or networks[0] != first):  # where they differ, the older field counts
+            spec["podCIDRs"] = [first]
+        elif networks:
+            spec["podCIDR"] = networks[0]
         self._default_status(obj["status"])
 
     def prepare_status_update(self, new: Obj, old: Obj) -> None:
@@ -28,8 +30,15 @@ class NodeStrategy(Strategy):
     def validate(self, obj: Obj) -> list[Cause]:
         spec = obj["spec"]
         causes: list[Cause] = []
-        for index, text in enumerate(spec.get("podCIDRs") or ()):
-            causes += [Cause.invalid(f"spec.podCIDRs[{index}]", text, problem) for problem in cidr(text)]
+        networks = spec.get("podCIDRs") or []
+        at = "spec.podCIDRs"
+        for index, text in enumerate(networks):
+            causes += [Cause.invalid(f"{at}[{index}]", text, problem) for problem in cidr(text)]
+            if text in networks[:index]:
+                causes.append(Cause.duplicate(f"{at}[{index}]", text))
+        if not at_most_one_of_each_family(networks):
+            text = "may specify no more than one CIDR for each IP family"
+            causes.append(Cause.invalid(at, networks, text))
         seen = set()
         for index, taint in enumerate(spec.get("taints") or ()):
             at = f"spec.taints[{index}]"

@@ -12,6 +12,7 @@ from wellhead.api.errors import Cause
 from wellhead.api.kinds.pod_admission import admit
 from wellhead.api.kinds.pod_rules import validate_pod_spec
 from wellhead.api.kinds.pod_spec import containers_of, default_pod_spec, default_requests
+from wellhead.api.kinds.pod_status import agree_on_pod_ips, validate_addresses
 from wellhead.api.meta import Obj
 from wellhead.api.quantity import Quantity
 from wellhead.api.strategy import Context, Strategy
@@ -80,6 +81,10 @@ class PodStrategy(Strategy):
         # The class is fixed at creation; an agent that doesn't repeat it doesn't unset it.
         if "qosClass" in (old.get("status") or {}):
             status["qosClass"] = old["status"]["qosClass"]
+        agree_on_pod_ips(status)
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
+        return validate_addresses(new["status"])
 
 
 def qos_class(spec: Obj) -> str:

@@ -1,0 +1,45 @@
+"""The addresses in a pod's status: podIP and podIPs, hostIP and hostIPs.
+
+Upstream: the conversions in pkg/apis/core/v1/conversion.go, validatePodIPs and validateHostIPs in
+pkg/apis/core/validation/validation.go.
+"""
+
+from __future__ import annotations
+
+from wellhead.api.errors import Cause
+from wellhead.api.formats import at_most_one_of_each_family, ip_address
+from wellhead.api.meta import Obj
+
+
+def agree_on_pod_ips(status: Obj) -> None:
+    """podIP and podIPs[0] are one thing. Where they differ, podIP counts: old agents know only that."""
+    ip, ips = status.get("podIP"), status.get("podIPs")
+    if ip and (not ips or ips[0].get("ip") != ip):
+        status["podIPs"] = [{"ip": ip}]
+    elif ips:
+        status["podIP"] = ips[0].get("ip", "")
+
+
+def validate_addresses(status: Obj) -> list[Cause]:
+    """podIPs and hostIPs: at most one address of each family."""
+    causes = _validate(status, "podIPs")
+    hosts = status.get("hostIPs") or ()
+    if hosts and hosts[0].get("ip") != status.get("hostIP", ""):
+        first = hosts[0].get("ip", "")
+        causes.append(Cause.invalid("status.hostIPs[0].ip", first, "must be equal to `hostIP`"))
+    return causes + _validate(status, "hostIPs")
+
+
+def _validate(status: Obj, field: str) -> list[Cause]:
+    at = f"status.{field}"
+    entries = status.get(field) or ()
+    ips = [entry.get("ip", "") for entry in entries]
+    causes = [
+        Cause.invalid(f"{at}[{index}]", text, problem)
+        for index, text in enumerate(ips)
+        for problem in ip_address(text)
+    ]
+    causes += [Cause.duplicate(f"{at}[{i}]", entries[i]) for i, ip in enumerate(ips) if ip in ips[:i]]
+    if not at_most_one_of_each_family(ips):
+        causes.append(Cause.invalid(at, entries, "may specify no more than one IP for each IP family"))
+    return causes
