@@ -47,6 +47,13 @@ class LocalNode:
     pod_networks: tuple[IPNetwork, ...] = ()
     detectors: tuple[tuple[Family, Detector], ...] = ()
     masquerade_all: bool = False
+    preserve_client_ip: bool = False
+    """Whether Services that don't say keep the address of clients outside under the Cluster policy."""
+    returning: frozenset[str] = frozenset()
+    """Names of the other nodes that send replies back through this one (symmetric return)."""
+    inside: tuple[IPNetwork, ...] = ()
+    """Where the cluster's own packets come from: every node's addresses and pod networks. A family without
+    any is not known yet."""
 
     def detector(self, family: Family) -> Detector | None:
         """How this node recognises its own pods in `family`; None when it can't."""
@@ -55,9 +62,14 @@ class LocalNode:
                 return detector
         return None
 
+    def knows_inside(self, family: Family) -> bool:
+        """Whether clients outside can be told from the cluster's own in `family`."""
+        return any(each.version == family for each in self.inside)
+
 
 def parse_node(node: Obj) -> LocalNode:
-    """What a Node object says about this node. Detectors and `masquerade_all` come from configuration."""
+    """What a Node object says about this node. Detectors and policies come from configuration,
+    `returning` and `inside` from other Node objects."""
     spec, status = node.get("spec", {}), node.get("status", {})
     internal = [each["address"] for each in status.get("addresses") or () if each["type"] == "InternalIP"]
     cidrs = spec.get("podCIDRs") or ([spec["podCIDR"]] if spec.get("podCIDR") else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -50,6 +51,7 @@ class NodeView:
         self._ports_of: dict[ServiceKey, tuple[PortKey, ...]] = {}
         self._health_checks: dict[ServiceKey, HealthCheck] = {}
         self._all_stale = True
+        self._preserving_stale = False
 
     @property
     def node(self) -> LocalNode:
@@ -69,13 +71,21 @@ class NodeView:
         """Note what is now known of this node. Returns whether anything of it changed."""
         if node == self._node:
             return False
+        # Other nodes come and go more often than anything changes about this one.
+        if dataclasses.replace(self._node, returning=node.returning, inside=node.inside) == node:
+            self._preserving_stale = True
+        else:
+            self._all_stale = True
         self._node = node
-        self._all_stale = True
         return True
 
     def update(self) -> ViewDiff:
         """Take in what changed since the last update, and say what that changes for this node."""
         stale: Iterable[ServiceKey] = self._services.take_changed()
+        if self._preserving_stale:
+            by_flag = self._node.preserve_client_ip
+            stale = {*stale, *(self._services if by_flag else self._services.preserving)}
+            self._preserving_stale = False
         if self._all_stale:
             # In the order of the map rather than a set's: what was made together lies together in memory.
             stale = dict.fromkeys((*self._services, *self._ports_of, *stale))

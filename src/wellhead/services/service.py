@@ -19,6 +19,7 @@ from wellhead.services.family import (
 from wellhead.services.names import Frontend, FrontendKind, FrontendOfKind, PortKey, ServiceKey
 
 PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
+PRESERVE_CLIENT_IP_ANNOTATION = "wellhead.dev/preserve-client-ip"
 DEFAULT_AFFINITY_SECONDS = 10800
 
 
@@ -35,6 +36,9 @@ class ServicePort(msgspec.Struct, frozen=True, gc=False):
     internal_local: bool
     external_local: bool
     affinity_seconds: int | None
+    preserve_client_ip: bool | None = None
+    """Whether clients outside keep their address under the external Cluster policy too, where replies can be
+    had back through the node that they came in by; None: as the proxy is configured."""
 
     def addresses(self, kind: FrontendKind) -> tuple[IPAddress, ...]:
         """The addresses that it asks for as a `kind`."""
@@ -93,6 +97,7 @@ def _ports(key: ServiceKey, family: Family, cluster_ip: IPAddress, service: Obj)
     if any(each.prefixlen == 0 for each in ranges):
         ranges = ()
     addresses = [(FrontendKind.CLUSTER_IP, cluster_ip), *_external_addresses(family, service)]
+    preserve_client_ip = _preserve_client_ip(service)
     found: list[ServicePort] = []
     for port in spec.get("ports") or ():
         protocol = Protocol(port.get("protocol") or "TCP")
@@ -111,6 +116,7 @@ def _ports(key: ServiceKey, family: Family, cluster_ip: IPAddress, service: Obj)
                 internal_local=spec.get("internalTrafficPolicy") == "Local",
                 external_local=spec.get("externalTrafficPolicy") == "Local",
                 affinity_seconds=_affinity_seconds(spec),
+                preserve_client_ip=preserve_client_ip,
             )
         )
     return found
@@ -132,6 +138,12 @@ def _affinity_seconds(spec: Obj) -> int | None:
     config = spec.get("sessionAffinityConfig") or {}
     seconds: int = (config.get("clientIP") or {}).get("timeoutSeconds") or DEFAULT_AFFINITY_SECONDS
     return seconds
+
+
+def _preserve_client_ip(service: Obj) -> bool | None:
+    """What the annotation says. Anything but the two words that it knows is as if it weren't there."""
+    annotations = service["metadata"].get("annotations") or {}
+    return {"true": True, "false": False}.get(annotations.get(PRESERVE_CLIENT_IP_ANNOTATION, ""))
 
 
 def _health_check_node_port(spec: Obj) -> int | None:

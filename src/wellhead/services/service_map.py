@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 
 from wellhead.services.endpointslice import Endpoint, EndpointAddress, EndpointSlice, join_slices
 from wellhead.services.frontends import Frontends
@@ -24,6 +24,7 @@ class ServiceMap:
         self._slices_of: dict[ServiceKey, tuple[EndpointSlice, ...]] = {}
         self._frontends = Frontends()
         self._changed: set[ServiceKey] = set()
+        self._preserving: set[ServiceKey] = set()
 
     def __iter__(self) -> Iterator[ServiceKey]:
         return iter(self._services)
@@ -31,6 +32,11 @@ class ServiceMap:
     def service(self, key: ServiceKey) -> Service | None:
         """The Service called `key`, if it is served."""
         return self._services.get(key)
+
+    @property
+    def preserving(self) -> Set[ServiceKey]:
+        """The Services that ask by themselves for clients outside to keep their address."""
+        return self._preserving
 
     def set_service(self, key: ServiceKey, service: Service | None) -> None:
         """Note that the Service called `key` is now `service`; None when it is gone or not ours to serve."""
@@ -43,6 +49,10 @@ class ServiceMap:
             del self._services[key]
         else:
             self._services[key] = service
+        if service is not None and service.ports and service.ports[0].preserve_client_ip:  # all alike
+            self._preserving.add(key)
+        elif self._preserving:
+            self._preserving.discard(key)
 
     def set_slice(self, namespace: str, name: str, endpoint_slice: EndpointSlice | None) -> None:
         """Note what the EndpointSlice of this name holds now; None when it is gone or no use to proxies."""

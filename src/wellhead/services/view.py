@@ -45,6 +45,8 @@ class Handling(NamedTuple):
     action: Action
     scope: Scope = Scope.CLUSTER
     masquerade: bool = False
+    preserve: bool = False
+    """Beside `masquerade`: not for clients outside the cluster whose endpoint `Preserved.returning` has."""
 
 
 class Routing(NamedTuple):
@@ -56,6 +58,19 @@ class Routing(NamedTuple):
     """From this node itself."""
     others: Handling
     """From anywhere else: clients outside, other nodes, and pods that the detector does not recognise."""
+
+
+class Preserved(msgspec.Struct, frozen=True, gc=False):
+    """Where the address of a client outside is kept under the Cluster policy, and where it can't be.
+
+    Replies have to come back through the node that the client dialled. They do from its own endpoints, and
+    from those on nodes that return symmetrically.
+    """
+
+    returning: tuple[IPAddress, ...]
+    """Addresses of the endpoints that see the client; ordered."""
+    elsewhere: tuple[str, ...]
+    """The nodes of the others, whose clients are masqueraded; empty for an endpoint that does not say."""
 
 
 class PortView(msgspec.Struct, frozen=True, gc=False):
@@ -81,6 +96,8 @@ class PortView(msgspec.Struct, frozen=True, gc=False):
     """Endpoints whose established flows may go on, whether or not new ones are sent there."""
     hairpins: tuple[IPAddress, ...] = ()
     """Addresses of endpoints that may be pods of this node, and so may be reaching themselves."""
+    preserved: Preserved | None = None
+    """None where nobody asked for it, or where the policy needs no help."""
 
     def routing(self, kind: FrontendKind) -> Routing:
         return self.internal if kind is FrontendKind.CLUSTER_IP else self.external
@@ -100,7 +117,9 @@ def view_port(
     detects = node.detector(port.key.family) is not None
     usable_at_all, usable_here = bool(usable.cluster), bool(usable.local)
     internal = _internal(port.internal_local, usable_at_all, usable_here, detects, node.masquerade_all)
-    external = _external(port.external_local, usable_at_all, usable_here, detects)
+    preserved = _preserved(port, held, usable.cluster, endpoints, node)
+    preserves = preserved is not None and bool(preserved.returning)
+    external = _external(port.external_local, usable_at_all, usable_here, detects, preserves)
     used = [internal if kind is FrontendKind.CLUSTER_IP else external for kind, _ in held]
     cluster = usable.cluster if _forward_to(Scope.CLUSTER, used) else ()
     local = usable.local if _forward_to(Scope.LOCAL, used) else ()
@@ -120,6 +139,7 @@ def view_port(
         hairpins=tuple(
             dict.fromkeys([each.ip for each in (*cluster, *local) if endpoints[each].node in here])
         ),
+        preserved=preserved,
     )
 
 
@@ -138,7 +158,7 @@ def _internal(
 
 
 @cache
-def _external(only_local: bool, usable: bool, usable_here: bool, detects: bool) -> Routing:
+def _external(only_local: bool, usable: bool, usable_here: bool, detects: bool, preserves: bool) -> Routing:
     """Everything but the ClusterIP.
 
     Under the Local policy this node's pods and the node itself reach all endpoints: the policy is there for
@@ -147,7 +167,8 @@ def _external(only_local: bool, usable: bool, usable_here: bool, detects: bool) 
     if not usable:
         return _alike(Handling(Action.REJECT))
     if not only_local:
-        return _alike(Handling(Action.FORWARD, Scope.CLUSTER, masquerade=True))
+        inside = Handling(Action.FORWARD, Scope.CLUSTER, masquerade=True)
+        return Routing(pods=inside, node=inside, others=inside._replace(preserve=preserves))
     others = Handling(Action.FORWARD, Scope.LOCAL) if usable_here else Handling(Action.DROP)
     return Routing(
         pods=Handling(Action.FORWARD, Scope.CLUSTER) if detects else others,
@@ -158,14 +179,43 @@ def _external(only_local: bool, usable: bool, usable_here: bool, detects: bool) 
 
 def _forward_to(scope: Scope, routings: Iterable[Routing]) -> bool:
     for routing in routings:
-        for action, each, _ in routing:
-            if each is scope and action is Action.FORWARD:
+        for handling in routing:
+            if handling.scope is scope and handling.action is Action.FORWARD:
                 return True
     return False
 
 
 def _alike(handling: Handling) -> Routing:
     return Routing(handling, handling, handling)
+
+
+def _preserved(
+    port: ServicePort,
+    held: tuple[FrontendOfKind, ...],
+    usable: tuple[EndpointAddress, ...],
+    endpoints: Mapping[EndpointAddress, Endpoint],
+    node: LocalNode,
+) -> Preserved | None:
+    """Which of the `usable` endpoints may see the client's own address.
+
+    None also while it is not known who is inside: two pods that meet on a third node would lose each other.
+    """
+    wanted = port.preserve_client_ip
+    if not (node.preserve_client_ip if wanted is None else wanted) or port.external_local:
+        return None
+    if all(each.kind is FrontendKind.CLUSTER_IP for each in held):
+        return None
+    if not node.knows_inside(port.key.family):
+        return None
+    returning: dict[IPAddress, None] = {}
+    elsewhere: set[str] = set()
+    for each in usable:
+        where = endpoints[each].node
+        if where and (where == node.name or where in node.returning):
+            returning[each.ip] = None
+        else:
+            elsewhere.add(where)
+    return Preserved(tuple(returning), tuple(sorted(elsewhere)))
 
 
 def _allowed_sources(port: ServicePort, node: LocalNode) -> tuple[IPNetwork, ...]:

@@ -21,6 +21,7 @@ def service_object(
     created: str = "2024-01-01T00:00:00Z",
     ingress: tuple[Obj, ...] = (),
     labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
     **spec: Any,
 ) -> Obj:
     return {
@@ -29,6 +30,7 @@ def service_object(
             "name": name,
             "creationTimestamp": created,
             "labels": labels or {},
+            "annotations": annotations or {},
         },
         "spec": {
             "type": "ClusterIP",

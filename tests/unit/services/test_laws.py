@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+from ipaddress import ip_network
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +15,7 @@ from wellhead.services.endpointslice import EndpointSlice
 from wellhead.services.names import ServiceKey
 from wellhead.services.node import LocalNode
 from wellhead.services.node_view import NodeView, node_view
-from wellhead.services.service import Service
+from wellhead.services.service import Service, ServicePort
 from wellhead.services.service_map import ServiceMap, service_map
 from wellhead.services.view import Action, Scope
 
@@ -20,6 +23,9 @@ NAMES = ("a", "b", "c")
 NODES = ("node-1", "node-2", None)
 ZONES = ("", "x", "y")
 POLICIES = ("Cluster", "Local")
+PRESERVE = "wellhead.dev/preserve-client-ip"
+ANNOTATIONS: tuple[dict[str, str], ...] = ({}, {PRESERVE: "true"}, {PRESERVE: "false"}, {PRESERVE: "yes"})
+INSIDE = tuple(ip_network(each) for each in ("10.240.0.0/24", "10.244.0.0/16", "fd00:10:244::/48"))
 
 
 @st.composite
@@ -52,6 +58,7 @@ def services(draw: st.DrawFn, name: str | None = None) -> Service:
         internalTrafficPolicy=draw(st.sampled_from(POLICIES)),
         loadBalancerSourceRanges=draw(st.lists(st.sampled_from(["10.240.0.0/24", "0.0.0.0/0"]), max_size=1)),
         healthCheckNodePort=32000,
+        annotations=draw(st.sampled_from(ANNOTATIONS)),
     )
 
 
@@ -80,10 +87,13 @@ def slices(draw: st.DrawFn) -> EndpointSlice:
 
 
 nodes = st.builds(
-    lambda zone, detects, masquerade_all: node(zone=zone, detects=detects, masquerade_all=masquerade_all),
-    st.sampled_from(ZONES),
-    st.booleans(),
-    st.booleans(),
+    node,
+    zone=st.sampled_from(ZONES),
+    detects=st.booleans(),
+    masquerade_all=st.booleans(),
+    preserve_client_ip=st.booleans(),
+    returning=st.sampled_from([frozenset(), frozenset({"node-2"})]),
+    inside=st.sampled_from([(), INSIDE[:1], INSIDE]),
 )
 
 changes = st.lists(
@@ -195,3 +205,70 @@ def test_what_is_forwarded_has_endpoints_to_go_to(
                 if handling.action is Action.FORWARD:
                     assert port.endpoints(handling.scope)
                     assert set(port.endpoints(handling.scope)) <= port.serving
+
+
+@st.composite
+def clusters(draw: st.DrawFn) -> ServiceMap:
+    latest = {each.name: each for each in draw(st.lists(slices(), max_size=4))}
+    current = {each.key: each for each in draw(st.lists(services(), max_size=3))}
+    return service_map(current.values(), latest.values())
+
+
+def asks(port: ServicePort, here: LocalNode) -> bool:
+    return here.preserve_client_ip if port.preserve_client_ip is None else port.preserve_client_ip
+
+
+def ports_of(cluster: ServiceMap) -> list[ServicePort]:
+    found = [cluster.service(key) for key in cluster]
+    return [port for each in found if each is not None for port in each.ports]
+
+
+@given(clusters(), nodes)
+@settings(max_examples=150, deadline=None)
+def test_preserving_client_addresses_changes_nothing_but_masquerading_those_outside(
+    cluster: ServiceMap, here: LocalNode
+) -> None:
+    """And nothing at all for Services that don't ask for it, or whose policy is Local."""
+    without = dataclasses.replace(here, preserve_client_ip=False, returning=frozenset(), inside=())
+    now, before = node_view(cluster, here).ports, node_view(cluster, without).ports
+    for port in ports_of(cluster):
+        after, plain = now[port.key], before[port.key]
+        others = after.external.others._replace(preserve=False)
+        external = after.external._replace(others=others)
+        assert msgspec.structs.replace(after, external=external, preserved=None) == plain
+        if not asks(port, here) or port.external_local:
+            assert after == plain
+
+
+@given(clusters(), nodes)
+@settings(max_examples=150, deadline=None)
+def test_only_connections_from_outside_that_would_be_masqueraded_are_preserved(
+    cluster: ServiceMap, here: LocalNode
+) -> None:
+    for key, view in node_view(cluster, here).ports.items():
+        inside = (*view.internal, view.external.pods, view.external.node)
+        assert not any(each.preserve for each in inside)
+        others = view.external.others
+        if others.preserve:
+            assert (others.action, others.scope, others.masquerade) == (Action.FORWARD, Scope.CLUSTER, True)
+            assert any(each.version == key.family for each in here.inside), "who is inside must be known"
+
+
+@given(clusters(), nodes)
+@settings(max_examples=150, deadline=None)
+def test_only_endpoints_whose_replies_come_back_see_the_client(cluster: ServiceMap, here: LocalNode) -> None:
+    view = node_view(cluster, here)
+    for port in ports_of(cluster):
+        shown = view.ports[port.key]
+        endpoints = cluster.endpoints(port)
+        preserved = shown.preserved
+        assert shown.external.others.preserve == (preserved is not None and bool(preserved.returning))
+        if preserved is None:
+            continue
+        for address in shown.cluster:
+            where = endpoints[address].node
+            if where == here.name or where in here.returning:
+                assert address.ip in preserved.returning
+            else:
+                assert where in preserved.elsewhere
+        assert set(preserved.returning) <= {each.ip for each in shown.cluster}

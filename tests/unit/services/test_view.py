@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -12,7 +13,7 @@ from wellhead.services.endpointslice import EndpointSlice
 from wellhead.services.node import LocalNode
 from wellhead.services.node_view import node_view
 from wellhead.services.service_map import service_map
-from wellhead.services.view import Action, Handling, PortView, Routing, Scope
+from wellhead.services.view import Action, Handling, PortView, Preserved, Routing, Scope
 
 HERE = endpoint("10.244.1.2", "node-1")
 THERE = endpoint("10.244.2.2", "node-2")
@@ -125,3 +126,60 @@ def test_flows_to_serving_endpoints_may_go_on_though_nothing_new_is_sent_there()
 def test_a_published_not_ready_address_is_serving_enough() -> None:
     published = endpoint("10.244.1.2", ready=True, serving=False)
     assert {str(each) for each in view(published).serving} == {"10.244.1.2:8080"}
+
+
+PRESERVED = Handling(Action.FORWARD, Scope.CLUSTER, masquerade=True, preserve=True)
+RETURNING = node(returning=frozenset({"node-2"}), inside=(ip_network("10.240.0.0/24"),))
+ELSEWHERE = endpoint("10.244.3.2", "node-3")
+
+
+def preserving(*endpoints: Any, on: LocalNode = RETURNING, says: str = "true", **spec: Any) -> PortView:
+    return view(
+        *endpoints,
+        on=on,
+        type="NodePort",
+        ports=({"port": 80, "nodePort": 30080},),
+        annotations={"wellhead.dev/preserve-client-ip": says} if says else {},
+        **spec,
+    )
+
+
+def test_a_client_outside_keeps_its_address_towards_endpoints_whose_replies_come_back() -> None:
+    found = preserving(HERE, THERE, ELSEWHERE)
+    assert found.external == Routing(pods=MASQUERADED, node=MASQUERADED, others=PRESERVED)
+    returning = (ip_address("10.244.1.2"), ip_address("10.244.2.2"))
+    assert found.preserved == Preserved(returning, elsewhere=("node-3",))
+
+
+def test_where_no_endpoints_replies_come_back_everybody_is_masqueraded() -> None:
+    found = preserving(ELSEWHERE, endpoint("10.244.9.9", None))
+    assert set(found.external) == {MASQUERADED}
+    assert found.preserved == Preserved((), elsewhere=("", "node-3"))
+
+
+def test_the_annotation_decides_and_otherwise_the_proxys_configuration() -> None:
+    by_default = dataclasses.replace(RETURNING, preserve_client_ip=True)
+    assert preserving(HERE, on=by_default, says="").external.others == PRESERVED
+    assert preserving(HERE, on=by_default, says="false").external.others == MASQUERADED
+    assert preserving(HERE, says="").external.others == MASQUERADED
+    assert preserving(HERE, says="nonsense").external.others == MASQUERADED
+
+
+def test_nothing_is_preserved_while_nobody_knows_who_is_inside() -> None:
+    assert preserving(HERE, on=node(returning=frozenset({"node-2"}))).preserved is None
+
+
+def test_news_of_other_nodes_change_services_that_preserve_client_addresses() -> None:
+    plain = service("plain", type="NodePort", ports=({"port": 81, "nodePort": 30081},))
+    opted_in = service(
+        "web",
+        cluster_ips=("10.0.0.11",),
+        type="NodePort",
+        ports=({"port": 80, "nodePort": 30080},),
+        annotations={"wellhead.dev/preserve-client-ip": "true"},
+    )
+    slices = [endpoint_slice(THERE), endpoint_slice(THERE, of="plain", name="plain-1")]
+    found = node_view(service_map([plain, opted_in], slices), RETURNING)
+    found.set_node(dataclasses.replace(RETURNING, returning=frozenset()))
+    assert [key.service for key in found.update().ports] == ["web"]
+    assert not found.set_node(dataclasses.replace(RETURNING, returning=frozenset()))
