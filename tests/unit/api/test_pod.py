@@ -245,7 +245,8 @@ V4, V6 = {"ip": "10.244.1.2"}, {"ip": "fd00:10:244:1::2"}
 
 def with_status(**status: Any) -> Obj:
     made = create(PODS, pod())
-    return update(PODS, {**made, "status": {**made["status"], **status}}, made, "status")["status"]
+    written: Obj = update(PODS, {**made, "status": {**made["status"], **status}}, made, "status")["status"]
+    return written
 
 
 def test_pod_ip_is_the_first_of_pod_ips() -> None:
