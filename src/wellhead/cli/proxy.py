@@ -90,6 +90,13 @@ def _help(setting: Setting) -> str:
     show_default=True,
     help="Which iptables; auto is the one that “iptables” stands for.",
 )
+@click.option(
+    "--preserve-client-ip",
+    is_flag=True,
+    help="Keep the address of clients outside the cluster also under the external traffic policy Cluster, for"
+    " all Services but those annotated wellhead.dev/preserve-client-ip=false. [default: for those annotated"
+    " =true]",
+)
 @click.option("--cleanup", "clean", is_flag=True, help="Remove every rule of the proxy, and exit.")
 @click.option(
     "--init-only", is_flag=True, help="Make the kernel settings that need full privileges, and exit."
@@ -108,6 +115,7 @@ def command(
     config_file: Path | None,
     master: str | None,
     iptables_variant: Variant,
+    preserve_client_ip: bool,
     clean: bool,
     init_only: bool,
     write_config_to: Path | None,
@@ -130,7 +138,13 @@ def command(
         _write(configuration, write_config_to)
         return
     try:
-        config = resolve(configuration, master=master, iptables_variant=iptables_variant, file=config_file)
+        config = resolve(
+            configuration,
+            master=master,
+            iptables_variant=iptables_variant,
+            preserve_client_ip=preserve_client_ip,
+            file=config_file,
+        )
     except ConfigurationError as error:
         raise _complaint(error, config_file, given) from None
     log_level, log_format = _logging(context, configuration.logging, log_level, log_format)

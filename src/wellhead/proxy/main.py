@@ -20,6 +20,7 @@ from wellhead.proxy.api_client import MeasuredClient
 from wellhead.proxy.backends.base import BackendError
 from wellhead.proxy.config import MODES, Config
 from wellhead.proxy.config_file import ends_when_changed
+from wellhead.proxy.fallbacks import Fallbacks
 from wellhead.proxy.health import ProxyHealth
 from wellhead.proxy.health_ports import HealthCheckPorts
 from wellhead.proxy.metrics import Metrics, of_family
@@ -91,7 +92,8 @@ class _Proxy:
 
         services = ServiceMap()
         self._view = NodeView(services, config.node.complete(LocalNode(config.node_name)))
-        self._ports = HealthCheckPorts(families, self._health_networks, self._health, self._complain)
+        self._ports = HealthCheckPorts(families, self._health_networks, self._health, self._cannot_check)
+        self._fallbacks = Fallbacks(self._not_preserved)
         self._backend = modes.make_backend(config, families, metrics)
         watches = Watches(services, metrics, self._request)
         on_loopback = modes.node_ports_on_loopback(config)
@@ -104,6 +106,7 @@ class _Proxy:
             self._ports,
             metrics,
             enable_localhost_node_ports if on_loopback else None,
+            self._fallbacks,
         )
         self._loop = SyncLoop(
             self._proxier.sync,
@@ -132,6 +135,7 @@ class _Proxy:
         yield self._nodes.run()
         yield self._events.run()
         yield self._ports.run()
+        yield self._fallbacks.run()
         yield self._sync_when_known()
         yield self._check_when_changed()
         if self._config.mode == "nftables":
@@ -206,16 +210,17 @@ class _Proxy:
     def _sync_failed(self, error: SyncFailed) -> None:
         self._events.event(self._this_node(), "Warning", "ProxySyncFailed", str(error))
 
-    def _complain(self, service: ServiceKey, message: str) -> None:
+    def _cannot_check(self, service: ServiceKey, message: str) -> None:
+        self._warn(service, "FailedToStartServiceHealthcheck", message)
+
+    def _not_preserved(self, service: ServiceKey, message: str) -> None:
+        self._warn(service, "ClientIPNotPreserved", message)
+
+    def _warn(self, service: ServiceKey, reason: str, message: str) -> None:
         found = self._services.get(service.name, service.namespace)
         if found is not None:
             about = {"apiVersion": "v1", "kind": "Service", **found}
-            self._events.event(
-                about,
-                "Warning",
-                "FailedToStartServiceHealthcheck",
-                f"node {self._config.node_name}: {message}",
-            )
+            self._events.event(about, "Warning", reason, f"node {self._config.node_name}: {message}")
 
     def _this_node(self) -> Obj:
         found = self._node_object or {"metadata": {"name": self._config.node_name}}

@@ -31,9 +31,11 @@ class NodeConfig:
     masquerade_all: bool = False
     primary_address: IPAddress | None = None
     """The primary address of its family, whatever the Node object says (--bind-address)."""
+    preserve_client_ip: bool = False
+    """Whether Services that don't say by annotation keep the address of clients outside."""
 
     def complete(self, node: LocalNode) -> LocalNode:
-        """`node` with its detectors, its primary address and `masquerade_all`."""
+        """`node` with its detectors, its primary address and the policies that configuration decides."""
         found = ((family, self._detector(family, node)) for family in Family)
         addresses = node.addresses
         if self.primary_address is not None:
@@ -44,6 +46,7 @@ class NodeConfig:
             addresses=addresses,
             detectors=tuple((family, each) for family, each in found if each is not None),
             masquerade_all=self.masquerade_all,
+            preserve_client_ip=self.preserve_client_ip,
         )
 
     def waits_for_node(self, node: LocalNode) -> bool:

@@ -10,6 +10,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from wellhead.proxy import conntrack
 from wellhead.proxy.backends.base import Backend, BackendError
+from wellhead.proxy.fallbacks import Fallbacks
 from wellhead.proxy.health import ProxyHealth
 from wellhead.proxy.health_ports import HealthCheckPorts
 from wellhead.proxy.metrics import Metrics, family_label, of_family
@@ -37,6 +38,7 @@ class Proxier:
         ports: HealthCheckPorts,
         metrics: Metrics,
         node_ports_on_loopback: Callable[[], bool] | None,
+        fallbacks: Fallbacks,
     ) -> None:
         self._view = view
         self._backend = backend
@@ -46,6 +48,7 @@ class Proxier:
         self._ports = ports
         self._metrics = metrics
         self._enable_loopback = node_ports_on_loopback
+        self._fallbacks = fallbacks
         self._synced_before = False
         self._unsettled: dict[PortKey, tuple[PortView | None, PortView | None]] = {}
         self._without_local: dict[str, set[PortKey]] = {"internal": set(), "external": set()}
@@ -60,6 +63,7 @@ class Proxier:
         triggers = self._watches.take_triggers()
         diff = self._view.update()
         self._prepare(diff)
+        self._fallbacks.update(diff)
         try:
             await self._backend.apply(diff)
         except BackendError as error:

@@ -9,6 +9,7 @@ from ipaddress import (
     IPv4Network,
     IPv6Address,
     IPv6Network,
+    collapse_addresses,
     ip_address,
     ip_network,
 )
@@ -64,3 +65,11 @@ def networks_of(family: Family, texts: Iterable[str]) -> tuple[IPNetwork, ...]:
         if network.version == family:
             found[network] = None
     return tuple(found)
+
+
+def collapse(networks: Iterable[IPNetwork]) -> list[IPNetwork]:
+    """The same addresses in as few networks as can be, without overlaps and in order, IPv4 first."""
+    found = tuple(networks)
+    v4 = [each for each in found if isinstance(each, IPv4Network)]
+    v6 = [each for each in found if isinstance(each, IPv6Network)]
+    return [*collapse_addresses(v4), *collapse_addresses(v6)]

@@ -17,6 +17,7 @@ from wellhead.services.family import Family, Protocol
 from wellhead.services.names import PortKey
 from wellhead.services.node import FromBridge, FromInterfacePrefix, LocalNode
 from wellhead.services.node_view import NodeView
+from wellhead.services.service import PRESERVE_CLIENT_IP_ANNOTATION
 from wellhead.services.service_map import service_map
 
 HERE = endpoint("10.244.1.2", "node-1")
@@ -52,6 +53,57 @@ def rules(found: Ruleset, table: str, prefix: str) -> list[str]:
     port = PortKey(Family.IPV4, "default", "web", "")
     hashed = names.external_chain(port, Protocol.TCP).removeprefix("KUBE-EXT")
     return [line.replace(hashed, "").removeprefix("-A ") for line in lines]
+
+
+PRESERVING: dict[str, Any] = {
+    "type": "NodePort",
+    "ports": NODE_PORT,
+    "annotations": {PRESERVE_CLIENT_IP_ANNOTATION: "true"},
+}
+INSIDE = tuple(ip_network(each) for each in ("10.240.0.11", "10.244.0.0/24", "10.244.1.0/24", "fd00::/64"))
+
+
+def test_clients_outside_keep_their_address_towards_endpoints_whose_replies_come_back() -> None:
+    found = ruleset(
+        HERE,
+        endpoint("10.244.3.2", "node-3"),
+        on=node(returning=frozenset({"node-2"}), inside=INSIDE),
+        **PRESERVING,
+    )
+    pods, route_pods, local, route_local, preserve, balance = rules(found, "nat", "KUBE-EXT-")
+    assert pods.endswith("-j KUBE-MARK-MASQ"), route_pods
+    assert local.endswith("-j KUBE-MARK-MASQ"), route_local
+    assert preserve.endswith("-j KUBE-MARK-PRESERVE")
+    assert balance == "KUBE-EXT -j KUBE-SVC"
+    first, second, otherwise = rules(found, "nat", "KUBE-MARK-PRESERVE")
+    assert (
+        first
+        == 'KUBE-MARK-PRESERVE -s 10.240.0.11/32 -m comment --comment "inside the cluster" -g KUBE-MARK-MASQ'
+    )
+    assert "-s 10.244.0.0/23" in second
+    assert otherwise == "KUBE-MARK-PRESERVE -j MARK --set-xmark 0x10000000/0x10000000"
+    assert rules(found, "nat", "KUBE-POSTROUTING")[0] == "KUBE-POSTROUTING -j MARK --set-xmark 0x0/0x10000000"
+    fallbacks = [each for each in rules(found, "nat", "KUBE-SEP-") if "would not come back" in each]
+    assert len(fallbacks) == 1
+    assert fallbacks[0].endswith("-m mark --mark 0x10000000/0x10000000 -j KUBE-MARK-MASQ")
+
+
+def test_nothing_of_it_is_there_before_or_after_a_service_asks() -> None:
+    on = node(inside=INSIDE)
+    plain = ruleset(HERE, on=on, type="NodePort", ports=NODE_PORT)
+    cluster = service_map([service(**PRESERVING)], [endpoint_slice(HERE)])
+    view = NodeView(cluster, on)
+    found = Ruleset(Family.IPV4)
+    found.update(view.update())
+    assert rules(found, "nat", "KUBE-MARK-PRESERVE")
+    again = service(type="NodePort", ports=NODE_PORT)
+    cluster.set_service(again.key, again)
+    found.update(view.update())
+    chains = {each: plain.rules(each) for each in plain.chains()}
+    assert {each: found.rules(each) for each in found.chains()} == chains
+    assert found.take_changed() >= {
+        each for each in chains if each.name in ("KUBE-POSTROUTING", "KUBE-FORWARD")
+    }
 
 
 def test_chain_names_are_kube_proxys() -> None:

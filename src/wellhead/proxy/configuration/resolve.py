@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +29,7 @@ def resolve(
     *,
     master: str | None = None,
     iptables_variant: Variant = "auto",
+    preserve_client_ip: bool = False,
     file: Path | None = None,
 ) -> Config:
     """Make the proxy's Config.
@@ -48,7 +50,7 @@ def resolve(
         kubeconfig=given.client_connection.kubeconfig or None,
         master=master,
         mode=mode,
-        node=_node(given, section.masquerade_all, problems),
+        node=replace(_node(given, section.masquerade_all, problems), preserve_client_ip=preserve_client_ip),
         node_port_addresses=problems.of(
             "nodePortAddresses", lambda each: _node_port_addresses(each, mode), given.node_port_addresses
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from hypothesis import given, settings
@@ -20,6 +21,17 @@ from wellhead.services.service import Service
 from wellhead.services.service_map import ServiceMap
 
 NAMES = ("a", "b", "c")
+INSIDE = tuple(
+    ip_network(each)
+    for each in (
+        "10.240.0.11",
+        "10.240.0.12",
+        "10.244.0.0/24",
+        "10.244.1.0/24",
+        "fd00:10:240::11",
+        "fd00::/64",
+    )
+)
 
 
 @st.composite
@@ -45,6 +57,7 @@ def services(draw: st.DrawFn) -> Service:
         loadBalancerSourceRanges=draw(
             st.lists(st.sampled_from(["10.240.0.0/24", "10.240.0.128/25", "fd00::/8"]), max_size=2)
         ),
+        annotations=draw(st.sampled_from([{}, {"wellhead.dev/preserve-client-ip": "true"}])),
         **spec,
     )
 
@@ -64,13 +77,20 @@ def slices(draw: st.DrawFn) -> EndpointSlice:
     )
 
 
+nodes = st.builds(
+    node,
+    detects=st.booleans(),
+    returning=st.sampled_from([frozenset(), frozenset({"node-2"})]),
+    inside=st.lists(st.sampled_from(INSIDE), unique=True).map(tuple),
+)
+
 steps = st.lists(
     st.one_of(
         services().map(lambda each: ("service", each.key, each)),
         st.sampled_from(NAMES).map(lambda name: ("service", ServiceKey("default", name), None)),
         slices().map(lambda each: ("slice", each.name, each)),
         st.sampled_from(["s1", "s2", "s3"]).map(lambda name: ("slice", name, None)),
-        st.booleans().map(lambda detects: ("node", None, node(detects=detects))),
+        nodes.map(lambda each: ("node", None, each)),
         st.just(("update", None, None)),
     ),
     max_size=25,
@@ -264,3 +284,33 @@ def test_comments_lead_to_the_service() -> None:
     assert [each.comment for each in elements_of(proxy.ruleset, "services")] == ["default/a:http cluster IP"]
     assert [each.comment for each in elements_of(proxy.ruleset, "node-ports")] == ["default/a:http node port"]
     assert [each.comment for each in elements_of(proxy.ruleset, "endpoints")] == ["default/a:http"]
+
+
+def test_the_client_addresses_that_are_kept_and_those_of_the_cluster_itself() -> None:
+    cluster = ServiceMap()
+    web = service(
+        type="NodePort",
+        ports=({"port": 80, "nodePort": 30080},),
+        annotations={"wellhead.dev/preserve-client-ip": "true"},
+    )
+    cluster.set_service(web.key, web)
+    found = (endpoint("10.244.1.2"), endpoint("10.244.2.2", "node-2"), endpoint("10.244.3.2", "node-3"))
+    cluster.set_slice("default", "web-1", endpoint_slice(*found))
+    proxy = Proxy(cluster, FakeTable(), Family.IPV4)
+    proxy.start()
+    assert not proxy.table.policies() & {"goto cluster-preserve"}, "nobody knows who is inside"
+
+    proxy.view.set_node(node(returning=frozenset({"node-2"}), inside=INSIDE))
+    proxy.update()
+    assert "goto cluster-masquerade.cluster-masquerade.cluster-preserve" in proxy.table.policies()
+    assert keys(proxy.table, "returning") == {"10.244.1.2", "10.244.2.2"}
+    assert keys(proxy.table, "inside") == {"10.240.0.11", "10.240.0.13", "10.244.0.0", "10.244.2.0"}
+
+    proxy.view.set_node(node())
+    proxy.update()
+    assert not keys(proxy.table, "returning") | keys(proxy.table, "inside")
+
+
+def keys(table: FakeTable, name: str) -> set[str]:
+    """The addresses in a set; of ranges, the first and that behind the last."""
+    return {str(ip_address(each.key)) for each in table.elements if each.set == name}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 
@@ -18,11 +18,15 @@ from wellhead.proxy.backends.iptables.port_rules import (
     Rules,
 )
 from wellhead.proxy.backends.iptables.rules import comment, rule
+from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.services.family import Family, IPNetwork
 from wellhead.services.names import ServiceKey
 from wellhead.services.node_view import HealthCheck
 
 LOOPBACK = {Family.IPV4: ip_network("127.0.0.0/8"), Family.IPV6: ip_network("::1/128")}
+
+MARK_PRESERVE = Chain("nat", names.MARK_PRESERVE)
+"""There only while a Service keeps the address of clients outside."""
 
 SHARED = (
     NAT_SERVICES,
@@ -41,6 +45,8 @@ class NodeRulesConfig:
 
     masquerade_mark: int = 0x4000
     """The packet mark, one bit, by which KUBE-MARK-MASQ tells KUBE-POSTROUTING what to masquerade."""
+    preserve_mark: int = Marks().preserve
+    """Another, by which KUBE-MARK-PRESERVE tells endpoints' chains that the client is outside."""
     localhost_node_ports: bool = True
     """Whether IPv4 node ports answer on loopback addresses. The kernel can't do it in IPv6."""
     drop_invalid: bool = True
@@ -117,6 +123,35 @@ def own_chains(config: NodeRulesConfig) -> dict[Chain, Rules]:
                 jump="ACCEPT",
             ),
         ),
+    }
+
+
+def with_preserving(
+    chains: Mapping[Chain, Rules], inside: Iterable[IPNetwork], config: NodeRulesConfig
+) -> dict[Chain, Rules]:
+    """`chains` with what it takes that clients outside keep their address; `inside` is the cluster."""
+    mark = f"{config.preserve_mark:#x}"
+    clear = rule(names.POSTROUTING, jump=f"MARK --set-xmark 0x0/{mark}")
+    accept = rule(
+        names.FORWARD,
+        comment("traffic that keeps its source"),
+        f"-m mark --mark {mark}/{mark}",
+        jump="ACCEPT",
+    )
+    about = comment("inside the cluster")
+    masquerade = (
+        rule(names.MARK_PRESERVE, about, source=rules.coming_from(each), goto=names.MARK_MASQ)
+        for each in inside
+    )
+    postrouting, forward = Chain("nat", names.POSTROUTING), Chain("filter", names.FORWARD)
+    return {
+        **chains,
+        MARK_PRESERVE: (
+            *masquerade,
+            rule(names.MARK_PRESERVE, jump=f"MARK --set-xmark {mark}/{mark}"),
+        ),
+        postrouting: (clear, *chains[postrouting]),
+        forward: (*chains[forward], accept),
     }
 
 

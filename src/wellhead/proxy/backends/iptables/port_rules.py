@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from wellhead.proxy.backends.iptables import names, rules
 from wellhead.proxy.backends.iptables.rules import comment, rule
+from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.services.endpointslice import EndpointAddress
 from wellhead.services.family import IPNetwork
 from wellhead.services.names import Frontend, FrontendKind
@@ -63,6 +64,7 @@ class Surroundings:
     """The node's addresses in these networks answer node ports; empty: all of them."""
     affinity: bool = True
     """Whether the kernel can remember clients (xt_recent)."""
+    preserve_mark: int = Marks().preserve
 
 
 def compile_port(view: PortView, surroundings: Surroundings) -> PortRules:
@@ -89,6 +91,7 @@ class _Compiler:
         self.affinity_seconds = view.affinity_seconds if surroundings.affinity else None
         self.chains: dict[Chain, list[str]] = {}
         self.entries: dict[Chain, list[str]] = {}
+        self.returning = frozenset(view.preserved.returning if view.preserved else ())
         kinds = {each.kind for each in view.frontends}
         self.forwards_outside = bool(kinds - {FrontendKind.CLUSTER_IP}) and any(
             each.action is Action.FORWARD for each in view.external
@@ -202,7 +205,10 @@ class _Compiler:
             about = comment(f"route LOCAL traffic {where}")
             chain.append(rule(self.external, about, local, jump=self.policy[routing.node.scope]))
         if routing.others.action is Action.FORWARD:
-            if routing.others.masquerade:
+            if routing.others.preserve:
+                about = comment(f"keep the source of clients outside {where}")
+                chain.append(rule(self.external, about, jump=names.MARK_PRESERVE))
+            elif routing.others.masquerade:
                 about = comment(f"masquerade traffic {where}")
                 chain.append(rule(self.external, about, jump=names.MARK_MASQ))
             chain.append(rule(self.external, jump=self.policy[routing.others.scope]))
@@ -274,6 +280,10 @@ class _Compiler:
         chain = self._chain(name)
         # Hairpin: an endpoint that reaches itself must see another source than its own.
         chain.append(rule(name, about, source=rules.coming_from(endpoint.ip), jump=names.MARK_MASQ))
+        if self.view.external.others.preserve and endpoint.ip not in self.returning:
+            mark = f"{self.surroundings.preserve_mark:#x}"
+            why = comment(f"{self.name}: replies would not come back")
+            chain.append(rule(name, why, f"-m mark --mark {mark}/{mark}", jump=names.MARK_MASQ))
         chain.append(
             rule(
                 name,

@@ -14,13 +14,23 @@ def rule(
     chain: str,
     *matches: str,
     jump: str = "",
+    goto: str = "",
     source: str = "",
     destination: str = "",
     interface: str = "",
     protocol: str = "",
 ) -> str:
     """One `-A` line. The address options come first and in this order, as iptables-save has them."""
-    parts = ("-A " + chain, source, destination, interface, protocol, *matches, jump and "-j " + jump)
+    parts = (
+        "-A " + chain,
+        source,
+        destination,
+        interface,
+        protocol,
+        *matches,
+        jump and "-j " + jump,
+        goto and "-g " + goto,
+    )
     return " ".join(part for part in parts if part)
 
 

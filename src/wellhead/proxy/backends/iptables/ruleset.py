@@ -9,12 +9,14 @@ from ipaddress import ip_network
 from typing import Literal
 
 from wellhead.proxy.backends.iptables.node_rules import (
+    MARK_PRESERVE,
     SHARED,
     NodeRulesConfig,
     first_rules,
     health_check_entry,
     last_rules,
     own_chains,
+    with_preserving,
 )
 from wellhead.proxy.backends.iptables.port_rules import (
     FILTER_NODEPORTS,
@@ -24,7 +26,7 @@ from wellhead.proxy.backends.iptables.port_rules import (
     Surroundings,
     compile_port,
 )
-from wellhead.services.family import Family, IPNetwork
+from wellhead.services.family import Family, IPNetwork, collapse
 from wellhead.services.names import PortKey, ServiceKey
 from wellhead.services.node import LocalNode
 from wellhead.services.node_view import HealthCheck, ViewDiff
@@ -49,12 +51,16 @@ class Ruleset:
     def __init__(self, family: Family, config: RulesetConfig | None = None) -> None:
         self._family = family
         self._config = config or RulesetConfig()
-        self._surroundings = Surroundings(None, self._networks(None))
+        self._surroundings = Surroundings(
+            None, self._networks(None), preserve_mark=self._config.node.preserve_mark
+        )
         self._views: dict[PortKey, PortView] = {}
         self._ports: dict[PortKey, PortRules] = {}
         self._own: dict[Chain, Rules] = dict(own_chains(self._config.node))
         self._entries: dict[Chain, dict[str, Rules]] = {chain: {} for chain in SHARED}
         self._changed: set[Chain] = {*self._own, *SHARED}
+        self._preserving: set[PortKey] = set()
+        self._inside: tuple[IPNetwork, ...] = ()
 
     def update(self, diff: ViewDiff) -> None:
         """Take in a change of the view."""
@@ -62,6 +68,7 @@ class Ruleset:
         for key, (_, view) in diff.ports.items():
             if key.family == self._family:
                 self._set_port(key, view)
+        self._set_preserving(diff.node)
         for service, (_, check) in diff.health_checks.items():
             self._set_health_check(service, check)
 
@@ -122,14 +129,33 @@ class Ruleset:
         new = PortRules()
         if view is None:
             self._views.pop(key, None)
+            self._preserving.discard(key)
         else:
             new = compile_port(view, self._surroundings)
             self._views[key] = view
             self._ports[key] = new
+            if view.external.others.preserve:
+                self._preserving.add(key)
+            else:
+                self._preserving.discard(key)
         for chain in {**old.chains, **new.chains}:
             self._set_chain(chain, old.chains.get(chain), new.chains.get(chain))
         for chain in {**old.entries, **new.entries}:
             self._set_entries(chain, str(key), old.entries.get(chain), new.entries.get(chain))
+
+    def _set_preserving(self, node: LocalNode) -> None:
+        """Have what it takes that clients outside keep their address for as long as any port asks for it."""
+        inside: tuple[IPNetwork, ...] = ()
+        if self._preserving:
+            inside = tuple(each for each in node.inside if each.version == self._family)
+        if inside == self._inside:
+            return
+        self._inside = inside
+        wanted = own_chains(self._config.node)
+        if inside:
+            wanted = with_preserving(wanted, collapse(inside), self._config.node)
+        for chain in {**wanted, MARK_PRESERVE: ()}:
+            self._set_chain(chain, self._own.get(chain), wanted.get(chain))
 
     def _set_chain(self, chain: Chain, old: Rules | None, new: Rules | None) -> None:
         if old == new:

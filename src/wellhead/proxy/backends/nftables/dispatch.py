@@ -20,11 +20,14 @@ HANDLINGS = (
     Handling(Action.REJECT),
     Handling(Action.DROP),
     *(Handling(Action.FORWARD, scope, masquerade) for scope in Scope for masquerade in (False, True)),
+    Handling(Action.FORWARD, Scope.CLUSTER, masquerade=True, preserve=True),
 )
 
 
 def _digit(handling: Handling) -> int:
     """The place in `HANDLINGS`; what is not forwarded has neither scope nor masquerading."""
+    if handling.preserve:
+        return len(HANDLINGS) - 1
     if handling.action is Action.FORWARD:
         return 2 + 2 * (handling.scope is Scope.LOCAL) + handling.masquerade
     return int(handling.action is Action.DROP)
@@ -51,6 +54,8 @@ def handling_chain(handling: Handling) -> str:
     """The chain that a packet goes to once it is clear where it comes from."""
     if handling.action is not Action.FORWARD:
         return _REFUSALS[handling.action]
+    if handling.preserve:
+        return f"{handling.scope.value}-preserve"
     return f"{handling.scope.value}-masquerade" if handling.masquerade else f"{handling.scope.value}"
 
 
@@ -75,7 +80,7 @@ def policy(routing: Routing, *, restricted: bool) -> Dispatch:
 
 
 _policies: dict[int, Dispatch] = {}
-"""At most 432 of them; made once, since this runs for every frontend."""
+"""At most 686 of them; made once, since this runs for every frontend."""
 
 
 @lru_cache(maxsize=1024)

@@ -21,7 +21,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from struct import Struct
 
 from wellhead.proxy.backends.nftables.objects import (
@@ -36,7 +35,7 @@ from wellhead.proxy.backends.nftables.objects import (
     Set,
     SetFlag,
 )
-from wellhead.services.family import Family, IPAddress, IPNetwork, Protocol
+from wellhead.services.family import Family, IPAddress, IPNetwork, Protocol, collapse
 
 TABLE = "wellhead"
 NFPROTO = {Family.IPV4: 2, Family.IPV6: 10}
@@ -70,9 +69,11 @@ SOURCE_RANGES = "source-ranges"
 CLUSTER_IPS = "cluster-ips"
 SERVICE_RANGES = "service-ranges"
 NODE_PORT_ADDRESSES = "node-port-addresses"
-RANGES = (SERVICE_RANGES, NODE_PORT_ADDRESSES)
+INSIDE = "inside"
+RANGES = (SERVICE_RANGES, NODE_PORT_ADDRESSES, INSIDE)
 """Sets of address ranges, a few elements each."""
 HAIRPINS = "hairpins"
+RETURNING = "returning"
 
 _PROTOCOL = {Protocol.TCP: b"\x06\0\0\0", Protocol.UDP: b"\x11\0\0\0", Protocol.SCTP: b"\x84\0\0\0"}
 _WORD = Struct("=I")
@@ -114,6 +115,8 @@ def sets(family: Family) -> tuple[Set, ...]:
         Set(SERVICE_RANGES, (address,), flags=SetFlag.INTERVAL),
         Set(NODE_PORT_ADDRESSES, (address,), flags=SetFlag.INTERVAL),
         Set(HAIRPINS, (address, address)),
+        Set(INSIDE, (address,), flags=SetFlag.INTERVAL),
+        Set(RETURNING, (address,)),
     )
 
 
@@ -166,17 +169,10 @@ def source_range(number: int, network: IPNetwork) -> ElementKey:
     )
 
 
-def collapse(networks: Iterable[IPNetwork]) -> list[IPNetwork]:
-    """The same addresses in as few networks as can be: an interval set refuses overlaps."""
-    v4 = [each for each in networks if isinstance(each, IPv4Network)]
-    v6 = [each for each in networks if isinstance(each, IPv6Network)]
-    return [*collapse_addresses(v4), *collapse_addresses(v6)]
-
-
 def _ranges(networks: Iterable[IPNetwork]) -> list[tuple[IPAddress, IPAddress]]:
     """First and last addresses, neighbours joined: the end of one interval can't be the start of another."""
     found: list[tuple[IPAddress, IPAddress]] = []
-    for each in collapse(tuple(networks)):
+    for each in collapse(networks):
         first, last = each.network_address, each.broadcast_address
         if found and int(found[-1][1]) + 1 == int(first):
             found[-1] = (found[-1][0], last)

@@ -14,6 +14,7 @@ from wellhead.proxy.backends.nftables.dispatch import (
 )
 from wellhead.proxy.backends.nftables.numbers import Placement
 from wellhead.proxy.backends.nftables.objects import Element, ElementKey
+from wellhead.services.family import collapse
 from wellhead.services.names import FrontendKind
 from wellhead.services.view import Action, PortView, Scope
 
@@ -52,6 +53,8 @@ def compile_port(view: PortView, placement: Placement) -> PortElements:
             _endpoints(found, view, placement, scope, name)
     for address in view.hairpins:
         found.shared.append(Element(ElementKey(layout.HAIRPINS, address.packed * 2)))
+    for address in view.preserved.returning if view.preserved else ():
+        found.shared.append(Element(ElementKey(layout.RETURNING, address.packed)))
     return found
 
 
@@ -77,7 +80,7 @@ def _frontends(found: PortElements, view: PortView, number: int, name: str) -> N
         if kind is FrontendKind.CLUSTER_IP and frontend.address is not None:
             found.shared.append(Element(ElementKey(layout.CLUSTER_IPS, frontend.address.packed)))
     if guards:
-        for network in layout.collapse(view.allowed_sources):
+        for network in collapse(view.allowed_sources):
             found.own.append(Element(layout.source_range(number, network), None, name))
 
 

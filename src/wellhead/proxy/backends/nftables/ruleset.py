@@ -14,6 +14,7 @@ from wellhead.proxy.backends.nftables.numbers import Numbers, OutOfNumbers, Plac
 from wellhead.proxy.backends.nftables.objects import Chain, Element, ElementKey, Set, Transaction, Verdict
 from wellhead.proxy.backends.nftables.port_elements import compile_port
 from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains, chains_for
+from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.services.family import Family, IPNetwork
 from wellhead.services.names import PortKey
 from wellhead.services.node import Detector, LocalNode
@@ -37,6 +38,8 @@ class NftablesConfig:
     node_port_addresses: NodePortAddresses = "primary"
     masquerade_mark: int = 0x4000
     """One bit of the packet mark."""
+    preserve_mark: int = Marks().preserve
+    """Another."""
     drop_invalid: bool = True
     """Whether packets that conntrack calls INVALID are dropped."""
 
@@ -55,6 +58,7 @@ class Ruleset:
         self._dispatches: dict[str, Dispatch] = {}  # by chain
         self._chains = {each.name: each for each in base_chains(self._surroundings)}
         self._node_elements: tuple[Element, ...] = ()
+        self._node_elements_from: tuple[NftablesConfig, LocalNode | None] = (self._config, None)
         self._adopted = Held()
 
     # ---- what there should be
@@ -137,7 +141,13 @@ class Ruleset:
 
     def _surroundings_with(self, detector: Detector | None) -> Surroundings:
         config = self._config
-        return Surroundings(self.family, detector, config.masquerade_mark, config.drop_invalid)
+        return Surroundings(
+            self.family,
+            detector,
+            masquerade_mark=config.masquerade_mark,
+            preserve_mark=config.preserve_mark,
+            drop_invalid=config.drop_invalid,
+        )
 
     def _set_chain(self, chain: Chain, transaction: Transaction) -> None:
         old = self._chains.get(chain.name)
@@ -150,6 +160,10 @@ class Ruleset:
             transaction.replace_rules.append(chain)
 
     def _set_node_elements(self, node: LocalNode | None, transaction: Transaction) -> None:
+        config, before = self._node_elements_from
+        if config is self._config and before is node:
+            return  # with many nodes these are many, and most syncs are about Services
+        self._node_elements_from = (self._config, node)
         old = self._node_elements
         new = tuple(self._compile_node_elements(node))
         self._node_elements = new
@@ -159,6 +173,8 @@ class Ruleset:
         ranges = [each for each in self._config.service_ranges if each.version == self.family]
         yield from layout.intervals(layout.SERVICE_RANGES, ranges)
         yield from layout.intervals(layout.NODE_PORT_ADDRESSES, self._node_port_networks(node))
+        inside = [each for each in node.inside if each.version == self.family] if node else []
+        yield from layout.intervals(layout.INSIDE, inside)
 
     def _node_port_networks(self, node: LocalNode | None) -> tuple[IPNetwork, ...]:
         chosen = self._config.node_port_addresses

@@ -14,6 +14,7 @@ from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.dispatch import HANDLINGS, RESTRICTED, Dispatch, handling_chain
 from wellhead.proxy.backends.nftables.layout import NFPROTO, word
 from wellhead.proxy.backends.nftables.objects import Chain, Hook, Rule
+from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.services.family import Family
 from wellhead.services.node import Detector, FromBridge, FromNetwork
 from wellhead.services.view import Action, Handling, Routing, Scope
@@ -24,6 +25,7 @@ NODE_PORTS = "node-ports"
 NODE_PORT = "node-port"
 POLICY = "by-policy"
 MASQUERADE = "masquerading"
+PRESERVE = "preserving"
 
 _RTN_LOCAL = word(2)
 _CT_INVALID = word(1)
@@ -39,6 +41,8 @@ class Surroundings:
     detector: Detector | None = None
     masquerade_mark: int = 0x4000
     """One bit of the packet mark, ours alone: set between the choice of an endpoint and masquerading."""
+    preserve_mark: int = Marks().preserve
+    """Another: the client is outside, and keeps its address if its endpoint's replies come back."""
     drop_invalid: bool = True
     """Whether packets that conntrack calls INVALID are dropped."""
 
@@ -88,6 +92,7 @@ class _Compiler:
         return (
             *(Chain(handling_chain(each), self.handling(each)) for each in HANDLINGS),
             Chain(MASQUERADE, self.masquerade()),
+            Chain(PRESERVE, self.preserve()),
             Chain(POLICY, self.policy()),
             Chain(SERVICE, self.decide(self._find_service())),
             Chain(NODE_PORT, self.decide(self._find_node_port())),
@@ -158,22 +163,29 @@ class _Compiler:
 
     def masquerade(self) -> tuple[Rule, ...]:
         # The mark has done its work; a packet that is encapsulated and comes by again must not carry it.
-        return (_rule(*self._mark(set_bit=False)), _rule(expr.masquerade()))
+        both = self.surroundings.masquerade_mark | self.surroundings.preserve_mark
+        return (_rule(*_change_mark(both, set_bit=False)), _rule(expr.masquerade()))
+
+    def preserve(self) -> tuple[Rule, ...]:
+        return (
+            _rule(*_change_mark(self.surroundings.preserve_mark, set_bit=False)),
+            _rule(
+                self.destination(0),
+                expr.lookup(layout.RETURNING, 0, absent=True),
+                expr.masquerade(),
+                comment="its replies would not come back",
+            ),
+        )
 
     def postrouting(self) -> tuple[Rule, ...]:
-        mark = self.surroundings.masquerade_mark
         return (
             _rule(
                 *_ct_status_dnat(),
                 *_clear_priority(),
                 comment="the Service port's id has done its work",
             ),
-            _rule(
-                expr.meta(expr.META_MARK, 0),
-                expr.bitwise(0, word(mark), word(0)),
-                expr.compare(0, expr.NOT_EQUAL, word(0)),
-                expr.goto(MASQUERADE),
-            ),
+            _rule(*_marked(self.surroundings.masquerade_mark), expr.goto(MASQUERADE)),
+            _rule(*_marked(self.surroundings.preserve_mark), expr.goto(PRESERVE)),
             _rule(
                 *_ct_status_dnat(),
                 self.source(0),
@@ -203,8 +215,17 @@ class _Compiler:
         if handling.action is Action.DROP:
             return (_rule(expr.drop()),)
         rules = []
-        if handling.masquerade:
-            rules.append(_rule(*self._mark(set_bit=True)))
+        if handling.preserve:
+            rules += [
+                _rule(
+                    self.source(0),
+                    expr.lookup(layout.INSIDE, 0),
+                    expr.goto(handling_chain(handling._replace(preserve=False))),
+                ),
+                _rule(*_change_mark(self.surroundings.preserve_mark, set_bit=True)),
+            ]
+        elif handling.masquerade:
+            rules.append(_rule(*_change_mark(self.surroundings.masquerade_mark, set_bit=True)))
         scope = layout.LOCAL if handling.scope is Scope.LOCAL else 0
         rules += [
             _rule(*_change_priority(mask=layout.NUMBER_MASK, add=scope)),
@@ -212,14 +233,6 @@ class _Compiler:
             _rule(*_code(), expr.verdict_lookup(layout.PICKS, 0)),
         ]
         return tuple(rules)
-
-    def _mark(self, *, set_bit: bool) -> tuple[bytes, ...]:
-        mark = self.surroundings.masquerade_mark
-        return (
-            expr.meta(expr.META_MARK, 0),
-            expr.bitwise(0, word(~mark & 0xFFFFFFFF), word(mark if set_bit else 0)),
-            expr.meta_set(expr.META_MARK, 0),
-        )
 
     # ---- by routing
 
@@ -369,6 +382,22 @@ def _rule(*expressions: bytes, comment: str = "") -> Rule:
 
 def _set_priority(at: int) -> bytes:
     return expr.meta_set(expr.META_PRIORITY, at)
+
+
+def _change_mark(bits: int, *, set_bit: bool) -> tuple[bytes, ...]:
+    return (
+        expr.meta(expr.META_MARK, 0),
+        expr.bitwise(0, word(~bits & 0xFFFFFFFF), word(bits if set_bit else 0)),
+        expr.meta_set(expr.META_MARK, 0),
+    )
+
+
+def _marked(bit: int) -> tuple[bytes, ...]:
+    return (
+        expr.meta(expr.META_MARK, 0),
+        expr.bitwise(0, word(bit), word(0)),
+        expr.compare(0, expr.NOT_EQUAL, word(0)),
+    )
 
 
 def _change_priority(*, mask: int, add: int = 0) -> tuple[bytes, ...]:
