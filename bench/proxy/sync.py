@@ -14,11 +14,12 @@ import msgspec
 
 from bench.proxy import objects
 from bench.proxy.network import ENDPOINTS, POD_PORT, Namespace
+from wellhead.client.collector import settle, uncollected
 from wellhead.proxy import modes
 from wellhead.proxy.config import MODES, Config, ProxyMode
 from wellhead.proxy.metrics import Metrics
 from wellhead.proxy.node_config import NodeConfig
-from wellhead.proxy.watches import Watches
+from wellhead.proxy.watches import Watches, read_service, read_slice
 from wellhead.services.node import LocalNode
 from wellhead.services.node_view import NodeView
 from wellhead.services.service_map import ServiceMap
@@ -59,13 +60,16 @@ async def _sync(count: int, mode: ProxyMode) -> Sync:
     listed_services, listed_slices = objects.listed(count, target)
 
     started = time.perf_counter()
-    for each in listed_services:
-        watches.on_service(None, each)
-    for each in listed_slices:
-        watches.on_slice(None, each)
+    with uncollected():
+        for each in listed_services:
+            watches.on_service(None, read_service(each))
+        for each in listed_slices:
+            watches.on_slice(None, read_slice(each))
     read = time.perf_counter()
-    await backend.apply(view.update())
+    with uncollected():
+        await backend.apply(view.update())
     synced = time.perf_counter()
+    settle()
 
     changes: list[float] = []
     for number in range(_CHANGES):
@@ -74,7 +78,7 @@ async def _sync(count: int, mode: ProxyMode) -> Sync:
         for endpoints in ([*old["endpoints"], {"addresses": ["10.244.9.9"]}], old["endpoints"]):
             new = msgspec.json.decode(msgspec.json.encode({**old, "endpoints": endpoints}))
             begun = time.perf_counter()
-            watches.on_slice(old, new)
+            watches.on_slice(None, read_slice(new))
             await backend.apply(view.update())
             changes.append(time.perf_counter() - begun)
     return Sync(read - started, synced - read, changes)

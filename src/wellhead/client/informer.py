@@ -10,81 +10,101 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping
+from sys import intern
+from typing import Generic, TypeVar
+
+import msgspec
 
 from wellhead.api.errors import ApiError, Gone
 from wellhead.api.meta import Key, Obj, key
 from wellhead.api.resources import Resource
 from wellhead.client.backoff import Backoff
+from wellhead.client.collector import uncollected
 from wellhead.client.rest import Client, ConnectionLost, Event
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Handler = Callable[[Obj | None, Obj | None], None]
 IndexFunction = Callable[[Obj], Iterable[Hashable]]
 
 
-class Informer:
+class _Held(msgspec.Struct, Generic[T], frozen=True, gc=False):
+    """An object as it is kept, and which version of which object it was made of."""
+
+    version: str
+    uid: str
+    object: T
+
+
+class TypedInformer(Generic[T]):
     """Objects of one resource (in one namespace, or matching selectors), by key and by index.
+
+    What is kept of an object, indexed and handed out, is what `read` makes of it: a copy of a large cluster
+    that holds what somebody needs is a fraction of one that holds everything.
 
     The objects belong to everybody: never change one. A handler is called on the event loop for each change,
     with the old and the new object (no old one: added; no new one: deleted), after the copy has changed. It
-    must not block, and an exception in it is a defect: it ends `run`.
+    must not block, and an exception in it, or in `read`, is a defect: it ends `run`.
     """
 
     def __init__(
         self,
         client: Client,
         resource: Resource,
+        read: Callable[[Obj], T],
         *,
         namespace: str | None = None,
         label_selector: str = "",
         field_selector: str = "",
-        indexes: Mapping[str, IndexFunction] | None = None,
+        indexes: Mapping[str, Callable[[T], Iterable[Hashable]]] | None = None,
     ) -> None:
         self.resource = resource
         self.lagging = True
         """Whether the copy may be behind: before the first list, and while the connection is lost."""
         self._client = client
+        self._read = read
         self._namespace = namespace
         self._label_selector = label_selector
         self._field_selector = field_selector
-        self._objects: dict[Key, Obj] = {}
+        self._objects: dict[Key, _Held[T]] = {}
         self._index_functions = dict(indexes or {})
-        self._indexes: dict[str, dict[Hashable, dict[Key, Obj]]] = {
+        self._indexes: dict[str, dict[Hashable, dict[Key, T]]] = {
             name: defaultdict(dict) for name in self._index_functions
         }
-        self._handlers: list[Handler] = []
+        self._handlers: list[Callable[[T | None, T | None], None]] = []
         self._synced = asyncio.Event()
         self._resource_version = ""
         # Any server's cache will do for a first list. After a Gone it must be newer than what is held here,
         # which with several servers only the newest state is sure to be (as client-go's reflector does).
         self._list_version = "0"
 
-    def on_change(self, handler: Handler) -> None:
+    def on_change(self, handler: Callable[[T | None, T | None], None]) -> None:
         """Call `handler(old, new)` for each change from now on, and for what is already here."""
         self._handlers.append(handler)
-        for obj in list(self._objects.values()):
+        for obj in self.values():
             handler(None, obj)
 
     async def synced(self) -> None:
         """Wait for the first complete list."""
         await self._synced.wait()
 
-    def get(self, name: str, namespace: str = "") -> Obj | None:
+    def get(self, name: str, namespace: str = "") -> T | None:
         """The object, or None."""
-        return self._objects.get((namespace, name))
+        held = self._objects.get((namespace, name))
+        return held.object if held is not None else None
 
-    def values(self) -> list[Obj]:
+    def values(self) -> list[T]:
         """All objects, in no particular order."""
-        return list(self._objects.values())
+        return [each.object for each in self._objects.values()]
 
-    def __iter__(self) -> Iterator[Obj]:
+    def __iter__(self) -> Iterator[T]:
         return iter(self.values())
 
     def __len__(self) -> int:
         return len(self._objects)
 
-    def by_index(self, index: str, value: Hashable) -> list[Obj]:
+    def by_index(self, index: str, value: Hashable) -> list[T]:
         """The objects for which the index function gave `value`."""
         return list(self._indexes[index].get(value, {}).values())
 
@@ -122,19 +142,22 @@ class Informer:
             await asyncio.sleep(backoff.next())
 
     async def _list(self) -> None:
-        answer = await self._client.list(
+        listing = await self._client.listing(
             self.resource,
             self._namespace,
             label_selector=self._label_selector,
             field_selector=self._field_selector,
             resource_version=self._list_version,
         )
-        listed = {key(obj): obj for obj in answer.get("items") or []}
-        for gone in self._objects.keys() - listed.keys():
-            self._change(gone, None)
-        for name, obj in listed.items():
-            self._change(name, obj)
-        self._resource_version = answer["metadata"]["resourceVersion"]
+        items = listing.items
+        with uncollected():
+            if self._objects:
+                items = iter(listed := list(items))
+                for gone in self._objects.keys() - {key(obj) for obj in listed}:
+                    self._change(gone, None)
+            for obj in items:  # at the start one by one: the whole list never exists as objects
+                self._change(key(obj), obj)
+        self._resource_version = listing.resource_version
         self._caught_up()
         self._synced.set()
 
@@ -158,26 +181,32 @@ class Informer:
             self._change(key(event.object), event.object)
         self._resource_version = event.object["metadata"]["resourceVersion"]
 
-    def _change(self, name: Key, new: Obj | None) -> None:
+    def _change(self, name: Key, obj: Obj | None) -> None:
         old = self._objects.get(name)
-        if new is None:
+        new = None
+        if obj is None:
             if old is None:
                 return
             del self._objects[name]
         else:
-            if old is not None and _same_version(old, new):
+            metadata = obj["metadata"]
+            version = metadata["resourceVersion"]
+            if old is not None and old.version == version:
                 return
-            self._objects[name] = new
-        self._reindex(name, old, new)
-        if old is not None and new is not None and old["metadata"].get("uid") != new["metadata"].get("uid"):
+            new = _Held(version, metadata.get("uid", ""), self._read(obj))
+            self._objects[(intern(name[0]), name[1])] = new
+        before = old.object if old is not None else None
+        after = new.object if new is not None else None
+        self._reindex(name, before, after)
+        if old is not None and new is not None and old.uid != new.uid:
             # Deleted and created again while nobody was watching: two changes.
             for handler in self._handlers:
-                handler(old, None)
-            old = None
+                handler(before, None)
+            before = None
         for handler in self._handlers:
-            handler(old, new)
+            handler(before, after)
 
-    def _reindex(self, name: Key, old: Obj | None, new: Obj | None) -> None:
+    def _reindex(self, name: Key, old: T | None, new: T | None) -> None:
         for index, values_of in self._index_functions.items():
             entries = self._indexes[index]
             if old is not None:
@@ -190,5 +219,29 @@ class Informer:
                     entries[value][name] = new
 
 
-def _same_version(old: Obj, new: Obj) -> bool:
-    return bool(old["metadata"]["resourceVersion"] == new["metadata"]["resourceVersion"])
+class Informer(TypedInformer[Obj]):
+    """An informer that keeps objects as they are."""
+
+    def __init__(
+        self,
+        client: Client,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        indexes: Mapping[str, IndexFunction] | None = None,
+    ) -> None:
+        super().__init__(
+            client,
+            resource,
+            _as_it_is,
+            namespace=namespace,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            indexes=indexes,
+        )
+
+
+def _as_it_is(obj: Obj) -> Obj:
+    return obj

@@ -13,7 +13,7 @@ from wellhead.api.resources import ENDPOINTSLICES, NODES, SERVICES
 from wellhead.client.backoff import Backoff
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
-from wellhead.client.informer import Informer
+from wellhead.client.informer import Informer, TypedInformer
 from wellhead.client.rest import Client
 from wellhead.proxy import modes
 from wellhead.proxy.api_client import MeasuredClient
@@ -29,7 +29,7 @@ from wellhead.proxy.servers import CannotListen, health_app, operator_app, serve
 from wellhead.proxy.service_ranges import ServiceRanges
 from wellhead.proxy.sync import SyncFailed, SyncLoop
 from wellhead.proxy.sysctls import enable_localhost_node_ports, set_conntrack, set_oom_score
-from wellhead.proxy.watches import SERVICE_SELECTOR, SLICE_SELECTOR, Watches
+from wellhead.proxy.watches import SERVICE_SELECTOR, SLICE_SELECTOR, Watches, read_service, read_slice
 from wellhead.services.family import Family, IPNetwork
 from wellhead.services.names import ServiceKey
 from wellhead.services.node import LocalNode, is_leaving, parse_node
@@ -115,8 +115,8 @@ class _Proxy:
             check_period=config.sync_period,
             failed=self._sync_failed,
         )
-        self._services = Informer(client, SERVICES, label_selector=SERVICE_SELECTOR)
-        self._slices = Informer(client, ENDPOINTSLICES, label_selector=SLICE_SELECTOR)
+        self._services = TypedInformer(client, SERVICES, read_service, label_selector=SERVICE_SELECTOR)
+        self._slices = TypedInformer(client, ENDPOINTSLICES, read_slice, label_selector=SLICE_SELECTOR)
         self._nodes = Informer(client, NODES, field_selector=f"metadata.name={config.node_name}")
         self._services.on_change(watches.on_service)
         self._slices.on_change(watches.on_slice)
@@ -219,7 +219,8 @@ class _Proxy:
     def _warn(self, service: ServiceKey, reason: str, message: str) -> None:
         found = self._services.get(service.name, service.namespace)
         if found is not None:
-            about = {"apiVersion": "v1", "kind": "Service", **found}
+            metadata = {"namespace": service.namespace, "name": service.name, "uid": found.uid}
+            about = {"apiVersion": "v1", "kind": "Service", "metadata": metadata}
             self._events.event(about, "Warning", reason, f"node {self._config.node_name}: {message}")
 
     def _this_node(self) -> Obj:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from pyroute2.netlink.exceptions import NetlinkError
 
+from wellhead.client.collector import settle, uncollected
 from wellhead.proxy import conntrack
 from wellhead.proxy.backends.base import Backend, BackendError
 from wellhead.proxy.fallbacks import Fallbacks
@@ -59,6 +60,21 @@ class Proxier:
         Raises:
             SyncFailed: part of it is not; call again.
         """
+        if self._synced_before:
+            await self._sync()
+            return
+        started = time.perf_counter()
+        with uncollected():
+            service_ports = await self._sync()
+        self._synced_before = True
+        seconds = time.perf_counter() - started
+        told = {"service_ports": service_ports, "seconds": round(seconds, 6)}
+        log.info("first sync: %d Service ports in %.3f s", service_ports, seconds, extra=told)
+        await self._remove_leftovers()
+        settle()
+
+    async def _sync(self) -> int:
+        """Put everything that changed in force. Returns how many Service ports that was."""
         started = time.perf_counter()
         triggers = self._watches.take_triggers()
         diff = self._view.update()
@@ -74,12 +90,7 @@ class Proxier:
         await self._settle_flows()
         self._health.synced()
         self._measure(time.perf_counter() - started, triggers)
-        if not self._synced_before:
-            self._synced_before = True
-            seconds = time.perf_counter() - started
-            told = {"service_ports": len(diff.ports), "seconds": round(seconds, 6)}
-            log.info("first sync: %d Service ports in %.3f s", len(diff.ports), seconds, extra=told)
-            await self._remove_leftovers()
+        return len(diff.ports)
 
     async def check(self) -> None:
         """Put back what others removed or changed.

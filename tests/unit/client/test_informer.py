@@ -9,8 +9,8 @@ from typing import Any, cast
 from wellhead.api.errors import Gone
 from wellhead.api.meta import Obj
 from wellhead.api.resources import PODS
-from wellhead.client.informer import Informer
-from wellhead.client.rest import Client, ConnectionLost, Event
+from wellhead.client.informer import Informer, TypedInformer
+from wellhead.client.rest import Client, ConnectionLost, Event, Listing
 
 
 def pod(name: str, version: int, uid: str = "", node: str = "node-1") -> Obj:
@@ -32,9 +32,10 @@ class ScriptedServer:
         self.watched_from: list[str] = []
         self.exhausted = asyncio.Event()
 
-    async def list(self, *_: Any, resource_version: str, **__: Any) -> Obj:
+    async def listing(self, *_: Any, resource_version: str, **__: Any) -> Listing:
         self.listed_at.append(resource_version)
-        return self.lists.pop(0)
+        answer = self.lists.pop(0)
+        return Listing(answer["metadata"]["resourceVersion"], iter(answer["items"]))
 
     async def watch(
         self, *_: Any, resource_version: str, on_open: Callable[[], None], **__: Any
@@ -131,3 +132,26 @@ async def test_an_index_follows_an_object_that_moves() -> None:
     informer, _ = await _follow(server, indexes={"node": lambda obj: [obj["spec"]["nodeName"]]})
     assert informer.by_index("node", "node-1") == []
     assert [obj["metadata"]["name"] for obj in informer.by_index("node", "node-2")] == ["a"]
+
+
+async def test_what_is_kept_is_what_read_makes_of_an_object() -> None:
+    server = ScriptedServer(
+        [listing(5, pod("a", 1), pod("b", 2, node="node-2"))],
+        [[Event("MODIFIED", pod("a", 6, node="node-3"))]],
+    )
+    informer: TypedInformer[str] = TypedInformer(
+        cast(Client, server),
+        PODS,
+        lambda obj: str(obj["spec"]["nodeName"]),
+        indexes={"initial": lambda node: [node[0]]},
+    )
+    changes: list[Change] = []
+    informer.on_change(lambda old, new: changes.append((old, new)))
+    running = asyncio.ensure_future(informer.run())
+    async with asyncio.timeout(5):
+        await server.exhausted.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert changes == [(None, "node-1"), (None, "node-2"), ("node-1", "node-3")]
+    assert informer.get("a", "default") == "node-3"
+    assert sorted(informer.by_index("initial", "n")) == ["node-2", "node-3"]

@@ -16,7 +16,7 @@ from wellhead.api.errors import Conflict, NotFound
 from wellhead.api.meta import Key, Obj
 from wellhead.api.resources import ENDPOINTSLICES, NODES, SERVICES, Resource
 from wellhead.client.events import EventRecorder
-from wellhead.client.rest import Client, Event
+from wellhead.client.rest import Client, Event, Listing
 from wellhead.cloud import controller as controller_module
 from wellhead.cloud import health
 from wellhead.cloud.balancers import FINALIZER, status
@@ -99,9 +99,9 @@ class FakeAPI:
             if plural == resource.plural:
                 queue.put_nowait(Event(event.type, copy.deepcopy(event.object)))
 
-    async def list(self, resource: Resource, *_: object, **__: object) -> Obj:
+    async def listing(self, resource: Resource, *_: object, **__: object) -> Listing:
         items = [copy.deepcopy(obj) for obj in self.objects[resource.plural].values()]
-        return {"metadata": {"resourceVersion": str(self.version)}, "items": items}
+        return Listing(str(self.version), iter(items))
 
     async def watch(
         self, resource: Resource, *_: object, on_open: Callable[[], None], **__: object

@@ -11,7 +11,7 @@ import pytest
 
 from wellhead.api.meta import Obj, is_deleting
 from wellhead.api.resources import PODS
-from wellhead.client.rest import Client, Event
+from wellhead.client.rest import Client, Event, Listing
 from wellhead.controllers import store as store_module
 from wellhead.controllers.store import Store
 
@@ -28,8 +28,8 @@ class Server:
         self.objects = objects
         self.events: asyncio.Queue[Event] = asyncio.Queue()
 
-    async def list(self, *_: Any, **__: Any) -> Obj:
-        return {"metadata": {"resourceVersion": "1"}, "items": list(self.objects)}
+    async def listing(self, *_: Any, **__: Any) -> Listing:
+        return Listing("1", iter(self.objects))
 
     async def watch(self, *_: Any, on_open: Callable[[], None], **__: Any) -> AsyncIterator[Event]:
         on_open()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tests.unit.services.objects import endpoint, node, service_object, slice_object
+from wellhead.api.meta import Obj
 from wellhead.proxy.metrics import Metrics
-from wellhead.proxy.watches import TRIGGER_TIME_ANNOTATION, Watches
+from wellhead.proxy.watches import TRIGGER_TIME_ANNOTATION, Watches, read_service, read_slice
 from wellhead.services.node_view import NodeView
 from wellhead.services.service_map import ServiceMap
 
@@ -20,18 +21,24 @@ class World:
     def _request(self) -> None:
         self.requests += 1
 
+    def service(self, old: Obj | None, new: Obj | None) -> None:
+        self.watches.on_service(read_service(old) if old else None, read_service(new) if new else None)
+
+    def slice(self, old: Obj | None, new: Obj | None) -> None:
+        self.watches.on_slice(read_slice(old) if old else None, read_slice(new) if new else None)
+
 
 def test_events_reach_the_view_and_ask_for_a_sync() -> None:
     world = World()
     service, endpoints = service_object(), slice_object(endpoint("10.244.1.2"))
-    world.watches.on_service(None, service)
-    world.watches.on_slice(None, endpoints)
+    world.service(None, service)
+    world.slice(None, endpoints)
     assert world.requests == 2
     world.view.update()
     [port] = world.view.ports.values()
     assert len(port.cluster) == 1
-    world.watches.on_slice(endpoints, None)
-    world.watches.on_service(service, None)
+    world.slice(endpoints, None)
+    world.service(service, None)
     world.view.update()
     assert not world.view.ports
 
@@ -39,8 +46,8 @@ def test_events_reach_the_view_and_ask_for_a_sync() -> None:
 def test_an_object_that_cannot_be_read_is_left_out() -> None:
     world = World()
     broken = service_object("broken", ports=({"port": 80, "protocol": "CARRIER-PIGEON"},))
-    world.watches.on_service(None, broken)
-    world.watches.on_service(None, service_object("sound", cluster_ips=("10.0.0.11",)))
+    world.service(None, broken)
+    world.service(None, service_object("sound", cluster_ips=("10.0.0.11",)))
     world.view.update()
     assert [key.service for key in world.view.ports] == ["sound"]
 
@@ -48,8 +55,8 @@ def test_an_object_that_cannot_be_read_is_left_out() -> None:
 def test_a_service_that_becomes_headless_is_no_longer_served() -> None:
     world = World()
     before = service_object()
-    world.watches.on_service(None, before)
-    world.watches.on_service(before, service_object(type="ExternalName", clusterIP=""))
+    world.service(None, before)
+    world.service(before, service_object(type="ExternalName", clusterIP=""))
     world.view.update()
     assert not world.view.ports
 
@@ -58,8 +65,8 @@ def test_trigger_times_are_taken_once() -> None:
     world = World()
     old, new = slice_object(), slice_object()
     new["metadata"]["annotations"] = {TRIGGER_TIME_ANNOTATION: "2024-01-01T00:00:00Z"}
-    world.watches.on_slice(None, old)
-    world.watches.on_slice(old, new)
-    world.watches.on_slice(new, new)
+    world.slice(None, old)
+    world.slice(old, new)
+    world.slice(new, new)
     assert world.watches.take_triggers() == [1704067200.0]
     assert world.watches.take_triggers() == []

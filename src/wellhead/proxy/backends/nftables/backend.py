@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import gc
 import logging
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
+from wellhead.client.collector import uncollected
 from wellhead.proxy.backends.base import BackendError
 from wellhead.proxy.backends.nftables import kernel
 from wellhead.proxy.backends.nftables.held import difference
@@ -174,7 +173,7 @@ class _FamilyTable:
                     return await self._apply(link, why, transactions)
                 except NetlinkError as error:  # the table is not what it was: somebody else's doing
                     log.warning("%s: %s: %s; comparing everything", why, self, error.strerror)
-            with _uncollected():
+            with uncollected():
                 return await self._apply_all(link, why, diff, bool(transactions))
         except OutOfNumbers as error:
             raise BackendError(f"{self}: {error}") from error
@@ -226,18 +225,6 @@ def _remove(families: Iterable[Family]) -> None:
         remove_all(families)
     except OSError as error:
         raise BackendError(f"nftables: {error}") from error
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the garbage collector, which otherwise takes a quarter of the time to find all in use."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 def remove_all(families: Iterable[Family] = tuple(Family)) -> None:
