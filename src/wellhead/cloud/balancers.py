@@ -56,16 +56,20 @@ def is_wanted(service: Obj) -> bool:
     return class_of(service) is not None and not service["metadata"].get("deletionTimestamp")
 
 
-def needs_cleanup(service: Obj) -> bool:
-    """Whether the Service waits for us to take its load balancer away and remove the finalizer.
+def is_guarded(service: Obj) -> bool:
+    """Whether the Service has the finalizer that is ours to remove.
 
-    A Service that left type LoadBalancer lost its class with it, so the finalizer alone decides then.
+    A Service that left type LoadBalancer lost its class with it, so the finalizer alone decides then. With
+    somebody else's class it may be theirs: they may use the same one.
     """
     if FINALIZER not in (service["metadata"].get("finalizers") or ()):
         return False
-    if service.get("spec", {}).get("type") != "LoadBalancer":
-        return True
-    return class_of(service) is not None and not is_wanted(service)
+    return service.get("spec", {}).get("type") != "LoadBalancer" or class_of(service) is not None
+
+
+def needs_cleanup(service: Obj) -> bool:
+    """Whether the Service waits for us to take its load balancer away and remove the finalizer."""
+    return is_guarded(service) and not is_wanted(service)
 
 
 def request(service: Obj) -> Request:

@@ -75,6 +75,7 @@ class Controller:
         self._slices = Informer(client, ENDPOINTSLICES, indexes={"service": service_of})
         self._reconciler: Reconciler[Key] = Reconciler("load balancer", self._reconcile)
         self._programmed: dict[Key, Balancer] = {}  # what the data planes have confirmed
+        self._guarded: set[Key] = set()  # whose finalizer is ours, though the class be somebody else's now
         self._hosts: dict[Key, list[str]] = {}  # the nodes that the last event named
         self._without_nodes: dict[Key, float] = {}  # since when, by the loop's clock; inf once it is reported
         self._unwell: set[str] = set()  # nodes with an event that says so
@@ -121,8 +122,14 @@ class Controller:
                         _log.warning("Service %s: %s", "/".join(service), error)
 
     def _service_changed(self, old: Obj | None, new: Obj | None) -> None:
-        if (obj := new or old) is not None:
-            self._reconciler.enqueue(key(obj))
+        if (obj := new or old) is None:
+            return
+        service = key(obj)
+        if old is not None and balancers.is_guarded(old):
+            self._guarded.add(service)
+        if new is None or FINALIZER not in (new["metadata"].get("finalizers") or ()):
+            self._guarded.discard(service)
+        self._reconciler.enqueue(service)
 
     def _node_changed(self, old: Obj | None, new: Obj | None) -> None:
         if (obj := new or old) is not None:
@@ -141,7 +148,7 @@ class Controller:
         obj = self._services.get(service[1], service[0])
         if obj is not None and balancers.is_wanted(obj):
             return await self._ensure(service, obj)
-        if obj is None or balancers.needs_cleanup(obj) or service in self._programmed:
+        if obj is None or balancers.needs_cleanup(obj) or service in {*self._programmed, *self._guarded}:
             await self._remove(service, obj)
         else:
             self._note_stranger(service, obj)
@@ -206,7 +213,7 @@ class Controller:
 
     async def _remove(self, service: Key, obj: Obj | None) -> None:
         """Take the load balancer away: first the packets' way, then the VIP, then the finalizer."""
-        cleanup = obj is not None and balancers.needs_cleanup(obj)
+        cleanup = obj is not None and (balancers.needs_cleanup(obj) or service in self._guarded)
         if obj is not None and cleanup and service in self._programmed:
             self._recorder.event(obj, "Normal", "DeletingLoadBalancer", "Deleting load balancer")
         self.refused.pop(service, None)

@@ -393,6 +393,22 @@ async def test_a_type_change_frees_everything_and_the_service_lives_on(world: Wo
         await world.vip()
 
 
+async def test_a_service_that_goes_over_to_another_class_at_once_is_let_go(world: World) -> None:
+    async with world.running():
+        world.put_service()
+        await world.vip()
+        # Both changes are there before the controller looks.
+        world.api.change(spec={"type": "NodePort"})
+        world.api.change(spec={"type": "LoadBalancer", "loadBalancerClass": "example.com/lb"})
+        await world.until(lambda: "finalizers" not in world.api.service()["metadata"])
+        assert world.forwarder.targets == {}
+        # From now on the same finalizer is the other's own.
+        world.api.change(metadata={"finalizers": [FINALIZER]})
+        world.api.delete()
+        await asyncio.sleep(0.05)
+        assert world.api.service()["metadata"]["finalizers"] == [FINALIZER]
+
+
 async def test_a_service_that_vanishes_without_its_finalizer_frees_its_vip_too(world: World) -> None:
     async with world.running():
         world.put_service()
