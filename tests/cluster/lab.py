@@ -107,6 +107,17 @@ class Lab:
         return self.get("service", name, "-n", namespace)
 
 
+def pid_of(lab: Lab, machine: str, component: str) -> int:
+    """A component's process, as the host counts; 0 if it is not running."""
+    status = json.loads(lab.wellhead("status", "-o", "json", check=False))
+    found = [
+        each["pid"]
+        for each in status["components"]
+        if (each["machine"], each["name"]) == (machine, component)
+    ]
+    return int(found[0]) if found else 0
+
+
 def eventually(question: Callable[[], Any], wanted: Any, seconds: float = 10) -> None:
     """Ask until the answer is (or, if a set is wanted, is one of) `wanted`; fail with the last answer."""
     deadline = time.monotonic() + seconds

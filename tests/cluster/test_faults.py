@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from tests.cluster.lab import EXTERNAL_IP, Lab, eventually
+from tests.cluster.lab import EXTERNAL_IP, Lab, eventually, pid_of
 
 _VICTIMS = [
     ("control-plane", "apiserver"),
@@ -20,16 +19,6 @@ _VICTIMS = [
     ("node-1", "proxy"),
     ("cloud", "cloud"),
 ]
-
-
-def pid_of(lab: Lab, machine: str, component: str) -> int:
-    status = json.loads(lab.wellhead("status", "-o", "json", check=False))
-    found = [
-        each["pid"]
-        for each in status["components"]
-        if (each["machine"], each["name"]) == (machine, component)
-    ]
-    return int(found[0]) if found else 0
 
 
 def answers(lab: Lab, url: str) -> bool:
