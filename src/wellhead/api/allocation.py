@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from wellhead.api.errors import Cause, InternalError, Invalid
 from wellhead.api.formats import parse_ip
@@ -20,26 +21,31 @@ from wellhead.api.resources import SERVICES
 DEFAULT_NODE_PORTS = range(30000, 32768)
 
 
-@dataclass(frozen=True)
-class Holdings:
+class Holdings(NamedTuple):
     """What one Service occupies: addresses, and node port numbers (healthCheckNodePort among them)."""
 
     addresses: frozenset[Address] = frozenset()
     ports: frozenset[int] = frozenset()
 
-    def __sub__(self, other: Holdings) -> Holdings:
+    def without(self, other: Holdings) -> Holdings:
+        """What it occupies beyond the other."""
         return Holdings(self.addresses - other.addresses, self.ports - other.ports)
 
 
 def holdings(service: Obj | None) -> Holdings:
     """What a stored Service occupies; nothing for None."""
-    spec = (service or {}).get("spec") or {}
-    addresses = (parse_ip(text) for text in spec.get("clusterIPs") or [spec.get("clusterIP") or ""])
+    if service is None:
+        return _NOTHING
+    spec = service.get("spec") or {}
+    addresses = map(parse_ip, spec.get("clusterIPs") or [spec.get("clusterIP") or ""])
     ports = [port.get("nodePort") for port in spec.get("ports") or ()]
     return Holdings(
-        frozenset(address for address in addresses if address is not None),
-        frozenset(number for number in [*ports, spec.get("healthCheckNodePort")] if number),
+        frozenset([address for address in addresses if address is not None]),
+        frozenset([number for number in [*ports, spec.get("healthCheckNodePort")] if number]),
     )
+
+
+_NOTHING = Holdings()
 
 
 @dataclass

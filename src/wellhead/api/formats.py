@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 Check = Callable[[str], list[str]]
 
@@ -197,6 +198,29 @@ def ip_address(text: str) -> list[str]:
     return []
 
 
+def canonical_ip(text: str) -> list[str]:
+    """An address in the one form that has no other (newer fields and names take no other)."""
+    address = parse_ip(text)
+    if address is None:
+        return ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return ["must not be an IPv4-mapped IPv6 address"]
+    return [] if str(address) == text else [f'must be in canonical form ("{address}")']
+
+
+def canonical_cidr(text: str) -> list[str]:
+    """A network in the one form that has no other."""
+    problems = cidr(text)
+    if problems:
+        return problems
+    network = ipaddress.ip_network(text, strict=False)
+    if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped:
+        return ["must not have an IPv4-mapped IPv6 address"]
+    if parse_ip(text.partition("/")[0]) != network.network_address:
+        return ["must not have bits set beyond the prefix length"]
+    return [] if str(network) == text else [f'must be in canonical form ("{network}")']
+
+
 def cidr(text: str) -> list[str]:
     address, slash, prefix = text.partition("/")
     try:
@@ -213,6 +237,7 @@ def at_most_one_of_each_family(addresses: Iterable[str]) -> bool:
     return len(set(families)) == len(families)
 
 
+@lru_cache(maxsize=2048)  # one write asks several times for the same few
 def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """An address without a zone, None if it isn't one."""
     try:

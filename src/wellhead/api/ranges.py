@@ -11,6 +11,7 @@ from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import chain
+from typing import NamedTuple
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -42,6 +43,18 @@ def free_port(ports: range, taken: Container[int]) -> int | None:
     return None
 
 
+class _Band(NamedTuple):
+    """A part of a network, as offsets. A reserve is drawn from when there is nothing else."""
+
+    is_reserve: bool
+    network: Network
+    offsets: range
+
+    def draw(self, taken: Container[Address]) -> Address | None:
+        offset = _free(self.offsets, lambda offset: self.network[offset] in taken)
+        return None if offset is None else self.network[offset]
+
+
 @dataclass
 class AddressRanges:
     """The networks that addresses are drawn from. They may overlap.
@@ -51,7 +64,14 @@ class AddressRanges:
     """
 
     networks: tuple[Network, ...]
-    _full: set[tuple[Network, range]] = field(default_factory=set, compare=False)
+    _bands: dict[str, list[_Band]] = field(init=False, repr=False, compare=False)
+    _full: set[_Band] = field(init=False, repr=False, compare=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._bands = {"IPv4": [], "IPv6": []}
+        for network in self.networks:
+            for is_reserve, offsets in enumerate(_bands(network)):
+                self._bands[family_of(network)].append(_Band(bool(is_reserve), network, offsets))
 
     def holds(self, address: Address) -> bool:
         """Whether the address may be given to a Service."""
@@ -59,16 +79,14 @@ class AddressRanges:
 
     def draw(self, family: str, taken: Container[Address]) -> Address | None:
         """A random free address of the family, None when there is none left."""
-        networks = [network for network in self.networks if family_of(network) == family]
-        random.shuffle(networks)
-        bands = [(network, *_bands(network)) for network in networks]
-        for network, part in [(each[0], each[2]) for each in bands] + [(each[0], each[1]) for each in bands]:
-            if (network, part) in self._full:
-                continue
-            address = _free_address(network, part, taken)
+        bands = [band for band in self._bands[family] if band not in self._full]
+        if len(bands) > 2:  # more than one network: none is better than another
+            random.shuffle(bands)
+        for band in sorted(bands, key=lambda band: band.is_reserve):
+            address = band.draw(taken)
             if address is not None:
                 return address
-            self._full.add((network, part))
+            self._full.add(band)
         return None
 
     def returned(self) -> None:
@@ -77,16 +95,11 @@ class AddressRanges:
 
 
 def _bands(network: Network) -> tuple[range, range]:
-    """The offsets of a network's usable addresses: for people, for everybody."""
+    """The offsets of a network's usable addresses: for everybody, and for people as long as possible."""
     last = network.num_addresses - (2 if network.version == 4 else 1)
     offsets = range(1, min(last, _FARTHEST) + 1)
     band = min(max(16, len(offsets) // 16), 256)
-    return offsets[:band], offsets[band:]
-
-
-def _free_address(network: Network, part: range, taken: Container[Address]) -> Address | None:
-    offset = _free(part, lambda offset: network[offset] in taken)
-    return None if offset is None else network[offset]
+    return offsets[band:], offsets[:band]
 
 
 def _free(part: range, is_taken: Callable[[int], bool]) -> int | None:

@@ -227,6 +227,17 @@ REPLICASETS = Resource(
 )
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 ENDPOINTSLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
+SERVICECIDRS = Resource(
+    "networking.k8s.io",
+    "v1",
+    "ServiceCIDR",
+    "servicecidrs",
+    namespaced=False,
+    subresources=frozenset({"status"}),
+)
+IPADDRESSES = Resource(
+    "networking.k8s.io", "v1", "IPAddress", "ipaddresses", namespaced=False, short_names=("ip",)
+)
 EVENTS_V1 = Resource(
     "events.k8s.io",
     "v1",
@@ -300,6 +311,8 @@ RESOURCES: tuple[Resource, ...] = (
     LEASES,
     ENDPOINTSLICES,
     EVENTS_V1,
+    SERVICECIDRS,
+    IPADDRESSES,
 )
 
 _BY_PATH = {(r.group, r.version, r.plural): r for r in RESOURCES}

@@ -1,32 +1,79 @@
-"""What a cluster can't be without, and the server itself puts there: four namespaces and `kubernetes`.
+"""What a cluster can't be without, and the server itself puts there: four namespaces, the ServiceCIDR and the
+Service `kubernetes`.
 
 Checked at every start, and corrected where it differs.
 """
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address
+import logging
+from collections.abc import Sequence
 
-from wellhead.api.meta import Obj
-from wellhead.api.resources import ENDPOINTS, ENDPOINTSLICES, NAMESPACES, SERVICES, Resource
+from wellhead.api.kinds.servicecidr import DEFAULT_NAME, cidrs_of
+from wellhead.api.meta import Obj, condition, is_deleting, now
+from wellhead.api.ranges import Address, Network
+from wellhead.api.resources import (
+    ENDPOINTS,
+    ENDPOINTSLICES,
+    NAMESPACES,
+    SERVICECIDRS,
+    SERVICES,
+    Resource,
+)
 from wellhead.apiserver.registry.registry import SYSTEM_NAMESPACES, Registry
 
-IPAddress = IPv4Address | IPv6Address
+_log = logging.getLogger(__name__)
 
 _NAMESPACE = "default"
 _NAME = "kubernetes"
 _PORT = 443
+_KEPT = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 
 
 async def ensure_namespaces(registry: Registry) -> None:
     """Raises InternalError when they can't be stored."""
     for name in SYSTEM_NAMESPACES:
         if registry.lookup(NAMESPACES, ("", name)) is None:
-            await registry.create(NAMESPACES, "", _object(NAMESPACES, name, {}))
+            await registry.create(NAMESPACES, "", _object(NAMESPACES, name))
+
+
+async def ensure_service_ranges(registry: Registry, ranges: Sequence[Network]) -> None:
+    """The ServiceCIDR `kubernetes`, made of the ranges that the server was given.
+
+    One that exists stays, except that a second family is added (upstream: defaultservicecidr).
+    Raises InternalError when it can't be stored.
+    """
+    cidrs = list(map(str, ranges))
+    found = registry.lookup(SERVICECIDRS, ("", DEFAULT_NAME))
+    if found is None:
+        await registry.create(SERVICECIDRS, "", _object(SERVICECIDRS, DEFAULT_NAME, spec={"cidrs": cidrs}))
+    elif is_deleting(found):
+        return
+    elif cidrs_of(found) == cidrs[:1]:
+        await registry.update(SERVICECIDRS, "", DEFAULT_NAME, lambda old: old | {"spec": {"cidrs": cidrs}})
+    elif cidrs_of(found) != cidrs:
+        _log.warning(
+            "the ServiceCIDR %s has %s, not %s as this server was told; to change that, delete it",
+            *(DEFAULT_NAME, cidrs_of(found), cidrs),
+        )
+        return
+    if found is None or condition(found, "Ready") is None:
+        await registry.modify(SERVICECIDRS, "", DEFAULT_NAME, _set_ready)
+
+
+def _set_ready(servicecidr: Obj) -> None:
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "",
+        "message": "Kubernetes default Service CIDR is ready",
+        "lastTransitionTime": now(),
+    }
+    servicecidr["status"] = {"conditions": [ready]}
 
 
 async def ensure_kubernetes_service(
-    registry: Registry, cluster_ip: IPAddress, advertised: IPAddress, port: int
+    registry: Registry, cluster_ip: Address, advertised: Address, port: int
 ) -> None:
     """The Service `kubernetes` on `cluster_ip`, and its one endpoint, this server at `advertised`:`port`.
 
@@ -78,17 +125,14 @@ async def _ensure(registry: Registry, resource: Resource, wanted: Obj) -> None:
         labels = (found["metadata"].get("labels") or {}) | wanted["metadata"]["labels"]
         fields = {field: wanted[field] for field in wanted if field not in ("metadata", "spec")}
         if "spec" in wanted:
-            # What the server filled in beside what is wanted stays.
-            fields["spec"] = found["spec"] | wanted["spec"]
+            # What the server filled in beside what is wanted stays, and no Service changes its address.
+            spec = {name: value for name, value in wanted["spec"].items() if name not in _KEPT}
+            fields["spec"] = found["spec"] | spec
         return found | fields | {"metadata": found["metadata"] | {"labels": labels}}
 
     await registry.update(resource, _NAMESPACE, _NAME, correct)
 
 
-def _object(resource: Resource, name: str, labels: dict[str, str], **fields: object) -> Obj:
-    return {
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
-        "metadata": {"name": name, "labels": labels},
-        **fields,
-    }
+def _object(resource: Resource, name: str, labels: dict[str, str] | None = None, **fields: object) -> Obj:
+    metadata = {"name": name, "labels": labels} if labels else {"name": name}
+    return {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata, **fields}

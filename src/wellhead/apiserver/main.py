@@ -15,9 +15,11 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from wellhead.api.ranges import family_of
+from wellhead.apiserver.address_keeper import AddressKeeper
 from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import Authorizer
-from wellhead.apiserver.bootstrap import ensure_kubernetes_service, ensure_namespaces
+from wellhead.apiserver.bootstrap import ensure_kubernetes_service, ensure_namespaces, ensure_service_ranges
 from wellhead.apiserver.dispatch import Dispatcher
 from wellhead.apiserver.event_expiry import expire_events
 from wellhead.apiserver.heads import head_of
@@ -79,14 +81,19 @@ async def run(config: Config) -> None:
     await store.open()
     try:
         cache = WatchCache(store, head_of)
-        allocator = ServiceAllocator(cache, config.service_cluster_ip_ranges, config.service_node_port_range)
+        families = tuple(map(family_of, config.service_cluster_ip_ranges))
+        allocator = ServiceAllocator(cache, families, config.service_node_port_range)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(cache.run())
             await cache.started()
             allocator.start()
+            keeper = AddressKeeper(cache, allocator)
+            await keeper.repair()
             async with _serve(config, cache, allocator) as registry:
                 try:
-                    await expire_events(registry)
+                    async with asyncio.TaskGroup() as upkeep:
+                        upkeep.create_task(expire_events(registry))
+                        upkeep.create_task(keeper.run())
                 finally:
                     cache.close()
     finally:
@@ -120,8 +127,9 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
         )
         server = Server(authenticator, authorizer, dispatcher, metrics)
         await ensure_namespaces(registry)
-        cluster_ip = config.service_cluster_ip_ranges[0][1]
-        await ensure_kubernetes_service(registry, cluster_ip, config.advertise_address, config.secure_port)
+        ranges = config.service_cluster_ip_ranges
+        await ensure_service_ranges(registry, ranges)
+        await ensure_kubernetes_service(registry, ranges[0][1], config.advertise_address, config.secure_port)
         runner = web.ServerRunner(server.protocol(), shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:

@@ -22,6 +22,7 @@ from wellhead.controllers.node.lifecycle import NodeLifecycleController
 from wellhead.controllers.podgc import PodGarbageCollector
 from wellhead.controllers.replicaset.controller import ReplicaSetController
 from wellhead.controllers.serviceaccount import DefaultServiceAccountController, RootCaController
+from wellhead.controllers.servicecidr.controller import ServiceCIDRController
 from wellhead.controllers.store import Stores
 
 
@@ -73,6 +74,7 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
         NodeLifecycleController(stores, recorder("node-controller"), config.node_monitor_grace_period),
         TaintEvictionController(stores, recorder("taint-eviction-controller")),
         PodGarbageCollector(stores),
+        ServiceCIDRController(stores),
     ]
     if config.root_ca is not None:
         found.append(RootCaController(stores, config.root_ca))

@@ -59,7 +59,7 @@ class Services:
     def _store(self, new: Obj, old: Obj | None) -> Obj:
         allocated = allocate(new, old, self.pool)
         before, after = holdings(old), holdings(allocated)
-        self.pool.add(after - before)
-        self.pool.remove(before - after)
+        self.pool.add(after.without(before))
+        self.pool.remove(before.without(after))
         self.stored[new["metadata"]["name"]] = allocated
         return allocated

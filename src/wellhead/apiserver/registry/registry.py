@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 from wellhead.api import strategy
 from wellhead.api.errors import AlreadyExists, Conflict, Forbidden, InternalError, NotFound
-from wellhead.api.meta import Key, Obj
-from wellhead.api.resources import NAMESPACES, SERVICES, Resource
+from wellhead.api.meta import Key, Obj, key
+from wellhead.api.resources import IPADDRESSES, NAMESPACES, SERVICES, Resource
 from wellhead.apiserver.registry.deletion import (
     DeleteOptions,
     check_preconditions,
     is_finished,
     mark_deleted,
 )
+from wellhead.apiserver.registry.ip_addresses import ALONE, Around, address_writes
 from wellhead.apiserver.registry.services import ServiceAllocator
 from wellhead.storage.cache import Collection, WatchCache
 from wellhead.storage.encoding import decode, encode, encode_json, with_revision
@@ -238,15 +239,28 @@ class Registry:
         return await self._store(resource, item, obj, dry_run)
 
     async def _store_service(self, item: Item | None, old: Obj | None, obj: Obj, dry_run: bool) -> Written:
-        with self._allocator.reserve(obj, old) as allocated:
-            return await self._store(SERVICES, item, allocated, dry_run)
+        for attempt in range(_ATTEMPTS):
+            with self._allocator.reserve(obj, old) as allocated:
+                if dry_run:
+                    return Written(encode_json(allocated))
+                around = address_writes(self.collection(IPADDRESSES), key(obj), allocated, old)
+                try:
+                    return await self._store(SERVICES, item, allocated, dry_run, around)
+                except RevisionConflict as conflict:
+                    # An IPAddress that somebody wrote meanwhile: the pool will know of it.
+                    if conflict.key.resource != IPADDRESSES.storage_prefix:
+                        raise
+            await _back_off(attempt)
+        raise Conflict.of(SERVICES, obj["metadata"]["name"])
 
-    async def _store(self, resource: Resource, item: Item | None, obj: Obj, dry_run: bool) -> Written:
+    async def _store(
+        self, resource: Resource, item: Item | None, obj: Obj, dry_run: bool, around: Around = ALONE
+    ) -> Written:
         if dry_run:
             return Written(encode_json(obj))
         stored = strategy.strategy_for(resource).to_storage(obj) if resource.stored_as else obj
         value = encode(stored)
-        revision = await self._transact(resource, obj["metadata"], value, item)
+        revision = await self._transact(resource, obj["metadata"], value, item, around)
         data = with_revision(value, revision)
         if resource.stored_as:
             data = encode_json(strategy.strategy_for(resource).from_storage(decode(data)))
@@ -255,20 +269,29 @@ class Registry:
     async def _remove(self, resource: Resource, item: Item, last: Obj, dry_run: bool) -> Written:
         """Delete `item`. Raises RevisionConflict."""
         if not dry_run:
-            revision = await self._transact(resource, last["metadata"], None, item)
+            around = ALONE
+            if resource == SERVICES:
+                around = address_writes(self.collection(IPADDRESSES), key(last), None, decode(item.data))
+            revision = await self._transact(resource, last["metadata"], None, item, around)
             last["metadata"]["resourceVersion"] = str(revision)
         return Written(encode_json(last), removed=True)
 
     async def _transact(
-        self, resource: Resource, metadata: Obj, value: bytes | None, item: Item | None
+        self,
+        resource: Resource,
+        metadata: Obj,
+        value: bytes | None,
+        item: Item | None,
+        around: Around,
     ) -> int:
         namespace = metadata["namespace"] if resource.namespaced else ""
-        key = StoreKey(resource.storage_prefix, namespace, metadata["name"])
+        name = StoreKey(resource.storage_prefix, namespace, metadata["name"])
+        write = Write(name, value, 0 if item is None else item.revision)
         try:
-            (revision,) = await self.cache.transact([Write(key, value, 0 if item is None else item.revision)])
+            revisions = await self.cache.transact([*around.before, write, *around.after])
         except StoreFailed as error:
             raise InternalError(str(error)) from error
-        return revision
+        return revisions[len(around.before)]
 
     def decoded(self, resource: Resource, item: Item) -> Obj:
         """A copy of the object, as clients of this resource's version see it."""

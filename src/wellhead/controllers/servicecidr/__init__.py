@@ -1,0 +1,4 @@
+"""ServiceCIDRs: kept from going while ClusterIPs would be left without a range.
+
+`protection` decides, purely; `controller` sets conditions and the finalizer.
+"""
