@@ -2,58 +2,87 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import click
 
 import wellhead.component
 from wellhead.cli.options import logging_options
 from wellhead.node.main import Config, run
+from wellhead.node.network.families import IPAddress, IPNetwork
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _DIRECTORY = click.Path(path_type=Path, file_okay=False)
 
 
-class _Parsed(click.ParamType[Any]):
-    """An `ipaddress` type."""
+T = TypeVar("T", bound=IPAddress | IPNetwork)
 
-    def __init__(self, kind: type[IPv4Address] | type[IPv4Network], name: str) -> None:
-        self._kind = kind
-        self.name = name
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> IPv4Address | IPv4Network:
-        if isinstance(value, self._kind):
+class _Listed(click.ParamType[tuple[T, ...]], Generic[T]):
+    """Addresses or networks, at most one of each family, with commas between them."""
+
+    def __init__(self, name: str, parse: Callable[[str], T]) -> None:
+        self.name = f"{name}[,{name}]"
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[T, ...]:
+        if isinstance(value, tuple):
             return value
         try:
-            return self._kind(value)
+            found = tuple(self._parse(each) for each in str(value).split(","))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if len({each.version for each in found}) < len(found):
+            self.fail("there are two of one IP family", param, ctx)
+        return found
 
 
-_ADDRESS, _NETWORK = _Parsed(IPv4Address, "ip"), _Parsed(IPv4Network, "cidr")
+_ADDRESSES: _Listed[IPAddress] = _Listed("ip", ip_address)
+_NETWORKS: _Listed[IPNetwork] = _Listed("cidr", ip_network)
 
 
 @click.command("node-agent", short_help="Run a node's agent: pods, probes, pod network.")
 @click.option("--kubeconfig", type=click.Path(dir_okay=False), help="How to reach the API server.")
 @click.option("--node-name", required=True, help="The Node object's name.")
 @click.option(
-    "--node-ip", required=True, type=_ADDRESS, help="InternalIP; the agent serves here, port 10250."
+    "--node-ip",
+    "node_ips",
+    required=True,
+    type=_ADDRESSES,
+    help="InternalIP, of one or both IP families, the primary one first; the agent serves here, port 10250.",
 )
-@click.option("--external-ip", type=_ADDRESS, help="ExternalIP, as the Node object shows it.")
-@click.option("--pod-cidr", required=True, type=_NETWORK, help="This node's pod addresses.")
+@click.option(
+    "--external-ip",
+    "external_ips",
+    type=_ADDRESSES,
+    default=(),
+    help="ExternalIP, as the Node object shows it.",
+)
+@click.option(
+    "--pod-cidr",
+    "pod_cidrs",
+    required=True,
+    type=_NETWORKS,
+    help="This node's pod addresses: a pod has one of each network.",
+)
 @click.option(
     "--cluster-cidr",
-    type=_NETWORK,
-    default="10.244.0.0/16",
+    "cluster_cidrs",
+    type=_NETWORKS,
+    default="10.244.0.0/16,fd00:10:244::/48",
     show_default=True,
     help="All pods' addresses; pods reach these and --node-cidr without NAT.",
 )
 @click.option(
-    "--node-cidr", type=_NETWORK, default="10.240.0.0/24", show_default=True, help="All nodes' addresses."
+    "--node-cidr",
+    "node_cidrs",
+    type=_NETWORKS,
+    default="10.240.0.0/24,fd00:10:240::/64",
+    show_default=True,
+    help="All nodes' addresses.",
 )
 @click.option("--root-dir", required=True, type=_DIRECTORY, help="Where the state of pods is kept.")
 @click.option(
@@ -71,11 +100,11 @@ _ADDRESS, _NETWORK = _Parsed(IPv4Address, "ip"), _Parsed(IPv4Network, "cidr")
 def command(
     kubeconfig: str | None,
     node_name: str,
-    node_ip: IPv4Address,
-    external_ip: IPv4Address | None,
-    pod_cidr: IPv4Network,
-    cluster_cidr: IPv4Network,
-    node_cidr: IPv4Network,
+    node_ips: tuple[IPAddress, ...],
+    external_ips: tuple[IPAddress, ...],
+    pod_cidrs: tuple[IPNetwork, ...],
+    cluster_cidrs: tuple[IPNetwork, ...],
+    node_cidrs: tuple[IPNetwork, ...],
     root_dir: Path,
     image_dir: Path,
     tls_cert_file: Path,
@@ -90,14 +119,16 @@ def command(
     Run it in the node's own network, mount and pid namespaces, with a private cgroup2 at /sys/fs/cgroup. It
     may be stopped or killed at any time: pods go on, and a new agent takes them over.
     """
+    if {each.version for each in node_ips} < {each.version for each in pod_cidrs}:
+        raise click.UsageError("--pod-cidr has an IP family that --node-ip lacks")
     config = Config(
         kubeconfig=kubeconfig,
         node_name=node_name,
-        node_ip=node_ip,
-        external_ip=external_ip,
-        pod_cidr=pod_cidr,
-        cluster_cidr=cluster_cidr,
-        node_cidr=node_cidr,
+        node_ips=node_ips,
+        external_ips=external_ips,
+        pod_cidrs=pod_cidrs,
+        cluster_cidrs=cluster_cidrs,
+        node_cidrs=node_cidrs,
         root_dir=root_dir,
         image_dir=image_dir,
         tls_cert_file=tls_cert_file,

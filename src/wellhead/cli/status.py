@@ -46,6 +46,7 @@ def _print(found: Health) -> None:
         click.echo(f"  - {problem}")
     click.echo(f"API server  {found.api_server}")
     click.echo(f"Proxy mode  {found.proxy_mode}")
+    click.echo(f"IP family   {found.ip_family}")
     click.echo(f"Supervisor  {found.supervisor or 'not running'}")
     click.echo(f"Memory      {_megabytes(found.pss)} (PSS of all components)\n")
     _table(
@@ -65,7 +66,10 @@ def _print(found: Health) -> None:
     )
     _table(
         ["NODE", "READY", "INTERNAL-IP", "EXTERNAL-IP"],
-        [[n.name, "yes" if n.ready else "no", n.internal_ip, n.external_ip] for n in found.nodes],
+        [
+            [n.name, "yes" if n.ready else "no", ",".join(n.internal_ips), ",".join(n.external_ips)]
+            for n in found.nodes
+        ],
     )
     _table(
         ["LOAD BALANCER", "ADDRESS", "PORTS"],

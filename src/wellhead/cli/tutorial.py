@@ -14,7 +14,7 @@ import click
 
 from wellhead.cli.options import output_option
 from wellhead.lab import prerequisites, readiness, startup, teardown
-from wellhead.lab.addresses import IPV4
+from wellhead.lab.addresses import IPV4, IpFamily
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
 from wellhead.tutorial.shells import ShellError
 from wellhead.tutorial.steps import Section
@@ -36,9 +36,17 @@ _LONGEST_OUTPUT = 12  # lines shown of an answer that is right
     metavar="MODE",
     help=f"The service proxy's mode.  [default: {startup.DEFAULT_PROXY_MODE}, or as the cluster has it]",
 )
+@click.option(
+    "--ip-family",
+    type=click.Choice(["ipv4", "dual"]),
+    help="The cluster's addresses; the tutorial itself is about IPv4.  "
+    "[default: dual, or as the cluster has it, or ipv4 where the kernel has no IPv6]",
+)
 @click.option("--keep", is_flag=True, help="Leave the cluster running afterwards.")
 @output_option
-def command(name: str | None, proxy_mode: str | None, keep: bool, output: str | None) -> None:
+def command(
+    name: str | None, proxy_mode: str | None, ip_family: IpFamily | None, keep: bool, output: str | None
+) -> None:
     """Walk through Kubernetes' tutorial “Using Source IP” on a real cluster, and check every answer.
 
     Each command is shown as it is typed, with its real output, and a tick or what differs. Exits with 0 if
@@ -51,7 +59,7 @@ def command(name: str | None, proxy_mode: str | None, keep: bool, output: str | 
     problem = ""
     try:
         with (
-            _cluster(name, proxy_mode, keep) as spec,
+            _cluster(name, proxy_mode, ip_family, keep) as spec,
             Walk(spec.name, str(IPV4.client), spec.proxy_mode) as walk,
         ):
             for section in walk.sections():
@@ -76,14 +84,23 @@ def command(name: str | None, proxy_mode: str | None, keep: bool, output: str | 
 
 
 @contextlib.contextmanager
-def _cluster(name: str | None, proxy_mode: str | None, keep: bool) -> Iterator[ClusterSpec]:
+def _cluster(
+    name: str | None, proxy_mode: str | None, ip_family: IpFamily | None, keep: bool
+) -> Iterator[ClusterSpec]:
     """A running cluster; removed afterwards if it was started here."""
     prerequisites.check_all()
     cluster = Cluster(name or _OWN_CLUSTER)
     if name is None:
         teardown.remove(cluster)  # what a walk that was killed may have left
+    spec = cluster.read_spec()
+    if spec is not None and spec.ip_family == "ipv6":
+        raise LabError(
+            f"the tutorial is about IPv4, and cluster {cluster.name} has no IPv4: name another one"
+        )
     click.echo(f"Starting cluster {cluster.name} …", err=True)
-    started = startup.start(cluster, None, proxy_mode)
+    started = startup.start(cluster, None, proxy_mode, ip_family)
+    if started.remark:
+        click.echo(started.remark, err=True)
     try:
         asyncio.run(readiness.wait(cluster, started, _START_TIMEOUT, lambda progress: None))
         yield started.spec

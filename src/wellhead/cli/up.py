@@ -12,6 +12,7 @@ import click
 
 from wellhead.cli.options import cluster_option
 from wellhead.lab import prerequisites, startup, teardown
+from wellhead.lab.addresses import IP_FAMILIES, IpFamily
 from wellhead.lab.cluster import Cluster, LabError
 from wellhead.lab.startup import Started
 
@@ -33,13 +34,21 @@ if TYPE_CHECKING:
     help=f"The service proxy's mode.  [default: {startup.DEFAULT_PROXY_MODE}, or as before]",
 )
 @click.option(
+    "--ip-family",
+    type=click.Choice(IP_FAMILIES),
+    help="The addresses of pods, nodes and Services; IPv4 comes first in dual. It can't change later.  "
+    "[default: dual, or ipv4 where the kernel has no IPv6]",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
     show_default=True,
     help="Seconds after which waiting for the nodes fails; what was started stays.",
 )
-def command(name: str, nodes: int | None, proxy_mode: str | None, timeout: float) -> None:
+def command(
+    name: str, nodes: int | None, proxy_mode: str | None, ip_family: IpFamily | None, timeout: float
+) -> None:
     """Start a cluster on this machine and return when all of its nodes are Ready.
 
     On a cluster that runs, it starts what is missing. Exits with 0 when the cluster is ready, else 1.
@@ -51,7 +60,9 @@ def command(name: str, nodes: int | None, proxy_mode: str | None, timeout: float
         cluster = Cluster(name)
         prerequisites.check_all()
         is_new = not cluster.directory.exists()
-        started = startup.start(cluster, nodes, proxy_mode)
+        started = startup.start(cluster, nodes, proxy_mode, ip_family)
+        if started.remark:
+            click.echo(started.remark, err=True)
         _wait(cluster, started, timeout)
     except LabError as error:
         raise click.ClickException(str(error)) from None

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import Literal, get_args
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
+IpFamily = Literal["ipv4", "ipv6", "dual"]
+IP_FAMILIES: tuple[IpFamily, ...] = get_args(IpFamily)
+
 _FIRST_NODE = 10  # node-N is host 10+N of every network that it is in
+_MOST_DIGITS = 9999  # of a number that is written into a group of an IPv6 address
 
 
 @dataclass(frozen=True)
@@ -57,21 +62,25 @@ class AddressPlan:
         """How many nodes find an address, an ExternalIP and a share of the pods' network."""
         shares = 1 << (self.pod_prefix - self.pods.prefixlen)
         hosts = min(self.nodes.num_addresses, self.external.num_addresses) - 2
-        return min(hosts - _FIRST_NODE, shares - 1)
+        return min(hosts - _FIRST_NODE, shares - 1, _MOST_DIGITS - _FIRST_NODE)
 
     def node(self, number: int) -> IPAddress:
         """node-`number`'s InternalIP. Numbers count from 1."""
-        return self.nodes[_FIRST_NODE + number]
+        return self.nodes[self._written(_FIRST_NODE + number)]
 
     def node_external(self, number: int) -> IPAddress:
         """node-`number`'s ExternalIP, which the edge translates to its InternalIP, 1:1."""
-        return self.external[_FIRST_NODE + number]
+        return self.external[self._written(_FIRST_NODE + number)]
 
     def node_pods(self, number: int) -> IPNetwork:
         """node-`number`'s share of the pods' network."""
         first = int(self.pods.network_address)
         size = 1 << (self.pods.max_prefixlen - self.pod_prefix)
-        return type(self.pods)((first + number * size, self.pod_prefix))
+        return type(self.pods)((first + self._written(number) * size, self.pod_prefix))
+
+    def _written(self, number: int) -> int:
+        """What has the digits of `number` when it is written in an address: node-2 is .12 and ::12."""
+        return number if self.nodes.version == 4 else int(str(number), 16)
 
 
 IPV4 = AddressPlan(
@@ -97,6 +106,9 @@ IPV6 = AddressPlan(
     client=IPv6Address("2001:db8:51::79"),
 )
 """The same picture in IPv6."""
+
+PLANS: dict[IpFamily, tuple[AddressPlan, ...]] = {"ipv4": (IPV4,), "ipv6": (IPV6,), "dual": (IPV4, IPV6)}
+"""A cluster's address plans, that of its primary family first."""
 
 POD_MTU = 1460
 NODE_LINK_MTU = 1600  # room for a tunnel header around a pod's largest packet

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from wellhead.lab.addresses import PLANS, AddressPlan, IpFamily
 from wellhead.lab.files import write_atomically
 
 STATE_ROOT = Path("/var/lib/wellhead")
@@ -32,6 +33,12 @@ class ClusterSpec(msgspec.Struct, frozen=True, rename="camel"):
     nodes: int
     proxy_mode: str
     api_port: int  # on the host's 127.0.0.1
+    ip_family: IpFamily = "ipv4"
+
+    @property
+    def plans(self) -> tuple[AddressPlan, ...]:
+        """Its address plans, that of the primary family first."""
+        return PLANS[self.ip_family]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,6 +28,12 @@ PRELOADS = {
 """The modules that a component will want to have loaded."""
 
 Inheritance = Literal["api socket", "edge network"]
+Plans = Sequence[AddressPlan]
+"""Those of the cluster's families, the primary one's first."""
+
+_LOOPBACK = {4: "127.0.0.1", 6: "::1"}
+_ANY = {4: "0.0.0.0", 6: "[::]"}  # noqa: S104 - every address of a node that is a namespace
+_PROXY_HEALTH_PORT = 10256
 
 
 @dataclass(frozen=True)
@@ -43,20 +50,21 @@ class Component:
         return self.machine, self.name
 
 
-def components(cluster: Cluster, spec: ClusterSpec, plan: AddressPlan) -> tuple[Component, ...]:
+def components(cluster: Cluster, spec: ClusterSpec) -> tuple[Component, ...]:
     """All components of a cluster, in the order in which it is best to start them."""
     nodes = range(1, spec.nodes + 1)
+    plans = spec.plans
     return (
-        _apiserver(cluster, plan),
-        *(_node_agent(cluster, number, plan) for number in nodes),
+        _apiserver(cluster, plans),
+        *(_node_agent(cluster, number, plans) for number in nodes),
         _controller_manager(cluster),
         _scheduler(cluster),
         *(_proxy(cluster, spec, number) for number in nodes),
-        _cloud(cluster, plan),
+        _cloud(cluster, plans),
     )
 
 
-def _apiserver(cluster: Cluster, plan: AddressPlan) -> Component:
+def _apiserver(cluster: Cluster, plans: Plans) -> Component:
     certificates = cluster.pki
     return Component(
         CONTROL_PLANE,
@@ -64,18 +72,18 @@ def _apiserver(cluster: Cluster, plan: AddressPlan) -> Component:
         (
             "apiserver",
             *_flag("storage", f"sqlite:{cluster.directory / 'apiserver' / 'state.db'}"),
-            *_flag("bind-address", plan.control_plane),
-            *_flag("bind-address", "127.0.0.1"),
+            *_flags("bind-address", (plan.control_plane for plan in plans)),
+            *_flags("bind-address", (_LOOPBACK[plan.nodes.version] for plan in plans)),
             *_flag("secure-port", API_PORT),
             *_flag("listen-fd", INHERITED),
-            *_flag("advertise-address", plan.control_plane),
+            *_flag("advertise-address", plans[0].control_plane),
             *_flag("tls-cert-file", certificates / f"{pki.APISERVER}.crt"),
             *_flag("tls-private-key-file", certificates / f"{pki.APISERVER}.key"),
             *_flag("client-ca-file", certificates / f"{pki.CA}.crt"),
             *_flag("kubelet-client-certificate", certificates / "apiserver-kubelet-client.crt"),
             *_flag("kubelet-client-key", certificates / "apiserver-kubelet-client.key"),
             *_flag("service-account-key-file", certificates / pki.SERVICE_ACCOUNT_KEY),
-            *_flag("service-cluster-ip-range", plan.services),
+            *_flag("service-cluster-ip-range", _listed(plan.services for plan in plans)),
             *_flag("service-node-port-range", NODE_PORTS),
         ),
         inherits="api socket",
@@ -99,7 +107,7 @@ def _scheduler(cluster: Cluster) -> Component:
     return Component(CONTROL_PLANE, "scheduler", argv)
 
 
-def _node_agent(cluster: Cluster, number: int, plan: AddressPlan) -> Component:
+def _node_agent(cluster: Cluster, number: int, plans: Plans) -> Component:
     name = node_name(number)
     return Component(
         name,
@@ -108,11 +116,11 @@ def _node_agent(cluster: Cluster, number: int, plan: AddressPlan) -> Component:
             "node-agent",
             *_flag("kubeconfig", cluster.kubeconfig(name)),
             *_flag("node-name", name),
-            *_flag("node-ip", plan.node(number)),
-            *_flag("external-ip", plan.node_external(number)),
-            *_flag("pod-cidr", plan.node_pods(number)),
-            *_flag("cluster-cidr", plan.pods),
-            *_flag("node-cidr", plan.nodes),
+            *_flag("node-ip", _listed(plan.node(number) for plan in plans)),
+            *_flag("external-ip", _listed(plan.node_external(number) for plan in plans)),
+            *_flag("pod-cidr", _listed(plan.node_pods(number) for plan in plans)),
+            *_flag("cluster-cidr", _listed(plan.pods for plan in plans)),
+            *_flag("node-cidr", _listed(plan.nodes for plan in plans)),
             *_flag("root-dir", cluster.node_directory(name)),
             *_flag("image-dir", IMAGE_CACHE),
             *_flag("tls-cert-file", cluster.pki / f"{name}-server.crt"),
@@ -133,20 +141,21 @@ def _proxy(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
             *_flag("hostname-override", name),
             *_flag("proxy-mode", spec.proxy_mode),
             *_flag("detect-local-mode", "NodeCIDR"),
+            *_flag("healthz-bind-address", f"{_ANY[spec.plans[0].nodes.version]}:{_PROXY_HEALTH_PORT}"),
         ),
     )
 
 
-def _cloud(cluster: Cluster, plan: AddressPlan) -> Component:
+def _cloud(cluster: Cluster, plans: Plans) -> Component:
     return Component(
         CLOUD,
         "cloud",
         (
             "cloud",
             *_flag("kubeconfig", cluster.kubeconfig("cloud")),
-            *_flag("vip-pool", plan.vips),
+            *_flags("vip-pool", (plan.vips for plan in plans[:1])),
             *_flag("forwarder-netns", f"/proc/self/fd/{INHERITED}"),
-            *_flag("proxy-address", plan.cloud),
+            *_flags("proxy-address", (plan.cloud for plan in plans[:1])),
             *_flag("image-dir", IMAGE_CACHE),
         ),
         inherits="edge network",
@@ -155,3 +164,13 @@ def _cloud(cluster: Cluster, plan: AddressPlan) -> Component:
 
 def _flag(name: str, value: object) -> tuple[str, str]:
     return f"--{name}", str(value)
+
+
+def _flags(name: str, values: Iterable[object]) -> tuple[str, ...]:
+    """A flag for each value."""
+    return tuple(part for value in values for part in _flag(name, value))
+
+
+def _listed(values: Iterable[object]) -> str:
+    """A single flag's value for one address or network of each family."""
+    return ",".join(str(value) for value in values)

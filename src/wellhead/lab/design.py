@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wellhead.lab import edge, kubeconfigs, pki, topology
-from wellhead.lab.addresses import IPV4
 from wellhead.lab.cluster import Cluster, ClusterSpec
 from wellhead.lab.components import Component, components
 from wellhead.lab.topology import Topology
@@ -30,7 +29,7 @@ def design(cluster: Cluster, spec: ClusterSpec) -> Design:
     Raises:
         ValueError: more nodes than the address plan has room for.
     """
-    picture = topology.build(spec.nodes, (IPV4,))
+    picture = topology.build(spec.nodes, spec.plans)
     numbers = range(1, spec.nodes + 1)
 
     def write_files() -> None:
@@ -40,7 +39,7 @@ def design(cluster: Cluster, spec: ClusterSpec) -> Design:
             identities += pki.node_identities(number, picture.plans)
             cluster.node_directory(topology.node_name(number)).mkdir(mode=0o755, parents=True, exist_ok=True)
         pki.ensure(cluster.pki, identities)
-        kubeconfigs.write_all(cluster, spec, IPV4)
+        kubeconfigs.write_all(cluster, spec)
 
     def delete_files_of(machine: str) -> None:
         for stem in (machine, f"{machine}-server"):
@@ -51,7 +50,7 @@ def design(cluster: Cluster, spec: ClusterSpec) -> Design:
 
     return Design(
         topology=picture,
-        components=components(cluster, spec, IPV4),
+        components=components(cluster, spec),
         edge_rules=edge.ruleset(spec.nodes, picture.plans),
         write_files=write_files,
         delete_files_of=delete_files_of,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -46,8 +45,8 @@ class ComponentHealth(msgspec.Struct, frozen=True, rename="camel"):
 class NodeHealth(msgspec.Struct, frozen=True, rename="camel"):
     name: str
     ready: bool
-    internal_ip: str
-    external_ip: str
+    internal_ips: tuple[str, ...]  # that of the cluster's primary family first
+    external_ips: tuple[str, ...]
 
 
 class LoadBalancer(msgspec.Struct, frozen=True, rename="camel"):
@@ -66,6 +65,7 @@ class Health(msgspec.Struct, frozen=True, rename="camel"):
     healthy: bool
     api_server: str
     proxy_mode: str
+    ip_family: str
     supervisor: int
     machines: tuple[MachineHealth, ...]
     components: tuple[ComponentHealth, ...]
@@ -112,6 +112,7 @@ def examine(cluster: Cluster) -> Health | None:
         healthy=not problems,
         api_server=f"https://127.0.0.1:{spec.api_port}",
         proxy_mode=spec.proxy_mode,
+        ip_family=spec.ip_family,
         supervisor=supervisors[0].pid if supervisors else 0,
         machines=machine_healths,
         components=component_healths,
@@ -187,12 +188,11 @@ async def _ask_api(
 
 def _node(node: Obj) -> NodeHealth:
     listed = node.get("status", {}).get("addresses") or []
-    addresses: Mapping[str, str] = {each["type"]: each["address"] for each in listed}
     return NodeHealth(
         name=node["metadata"]["name"],
         ready=is_ready(node),
-        internal_ip=addresses.get("InternalIP", ""),
-        external_ip=addresses.get("ExternalIP", ""),
+        internal_ips=tuple(each["address"] for each in listed if each["type"] == "InternalIP"),
+        external_ips=tuple(each["address"] for each in listed if each["type"] == "ExternalIP"),
     )
 
 

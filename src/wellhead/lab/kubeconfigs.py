@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from wellhead.lab import pki
-from wellhead.lab.addresses import API_PORT, AddressPlan, IPAddress
+from wellhead.lab.addresses import API_PORT, IPAddress
 from wellhead.lab.cluster import Cluster, ClusterSpec
 from wellhead.lab.files import write_if_different
 from wellhead.lab.topology import CLIENT, node_name
@@ -18,12 +18,15 @@ CLIENT_ADMIN = "admin-client"
 MACHINE_ADMIN = "admin-machine"
 
 
-def write_all(cluster: Cluster, spec: ClusterSpec, plan: AddressPlan) -> None:
+def write_all(cluster: Cluster, spec: ClusterSpec) -> None:
     """Write the kubeconfigs of the administrator, for each place, and of every component.
+
+    Machines reach the API server by its primary family, the host always by 127.0.0.1.
 
     Raises:
         OSError: when a certificate can't be read or a kubeconfig not be written.
     """
+    plan = spec.plans[0]
     inside = f"https://{_bracketed(plan.control_plane)}:{API_PORT}"
     outside = f"https://{_bracketed(plan.control_plane_external)}:{API_PORT}"
     wanted = {

@@ -17,6 +17,11 @@ from wellhead.lab.topology import EDGE, Link, Topology
 from wellhead.linux import namespaces
 
 _SYSCTLS = Path("/proc/sys/net")
+# Only what the topology says, nothing that a router's advertisement would bring. And link-local addresses, by
+# which routers ask for their neighbours, don't wait a second for somebody else who might have one (RFC 4862).
+_IPV6 = {"accept_ra": 0, "accept_redirects": 0, "autoconf": 0, "use_tempaddr": 0, "accept_dad": 0}
+# IFA_F_NODAD: nor do the others; by the setting alone they can be used only some moment after they are added.
+_FLAGS = {4: {}, 6: {"flags": 0x02}}
 _GATEWAYS = "default via"  # no interface can be called that
 
 
@@ -96,9 +101,8 @@ def wire(picture: Topology, running: Mapping[str, Machine], fresh: Collection[st
                 if entry.machine == name and (name in fresh or (name, entry.interface) in ends):
                     index = _index(ip, entry.interface)
                     address = entry.address
-                    ip.addr(
-                        "replace", index=index, address=str(address.ip), prefixlen=address.network.prefixlen
-                    )
+                    prefix, flags = address.network.prefixlen, _FLAGS[address.version]
+                    ip.addr("replace", index=index, address=str(address.ip), prefixlen=prefix, **flags)
             for route in picture.routes:
                 if route.machine == name:  # who has one has a single link
                     ip.route("replace", dst="default", gateway=str(route.gateway))
@@ -129,8 +133,11 @@ def _configure(picture: Topology, machine: topology.Machine, ip: IPRoute) -> Non
         # A router that says "the next hop is on your own link" would be right, and be of no help here.
         _set(f"ipv4/conf/{which}/send_redirects", 0)
         _set(f"ipv4/conf/{which}/accept_redirects", 0)
-        _set(f"ipv6/conf/{which}/accept_ra", 0)
+        for name, value in _IPV6.items():
+            _set(f"ipv6/conf/{which}/{name}", value)
         _set(f"ipv6/conf/{which}/forwarding", int(machine.forwards))
+    if any(plan.nodes.version == 6 for plan in picture.plans):
+        _set("ipv6/conf/all/disable_ipv6", 0)  # for all interfaces, and those to come
     _set("ipv4/ip_forward", int(machine.forwards))
     # Where the kernel has br_netfilter loaded, bridged packets would go through iptables' and nft's chains.
     for family in ("iptables", "ip6tables", "arptables"):

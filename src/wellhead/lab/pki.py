@@ -56,6 +56,8 @@ def control_plane_identities(plans: Sequence[AddressPlan]) -> tuple[Identity, ..
     server_names += [".".join(kubernetes[:length]) for length in (1, 2, 3, 5)]
     for plan in plans:
         server_names += [plan.control_plane, plan.control_plane_external, plan.kubernetes_service]
+        if plan.nodes.version == 6:
+            server_names.append(ip_address("::1"))
     return (
         Identity(APISERVER, "kube-apiserver", names=tuple(server_names)),
         Identity("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",)),

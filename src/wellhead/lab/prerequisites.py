@@ -53,6 +53,11 @@ def check_all(image_directory: Path = IMAGE_CACHE) -> None:
         raise LabError("\n".join(problems))
 
 
+def has_ipv6() -> bool:
+    """Whether this kernel speaks IPv6: it was built with it, and not started with ipv6.disable=1."""
+    return Path("/proc/sys/net/ipv6").exists()
+
+
 def _programs() -> str | None:
     lacking = [name for name in PROGRAMS if shutil.which(name, path=SYSTEM_PATH) is None]
     if not lacking:

@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from wellhead.lab import api_socket, logs, machines, processes, state, title
-from wellhead.lab.addresses import IPV4
+from wellhead.lab import api_socket, logs, machines, prerequisites, processes, state, title
+from wellhead.lab.addresses import PLANS, IpFamily
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
 from wellhead.lab.processes import Process
 from wellhead.lab.state import Snapshot
@@ -20,6 +20,8 @@ from wellhead.lab.state import Snapshot
 DEFAULT_NODES = 3
 PROXY_MODES = ("iptables", "nftables")
 DEFAULT_PROXY_MODE = PROXY_MODES[0]
+_DEFAULT_IP_FAMILY: IpFamily = "dual"
+_WITHOUT_IPV6 = "This kernel has no IPv6: the cluster is IPv4 only."
 
 _PATIENCE = 5.0  # seconds within which a supervisor that runs must answer
 _LISTENER = 3  # the descriptor number that the supervisor inherits
@@ -27,25 +29,32 @@ _LISTENER = 3  # the descriptor number that the supervisor inherits
 
 @dataclass(frozen=True)
 class Started:
-    """What `start` did: what the cluster will be, and whether there was none before."""
+    """What `start` did: what the cluster will be, whether it is a new one, and what to tell the user."""
 
     spec: ClusterSpec
     is_new: bool
+    remark: str = ""
 
 
-def start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Started:
+def start(
+    cluster: Cluster, nodes: int | None, proxy_mode: str | None, ip_family: IpFamily | None = None
+) -> Started:
     """Have a supervisor bring about the cluster, as it was or changed to `nodes` and `proxy_mode`.
 
-    Returns as soon as the supervisor knows; then comes `wellhead.lab.readiness`.
+    `ip_family` counts for a new cluster; without it that is dual-stack where the kernel has IPv6. Returns as
+    soon as the supervisor knows; then comes `wellhead.lab.readiness`.
 
     Raises:
         LabError: the wishes can't be fulfilled, or the disk is full.
     """
-    if nodes is not None and not 1 <= nodes <= IPV4.max_nodes:
-        raise LabError(f"--nodes {nodes}: the address plan has room for 1 to {IPV4.max_nodes}")
+    most = min(plan.max_nodes for plans in PLANS.values() for plan in plans)
+    if nodes is not None and not 1 <= nodes <= most:
+        raise LabError(f"--nodes {nodes}: the address plan has room for 1 to {most}")
+    if ip_family is not None:
+        _check_kernel(ip_family)
     try:
         with cluster.locked(create=True):
-            return _start(cluster, nodes, proxy_mode)
+            return _start(cluster, nodes, proxy_mode, ip_family)
     except OSError as error:
         where = error.filename or cluster.directory
         raise LabError(
@@ -53,7 +62,9 @@ def start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Starte
         ) from error
 
 
-def _start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Started:
+def _start(
+    cluster: Cluster, nodes: int | None, proxy_mode: str | None, ip_family: IpFamily | None
+) -> Started:
     old = cluster.read_spec()
     running = {process.component: process for process in processes.find(cluster.name)}
     if old is None and running:
@@ -61,6 +72,7 @@ def _start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Start
             f"cluster {cluster.name} runs, but {cluster.spec_file} is missing or damaged: "
             f"run `wellhead down --name {cluster.name}` first"
         )
+    family = _family(old, ip_family)
     cluster.make_directories()
     snapshot = _ask_supervisor(cluster, running.get(processes.SUPERVISOR))
     with contextlib.ExitStack() as stack:
@@ -76,6 +88,7 @@ def _start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Start
             nodes=nodes or (old.nodes if old else DEFAULT_NODES),
             proxy_mode=proxy_mode or (old.proxy_mode if old else DEFAULT_PROXY_MODE),
             api_port=port,
+            ip_family=family,
         )
         if spec != old:
             cluster.write_spec(spec)
@@ -83,7 +96,31 @@ def _start(cluster: Cluster, nodes: int | None, proxy_mode: str | None) -> Start
             _start_supervisor(cluster, listener)
         elif spec != old:
             _tell_supervisor(cluster, snapshot.pid)
-    return Started(spec, is_new=old is None)
+    fell_back = old is None and ip_family is None and family != _DEFAULT_IP_FAMILY
+    return Started(spec, old is None, _WITHOUT_IPV6 if fell_back else "")
+
+
+def _family(old: ClusterSpec | None, asked: IpFamily | None) -> IpFamily:
+    """The cluster's IP family. Raises LabError when it can't be the one that is asked for, or as before."""
+    if old is not None and asked not in (None, old.ip_family):
+        raise LabError(
+            f"--ip-family {asked}: cluster {old.name} is {old.ip_family}, and what it has allocated can't "
+            f"change: run `wellhead down --name {old.name}` first, or give another one a --name"
+        )
+    if asked is not None:
+        return asked
+    if old is not None:
+        _check_kernel(old.ip_family)
+        return old.ip_family
+    return _DEFAULT_IP_FAMILY if prerequisites.has_ipv6() else "ipv4"
+
+
+def _check_kernel(family: IpFamily) -> None:
+    if family != "ipv4" and not prerequisites.has_ipv6():
+        raise LabError(
+            f"the cluster is to be {family}, but this kernel has no IPv6 (was it started with "
+            "ipv6.disable=1?): use --ip-family ipv4"
+        )
 
 
 def _ask_supervisor(cluster: Cluster, supervisor: Process | None) -> Snapshot | None:

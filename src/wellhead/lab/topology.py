@@ -98,12 +98,12 @@ class Topology:
         """The same MAC address every time the interface is made, so that neighbours need not ask again.
 
         It is made of the IPv4 address, as common container network plugins do; an interface without any
-        is a port of a bridge.
+        is a port of a bridge, or its cluster has no IPv4.
         """
         for entry in self.addresses:
             if (entry.machine, entry.interface) == (machine, interface) and entry.address.version == 4:
                 return "0a:58:" + entry.address.packed[:4].hex(":")
-        # Locally administered, and nobody's neighbour.
+        # Locally administered.
         return "06:" + hashlib.sha256(f"{machine}/{interface}".encode()).digest()[:5].hex(":")
 
 

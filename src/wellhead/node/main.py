@@ -9,7 +9,6 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import aiohttp
@@ -23,7 +22,8 @@ from wellhead.client.rest import Client
 from wellhead.linux.inotify import Inotify
 from wellhead.node import machine
 from wellhead.node.images.store import ImageStore
-from wellhead.node.network.allocation import AddressPool
+from wellhead.node.network.allocation import AddressPools
+from wellhead.node.network.families import IPAddress, IPNetwork
 from wellhead.node.network.netlink import Netlink
 from wellhead.node.network.routes import NodeRoutes
 from wellhead.node.network.rules import NodeRules
@@ -47,18 +47,19 @@ _SHUTDOWN_SECONDS = 1.0
 class Config:
     """Where the node is, and who it is.
 
-    `node_cidr` and `cluster_cidr` are what pods reach with their own address. The last three are the server's
+    Of addresses and networks there is at most one a family, the primary family's first. `node_cidrs` and
+    `cluster_cidrs` are what pods reach with their own addresses. The last three are the server's
     certificate, its key, and the authority of its clients' certificates (PEM files). `cluster_dns` are the
     addresses of the cluster's DNS servers, if it has any.
     """
 
     kubeconfig: str | None
     node_name: str
-    node_ip: IPv4Address
-    external_ip: IPv4Address | None
-    pod_cidr: IPv4Network
-    cluster_cidr: IPv4Network
-    node_cidr: IPv4Network
+    node_ips: tuple[IPAddress, ...]
+    external_ips: tuple[IPAddress, ...]
+    pod_cidrs: tuple[IPNetwork, ...]
+    cluster_cidrs: tuple[IPNetwork, ...]
+    node_cidrs: tuple[IPNetwork, ...]
     root_dir: Path
     image_dir: Path
     tls_cert_file: Path
@@ -93,11 +94,10 @@ async def run(config: Config) -> None:
             nodes = Informer(client, NODES)
             pods = Informer(client, PODS, field_selector=f"spec.nodeName={config.node_name}")
             recorder = EventRecorder(client, "kubelet", config.node_name)
-            rules = NodeRules(config.pod_cidr, (config.cluster_cidr, config.node_cidr))
+            rules = NodeRules(config.pod_cidrs, (*config.cluster_cidrs, *config.node_cidrs))
             context = Context(
                 node_name=config.node_name,
-                host_ips=(str(config.node_ip),),
-                pod_cidr=config.pod_cidr,
+                host_ips=tuple(map(str, config.node_ips)),
                 pods=pods_directory,
                 client=client,
                 http=http,
@@ -108,7 +108,7 @@ async def run(config: Config) -> None:
                 runtime=runtime,
                 netlink=netlink,
                 rules=rules,
-                addresses=AddressPool(config.pod_cidr, config.root_dir / "last-address"),
+                addresses=AddressPools(config.pod_cidrs, config.root_dir),
                 dns=Dns(config.cluster_dns),
                 capabilities=available_capabilities(),
                 allocatable=capacity(config.root_dir),
@@ -119,16 +119,16 @@ async def run(config: Config) -> None:
             serving = asyncio.Event()
             facts = NodeFacts(
                 name=config.node_name,
-                internal_ip=str(config.node_ip),
-                external_ip=str(config.external_ip or ""),
-                pod_cidr=config.pod_cidr,
+                internal_ips=tuple(map(str, config.node_ips)),
+                external_ips=tuple(map(str, config.external_ips)),
+                pod_cidrs=tuple(map(str, config.pod_cidrs)),
                 kubelet_port=config.port,
                 images=images,
                 root=config.root_dir,
                 ready=lambda: _readiness(serving),
             )
             registration = Registration(client, nodes, facts)
-            routes = NodeRoutes(netlink, nodes, config.node_name, config.pod_cidr)
+            routes = NodeRoutes(netlink, nodes, config.node_name, config.pod_cidrs)
             async with (
                 _server(config, context, manager, tls),
                 asyncio.TaskGroup() as group,
@@ -159,9 +159,10 @@ async def _server(
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, str(config.node_ip), config.port, ssl_context=tls, reuse_address=True)
-        await site.start()
-        _log.info("serving on https://%s:%s", config.node_ip, config.port)
+        for address in config.node_ips:
+            site = web.TCPSite(runner, str(address), config.port, ssl_context=tls, reuse_address=True)
+            await site.start()
+            _log.info("serving on %s, port %s", address, config.port)
         yield
     finally:
         await runner.cleanup()

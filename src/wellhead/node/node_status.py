@@ -11,7 +11,6 @@ import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Network
 from pathlib import Path
 
 from wellhead import __version__
@@ -28,9 +27,9 @@ class NodeFacts:
     """What the agent knows of its node. `ready` answers (is it, message)."""
 
     name: str
-    internal_ip: str
-    external_ip: str
-    pod_cidr: IPv4Network
+    internal_ips: tuple[str, ...]  # one of each family, the primary one first
+    external_ips: tuple[str, ...]
+    pod_cidrs: tuple[str, ...]
     kubelet_port: int
     images: ImageStore
     root: Path
@@ -64,9 +63,8 @@ def capacity(root: Path) -> dict[str, str]:
 
 def status(facts: NodeFacts, before: Obj) -> Obj:
     """The node's status; conditions that are as `before` keep their times of transition."""
-    addresses = [{"type": "InternalIP", "address": facts.internal_ip}]
-    if facts.external_ip:
-        addresses.append({"type": "ExternalIP", "address": facts.external_ip})
+    addresses = [{"type": "InternalIP", "address": address} for address in facts.internal_ips]
+    addresses += [{"type": "ExternalIP", "address": address} for address in facts.external_ips]
     addresses.append({"type": "Hostname", "address": facts.name})
     has = capacity(facts.root)
     return {

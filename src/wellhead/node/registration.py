@@ -89,17 +89,19 @@ class Registration:
         metadata: Obj = {}
         if not labels(facts.name).items() <= (present["metadata"].get("labels") or {}).items():
             metadata["labels"] = labels(facts.name)
-        if metadata or spec.get("podCIDR") != str(facts.pod_cidr):
+        if metadata or spec.get("podCIDRs") != list(facts.pod_cidrs):
             body = {"metadata": metadata, "spec": self._spec()}
             present = await self._client.patch(NODES, facts.name, body)
         wanted = await asyncio.to_thread(node_status.status, facts, present)
         if not node_status.same(present.get("status") or {}, wanted):
+            # Their merge key is their type, of which there are several (as kubelet does, nodeutil).
+            patch = wanted | {"addresses": [{"$patch": "replace"}, *wanted["addresses"]]}
             await self._client.patch(
-                NODES, facts.name, {"status": wanted}, kind="strategic", subresource="status"
+                NODES, facts.name, {"status": patch}, kind="strategic", subresource="status"
             )
 
     def _spec(self) -> Obj:
-        return {"podCIDR": str(self._facts.pod_cidr), "podCIDRs": [str(self._facts.pod_cidr)]}
+        return {"podCIDR": self._facts.pod_cidrs[0], "podCIDRs": list(self._facts.pod_cidrs)}
 
     def _new_node(self) -> Obj:
         facts = self._facts

@@ -1,38 +1,44 @@
-"""The pod network of one node, seen by packets. Reverse-path filtering is strict throughout."""
+"""The pod network of one node, seen by packets, in both families. Reverse-path filtering is strict."""
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
 
-from tests.packets.node.world import EDGE, GATEWAY, NODE, OUTSIDE, POD_CIDR, World
+from tests.packets.node.world import IPV4, IPV6, Family, World
 from wellhead.node.network import links, routes
+from wellhead.node.network.families import IPAddress
 from wellhead.node.network.rules import HostPort
-
-A, B = "10.244.1.2", "10.244.1.3"
 
 
 @pytest.fixture
 def pods(world: World) -> World:
-    world.add_pod("a", A)
-    world.add_pod("b", B)
+    world.add_pod("a", IPV4.a, IPV6.a)
+    world.add_pod("b", IPV4.b, IPV6.b)
     world.apply_rules()
     return world
 
 
-def test_pods_and_nodes_reach_pods_without_nat(pods: World) -> None:
-    assert pods.seen("a", "b", B, 80) == A
-    assert pods.seen("edge", "b", B, 80) == EDGE
-    assert pods.seen("node", "b", B, 80) in (NODE, GATEWAY)
-    assert pods.seen("b", "node", NODE, 80) == B
-    assert pods.seen("b", "node", GATEWAY, 80) == B
+@pytest.fixture(params=[IPV4, IPV6], ids=["ipv4", "ipv6"])
+def ip(request: pytest.FixtureRequest) -> Family:
+    """The addresses of each family."""
+    found: Family = request.param
+    return found
 
 
-def test_only_what_leaves_the_cluster_is_masqueraded(pods: World) -> None:
-    assert pods.seen("a", "edge", EDGE, 80) == A
-    assert pods.seen("a", "edge", OUTSIDE, 80) == NODE
+def test_pods_and_nodes_reach_pods_without_nat(pods: World, ip: Family) -> None:
+    assert pods.seen("a", "b", ip.b, 80) == ip.a
+    assert pods.seen("edge", "b", ip.b, 80) == ip.edge
+    assert pods.seen("node", "b", ip.b, 80) in (ip.node, ip.gateway)
+    assert pods.seen("b", "node", ip.node, 80) == ip.b
+    assert pods.seen("b", "node", ip.gateway, 80) == ip.b
+
+
+def test_only_what_leaves_the_cluster_is_masqueraded(pods: World, ip: Family) -> None:
+    assert pods.seen("a", "edge", ip.edge, 80) == ip.a
+    assert pods.seen("a", "edge", ip.outside, 80) == ip.node
 
 
 def test_a_pods_interface_looks_as_the_tutorial_shows_it(pods: World) -> None:
@@ -40,39 +46,45 @@ def test_a_pods_interface_looks_as_the_tutorial_shows_it(pods: World) -> None:
     assert "mtu 1460" in shown
     assert "link/ether 0a:58:0a:f4:01:02" in shown
     assert "inet 10.244.1.2/24 scope global eth0\n" in shown
+    assert "inet6 fd00:10:244:1::2/64 scope global nodad \n" in shown
 
 
-def test_even_a_neighbour_is_reached_through_the_node(pods: World) -> None:
-    assert f"{B} via {GATEWAY} dev eth0" in pods.ip("a", "route", "get", B)
+def test_even_a_neighbour_is_reached_through_the_node(pods: World, ip: Family) -> None:
+    assert f"via {ip.gateway} dev eth0" in pods.ip("a", "route", "get", ip.b)
 
 
-def test_an_address_that_no_pod_has_is_refused_at_once(pods: World) -> None:
-    with pytest.raises(OSError, match="No route to host"):
-        pods.seen("a", "node", NODE, 80, dial=("10.244.1.99", 80))
+def test_an_address_that_no_pod_has_is_refused_at_once(pods: World, ip: Family) -> None:
+    with pytest.raises(OSError, match=r"No route to host|Network is unreachable"):
+        pods.seen("a", "node", ip.node, 80, dial=(ip.nobody, 80))
 
 
-def test_a_host_port_keeps_the_clients_address_but_on_the_way_to_oneself(pods: World) -> None:
+def test_a_host_port_keeps_the_clients_address_but_on_the_way_to_oneself(pods: World, ip: Family) -> None:
     pods.apply_rules(
-        HostPort("tcp", 8000, None, IPv4Address(A), 80),
-        HostPort("tcp", 8001, IPv4Address(GATEWAY), IPv4Address(A), 80),
+        HostPort("tcp", 8000, None, ip_address(ip.a), 80),
+        HostPort("tcp", 8001, ip_address(ip.gateway), ip_address(ip.a), 80),
     )
-    assert pods.seen("edge", "a", A, 80, dial=(NODE, 8000)) == EDGE
-    assert pods.seen("b", "a", A, 80, dial=(NODE, 8000)) == B
-    assert pods.seen("a", "a", A, 80, dial=(NODE, 8000)) == GATEWAY
-    assert pods.seen("b", "a", A, 80, dial=(GATEWAY, 8001)) == B
+    assert pods.seen("edge", "a", ip.a, 80, dial=(ip.node, 8000)) == ip.edge
+    assert pods.seen("b", "a", ip.a, 80, dial=(ip.node, 8000)) == ip.b
+    assert pods.seen("a", "a", ip.a, 80, dial=(ip.node, 8000)) == ip.gateway
+    assert pods.seen("b", "a", ip.a, 80, dial=(ip.gateway, 8001)) == ip.b
     with pytest.raises(ConnectionRefusedError):
-        pods.seen("b", "a", A, 80, dial=(NODE, 8001))
+        pods.seen("b", "a", ip.a, 80, dial=(ip.node, 8001))
     pods.apply_rules()
     with pytest.raises(ConnectionRefusedError):
-        pods.seen("b", "a", A, 80, dial=(NODE, 8000))
+        pods.seen("b", "a", ip.a, 80, dial=(ip.node, 8000))
 
 
 def test_connecting_again_replaces_and_disconnecting_leaves_nothing(pods: World) -> None:
-    routes_before = pods.ip("node", "route").count("10.244.1.")
+    def present() -> list[str]:
+        lines = (pods.ip("node", "route") + pods.ip("node", "-6", "route")).splitlines()
+        return [line.strip() for line in lines if ":244:" in line or ".244." in line]
+
+    before = present()
     pods.netlink(lambda ip: links.disconnect(ip, "b"))
-    pods.add_pod("b", B)
-    assert pods.seen("a", "b", B, 80) == A
-    assert pods.ip("node", "route").count("10.244.1.") == routes_before
+    pods.add_pod("b", IPV4.b, IPV6.b)
+    for family in (IPV4, IPV6):
+        assert pods.seen("a", "b", family.b, 80) == family.a
+    assert len(present()) == len(before)
 
     def disconnect_all(ip: Any) -> None:
         for uid in ("a", "b", "b"):
@@ -80,27 +92,30 @@ def test_connecting_again_replaces_and_disconnecting_leaves_nothing(pods: World)
 
     pods.netlink(disconnect_all)
     assert "veth" not in pods.ip("node", "-o", "link").replace("eth0@", "")
-    assert [line for line in pods.ip("node", "route").splitlines() if "10.244." in line] == [
-        "unreachable 10.244.1.0/24 proto 87 "
+    assert present() == [
+        "unreachable 10.244.1.0/24 proto 87",
+        "unreachable fd00:10:244:1::/64 dev lo proto 87 metric 1024 pref medium",
     ]
 
 
-def test_routes_to_other_nodes_follow_the_wanted_ones(world: World) -> None:
-    two, three = IPv4Network("10.244.2.0/24"), IPv4Network("10.244.3.0/24")
+def test_routes_to_other_nodes_follow_the_wanted_ones(world: World, ip: Family) -> None:
+    def pods_of(node: int) -> str:
+        return f"10.244.{node}.0/24" if ip is IPV4 else f"fd00:10:244:{node}::/64"
+
+    def address(node: int) -> IPAddress:
+        return ip_address(f"10.240.0.1{node}" if ip is IPV4 else f"fd00:10:240::1{node}")
 
     def present() -> set[str]:
-        return {line.strip() for line in world.ip("node", "route").splitlines() if "proto 87" in line}
+        lines = world.ip("node", "-4" if ip is IPV4 else "-6", "route").splitlines()
+        return {line.partition(" dev ")[0].partition(" proto ")[0] for line in lines if "proto 87" in line}
 
-    own: routes.Routes = {POD_CIDR: None}
-    node_2, node_3 = IPv4Address("10.240.0.12"), IPv4Address("10.240.0.13")
-    world.netlink(lambda ip: routes.apply(ip, own | {two: node_2, three: node_3}))
+    own: routes.Routes = {ip.pod_cidr: None}
+    both: routes.Routes = {ip_network(pods_of(node)): address(node) for node in (2, 3)}
+    world.netlink(lambda netlink: routes.apply(netlink, own | both))
     assert present() == {
-        "unreachable 10.244.1.0/24 proto 87",
-        "10.244.2.0/24 via 10.240.0.12 dev eth0 proto 87",
-        "10.244.3.0/24 via 10.240.0.13 dev eth0 proto 87",
+        f"unreachable {ip.pod_cidr}",
+        f"{pods_of(2)} via {address(2)}",
+        f"{pods_of(3)} via {address(3)}",
     }
-    world.netlink(lambda ip: routes.apply(ip, own | {two: node_3}))
-    assert present() == {
-        "unreachable 10.244.1.0/24 proto 87",
-        "10.244.2.0/24 via 10.240.0.13 dev eth0 proto 87",
-    }
+    world.netlink(lambda netlink: routes.apply(netlink, own | {ip_network(pods_of(2)): address(3)}))
+    assert present() == {f"unreachable {ip.pod_cidr}", f"{pods_of(2)} via {address(3)}"}

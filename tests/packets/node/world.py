@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address, IPv4Network
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,14 +17,52 @@ from pyroute2 import IPRoute
 
 from wellhead.linux import mounts, namespaces
 from wellhead.node.network import links, routes
+from wellhead.node.network.families import IPNetwork, within
 from wellhead.node.network.rules import HostPort, ruleset
 
 T = TypeVar("T")
 
-POD_CIDR = IPv4Network("10.244.1.0/24")
-INSIDE = (IPv4Network("10.244.0.0/16"), IPv4Network("10.240.0.0/24"))
-NODE, EDGE, OUTSIDE = "10.240.0.11", "10.240.0.1", "203.0.113.9"
-GATEWAY = "10.244.1.1"
+
+@dataclass(frozen=True)
+class Family:
+    """The addresses of one family: the node's, that of the router behind it, one further away, two pods'."""
+
+    number: socket.AddressFamily
+    pod_cidr: IPNetwork
+    inside: tuple[IPNetwork, ...]
+    node: str
+    edge: str
+    outside: str
+    gateway: str
+    a: str
+    b: str
+    nobody: str
+
+
+IPV4 = Family(
+    socket.AF_INET,
+    ip_network("10.244.1.0/24"),
+    (ip_network("10.244.0.0/16"), ip_network("10.240.0.0/24")),
+    node="10.240.0.11",
+    edge="10.240.0.1",
+    outside="203.0.113.9",
+    gateway="10.244.1.1",
+    a="10.244.1.2",
+    b="10.244.1.3",
+    nobody="10.244.1.99",
+)
+IPV6 = Family(
+    socket.AF_INET6,
+    ip_network("fd00:10:244:1::/64"),
+    (ip_network("fd00:10:244::/48"), ip_network("fd00:10:240::/64")),
+    node="fd00:10:240::11",
+    edge="fd00:10:240::1",
+    outside="2001:db8:113::9",
+    gateway="fd00:10:244:1::1",
+    a="fd00:10:244:1::2",
+    b="fd00:10:244:1::3",
+    nobody="fd00:10:244:1::99",
+)
 
 
 class World:
@@ -52,24 +92,27 @@ class World:
     def path(self, host: str) -> Path:
         return self._directory / host
 
-    def add_pod(self, uid: str, address: str) -> None:
+    def add_pod(self, uid: str, *addresses: str) -> None:
+        """A pod with an address of each family."""
         if uid not in self._pods:
             self._pods.add(uid)
             self.run(lambda: namespaces.pin({"net": self.path(uid)}))
-        self.netlink(lambda ip: links.connect(ip, uid, self.path(uid), IPv4Address(address), POD_CIDR))
+        pairs = zip(addresses, (IPV4, IPV6), strict=True)
+        interfaces = [within(ip_address(address), family.pod_cidr) for address, family in pairs]
+        self.netlink(lambda ip: links.connect(ip, uid, self.path(uid), interfaces))
 
     def apply_rules(self, *host_ports: HostPort) -> None:
-        text = ruleset(POD_CIDR, INSIDE, host_ports)
+        text = ruleset((IPV4.pod_cidr, IPV6.pod_cidr), (*IPV4.inside, *IPV6.inside), host_ports)
         self.run(lambda: subprocess.run(["nft", "-f", "-"], input=text, text=True, check=True))
 
-    def socket(self, host: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
-        """A socket on the node ("node"), behind it ("edge") or in a pod (its UID)."""
+    def socket(self, host: str, family: socket.AddressFamily) -> socket.socket:
+        """A TCP socket on the node ("node"), behind it ("edge") or in a pod (its UID)."""
 
         def make() -> socket.socket:
             if host == "node":
-                return socket.socket(socket.AF_INET, kind)
+                return socket.socket(family)
             with namespaces.inside(self.path(host)):
-                return socket.socket(socket.AF_INET, kind)
+                return socket.socket(family)
 
         return self.run(make)
 
@@ -77,14 +120,15 @@ class World:
         self, client: str, server: str, address: str, port: int, dial: tuple[str, int] | None = None
     ) -> str:
         """The address that a server (listening at `address`) sees when `client` connects (to `dial`)."""
-        with self.socket(server) as listener, self.socket(client) as caller:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with self.socket(server, family) as listener, self.socket(client, family) as caller:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((address, port))
             listener.listen()
             listener.settimeout(2)
             caller.settimeout(2)
             caller.connect(dial or (address, port))
-            connection, (peer, _) = listener.accept()
+            connection, (peer, *_) = listener.accept()
             connection.sendall(b"hello")
             assert caller.recv(16) == b"hello"
             connection.close()
@@ -106,26 +150,34 @@ class World:
         self._directory = Path(self._temporary.name)
         mounts.mount("test", self._directory, "tmpfs")
         namespaces.pin({"net": self.path("edge")})
-        for name, value in (
-            ("ip_forward", "1"),
-            ("conf/all/rp_filter", "1"),
-            ("conf/default/rp_filter", "1"),
-        ):
-            Path("/proc/sys/net/ipv4", name).write_text(value)
+        for name in ("ipv4/ip_forward", "ipv4/conf/all/rp_filter", "ipv4/conf/default/rp_filter"):
+            Path("/proc/sys/net", name).write_text("1")
+        Path("/proc/sys/net/ipv6/conf/all/forwarding").write_text("1")
+        # Link-local addresses, which routers ask for their neighbours with, can be used at once.
+        for place in (None, self.path("edge")):
+            with namespaces.inside(place) if place else contextlib.nullcontext():
+                for which in ("all", "default"):
+                    Path(f"/proc/sys/net/ipv6/conf/{which}/accept_dad").write_text("0")
         edge = f"nsenter --net={self.path('edge')} "
         for command in (
             "ip link set lo up",
             "ip link add eth0 type veth peer name nodes",
             f"ip link set nodes netns {self.path('edge')}",
-            f"ip addr add {NODE}/24 dev eth0",
             "ip link set eth0 up",
             f"{edge}ip link set lo up",
-            f"{edge}ip addr add {EDGE}/24 dev nodes",
-            f"{edge}ip addr add {OUTSIDE}/32 dev lo",
             f"{edge}ip link set nodes up",
-            f"{edge}ip route add 10.244.1.0/24 via {NODE}",
-            f"ip route add default via {EDGE}",
+            *(
+                command
+                for family, prefix in ((IPV4, 24), (IPV6, 64))
+                for command in (
+                    f"ip addr add {family.node}/{prefix} dev eth0 nodad",
+                    f"{edge}ip addr add {family.edge}/{prefix} dev nodes nodad",
+                    f"{edge}ip addr add {family.outside} dev lo",
+                    f"{edge}ip route add {family.pod_cidr} via {family.node}",
+                    f"ip route add default via {family.edge}",
+                )
+            ),
         ):
             subprocess.run(command.split(), check=True)
         with IPRoute() as ip:
-            routes.apply(ip, {POD_CIDR: None})
+            routes.apply(ip, {IPV4.pod_cidr: None, IPV6.pod_cidr: None})

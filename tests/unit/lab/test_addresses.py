@@ -17,8 +17,11 @@ def test_the_plan_is_the_documents() -> None:
     assert IPV4.client == ip_address("198.51.100.79")
 
 
-def test_ipv6_shares_are_64s() -> None:
-    assert IPV6.node_pods(2) == ip_network("fd00:10:244:2::/64")
+def test_ipv6_shares_are_64s_and_numbers_are_written_as_in_ipv4() -> None:
+    assert IPV6.node_pods(12) == ip_network("fd00:10:244:12::/64")
+    assert IPV6.node(2) == ip_address("fd00:10:240::12")
+    assert IPV6.node_external(2) == ip_address("2001:db8:192::12")
+    assert IPV6.cloud == ip_address("fd00:10:240::3")
 
 
 def test_the_last_node_still_finds_an_address_of_every_kind() -> None:

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wellhead.lab.addresses import IPV4
+from wellhead.lab.addresses import IpFamily
 from wellhead.lab.cluster import Cluster, ClusterSpec
 from wellhead.lab.components import PRELOADS, Component, components
 
 
-def _components(nodes: int = 2) -> dict[tuple[str, str], Component]:
-    spec = ClusterSpec(name="test", nodes=nodes, proxy_mode="nftables", api_port=6443)
-    return {each.key: each for each in components(Cluster("test", Path("/state")), spec, IPV4)}
+def _components(nodes: int = 2, ip_family: IpFamily = "ipv4") -> dict[tuple[str, str], Component]:
+    spec = ClusterSpec(name="test", nodes=nodes, proxy_mode="nftables", api_port=6443, ip_family=ip_family)
+    return {each.key: each for each in components(Cluster("test", Path("/state")), spec)}
 
 
 def _flags(component: Component) -> dict[str, str]:
@@ -56,3 +56,21 @@ def test_the_cloud_gets_the_edges_network_and_the_api_server_its_socket() -> Non
     assert _flags(found["cloud", "cloud"])["--forwarder-netns"] == "/proc/self/fd/3"
     assert found["control-plane", "apiserver"].inherits == "api socket"
     assert "--listen-fd 3" in " ".join(found["control-plane", "apiserver"].argv)
+
+
+def test_in_a_dual_stack_cluster_everyone_is_told_both_families_with_ipv4_first() -> None:
+    found = _components(ip_family="dual")
+    flags = _flags(found["node-2", "node-agent"])
+    assert flags["--node-ip"] == "10.240.0.12,fd00:10:240::12"
+    assert flags["--external-ip"] == "192.0.2.12,2001:db8:192::12"
+    assert flags["--pod-cidr"] == "10.244.2.0/24,fd00:10:244:2::/64"
+    assert flags["--cluster-cidr"] == "10.244.0.0/16,fd00:10:244::/48"
+    apiserver = found["control-plane", "apiserver"]
+    assert _flags(apiserver)["--advertise-address"] == "10.240.0.2"
+    assert _flags(apiserver)["--service-cluster-ip-range"] == "10.0.0.0/16,fd00:10::/112"
+
+
+def test_in_an_ipv6_cluster_nobody_is_told_of_ipv4() -> None:
+    for component in _components(ip_family="ipv6").values():
+        argv = " ".join(component.argv)
+        assert not any(each in argv for each in ("10.", "192.0.2.", "203.0.113.", "127.0.0.1", "0.0.0.0"))

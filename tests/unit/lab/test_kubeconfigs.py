@@ -7,7 +7,6 @@ import pytest
 
 from wellhead.client.connection import load
 from wellhead.lab import kubeconfigs
-from wellhead.lab.addresses import IPV4
 from wellhead.lab.cluster import Cluster, ClusterSpec
 from wellhead.lab.design import design
 
@@ -47,9 +46,9 @@ def test_every_component_has_the_kubeconfig_that_its_command_line_names(cluster:
 
 def test_a_new_port_reaches_the_hosts_kubeconfig(cluster: Cluster) -> None:
     moved = ClusterSpec(name="test", nodes=1, proxy_mode="iptables", api_port=7000)
-    kubeconfigs.write_all(cluster, moved, IPV4)
+    kubeconfigs.write_all(cluster, moved)
     assert load(str(cluster.kubeconfig("admin"))).server == "https://127.0.0.1:7000"
-    kubeconfigs.write_all(cluster, SPEC, IPV4)
+    kubeconfigs.write_all(cluster, SPEC)
 
 
 def test_the_client_is_outside_and_everybody_else_inside(cluster: Cluster) -> None:

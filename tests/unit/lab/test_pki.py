@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from wellhead.lab import pki
-from wellhead.lab.addresses import IPV4
+from wellhead.lab.addresses import IPV4, IPV6
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,16 @@ def test_a_client_certificate_names_user_and_groups(
     certificate = _certificate(directory, file)
     assert _subject(certificate, NameOID.COMMON_NAME) == [user]
     assert _subject(certificate, NameOID.ORGANIZATION_NAME) == groups
+
+
+def test_in_both_families_it_covers_the_addresses_of_both(tmp_path: Path) -> None:
+    pki.ensure(tmp_path, pki.control_plane_identities([IPV4, IPV6]))
+    names = _certificate(tmp_path, pki.APISERVER).extensions.get_extension_for_class(
+        x509.SubjectAlternativeName
+    )
+    assert {
+        ip_address(each) for each in ("10.240.0.2", "fd00:10:240::2", "2001:db8:192::2", "fd00:10::1")
+    } < set(names.value.get_values_for_type(x509.IPAddress))
 
 
 def test_the_api_servers_certificate_covers_all_its_names(directory: Path) -> None:

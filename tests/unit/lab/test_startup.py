@@ -19,6 +19,29 @@ def test_a_number_of_nodes_that_does_not_fit_is_refused_before_anything_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_cluster_has_allocated_keeps_its_family(tmp_path: Path) -> None:
+    cluster = Cluster("test", tmp_path)
+    cluster.make_directories()
+    cluster.write_spec(ClusterSpec(name="test", nodes=1, proxy_mode="iptables", api_port=1, ip_family="ipv4"))
+    with pytest.raises(LabError, match=r"--ip-family dual: cluster test is ipv4.*wellhead down --name test"):
+        startup.start(cluster, None, None, "dual")
+
+
+def test_without_ipv6_in_the_kernel_only_who_asks_for_it_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Cluster] = []
+    monkeypatch.setattr(prerequisites, "has_ipv6", lambda: False)
+    monkeypatch.setattr(startup, "_start_supervisor", lambda cluster, _listener: started.append(cluster))
+    with pytest.raises(LabError, match=r"no IPv6.*use --ip-family ipv4"):
+        startup.start(Cluster("test", tmp_path), None, None, "dual")
+    assert list(tmp_path.iterdir()) == []
+    found = startup.start(Cluster("test", tmp_path), 1, None)
+    assert (found.spec.ip_family, len(started)) == ("ipv4", 1)
+    assert found.remark == "This kernel has no IPv6: the cluster is IPv4 only."
+    assert startup.start(Cluster("test", tmp_path), None, None).remark == ""
+
+
 def test_a_full_disk_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_self: Cluster, _spec: ClusterSpec) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "/state/cluster.json")

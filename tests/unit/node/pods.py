@@ -50,5 +50,5 @@ def ended(code: int, number: int = 0) -> ContainerRecord:
 
 def record(of: Obj, **containers: ContainerRecord) -> PodRecord:
     return PodRecord(
-        of, ip="10.244.1.7", sandbox=True, started_at="2026-01-01T00:00:00Z", containers=containers
+        of, ips=("10.244.1.7",), sandbox=True, started_at="2026-01-01T00:00:00Z", containers=containers
     )

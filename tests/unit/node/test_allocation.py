@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wellhead.node.network.allocation import AddressPool, NoAddressLeft, gateway, next_address
+from wellhead.node.network.allocation import AddressPool, AddressPools, NoAddressLeft, next_address
+from wellhead.node.network.families import gateway
 from wellhead.node.network.links import mac_address
 
 NETWORK = IPv4Network("10.244.3.0/24")
@@ -46,6 +47,17 @@ def test_a_released_address_is_reused_last_also_after_a_restart(tmp_path: Path) 
     pool = AddressPool(SMALL, tmp_path / "last")
     pool.take(second)
     assert [pool.allocate() for _ in range(4)] == [*HOSTS[2:], first]
+
+
+def test_a_pod_gets_an_address_of_each_family_and_a_full_family_costs_the_other_none(tmp_path: Path) -> None:
+    pools = AddressPools((IPv6Network("fd00::/64"), SMALL), tmp_path)
+    first, *others = [pools.allocate() for _ in HOSTS]
+    assert first == (IPv6Address("fd00::2"), HOSTS[0])
+    with pytest.raises(NoAddressLeft):
+        pools.allocate()
+    pools.release(first)
+    assert pools.allocate()[1] == HOSTS[0]
+    assert str(pools.interfaces(others[0])[0]) == "fd00::3/64"
 
 
 def test_the_hardware_address_is_made_from_the_ip_address() -> None:

@@ -28,19 +28,21 @@ def _node(name: str, address: str | None, cidr: str | None) -> dict[str, Any]:
 
 
 def test_only_what_leaves_the_cluster_is_masqueraded() -> None:
-    text = ruleset(POD_CIDR, INSIDE)
+    text = ruleset([POD_CIDR], INSIDE)
     assert "elements = { 10.244.0.0/16, 10.240.0.0/24 }" in text
     assert "ip saddr 10.244.1.0/24 ip daddr != @inside" in text
 
 
 def test_the_table_is_replaced_in_one_transaction() -> None:
-    assert ruleset(POD_CIDR, INSIDE).startswith("add table ip wellhead-node\ndelete table ip wellhead-node\n")
+    assert ruleset([POD_CIDR], INSIDE).startswith(
+        "add table ip wellhead-node\ndelete table ip wellhead-node\n"
+    )
 
 
 def test_a_host_port_leads_to_its_pod_on_all_addresses_or_one() -> None:
     pod = IPv4Address("10.244.1.7")
     text = ruleset(
-        POD_CIDR,
+        [POD_CIDR],
         INSIDE,
         [HostPort("tcp", 80, None, pod, 8080), HostPort("udp", 53, IPv4Address("10.240.0.11"), pod, 5353)],
     )
@@ -56,7 +58,7 @@ def test_routes_lead_to_other_nodes_pods_and_nowhere_for_unused_addresses_of_our
         _node("no-address-yet", None, "10.244.3.0/24"),
         _node("no-cidr-yet", "10.240.0.14", None),
     ]
-    assert wanted(nodes, "node-1", POD_CIDR) == {
+    assert wanted(nodes, "node-1", [POD_CIDR]) == {
         POD_CIDR: None,
         IPv4Network("10.244.2.0/24"): IPv4Address("10.240.0.12"),
     }
@@ -73,7 +75,7 @@ async def test_refused_host_ports_change_nothing(monkeypatch: pytest.MonkeyPatch
         return ""
 
     monkeypatch.setattr(commands, "run", nft)
-    rules = NodeRules(POD_CIDR, INSIDE)
+    rules = NodeRules([POD_CIDR], INSIDE)
     port = HostPort("tcp", 80, None, IPv4Address("10.244.1.7"), 8080)
     await rules.set_host_ports("first", frozenset({port}))
     with pytest.raises(CommandFailed):

@@ -10,11 +10,13 @@ CLUSTER = Dns(("10.0.0.10",))
 
 
 def test_a_pod_knows_its_own_name_and_its_aliases() -> None:
-    text = hosts(pods.pod(hostAliases=[{"ip": "1.2.3.4", "hostnames": ["a", "b"]}]), "10.244.1.7")
-    assert "10.244.1.7\tweb\n" in text
+    text = hosts(
+        pods.pod(hostAliases=[{"ip": "1.2.3.4", "hostnames": ["a", "b"]}]), ["10.244.1.7", "fd00::7"]
+    )
+    assert "10.244.1.7\tweb\nfd00::7\tweb\n" in text
     assert "1.2.3.4\ta\tb\n" in text
     assert "10.244.1.7\tweb.sub.shop.svc.cluster.local\tweb\n" in hosts(
-        pods.pod(subdomain="sub"), "10.244.1.7"
+        pods.pod(subdomain="sub"), ["10.244.1.7"]
     )
 
 

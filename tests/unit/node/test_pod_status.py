@@ -109,5 +109,5 @@ def test_a_condition_keeps_its_time_while_it_stays_the_same() -> None:
 
 def test_a_host_network_pod_has_the_nodes_address() -> None:
     record = pods.record(pods.pod(hostNetwork=True), main=pods.running())
-    record.ip = ""
+    record.ips = ()
     assert status.compute(record, pods.view())["podIP"] == "10.240.0.11"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 import socket
-from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from pyroute2.netlink.exceptions import NetlinkError
@@ -14,6 +14,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from wellhead.api.meta import Obj
 from wellhead.client.informer import Informer
 from wellhead.client.reconciler import Reconciler
+from wellhead.node.network.families import IPAddress, IPNetwork
 from wellhead.node.network.netlink import Netlink
 
 _log = logging.getLogger(__name__)
@@ -22,40 +23,47 @@ _PROTOCOL = 0x57  # who installed a route (rtnetlink(7), rtm_protocol); 0x57 is 
 _MAIN_TABLE = 254
 _UNREACHABLE = 7  # RTN_UNREACHABLE
 
-Routes = dict[IPv4Network, IPv4Address | None]
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+
+Routes = dict[IPNetwork, IPAddress | None]
 """Destination to gateway; None: nobody is there, say so at once."""
 
 
-def wanted(nodes: Iterable[Obj], own_name: str, own_cidr: IPv4Network) -> Routes:
-    """The routes that a node needs, given all Node objects."""
-    routes: Routes = {own_cidr: None}
+def wanted(nodes: Iterable[Obj], own_name: str, own_cidrs: Sequence[IPNetwork]) -> Routes:
+    """The routes that a node needs in the families that it has pods of, given all Node objects."""
+    routes: Routes = dict.fromkeys(own_cidrs)
+    families = {each.version for each in own_cidrs}
     for node in nodes:
         if node["metadata"]["name"] == own_name:
             continue
-        address = internal_address(node)
+        addresses = internal_addresses(node)
         spec = node.get("spec") or {}
-        for text in spec.get("podCIDRs") or [spec.get("podCIDR") or ""]:
-            if address is not None and text and ":" not in text:
-                routes[IPv4Network(text)] = address
+        for network in map(ip_network, filter(None, spec.get("podCIDRs") or [spec.get("podCIDR")])):
+            if network.version in families & addresses.keys():
+                routes[network] = addresses[network.version]
     return routes
 
 
-def internal_address(node: Obj) -> IPv4Address | None:
-    """The node's IPv4 InternalIP."""
+def internal_addresses(node: Obj) -> dict[int, IPAddress]:
+    """The node's first InternalIP of each family, by the family's number."""
+    found: dict[int, IPAddress] = {}
     for each in (node.get("status") or {}).get("addresses") or []:
-        if each["type"] == "InternalIP" and ":" not in each["address"]:
-            return IPv4Address(each["address"])
-    return None
+        if each["type"] == "InternalIP":
+            address = ip_address(each["address"])
+            found.setdefault(address.version, address)
+    return found
 
 
 class NodeRoutes:
     """Keeps the kernel's routes as the Node objects say, from their first list on."""
 
-    def __init__(self, netlink: Netlink, nodes: Informer, own_name: str, own_cidr: IPv4Network) -> None:
+    def __init__(
+        self, netlink: Netlink, nodes: Informer, own_name: str, own_cidrs: Sequence[IPNetwork]
+    ) -> None:
         self._netlink = netlink
         self._nodes = nodes
         self._own_name = own_name
-        self._own_cidr = own_cidr
+        self._own_cidrs = own_cidrs
         self._reconciler: Reconciler[str] = Reconciler("routes", self._reconcile, workers=1)
         nodes.on_change(self._changed)
 
@@ -71,7 +79,7 @@ class NodeRoutes:
             self._reconciler.enqueue("all")
 
     async def _reconcile(self, _: str) -> None:
-        routes = wanted(self._nodes, self._own_name, self._own_cidr)
+        routes = wanted(self._nodes, self._own_name, self._own_cidrs)
         await self._netlink.run(lambda ip: apply(ip, routes))
 
 
@@ -79,15 +87,17 @@ def _relevant(node: Obj | None) -> tuple[Any, ...]:
     if node is None:
         return ()
     spec = node.get("spec") or {}
-    return internal_address(node), spec.get("podCIDR"), tuple(spec.get("podCIDRs") or ())
+    return internal_addresses(node), spec.get("podCIDR"), tuple(spec.get("podCIDRs") or ())
 
 
 def apply(ip: Any, routes: Routes) -> None:
-    """Make the kernel's routes that are ours be `routes`. Raises NetlinkError."""
-    present = {}
-    for route in ip.get_routes(family=socket.AF_INET, table=_MAIN_TABLE, proto=_PROTOCOL):
-        destination = IPv4Network(f"{route.get('dst')}/{route['dst_len']}")
-        present[destination] = None if route["type"] == _UNREACHABLE else IPv4Address(route.get("gateway"))
+    """Make the kernel's routes that are ours, in the families of `routes`, be these. Raises NetlinkError."""
+    present: Routes = {}
+    for family in {destination.version for destination in routes}:
+        for route in ip.get_routes(family=_FAMILIES[family], table=_MAIN_TABLE, proto=_PROTOCOL):
+            destination = ip_network(f"{route.get('dst')}/{route['dst_len']}")
+            unreachable = route["type"] == _UNREACHABLE
+            present[destination] = None if unreachable else ip_address(route.get("gateway"))
     for destination in present.keys() - routes.keys():
         try:
             ip.route("del", dst=str(destination), proto=_PROTOCOL)

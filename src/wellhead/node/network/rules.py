@@ -1,4 +1,4 @@
-"""The node's own nftables table: what pods send out of the cluster, and host ports.
+"""The node's own nftables tables, one a family: what pods send out of the cluster, and host ports.
 
 Ordering beside a service proxy's NAT: in the kernel, the first NAT rule that a new connection meets in a hook
 decides. Our masquerading sees destinations as they are after destination NAT, and only takes what leaves the
@@ -10,58 +10,74 @@ Service wins.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
 
+from wellhead.node.network.families import IPAddress, IPNetwork
 from wellhead.node.runtime import commands
 from wellhead.node.runtime.commands import CommandFailed
 
 TABLE = "wellhead-node"
+_NOT_ANYWHERE = {4: ("127.0.0.0/8", "224.0.0.0/4"), 6: ("::1", "ff00::/8")}  # loopback, multicast
 
 
 @dataclass(frozen=True, order=True)
 class HostPort:
-    """A port of the node that leads to a pod's port. `host_ip` None: on every address of the node."""
+    """A port of the node that leads to a pod's port.
+
+    `host_ip` None: on every address of the node that is of `pod_ip`'s family.
+    """
 
     protocol: str
     port: int
-    host_ip: IPv4Address | None
-    pod_ip: IPv4Address
+    host_ip: IPAddress | None
+    pod_ip: IPAddress
     pod_port: int
 
 
-def ruleset(pod_cidr: IPv4Network, inside: Iterable[IPv4Network], host_ports: Iterable[HostPort] = ()) -> str:
-    """What `nft -f` takes to replace our table, in one transaction.
+def ruleset(
+    pod_cidrs: Iterable[IPNetwork], inside: Sequence[IPNetwork], host_ports: Sequence[HostPort] = ()
+) -> str:
+    """What `nft -f` takes to replace our tables, in one transaction.
 
-    `inside` are the networks that pods of `pod_cidr` reach with their own address.
+    `inside` are the networks that pods of `pod_cidrs` reach with their own addresses.
     """
-    ports = sorted(host_ports, key=lambda each: (each.protocol, each.port, str(each.host_ip)))
+    return "".join(_table(each, inside, host_ports) for each in pod_cidrs)
+
+
+def _table(pod_cidr: IPNetwork, inside: Iterable[IPNetwork], host_ports: Iterable[HostPort]) -> str:
+    version = pod_cidr.version
+    ip, address = ("ip", "ipv4_addr") if version == 4 else ("ip6", "ipv6_addr")
+    loopback, multicast = _NOT_ANYWHERE[version]
+    networks = [str(network) for network in inside if network.version == version]
+    ports = sorted(
+        (each for each in host_ports if each.pod_ip.version == version),
+        key=lambda each: (each.protocol, each.port, str(each.host_ip)),
+    )
     anywhere = [f"{p.protocol} . {p.port} : {p.pod_ip} . {p.pod_port}" for p in ports if p.host_ip is None]
     bound = [f"{p.host_ip} . {p.protocol} . {p.port} : {p.pod_ip} . {p.pod_port}" for p in ports if p.host_ip]
     hairpins = sorted({f"{p.pod_ip} . {p.pod_ip}" for p in ports})
     return f"""\
-add table ip {TABLE}
-delete table ip {TABLE}
-table ip {TABLE} {{
+add table {ip} {TABLE}
+delete table {ip} {TABLE}
+table {ip} {TABLE} {{
     set inside {{
-        type ipv4_addr
+        type {address}
         flags interval
-        auto-merge
-        elements = {{ {", ".join(str(network) for network in inside)} }}
+        auto-merge{_elements(networks)}
     }}
     map host-ports {{
-        type inet_proto . inet_service : ipv4_addr . inet_service{_elements(anywhere)}
+        type inet_proto . inet_service : {address} . inet_service{_elements(anywhere)}
     }}
     map host-ip-ports {{
-        type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service{_elements(bound)}
+        type {address} . inet_proto . inet_service : {address} . inet_service{_elements(bound)}
     }}
     set hairpins {{
-        type ipv4_addr . ipv4_addr{_elements(hairpins)}
+        type {address} . {address}{_elements(hairpins)}
     }}
     chain to-host-port {{
-        dnat ip to ip daddr . meta l4proto . th dport map @host-ip-ports
-        dnat ip to meta l4proto . th dport map @host-ports
+        dnat {ip} to {ip} daddr . meta l4proto . th dport map @host-ip-ports
+        dnat {ip} to meta l4proto . th dport map @host-ports
     }}
     chain prerouting {{
         type nat hook prerouting priority -90; policy accept;
@@ -69,12 +85,12 @@ table ip {TABLE} {{
     }}
     chain output {{
         type nat hook output priority -90; policy accept;
-        ip daddr != 127.0.0.0/8 fib daddr type local goto to-host-port
+        {ip} daddr != {loopback} fib daddr type local goto to-host-port
     }}
     chain postrouting {{
         type nat hook postrouting priority srcnat + 10; policy accept;
-        ip saddr {pod_cidr} ip daddr != @inside ip daddr != 224.0.0.0/4 masquerade fully-random
-        ct status dnat ip saddr . ip daddr @hairpins masquerade fully-random
+        {ip} saddr {pod_cidr} {ip} daddr != @inside {ip} daddr != {multicast} masquerade fully-random
+        ct status dnat {ip} saddr . {ip} daddr @hairpins masquerade fully-random
     }}
 }}
 """
@@ -85,10 +101,10 @@ def _elements(items: list[str]) -> str:
 
 
 class NodeRules:
-    """Keeps the table as it should be."""
+    """Keeps the tables as they should be."""
 
-    def __init__(self, pod_cidr: IPv4Network, inside: Iterable[IPv4Network]) -> None:
-        self._pod_cidr = pod_cidr
+    def __init__(self, pod_cidrs: Iterable[IPNetwork], inside: Iterable[IPNetwork]) -> None:
+        self._pod_cidrs = tuple(pod_cidrs)
         self._inside = tuple(inside)
         self._host_ports: dict[str, frozenset[HostPort]] = {}
         self._writing = asyncio.Lock()
@@ -117,8 +133,8 @@ class NodeRules:
             self._host_ports[pod_uid] = ports
 
     async def apply(self) -> None:
-        """Write the whole table (it is small). Raises CommandFailed."""
+        """Write the whole tables (they are small). Raises CommandFailed."""
         async with self._writing:
             ports = [port for each in self._host_ports.values() for port in each]
-            text = ruleset(self._pod_cidr, self._inside, ports)
+            text = ruleset(self._pod_cidrs, self._inside, ports)
             await commands.run("nft", "-f", "-", stdin=text.encode())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
 from pathlib import Path
 
 import aiohttp
@@ -14,7 +13,7 @@ from wellhead.client.events import EventRecorder
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client
 from wellhead.node.images.store import ImageStore
-from wellhead.node.network.allocation import AddressPool
+from wellhead.node.network.allocation import AddressPools
 from wellhead.node.network.netlink import Netlink
 from wellhead.node.network.rules import NodeRules
 from wellhead.node.pods.files import Dns
@@ -34,7 +33,6 @@ class Context:
 
     node_name: str
     host_ips: tuple[str, ...]
-    pod_cidr: IPv4Network
     pods: Path
     client: Client
     http: aiohttp.ClientSession
@@ -45,7 +43,7 @@ class Context:
     runtime: Runtime
     netlink: Netlink
     rules: NodeRules
-    addresses: AddressPool
+    addresses: AddressPools
     dns: Dns
     capabilities: frozenset[str]
     allocatable: Mapping[str, str]

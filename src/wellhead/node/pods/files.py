@@ -20,8 +20,8 @@ class Dns:
     domain: str = "cluster.local"
 
 
-def write(directory: Path, pod: Obj, ip: str, dns: Dns) -> None:
-    """Write them into `directory`. `ip` is the pod's address."""
+def write(directory: Path, pod: Obj, ips: Sequence[str], dns: Dns) -> None:
+    """Write them into `directory`. `ips` are the pod's addresses."""
     directory.mkdir(exist_ok=True)
     name = (
         Path("/proc/sys/kernel/hostname").read_text().strip()
@@ -29,12 +29,12 @@ def write(directory: Path, pod: Obj, ip: str, dns: Dns) -> None:
         else spec.hostname(pod)
     )
     (directory / "hostname").write_text(f"{name}\n")
-    (directory / "hosts").write_text(hosts(pod, ip))
+    (directory / "hosts").write_text(hosts(pod, ips))
     node_has = _NODE_RESOLV_CONF.read_text() if _NODE_RESOLV_CONF.exists() else ""
     (directory / "resolv.conf").write_text(resolv_conf(pod, dns, node_has))
 
 
-def hosts(pod: Obj, ip: str) -> str:
+def hosts(pod: Obj, ips: Sequence[str]) -> str:
     """/etc/hosts. With the host's network it has only what every host has."""
     lines = [
         "# Kubernetes-managed hosts file.",
@@ -49,9 +49,9 @@ def hosts(pod: Obj, ip: str) -> str:
         name, subdomain = spec.hostname(pod), pod["spec"].get("subdomain")
         if subdomain:
             domain = f"{subdomain}.{pod['metadata']['namespace']}.svc.cluster.local"
-            lines.append(f"{ip}\t{name}.{domain}\t{name}")
+            lines += [f"{ip}\t{name}.{domain}\t{name}" for ip in ips]
         else:
-            lines.append(f"{ip}\t{name}")
+            lines += [f"{ip}\t{name}" for ip in ips]
     aliases = pod["spec"].get("hostAliases") or ()
     if aliases:
         lines += ["", "# Entries added by HostAliases."]

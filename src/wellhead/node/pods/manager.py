@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 
 from wellhead.api.meta import Obj
@@ -39,10 +39,10 @@ class PodManager:
         records = await asyncio.to_thread(record.load_all, self._context.pods)
         known = set()
         for uid, one in records.items():
-            if one.holds_ip:
-                address = IPv4Address(one.ip)
-                self._context.addresses.take(address)
-                self._context.rules.restore(uid, host_ports(one.pod, address))
+            if one.holds_ips:
+                addresses = [ip_address(each) for each in one.ips]
+                self._context.addresses.take(addresses)
+                self._context.rules.restore(uid, host_ports(one.pod, addresses))
             known |= {each.current.id for each in one.containers.values() if each.current is not None}
             self._workers[uid] = PodWorker(self._context, one.pod, one)
         await self._context.runtime.sweep(known)

@@ -55,14 +55,14 @@ class ContainerRecord(msgspec.Struct, omit_defaults=True):
 class PodRecord(msgspec.Struct, omit_defaults=True):
     """Everything about one pod.
 
-    `ip` is "" until it has a sandbox, and always with the host's network; `holds_ip` says that the address is
-    still its own. `phase` is set when the pod has come to its end; `reason` and `message` then say why, if it
-    isn't obvious.
+    `ips` is empty until it has a sandbox, and always with the host's network; `holds_ips` says that the
+    addresses are still its own. `phase` is set when the pod has come to its end; `reason` and `message` then
+    say why, if it isn't obvious.
     """
 
     pod: Obj
-    ip: str = ""
-    holds_ip: bool = False
+    ips: tuple[str, ...] = ()
+    holds_ips: bool = False
     sandbox: bool = False
     started_at: str = ""
     phase: str = ""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from ipaddress import IPv4Address
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 from pyroute2.netlink.exceptions import NetlinkError
@@ -17,6 +18,7 @@ from wellhead.api.meta import Obj
 from wellhead.linux import mounts, namespaces
 from wellhead.node.network import links
 from wellhead.node.network.allocation import NoAddressLeft
+from wellhead.node.network.families import IPAddress
 from wellhead.node.network.rules import HostPort
 from wellhead.node.pods import files, spec
 from wellhead.node.pods.context import Context
@@ -59,7 +61,7 @@ class Sandbox:
         )
 
     async def create(self, record: PodRecord) -> None:
-        """Make the sandbox and note its address in the record, which is saved first.
+        """Make the sandbox and note its addresses in the record, which is saved first.
 
         Raises:
             SandboxError: something failed; what was made so far is removed again by `remove`.
@@ -67,33 +69,34 @@ class Sandbox:
         pod = record.pod
         uid = pod["metadata"]["uid"]
         try:
-            if not spec.host_network(pod) and not record.holds_ip:
-                record.ip = str(self._context.addresses.allocate())
-                record.holds_ip = True
+            if not spec.host_network(pod) and not record.holds_ips:
+                record.ips = tuple(map(str, self._context.addresses.allocate()))
+                record.holds_ips = True
                 record.save(self._directory)
-            await asyncio.to_thread(self._make, pod, record.ip)
+            await asyncio.to_thread(self._make, pod, record.ips)
             if not spec.host_network(pod):
-                address, network = IPv4Address(record.ip), self._context.pod_cidr
+                addresses = _addresses(record)
+                interfaces = self._context.addresses.interfaces(addresses)
                 where = self._directory / "ns/net"
-                await self._context.netlink.run(lambda ip: links.connect(ip, uid, where, address, network))
-                await self._context.rules.set_host_ports(uid, host_ports(pod, address))
+                await self._context.netlink.run(lambda ip: links.connect(ip, uid, where, interfaces))
+                await self._context.rules.set_host_ports(uid, host_ports(pod, addresses))
         except (OSError, NoAddressLeft, NetlinkError, CommandFailed) as error:
             raise SandboxError(str(error)) from error
         record.sandbox = True
         record.save(self._directory)
 
     async def remove(self, record: PodRecord) -> None:
-        """Remove whatever there is of the sandbox, and free its address."""
+        """Remove whatever there is of the sandbox, and free its addresses."""
         uid = record.pod["metadata"]["uid"]
-        if record.holds_ip:
+        if record.holds_ips:
             await self._context.netlink.run(lambda ip: links.disconnect(ip, uid))
             await self._context.rules.set_host_ports(uid, frozenset())
-            self._context.addresses.release(IPv4Address(record.ip))
-            record.holds_ip = False
+            self._context.addresses.release(_addresses(record))
+            record.holds_ips = False
         await asyncio.to_thread(self._unmake)
         record.sandbox = False
 
-    def _make(self, pod: Obj, ip: str) -> None:
+    def _make(self, pod: Obj, ips: Sequence[str]) -> None:
         self._unmake()
         own = {
             {"network": "net"}.get(kind, kind): path
@@ -107,7 +110,7 @@ class Sandbox:
         self.shm.mkdir(exist_ok=True)
         flags = mounts.MS_NODEV | mounts.MS_NOSUID | mounts.MS_NOEXEC
         mounts.mount("shm", self.shm, "tmpfs", flags, f"mode=1777,{_SHM_SIZE}")
-        files.write(self.files, pod, ip or self._context.host_ips[0], self._context.dns)
+        files.write(self.files, pod, ips or self._context.host_ips, self._context.dns)
 
     def _unmake(self) -> None:
         for path in (self._directory / "ns", self.shm):
@@ -115,18 +118,28 @@ class Sandbox:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def host_ports(pod: Obj, address: IPv4Address) -> frozenset[HostPort]:
-    """The ports of the node that lead to the pod."""
+def _addresses(record: PodRecord) -> list[IPAddress]:
+    return [ip_address(each) for each in record.ips]
+
+
+def host_ports(pod: Obj, addresses: Iterable[IPAddress]) -> frozenset[HostPort]:
+    """The ports of the node that lead to the pod's addresses, in the family of its hostIP or in all."""
+    declared = [
+        port
+        for container in (*spec.init_containers(pod), *spec.containers(pod))
+        for port in container.get("ports") or ()
+        if port.get("hostPort")
+    ]
     found = set()
-    for container in (*spec.init_containers(pod), *spec.containers(pod)):
-        for port in container.get("ports") or ():
-            if port.get("hostPort"):
-                host_ip = port.get("hostIP")
+    for address in addresses:
+        for port in declared:
+            host_ip = ip_address(port["hostIP"]) if port.get("hostIP") else None
+            if host_ip is None or host_ip.version == address.version:
                 found.add(
                     HostPort(
                         protocol=str(port.get("protocol") or "TCP").lower(),
                         port=int(port["hostPort"]),
-                        host_ip=IPv4Address(host_ip) if host_ip and host_ip != "0.0.0.0" else None,  # noqa: S104
+                        host_ip=None if host_ip is None or host_ip.is_unspecified else host_ip,
                         pod_ip=address,
                         pod_port=int(port["containerPort"]),
                     )

@@ -76,8 +76,13 @@ async def _variables(state: PodState, container: Obj, image: Image) -> dict[str,
 
 def _with_addresses(state: PodState) -> Obj:
     """The pod as it will look once its status is written: status.podIP is known before that."""
-    addresses = {"podIP": state.ip, "podIPs": [{"ip": state.ip}], "hostIP": state.context.host_ips[0]}
-    addresses["hostIPs"] = [{"ip": ip} for ip in state.context.host_ips]
+    host_ips = state.context.host_ips
+    addresses = {
+        "podIP": state.ip,
+        "podIPs": [{"ip": ip} for ip in state.ips],
+        "hostIP": host_ips[0],
+        "hostIPs": [{"ip": ip} for ip in host_ips],
+    }
     return state.pod | {"status": (state.pod.get("status") or {}) | addresses}
 
 

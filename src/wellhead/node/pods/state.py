@@ -34,9 +34,14 @@ class PodState:
         return self.record.pod
 
     @property
+    def ips(self) -> tuple[str, ...]:
+        """The addresses at which the pod's containers are reached, the primary one first."""
+        return self.record.ips or self.context.host_ips
+
+    @property
     def ip(self) -> str:
-        """The address at which the pod's containers are reached."""
-        return self.record.ip or self.context.host_ips[0]
+        """The primary one."""
+        return self.ips[0]
 
     def changed(self) -> None:
         """Say that the pod's status may have changed."""

@@ -56,8 +56,8 @@ def compute(record: PodRecord, view: View) -> Obj:
         status["observedGeneration"] = generation
     if statuses["init"]:
         status["initContainerStatuses"] = statuses["init"]
-    addresses = list(view.host_ips) if spec.host_network(pod) else [record.ip]
-    if addresses[0]:
+    addresses = view.host_ips if spec.host_network(pod) else record.ips
+    if addresses:
         status |= {"podIP": addresses[0], "podIPs": [{"ip": ip} for ip in addresses]}
     for name, value in (("reason", record.reason), ("message", record.message)):
         if value:
