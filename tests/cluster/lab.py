@@ -100,9 +100,12 @@ class Lab:
         return self.get("pod", name, "-n", namespace)
 
     def expose(self, name: str, app: str, namespace: str, **spec: Any) -> Obj:
-        """A Service on port 80 for the echoserver pods labelled app=APP, as it was created."""
+        """A Service on port 80 for the echoserver pods labelled app=APP, as it was created.
+
+        `annotations` are the Service's, all else is its spec.
+        """
         body = {"selector": {"app": app}, "ports": [{"port": 80, "targetPort": 8080}], **spec}
-        metadata = {"name": name, "namespace": namespace}
+        metadata = {"name": name, "namespace": namespace, "annotations": body.pop("annotations", {})}
         self.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": body})
         return self.get("service", name, "-n", namespace)
 

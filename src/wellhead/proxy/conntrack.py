@@ -28,6 +28,7 @@ _AF = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 _TO = {Family.IPV4: "CTA_IP_V4_DST", Family.IPV6: "CTA_IP_V6_DST"}
 _FROM = {Family.IPV4: "CTA_IP_V4_SRC", Family.IPV6: "CTA_IP_V6_SRC"}
 
+_NOWHERE: frozenset[IPAddress] = frozenset()
 _FILTERED_DUMPS = 16
 """Up to so many ports the kernel is asked for the flows to each; beyond, once for all UDP flows."""
 
@@ -46,10 +47,20 @@ class Flow(NamedTuple):
     destination: EndpointAddress
     answered_by: EndpointAddress
     """The endpoint, after translation; the destination itself where there was none."""
+    preserved: bool = False
+    """Whether the endpoint sees the source as it is."""
 
 
-Valid = Mapping[Destination, frozenset[EndpointAddress]]
-"""The endpoints that flows may go on to, by destination; nowhere when empty."""
+class Usable(NamedTuple):
+    """Where flows to one destination may go on to."""
+
+    endpoints: frozenset[EndpointAddress] = frozenset()
+    astray: frozenset[IPAddress] = frozenset()
+    """Of these, addresses whose replies came back though the source was kept, and do no longer."""
+
+
+Valid = Mapping[Destination, Usable]
+"""Where flows may go on to, by destination; nowhere when empty."""
 
 
 def valid_flows(family: Family, changes: Iterable[tuple[PortView | None, PortView | None]]) -> Valid:
@@ -59,23 +70,36 @@ def valid_flows(family: Family, changes: Iterable[tuple[PortView | None, PortVie
     that still serves. A frontend that nobody holds any more has nowhere to go.
     """
     pairs = list(changes)
-    valid: dict[Destination, frozenset[EndpointAddress]] = {}
-    for view, allowed in [(before, False) for before, _ in pairs] + [(after, True) for _, after in pairs]:
+    valid: dict[Destination, Usable] = {}
+    views = [(before, False, _NOWHERE) for before, _ in pairs]
+    views += [(after, True, _astray(before, after)) for before, after in pairs]
+    for view, allowed, astray in views:
         if view is None or view.key.family != family:
             continue
         for _, frontend in view.frontends:
             if frontend.protocol is Protocol.UDP:
                 where = Destination(frontend.address, frontend.port)
-                valid[where] = view.serving if allowed else frozenset()
+                valid[where] = Usable(view.serving, astray) if allowed else Usable()
     return valid
+
+
+def _astray(before: PortView | None, after: PortView | None) -> frozenset[IPAddress]:
+    if before is None or after is None or before.preserved is None or after.preserved is None:
+        return frozenset()  # not being asked to any more is no reason to break a flow
+    still_used = {each.ip for each in after.cluster}
+    return frozenset(before.preserved.returning) & still_used - set(after.preserved.returning)
 
 
 def is_stale(flow: Flow, valid: Valid, node_addresses: frozenset[IPAddress]) -> bool:
     """Whether a flow was sent to one of these frontends and goes where it may not go on to."""
-    endpoints = valid.get(Destination(flow.destination.ip, flow.destination.port))
-    if endpoints is None and flow.destination.ip in node_addresses:
-        endpoints = valid.get(Destination(None, flow.destination.port))
-    return endpoints is not None and flow.answered_by not in endpoints
+    usable = valid.get(Destination(flow.destination.ip, flow.destination.port))
+    if usable is None and flow.destination.ip in node_addresses:
+        usable = valid.get(Destination(None, flow.destination.port))
+    if usable is None:
+        return False
+    return flow.answered_by not in usable.endpoints or (
+        flow.preserved and flow.answered_by.ip in usable.astray
+    )
 
 
 async def delete_stale_flows(family: Family, valid: Valid) -> int:
@@ -104,7 +128,7 @@ def _delete_stale_flows(family: Family, valid: Valid) -> int:
                     raise
             else:
                 deleted += 1
-                log.debug("forgot the flow from %s to %s, answered by %s", *flow)
+                log.debug("forgot the flow from %s to %s, answered by %s", *flow[:3])
     return deleted
 
 
@@ -135,10 +159,12 @@ def _flow(family: Family, entry: Any) -> Flow | None:
         found = ip_address(of.get_attr("CTA_TUPLE_IP").get_attr(address))
         return EndpointAddress(found, of.get_attr("CTA_TUPLE_PROTO").get_attr(port))
 
+    source = end(original, _FROM[family], "CTA_PROTO_SRC_PORT")
     return Flow(
-        source=end(original, _FROM[family], "CTA_PROTO_SRC_PORT"),
+        source=source,
         destination=end(original, _TO[family], "CTA_PROTO_DST_PORT"),
         answered_by=end(reply, _FROM[family], "CTA_PROTO_SRC_PORT"),
+        preserved=end(reply, _TO[family], "CTA_PROTO_DST_PORT").ip == source.ip,
     )
 
 

@@ -129,6 +129,15 @@ def test_switched_on_and_off_it_is_for_new_connections(world: World) -> None:
             assert (before.ask().seen, between.ask().seen, new()) == (NODE, CLIENT, NODE)
 
 
+def test_a_udp_flow_whose_replies_come_back_no_longer_is_masqueraded(world: World) -> None:
+    world.program([preserving()], at(POD_FAR))
+    with connect(world.outside, VIP, 80, source=CLIENT, udp=True) as client:
+        assert client.ask().seen == CLIENT
+        world.view.set_node(dataclasses.replace(RETURNING, returning=frozenset()))
+        world.program([preserving()], at(POD_FAR))
+        assert client.ask().seen == NODE
+
+
 def test_the_rules_are_as_the_kernel_prints_them(world: World) -> None:
     world.program([preserving()], at(POD_A, POD_FAR))
     assert not world.node.await_(world.backend.check())

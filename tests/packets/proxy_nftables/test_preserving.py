@@ -8,6 +8,7 @@ from tests.packets.proxy.test_preserving import (
     preserving,
     symmetric_return,
     test_a_client_outside_keeps_its_address,
+    test_a_udp_flow_whose_replies_come_back_no_longer_is_masqueraded,
     test_affinity_holds,
     test_clients_inside_are_masqueraded_as_ever,
     test_clients_of_endpoints_whose_replies_would_not_come_back_are_masqueraded,
@@ -25,6 +26,7 @@ from tests.packets.proxy_nftables.world import NftablesWorld
 __all__ = [
     "symmetric_return",
     "test_a_client_outside_keeps_its_address",
+    "test_a_udp_flow_whose_replies_come_back_no_longer_is_masqueraded",
     "test_affinity_holds",
     "test_clients_inside_are_masqueraded_as_ever",
     "test_clients_of_endpoints_whose_replies_would_not_come_back_are_masqueraded",

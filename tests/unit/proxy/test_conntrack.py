@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from tests.unit.services.objects import DRAINING, endpoint, endpoint_slice, node
 from wellhead.proxy.conntrack import Destination, Flow, Valid, is_stale, valid_flows
 from wellhead.services.endpointslice import EndpointAddress
 from wellhead.services.family import Family
+from wellhead.services.node import LocalNode
 from wellhead.services.node_view import node_view
 from wellhead.services.service_map import service_map
 from wellhead.services.view import PortView
@@ -20,10 +21,10 @@ UDP = {"port": 53, "protocol": "UDP", "nodePort": 30053}
 TARGET = {"port": 8053, "protocol": "UDP"}
 
 
-def dns(*endpoints: Any, **spec: Any) -> PortView:
+def dns(*endpoints: Any, on: LocalNode | None = None, **spec: Any) -> PortView:
     facts: dict[str, Any] = {"type": "NodePort", "ports": (UDP,), **spec}
     slices = [endpoint_slice(*endpoints, of="dns", ports=(TARGET,))] if endpoints else []
-    [view] = node_view(service_map([service("dns", **facts)], slices), node()).ports.values()
+    [view] = node_view(service_map([service("dns", **facts)], slices), on or node()).ports.values()
     return view
 
 
@@ -76,3 +77,21 @@ def test_tcp_and_the_other_family_are_left_alone() -> None:
     tcp = dns(ports=({"port": 53, "nodePort": 30053},))
     assert not valid_flows(Family.IPV4, [(None, tcp)])
     assert not valid_flows(Family.IPV6, [(None, dns())])
+
+
+def test_preserved_flows_whose_replies_come_back_no_longer_are_decided_again() -> None:
+    asking: dict[str, Any] = {"annotations": {"wellhead.dev/preserve-client-ip": "true"}}
+    inside = (ip_network("10.240.0.0/24"),)
+    there = (endpoint("10.244.2.2", "node-2"),)
+    returning = dns(*there, on=node(inside=inside, returning=frozenset({"node-2"})), **asking)
+    no_longer = dns(*there, on=node(inside=inside), **asking)
+
+    def is_forgotten(after: PortView, *, preserved: bool) -> bool:
+        valid = valid_flows(Family.IPV4, [(returning, after)])
+        where = (at("198.51.100.79:4000"), at("10.240.0.11:30053"), at("10.244.2.2:8053"))
+        return is_stale(Flow(*where, preserved), valid, NODE_ADDRESSES)
+
+    assert is_forgotten(no_longer, preserved=True)
+    assert not is_forgotten(no_longer, preserved=False)
+    assert not is_forgotten(returning, preserved=True)
+    assert not is_forgotten(dns(*there), preserved=True), "nobody asks any more: the flow lives on"
