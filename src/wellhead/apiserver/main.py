@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from wellhead.apiserver.dispatch import Dispatcher
 from wellhead.apiserver.event_expiry import expire_events
 from wellhead.apiserver.heads import head_of
 from wellhead.apiserver.health import Health
+from wellhead.apiserver.listeners import listeners
 from wellhead.apiserver.metrics import Metrics
 from wellhead.apiserver.node_authorizer import NodeAuthorizer
 from wellhead.apiserver.registry.registry import Registry
@@ -133,7 +133,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
         runner = web.ServerRunner(server.protocol(), shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
-            for listener in _listeners(config):
+            for listener in listeners(config.listen_fds, config.bind_addresses, config.secure_port):
                 await web.SockSite(runner, listener, ssl_context=tls, backlog=_BACKLOG).start()
                 _log.info("serving on %s", listener.getsockname())
             server.ready = True
@@ -150,24 +150,6 @@ def _server_tls(config: Config) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def _listeners(config: Config) -> list[socket.socket]:
-    """Raises OSError for an address that can't be bound, ValueError when there is nothing to listen on."""
-    found = [socket.socket(fileno=fd) for fd in config.listen_fds]
-    for address in config.bind_addresses:
-        family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if address.version == 6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind((str(address), config.secure_port))
-        found.append(listener)
-    if not found:
-        raise ValueError("nothing to listen on: give --bind-address or --listen-fd")
-    for listener in found:
-        listener.setblocking(False)
-    return found
 
 
 def _authority(address: IPAddress, port: int) -> str:
