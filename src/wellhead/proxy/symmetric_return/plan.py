@@ -1,0 +1,105 @@
+"""What one node has to do for symmetric returns, as a value. Pure; the kernel is brought there elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from typing import NamedTuple
+
+from wellhead.proxy.symmetric_return.marks import Marks
+from wellhead.services.family import Family, IPAddress, IPNetwork
+
+TUNNEL_DEVICE = "wellhead-vxlan"
+ZONE_BASE = 0x5700
+"""Conntrack zones of peers are this plus their number; zones are the whole network namespace's."""
+
+LAST_INDEX = 4095
+"""However many bits there are: zones and routing tables need room too."""
+
+
+class Way(NamedTuple):
+    """How packets of one family get to a peer: to its address, on an interface of this node."""
+
+    address: IPAddress
+    device: str
+
+
+class Sender(NamedTuple):
+    """What a peer's packets are recognised by."""
+
+    device: str
+    hardware_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Another node that connections may come from and go to with their clients' addresses."""
+
+    index: int
+    """This node's own number for it: in marks, zones and routing tables."""
+    name: str
+    networks: tuple[IPNetwork, ...]
+    """Where its endpoints are: its pod networks, and its addresses for those of the host network."""
+    ways: tuple[Way, ...]
+    """One a family."""
+    senders: tuple[Sender, ...]
+    """By the link and by the tunnel alike, where both are possible: the peer may choose otherwise."""
+
+    @property
+    def tunnelled(self) -> bool:
+        """Whether packets go to it through the tunnel."""
+        return any(each.device == TUNNEL_DEVICE for each in self.ways)
+
+
+@dataclass(frozen=True, slots=True)
+class TunnelPeer:
+    """The other end of the tunnel at a peer, where frames for its hardware address go."""
+
+    end: IPAddress
+    hardware_address: str
+    addresses: tuple[IPAddress, ...]
+    """The addresses that routes through the tunnel lead to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnel:
+    """The VXLAN device of this node."""
+
+    local: IPAddress
+    hardware_address: str
+    mtu: int
+    vni: int
+    port: int
+    peers: tuple[TunnelPeer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that this node's kernel is to hold."""
+
+    marks: Marks
+    local: tuple[IPNetwork, ...] = ()
+    """Where this node's own endpoints are: its pod networks and its addresses."""
+    inside: tuple[IPNetwork, ...] = ()
+    """Sources that are no clients from outside: all nodes' addresses and pod networks."""
+    peers: tuple[Peer, ...] = ()
+    tunnel: Tunnel | None = None
+
+    @property
+    def tunnelled(self) -> tuple[Peer, ...]:
+        return tuple(each for each in self.peers if each.tunnelled)
+
+    @property
+    def link_devices(self) -> tuple[str, ...]:
+        """The interfaces, but for the tunnel, that peers' packets come by."""
+        devices = {sender.device for peer in self.peers for sender in peer.senders}
+        return tuple(sorted(devices - {TUNNEL_DEVICE}))
+
+
+def networks(family: Family, of: Iterable[IPAddress | IPNetwork]) -> tuple[IPNetwork, ...]:
+    """Addresses and networks of one family as the fewest networks, in order."""
+    found = [ip_network(each) for each in of if each.version == family]
+    if family is Family.IPV4:
+        return tuple(collapse_addresses(each for each in found if isinstance(each, IPv4Network)))
+    return tuple(collapse_addresses(each for each in found if isinstance(each, IPv6Network)))

@@ -1,0 +1,44 @@
+"""Strict reverse-path checks on the interfaces that peers' packets come by: made to heed packets' marks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+_CONF = Path("/proc/sys/net/ipv4/conf")
+_STRICT = 1
+
+
+def heed_marks(devices: Iterable[str]) -> frozenset[str]:
+    """Set src_valid_mark where the check is strict. Returns the interfaces where it was not set before.
+
+    Raises:
+        OSError: a check is strict, and this may not change settings.
+    """
+    changed = set()
+    everywhere = _number("all", "src_valid_mark")
+    for device in devices:
+        strict = max(_number("all", "rp_filter"), _number(device, "rp_filter")) == _STRICT
+        if strict and not everywhere and not _number(device, "src_valid_mark"):
+            (_CONF / device / "src_valid_mark").write_text("1")
+            log.info("net.ipv4.conf.%s.src_valid_mark: 1, since rp_filter is strict", device)
+            changed.add(device)
+    return frozenset(changed)
+
+
+def disregard_marks(devices: Iterable[str]) -> None:
+    """Set it back, on interfaces that are still there."""
+    for device in devices:
+        file = _CONF / device / "src_valid_mark"
+        if file.exists():
+            file.write_text("0")
+
+
+def _number(device: str, setting: str) -> int:
+    try:
+        return int((_CONF / device / setting).read_text())
+    except (OSError, ValueError):
+        return 0

@@ -1,0 +1,24 @@
+"""What the symmetric return can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from wellhead.proxy.symmetric_return.marks import Marks
+
+PathChoice = Literal["auto", "link", "tunnel", "none"]
+PATHS: tuple[PathChoice, ...] = ("auto", "link", "tunnel", "none")
+
+
+@dataclass(frozen=True)
+class ReturnSettings:
+    """How packets travel between the node that they enter the cluster by and the one with their endpoint."""
+
+    path: PathChoice = "auto"
+    """On the link that the nodes share, through a tunnel, by whichever is possible (auto), or not at all."""
+    marks: Marks = field(default_factory=Marks)
+    vni: int = 7687
+    """The tunnel's VXLAN network identifier."""
+    port: int = 4799
+    """The UDP port of the tunnel's ends: not VXLAN's own, which a pod network may use."""
