@@ -68,7 +68,7 @@ ROLES: dict[str, tuple[Rule, ...]] = {
     ),
     "system:node-proxier": (
         _rule("core", "services endpoints", "list watch"),
-        _rule("core", "nodes", _READ),
+        _rule("core", "nodes", f"{_READ} patch"),  # our own: to announce the symmetric return
         _rule("discovery.k8s.io", "endpointslices", "list watch"),
         _rule("networking.k8s.io", "servicecidrs", "list watch"),
         _EVENTS,

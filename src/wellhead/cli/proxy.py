@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,7 @@ from click.core import ParameterSource
 
 from wellhead import component
 from wellhead.cli.options import logging_options
+from wellhead.cli.symmetric_return import symmetric_return_options, taken
 from wellhead.proxy.backends.base import BackendError
 from wellhead.proxy.backends.iptables.commands import Variant
 from wellhead.proxy.config import Config
@@ -74,6 +76,7 @@ def _help(setting: Setting) -> str:
 
 
 @_configuration_options
+@symmetric_return_options
 @click.command("proxy", short_help="Run a node's service proxy.")
 @click.option(
     "--config",
@@ -128,10 +131,7 @@ def command(
     It programs the network namespace that it is started in. Its rules stay in force when it stops, so that a
     restart interrupts nothing; --cleanup removes them.
     """
-    if clean:
-        component.setup_logging(log_level, log_format)
-        _run_once(cleanup())
-        return
+    returning = taken(flags)
     given = _given(flags)
     configuration = _configuration(config_file, given)
     if write_config_to is not None:
@@ -145,10 +145,14 @@ def command(
             preserve_client_ip=preserve_client_ip,
             file=config_file,
         )
+        config = replace(config, symmetric_return=returning.settings(config.masquerade_bit))
     except ConfigurationError as error:
         raise _complaint(error, config_file, given) from None
     log_level, log_format = _logging(context, configuration.logging, log_level, log_format)
     component.setup_logging(log_level, log_format)
+    if clean:
+        _run_once(cleanup(config))
+        return
     _warn(configuration, config_file, given)
     if init_only:
         _run_once(initialise(config))

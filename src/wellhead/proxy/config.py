@@ -9,6 +9,7 @@ from typing import Any, Literal
 from wellhead.proxy.backends.iptables.commands import Variant
 from wellhead.proxy.backends.iptables.ruleset import NodePortAddresses
 from wellhead.proxy.node_config import NodeConfig
+from wellhead.proxy.symmetric_return.settings import ReturnSettings
 from wellhead.proxy.sysctls import ConntrackSettings
 
 ProxyMode = Literal["iptables", "nftables"]
@@ -31,6 +32,8 @@ class Config:
     masquerade_bit: int = 14
     localhost_node_ports: bool = True
     """Whether IPv4 node ports answer on loopback addresses, in iptables mode."""
+    symmetric_return: ReturnSettings = field(default_factory=ReturnSettings)
+    """For Services that keep their clients' addresses."""
     sync_period: float = 30.0
     """How often the rules are compared with the kernel's."""
     min_sync_period: float = 0.0

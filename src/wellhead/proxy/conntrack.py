@@ -47,8 +47,13 @@ class Flow(NamedTuple):
     destination: EndpointAddress
     answered_by: EndpointAddress
     """The endpoint, after translation; the destination itself where there was none."""
-    preserved: bool = False
-    """Whether the endpoint sees the source as it is."""
+    answered_to: EndpointAddress
+    """What the endpoint takes for its client."""
+
+    @property
+    def preserved(self) -> bool:
+        """Whether the endpoint sees the source's address as it is."""
+        return self.answered_to.ip == self.source.ip
 
 
 class Usable(NamedTuple):
@@ -122,7 +127,7 @@ def _delete_stale_flows(family: Family, valid: Valid) -> int:
         stale = {flow for flow in _flows(conntrack, family, valid) if is_stale(flow, valid, node_addresses)}
         for flow in sorted(stale):
             try:
-                conntrack.entry("del", tuple_orig=_tuple(family, flow))
+                conntrack.entry("del", tuple_reply=_answer(family, flow))
             except NetlinkError as error:
                 if error.code != 2:  # ENOENT: it ended by itself meanwhile
                     raise
@@ -164,16 +169,17 @@ def _flow(family: Family, entry: Any) -> Flow | None:
         source=source,
         destination=end(original, _TO[family], "CTA_PROTO_DST_PORT"),
         answered_by=end(reply, _FROM[family], "CTA_PROTO_SRC_PORT"),
-        preserved=end(reply, _TO[family], "CTA_PROTO_DST_PORT").ip == source.ip,
+        answered_to=end(reply, _TO[family], "CTA_PROTO_DST_PORT"),
     )
 
 
-def _tuple(family: Family, flow: Flow) -> NFCTAttrTuple:
+def _answer(family: Family, flow: Flow) -> NFCTAttrTuple:
+    """By the answer a flow is known in all zones: peers' zones are those of its original direction alone."""
     return NFCTAttrTuple(
         family=_AF[family],
         proto=socket.IPPROTO_UDP,
-        saddr=str(flow.source.ip),
-        sport=flow.source.port,
-        daddr=str(flow.destination.ip),
-        dport=flow.destination.port,
+        saddr=str(flow.answered_by.ip),
+        sport=flow.answered_by.port,
+        daddr=str(flow.answered_to.ip),
+        dport=flow.answered_to.port,
     )

@@ -27,6 +27,9 @@ from wellhead.proxy.metrics import Metrics, of_family
 from wellhead.proxy.proxier import Proxier
 from wellhead.proxy.servers import CannotListen, health_app, operator_app, serve
 from wellhead.proxy.service_ranges import ServiceRanges
+from wellhead.proxy.symmetric_return.cleanup import clean_up
+from wellhead.proxy.symmetric_return.controller import SymmetricReturn
+from wellhead.proxy.symmetric_return.kernel import ReturnPathError
 from wellhead.proxy.sync import SyncFailed, SyncLoop
 from wellhead.proxy.sysctls import enable_localhost_node_ports, set_conntrack, set_oom_score
 from wellhead.proxy.watches import SERVICE_SELECTOR, SLICE_SELECTOR, Watches, read_service, read_slice
@@ -96,6 +99,16 @@ class _Proxy:
         self._fallbacks = Fallbacks(self._not_preserved)
         self._backend = modes.make_backend(config, families, metrics)
         watches = Watches(services, metrics, self._request)
+        self._return = SymmetricReturn(
+            client,
+            config.node_name,
+            config.symmetric_return,
+            config.node.cluster_cidrs,
+            check_period=config.sync_period,
+            changed=self._set_node,
+            complain=self._warn_of_node,
+            own_node=lambda: self._node_object,
+        )
         on_loopback = modes.node_ports_on_loopback(config)
         self._proxier = Proxier(
             self._view,
@@ -119,6 +132,7 @@ class _Proxy:
         self._slices = TypedInformer(client, ENDPOINTSLICES, read_slice, label_selector=SLICE_SELECTOR)
         self._nodes = Informer(client, NODES, field_selector=f"metadata.name={config.node_name}")
         self._services.on_change(watches.on_service)
+        self._services.on_change(lambda old, new: self._want_return(services))
         self._slices.on_change(watches.on_slice)
         self._nodes.on_change(self._on_node)
         self._ranges = ServiceRanges(client, self._backend.set_service_ranges)
@@ -137,6 +151,7 @@ class _Proxy:
         yield self._ports.run()
         yield self._fallbacks.run()
         yield self._sync_when_known()
+        yield self._return_when_known()
         yield self._check_when_changed()
         if self._config.mode == "nftables":
             yield self._ranges.run()
@@ -156,6 +171,16 @@ class _Proxy:
         self._events.event(self._this_node(), "Normal", "Starting", "")
         self._request()
         await self._loop.run()
+
+    async def _return_when_known(self) -> None:
+        """Whether anything wants symmetric returns is known once all Services are."""
+        await self._services.synced()
+        await self._nodes.synced()
+        await self._return.run()
+
+    def _want_return(self, services: ServiceMap) -> None:
+        if services.preserving or self._config.node.preserve_client_ip:
+            self._return.want()
 
     async def _check_when_changed(self) -> None:
         """Look after the rules as soon as the kernel tells that others changed them."""
@@ -195,7 +220,15 @@ class _Proxy:
                 return
         else:
             self._found_pod_networks.set()
-        if self._view.set_node(self._config.node.complete(node)):
+        self._set_node()
+
+    def _set_node(self) -> None:
+        """Take in what the Node object and the symmetric return say."""
+        if self._node_object is None:
+            return
+        returning = self._return.returning
+        node = self._config.node.complete(parse_node(self._node_object))
+        if self._view.set_node(replace(node, returning=returning.nodes, inside=returning.inside)):
             self._ports.refresh()
             self._request()
 
@@ -206,6 +239,9 @@ class _Proxy:
         mine = self._view.node.addresses
         first = (next((each for each in mine if each.version == family), None) for family in Family)
         return tuple(ip_network(each) for each in first if each is not None)
+
+    def _warn_of_node(self, reason: str, message: str) -> None:
+        self._events.event(self._this_node(), "Warning", reason, message)
 
     def _sync_failed(self, error: SyncFailed) -> None:
         self._events.event(self._this_node(), "Warning", "ProxySyncFailed", str(error))
@@ -228,8 +264,10 @@ class _Proxy:
         return {"apiVersion": "v1", "kind": "Node", **found}
 
 
-async def cleanup() -> None:
+async def cleanup(config: Config) -> None:
     """Remove every rule that any mode of this proxy, or of kube-proxy but ipvs, has left here.
+
+    What the node has announced is withdrawn too, if there is a way to the API server.
 
     Raises:
         BackendError: something is left.
@@ -240,5 +278,9 @@ async def cleanup() -> None:
             await modes.remove(mode)
         except (BackendError, OSError) as error:
             problems.append(str(error))
+    try:
+        await clean_up(config.kubeconfig, config.master, config.node_name, config.symmetric_return.marks)
+    except ReturnPathError as error:
+        problems.append(str(error))
     if problems:
         raise BackendError("; ".join(problems))

@@ -32,7 +32,7 @@ _VARIANTS: tuple[Variant, ...] = ("nft", "legacy")
 
 def make_backend(config: Config, families: tuple[Family, ...], metrics: Metrics) -> Backend:
     """The backend of the configured mode. It does nothing yet."""
-    mark = 1 << config.masquerade_bit
+    mark, preserve = 1 << config.masquerade_bit, config.symmetric_return.marks.preserve
     drop_invalid = not conntrack_is_liberal()
     if not drop_invalid:
         log.info("nf_conntrack_tcp_be_liberal is set: packets that conntrack calls INVALID are not dropped")
@@ -42,11 +42,13 @@ def make_backend(config: Config, families: tuple[Family, ...], metrics: Metrics)
             NftablesConfig(
                 node_port_addresses=config.node_port_addresses,
                 masquerade_mark=mark,
+                preserve_mark=preserve,
                 drop_invalid=drop_invalid,
             ),
         )
     rules = RulesetConfig(
-        NodeRulesConfig(mark, node_ports_on_loopback(config), drop_invalid), config.node_port_addresses
+        NodeRulesConfig(mark, preserve, node_ports_on_loopback(config), drop_invalid),
+        config.node_port_addresses,
     )
     return iptables.IptablesBackend(families, config.iptables_variant, rules, metrics)
 

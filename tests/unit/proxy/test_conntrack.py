@@ -34,7 +34,8 @@ def at(text: str) -> EndpointAddress:
 
 
 def stale(valid: Valid, to: str, answered_by: str) -> bool:
-    return is_stale(Flow(at("10.244.1.9:4000"), at(to), at(answered_by)), valid, NODE_ADDRESSES)
+    client = at("10.244.1.9:4000")
+    return is_stale(Flow(client, at(to), at(answered_by), client), valid, NODE_ADDRESSES)
 
 
 def test_flows_go_on_to_whatever_still_serves() -> None:
@@ -89,7 +90,7 @@ def test_preserved_flows_whose_replies_come_back_no_longer_are_decided_again() -
     def is_forgotten(after: PortView, *, preserved: bool) -> bool:
         valid = valid_flows(Family.IPV4, [(returning, after)])
         where = (at("198.51.100.79:4000"), at("10.240.0.11:30053"), at("10.244.2.2:8053"))
-        return is_stale(Flow(*where, preserved), valid, NODE_ADDRESSES)
+        return is_stale(Flow(*where, where[0] if preserved else at("10.240.0.11:4000")), valid, NODE_ADDRESSES)
 
     assert is_forgotten(no_longer, preserved=True)
     assert not is_forgotten(no_longer, preserved=False)

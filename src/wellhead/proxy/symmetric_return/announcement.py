@@ -36,7 +36,9 @@ class Announcement(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def announcement(links: dict[IPAddress, str], tunnel: TunnelEnd | None) -> Announcement:
     """This version's announcement."""
-    return Announcement(_VERSION, {str(each): mac for each, mac in sorted(links.items(), key=_by_text)}, tunnel)
+    return Announcement(
+        _VERSION, {str(each): mac for each, mac in sorted(links.items(), key=_by_text)}, tunnel
+    )
 
 
 def _by_text(item: tuple[IPAddress, str]) -> str:
@@ -66,4 +68,6 @@ def parse(text: str | None) -> Announcement | None:
 
 def _is_hardware_address(text: str) -> bool:
     octets = text.split(":")
-    return len(octets) == 6 and all(len(each) == 2 and set(each) <= set("0123456789abcdef") for each in octets)
+    return len(octets) == 6 and all(
+        len(each) == 2 and set(each) <= set("0123456789abcdef") for each in octets
+    )

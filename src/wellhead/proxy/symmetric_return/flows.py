@@ -18,10 +18,3 @@ def forget(marks: Marks, numbers: Iterable[int]) -> None:
     with NFCTSocket() as conntrack:
         for each in numbers:
             conntrack.flush(mark=marks.of(each), mark_mask=marks.index_mask)
-
-
-def forget_all(marks: Marks) -> None:
-    """Delete those that any peer's number is on."""
-    with NFCTSocket() as conntrack:
-        held = {marks.index(entry.get("mark") or 0) for entry in conntrack.dump()} - {0}
-    forget(marks, held)

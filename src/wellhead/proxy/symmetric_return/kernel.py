@@ -13,9 +13,10 @@ from pyroute2.netlink.exceptions import NetlinkError
 from wellhead.proxy.symmetric_return import flows, table, tunnel
 from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.proxy.symmetric_return.nodes import Links, NodeFacts, OnLink
-from wellhead.proxy.symmetric_return.plan import Plan, Tunnel
+from wellhead.proxy.symmetric_return.plan import TUNNEL_DEVICE, Plan, Tunnel
 from wellhead.proxy.symmetric_return.reverse_path import disregard_marks, heed_marks
 from wellhead.proxy.symmetric_return.routing import Routing
+from wellhead.proxy.symmetric_return.rules import removal
 from wellhead.proxy.symmetric_return.rules import table as table_text
 from wellhead.proxy.symmetric_return.surroundings import interfaces, ways_on_link
 from wellhead.proxy.symmetric_return.table import Held, TableError
@@ -60,44 +61,44 @@ class Kernel:
         return lambda node: found.get(node.name, ())
 
     def ensure_tunnel(self, wanted: Tunnel) -> None:
-        """Have the tunnel's device, for the first time or as it should be.
+        """Have the tunnel's device, if there is none.
 
         Raises:
             ReturnPathError: the kernel has none, or this may not.
         """
-        with _explained(f"the VXLAN device {tunnel.TUNNEL_DEVICE}"), _routing_socket() as ip:
-            tunnel.ensure(ip, wanted)
+        with _explained(f"the VXLAN device {TUNNEL_DEVICE}"), _routing_socket() as ip:
+            tunnel.ensure_device(ip, wanted)
 
-    def apply(self, plan: Plan) -> bool:
+    def apply(self, plan: Plan, *, check_table: bool = True) -> bool:
         """Put a plan in force, also if others have changed something. Returns whether anything was changed.
 
-        What is new can be used before the rules lead there, and what is old goes after them.
-
+        What is new can be used before the rules lead there, and what is old goes after them. `check_table`:
+        whether others may have changed the nftables table.
         Raises:
             ReturnPathError: between the former state and the plan; call again.
         """
         changed = False
         with _routing_socket() as ip:
             if plan.tunnel is not None:
-                with _explained(f"the VXLAN device {tunnel.TUNNEL_DEVICE}"):
+                with _explained(f"the VXLAN device {TUNNEL_DEVICE}"):
                     changed |= tunnel.ensure(ip, plan.tunnel)
             with _explained("reverse-path settings"):
-                devices = [*plan.link_devices, *([tunnel.TUNNEL_DEVICE] if plan.tunnel is not None else [])]
+                devices = [*plan.link_devices, *([TUNNEL_DEVICE] if plan.tunnel is not None else [])]
                 self._validated |= heed_marks(devices)
             with _explained("the routing rules"):
                 routing = Routing(ip)
                 changed |= routing.add(plan)
             with _explained("the nftables rules"):
-                changed |= self._load(table_text(plan, self._validated))
+                changed |= self._load(table_text(plan, self._validated), check_table)
             with _explained("the routing rules"):
                 changed |= routing.remove_others(plan)
             if plan.tunnel is None:
-                with _explained(f"the VXLAN device {tunnel.TUNNEL_DEVICE}"):
+                with _explained(f"the VXLAN device {TUNNEL_DEVICE}"):
                     changed |= tunnel.remove(ip)
         return changed
 
-    def _load(self, text: str) -> bool:
-        if text == self._loaded and self._listing and table.listing() == self._listing:
+    def _load(self, text: str, check: bool) -> bool:
+        if text == self._loaded and (not check or table.listing() == self._listing):
             return False
         table.load(text)
         self._loaded, self._listing = text, table.listing()
@@ -109,38 +110,40 @@ class Kernel:
             flows.forget(marks, numbers)
 
 
-def remove_all(marks: Marks | None = None) -> bool:
+def remove_all(marks: Marks) -> bool:
     """Remove everything that this or an earlier process has made. Returns whether there was anything.
 
     Raises:
         ReturnPathError: something is left.
     """
-    problems: list[str] = []
-    removed = False
-
-    def attempt(what: str, work: Callable[[], bool]) -> None:
-        nonlocal removed
-        try:
-            with _explained(what):
-                removed |= work()
-        except ReturnPathError as error:
-            problems.append(str(error))
-
     try:
         held = table.held()
     except TableError as error:
         log.debug("no table to remove: %s", error)
-    else:
-        if held is not None:
-            attempt("the nftables rules", table.remove)
-            attempt("reverse-path settings", lambda: disregard_marks(held.validated) or False)
-            attempt("connections", lambda: flows.forget_all(marks or Marks()) or False)
-    with _routing_socket() as ip:
-        attempt("the routing rules", lambda: Routing(ip).remove_others(Plan(marks or Marks())))
-        attempt("the VXLAN device", lambda: tunnel.remove(ip))
+        held = None
+    steps: list[tuple[str, Callable[[Any], object]]] = []
+    if held is not None:
+        steps = [
+            ("the nftables rules", lambda ip: table.load(removal())),
+            ("reverse-path settings", lambda ip: disregard_marks(held.validated)),
+            ("connections", lambda ip: flows.forget(marks, held.numbers.values())),
+        ]
+    removed = [held is not None]
+    steps += [
+        ("the routing rules", lambda ip: removed.append(Routing(ip).remove_others(Plan(marks)))),
+        ("the VXLAN device", lambda ip: removed.append(tunnel.remove(ip))),
+    ]
+    problems = []
+    with _explained("routing"), _routing_socket() as ip:
+        for what, work in steps:
+            try:
+                with _explained(what):
+                    work(ip)
+            except ReturnPathError as error:
+                problems.append(str(error))
     if problems:
         raise ReturnPathError("; ".join(problems))
-    return removed
+    return any(removed)
 
 
 @contextmanager

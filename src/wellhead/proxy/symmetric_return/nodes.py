@@ -10,7 +10,16 @@ from typing import NamedTuple
 from wellhead.api.meta import Obj
 from wellhead.proxy.symmetric_return.announcement import ANNOTATION, Announcement, TunnelEnd, parse
 from wellhead.proxy.symmetric_return.numbers import Numbers
-from wellhead.proxy.symmetric_return.plan import TUNNEL_DEVICE, Peer, Plan, Sender, Tunnel, TunnelPeer, Way, networks
+from wellhead.proxy.symmetric_return.plan import (
+    TUNNEL_DEVICE,
+    Peer,
+    Plan,
+    Sender,
+    Tunnel,
+    TunnelPeer,
+    Way,
+    networks,
+)
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
 from wellhead.services.family import Family, IPAddress, IPNetwork, addresses_of, parse_address
 from wellhead.services.node import parse_node
@@ -35,7 +44,9 @@ class NodeFacts:
     @property
     def networks(self) -> tuple[IPNetwork, ...]:
         """Where its endpoints are."""
-        return tuple(net for family in Family for net in networks(family, (*self.addresses, *self.pod_networks)))
+        return tuple(
+            net for family in Family for net in networks(family, (*self.addresses, *self.pod_networks))
+        )
 
     def address(self, family: Family) -> IPAddress | None:
         return next((each for each in self.addresses if each.version == family), None)
@@ -59,9 +70,7 @@ def facts(node: Obj) -> NodeFacts:
 
 def inside(nodes: Iterable[NodeFacts], cluster_networks: Iterable[IPNetwork]) -> tuple[IPNetwork, ...]:
     """Where connections come from that are not a client's from outside."""
-    known = [
-        each for node in nodes for each in (*node.addresses, *node.other_addresses, *node.pod_networks)
-    ]
+    known = [each for node in nodes for each in (*node.addresses, *node.other_addresses, *node.pod_networks)]
     return tuple(net for family in Family for net in networks(family, (*known, *cluster_networks)))
 
 

@@ -1,10 +1,12 @@
 """The routing rules and routes of a plan, and bringing the kernel to them.
 
 A table for each peer: everything goes there, but for this node's own networks. A rule for each peer: marked
-packets use its table. IPv4's reverse-path check looks up where a packet's source would be sent to, with the
-packet's mark if src_valid_mark is set; `arrived` marks lead it to a table of their own that names the interface.
-The packet itself must not be led there: when it is forwarded the check's lookup has the outgoing interface (or
-lo) for its incoming one (fib_frontend.c: __fib_validate_source), so a rule for the true one jumps past.
+packets use its table.
+
+IPv4's reverse-path check looks up where a packet's source would be sent to, with the packet's mark if
+src_valid_mark is set; `arrived` marks lead it to a table of their own that names the interface. The packet
+itself must not be led there: the check's lookup has the outgoing interface (or lo) for its incoming one
+(fib_frontend.c: __fib_validate_source), so a rule for the true one jumps past.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any, NamedTuple
 
 from wellhead.proxy.symmetric_return.plan import TUNNEL_DEVICE, Plan, networks
 from wellhead.proxy.symmetric_return.rules import BY_LINK, BY_TUNNEL
+from wellhead.proxy.sysctls import has_ipv6
 from wellhead.services.family import Family, IPNetwork
 
 PROTOCOL = 87
@@ -88,7 +91,7 @@ def _routes(plan: Plan) -> Iterator[Route]:
         for way in peer.ways:
             family, table = Family(way.address.version), _TABLES + peer.index
             yield Route(family, table, _EVERYTHING[family], str(way.address), (way.device,))
-            # Where all.src_valid_mark is set, a pod's reply is checked with its mark: its way back is no peer's.
+            # Where all.src_valid_mark is set, a pod's reply is checked with its mark: not a peer's either.
             for network in networks(family, plan.local):
                 yield Route(family, table, network)
 
@@ -139,7 +142,11 @@ class Routing:
         return bool(old_rules or old_routes)
 
     def _rule(self, command: str, rule: Rule) -> None:
-        wanted: dict[str, Any] = {"family": _AF[rule.family], "priority": rule.priority, "action": rule.action}
+        wanted: dict[str, Any] = {
+            "family": _AF[rule.family],
+            "priority": rule.priority,
+            "action": rule.action,
+        }
         if rule.mask:
             wanted |= {"fwmark": rule.mark, "fwmask": rule.mask}
         if rule.device:
@@ -152,7 +159,7 @@ class Routing:
 
     def _rules(self) -> frozenset[Rule]:
         found = set()
-        for family in Family:
+        for family in _families():
             for each in self._ip.get_rules(family=_AF[family]):
                 rule = Rule(
                     family,
@@ -188,7 +195,7 @@ class Routing:
 
     def _routes(self) -> frozenset[Route]:
         found = set()
-        for family in Family:
+        for family in _families():
             for each in self._ip.route("dump", family=_AF[family], proto=PROTOCOL):
                 table = each.get("table") or 0
                 if each["proto"] == PROTOCOL and _TABLES <= table < _TABLES + 0x10000:
@@ -204,6 +211,10 @@ class Routing:
         indexes: Iterable[int] = [each["oif"] for each in hops] or [held.get("oif")]
         devices = tuple(self._names.get(each, "?") for each in indexes)
         return Route(family, table, network, held.get("gateway") or "", devices)
+
+
+def _families() -> tuple[Family, ...]:
+    return tuple(Family) if has_ipv6() else (Family.IPV4,)
 
 
 def _is_ours(rule: Rule) -> bool:

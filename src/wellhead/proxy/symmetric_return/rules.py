@@ -1,18 +1,18 @@
 """The nftables table of symmetric returns, as the text that `nft -f -` reads.
 
-The table is written whole each time, in one transaction: it is small, changes only when nodes come and go, and
-holds no state of its own. A peer is an element in a few verdict maps, with chains of constants behind it: before
-Linux 6.13 nothing else changes some bits of a mark and leaves the rest alone.
+The table is written whole each time, in one transaction: it is small, changes only when nodes come and go,
+and holds no state of its own. A peer is an element in a few verdict maps, with chains of constants behind it:
+before Linux 6.13 nothing else changes some bits of a mark and leaves the rest alone.
 
 On the endpoint's node, a packet that a peer sends on for a client:
 
-- gets a conntrack zone of its peer's in the original direction. One client port that comes to one endpoint by
-  two nodes is two connections then. Their replies look the same, so the kernel moves the later one's source port
-  when it is confirmed (null binding, nf_nat_core.c: get_unique_tuple), as for any masqueraded clash.
+- gets a conntrack zone of its peer's in the original direction. One client port that comes to one endpoint
+  by two nodes is two connections then. Their replies look the same, so the kernel moves the later one's
+  source port before it confirms it (null binding, nf_nat_core.c: get_unique_tuple), as for any other clash.
 - has its connection marked with the peer, which marks the replies, which a routing rule sends to the peer.
 
-On the ingress node only tunnelled peers need anything: their packets, and those that follow on the connection,
-are marked for the peer's route, once the destination has been chosen.
+On the ingress node only tunnelled peers need anything: their packets, and those that follow on the
+connection, are marked for the peer's route, once the destination has been chosen.
 """
 
 from __future__ import annotations
@@ -149,7 +149,11 @@ class _Words:
         )
         # A packet that is encapsulated comes by again, and must not take the peer's route then.
         yield _base(
-            "leaving", "filter", "postrouting", _LAST, f"meta mark & {self._which:#x} != 0 {self._clear_bits()}"
+            "leaving",
+            "filter",
+            "postrouting",
+            _LAST,
+            f"meta mark & {self._which:#x} != 0 {self._clear_bits()}",
         )
         # Has the kernel give each confirmed connection a reply of its own, whatever others' rules are.
         yield _base("apart", "nat", "postrouting", _SRCNAT)

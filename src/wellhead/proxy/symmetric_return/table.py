@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from wellhead.proxy.symmetric_return.rules import TABLE, VALIDATED, removal
+from wellhead.proxy.symmetric_return.rules import TABLE, VALIDATED
 
 _SECONDS = 10
 
@@ -61,14 +61,6 @@ def held() -> Held | None:
 
 def _names(elements: Iterable[Any]) -> Iterable[str]:
     return (each for each in elements if isinstance(each, str))
-
-
-def remove() -> bool:
-    """Remove the table. Returns whether there was one."""
-    if not listing():
-        return False
-    load(removal())
-    return True
 
 
 class NoTable(TableError):

@@ -1,7 +1,7 @@
 """The VXLAN device between nodes that share no link.
 
-Nothing is learnt and nothing flooded: each peer's hardware address has a forwarding entry for its node, and its
-addresses have permanent neighbour entries.
+Nothing is learnt and nothing flooded: each peer's hardware address has a forwarding entry for its node, and
+its addresses have permanent neighbour entries.
 """
 
 from __future__ import annotations
@@ -31,16 +31,24 @@ class Neighbour(NamedTuple):
     hardware_address: str
 
 
-def ensure(ip: Any, tunnel: Tunnel) -> bool:
-    """Have the device as described, with exactly these peers. Returns whether anything had to be changed.
+def ensure_device(ip: Any, tunnel: Tunnel) -> tuple[int, bool]:
+    """Have the device as described, whatever its peers. Returns its index, and whether it had to be made.
 
     Raises:
         NetlinkError: the kernel has no VXLAN, say, or this may not do so.
     """
-    index, changed = _device(ip, tunnel), False
-    if index is None:
-        index, changed = _make(ip, tunnel), True
-    return _set_neighbours(ip, index, tunnel) or changed
+    index = _device(ip, tunnel)
+    return (_make(ip, tunnel), True) if index is None else (index, False)
+
+
+def ensure(ip: Any, tunnel: Tunnel) -> bool:
+    """Have the device as described, with exactly these peers. Returns whether anything had to be changed.
+
+    Raises:
+        NetlinkError: as above.
+    """
+    index, made = ensure_device(ip, tunnel)
+    return _set_neighbours(ip, index, tunnel) or made
 
 
 def remove(ip: Any) -> bool:

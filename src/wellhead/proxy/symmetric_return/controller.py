@@ -1,0 +1,248 @@
+"""The symmetric return as a part of the proxy: when it works, what it announces, and what others are told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic
+
+from wellhead.api.errors import ApiError
+from wellhead.api.meta import Obj
+from wellhead.api.resources import NODES
+from wellhead.client.backoff import Backoff
+from wellhead.client.informer import Informer
+from wellhead.client.rest import Client, ConnectionLost
+from wellhead.proxy.symmetric_return.announcement import ANNOTATION, encode
+from wellhead.proxy.symmetric_return.kernel import ReturnPathError, remove_all
+from wellhead.proxy.symmetric_return.monitor import watching
+from wellhead.proxy.symmetric_return.nodes import NodeFacts, facts
+from wellhead.proxy.symmetric_return.settings import ReturnSettings
+from wellhead.proxy.symmetric_return.settling import SECONDS as SETTLING_SECONDS
+from wellhead.proxy.symmetric_return.state import Outcome, ReturnPath
+from wellhead.services.family import IPNetwork
+
+log = logging.getLogger(__name__)
+
+GRACE_SECONDS = 5.0
+"""How long after a change of the announcement peers are given to learn of it."""
+
+_GATHER_SECONDS = 1.0
+"""Changes of the kernel's come in crowds: those within this time are one."""
+
+
+@dataclass(frozen=True)
+class Returning:
+    """What the ingress side needs to know. Empty until it can be relied on."""
+
+    nodes: frozenset[str] = frozenset()
+    """The other nodes that return replies by this one."""
+    inside: tuple[IPNetwork, ...] = ()
+    """Where clients inside the cluster are."""
+
+
+class SymmetricReturn:
+    """Nothing is installed, watched or announced before it is wanted for the first time.
+
+    `changed` is called when `returning` has; `complain` with a reason and a message for an event on this
+    node; `own_node` gives its Node object, if there is one.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        node_name: str,
+        settings: ReturnSettings,
+        cluster_networks: tuple[IPNetwork, ...],
+        *,
+        check_period: float,
+        changed: Callable[[], None],
+        complain: Callable[[str, str], None],
+        own_node: Callable[[], Obj | None],
+    ) -> None:
+        self.returning = Returning()
+        self._client = client
+        self._node_name = node_name
+        self._settings = settings
+        self._check_period = check_period
+        self._changed = changed
+        self._complain = complain
+        self._own_node = own_node
+        self._wanted = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._announce = asyncio.Event()
+        self._nodes = Informer(client, NODES)
+        self._nodes.on_change(self._on_node)
+        self._path = ReturnPath(settings, cluster_networks)
+        self._outcome: Outcome | None = None
+        self._check_table = True
+        self._in_place: str | None = None
+        """The announcement that peers have had time to learn of."""
+        self._said = ""
+
+    def want(self) -> None:
+        """A Service wants it. Once is for good: its connections may go on after the Service."""
+        if self._settings.path != "none":
+            self._wanted.set()
+
+    async def run(self) -> None:
+        """Serve until cancelled. Call when all Services are known, and `want` has been called for them."""
+        if not self._wanted.is_set():
+            await self._remove_leftovers()
+        await self._wanted.wait()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._nodes.run())
+            tasks.create_task(self._keep_announcing())
+            tasks.create_task(self._keep_working())
+
+    async def _remove_leftovers(self) -> None:
+        """An earlier process may have been told otherwise."""
+        try:
+            if await asyncio.to_thread(remove_all, self._settings.marks):
+                log.info("removed the return paths of an earlier proxy: no Service wants them")
+        except ReturnPathError as error:
+            log.warning("return paths of an earlier proxy: %s", error)
+        node = self._own_node()
+        if node is None or not facts(node).text:
+            return
+        try:
+            await withdraw(self._client, self._node_name)
+        except (ApiError, ConnectionLost) as error:
+            log.warning("the announcement of an earlier proxy: %s", error)
+
+    def _on_node(self, old: Obj | None, new: Obj | None) -> None:
+        if old is None or new is None or facts(old) != facts(new):
+            self._wake.set()
+        if new is not None and new["metadata"]["name"] == self._node_name:
+            self._announce.set()
+
+    async def _keep_working(self) -> None:
+        await self._nodes.synced()
+        backoff = Backoff(0.5, 60.0)
+        loop = asyncio.get_running_loop()
+
+        def later() -> None:
+            loop.call_later(_GATHER_SECONDS, self._wake.set)
+
+        def table_changed() -> None:
+            self._check_table = True
+            later()
+
+        with watching(later, table_changed):
+            while True:
+                self._wake.clear()
+                delay = self._check_period
+                try:
+                    await self._work()
+                except ReturnPathError as error:
+                    delay = backoff.next()
+                    self._say(f"not in force, next attempt in {delay:.0f} s", str(error))
+                else:
+                    backoff.reset()
+                    if self._outcome is not None and self._outcome.unsettled:
+                        delay = SETTLING_SECONDS
+                await self._wait(delay)
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            self._check_table = True
+
+    async def _work(self) -> None:
+        nodes = [facts(each) for each in self._nodes.values()]
+        me = next((each for each in nodes if each.name == self._node_name), None)
+        if me is None:
+            return
+        others = [each for each in nodes if each is not me]
+        check, self._check_table = self._check_table, False
+        try:
+            outcome = await asyncio.to_thread(self._path.work, me, others, check_table=check)
+        except ReturnPathError:
+            self._check_table = True
+            raise
+        self._outcome = outcome
+        if outcome.problem:
+            self._say("works in part", outcome.problem)
+        else:
+            self._said = ""
+        self._announce.set()
+        self._publish()
+
+    def _say(self, state: str, why: str) -> None:
+        if why != self._said:
+            self._said = why
+            log.error("symmetric return %s: %s", state, why)
+            self._complain("SymmetricReturnFailed", f"node {self._node_name}: symmetric return: {why}")
+
+    def _publish(self) -> None:
+        plan, announced = (self._outcome.plan, self._outcome.announced) if self._outcome else (None, None)
+        if plan is None or announced is None or encode(announced) != self._in_place:
+            found = Returning()
+        else:
+            found = Returning(frozenset(each.name for each in plan.peers), plan.inside)
+        if found != self.returning:
+            log.info(
+                "clients' addresses are kept towards %s", ", ".join(sorted(found.nodes)) or "no other node"
+            )
+            self.returning = found
+            self._changed()
+
+    async def _keep_announcing(self) -> None:
+        """Have the annotation say what is in force, and know since when it has."""
+        backoff = Backoff(0.5, 60.0)
+        written = ""
+        written_at = 0.0
+        while True:
+            await self._announce.wait()
+            self._announce.clear()
+            node = self._nodes.get(self._node_name)
+            if node is None or self._outcome is None:
+                continue
+            wanted = encode(self._outcome.announced) if self._outcome.announced else ""
+            if facts(node).text != wanted:
+                try:
+                    await annotate(self._client, self._node_name, wanted or None)
+                except (ApiError, ConnectionLost) as error:
+                    delay = backoff.next()
+                    self._say("can't be announced", str(error))
+                    asyncio.get_running_loop().call_later(delay, self._announce.set)
+                    continue
+                written, written_at = wanted, monotonic()
+                log.info("announced on node %s: %s", self._node_name, wanted or "nothing")
+            backoff.reset()
+            if wanted != self._in_place:
+                self._in_place = None
+                self._publish()
+                if wanted == written:
+                    await asyncio.sleep(max(0.0, written_at + GRACE_SECONDS - monotonic()))
+                self._in_place = wanted
+                self._publish()
+
+
+def _annotated(value: str | None) -> Obj:
+    return {"metadata": {"annotations": {ANNOTATION: value}}}
+
+
+async def annotate(client: Client, node_name: str, value: str | None) -> None:
+    """Set the annotation of a node, or with None remove it.
+
+    Raises:
+        wellhead.api.errors.ApiError, ConnectionLost: it is not set.
+    """
+    await client.patch(NODES, node_name, _annotated(value))
+
+
+async def withdraw(client: Client, node_name: str) -> bool:
+    """Remove a node's announcement. Returns whether there was one.
+
+    Raises:
+        wellhead.api.errors.ApiError, ConnectionLost: it may still be there.
+    """
+    node: NodeFacts = facts(await client.get(NODES, node_name))
+    if node.text:
+        await annotate(client, node_name, None)
+        log.info("withdrew the announcement on node %s", node_name)
+    return bool(node.text)
