@@ -8,12 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cluster.lab import ADDRESSES, CLIENT, EXTERNAL_IP, INTERNAL_IP, Lab, Obj, eventually
 
+PATIENCE = 30.0
+"""Nodes get to know each other when a first Service asks for symmetric return."""
 POD_NODES = ("node-1", "node-2")
+POLICIES: dict[str, Obj] = {
+    "Cluster": {"externalTrafficPolicy": "Cluster"},
+    "Local": {"externalTrafficPolicy": "Local"},
+    "Preserving": {  # policy Cluster, but clients outside keep their address
+        "externalTrafficPolicy": "Cluster",
+        "annotations": {"wellhead.dev/preserve-client-ip": "true"},
+    },
+}
 _ANY_NODE_ADDRESS = set[str]().union(*ADDRESSES.values())
 
 
@@ -39,7 +50,7 @@ def client_pod(request: pytest.FixtureRequest, pods: dict[str, Obj]) -> Obj:
 
 
 @contextmanager
-def service(lab: Lab, namespace: str, name: str, **spec: object) -> Iterator[Obj]:
+def service(lab: Lab, namespace: str, name: str, **spec: Any) -> Iterator[Obj]:
     yield lab.expose(name, "server", namespace, **spec)
     lab.kubectl("delete", "service", name, "-n", namespace)
 
@@ -50,24 +61,22 @@ def cluster_ip(lab: Lab, namespace: str, pods: dict[str, Obj]) -> Iterator[str]:
         yield obj["spec"]["clusterIP"]
 
 
-@pytest.fixture(scope="module", params=["Cluster", "Local"])
+@pytest.fixture(scope="module", params=POLICIES)
 def policy(request: pytest.FixtureRequest) -> str:
-    """The external traffic policy."""
+    """One of `POLICIES`: the external traffic policy, and what belongs to it."""
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
 def node_port(lab: Lab, namespace: str, policy: str, pods: dict[str, Obj]) -> Iterator[int]:
-    with service(
-        lab, namespace, f"node-port-{policy.lower()}", type="NodePort", externalTrafficPolicy=policy
-    ) as obj:
+    with service(lab, namespace, f"node-port-{policy.lower()}", type="NodePort", **POLICIES[policy]) as obj:
         yield obj["spec"]["ports"][0]["nodePort"]
 
 
 @pytest.fixture(scope="module")
 def vip(lab: Lab, namespace: str, policy: str, pods: dict[str, Obj]) -> Iterator[str]:
     name = f"vip-{policy.lower()}"
-    with service(lab, namespace, name, type="LoadBalancer", externalTrafficPolicy=policy):
+    with service(lab, namespace, name, type="LoadBalancer", **POLICIES[policy]):
         address = "jsonpath={.status.loadBalancer.ingress[0].ip}"
         lab.kubectl("wait", f"--for={address}", f"service/{name}", "-n", namespace, "--timeout=10s")
         yield lab.kubectl("get", "service", name, "-n", namespace, "-o", address)
@@ -115,8 +124,8 @@ def test_client_to_node_port(lab: Lab, node_port: int, policy: str, node: str) -
     url = f"{EXTERNAL_IP[node]}:{node_port}"
     if policy == "Cluster":
         eventually(lambda: lab.curl("client", url), ADDRESSES[node])
-    elif node == "node-1":
-        eventually(lambda: lab.curl("client", url), CLIENT)
+    elif policy == "Preserving" or node == "node-1":
+        eventually(lambda: lab.curl("client", url), CLIENT, PATIENCE)
     else:
         # First that the rules are there at all, then: dropped, which curl reports as 28 (a refusal is 7).
         eventually(lambda: lab.curl("client", f"{EXTERNAL_IP['node-1']}:{node_port}"), CLIENT)
@@ -125,14 +134,13 @@ def test_client_to_node_port(lab: Lab, node_port: int, policy: str, node: str) -
 
 
 def test_client_to_load_balancer(lab: Lab, vip: str, policy: str) -> None:
-    eventually(lambda: lab.curl("client", vip), _ANY_NODE_ADDRESS if policy == "Cluster" else {CLIENT})
-    seen = {lab.curl("client", vip) for _ in range(10)}
-    assert seen <= (_ANY_NODE_ADDRESS if policy == "Cluster" else {CLIENT})
+    wanted = _ANY_NODE_ADDRESS if policy == "Cluster" else {CLIENT}
+    eventually(lambda: {lab.curl("client", vip) for _ in range(10)} <= wanted, True, PATIENCE)
 
 
 def test_pod_to_load_balancer(lab: Lab, vip: str, policy: str, client_pod: Obj) -> None:
     node = client_pod["spec"]["nodeName"]
-    wanted = ADDRESSES[node] if policy == "Cluster" else {pod_ip(client_pod)}
+    wanted = {pod_ip(client_pod)} if policy == "Local" else ADDRESSES[node]
     eventually(lambda: ask_from(lab, client_pod, vip), wanted)
 
 
@@ -143,14 +151,14 @@ def test_node_to_load_balancer_is_masqueraded(lab: Lab, vip: str, node: str) -> 
 
 def test_pod_to_node_port_of_its_own_node(lab: Lab, node_port: int, policy: str, client_pod: Obj) -> None:
     node = client_pod["spec"]["nodeName"]
-    wanted = ADDRESSES[node] if policy == "Cluster" else {pod_ip(client_pod)}
+    wanted = {pod_ip(client_pod)} if policy == "Local" else ADDRESSES[node]
     eventually(lambda: ask_from(lab, client_pod, f"{INTERNAL_IP[node]}:{node_port}"), wanted)
 
 
 def test_pod_to_node_port_of_the_other_node(lab: Lab, node_port: int, policy: str, client_pod: Obj) -> None:
     other = "node-2" if client_pod["spec"]["nodeName"] == "node-1" else "node-1"
     url = f"{INTERNAL_IP[other]}:{node_port}"
-    if policy == "Cluster":
+    if policy != "Local":
         eventually(lambda: ask_from(lab, client_pod, url), ADDRESSES[other])
     elif other == "node-1":
         eventually(lambda: ask_from(lab, client_pod, url), pod_ip(client_pod))
@@ -174,11 +182,13 @@ def test_node_port_on_loopback_answers_in_iptables_mode_only(lab: Lab, node_port
 
 
 def test_client_to_external_ip(lab: Lab, namespace: str, policy: str, pods: dict[str, Obj]) -> None:
-    # The edge turns node-1's ExternalIP into its InternalIP, which the Service claims as its external IP.
-    claim = {"externalIPs": [INTERNAL_IP["node-1"]], "externalTrafficPolicy": policy}
+    # The edge turns a node's ExternalIP into its InternalIP, which the Service claims as its external IP.
+    # Under Local it has to be the server's own node.
+    node = "node-1" if policy == "Local" else "node-2"
+    claim = {"externalIPs": [INTERNAL_IP[node]], **POLICIES[policy]}
     with service(lab, namespace, f"external-ip-{policy.lower()}", **claim):
-        wanted = ADDRESSES["node-1"] if policy == "Cluster" else {CLIENT}
-        eventually(lambda: lab.curl("client", EXTERNAL_IP["node-1"]), wanted)
+        wanted = ADDRESSES[node] if policy == "Cluster" else {CLIENT}
+        eventually(lambda: lab.curl("client", EXTERNAL_IP[node]), wanted, PATIENCE)
 
 
 def test_pod_to_another_nodes_address_keeps_the_source(
