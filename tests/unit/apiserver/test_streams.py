@@ -156,6 +156,9 @@ async def test_requests_are_handed_on_to_pods_and_services(
     assert posted.expect(202) == 'POST / {"a":1}'
     away = (await admin.call("GET", f"{PODS}/a:1/proxy/")).expect(503)
     assert "to reach service: dial tcp 127.0.0.1:1: connect: connection refused" in away["message"]
+    await admin.patch(f"{PODS}/a/status", {"status": {"podIP": "::1"}})
+    away = (await admin.call("GET", f"{PODS}/a:1/proxy/")).expect(503)
+    assert "to reach service: dial tcp [::1]:1: connect: " in away["message"]
     (await admin.call("GET", f"{PODS}/none:1/proxy/")).expect(404)
     await admin.create(SERVICES, service("web", selector=None))
     none = (await admin.call("GET", f"{SERVICES}/web:80/proxy/")).expect(404)

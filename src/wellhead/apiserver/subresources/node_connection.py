@@ -85,7 +85,7 @@ class Unreachable(Exception):
     """Nobody answered; says so as Go's dialer does."""
 
     def __init__(self, url: URL, error: Exception) -> None:
-        super().__init__(f"dial tcp {url.host}:{url.port}: {_said(error)}")
+        super().__init__(f"dial tcp {url.host_subcomponent}:{url.port}: {_said(error)}")
 
 
 def _said(error: Exception) -> str:
