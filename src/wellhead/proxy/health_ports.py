@@ -11,6 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 import msgspec
 from aiohttp import web
 
+from wellhead.client.backoff import Backoff
 from wellhead.proxy.addresses import local_addresses
 from wellhead.proxy.health import ProxyHealth
 from wellhead.services.family import Family, IPNetwork
@@ -19,7 +20,7 @@ from wellhead.services.node_view import HealthCheck
 
 log = logging.getLogger(__name__)
 
-_RETRY_SECONDS = 5.0
+_RETRY_SECONDS = (0.5, 5.0)  # at first, and at most
 _ANY: dict[Family, str] = {Family.IPV4: str(IPv4Address(0)), Family.IPV6: str(IPv6Address(0))}
 
 
@@ -70,6 +71,7 @@ class HealthCheckPorts:
     async def run(self) -> None:
         """Open and close ports until cancelled, then close all."""
         retry: float | None = None
+        backoff = Backoff(*_RETRY_SECONDS)
         try:
             while True:
                 try:
@@ -78,7 +80,11 @@ class HealthCheckPorts:
                 except TimeoutError:
                     pass
                 self._changed.clear()
-                retry = None if await self._reconcile() else _RETRY_SECONDS
+                if await self._reconcile():
+                    retry = None
+                    backoff.reset()
+                else:
+                    retry = backoff.next()
         finally:
             for each in self._listening.values():
                 await each.runner.cleanup()

@@ -47,7 +47,12 @@ def make_backend(config: Config, families: tuple[Family, ...], metrics: Metrics)
             ),
         )
     rules = RulesetConfig(
-        NodeRulesConfig(mark, preserve, node_ports_on_loopback(config), drop_invalid),
+        NodeRulesConfig(
+            mark,
+            preserve_mark=preserve,
+            localhost_node_ports=node_ports_on_loopback(config),
+            drop_invalid=drop_invalid,
+        ),
         config.node_port_addresses,
     )
     return iptables.IptablesBackend(families, config.iptables_variant, rules, metrics)

@@ -12,13 +12,14 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from wellhead.client.backoff import Backoff
 from wellhead.proxy.health import ProxyHealth
 from wellhead.proxy.metrics import Metrics
 from wellhead.proxy.profiling import profiling_routes
 
 log = logging.getLogger(__name__)
 
-_RETRY_SECONDS = 5.0
+_RETRY_SECONDS = (0.5, 5.0)  # at first, and at most
 
 
 class CannotListen(OSError):
@@ -103,6 +104,7 @@ async def serve(app: web.Application, host: str, port: int, *, hard_fail: bool =
     """
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1)
     await runner.setup()
+    backoff = Backoff(*_RETRY_SECONDS)
     try:
         while True:
             try:
@@ -112,7 +114,7 @@ async def serve(app: web.Application, host: str, port: int, *, hard_fail: bool =
                 if hard_fail:
                     raise CannotListen(why) from error
                 log.error("%s", why)
-                await asyncio.sleep(_RETRY_SECONDS)
+                await asyncio.sleep(backoff.next())
             else:
                 await asyncio.Event().wait()
     finally:

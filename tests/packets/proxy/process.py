@@ -100,10 +100,17 @@ def get_json(world: World, url: str) -> Any:
 
 
 def serves(world: World, *servers: str) -> Callable[[], bool]:
-    expected = set(servers)
-    return lambda: (
-        {dial(world.outside, VIP, 80, source=CLIENT, timeout=0.2).server for _ in range(8)} == expected
-    )
+    """Whether exactly these (or nobody, in one of the ways of being nobody) answer at the VIP."""
+
+    def question() -> bool:
+        seen: set[str] = set()
+        for _ in range(8 if len(servers) > 1 else 3):
+            seen.add(dial(world.outside, VIP, 80, source=CLIENT, timeout=0.2).server)
+            if not seen <= set(servers):
+                return False
+        return seen == set(servers)
+
+    return question
 
 
 def rules(world: World) -> str:

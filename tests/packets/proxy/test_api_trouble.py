@@ -68,7 +68,7 @@ def test_while_the_server_is_away_nothing_changes(
     api.stop()
     before = len(proxy.said)
     for _ in range(4):
-        time.sleep(0.5)
+        time.sleep(0.3)
         assert dial(world.outside, VIP, 80, source=CLIENT) == Answer(POD_A, CLIENT)
         assert get(world, f"http://{NODE}:10256/healthz")[0] == 200
     assert written(proxy.said[before:]) == 0

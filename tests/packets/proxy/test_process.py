@@ -24,6 +24,7 @@ from tests.packets.proxy.process import (
 from tests.packets.proxy.world import CLIENT, NODE, POD_A, POD_B, SILENCE, Answer, World, dial
 
 pytestmark = pytest.mark.cluster
+whatever_the_variant = pytest.mark.parametrize("world", ["nft"], indirect=True, scope="module")
 
 
 def test_it_serves_what_the_api_says(world: World, api: FakeApi, start: Start) -> None:
@@ -39,6 +40,7 @@ def test_it_serves_what_the_api_says(world: World, api: FakeApi, start: Start) -
     assert "KUBE-SEP-" not in world.saved()
 
 
+@whatever_the_variant
 def test_its_own_ports_tell_mode_metrics_and_health(world: World, api: FakeApi, start: Start) -> None:
     start()
     eventually(serves(world, POD_A))
@@ -62,6 +64,7 @@ def test_its_own_ports_tell_mode_metrics_and_health(world: World, api: FakeApi, 
     assert get(world, f"http://{NODE}:10256/livez")[0] == 200
 
 
+@whatever_the_variant
 def test_the_health_check_node_port(world: World, api: FakeApi, start: Start) -> None:
     url = f"http://localhost:{HEALTH_CHECK_PORT}/healthz"
     start()
@@ -81,6 +84,7 @@ def test_the_health_check_node_port(world: World, api: FakeApi, start: Start) ->
     eventually(lambda: get(world, url)[0] == 0)
 
 
+@whatever_the_variant
 def test_a_taken_health_check_port_is_reported_and_tried_again(
     world: World, api: FakeApi, start: Start
 ) -> None:
@@ -105,7 +109,7 @@ def test_a_restart_interrupts_nothing(world: World, api: FakeApi, start: Start) 
     api.stop()
     assert dial(world.outside, VIP, 80, source=CLIENT) == Answer(POD_A, CLIENT)
     restarted = start()
-    time.sleep(1.5)  # it has no API server: it must not touch a thing
+    time.sleep(1)  # it has no API server: it must not touch a thing
     assert rules(world) == before
     api.start()
     eventually(restarted.has_synced)
@@ -115,6 +119,7 @@ def test_a_restart_interrupts_nothing(world: World, api: FakeApi, start: Start) 
     assert rules(world) == before
 
 
+@whatever_the_variant
 def test_it_goes_on_without_the_api_and_catches_up(world: World, api: FakeApi, start: Start) -> None:
     start()
     eventually(serves(world, POD_A))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
@@ -81,7 +82,8 @@ class Commands:
             out, err = await process.communicate()
         except asyncio.CancelledError:
             # Each table is replaced in one step, or not yet: there is no half-done restore to wait for.
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                process.kill()
             await process.wait()
             raise
         if process.returncode:
