@@ -90,7 +90,9 @@ def test_preserved_flows_whose_replies_come_back_no_longer_are_decided_again() -
     def is_forgotten(after: PortView, *, preserved: bool) -> bool:
         valid = valid_flows(Family.IPV4, [(returning, after)])
         where = (at("198.51.100.79:4000"), at("10.240.0.11:30053"), at("10.244.2.2:8053"))
-        return is_stale(Flow(*where, where[0] if preserved else at("10.240.0.11:4000")), valid, NODE_ADDRESSES)
+        return is_stale(
+            Flow(*where, where[0] if preserved else at("10.240.0.11:4000")), valid, NODE_ADDRESSES
+        )
 
     assert is_forgotten(no_longer, preserved=True)
     assert not is_forgotten(no_longer, preserved=False)
