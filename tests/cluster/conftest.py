@@ -10,11 +10,24 @@ import pytest
 
 from tests.cluster.lab import Lab
 
+_MODES = ("iptables", "nftables")
 
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/cluster/" in item.path.as_posix():
             item.add_marker(pytest.mark.cluster)
+    # One proxy mode after the other: as pytest sorts, a mode's cluster would be started several times.
+    first = {item.path: position for position, item in reversed(list(enumerate(items)))}
+    items.sort(key=lambda item: (first[item.path], _mode(item)))
+
+
+def _mode(item: pytest.Item) -> int:
+    parameters = (
+        item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    )
+    return _MODES.index(parameters.get("lab_of_each_mode", _MODES[0]))
 
 
 @contextmanager
@@ -34,7 +47,7 @@ def lab() -> Iterator[Lab]:
         yield lab
 
 
-@pytest.fixture(scope="module", params=["iptables", "nftables"])
+@pytest.fixture(scope="module", params=_MODES)
 def lab_of_each_mode(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Lab]:
     """The shared cluster, and then one with the other proxy mode."""
     if request.param == lab.proxy_mode:

@@ -80,13 +80,13 @@ class Lab:
     def curl(self, host: str, url: str, seconds: float = 2) -> str | None:
         """What the echoserver at `url` sees as the client, asked from `host`; None if nobody answers."""
         command = ("curl", "-sS", "--max-time", str(seconds), "--noproxy", "*", url)
-        return _client_address(self.on(host, *command, check=False))
+        return client_address(self.on(host, *command, check=False))
 
     def wget(self, pod: str, url: str, namespace: str, container: str = "main") -> str | None:
         """The same from a busybox pod. Not `wget -T`: in Debian 12's busybox that option crashes."""
         ask = ("timeout", "2", "wget", "-qO", "-", url)
         answer = self.kubectl("exec", "-n", namespace, pod, "-c", container, "--", *ask, check=False)
-        return _client_address(answer)
+        return client_address(answer)
 
     def run_pod(self, name: str, node: str, namespace: str, image: str = ECHOSERVER, **spec: Any) -> Obj:
         """A pod pinned to `node`, labelled app=NAME, as it is once Ready."""
@@ -133,7 +133,7 @@ def eventually(question: Callable[[], Any], wanted: Any, seconds: float = 10) ->
         time.sleep(0.05)
 
 
-def _client_address(answer: str) -> str | None:
+def client_address(answer: str) -> str | None:
     found = re.search(r"^client_address=(\S+)$", answer, re.MULTILINE)
     return found[1] if found else None
 

@@ -6,7 +6,8 @@ Usage: say_peer.py ADDRESS PORT
 import socket
 import sys
 
-with socket.create_server((sys.argv[1], int(sys.argv[2]))) as server:
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+with socket.create_server((sys.argv[1], int(sys.argv[2])), family=family) as server:
     server.settimeout(20)
     print("listening", flush=True)
     connection, peer = server.accept()

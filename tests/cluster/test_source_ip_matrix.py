@@ -1,6 +1,7 @@
 """Which source IP does the server see? Every case is a request from a real client, answered by echoserver.
 
 The server is on node-1. Clients are a pod on each of node-1 and node-2, those nodes, and the client outside.
+Every Service is dual-stack, and every case goes for both families.
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.lab import ADDRESSES, CLIENT, EXTERNAL_IP, INTERNAL_IP, Lab, Obj, eventually
+from tests.cluster.asker import Askers
+from tests.cluster.family import IPV4, IPV6, Family, url
+from tests.cluster.lab import ECHOSERVER, Lab, Obj, eventually
 
 PATIENCE = 30.0
 """Nodes get to know each other when a first Service asks for symmetric return."""
 POD_NODES = ("node-1", "node-2")
+BALANCED = [IPV4]
+"""The families of the load balancer's VIPs."""
 POLICIES: dict[str, Obj] = {
     "Cluster": {"externalTrafficPolicy": "Cluster"},
     "Local": {"externalTrafficPolicy": "Local"},
@@ -25,13 +30,25 @@ POLICIES: dict[str, Obj] = {
         "annotations": {"wellhead.dev/preserve-client-ip": "true"},
     },
 }
-_ANY_NODE_ADDRESS = set[str]().union(*ADDRESSES.values())
 
 
 @pytest.fixture(scope="module")
 def lab(lab_of_each_mode: Lab) -> Lab:
     """Every case in every proxy mode."""
     return lab_of_each_mode
+
+
+@pytest.fixture(params=[IPV4, IPV6], ids=str)
+def ip(request: pytest.FixtureRequest) -> Family:
+    """Every case in every IP family."""
+    family: Family = request.param
+    return family
+
+
+@pytest.fixture(scope="module")
+def ask(lab: Lab) -> Iterator[Askers]:
+    with Askers(lab) as askers:
+        yield askers
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +68,14 @@ def client_pod(request: pytest.FixtureRequest, pods: dict[str, Obj]) -> Obj:
 
 @contextmanager
 def service(lab: Lab, namespace: str, name: str, **spec: Any) -> Iterator[Obj]:
-    yield lab.expose(name, "server", namespace, **spec)
+    yield lab.expose(name, "server", namespace, ipFamilyPolicy="RequireDualStack", **spec)
     lab.kubectl("delete", "service", name, "-n", namespace)
 
 
 @pytest.fixture(scope="module")
-def cluster_ip(lab: Lab, namespace: str, pods: dict[str, Obj]) -> Iterator[str]:
+def cluster_ips(lab: Lab, namespace: str, pods: dict[str, Obj]) -> Iterator[list[str]]:
     with service(lab, namespace, "cluster-ip") as obj:
-        yield obj["spec"]["clusterIP"]
+        yield obj["spec"]["clusterIPs"]
 
 
 @pytest.fixture(scope="module", params=POLICIES)
@@ -74,133 +91,163 @@ def node_port(lab: Lab, namespace: str, policy: str, pods: dict[str, Obj]) -> It
 
 
 @pytest.fixture(scope="module")
-def vip(lab: Lab, namespace: str, policy: str, pods: dict[str, Obj]) -> Iterator[str]:
+def vips(lab: Lab, namespace: str, policy: str, pods: dict[str, Obj]) -> Iterator[list[str]]:
     name = f"vip-{policy.lower()}"
     with service(lab, namespace, name, type="LoadBalancer", **POLICIES[policy]):
-        address = "jsonpath={.status.loadBalancer.ingress[0].ip}"
-        lab.kubectl("wait", f"--for={address}", f"service/{name}", "-n", namespace, "--timeout=10s")
-        yield lab.kubectl("get", "service", name, "-n", namespace, "-o", address)
+
+        def given() -> list[str]:
+            status = lab.get("service", name, "-n", namespace)["status"]["loadBalancer"]
+            return [each["ip"] for each in status.get("ingress", ())]
+
+        eventually(lambda: len(given()), len(BALANCED))
+        yield given()
 
 
-def pod_ip(pod: Obj) -> str:
-    return str(pod["status"]["podIP"])
+@pytest.fixture(scope="module")
+def claimed_node(lab: Lab, namespace: str, policy: str, pods: dict[str, Obj]) -> Iterator[str]:
+    """The edge turns a node's ExternalIP into its InternalIP, which a Service claims as its external IP.
+
+    Under Local that has to be the server's own node.
+    """
+    node = "node-1" if policy == "Local" else "node-2"
+    claim = [family.internal_ip[node] for family in (IPV4, IPV6)]
+    with service(lab, namespace, f"external-ip-{policy.lower()}", externalIPs=claim, **POLICIES[policy]):
+        yield node
 
 
-def ask_from(lab: Lab, pod: Obj, url: str) -> str | None:
-    return lab.wget(pod["metadata"]["name"], url, pod["metadata"]["namespace"])
+@pytest.fixture(scope="module")
+def hairpin(lab: Lab, namespace: str) -> tuple[Obj, list[str]]:
+    """A pod on node-2 that is server and client, and the ClusterIPs that lead back to it."""
+    client = {"name": "client", "image": "busybox", "command": ["sleep", "3600"]}
+    containers = [{"name": "main", "image": ECHOSERVER}, client]
+    pod = lab.run_pod("hairpin", "node-2", namespace, containers=containers)
+    exposed = lab.expose("hairpin", "hairpin", namespace, ipFamilyPolicy="RequireDualStack")
+    return pod, exposed["spec"]["clusterIPs"]
 
 
-def test_pod_to_pod_keeps_the_source(lab: Lab, pods: dict[str, Obj], client_pod: Obj) -> None:
-    eventually(lambda: ask_from(lab, client_pod, f"{pod_ip(pods['server'])}:8080"), pod_ip(client_pod))
+@pytest.fixture(scope="module")
+def host_network_pod(lab: Lab, namespace: str) -> Obj:
+    """A server in node-3's own network."""
+    return lab.run_pod("on-node-3", "node-3", namespace, hostNetwork=True)
 
 
-def test_pod_to_cluster_ip_keeps_the_source(lab: Lab, cluster_ip: str, client_pod: Obj) -> None:
-    eventually(lambda: ask_from(lab, client_pod, cluster_ip), pod_ip(client_pod))
+def test_pod_to_pod_keeps_the_source(ask: Askers, pods: dict[str, Obj], client_pod: Obj, ip: Family) -> None:
+    server = url(ip.pod_ip(pods["server"]), 8080)
+    eventually(lambda: ask.within(client_pod, server).client, ip.pod_ip(client_pod))
+
+
+def test_pod_to_cluster_ip_keeps_the_source(
+    ask: Askers, cluster_ips: list[str], client_pod: Obj, ip: Family
+) -> None:
+    server = url(ip.of(cluster_ips))
+    eventually(lambda: ask.within(client_pod, server).client, ip.pod_ip(client_pod))
 
 
 @pytest.mark.parametrize("node", POD_NODES)
-def test_node_to_cluster_ip_shows_an_address_of_that_node(lab: Lab, cluster_ip: str, node: str) -> None:
-    eventually(lambda: lab.curl(node, cluster_ip), ADDRESSES[node])
+def test_node_to_cluster_ip_shows_an_address_of_that_node(
+    ask: Askers, cluster_ips: list[str], node: str, ip: Family
+) -> None:
+    eventually(lambda: ask.on(node, url(ip.of(cluster_ips))).client, ip.addresses[node])
 
 
 def test_pod_to_a_cluster_ip_that_leads_back_to_itself_is_masqueraded(
-    lab: Lab, namespace: str, cluster_ip: str
+    ask: Askers, hairpin: tuple[Obj, list[str]], ip: Family
 ) -> None:
-    lab.run_pod(
-        "hairpin",
-        "node-2",
-        namespace,
-        containers=[
-            {"name": "main", "image": "k8s.gcr.io/echoserver:1.4"},
-            {"name": "client", "image": "busybox", "command": ["sleep", "3600"]},
-        ],
-    )
-    address = lab.expose("hairpin", "hairpin", namespace)["spec"]["clusterIP"]
-    eventually(lambda: lab.wget("hairpin", address, namespace, "client"), ADDRESSES["node-2"])
+    pod, cluster_ips = hairpin
+    eventually(lambda: ask.within(pod, url(ip.of(cluster_ips)), "client").client, ip.addresses["node-2"])
 
 
 @pytest.mark.parametrize("node", POD_NODES)
-def test_client_to_node_port(lab: Lab, node_port: int, policy: str, node: str) -> None:
-    url = f"{EXTERNAL_IP[node]}:{node_port}"
+def test_client_to_node_port(ask: Askers, node_port: int, policy: str, node: str, ip: Family) -> None:
+    server = url(ip.external_ip[node], node_port)
     if policy == "Cluster":
-        eventually(lambda: lab.curl("client", url), ADDRESSES[node])
+        eventually(lambda: ask.on("client", server).client, ip.addresses[node])
     elif policy == "Preserving" or node == "node-1":
-        eventually(lambda: lab.curl("client", url), CLIENT, PATIENCE)
+        eventually(lambda: ask.on("client", server).client, ip.client, PATIENCE)
     else:
         # First that the rules are there at all, then: dropped, which curl reports as 28 (a refusal is 7).
-        eventually(lambda: lab.curl("client", f"{EXTERNAL_IP['node-1']}:{node_port}"), CLIENT)
-        say = ("sh", "-c", f"curl -s --connect-timeout 1 {url}; echo $?")
-        assert lab.on("client", *say).strip() == "28"
+        with_endpoint = url(ip.external_ip["node-1"], node_port)
+        eventually(lambda: ask.on("client", with_endpoint).client, ip.client)
+        assert ask.on("client", server, seconds=1).status == 28
 
 
-def test_client_to_load_balancer(lab: Lab, vip: str, policy: str) -> None:
-    wanted = _ANY_NODE_ADDRESS if policy == "Cluster" else {CLIENT}
-    eventually(lambda: {lab.curl("client", vip) for _ in range(10)} <= wanted, True, PATIENCE)
+@pytest.mark.parametrize("ip", BALANCED, ids=str)
+def test_client_to_load_balancer(ask: Askers, vips: list[str], policy: str, ip: Family) -> None:
+    wanted = ip.any_node() if policy == "Cluster" else {ip.client}
+    server = url(ip.of(vips))
+    eventually(lambda: {ask.on("client", server).client for _ in range(10)} <= wanted, True, PATIENCE)
 
 
-def test_pod_to_load_balancer(lab: Lab, vip: str, policy: str, client_pod: Obj) -> None:
+@pytest.mark.parametrize("ip", BALANCED, ids=str)
+def test_pod_to_load_balancer(ask: Askers, vips: list[str], policy: str, client_pod: Obj, ip: Family) -> None:
     node = client_pod["spec"]["nodeName"]
-    wanted = {pod_ip(client_pod)} if policy == "Local" else ADDRESSES[node]
-    eventually(lambda: ask_from(lab, client_pod, vip), wanted)
+    wanted = {ip.pod_ip(client_pod)} if policy == "Local" else ip.addresses[node]
+    eventually(lambda: ask.within(client_pod, url(ip.of(vips))).client, wanted)
 
 
+@pytest.mark.parametrize("ip", BALANCED, ids=str)
 @pytest.mark.parametrize("node", POD_NODES)
-def test_node_to_load_balancer_is_masqueraded(lab: Lab, vip: str, node: str) -> None:
-    eventually(lambda: lab.curl(node, vip), ADDRESSES[node])
+def test_node_to_load_balancer_is_masqueraded(ask: Askers, vips: list[str], node: str, ip: Family) -> None:
+    eventually(lambda: ask.on(node, url(ip.of(vips))).client, ip.addresses[node])
 
 
-def test_pod_to_node_port_of_its_own_node(lab: Lab, node_port: int, policy: str, client_pod: Obj) -> None:
+def test_pod_to_node_port_of_its_own_node(
+    ask: Askers, node_port: int, policy: str, client_pod: Obj, ip: Family
+) -> None:
     node = client_pod["spec"]["nodeName"]
-    wanted = {pod_ip(client_pod)} if policy == "Local" else ADDRESSES[node]
-    eventually(lambda: ask_from(lab, client_pod, f"{INTERNAL_IP[node]}:{node_port}"), wanted)
+    wanted = {ip.pod_ip(client_pod)} if policy == "Local" else ip.addresses[node]
+    eventually(lambda: ask.within(client_pod, url(ip.internal_ip[node], node_port)).client, wanted)
 
 
-def test_pod_to_node_port_of_the_other_node(lab: Lab, node_port: int, policy: str, client_pod: Obj) -> None:
+def test_pod_to_node_port_of_the_other_node(
+    ask: Askers, node_port: int, policy: str, client_pod: Obj, ip: Family
+) -> None:
     other = "node-2" if client_pod["spec"]["nodeName"] == "node-1" else "node-1"
-    url = f"{INTERNAL_IP[other]}:{node_port}"
+    server = url(ip.internal_ip[other], node_port)
     if policy != "Local":
-        eventually(lambda: ask_from(lab, client_pod, url), ADDRESSES[other])
+        eventually(lambda: ask.within(client_pod, server).client, ip.addresses[other])
     elif other == "node-1":
-        eventually(lambda: ask_from(lab, client_pod, url), pod_ip(client_pod))
+        eventually(lambda: ask.within(client_pod, server).client, ip.pod_ip(client_pod))
     else:
-        eventually(lambda: lab.curl("node-1", f"{INTERNAL_IP['node-1']}:{node_port}"), ADDRESSES["node-1"])
-        assert ask_from(lab, client_pod, url) is None
+        with_endpoint = url(ip.internal_ip["node-1"], node_port)
+        eventually(lambda: ask.on("node-1", with_endpoint).client, ip.addresses["node-1"])
+        assert ask.within(client_pod, server, seconds=1).client is None
 
 
 @pytest.mark.parametrize("node", POD_NODES)
-def test_node_to_its_own_node_port_is_masqueraded(lab: Lab, node_port: int, node: str) -> None:
-    eventually(lambda: lab.curl(node, f"{INTERNAL_IP[node]}:{node_port}"), ADDRESSES[node])
+def test_node_to_its_own_node_port_is_masqueraded(ask: Askers, node_port: int, node: str, ip: Family) -> None:
+    eventually(lambda: ask.on(node, url(ip.internal_ip[node], node_port)).client, ip.addresses[node])
 
 
 @pytest.mark.parametrize("node", POD_NODES)
-def test_node_port_on_loopback_answers_in_iptables_mode_only(lab: Lab, node_port: int, node: str) -> None:
-    if lab.proxy_mode == "iptables":
-        eventually(lambda: lab.curl(node, f"127.0.0.1:{node_port}"), ADDRESSES[node])
+def test_node_port_on_loopback_answers_in_iptables_mode_and_ipv4_only(
+    ask: Askers, lab: Lab, node_port: int, node: str, ip: Family
+) -> None:
+    on_loopback = url(ip.loopback, node_port)
+    if lab.proxy_mode == "iptables" and ip is IPV4:
+        eventually(lambda: ask.on(node, on_loopback).client, ip.addresses[node])
     else:
-        eventually(lambda: lab.curl(node, f"{INTERNAL_IP[node]}:{node_port}"), ADDRESSES[node])
-        assert lab.curl(node, f"127.0.0.1:{node_port}") is None
+        eventually(lambda: ask.on(node, url(ip.internal_ip[node], node_port)).client, ip.addresses[node])
+        assert ask.on(node, on_loopback, seconds=1).client is None
 
 
-def test_client_to_external_ip(lab: Lab, namespace: str, policy: str, pods: dict[str, Obj]) -> None:
-    # The edge turns a node's ExternalIP into its InternalIP, which the Service claims as its external IP.
-    # Under Local it has to be the server's own node.
-    node = "node-1" if policy == "Local" else "node-2"
-    claim = {"externalIPs": [INTERNAL_IP[node]], **POLICIES[policy]}
-    with service(lab, namespace, f"external-ip-{policy.lower()}", **claim):
-        wanted = ADDRESSES[node] if policy == "Cluster" else {CLIENT}
-        eventually(lambda: lab.curl("client", EXTERNAL_IP[node]), wanted, PATIENCE)
+def test_client_to_external_ip(ask: Askers, claimed_node: str, policy: str, ip: Family) -> None:
+    wanted = ip.addresses[claimed_node] if policy == "Cluster" else {ip.client}
+    eventually(lambda: ask.on("client", url(ip.external_ip[claimed_node])).client, wanted, PATIENCE)
 
 
 def test_pod_to_another_nodes_address_keeps_the_source(
-    lab: Lab, namespace: str, pods: dict[str, Obj]
+    ask: Askers, host_network_pod: Obj, pods: dict[str, Obj], ip: Family
 ) -> None:
-    lab.run_pod("on-node-3", "node-3", namespace, hostNetwork=True)
+    server = url(ip.pod_ip(host_network_pod), 8080)
     client = pods["node-1"]
-    eventually(lambda: ask_from(lab, client, f"{INTERNAL_IP['node-3']}:8080"), pod_ip(client))
+    eventually(lambda: ask.within(client, server).client, ip.pod_ip(client))
 
 
-def test_pod_to_the_outside_shows_its_nodes_external_ip(lab: Lab, client_pod: Obj) -> None:
-    say_peer = ("python3", str(Path(__file__).with_name("say_peer.py")), CLIENT, "8099")
+def test_pod_to_the_outside_shows_its_nodes_external_ip(
+    lab: Lab, ask: Askers, client_pod: Obj, ip: Family
+) -> None:
+    say_peer = ("python3", str(Path(__file__).with_name("say_peer.py")), ip.client, "8099")
     with lab.background("client", *say_peer, ready="listening"):
-        seen = ask_from(lab, client_pod, f"{CLIENT}:8099")
-    assert seen == EXTERNAL_IP[client_pod["spec"]["nodeName"]]
+        seen = ask.within(client_pod, url(ip.client, 8099)).client
+    assert seen == ip.external_ip[client_pod["spec"]["nodeName"]]
