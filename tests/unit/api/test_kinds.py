@@ -127,6 +127,15 @@ def test_a_nodes_pod_networks_are_one_of_each_family_and_stay() -> None:
             update(NODES, {**made, "spec": spec}, made)
 
 
+def test_a_node_names_each_address_once() -> None:
+    made = create(NODES, named())
+    first, second = ({"type": "InternalIP", "address": text} for text in ("10.240.0.11", "fd00:10:240::11"))
+    both = {**made, "status": {"addresses": [first, second]}}
+    assert update(NODES, both, made, "status")["status"]["addresses"] == [first, second]
+    with pytest.raises(Invalid, match=r"status.addresses\[2\]: Duplicate value"):
+        update(NODES, {**made, "status": {"addresses": [first, second, first]}}, made, "status")
+
+
 def test_endpointslice_defaults_and_fixed_address_type() -> None:
     obj = named(addressType="IPv4", endpoints=[{"addresses": ["10.244.1.2"]}], ports=[{"port": 80}])
     made = create(ENDPOINTSLICES, obj)

@@ -69,6 +69,14 @@ class NodeStrategy(Strategy):
             causes.append(Cause.forbidden("spec.providerID", text))
         return causes
 
+    def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
+        addresses = new["status"].get("addresses") or []
+        return [
+            Cause.duplicate(f"status.addresses[{index}]", address)
+            for index, address in enumerate(addresses)
+            if address in addresses[:index]
+        ]
+
     @staticmethod
     def _default_status(status: Obj) -> None:
         for field in ("capacity", "allocatable"):
