@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Coroutine, Iterator
 from dataclasses import replace
 from ipaddress import ip_network
@@ -91,6 +92,9 @@ class _Proxy:
         self._health = ProxyHealth(timeout=2 * config.sync_period)
         self._events = EventRecorder(client, "wellhead-proxy", config.node_name)
         self._node_object: Obj | None = None
+        self._queued_at = 0.0
+        for family in families:
+            of_family(metrics.last_queued, family).set_function(lambda: self._queued_at)
         self._found_pod_networks = asyncio.Event()
 
         services = ServiceMap()
@@ -205,8 +209,7 @@ class _Proxy:
 
     def _request(self) -> None:
         self._health.queued()
-        for family in self._families:
-            of_family(self._metrics.last_queued, family).set_to_current_time()
+        self._queued_at = time.time()
         self._loop.request()
 
     def _on_node(self, old: Obj | None, new: Obj | None) -> None:

@@ -78,14 +78,17 @@ class Watches:
         self._metrics = metrics
         self._changed = changed
         self._triggers: list[float] = []
+        self._service_changes = 0
+        self._endpoint_changes = 0
+        metrics.service_changes_pending.set_function(lambda: self._service_changes)
+        metrics.endpoint_changes_pending.set_function(lambda: self._endpoint_changes)
 
     def on_service(self, old: ReadService | None, new: ReadService | None) -> None:
         """A Service came, changed or went."""
         if (either := new or old) is None:
             return
         self._services.set_service(either.key, new.service if new else None)
-        self._metrics.service_changes.inc()
-        self._metrics.service_changes_pending.inc()
+        self._service_changes += 1
         self._changed()
 
     def on_slice(self, old: ReadSlice | None, new: ReadSlice | None) -> None:
@@ -95,14 +98,14 @@ class Watches:
         self._services.set_slice(either.namespace, either.name, new.slice if new else None)
         if old and new and new.triggered is not None and new.triggered != old.triggered:
             self._triggers.append(new.triggered)
-        self._metrics.endpoint_changes.inc()
-        self._metrics.endpoint_changes_pending.inc()
+        self._endpoint_changes += 1
         self._changed()
 
     def take_triggers(self) -> list[float]:
         """When, in Unix seconds, the pods changed whose changes came in since the last call."""
-        self._metrics.service_changes_pending.set(0)
-        self._metrics.endpoint_changes_pending.set(0)
+        self._metrics.service_changes.inc(self._service_changes)
+        self._metrics.endpoint_changes.inc(self._endpoint_changes)
+        self._service_changes = self._endpoint_changes = 0
         triggers, self._triggers = self._triggers, []
         return triggers
 

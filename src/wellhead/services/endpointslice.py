@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from sys import intern
 from typing import Any
 
 import msgspec
 
 from wellhead.api.meta import Obj
-from wellhead.services.family import Family, IPAddress, Protocol, parse_address
+from wellhead.services.family import Family, IPAddress, Protocol, parse_address, parse_protocol
 from wellhead.services.names import ServiceKey
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
@@ -73,12 +74,12 @@ def parse_endpoint_slice(endpoint_slice: Obj) -> EndpointSlice | None:
         return None
     endpoints = [_endpoint(each, family) for each in endpoint_slice.get("endpoints") or ()]
     return EndpointSlice(
-        service=ServiceKey(metadata["namespace"], service),
+        service=ServiceKey(intern(metadata["namespace"]), service),
         name=metadata["name"],
         family=family,
         ports=tuple(
             [
-                SlicePort(port.get("name") or "", Protocol(port.get("protocol") or "TCP"), port["port"])
+                SlicePort(port.get("name") or "", parse_protocol(port.get("protocol")), port["port"])
                 for port in endpoint_slice.get("ports") or ()
                 if port.get("port")
             ]
@@ -94,15 +95,15 @@ def _endpoint(endpoint: Obj, family: Family) -> Endpoint | None:
     if ip is None or ip.version != family:
         return None
     conditions = endpoint.get("conditions") or {}
-    hints = endpoint.get("hints") or {}
+    hints = endpoint.get("hints")
     return Endpoint(
         ip=ip,
         ready=conditions.get("ready") is not False,
         serving=conditions.get("serving") is not False,
         terminating=conditions.get("terminating") is True,
-        node=endpoint.get("nodeName") or "",
-        node_hints=_names(hints.get("forNodes")),
-        zone_hints=_names(hints.get("forZones")),
+        node=intern(endpoint.get("nodeName") or ""),  # many endpoints, few nodes
+        node_hints=_names(hints.get("forNodes")) if hints else _NOBODY,
+        zone_hints=_names(hints.get("forZones")) if hints else _NOBODY,
     )
 
 

@@ -35,6 +35,15 @@ class Protocol(enum.StrEnum):
     SCTP = "SCTP"
 
 
+_PROTOCOLS = {each.value: each for each in Protocol}
+
+
+def parse_protocol(text: str | None) -> Protocol:
+    """The protocol of a port, TCP where it names none. Raises ValueError when there is no such protocol."""
+    text = text or Protocol.TCP
+    return _PROTOCOLS.get(text) or Protocol(text)  # calling an enumeration is slow
+
+
 def parse_address(text: str) -> IPAddress | None:
     """The address that `text` spells, or None when it spells none."""
     try:
@@ -46,6 +55,11 @@ def parse_address(text: str) -> IPAddress | None:
         return ip_address(text)
     except ValueError:
         return None
+
+
+def family_of(address: IPAddress) -> Family:
+    """The family that an address is of."""
+    return Family.IPV4 if address.version == 4 else Family.IPV6
 
 
 def addresses_of(family: Family, texts: Iterable[str]) -> tuple[IPAddress, ...]:

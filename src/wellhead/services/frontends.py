@@ -35,7 +35,9 @@ class Frontends:
 
     def replace(self, old: Service | None, new: Service | None) -> set[ServiceKey]:
         """Put `new`'s claims in place of `old`'s. Returns the other Services that gain or lose a frontend."""
-        before, after = _claims(old), _claims(new)
+        if old is None and self._add_unclaimed(_claims(new)):
+            return set()
+        before, after = set(_claims(old)), set(_claims(new))
         holders: dict[Frontend, Claim | None] = {}
         for frontend, claim in before - after:
             claims = self._claims[frontend]
@@ -55,12 +57,21 @@ class Frontends:
                 affected |= {each.service for each in (was, now) if each is not None}
         return affected - {each.key for each in (old, new) if each is not None}
 
+    def _add_unclaimed(self, claims: list[tuple[Frontend, Claim]]) -> bool:
+        """Add claims to frontends that nobody else claims, which nearly all are; else do nothing."""
+        added = dict(claims)
+        if len(added) < len(claims) or not self._claims.keys().isdisjoint(added):
+            return False
+        for frontend, claim in claims:
+            self._claims[frontend] = (claim,)
+        return True
 
-def _claims(service: Service | None) -> set[tuple[Frontend, Claim]]:
+
+def _claims(service: Service | None) -> list[tuple[Frontend, Claim]]:
     if service is None:
-        return set()
-    return {
+        return []
+    return [
         (frontend, Claim(service.created, service.key, kind, port.key))
         for port in service.ports
         for kind, frontend in port.claims
-    }
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from sys import intern
 
 import msgspec
 
@@ -13,8 +14,10 @@ from wellhead.services.family import (
     IPNetwork,
     Protocol,
     addresses_of,
+    family_of,
     networks_of,
     parse_address,
+    parse_protocol,
 )
 from wellhead.services.names import Frontend, FrontendKind, FrontendOfKind, PortKey, ServiceKey
 
@@ -75,10 +78,10 @@ def parse_service(service: Obj, proxy_name: str = "") -> Service | None:
     cluster_ips: dict[Family, IPAddress] = {}
     for text in spec.get("clusterIPs") or [spec["clusterIP"]]:
         if (address := parse_address(text)) is not None:
-            cluster_ips.setdefault(Family(address.version), address)
+            cluster_ips.setdefault(family_of(address), address)
     if not cluster_ips:
         return None
-    key = ServiceKey(metadata["namespace"], metadata["name"])
+    key = ServiceKey(intern(metadata["namespace"]), metadata["name"])
     ports: list[ServicePort] = []
     for family, cluster_ip in cluster_ips.items():
         ports += _ports(key, family, cluster_ip, service)
@@ -93,14 +96,16 @@ def parse_service(service: Obj, proxy_name: str = "") -> Service | None:
 
 def _ports(key: ServiceKey, family: Family, cluster_ip: IPAddress, service: Obj) -> list[ServicePort]:
     spec = service["spec"]
-    ranges = networks_of(family, spec.get("loadBalancerSourceRanges") or ())
-    if any(each.prefixlen == 0 for each in ranges):
-        ranges = ()
+    ranges: tuple[IPNetwork, ...] = ()
+    if texts := spec.get("loadBalancerSourceRanges"):
+        ranges = networks_of(family, texts)
+        if any(each.prefixlen == 0 for each in ranges):
+            ranges = ()
     addresses = [(FrontendKind.CLUSTER_IP, cluster_ip), *_external_addresses(family, service)]
     preserve_client_ip = _preserve_client_ip(service)
     found: list[ServicePort] = []
     for port in spec.get("ports") or ():
-        protocol = Protocol(port.get("protocol") or "TCP")
+        protocol = parse_protocol(port.get("protocol"))
         claims = [
             FrontendOfKind(kind, Frontend(family, address, protocol, port["port"]))
             for kind, address in addresses
@@ -109,7 +114,7 @@ def _ports(key: ServiceKey, family: Family, cluster_ip: IPAddress, service: Obj)
             claims.append(FrontendOfKind(FrontendKind.NODE_PORT, Frontend(family, None, protocol, node_port)))
         found.append(
             ServicePort(
-                key=PortKey(family, key.namespace, key.name, port.get("name") or ""),
+                key=PortKey(family, key.namespace, key.name, intern(port.get("name") or "")),
                 protocol=protocol,
                 claims=tuple(claims),
                 source_ranges=ranges,

@@ -26,9 +26,9 @@ def candidates(endpoints: Mapping[EndpointAddress, Endpoint], node: LocalNode) -
     fallback is taken for the two views apart: a node whose own endpoints all terminate goes on serving Local
     traffic from them while the Cluster view uses ready ones elsewhere.
     """
+    if all(each.ready for each in endpoints.values()):
+        return Candidates(_nearest(endpoints, node), _on(node, endpoints))
     ready = {address: each for address, each in endpoints.items() if each.ready}
-    if len(ready) == len(endpoints):
-        return Candidates(_nearest(ready, node), _on(node, ready))
     draining = {
         address: each
         for address, each in endpoints.items()

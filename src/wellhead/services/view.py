@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from ipaddress import ip_network
 from typing import NamedTuple
@@ -18,7 +18,13 @@ from wellhead.services.service import ServicePort
 from wellhead.services.traffic import candidates
 
 
-class Action(enum.Enum):
+class _Member(enum.Enum):
+    """There is one object of each member, so its identity is a hash: quicker than that of its name."""
+
+    __hash__ = object.__hash__
+
+
+class Action(_Member):
     """What becomes of a new connection."""
 
     FORWARD = "forward"
@@ -28,7 +34,7 @@ class Action(enum.Enum):
     """Silently: there are endpoints, but a Local policy allows none of them here."""
 
 
-class Scope(enum.Enum):
+class Scope(_Member):
     """From which of a port's two lists of endpoints one is chosen."""
 
     CLUSTER = "cluster"
@@ -120,9 +126,11 @@ def view_port(
     preserved = _preserved(port, held, usable.cluster, endpoints, node)
     preserves = preserved is not None and bool(preserved.returning)
     external = _external(port.external_local, usable_at_all, usable_here, detects, preserves)
-    used = [internal if kind is FrontendKind.CLUSTER_IP else external for kind, _ in held]
-    cluster = usable.cluster if _forward_to(Scope.CLUSTER, used) else ()
-    local = usable.local if _forward_to(Scope.LOCAL, used) else ()
+    scopes = 0
+    for kind, _ in held:
+        scopes |= _scopes_of(internal if kind is FrontendKind.CLUSTER_IP else external)
+    cluster = usable.cluster if scopes & _TO_CLUSTER else ()
+    local = usable.local if scopes & _TO_LOCAL else ()
     here = ("", node.name)  # an endpoint that does not say where it is may be anywhere
     return PortView(
         key=port.key,
@@ -177,12 +185,17 @@ def _external(only_local: bool, usable: bool, usable_here: bool, detects: bool, 
     )
 
 
-def _forward_to(scope: Scope, routings: Iterable[Routing]) -> bool:
-    for routing in routings:
-        for handling in routing:
-            if handling.scope is scope and handling.action is Action.FORWARD:
-                return True
-    return False
+_TO_CLUSTER, _TO_LOCAL = 1, 2
+
+
+@cache
+def _scopes_of(routing: Routing) -> int:
+    """To which scopes a routing forwards."""
+    found = 0
+    for handling in routing:
+        if handling.action is Action.FORWARD:
+            found |= _TO_LOCAL if handling.scope is Scope.LOCAL else _TO_CLUSTER
+    return found
 
 
 def _alike(handling: Handling) -> Routing:

@@ -67,20 +67,14 @@ def routing_chain(routing: Routing, *, restricted: bool) -> str:
     return f"{RESTRICTED}{name}" if restricted else name
 
 
-def policy(routing: Routing, *, restricted: bool) -> Dispatch:
+@lru_cache(maxsize=1024)
+def policy(routing: Routing, restricted: bool) -> Dispatch:
     """The policy of a frontend. Its code says what its chain does, like digits of a number."""
     code = int(restricted)
     for each in routing:
         code = code * len(HANDLINGS) + _digit(each)
-    found = _policies.get(code)
-    if found is None:
-        name = routing_chain(routing, restricted=restricted)
-        found = _policies[code] = Dispatch(layout.POLICIES, code + 1, name, routing=routing)
-    return found
-
-
-_policies: dict[int, Dispatch] = {}
-"""At most 686 of them; made once, since this runs for every frontend."""
+    name = routing_chain(routing, restricted=restricted)
+    return Dispatch(layout.POLICIES, code + 1, name, routing=routing)
 
 
 @lru_cache(maxsize=1024)

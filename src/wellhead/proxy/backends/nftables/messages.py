@@ -163,27 +163,32 @@ def _packed(elements: Iterable[Element], family: Family) -> Iterator[tuple[str, 
     prefixes = {
         name: (_prefix(1, key), _prefix(2, data) if data else b"") for name, (key, data) in sizes.items()
     }
-    parts: dict[str, list[bytes]] = {}
+    parts: dict[str, list[bytes]] = {name: [] for name in prefixes}
     lengths: dict[str, int] = dict.fromkeys(prefixes, 0)
-    for (name, key, key_end, interval_end), data, comment in elements:
+    for each in elements:
+        at, data, comment = each.id, each.data, each.comment
+        name = at.set
         key_prefix, data_prefix = prefixes[name]
-        body = key_prefix + key
+        body = key_prefix + at.key
         if data is not None:
-            body += _verdict_attribute(data) if isinstance(data, Verdict) else data_prefix + data
-        if interval_end:
+            body += data_prefix + data if type(data) is bytes else _verdict_attribute(data)
+        if at.interval_end:
             body += u32(3, INTERVAL_END)
-        if key_end:
-            body += nested(10, attribute(1, key_end))
+        if at.key_end:
+            body += nested(10, attribute(1, at.key_end))
         if comment:
             body += _comment_attribute(comment)
-        packed = _ATTRIBUTE.pack(4 + len(body), 1 | NESTED) + body
-        if lengths[name] + len(packed) > _MOST_BYTES:
-            yield name, attribute(3 | NESTED, b"".join(parts.pop(name)))
-            lengths[name] = 0
-        parts.setdefault(name, []).append(packed)
-        lengths[name] += len(packed)
+        size = 4 + len(body)
+        length = lengths[name] + size
+        if length > _MOST_BYTES:
+            yield name, attribute(3 | NESTED, b"".join(parts[name]))
+            parts[name].clear()
+            length = size
+        parts[name] += (_ATTRIBUTE.pack(size, 1 | NESTED), body)
+        lengths[name] = length
     for name, rest in parts.items():
-        yield name, attribute(3 | NESTED, b"".join(rest))
+        if rest:
+            yield name, attribute(3 | NESTED, b"".join(rest))
 
 
 def _prefix(type: int, length: int) -> bytes:

@@ -38,10 +38,10 @@ class Monitor:
         return was
 
     @contextmanager
-    def paused(self, generation: Callable[[], int]) -> Iterator[None]:
-        """Don't listen while one transaction of ours is committed.
+    def paused(self, generation: Callable[[], int], transactions: int) -> Iterator[None]:
+        """Don't listen while so many `transactions` of ours are committed.
 
-        `generation` reads the rules' generation: it must have gone on by one, or there were others' changes.
+        `generation` reads the rules' generation: it goes on by one with each, and with others' changes.
         """
         self._read()
         self._socket.subscribe(False)
@@ -50,7 +50,7 @@ class Monitor:
             yield
         finally:
             self._socket.subscribe()
-            if generation() not in (before, before + 1):
+            if generation() > before + transactions:
                 self._changed.set()
 
     def close(self) -> None:

@@ -7,7 +7,8 @@ and that of the last, and nobody's slot.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from wellhead.proxy.backends.nftables.layout import FIRST_NUMBER, MAX_ENDPOINTS, MAX_NUMBER, MAX_TIMEOUTS
 from wellhead.services.endpointslice import EndpointAddress
@@ -20,8 +21,7 @@ class OutOfNumbers(Exception):
     """There are more Service ports, or affinity timeouts, than numbers for them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True, gc=False):
     """The numbers of one Service port."""
 
     number: int

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+import msgspec
 
 
 class Type(NamedTuple):
@@ -80,7 +83,7 @@ class Verdict(NamedTuple):
         return f"{'jump' if self.returns else 'goto'} {self.chain}"
 
 
-class ElementKey(NamedTuple):
+class ElementKey(msgspec.Struct, frozen=True, order=True, gc=False):
     """What identifies an element among all of a table."""
 
     set: str
@@ -91,7 +94,7 @@ class ElementKey(NamedTuple):
     """In an interval set of one field: `key` is the first that is no longer in the interval."""
 
 
-class Element(NamedTuple):
+class Element(msgspec.Struct, frozen=True, gc=False):
     """An element of a set or map."""
 
     id: ElementKey
@@ -159,6 +162,25 @@ class Transaction:
                 )
             )
         )
+
+    def stages(self, elements: int) -> Iterator[Transaction]:
+        """The same in several transactions of so many `elements`, where that can be seen by no packet.
+
+        That is where there is no table yet: the last one adds the chains that have hooks. The kernel's hash
+        tables grow in the background, which on a kernel without preemption is not before a transaction's end:
+        what a large one adds goes into tables that are too small, which takes several times as long.
+        """
+        if self.rebuild or not self.add_table or len(self.add_elements) <= elements:
+            yield self
+            return
+        yield Transaction(
+            add_table=True,
+            add_sets=self.add_sets,
+            add_chains=[each for each in self.add_chains if each.hook is None],
+        )
+        for first in range(0, len(self.add_elements), elements):
+            yield Transaction(add_elements=self.add_elements[first : first + elements])
+        yield Transaction(add_chains=[each for each in self.add_chains if each.hook is not None])
 
     @property
     def size(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.dispatch import (
@@ -19,17 +19,16 @@ from wellhead.services.names import FrontendKind
 from wellhead.services.view import Action, PortView, Scope
 
 _KIND = {
-    FrontendKind.CLUSTER_IP: "cluster IP",
-    FrontendKind.EXTERNAL_IP: "external IP",
-    FrontendKind.LOAD_BALANCER_IP: "load balancer IP",
-    FrontendKind.NODE_PORT: "node port",
+    FrontendKind.CLUSTER_IP: " cluster IP",
+    FrontendKind.EXTERNAL_IP: " external IP",
+    FrontendKind.LOAD_BALANCER_IP: " load balancer IP",
+    FrontendKind.NODE_PORT: " node port",
 }
 _SCOPES = (Scope.CLUSTER, Scope.LOCAL)
 _MAX_COMMENT = 127  # NFTNL_UDATA_COMMENT_MAXLEN, its final zero byte not counted
 
 
-@dataclass(slots=True)
-class PortElements:
+class PortElements(NamedTuple):
     """What one Service port puts into a table."""
 
     own: list[Element]
@@ -68,7 +67,7 @@ def _frontends(found: PortElements, view: PortView, number: int, name: str) -> N
             and any(each.action is Action.FORWARD for each in routing)
         )
         guards = guards or guarded
-        dispatch = policy(routing, restricted=guarded)
+        dispatch = policy(routing, guarded)
         found.dispatches.append(dispatch)
         value = layout.port_id(number, code=dispatch.code)
         if frontend.address is None:
@@ -76,7 +75,7 @@ def _frontends(found: PortElements, view: PortView, number: int, name: str) -> N
         else:
             key = layout.frontend_key(frontend.address, frontend.protocol, frontend.port)
             at = ElementKey(layout.SERVICES, key)
-        found.own.append(Element(at, value, _comment(f"{name} {_KIND[kind]}")))
+        found.own.append(Element(at, value, _comment(name + _KIND[kind])))
         if kind is FrontendKind.CLUSTER_IP and frontend.address is not None:
             found.shared.append(Element(ElementKey(layout.CLUSTER_IPS, frontend.address.packed)))
     if guards:
@@ -99,9 +98,16 @@ def _endpoints(found: PortElements, view: PortView, placement: Placement, scope:
     if view.affinity_seconds is None:
         lead(layout.ENDPOINT_COUNTS, pick(count))
         prefix = protocol + packed
-        for index, each in enumerate(endpoints):
-            at = ElementKey(layout.ENDPOINTS, prefix + layout.word(index))
-            found.own.append(Element(at, layout.endpoint_data(each.ip, each.port), name))
+        found.own.extend(
+            [
+                Element(
+                    ElementKey(layout.ENDPOINTS, prefix + layout.word(index)),
+                    layout.endpoint_data(each.ip, each.port),
+                    name,
+                )
+                for index, each in enumerate(endpoints)
+            ]
+        )
         return
     lead(layout.ENDPOINT_COUNTS, affinity(view.affinity_seconds, placement.timeout_code, scope))
     lead(layout.SLOT_COUNTS, pick_slot(count))
