@@ -5,12 +5,13 @@ from __future__ import annotations
 from wellhead.proxy.backends.nftables.objects import Chain, Element, ElementKey, Hook, Set, Transaction
 
 
-def filled(**options: bool) -> Transaction:
+def filled(*, add_table: bool = False, rebuild: bool = False) -> Transaction:
     return Transaction(
+        rebuild=rebuild,
+        add_table=add_table,
         add_sets=[Set("services", ())],
         add_chains=[Chain("service", ()), Chain("nat-output", (), Hook("nat", "output", -100))],
         add_elements=[Element(ElementKey("services", bytes([each]))) for each in range(10)],
-        **options,
     )
 
 
