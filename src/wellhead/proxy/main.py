@@ -172,6 +172,7 @@ class _Proxy:
         if self._config.node.waits_for_node(self._view.node):
             log.info("waiting for the pod CIDR of node %s, which NodeCIDR mode needs", self._config.node_name)
             await self._found_pod_networks.wait()
+        await self._return.known()
         self._events.event(self._this_node(), "Normal", "Starting", "")
         self._request()
         await self._loop.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from wellhead.client.backoff import Backoff
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.proxy.symmetric_return.announcement import ANNOTATION, encode
-from wellhead.proxy.symmetric_return.kernel import ReturnPathError, remove_all
+from wellhead.proxy.symmetric_return.kernel import ReturnPathError, is_in_use, remove_all
 from wellhead.proxy.symmetric_return.monitor import watching
 from wellhead.proxy.symmetric_return.nodes import NodeFacts, facts
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 GRACE_SECONDS = 5.0
 """How long after a change of the announcement peers are given to learn of it."""
 
+_FIRST_SECONDS = 5.0
 _GATHER_SECONDS = 1.0
 """Changes of the kernel's come in crowds: those within this time are one."""
 
@@ -72,6 +74,7 @@ class SymmetricReturn:
         self._wanted = asyncio.Event()
         self._wake = asyncio.Event()
         self._announce = asyncio.Event()
+        self._knows = asyncio.Event()
         self._nodes = Informer(client, NODES)
         self._nodes.on_change(self._on_node)
         self._path = ReturnPath(settings, cluster_networks)
@@ -89,12 +92,31 @@ class SymmetricReturn:
     async def run(self) -> None:
         """Serve until cancelled. Call when all Services are known, and `want` has been called for them."""
         if not self._wanted.is_set():
-            await self._remove_leftovers()
+            self._knows.set()  # nobody asks
+            if not await self._is_in_use():
+                await self._remove_leftovers()
         await self._wanted.wait()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._nodes.run())
             tasks.create_task(self._keep_announcing())
             tasks.create_task(self._keep_working())
+
+    async def known(self) -> None:
+        """Wait until `returning` says what an earlier process left in force; no longer than 5 seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FIRST_SECONDS):
+                await self._knows.wait()
+
+    async def _is_in_use(self) -> bool:
+        """Connections outlive the Service's wish, also from one process to the next."""
+        try:
+            if self._settings.path == "none" or not await asyncio.to_thread(is_in_use, self._settings.marks):
+                return False
+        except ReturnPathError as error:
+            log.debug("%s", error)
+            return False
+        self.want()
+        return True
 
     async def _remove_leftovers(self) -> None:
         """An earlier process may have been told otherwise."""
@@ -142,6 +164,7 @@ class SymmetricReturn:
                     backoff.reset()
                     if self._outcome is not None and self._outcome.unsettled:
                         delay = SETTLING_SECONDS
+                self._knows.set()
                 await self._wait(delay)
 
     async def _wait(self, seconds: float) -> None:
@@ -163,6 +186,10 @@ class SymmetricReturn:
         except ReturnPathError:
             self._check_table = True
             raise
+        if self._outcome is None and outcome.announced is not None:
+            text = encode(outcome.announced)
+            if me.text == text:
+                self._in_place = text  # since an earlier process
         self._outcome = outcome
         if outcome.problem:
             self._say("works in part", outcome.problem)

@@ -110,6 +110,17 @@ class Kernel:
             flows.forget(marks, numbers)
 
 
+def is_in_use(marks: Marks) -> bool:
+    """Whether connections go by return paths that an earlier process has made.
+
+    Raises:
+        ReturnPathError: that can't be told.
+    """
+    with _explained("connections"):
+        found = table.held()
+        return found is not None and flows.are_left(marks, found.numbers.values())
+
+
 def remove_all(marks: Marks) -> bool:
     """Remove everything that this or an earlier process has made. Returns whether there was anything.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from ipaddress import IPv6Address
 from typing import NamedTuple
 
 from wellhead.api.meta import Obj
@@ -26,6 +27,7 @@ from wellhead.services.node import parse_node
 
 _VXLAN_OVERHEAD = {4: 50, 6: 70}
 _LEAST_IPV6_MTU = 1280
+_LINK_LOCAL, _OURS = 0xFE80 << 112, 0x5748
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +125,7 @@ def make_plan(
     for other in sorted(others, key=lambda each: each.name):
         end = _tunnel_peer(other, tunnel)
         direct = direct_ways(other, settings, on_link)
-        ways = direct or (_through(other) if end is not None else ())
+        ways = direct or (_through(end) if end is not None else ())
         senders = _senders(other, direct, end)
         if not senders or (number := numbers.of(other.name)) is None:
             continue
@@ -137,9 +139,8 @@ def make_plan(
     return Plan(settings.marks, me.networks, inside_networks, tuple(peers), tunnel)
 
 
-def _through(other: NodeFacts) -> tuple[Way, ...]:
-    addresses = (other.address(family) for family in Family)
-    return tuple(Way(each, TUNNEL_DEVICE) for each in addresses if each is not None)
+def _through(end: TunnelPeer) -> tuple[Way, ...]:
+    return tuple(Way(each, TUNNEL_DEVICE) for each in end.addresses)
 
 
 def _tunnel_peer(other: NodeFacts, mine: Tunnel | None) -> TunnelPeer | None:
@@ -149,7 +150,14 @@ def _tunnel_peer(other: NodeFacts, mine: Tunnel | None) -> TunnelPeer | None:
     end = parse_address(announced.address)
     if end is None or end.version != mine.local.version or end not in other.addresses:
         return None
-    return TunnelPeer(end, announced.mac, tuple(each.address for each in _through(other)))
+    versions = {each.version for each in (*other.addresses, *other.pod_networks)}
+    gateways = [other.address(Family.IPV4), _link_local(announced.mac) if 6 in versions else None]
+    return TunnelPeer(end, announced.mac, tuple(each for each in gateways if each is not None))
+
+
+def _link_local(hardware_address: str) -> IPAddress:
+    """A gateway for IPv6 that is nowhere but in the tunnel: one that has a route elsewhere is refused."""
+    return IPv6Address(_LINK_LOCAL | _OURS << 48 | int(hardware_address.replace(":", ""), 16))
 
 
 def _senders(other: NodeFacts, direct: tuple[Way, ...], end: TunnelPeer | None) -> tuple[Sender, ...]:
