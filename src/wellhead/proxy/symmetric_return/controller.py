@@ -13,7 +13,7 @@ from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj
 from wellhead.api.resources import NODES
 from wellhead.client.backoff import Backoff
-from wellhead.client.informer import Informer
+from wellhead.client.informer import TypedInformer
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.proxy.symmetric_return.announcement import ANNOTATION, encode
 from wellhead.proxy.symmetric_return.kernel import ReturnPathError, is_in_use, remove_all
@@ -75,7 +75,7 @@ class SymmetricReturn:
         self._wake = asyncio.Event()
         self._announce = asyncio.Event()
         self._knows = asyncio.Event()
-        self._nodes = Informer(client, NODES)
+        self._nodes = TypedInformer(client, NODES, facts)
         self._nodes.on_change(self._on_node)
         self._path = ReturnPath(settings, cluster_networks)
         self._outcome: Outcome | None = None
@@ -133,10 +133,11 @@ class SymmetricReturn:
         except (ApiError, ConnectionLost) as error:
             log.warning("the announcement of an earlier proxy: %s", error)
 
-    def _on_node(self, old: Obj | None, new: Obj | None) -> None:
-        if old is None or new is None or facts(old) != facts(new):
-            self._wake.set()
-        if new is not None and new["metadata"]["name"] == self._node_name:
+    def _on_node(self, old: NodeFacts | None, new: NodeFacts | None) -> None:
+        if old == new:
+            return  # a heartbeat
+        self._wake.set()
+        if new is not None and new.name == self._node_name:
             self._announce.set()
 
     async def _keep_working(self) -> None:
@@ -175,11 +176,10 @@ class SymmetricReturn:
             self._check_table = True
 
     async def _work(self) -> None:
-        nodes = [facts(each) for each in self._nodes.values()]
-        me = next((each for each in nodes if each.name == self._node_name), None)
+        me = self._nodes.get(self._node_name)
         if me is None:
             return
-        others = [each for each in nodes if each is not me]
+        others = [each for each in self._nodes.values() if each is not me]
         check, self._check_table = self._check_table, False
         try:
             outcome = await asyncio.to_thread(self._path.work, me, others, check_table=check)
@@ -229,7 +229,7 @@ class SymmetricReturn:
             if node is None or self._outcome is None:
                 continue
             wanted = encode(self._outcome.announced) if self._outcome.announced else ""
-            if facts(node).text != wanted:
+            if node.text != wanted:
                 try:
                     await annotate(self._client, self._node_name, wanted or None)
                 except (ApiError, ConnectionLost) as error:
@@ -268,7 +268,7 @@ async def withdraw(client: Client, node_name: str) -> bool:
     Raises:
         wellhead.api.errors.ApiError, ConnectionLost: it may still be there.
     """
-    node: NodeFacts = facts(await client.get(NODES, node_name))
+    node = facts(await client.get(NODES, node_name))
     if node.text:
         await annotate(client, node_name, None)
         log.info("withdrew the announcement on node %s", node_name)
