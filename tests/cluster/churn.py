@@ -39,6 +39,7 @@ def random_service(dice: random.Random, namespace: str, name: str, app: str) -> 
         "selector": {"app": dice.choice((app, app, app, "nobody"))},
         "internalTrafficPolicy": dice.choice(("Cluster", "Local")),
         "sessionAffinity": dice.choice(("None", "ClientIP")),
+        "ipFamilyPolicy": dice.choice(("SingleStack", "PreferDualStack")),
     }
     if kind != "ClusterIP" or dice.random() < 0.3:
         spec["externalTrafficPolicy"] = dice.choice(("Cluster", "Local"))
