@@ -50,7 +50,7 @@ def cluster(new_cluster: Callable[[str], Cluster]) -> Cluster:
 # How a link, address, rule or mount of ours would show. Others may make and remove theirs meanwhile.
 _OURS = re.compile(
     r"wellhead|labtest|\b(internet|nodes|node-\d|control-plane|cloud)\b"
-    r"|10\.24[04]\.|198\.51\.100\.|192\.0\.2\.|203\.0\.113\."
+    r"|10\.24[04]\.|198\.51\.100\.|192\.0\.2\.|203\.0\.113\.|fd00:10:|2001:db8:(51|113|192):"
     r"| /(proc|sys|sys/fs/cgroup|run) "
 )
 

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from typing import Self
 
 from wellhead.lab import edge, guest, links, machines, topology
+from wellhead.lab.addresses import IPV4, IPV6
 from wellhead.lab.machines import Machine
 from wellhead.linux import namespaces
 
@@ -29,20 +30,20 @@ with open(sys.argv[4], "w") as file:
 # Says to everybody whom it sees.
 _SERVE = """
 import socket, sys
-with socket.create_server(("0.0.0.0", int(sys.argv[1]))) as server:
+with socket.create_server(("::", int(sys.argv[1])), family=socket.AF_INET6, dualstack_ipv6=True) as server:
     while True:
         connection, peer = server.accept()
-        connection.sendall(peer[0].encode())
+        connection.sendall(peer[0].removeprefix("::ffff:").encode())
         connection.close()
 """
 
 
 class Network:
-    """Machines and links of one topology. Use as a context manager: it reaps what it started."""
+    """Machines and links of one dual-stack topology. Use as a context manager: it reaps what it started."""
 
     def __init__(self, cluster: str, nodes: int) -> None:
         self.cluster = cluster
-        self.picture = topology.build(nodes)
+        self.picture = topology.build(nodes, (IPV4, IPV6))
         self.machines: dict[str, Machine] = {}
         self._nodes = nodes
 

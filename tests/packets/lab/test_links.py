@@ -37,6 +37,20 @@ def test_who_reaches_whom_and_as_whom(network: Network) -> None:
     assert network.dial("node-1", "10.0.3.4", 80) == "silence"
 
 
+def test_the_same_in_ipv6_from_the_first_packet_on(network: Network) -> None:
+    for machine, port in (("node-1", 8080), ("node-2", 8080), ("client", 8080), ("control-plane", 6443)):
+        network.serve(machine, port)
+    assert network.dial("client", "2001:db8:192::11", 8080) == "open 2001:db8:51::79"
+    assert network.dial("client", "2001:db8:192::2", 6443) == "open 2001:db8:51::79"
+    assert network.dial("node-1", "2001:db8:51::79", 8080) == "open 2001:db8:192::11"
+    assert network.dial("node-1", "fd00:10:240::12", 8080) == "open fd00:10:240::11"
+    assert network.dial("node-1", "2001:db8:192::12", 8080) == "open 2001:db8:192::11"
+    assert network.dial("client", "2001:db8:192::11", 8081) == "refused"
+    assert network.dial("client", "fd00:10:240::11", 8080) == "silence"
+    assert network.dial("cloud", "2001:db8:51::79", 8080) == "silence"
+    assert network.dial("node-1", "fd00:10::304", 80) == "silence"
+
+
 def test_links_are_as_wide_as_planned(network: Network) -> None:
     for machine, interface, mtu in (
         ("client", "eth0", "1500"),
@@ -50,6 +64,8 @@ def test_links_are_as_wide_as_planned(network: Network) -> None:
 def test_kernel_settings_are_the_machines_own(network: Network) -> None:
     for machine, forwards in (("client", "0"), ("node-1", "1"), ("edge", "1"), ("cloud", "0")):
         assert network.read(machine, "/proc/sys/net/ipv4/ip_forward") == forwards
+        assert network.read(machine, "/proc/sys/net/ipv6/conf/all/forwarding") == forwards
+        assert network.read(machine, "/proc/sys/net/ipv6/conf/default/accept_ra") == "0"
     assert network.read("edge", "/proc/sys/net/ipv4/conf/all/rp_filter") == "0"
     assert network.read("node-1", "/proc/sys/net/ipv4/conf/eth0/rp_filter") == "2"
 
@@ -62,6 +78,7 @@ def test_a_machine_that_was_switched_off_comes_back(network: Network, machine: s
     assert network.repair() == []
     network.serve("node-1", 8080)
     assert network.dial("client", "192.0.2.11", 8080) == "open 198.51.100.79"
+    assert network.dial("client", "2001:db8:192::11", 8080) == "open 2001:db8:51::79"
 
 
 def test_when_the_edge_comes_back_everybody_is_connected_again(network: Network) -> None:
@@ -71,6 +88,8 @@ def test_when_the_edge_comes_back_everybody_is_connected_again(network: Network)
     assert set(network.repair()) == set(network.picture.names)
     assert network.dial("client", "192.0.2.11", 8080) == "open 198.51.100.79"
     assert network.dial("node-2", "10.240.0.11", 8080) == "open 10.240.0.12"
+    assert network.dial("client", "2001:db8:192::11", 8080) == "open 2001:db8:51::79"
+    assert network.dial("node-2", "fd00:10:240::11", 8080) == "open fd00:10:240::12"
 
 
 def test_what_is_well_is_left_alone(network: Network) -> None:
