@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +56,11 @@ def check_all(image_directory: Path = IMAGE_CACHE) -> None:
 
 def has_ipv6() -> bool:
     """Whether this kernel speaks IPv6: it was built with it, and not started with ipv6.disable=1."""
-    return Path("/proc/sys/net/ipv6").exists()
+    try:
+        socket.socket(socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
 
 
 def _programs() -> str | None:
