@@ -31,10 +31,10 @@ def _mode(item: pytest.Item) -> int:
 
 
 @contextmanager
-def running(lab: Lab) -> Iterator[Lab]:
-    """The three-node cluster that `lab` names, while the block runs."""
+def running(lab: Lab, *options: str) -> Iterator[Lab]:
+    """The cluster that `lab` names, of three nodes unless the `options` of `up` say otherwise, meanwhile."""
     try:
-        lab.wellhead("up", "--nodes", "3", "--proxy-mode", lab.proxy_mode)
+        lab.wellhead("up", "--nodes", "3", "--proxy-mode", lab.proxy_mode, *options)
         yield lab
     finally:
         lab.wellhead("down")
