@@ -70,4 +70,4 @@ class Fallbacks:
                 yield from nodes
 
 
-_WHY = "its replies would not come back through the node that the client dialled"
+_WHY = "their replies would not come back through the node that the client dialled"
