@@ -18,7 +18,7 @@ from wellhead.proxy.metrics import Metrics, family_label, of_family
 from wellhead.proxy.modes import remove_others
 from wellhead.proxy.sync import SyncFailed
 from wellhead.proxy.watches import Watches
-from wellhead.services.family import Family
+from wellhead.services.family import Family, Protocol
 from wellhead.services.names import FrontendKind, PortKey
 from wellhead.services.node_view import NodeView, ViewDiff
 from wellhead.services.view import Action, PortView
@@ -114,9 +114,10 @@ class Proxier:
 
     def _prepare(self, diff: ViewDiff) -> None:
         for key, (before, after) in diff.ports.items():
-            if key in self._unsettled:
-                before = self._unsettled[key][0]
-            self._unsettled[key] = (before, after)
+            if any(each is not None and each.protocol is Protocol.UDP for each in (before, after)):
+                if key in self._unsettled:
+                    before = self._unsettled[key][0]
+                self._unsettled[key] = (before, after)
             self._count_without_local(key, after)
             if self._enable_loopback and after is not None and key.family is Family.IPV4:
                 kinds = {each.kind for each in after.frontends}

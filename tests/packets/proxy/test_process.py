@@ -104,6 +104,7 @@ def test_a_taken_health_check_port_is_reported_and_tried_again(
 def test_a_restart_interrupts_nothing(world: World, api: FakeApi, start: Start) -> None:
     proxy = start()
     eventually(serves(world, POD_A))
+    eventually(proxy.has_synced)  # in the other family, too
     before = rules(world)
     proxy.kill()
     api.stop()
