@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import click
@@ -12,26 +12,27 @@ from wellhead.cli.options import logging_options
 from wellhead.cloud.health import Settings
 from wellhead.cloud.main import Config, clean_up, run
 from wellhead.cloud.proxy import plane
+from wellhead.cloud.vips import IPAddress, IPNetwork
 from wellhead.node.images import haproxy as haproxy_image
 from wellhead.node.images.store import ImageNotFound, ImageStore
 
 
-class _IPv4NetworkType(click.ParamType[IPv4Network]):
+class _NetworkType(click.ParamType[IPNetwork]):
     name = "network"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IPv4Network:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IPNetwork:
         try:
-            return IPv4Network(str(value))
+            return ip_network(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
 
-class _IPv4AddressType(click.ParamType[IPv4Address]):
+class _AddressType(click.ParamType[IPAddress]):
     name = "address"
 
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IPv4Address:
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IPAddress:
         try:
-            return IPv4Address(str(value))
+            return ip_address(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -57,12 +58,12 @@ class _BindAddress(click.ParamType[tuple[str, int]]):
 @click.option(
     "--vip-pool",
     "vip_pools",
-    type=_IPv4NetworkType(),
+    type=_NetworkType(),
     multiple=True,
     default=("203.0.113.0/24",),
     show_default=True,
     metavar="NETWORK",
-    help="A network that VIPs are taken from. Repeatable; the first with a free address is used.",
+    help="A network that VIPs are taken from. Repeatable; the first of a family with a free address is used.",
 )
 @click.option(
     "--forwarder-netns",
@@ -72,10 +73,12 @@ class _BindAddress(click.ParamType[tuple[str, int]]):
 )
 @click.option(
     "--proxy-address",
-    type=_IPv4AddressType(),
+    "proxy_addresses",
+    type=_AddressType(),
+    multiple=True,
     metavar="IP",
     help="This machine's own address on the nodes' network: enables the class wellhead.dev/proxy, whose "
-    "HAProxy runs here and dials nodes from this address.",
+    "HAProxy runs here and dials nodes from this address. Repeatable: one IPv4, one IPv6.",
 )
 @click.option(
     "--haproxy",
@@ -142,9 +145,9 @@ class _BindAddress(click.ParamType[tuple[str, int]]):
 @logging_options
 def command(
     kubeconfig: str | None,
-    vip_pools: tuple[IPv4Network, ...],
+    vip_pools: tuple[IPNetwork, ...],
     forwarder_netns: str | None,
-    proxy_address: IPv4Address | None,
+    proxy_addresses: tuple[IPAddress, ...],
     haproxy: Path | None,
     image_dir: Path,
     proxy_state_dir: Path,
@@ -174,10 +177,12 @@ def command(
       wellhead cloud --kubeconfig admin.conf --vip-pool 203.0.113.0/24
     """
     proxy, no_proxy = None, "this controller runs no proxy: it was started without --proxy-address"
-    if proxy_address is not None:
+    if len({address.version for address in proxy_addresses}) < len(proxy_addresses):
+        raise click.BadParameter("one IPv4 and one IPv6 address at most", param_hint="--proxy-address")
+    if proxy_addresses:
         try:
             program = haproxy or haproxy_image.launcher(ImageStore(image_dir))
-            proxy = plane.Settings(proxy_address, program, proxy_state_dir, proxy_dials_endpoints)
+            proxy = plane.Settings(proxy_addresses, program, proxy_state_dir, proxy_dials_endpoints)
         except ImageNotFound:
             no_proxy = (
                 "HAProxy is not there: run `wellhead image build` where the controller runs, or start the "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, ip_address
+from ipaddress import ip_address
 
 from wellhead.api.meta import Key, Obj, key
 from wellhead.cloud.classes import FORWARDER_CLASS, PROXY_CLASS, Unsupported, class_of
@@ -15,6 +16,7 @@ VIP_ANNOTATION = "wellhead.dev/load-balancer-ip"
 PROXY_HEALTHZ_PORT = 10256
 
 _PROTOCOLS = ("TCP", "UDP")
+_VERSIONS = {"IPv4": 4, "IPv6": 6}
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,9 @@ class Request:
     local: bool
     check_port: int
     client_affinity: bool
-    address: IPv4Address | None = None  # the VIP that was asked for
+    families: tuple[int, ...] = (4,)  # IP versions, in the order of spec.ipFamilies
+    optional_families: bool = False  # a VIP of one of them will do
+    addresses: frozenset[IPAddress] = frozenset()  # the VIPs that were asked for
     termination: Termination | None = None
 
     @property
@@ -90,8 +94,7 @@ def request(service: Obj) -> Request:
         ports.add((protocol.lower(), int(port["port"])))
     if not ports:
         raise Unsupported("the Service has no ports")
-    if "IPv4" not in (spec.get("ipFamilies") or ["IPv4"]):
-        raise Unsupported("the Service has no IPv4 address, and load balancers are IPv4 only")
+    families = tuple(_VERSIONS[name] for name in spec.get("ipFamilies") or ["IPv4"])
     local = spec.get("externalTrafficPolicy") == "Local"
     check_port = spec.get("healthCheckNodePort") or 0 if local else PROXY_HEALTHZ_PORT
     if not check_port:
@@ -102,25 +105,32 @@ def request(service: Obj) -> Request:
         local=local,
         check_port=check_port,
         client_affinity=spec.get("sessionAffinity") == "ClientIP",
-        address=_requested_address(service),
+        families=families,
+        optional_families=spec.get("ipFamilyPolicy") == "PreferDualStack",
+        addresses=_requested_addresses(service, families),
         termination=terminated,
     )
 
 
-def _requested_address(service: Obj) -> IPv4Address | None:
+def _requested_addresses(service: Obj, families: tuple[int, ...]) -> frozenset[IPAddress]:
     annotations = service["metadata"].get("annotations") or {}
-    text = annotations.get(VIP_ANNOTATION) or service["spec"].get("loadBalancerIP")
-    if not text:
-        return None
-    try:
-        address = ip_address(text)
-    except ValueError:
-        raise Unsupported(
-            f"{text!r} was asked for as the load balancer's address, but is no IP address"
-        ) from None
-    if not isinstance(address, IPv4Address):
-        raise Unsupported(f"{address} was asked for, and load balancers are IPv4 only")
-    return address
+    text = annotations.get(VIP_ANNOTATION) or service["spec"].get("loadBalancerIP") or ""
+    found: dict[int, IPAddress] = {}
+    for each in text.split(",") if text else ():
+        try:
+            address = ip_address(each.strip())
+        except ValueError:
+            raise Unsupported(
+                f"{each.strip()!r} was asked for as the load balancer's address, but is no IP address"
+            ) from None
+        if address.version not in families:
+            raise Unsupported(
+                f"{address} was asked for, but the Service's ipFamilies have no IPv{address.version}"
+            )
+        if address.version in found:
+            raise Unsupported(f"{text} was asked for: a load balancer has one IPv{address.version} address")
+        found[address.version] = address
+    return frozenset(found.values())
 
 
 def published_vips(service: Obj) -> list[IPAddress]:
@@ -134,13 +144,13 @@ def published_vips(service: Obj) -> list[IPAddress]:
     return found
 
 
-def publishes(service: Obj, vip: IPAddress, ip_mode: str) -> bool:
-    """Whether the Service's status says exactly that this is its VIP. No ipMode means VIP (KEP-1860)."""
+def publishes(service: Obj, vips: Sequence[IPAddress], ip_mode: str) -> bool:
+    """Whether the Service's status says exactly that these are its VIPs. No ipMode means VIP (KEP-1860)."""
     ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
-    modes = [entry.get("ipMode", "VIP") for entry in ingress]
-    return published_vips(service) == [vip] and modes == [ip_mode]
+    modes = {entry.get("ipMode", "VIP") for entry in ingress}
+    return published_vips(service) == list(vips) and modes == {ip_mode}
 
 
-def status(vip: IPAddress, ip_mode: str) -> Obj:
-    """The status of a Service with this VIP."""
-    return {"loadBalancer": {"ingress": [{"ip": str(vip), "ipMode": ip_mode}]}}
+def status(vips: Iterable[IPAddress], ip_mode: str) -> Obj:
+    """The status of a Service with these VIPs."""
+    return {"loadBalancer": {"ingress": [{"ip": str(vip), "ipMode": ip_mode} for vip in vips]}}

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from ipaddress import IPv4Address
 
 from wellhead.api.meta import Key, Obj, is_deleting, key
 from wellhead.api.resources import ENDPOINTSLICES, NODES, SERVICES
@@ -27,7 +26,7 @@ from wellhead.cloud.nodes import BalancedNode, balanced_node
 from wellhead.cloud.proxy.commands import ProxyError
 from wellhead.cloud.proxy.plane import TerminatingProxy
 from wellhead.cloud.steering import Balancer, Steering
-from wellhead.cloud.vips import VIPPool, VIPUnavailable
+from wellhead.cloud.vips import IPAddress, VIPPool, VIPUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -107,19 +106,30 @@ class Controller:
         """Take over the VIPs that Services hold by their status; on a clash the older Service keeps it."""
         for obj in sorted(self._services, key=_age):
             service = key(obj)
-            for address in balancers.published_vips(obj)[:1]:
+            vips = self._claimed(service, balancers.published_vips(obj))
+            if vips and balancers.is_wanted(obj):
                 try:
-                    self.pool.claim(service, address)
-                except VIPUnavailable as error:
-                    _log.warning("Service %s can't keep its VIP: %s", "/".join(service), error)
-                    continue
-                if balancers.is_wanted(obj) and isinstance(address, IPv4Address):
-                    try:
-                        balancer = Balancer(self._request(obj), address)
-                        self._note_endpoints(service)
-                        self.steering.adopt(service, balancer)
-                    except Unsupported as error:
-                        _log.warning("Service %s: %s", "/".join(service), error)
+                    request = self._request(obj)
+                    balancer = Balancer(
+                        request, tuple(each for each in vips if each.version in request.families)
+                    )
+                    self._note_endpoints(service)
+                    self.steering.adopt(service, balancer)
+                except Unsupported as error:
+                    _log.warning("Service %s: %s", "/".join(service), error)
+
+    def _claimed(self, service: Key, vips: list[IPAddress]) -> list[IPAddress]:
+        """Those of the VIPs that the Service holds now: the first of a family, if it is free and ours."""
+        claimed: dict[int, IPAddress] = {}
+        for address in vips:
+            if address.version in claimed:
+                continue
+            try:
+                self.pool.claim(service, address)
+                claimed[address.version] = address
+            except VIPUnavailable as error:
+                _log.warning("Service %s can't keep its VIP: %s", "/".join(service), error)
+        return list(claimed.values())
 
     def _service_changed(self, old: Obj | None, new: Obj | None) -> None:
         if (obj := new or old) is None:
@@ -162,7 +172,7 @@ class Controller:
         before = self.steering.balancers.get(service)
         try:
             request = self._request(obj)
-            balancer = Balancer(request, self._vip(request))
+            balancer = Balancer(request, self._vips(request))
         except (Unsupported, VIPUnavailable) as error:
             self._refuse(service, obj, str(error))
             return None
@@ -177,10 +187,10 @@ class Controller:
                 self._report_failure(service, obj, str(error))
                 raise
             self._programmed[service] = balancer
-        published = balancers.publishes(obj, balancer.vip, request.ip_mode)
+        published = balancers.publishes(obj, balancer.vips, request.ip_mode)
         if not published:
             obj = await self._patch(
-                obj, {"status": balancers.status(balancer.vip, request.ip_mode)}, "status"
+                obj, {"status": balancers.status(balancer.vips, request.ip_mode)}, "status"
             )
         if before != balancer or not published:
             self._recorder.event(obj, "Normal", "EnsuredLoadBalancer", "Ensured load balancer")
@@ -193,6 +203,11 @@ class Controller:
         if request.termination is not None:
             if self.proxy is None:
                 raise Unsupported(f"class {PROXY_CLASS}: {self._no_proxy}")
+            lacking = [version for version in request.families if not self._has_proxy(version)]
+            if lacking and (len(lacking) == len(request.families) or not request.optional_families):
+                raise Unsupported(
+                    f"the Service has an IPv{lacking[0]} address, and the proxy has none (--proxy-address)"
+                )
             if request.termination.dials_endpoints and not self.proxy.settings.dials_endpoints:
                 raise Unsupported(
                     "a port has no node port, and endpoints can't be dialled: the proxy has no way to pods "
@@ -201,15 +216,38 @@ class Controller:
                 )
         return request
 
-    def _vip(self, request: Request) -> IPv4Address:
-        """The VIP that the Service holds from now on. Raises VIPUnavailable; it then keeps what it holds."""
-        before = self.pool.held_by(request.service)
-        if request.address is not None:
-            self.pool.claim(request.service, request.address)
-        vip = self.pool.allocate(request.service, 4)
-        if before not in (None, vip):
+    def _vips(self, request: Request) -> tuple[IPAddress, ...]:
+        """The VIPs that the Service holds from now on, in the order of its families.
+
+        Raises:
+            VIPUnavailable: they can't all be had. It keeps what it holds.
+        """
+        service, before = request.service, self.pool.held_by(request.service)
+        usable = [version for version in request.families if self._serves(request, version)]
+        if not request.optional_families or not usable:
+            usable = list(request.families)
+        try:
+            for address in request.addresses:
+                self.pool.claim(service, address)
+            vips = tuple(self.pool.allocate(service, version) for version in usable)
+        except VIPUnavailable:
+            for address in before:
+                self.pool.claim(service, address)
+            self.pool.release(service, keep=before)
+            raise
+        self.pool.release(service, keep=vips)
+        if before - set(vips):
             self._retry_refused()
-        return IPv4Address(vip)
+        return vips
+
+    def _serves(self, request: Request, version: int) -> bool:
+        """Whether a Service of this class can have a VIP of this IP version here."""
+        return self.pool.serves(version) and (request.termination is None or self._has_proxy(version))
+
+    def _has_proxy(self, version: int) -> bool:
+        return self.proxy is not None and any(
+            address.version == version for address in self.proxy.settings.addresses
+        )
 
     async def _remove(self, service: Key, obj: Obj | None) -> None:
         """Take the load balancer away: first the packets' way, then the VIP, then the finalizer."""
@@ -221,8 +259,8 @@ class Controller:
         self._programmed.pop(service, None)
         self._hosts.pop(service, None)
         self._without_nodes.pop(service, None)
-        if (vip := self.pool.release(service)) is not None:
-            _log.info("Service %s: VIP %s is free", "/".join(service), vip)
+        if vips := self.pool.release(service):
+            _log.info("Service %s: free VIPs: %s", "/".join(service), ", ".join(map(str, vips)))
             self._retry_refused()
         if obj is None or not cleanup:
             return
@@ -234,9 +272,8 @@ class Controller:
 
     def _note_stranger(self, service: Key, obj: Obj) -> None:
         """A Service of another class may hold an address of our pool, as long as its status says so."""
-        published = balancers.published_vips(obj)[:1]
-        if self.pool.held_by(service) not in (None, *published):
-            self.pool.release(service)
+        published = balancers.published_vips(obj)
+        if self.pool.release(service, keep=published):
             self._retry_refused()
         for address in published:
             try:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 
 from wellhead.api.meta import Key, Obj, labels
+from wellhead.cloud.vips import IPAddress
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 
-Address = tuple[IPv4Address, int]
+Address = tuple[IPAddress, int]
+Port = tuple[int, str]
+"""IP version and name."""
+
+_VERSIONS = {"IPv4": 4, "IPv6": 6}
 
 
 @dataclass(frozen=True)
@@ -19,12 +24,12 @@ class Endpoints:
     """A Service's endpoints.
 
     `serving_nodes` are the names of the nodes with an endpoint that serves, terminating or not (KEP-1672).
-    `usable` are, for each port name, the endpoints that take new connections: those that are ready; if none
-    is, those that serve though they terminate.
+    `usable` are, for each IP version and port name, the endpoints that take new connections: those that are
+    ready; if none is, those that serve though they terminate.
     """
 
     serving_nodes: frozenset[str] = frozenset()
-    usable: Mapping[str, frozenset[Address]] = field(default_factory=dict)
+    usable: Mapping[Port, frozenset[Address]] = field(default_factory=dict)
 
 
 def service_of(endpoint_slice: Obj) -> list[Key]:
@@ -36,8 +41,8 @@ def service_of(endpoint_slice: Obj) -> list[Key]:
 def endpoints(slices: Iterable[Obj]) -> Endpoints:
     """The endpoints of one Service, from all of its EndpointSlices."""
     nodes: set[str] = set()
-    ready: defaultdict[str, set[Address]] = defaultdict(set)
-    serving: defaultdict[str, set[Address]] = defaultdict(set)
+    ready: defaultdict[Port, set[Address]] = defaultdict(set)
+    serving: defaultdict[Port, set[Address]] = defaultdict(set)
     for each in slices:
         ports = {port.get("name") or "": port["port"] for port in each.get("ports") or [] if port.get("port")}
         for endpoint in each.get("endpoints") or []:
@@ -45,18 +50,18 @@ def endpoints(slices: Iterable[Obj]) -> Endpoints:
             is_ready, serves = _ready(conditions), _serves(conditions)
             if serves and endpoint.get("nodeName"):
                 nodes.add(endpoint["nodeName"])
-            if each.get("addressType", "IPv4") != "IPv4":
-                continue
+            if (version := _VERSIONS.get(each.get("addressType", "IPv4"))) is None:
+                continue  # host names
             for name, port in ports.items():
                 # An endpoint's addresses are all the same endpoint; consumers use the first (API reference).
-                address = IPv4Address(endpoint["addresses"][0]), int(port)
+                address = ip_address(endpoint["addresses"][0]), int(port)
                 if is_ready:
-                    ready[name].add(address)
+                    ready[version, name].add(address)
                 elif serves:
-                    serving[name].add(address)
+                    serving[version, name].add(address)
     return Endpoints(
         frozenset(nodes),
-        {name: frozenset(ready[name] or serving[name]) for name in ready.keys() | serving.keys()},
+        {port: frozenset(ready[port] or serving[port]) for port in ready.keys() | serving.keys()},
     )
 
 

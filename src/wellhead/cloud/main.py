@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network
 
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
@@ -15,14 +14,14 @@ from wellhead.cloud.metrics import Metrics
 from wellhead.cloud.proxy import plane
 from wellhead.cloud.proxy.plane import TerminatingProxy
 from wellhead.cloud.server import serving
-from wellhead.cloud.vips import VIPPool
+from wellhead.cloud.vips import IPNetwork, VIPPool
 
 
 @dataclass(frozen=True)
 class Config:
     """How to run the component."""
 
-    vip_pools: tuple[IPv4Network, ...]
+    vip_pools: tuple[IPNetwork, ...]
     """Where VIPs come from; clients' packets to them must reach the forwarder. At least one."""
     kubeconfig: str | None = None
     """Path; None: $KUBECONFIG, or a pod's service account."""

@@ -6,9 +6,10 @@ Source: KEP-3458: readiness does not count, since a health check of the node's p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import ip_address
 
 from wellhead.api.meta import Obj
+from wellhead.cloud.vips import IPAddress
 
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 AUTOSCALER_TAINT = "ToBeDeletedByClusterAutoscaler"
@@ -16,15 +17,27 @@ AUTOSCALER_TAINT = "ToBeDeletedByClusterAutoscaler"
 
 @dataclass(frozen=True)
 class BalancedNode:
-    """A Node as a target of load balancing. `address` is its first InternalIP."""
+    """A Node as a target of load balancing.
+
+    `address` is its first InternalIP, where its health is checked; `addresses` are the first of each family.
+    """
 
     name: str
-    address: IPv4Address | IPv6Address
+    addresses: tuple[IPAddress, ...]
     excluded: bool  # gets no new flows, keeps the ones it has
 
+    @property
+    def address(self) -> IPAddress:
+        return self.addresses[0]
 
-def balanced_node(node: Obj, version: int = 4) -> BalancedNode | None:
-    """None for a Node without an InternalIP of IP `version`: nothing can be sent there."""
+    def of(self, version: int) -> IPAddress | None:
+        """Its address of IP `version` (4 or 6), if it has one."""
+        return next((address for address in self.addresses if address.version == version), None)
+
+
+def balanced_node(node: Obj) -> BalancedNode | None:
+    """None for a Node without an InternalIP: nothing can be sent there."""
+    addresses: dict[int, IPAddress] = {}
     for entry in node.get("status", {}).get("addresses") or []:
         if entry.get("type") != "InternalIP":
             continue
@@ -32,9 +45,10 @@ def balanced_node(node: Obj, version: int = 4) -> BalancedNode | None:
             address = ip_address(entry["address"])
         except ValueError:
             continue
-        if address.version == version:
-            return BalancedNode(node["metadata"]["name"], address, is_excluded(node))
-    return None
+        addresses.setdefault(address.version, address)
+    if not addresses:
+        return None
+    return BalancedNode(node["metadata"]["name"], tuple(addresses.values()), is_excluded(node))
 
 
 def is_excluded(node: Obj) -> bool:

@@ -33,7 +33,7 @@ class BalancerReport(msgspec.Struct, frozen=True, rename="camel"):
     namespace: str
     name: str
     load_balancer_class: str
-    vip: str
+    vips: list[str]
     ports: list[str]
     client_ip: dict[str, str]  # by port: what a proxy adds to tell the server of the client
     external_traffic_policy: Literal["Cluster", "Local"]
@@ -53,7 +53,7 @@ class RefusedReport(msgspec.Struct, frozen=True, rename="camel"):
 class ProxyReport(msgspec.Struct, frozen=True, rename="camel"):
     """The HAProxy of the terminating class; `pid` is None while there is none."""
 
-    address: str
+    addresses: list[str]
     pid: int | None
     reloads: int
 
@@ -93,7 +93,7 @@ def _balancer(
         namespace=service[0],
         name=service[1],
         load_balancer_class=request.load_balancer_class,
-        vip=str(balancer.vip),
+        vips=[str(vip) for vip in balancer.vips],
         ports=[f"{port}/{protocol.upper()}" for protocol, port in sorted(request.ports)],
         client_ip=_client_ip(request),
         external_traffic_policy="Local" if request.local else "Cluster",
@@ -108,7 +108,7 @@ def _balancer(
 def _proxy(proxy: TerminatingProxy | None) -> ProxyReport | None:
     if proxy is None:
         return None
-    return ProxyReport(str(proxy.settings.address), proxy.pid, proxy.reloads)
+    return ProxyReport([str(address) for address in proxy.settings.addresses], proxy.pid, proxy.reloads)
 
 
 def _client_ip(request: Request) -> dict[str, str]:

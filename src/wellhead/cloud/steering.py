@@ -12,7 +12,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from typing import Any
 
 from wellhead.api.meta import Key
 from wellhead.cloud.balancers import PROXY_HEALTHZ_PORT, Request
@@ -33,14 +33,16 @@ _PROXY_GROUP = "proxy"
 
 @dataclass(frozen=True)
 class Balancer:
-    """A load balancer that exists: what was asked for, and the VIP."""
+    """A load balancer that exists: what was asked for, and its VIPs, at most one a family."""
 
     request: Request
-    vip: IPv4Address
+    vips: tuple[IPAddress, ...]
 
     @property
     def frontends(self) -> frozenset[Frontend]:
-        return frozenset(Frontend(self.vip, protocol, port) for protocol, port in self.request.ports)
+        return frozenset(
+            Frontend(vip, protocol, port) for vip in self.vips for protocol, port in self.request.ports
+        )
 
 
 class Steering:
@@ -98,14 +100,14 @@ class Steering:
         """A balancer that was there before this run. For before `start`."""
         self._set(service, balancer)
 
-    def put(self, service: Key, balancer: Balancer) -> asyncio.Future[list[None]]:
+    def put(self, service: Key, balancer: Balancer) -> asyncio.Future[list[object]]:
         """Have this balancer for the Service. The future is the data planes'; it raises their errors."""
         old = self._set(service, balancer)
         gone = self._leftovers.pop(service, frozenset()) | (old.frontends if old else frozenset())
         change = self._target(service, balancer)
         change.frontends |= dict.fromkeys(gone - balancer.frontends)
         # At once, and not one after the other: what is submitted in between may be about the same VIP.
-        submitted = [self._forwarder.submit(change)]
+        submitted: list[asyncio.Future[Any]] = [self._forwarder.submit(change)]
         if self._proxy is not None and any(each and each.request.termination for each in (old, balancer)):
             submitted.append(self._proxy.submit({service: self._sections(service, balancer)}))
         return asyncio.gather(*submitted)
@@ -123,7 +125,7 @@ class Steering:
         gone = self._leftovers.get(service, frozenset()) | (old.frontends if old else frozenset())
         if gone:
             self._leftovers[service] = gone
-            submitted = [self._forwarder.submit(Change(dict.fromkeys(gone)))]
+            submitted: list[asyncio.Future[Any]] = [self._forwarder.submit(Change(dict.fromkeys(gone)))]
             if self._proxy is not None:
                 submitted.append(self._proxy.submit({service: ()}))
             await asyncio.gather(*submitted)
@@ -150,7 +152,9 @@ class Steering:
         if not balancer.request.local:
             self._mute.pop(service, None)
             return
-        mute = frozenset(node.address for name, node in self.nodes.items() if name not in serving)
+        mute = frozenset(
+            address for name, node in self.nodes.items() if name not in serving for address in node.addresses
+        )
         fresh = mute - self._mute.get(service, frozenset())
         self._mute[service] = mute
         datagrams = [frontend for frontend in balancer.frontends if frontend.protocol == "udp"]
@@ -166,22 +170,24 @@ class Steering:
             del self.nodes[name]
         else:
             self.nodes[name] = node
-        self.monitor.set_nodes(self._addresses())
+        self.monitor.set_nodes(frozenset(node.address for node in self.nodes.values()))
         if not self._started:
             return
         change = Change(groups={_CLUSTER_GROUP: self.eligible(PROXY_HEALTHZ_PORT)})
         self._forwarder.submit(change, nodes=self._neighbours())
         for port in list(self._dependent):
             self._regroup(port, nodes_changed=True)
-        if before is not None and self._proxy is not None and before.address not in self._addresses():
-            self._proxy.submit(lost={before.address})
+        lost = frozenset(before.addresses) - self._addresses() if before is not None else frozenset()
+        if lost and self._proxy is not None:
+            self._proxy.submit(lost=lost)
 
     def eligible(self, check_port: int) -> frozenset[IPAddress]:
         """The addresses of the nodes that get new flows of Services with this health check."""
         return frozenset(
-            node.address
+            address
             for node in self.nodes.values()
             if not node.excluded and self.monitor.state(Check(node.address, check_port)).passing
+            for address in node.addresses
         )
 
     def eligible_names(self, check_port: int) -> list[str]:
@@ -211,9 +217,10 @@ class Steering:
         """See `health.Observer`."""
         node = self._node(address)
         _log.warning("node %s is dead: its flows are decided anew", node.name if node else address)
-        self._forwarder.submit(lost={address})
+        lost = frozenset(node.addresses) if node else frozenset({address})
+        self._forwarder.submit(lost=lost)
         if self._proxy is not None:
-            self._proxy.submit(lost={address})
+            self._proxy.submit(lost=lost)
 
     def _set(self, service: Key, new: Balancer | None) -> Balancer | None:
         """Remember the Service's balancer, and check what it depends on. Returns the one before."""
@@ -238,7 +245,7 @@ class Steering:
         if request.termination is not None:
             assert self._proxy is not None
             target = Target(_PROXY_GROUP, terminated=True)
-            nodes = frozenset({self._proxy.settings.address})
+            nodes = frozenset(self._proxy.settings.addresses)
         else:
             group = "+".join(sorted(map(str, nodes))) if request.local else _CLUSTER_GROUP
             target = Target(group, request.client_affinity)
@@ -252,7 +259,7 @@ class Steering:
         return sections(
             service,
             request.termination,
-            balancer.vip,
+            balancer.vips,
             self.nodes.values(),
             self.eligible(request.check_port),
             self._endpoints.get(service, Endpoints()),
@@ -277,13 +284,12 @@ class Steering:
             self._proxy.submit({service: self._sections(service, self.balancers[service])})
 
     def _addresses(self) -> frozenset[IPAddress]:
-        return frozenset(node.address for node in self.nodes.values())
+        return frozenset(address for node in self.nodes.values() for address in node.addresses)
 
     def _neighbours(self) -> frozenset[IPAddress]:
         """Everybody that the forwarder may send packets to."""
-        return self._addresses() | (
-            {self._proxy.settings.address} if self._proxy is not None else frozenset()
-        )
+        proxies = self._proxy.settings.addresses if self._proxy is not None else ()
+        return self._addresses() | frozenset(proxies)
 
     def _node(self, address: IPAddress) -> BalancedNode | None:
         return next((node for node in self.nodes.values() if node.address == address), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from wellhead.api.meta import Key
@@ -17,7 +17,7 @@ class VIPUnavailable(Exception):
 
 
 class VIPPool:
-    """The addresses of some networks, each held by at most one Service; a Service holds at most one.
+    """The addresses of some networks, each held by at most one Service; a Service holds at most one a family.
 
     Network and broadcast addresses are never given. Which free address a Service gets is random, so that one
     that was just released, and that somebody may still be talking to, rarely comes back at once.
@@ -27,7 +27,7 @@ class VIPPool:
         self.networks = tuple(networks)
         self._rng = rng or random.Random()
         self._holders: dict[IPAddress, Key] = {}
-        self._held: dict[Key, IPAddress] = {}
+        self._held: dict[Key, dict[int, IPAddress]] = {}  # by IP version
 
     def __len__(self) -> int:
         """How many VIPs are held."""
@@ -38,12 +38,16 @@ class VIPPool:
         """How many VIPs there are."""
         return sum(last - first + 1 for first, last in map(_usable, self.networks))
 
-    def held_by(self, service: Key) -> IPAddress | None:
-        """The VIP that this Service holds."""
-        return self._held.get(service)
+    def serves(self, version: int) -> bool:
+        """Whether there are VIPs of this IP version (4 or 6) at all."""
+        return any(network.version == version for network in self.networks)
+
+    def held_by(self, service: Key) -> frozenset[IPAddress]:
+        """The VIPs that this Service holds."""
+        return frozenset(self._held.get(service, {}).values())
 
     def claim(self, service: Key, address: IPAddress) -> None:
-        """Give `address` to the Service instead of what it holds.
+        """Give `address` to the Service instead of what it holds of that family.
 
         Raises:
             VIPUnavailable: it is another Service's, or not in the pool. The Service keeps what it holds.
@@ -56,7 +60,6 @@ class VIPPool:
             raise VIPUnavailable(f"{address} is not in the pool of load balancer addresses ({networks})")
         if holder is not None:
             raise VIPUnavailable(f"{address} is already in use by Service {'/'.join(holder)}")
-        self.release(service)
         self._hold(service, address)
 
     def allocate(self, service: Key, version: int) -> IPAddress:
@@ -65,31 +68,36 @@ class VIPPool:
         Raises:
             VIPUnavailable: all are in use, or the pool has none of this family.
         """
-        held = self._held.get(service)
-        if held is not None and held.version == version:
+        held = self._held.get(service, {}).get(version)
+        if held is not None:
             return held
         networks = [network for network in self.networks if network.version == version]
         if not networks:
             raise VIPUnavailable(f"the pool of load balancer addresses has no IPv{version} network")
         for network in networks:
             if (address := self._free(network)) is not None:
-                self.release(service)
                 self._hold(service, address)
                 return address
         raise VIPUnavailable(
             f"the pool of load balancer addresses ({', '.join(map(str, networks))}) is exhausted"
         )
 
-    def release(self, service: Key) -> IPAddress | None:
-        """Take the Service's VIP back. Returns it, or None if the Service held none."""
-        address = self._held.pop(service, None)
-        if address is not None:
+    def release(self, service: Key, keep: Collection[IPAddress] = ()) -> frozenset[IPAddress]:
+        """Take the Service's VIPs back, except those to `keep`. Returns what it no longer holds."""
+        gone = self.held_by(service) - frozenset(keep)
+        for address in gone:
             del self._holders[address]
-        return address
+            del self._held[service][address.version]
+        if not self._held.get(service):
+            self._held.pop(service, None)
+        return gone
 
     def _hold(self, service: Key, address: IPAddress) -> None:
+        held = self._held.setdefault(service, {})
+        if (before := held.get(address.version)) is not None:
+            del self._holders[before]
         self._holders[address] = service
-        self._held[service] = address
+        held[address.version] = address
 
     def _contains(self, address: IPAddress) -> bool:
         for network in self.networks:

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import socket
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.packets.cloud.conftest import Host
+    from tests.packets.cloud.conftest import Host, IPAddress
 
 _V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -32,8 +32,8 @@ class Backends:
         self._servers: list[asyncio.Server] = []
         self._drips: list[asyncio.StreamWriter] = []
 
-    async def serve(self, host: Host, node: IPv4Address, port: int) -> None:
-        listener = host.socket(socket.SOCK_STREAM)
+    async def serve(self, host: Host, node: IPAddress, port: int) -> None:
+        listener = host.socket(socket.SOCK_STREAM, version=node.version)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((str(node), port))
 
@@ -55,14 +55,15 @@ class Backends:
             writer.close()
 
     async def _answer(
-        self, node: IPv4Address, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, node: IPAddress, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         proxy, line = "none", await reader.readexactly(1)
         if line == _V2[:1]:
             header = line + await reader.readexactly(15)
             assert header.startswith(_V2)
             addresses = await reader.readexactly(int.from_bytes(header[14:16], "big"))
-            proxy = f"v2 {IPv4Address(addresses[:4])} {IPv4Address(addresses[4:8])}"
+            size = 4 if header[13] >> 4 == 1 else 16  # AF_INET or AF_INET6
+            proxy = f"v2 {ip_address(addresses[:size])} {ip_address(addresses[size : 2 * size])}"
             line = b""
         line += await reader.readline()
         if line.startswith(b"PROXY "):
@@ -83,7 +84,7 @@ class Backends:
 
 async def fetch(client: Host, vip: str, port: int, *headers: str, source: str = "") -> Answer:
     """Ask the server behind a VIP. Raises OSError, TimeoutError, or EOFError if the connection is closed."""
-    sock = client.socket(socket.SOCK_STREAM)
+    sock = client.socket(socket.SOCK_STREAM, version=ip_address(vip).version)
     try:
         if source:
             sock.bind((source, 0))

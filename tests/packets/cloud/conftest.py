@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,9 +25,18 @@ from wellhead.linux import namespaces
 T = TypeVar("T")
 
 CLIENT = IPv4Address("198.51.100.79")
+CLIENT6 = IPv6Address("2001:db8:51::79")
 VIPS = (IPv4Address("203.0.113.140"), IPv4Address("203.0.113.141"))
+VIPS6 = (IPv6Address("2001:db8:113::140"), IPv6Address("2001:db8:113::141"))
 NODES = tuple(IPv4Address(f"10.240.0.{host}") for host in (11, 12, 13))
 PORT = 80
+
+IPAddress = IPv4Address | IPv6Address
+
+
+def ipv6(address: IPv4Address) -> IPv6Address:
+    """The IPv6 address of the machine with this address on the nodes' network."""
+    return IPv6Address(f"fd00:10:240::{int(address) & 0xFF}")
 
 
 class Host:
@@ -36,6 +45,7 @@ class Host:
     def __init__(self) -> None:
         self.fd = namespaces.in_new_thread(_new_namespace)
         self.run("ip link set lo up")
+        self.sysctl("net/ipv6/conf/default/accept_dad", "0")  # IPv6 works at once
 
     @property
     def path(self) -> str:
@@ -67,8 +77,9 @@ class Host:
     def sysctl(self, name: str, value: str) -> None:
         self.inside(lambda: Path("/proc/sys", name).write_text(value))
 
-    def socket(self, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
-        sock = self.inside(lambda: socket.socket(socket.AF_INET, kind, protocol))
+    def socket(self, kind: socket.SocketKind, protocol: int = 0, version: int = 4) -> socket.socket:
+        family = socket.AF_INET if version == 4 else socket.AF_INET6
+        sock = self.inside(lambda: socket.socket(family, kind, protocol))
         sock.setblocking(False)
         return sock
 
@@ -83,24 +94,30 @@ class Network:
         self._connections: list[Connection] = []
         self._others: list[Host] = []
         self.edge.sysctl("net/ipv4/ip_forward", "1")
+        self.edge.sysctl("net/ipv6/conf/all/forwarding", "1")
         self.edge.sysctl("net/ipv4/conf/all/rp_filter", "0")
         self.edge.sysctl("net/ipv4/conf/default/rp_filter", "0")
         self.edge.run(
-            "ip link add nodes type bridge",
+            "ip link add nodes type bridge mcast_snooping 0",
             "ip addr add 10.240.0.1/24 dev nodes",
+            "ip addr add fd00:10:240::1/64 dev nodes nodad",
             "ip link set nodes up",
             f"ip link add internet type veth peer name eth0 netns {self.client.path}",
             "ip addr add 198.51.100.1/24 dev internet",
+            "ip addr add 2001:db8:51::1/64 dev internet nodad",
             "ip link set internet up",
         )
         self.client.run(
             f"ip addr add {CLIENT}/24 dev eth0",
+            f"ip addr add {CLIENT6}/64 dev eth0 nodad",
             "ip link set eth0 up",
             "ip route add default via 198.51.100.1",
+            "ip route add default via 2001:db8:51::1",
         )
         for number, (address, node) in enumerate(self.nodes.items(), 1):
             self._plug(node, f"node-{number}", address)
             node.run(*(f"ip addr add {vip}/32 dev lo" for vip in VIPS))
+            node.run(*(f"ip addr add {vip}/128 dev lo nodad" for vip in VIPS6))
 
     def add_host(self, name: str, address: IPv4Address) -> Host:
         """One more machine on the nodes' network."""
@@ -116,24 +133,29 @@ class Network:
         )
         host.run(
             f"ip addr add {address}/24 dev eth0",
+            f"ip addr add {ipv6(address)}/64 dev eth0 nodad",
             "ip link set eth0 up",
             "ip route add default via 10.240.0.1",
+            "ip route add default via fd00:10:240::1",
         )
 
     async def serve(self) -> None:
         """Start a TCP and a UDP server on every node: they say which node they are and whom they see."""
         for address, node in self.nodes.items():
-            listener = node.socket(socket.SOCK_STREAM)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("0.0.0.0", PORT))
-            server = await asyncio.start_server(_echo(address), sock=listener)
-            self._close.callback(server.close)
-            datagrams = node.socket(socket.SOCK_DGRAM)
-            datagrams.bind((str(VIPS[0]), PORT))
-            loop = asyncio.get_running_loop()
-            loop.add_reader(datagrams, _answer, datagrams, address)
-            self._close.callback(datagrams.close)
-            self._close.callback(loop.remove_reader, datagrams)
+            for version, everywhere, vip in ((4, "0.0.0.0", VIPS[0]), (6, "::", VIPS6[0])):
+                listener = node.socket(socket.SOCK_STREAM, version=version)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if version == 6:
+                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                listener.bind((everywhere, PORT))
+                server = await asyncio.start_server(_echo(address), sock=listener)
+                self._close.callback(server.close)
+                datagrams = node.socket(socket.SOCK_DGRAM, version=version)
+                datagrams.bind((str(vip), PORT))
+                loop = asyncio.get_running_loop()
+                loop.add_reader(datagrams, _answer, datagrams, address)
+                self._close.callback(datagrams.close)
+                self._close.callback(loop.remove_reader, datagrams)
 
     async def serve_health(self, node: IPv4Address, port: int) -> None:
         """Have the node pass the health check on this port."""
@@ -143,9 +165,9 @@ class Network:
         server = await asyncio.start_server(_well, sock=listener)
         self._close.callback(server.close)
 
-    async def connect(self, vip: IPv4Address = VIPS[0], port: int = PORT, seconds: float = 1.0) -> Connection:
+    async def connect(self, vip: IPAddress = VIPS[0], port: int = PORT, seconds: float = 1.0) -> Connection:
         """Open a TCP connection. Raises OSError or TimeoutError."""
-        sock = self.client.socket(socket.SOCK_STREAM)
+        sock = self.client.socket(socket.SOCK_STREAM, version=vip.version)
         try:
             async with asyncio.timeout(seconds):
                 await asyncio.get_running_loop().sock_connect(sock, (str(vip), port))
@@ -154,7 +176,7 @@ class Network:
         except BaseException:
             sock.close()
             raise
-        connection = Connection(reader, writer, IPv4Address(greeting[0]), IPv4Address(greeting[1]))
+        connection = Connection(reader, writer, IPv4Address(greeting[0]), ip_address(greeting[1]))
         self._connections.append(connection)
         return connection
 
@@ -174,7 +196,7 @@ class Connection:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         node: IPv4Address,
-        client: IPv4Address,
+        client: IPAddress,
     ) -> None:
         self._reader, self._writer, self.node, self.client = reader, writer, node, client
 
@@ -249,9 +271,11 @@ async def control(network: Network, tmp_path: Path) -> AsyncIterator[Control]:
         for number, address in enumerate(NODES, 1):
             node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"node-{number}"}}
             control.create(node)
-            addresses = {"status": {"addresses": [{"type": "InternalIP", "address": str(address)}]}}
-            patch = msgspec.json.encode(addresses).decode()
-            control.kubectl("patch", "node", f"node-{number}", "--subresource=status", "-p", patch)
+            both = [{"type": "InternalIP", "address": str(each)} for each in (address, ipv6(address))]
+            patch = msgspec.json.encode({"status": {"addresses": both}}).decode()
+            control.kubectl(
+                "patch", "node", f"node-{number}", "--subresource=status", "--type=merge", "-p", patch
+            )
         yield control
     finally:
         control.close()

@@ -50,6 +50,7 @@ class Control:
             "kubelet-client-certificate": directory / "apiserver-kubelet-client.crt",
             "kubelet-client-key": directory / "apiserver-kubelet-client.key",
             "service-account-key-file": directory / "service-account.key",
+            "service-cluster-ip-range": "10.0.0.0/16,fd00:10::/112",
         }
         self._start("apiserver", *(f"--{name}={value}" for name, value in flags.items()))
 
@@ -63,7 +64,10 @@ class Control:
             "cloud",
             f"--kubeconfig={self.directory / 'cloud.yaml'}",
             f"--forwarder-netns={self.network.edge.path}",
+            "--vip-pool=203.0.113.0/24",
+            "--vip-pool=2001:db8:113::/64",
             "--proxy-address=10.240.0.3",
+            "--proxy-address=fd00:10:240::3",
             f"--proxy-state-dir={self.state}",
             *more,
         )

@@ -53,7 +53,7 @@ async def test_the_life_of_a_load_balancer(network: Network, control: Control) -
     control.kill_cloud()
     assert all([await connection.works() for connection in [*before, *after, await network.connect()]])
     control.start_cloud()
-    await control.until(lambda: [each["vip"] for each in control.status()["loadBalancers"]] == [VIP])
+    await control.until(lambda: [each["vips"] for each in control.status()["loadBalancers"]] == [[VIP]])
     assert all([await connection.works() for connection in [*before, *after, await network.connect()]])
 
     # A node that is deleted loses its own connections.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.packets.cloud.backend import Answer, Backends, Download, fetch
+from tests.packets.cloud.conftest import ipv6
 from tests.packets.cloud.control import Obj
 from wellhead.cloud.proxy import commands
 from wellhead.node.images import haproxy
@@ -46,10 +47,11 @@ class World:
         for port in self.control.service(name)["spec"]["ports"]:
             for node, host in self.network.nodes.items():
                 if node_port := port.get("nodePort"):
-                    await self.backends.serve(host, node, node_port)
-        vip, mode = self.control.vip(name).split()
-        assert mode == "Proxy"
-        return vip
+                    for address in (node, ipv6(node)):
+                        await self.backends.serve(host, address, node_port)
+        status = self.control.service(name)["status"]["loadBalancer"]["ingress"]
+        assert {each["ipMode"] for each in status} == {"Proxy"}
+        return str(status[0]["ip"])
 
     async def get(self, vip: str, *headers: str, source: str = "") -> Answer:
         return await fetch(self.network.client, vip, 80, *headers, source=source)
@@ -366,3 +368,38 @@ def endpoints(*addresses: IPv4Address) -> Obj:
         "endpoints": [{"addresses": [str(address)]} for address in addresses],
         "ports": [{"name": "", "port": 9000, "protocol": "TCP"}],
     }
+
+
+async def test_an_ipv6_client_is_told_of_in_every_way_and_ranges_count_for_its_family(world: World) -> None:
+    client, expected = "2001:db8:51::79", {str(ipv6(node)) for node in (ONE, TWO, THREE)}
+    vip = await world.service(
+        "both",
+        ipFamilyPolicy="RequireDualStack",
+        ipFamilies=["IPv6", "IPv4"],
+        ports=[{"port": 80, "name": "http"}],
+        loadBalancerSourceRanges=["2001:db8:51::/64"],
+    )
+    answer = await world.get(vip)
+    assert answer.node in expected
+    assert answer.peer == "fd00:10:240::3"
+    assert answer.headers["forwarded"] == [f'for="[{client}]";by="[{vip}]";proto=http']
+    assert answer.headers["x-forwarded-for"] == [client]
+    second = world.control.service("both")["status"]["loadBalancer"]["ingress"][1]["ip"]
+    assert (await world.get(second)).headers["x-forwarded-for"] == [CLIENT]
+    for version, proxy in (("proxy-v1", "v1"), ("proxy-v2", "v2")):
+        world.control.kubectl(
+            "annotate", "--overwrite", "service", "both", f"wellhead.dev/client-ip={version}"
+        )
+        for _ in range(100):
+            if (answer := await world.get(vip)).proxy != "none":
+                break
+            await asyncio.sleep(0.05)
+        while not answer.proxy.startswith(proxy):
+            answer = await world.get(vip)
+        assert answer.proxy == f"{proxy} {client} {vip}"
+    world.patch('{"loadBalancerSourceRanges":["2001:db8:52::/64"]}', "both")
+    await world.control.until(lambda: "2001:db8:52" in (world.control.state / "haproxy.cfg").read_text())
+    await asyncio.sleep(1)
+    with pytest.raises((OSError, EOFError)):
+        await world.get(vip)
+    assert (await world.get(second)).proxy == answer.proxy.replace(client, CLIENT).replace(vip, second)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
 
@@ -60,10 +60,20 @@ def test_several_ports_and_protocols() -> None:
 
 
 def test_an_address_is_asked_for_by_field_or_annotation_and_the_annotation_wins() -> None:
-    assert balancers.request(service(loadBalancerIP="203.0.113.7")).address == IPv4Address("203.0.113.7")
+    assert balancers.request(service(loadBalancerIP="203.0.113.7")).addresses == {IPv4Address("203.0.113.7")}
     annotated = {"annotations": {"wellhead.dev/load-balancer-ip": "203.0.113.8"}}
     asked = balancers.request(service(metadata=annotated, loadBalancerIP="203.0.113.7"))
-    assert asked.address == IPv4Address("203.0.113.8")
+    assert asked.addresses == {IPv4Address("203.0.113.8")}
+
+
+def test_both_families_addresses_may_be_asked_for() -> None:
+    families = ["IPv6", "IPv4"]
+    annotated = {"annotations": {"wellhead.dev/load-balancer-ip": "203.0.113.8, 2001:db8:113::8"}}
+    asked = balancers.request(service(metadata=annotated, ipFamilies=families))
+    assert asked.families == (6, 4)
+    assert asked.addresses == {IPv4Address("203.0.113.8"), IPv6Address("2001:db8:113::8")}
+    one = balancers.request(service(loadBalancerIP="2001:db8:113::7", ipFamilies=families))
+    assert one.addresses == {IPv6Address("2001:db8:113::7")}
 
 
 @pytest.mark.parametrize(
@@ -72,8 +82,8 @@ def test_an_address_is_asked_for_by_field_or_annotation_and_the_annotation_wins(
         ({"ports": [{"port": 5000, "protocol": "SCTP"}]}, "port 5000: protocol SCTP can't be forwarded"),
         ({"ports": []}, "no ports"),
         ({"loadBalancerIP": "somewhere"}, "'somewhere' was asked for .* is no IP address"),
-        ({"loadBalancerIP": "2001:db8::1"}, "IPv4 only"),
-        ({"ipFamilies": ["IPv6"]}, "no IPv4 address"),
+        ({"loadBalancerIP": "2001:db8::1"}, "2001:db8::1 was asked for, .* ipFamilies have no IPv6"),
+        ({"loadBalancerIP": "203.0.113.1,203.0.113.2"}, "has one IPv4 address"),
         ({"externalTrafficPolicy": "Local"}, "no healthCheckNodePort"),
     ],
 )
@@ -104,13 +114,13 @@ def test_cleanup_is_needed_after_deletion_or_a_type_change_and_never_of_anothers
 def test_a_status_without_ip_mode_publishes_a_forwarders_vip_and_a_proxy_has_a_mode_of_its_own() -> None:
     vip = ip_address("203.0.113.7")
     for mode, other in (("VIP", "Proxy"), ("Proxy", "VIP")):
-        obj = service() | {"status": balancers.status(vip, mode)}
-        assert balancers.publishes(obj, vip, mode)
-        assert not balancers.publishes(obj, vip, other)
+        obj = service() | {"status": balancers.status([vip], mode)}
+        assert balancers.publishes(obj, [vip], mode)
+        assert not balancers.publishes(obj, [vip], other)
     bare = service() | {"status": {"loadBalancer": {"ingress": [{"ip": str(vip)}]}}}
-    assert balancers.publishes(bare, vip, "VIP")
-    assert not balancers.publishes(bare, vip, "Proxy")
-    assert not balancers.publishes(service(), vip, "VIP")
+    assert balancers.publishes(bare, [vip], "VIP")
+    assert not balancers.publishes(bare, [vip], "Proxy")
+    assert not balancers.publishes(service(), [vip], "VIP")
     assert balancers.published_vips({"status": {"loadBalancer": {"ingress": [{"hostname": "lb"}]}}}) == []
 
 
@@ -121,9 +131,13 @@ def test_the_class_decides_the_ip_mode() -> None:
 
 
 def test_a_node_counts_by_its_internal_ip_whether_ready_or_not() -> None:
-    assert balanced_node(node()) == BalancedNode("node-1", IPv4Address("10.240.0.11"), excluded=False)
+    assert balanced_node(node()) == BalancedNode(
+        "node-1", (IPv6Address("fd00:10:240::11"), IPv4Address("10.240.0.11")), excluded=False
+    )
     assert balanced_node({"metadata": {"name": "new"}, "status": {}}) is None
-    assert balanced_node(node(address="not-yet")) is None
+    bare = balanced_node(node(address="not-yet"))
+    assert bare is not None
+    assert bare.addresses == (IPv6Address("fd00:10:240::11"),)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import contextlib
 import copy
 import random
 from collections.abc import AsyncIterator, Callable
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from typing import Any, cast
 
 import pytest
@@ -150,7 +150,7 @@ class FakeForwarder(Forwarder):
         nodes: frozenset[Node] | None = None,
         lost: Any = (),
         mute: Any = (),
-    ) -> asyncio.Future[None]:
+    ) -> asyncio.Future[list[None]]:
         self.submissions += 1
         change = change or Change()
         for frontend, target in change.frontends.items():
@@ -161,11 +161,11 @@ class FakeForwarder(Forwarder):
         self.nodes = self.nodes if nodes is None else nodes
         self.lost += lost
         self.mute += mute
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[list[None]] = asyncio.get_running_loop().create_future()
         if self.broken:
             future.set_exception(ForwarderError("nft: no"))
         else:
-            future.set_result(None)
+            future.set_result([])
         return future
 
     async def run(self) -> None:
@@ -266,7 +266,7 @@ async def test_a_service_gets_a_vip_a_finalizer_a_status_and_events(world: World
         world.put_service()
         vip = await world.vip()
         assert IPv4Address(vip) in POOL
-        assert world.api.service()["status"] == status(IPv4Address(vip), "VIP")
+        assert world.api.service()["status"] == status([IPv4Address(vip)], "VIP")
         assert world.api.service()["metadata"]["finalizers"] == [FINALIZER]
         await world.until(lambda: world.forwarder.nodes_of(vip) == ALL)
         await world.until(lambda: "EnsuredLoadBalancer" in world.api.reasons())
@@ -371,7 +371,7 @@ async def test_deletion_frees_the_vip_after_the_packets_way_is_gone(world: World
         world.api.delete()
         await world.until(lambda: not world.controller.steering.balancers)
         await asyncio.sleep(0.05)
-        assert world.controller.pool.held_by(("default", "web")) == IPv4Address(vip)
+        assert world.controller.pool.held_by(("default", "web")) == {IPv4Address(vip)}
         assert world.api.service()["metadata"]["finalizers"] == [FINALIZER]
         world.forwarder.broken = False
         await world.until(lambda: not world.api.objects["services"])
@@ -509,7 +509,7 @@ async def test_on_a_clash_after_a_restart_the_older_service_keeps_the_vip(world:
     vip = IPv4Address("203.0.113.3")
     for name, year in (("younger", 2026), ("older", 2025)):
         world.put_service(name, metadata={"creationTimestamp": f"{year}-01-01T00:00:00Z"})
-        world.api.change(name, status=status(vip, "VIP"))
+        world.api.change(name, status=status([vip], "VIP"))
     async with world.running():
         await world.until(lambda: world.api.vip("younger") != str(vip))
         await world.vip("younger")
@@ -519,7 +519,7 @@ async def test_on_a_clash_after_a_restart_the_older_service_keeps_the_vip(world:
 async def test_a_vip_that_another_class_publishes_is_not_given_away(world: World) -> None:
     taken = IPv4Address("203.0.113.3")
     world.put_service("theirs", loadBalancerClass="example.com/lb")
-    world.api.change("theirs", status=status(taken, "VIP"))
+    world.api.change("theirs", status=status([taken], "VIP"))
     async with world.running():
         world.put_service(loadBalancerIP=str(taken))
         await world.until(lambda: "SyncLoadBalancerFailed" in world.api.reasons())
@@ -529,7 +529,7 @@ async def test_a_vip_that_another_class_publishes_is_not_given_away(world: World
 
 async def test_what_happened_while_nobody_controlled_is_cleaned_up(world: World) -> None:
     world.put_service(metadata={"finalizers": [FINALIZER]})
-    world.api.change(status=status(IPv4Address("203.0.113.3"), "VIP"))
+    world.api.change(status=status([IPv4Address("203.0.113.3")], "VIP"))
     world.api.delete()
     async with world.running():
         await world.until(lambda: not world.api.objects["services"])
@@ -559,7 +559,7 @@ async def test_the_report_names_nodes_with_their_health(world: World) -> None:
         found = report(world.controller)
     assert (found.vips, found.vips_in_use) == (6, 1)
     (balancer,) = found.load_balancers
-    assert (balancer.vip, balancer.ports, balancer.health_check_port) == (vip, ["80/TCP"], 10256)
+    assert (balancer.vips, balancer.ports, balancer.health_check_port) == ([vip], ["80/TCP"], 10256)
     assert [(node.name, node.state) for node in balancer.nodes] == [
         ("node-1", "in"),
         ("node-2", "out"),
@@ -568,3 +568,34 @@ async def test_the_report_names_nodes_with_their_health(world: World) -> None:
     (refused,) = found.refused
     assert refused.name == "bad"
     assert "192.0.2.1 is not in the pool" in refused.reason
+
+
+async def test_a_dual_stack_service_gets_a_vip_of_each_family_in_its_order(world: World) -> None:
+    world.controller.pool = VIPPool([POOL, IPv6Network("2001:db8:113::/64")], random.Random(1))
+    for number in (1, 2, 3):
+        addresses = [f"10.240.0.{10 + number}", f"fd00:10:240::{number}"]
+        listed = [{"type": "InternalIP", "address": address} for address in addresses]
+        world.api.put(NODES, {"metadata": {"name": f"node-{number}"}, "status": {"addresses": listed}})
+    async with world.running():
+        world.put_service(ipFamilies=["IPv6", "IPv4"], ipFamilyPolicy="RequireDualStack")
+        await world.vip()
+        ingress = world.api.service()["status"]["loadBalancer"]["ingress"]
+        first, second = (ip_address(entry["ip"]) for entry in ingress)
+        assert (first.version, second.version) == (6, 4)
+        assert world.forwarder.targets.keys() == {Frontend(vip, "tcp", 80) for vip in (first, second)}
+        assert {node.version for node in world.forwarder.nodes} == {4, 6}
+        world.api.change(spec={"ipFamilies": ["IPv6"], "ipFamilyPolicy": "SingleStack"})
+        await world.until(lambda: len(world.api.service()["status"]["loadBalancer"]["ingress"]) == 1)
+        assert world.api.vip() == str(first)
+        assert len(world.controller.pool) == 1
+
+
+@pytest.mark.parametrize(("policy", "vips"), [("PreferDualStack", 1), ("RequireDualStack", 0)])
+async def test_a_family_without_a_pool_is_done_without_only_if_the_service_may(
+    world: World, policy: str, vips: int
+) -> None:
+    async with world.running():
+        world.put_service(ipFamilies=["IPv6", "IPv4"], ipFamilyPolicy=policy)
+        await world.until(lambda: world.api.vip() or world.controller.refused)
+        assert len(world.controller.pool) == vips
+        assert ("no IPv6 network" in "".join(world.controller.refused.values())) == (not vips)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 
@@ -43,9 +43,9 @@ def test_ready_endpoints_are_usable_and_those_that_drain_only_when_none_is_ready
     one, two = endpoint("10.244.1.1", READY), endpoint("10.244.1.2", DRAINING)
     gone = endpoint("10.244.1.3", GONE)
     assert endpoints([endpoint_slice(one, two, gone)]).usable == {
-        "http": {(IPv4Address("10.244.1.1"), 8080)},
+        (4, "http"): {(IPv4Address("10.244.1.1"), 8080)},
     }
-    assert endpoints([endpoint_slice(two, gone)]).usable == {"http": {(IPv4Address("10.244.1.2"), 8080)}}
+    assert endpoints([endpoint_slice(two, gone)]).usable == {(4, "http"): {(IPv4Address("10.244.1.2"), 8080)}}
     assert endpoints([endpoint_slice(gone)]).usable == {}
 
 
@@ -56,7 +56,8 @@ def test_a_named_target_port_may_differ_from_slice_to_slice() -> None:
         {"addressType": "IPv6", "endpoints": [endpoint("fd00::1", READY)], "ports": [{"port": 1}]},
     ]
     assert endpoints(slices).usable == {
-        "http": {(IPv4Address("10.244.1.1"), 8080), (IPv4Address("10.244.2.1"), 9090)}
+        (4, "http"): {(IPv4Address("10.244.1.1"), 8080), (IPv4Address("10.244.2.1"), 9090)},
+        (6, ""): {(IPv6Address("fd00::1"), 1)},
     }
 
 

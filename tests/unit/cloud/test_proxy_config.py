@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
-from ipaddress import IPv4Address, IPv4Network, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,8 @@ from wellhead.node.images.store import ImageNotFound, ImageStore
 
 VIP = IPv4Address("203.0.113.7")
 ONE, TWO = IPv4Address("10.240.0.11"), IPv4Address("10.240.0.12")
-NODES = (BalancedNode("node-2", TWO, excluded=False), BalancedNode("node-1", ONE, excluded=False))
+SOURCES = (IPv4Address("10.240.0.3"), IPv6Address("fd00:10:240::3"))
+NODES = (BalancedNode("node-2", (TWO,), excluded=False), BalancedNode("node-1", (ONE,), excluded=False))
 WEB = ("default", "web")
 LISTENER = Listener("default.web.80", VIP, 80)
 SERVERS = {"node-1": Server(ONE, 30080), "node-2": Server(TWO, 30080, ready=False)}
@@ -31,9 +32,7 @@ SERVERS = {"node-1": Server(ONE, 30080), "node-2": Server(TWO, 30080, ready=Fals
 
 def text_of(*listeners: Listener) -> str:
     """The configuration's part about these listeners, each with the same servers."""
-    text = render(
-        Instance(Path("/run/x"), IPv4Address("10.240.0.3")), [Section(each, SERVERS) for each in listeners]
-    )
+    text = render(Instance(Path("/run/x"), SOURCES), [Section(each, SERVERS) for each in listeners])
     return text[text.index("listen ") :]
 
 
@@ -42,7 +41,8 @@ def test_a_tcp_port_of_a_service() -> None:
         text_of(LISTENER)
         == """\
 listen default.web.80
-  bind 203.0.113.7:80
+  bind 203.0.113.7:80 transparent
+  source 10.240.0.3
   mode tcp
   balance roundrobin
   server node-1 10.240.0.11:30080
@@ -62,7 +62,8 @@ def test_an_http_port_with_everything() -> None:
         text_of(listener)
         == """\
 listen default.web.80
-  bind 203.0.113.7:80
+  bind 203.0.113.7:80 transparent
+  source 10.240.0.3
   mode http
   acl allowed src 10.0.0.0/8 198.51.100.0/24
   tcp-request connection reject unless allowed
@@ -112,7 +113,7 @@ def test_haproxy_accepts_every_kind_of_section(tmp_path: Path) -> None:
     everything = [
         Section(
             Listener(
-                f"default.web-{way.name.lower()}.{seconds}",
+                f"default.web-{way.name.lower()}.{seconds}.{vip.version}",
                 vip,
                 80,
                 way,
@@ -125,19 +126,33 @@ def test_haproxy_accepts_every_kind_of_section(tmp_path: Path) -> None:
         for vip in (VIP, IPv6Address("2001:db8:113::7"))
         for seconds in (0, 60)
     ]
-    unique = {(each.listener.name, each.listener.vip.version): each for each in everything}
-    for version in (4, 6):
-        chosen = [each for (_, family), each in unique.items() if family == version]
-        path = tmp_path / "haproxy.cfg"
-        path.write_text(render(Instance(tmp_path, IPv4Address("10.240.0.3")), chosen))
-        done = subprocess.run([program, "-c", "-f", path], capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr.replace("Configuration file is valid", "").strip()) == (0, "")
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(render(Instance(tmp_path, SOURCES), everything))
+    done = subprocess.run([program, "-c", "-f", path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.replace("Configuration file is valid", "").strip()) == (0, "")
+
+
+def test_a_vip_of_each_family_has_a_section_with_servers_source_and_ranges_of_its_own(tmp_path: Path) -> None:
+    v6, node_v6 = IPv6Address("2001:db8:113::7"), IPv6Address("fd00:10:240::b")
+    wanted = Termination(
+        (Port("http", 80, 30080, ClientIP.NONE),),
+        source_ranges=(IPv4Network("10.0.0.0/8"), IPv6Network("2001:db8::/32")),
+    )
+    nodes = (BalancedNode("dual", (ONE, node_v6), excluded=False), NODES[0])
+    first, second = sections(WEB, wanted, [v6, VIP], nodes, frozenset({ONE, node_v6}), Endpoints())
+    assert first.listener.name == "default.web.80.ipv6"
+    assert first.servers == {"dual": Server(node_v6, 30080)}
+    assert first.listener.source_ranges == (IPv6Network("2001:db8::/32"),)
+    assert second.servers == {"dual": Server(ONE, 30080), "node-2": Server(TWO, 30080, ready=False)}
+    assert second.listener.source_ranges == (IPv4Network("10.0.0.0/8"),)
+    text = render(Instance(tmp_path, SOURCES), [first, second])
+    assert text.index("source [fd00:10:240::3]") < text.index("source 10.240.0.3")
 
 
 def test_sections_of_a_service_lead_to_nodes_or_else_to_endpoints() -> None:
     ports = (Port("http", 80, 30080, ClientIP.BOTH), Port("raw", 9, 0, ClientIP.NONE))
-    endpoints = Endpoints(usable={"raw": frozenset({(IPv4Address("10.244.1.1"), 9000)}), "http": frozenset()})
-    by_node, by_endpoint = sections(WEB, Termination(ports), VIP, NODES, frozenset({ONE}), endpoints)
+    endpoints = Endpoints(usable={(4, "raw"): frozenset({(IPv4Address("10.244.1.1"), 9000)})})
+    by_node, by_endpoint = sections(WEB, Termination(ports), [VIP], NODES, frozenset({ONE}), endpoints)
     assert by_node == Section(dataclasses.replace(LISTENER, client_ip=ClientIP.BOTH), SERVERS)
     assert by_endpoint == Section(
         Listener("default.web.9", VIP, 9), {"10.244.1.1:9000": Server(IPv4Address("10.244.1.1"), 9000)}

@@ -47,9 +47,10 @@ def tables() -> Tables:
 
 def test_a_group_of_one_node_needs_no_buckets() -> None:
     commands = tables().change(Change({WEB: Target("one")}, {"one": frozenset(NODES[:1])}))
-    assert (
-        commands == "add element ip wellhead-forwarder frontends { 203.0.113.140 . tcp . 80 : 0x57480001 }\n"
+    assert commands.endswith(
+        "\nadd element ip wellhead-forwarder frontends { 203.0.113.140 . tcp . 80 : 0x57480001 }\n"
     )
+    assert "buckets" not in commands
 
 
 def test_a_group_without_nodes_is_known_and_leads_nowhere() -> None:
@@ -125,7 +126,9 @@ def test_what_is_forwarded_is_what_was_asked_for(steps: list[Change]) -> None:
         if value in MARKS.values():
             reached = {value}
         else:
-            reached = {int(buckets[f"{value} . {bucket}"], 16) for bucket in range(1024)} if value else set()
+            reached = (
+                {int(buckets[str(value * 1024 + bucket)], 16) for bucket in range(1024)} if value else set()
+            )
         assert reached == {MARKS[node] for node in groups[target.group]}
     sticky = {str(frontend) for frontend, target in wanted.items() if target.client_affinity}
     assert kernel.elements.get("client-affinity", {}).keys() == sticky

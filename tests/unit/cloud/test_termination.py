@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 
 import pytest
 
@@ -10,6 +10,7 @@ from wellhead.api.meta import Obj
 from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.proxy.client_ip import ClientIP
 from wellhead.cloud.proxy.termination import Port, Termination, termination
+from wellhead.cloud.vips import IPNetwork
 
 
 def service(*ports: Obj, client_ip: str | None = None, **spec: object) -> Obj:
@@ -54,16 +55,17 @@ def test_proxy_protocol_and_nothing_are_for_every_port() -> None:
     assert way("none", appProtocol="http") is ClientIP.NONE
 
 
-def test_source_ranges_of_the_other_family_say_nothing_and_slash_zero_is_no_limit() -> None:
-    def ranges(*texts: str) -> tuple[IPv4Network, ...]:
+def test_source_ranges_count_per_family_and_slash_zero_is_no_limit() -> None:
+    def ranges(*texts: str) -> tuple[IPNetwork, ...]:
         return termination(service(loadBalancerSourceRanges=list(texts))).source_ranges
 
     assert ranges("198.51.100.0/24", " 10.0.0.0/8 ", "2001:db8::/32") == (
         IPv4Network("10.0.0.0/8"),
         IPv4Network("198.51.100.0/24"),
+        IPv6Network("2001:db8::/32"),
     )
-    assert ranges("2001:db8::/32") == ()
-    assert ranges("10.0.0.0/8", "0.0.0.0/0") == ()
+    assert ranges("10.0.0.0/8", "0.0.0.0/0", "2001:db8::/32") == (IPv6Network("2001:db8::/32"),)
+    assert ranges("2001:db8::/32", "::/0") == ()
 
 
 def test_affinity_lasts_as_long_as_the_service_says() -> None:

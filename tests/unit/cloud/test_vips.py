@@ -29,7 +29,7 @@ def test_an_exhausted_pool_says_so_and_gives_again_after_a_release() -> None:
     pool.allocate(B, 4)
     with pytest.raises(VIPUnavailable, match=r"203.0.113.8/30\) is exhausted"):
         pool.allocate(C, 4)
-    assert pool.release(A) == freed
+    assert pool.release(A) == {freed}
     assert pool.allocate(C, 4) == freed
 
 
@@ -47,7 +47,7 @@ def test_a_taken_vip_names_its_holder_and_the_asker_keeps_what_it_has() -> None:
     vip = pool.allocate(B, 4)
     with pytest.raises(VIPUnavailable, match=r"203\.0\.113\.140 is already in use by Service default/a"):
         pool.claim(B, taken)
-    assert pool.held_by(B) == vip
+    assert pool.held_by(B) == {vip}
 
 
 def test_a_vip_from_elsewhere_is_refused() -> None:
@@ -76,6 +76,15 @@ def test_a_second_network_is_used_when_the_first_is_full() -> None:
     assert {str(pool.allocate(A, 4)), str(pool.allocate(B, 4))} == {"203.0.113.8", "203.0.113.16"}
 
 
+def test_a_service_may_hold_one_vip_of_each_family() -> None:
+    pool = VIPPool([SMALL, IPv6Network("2001:db8:113::/64")])
+    both = {pool.allocate(A, 6), pool.allocate(A, 4)}
+    assert pool.held_by(A) == both
+    (v4,) = (vip for vip in both if vip.version == 4)
+    assert pool.release(A, keep=[v4]) == both - {v4}
+    assert pool.held_by(A) == {v4}
+
+
 def test_a_huge_pool_is_not_enumerated() -> None:
     pool = VIPPool([IPv6Network("2001:db8:113::/64")])
     assert len({pool.allocate(("default", str(number)), 6) for number in range(100)}) == 100
@@ -100,5 +109,5 @@ def test_no_vip_ever_has_two_holders(steps: list[tuple[str, int, int]]) -> None:
                 pool.release(services[service])
         except VIPUnavailable:
             pass
-        held = [vip for name in services if (vip := pool.held_by(name)) is not None]
+        held = [vip for name in services for vip in pool.held_by(name)]
         assert len(held) == len(set(held)) == len(pool)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
+from wellhead.cloud.forwarder.family import IPV4, Family
+
 K = TypeVar("K", bound=Hashable)
 
 TABLE = "wellhead-forwarder"
@@ -13,9 +15,10 @@ TABLE = "wellhead-forwarder"
 class Elements(Generic[K]):
     """What a set (values are None) or a map of marks holds; `str` of a key is how nft writes it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, family: Family = IPV4) -> None:
         self.held: dict[K, int | None] = {}
         self._name = name
+        self._family = family
         self._before: dict[
             K, tuple[int | None] | None
         ] = {}  # of what changed: its value; None: it wasn't there
@@ -32,6 +35,14 @@ class Elements(Generic[K]):
         if key in self.held:
             self._remember(key)
             del self.held[key]
+
+    def become(self, keys: Iterable[K]) -> None:
+        """Have these elements of a set, and no others."""
+        wanted = set(keys)
+        for key in self.held.keys() - wanted:
+            self.drop(key)
+        for key in wanted:
+            self.put(key)
 
     def changes(self) -> str:
         """The commands for what has changed since the last call of this or `all`."""
@@ -56,7 +67,7 @@ class Elements(Generic[K]):
 
     def _command(self, verb: str, elements: Iterable[str]) -> str:
         text = ", ".join(elements)
-        return f"{verb} element ip {TABLE} {self._name} {{ {text} }}\n" if text else ""
+        return f"{verb} element {self._family.nft} {TABLE} {self._name} {{ {text} }}\n" if text else ""
 
 
 def _text(key: object, value: int | None) -> str:

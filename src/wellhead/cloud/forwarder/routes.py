@@ -8,15 +8,16 @@ functions block, and act in the network namespace of the calling thread.
 from __future__ import annotations
 
 import errno
-import socket
 from collections.abc import Collection, Iterable
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import ip_address, ip_network
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from wellhead.cloud.forwarder.family import IPV4, Family
 from wellhead.cloud.forwarder.hashing import Node
-from wellhead.cloud.forwarder.tables import MARK_TAG, MARK_TAG_MASK
+from wellhead.cloud.forwarder.ruleset import HERE, MARK_TAG, MARK_TAG_MASK
+from wellhead.cloud.vips import IPNetwork
 
 _PRIORITY = 1000  # of our rules: after the local table's, before the main table's
 _OWN_TABLE = MARK_TAG  # no node's mark: those start at the next number
@@ -26,21 +27,25 @@ _MAX_NODES = 0xFFFF
 
 
 class Routes:
-    """The marks of nodes, with the rule and the route that belong to each."""
+    """The marks of one family's nodes, with the rule and the route that belong to each.
 
-    def __init__(self) -> None:
+    A node that is this machine itself has the mark `HERE`, and neither.
+    """
+
+    def __init__(self, family: Family = IPV4) -> None:
         self.marks: dict[Node, int] = {}
+        self._family = family
 
     def adopt(self) -> None:
         """Take over what an earlier run left in the kernel."""
         with IPRoute() as ip:
             self.marks = {}
-            for route in ip.get_routes(family=socket.AF_INET):
+            for route in ip.get_routes(family=self._family.af):
                 table, gateway = route.get("table"), route.get("gateway")
                 if route["proto"] == _PROTOCOL and gateway and table & MARK_TAG_MASK == MARK_TAG:
-                    self.marks[IPv4Address(gateway)] = table
-            for mark in _rules(ip) - set(self.marks.values()):
-                _delete_rule(ip, mark)
+                    self.marks[ip_address(gateway)] = table
+            for mark in self._rules(ip) - set(self.marks.values()):
+                self._delete_rule(ip, mark)
 
     def add(self, nodes: Collection[Node]) -> dict[Node, NetlinkError]:
         """Make rule and route of each node, where missing. Returns the nodes without a way, and why.
@@ -49,8 +54,12 @@ class Routes:
         """
         errors: dict[Node, NetlinkError] = {}
         with IPRoute() as ip:
-            present = _rules(ip)
+            present = self._rules(ip)
+            local = {address.get("address") for address in ip.get_addr(family=self._family.af)}
             for node in sorted(nodes, key=int):
+                if str(node) in local:
+                    self.marks[node] = HERE
+                    continue
                 mark = self.marks.get(node) or self._free_mark()
                 try:
                     ip.route(
@@ -59,7 +68,7 @@ class Routes:
                         gateway=str(node),
                         table=mark,
                         proto=_PROTOCOL,
-                        family=socket.AF_INET,
+                        family=self._family.af,
                     )
                     if mark not in present:
                         ip.rule(
@@ -69,7 +78,7 @@ class Routes:
                             table=mark,
                             priority=_PRIORITY,
                             protocol=_PROTOCOL,
-                            family=socket.AF_INET,
+                            family=self._family.af,
                         )
                 except NetlinkError as error:
                     errors[node] = error
@@ -82,11 +91,11 @@ class Routes:
         with IPRoute() as ip:
             for node in nodes:
                 mark = self.marks.pop(node, None)
-                if mark is not None:
-                    _delete_rule(ip, mark)
-                    ip.flush_routes(table=mark, family=socket.AF_INET)
+                if mark not in (None, HERE):
+                    self._delete_rule(ip, mark)
+                    ip.flush_routes(table=mark, family=self._family.af)
 
-    def own(self, pools: Iterable[IPv4Network], link: str) -> None:
+    def own(self, pools: Iterable[IPNetwork], link: str) -> None:
         """Give the router a route to the VIPs for what it sends itself, through this interface.
 
         The kernel sends an ICMP error only if there is some route to its destination; the rules then mark
@@ -95,20 +104,20 @@ class Routes:
         with IPRoute() as ip:
             (index,) = ip.link_lookup(ifname=link)
             ip.route(
-                "replace", dst="default", oif=index, table=_OWN_TABLE, proto=_PROTOCOL, family=socket.AF_INET
+                "replace", dst="default", oif=index, table=_OWN_TABLE, proto=_PROTOCOL, family=self._family.af
             )
-            wanted, present = set(pools), _own_rules(ip)
+            wanted, present = set(pools), self._own_rules(ip)
             for pool in wanted - present:
-                ip.rule("add", protocol=_PROTOCOL, family=socket.AF_INET, **_own_rule(pool))
+                ip.rule("add", protocol=_PROTOCOL, family=self._family.af, **_own_rule(pool))
             for pool in present - wanted:
-                ip.rule("del", family=socket.AF_INET, **_own_rule(pool))
+                ip.rule("del", family=self._family.af, **_own_rule(pool))
 
     def disown(self) -> None:
         """Remove what `own` made."""
         with IPRoute() as ip:
-            for pool in _own_rules(ip):
-                ip.rule("del", family=socket.AF_INET, **_own_rule(pool))
-            ip.flush_routes(table=_OWN_TABLE, family=socket.AF_INET)
+            for pool in self._own_rules(ip):
+                ip.rule("del", family=self._family.af, **_own_rule(pool))
+            ip.flush_routes(table=_OWN_TABLE, family=self._family.af)
 
     def links(self, nodes: Collection[Node]) -> frozenset[str]:
         """The names of the interfaces that these nodes are reached through."""
@@ -116,7 +125,7 @@ class Routes:
         with IPRoute() as ip:
             indices = {
                 route.get("oif")
-                for route in ip.get_routes(family=socket.AF_INET)
+                for route in ip.get_routes(family=self._family.af)
                 if route.get("table") in wanted
             }
             return frozenset(link.get("ifname") for link in ip.get_links() if link["index"] in indices)
@@ -128,14 +137,34 @@ class Routes:
                 return MARK_TAG + number
         raise OverflowError(f"more than {_MAX_NODES} nodes")
 
+    def _rules(self, ip: IPRoute) -> set[int]:
+        """The marks that have a rule of ours."""
+        rules = ip.get_rules(family=self._family.af)
+        return {
+            rule.get("fwmark") for rule in rules if rule.get("protocol") == _PROTOCOL and rule.get("fwmark")
+        }
 
-def _rules(ip: IPRoute) -> set[int]:
-    """The marks that have a rule of ours."""
-    rules = ip.get_rules(family=socket.AF_INET)
-    return {rule.get("fwmark") for rule in rules if rule.get("protocol") == _PROTOCOL and rule.get("fwmark")}
+    def _own_rules(self, ip: IPRoute) -> set[IPNetwork]:
+        """The pools that have such a rule."""
+        rules = [rule for rule in ip.get_rules(family=self._family.af) if rule.get("table") == _OWN_TABLE]
+        return {ip_network((rule.get("dst"), rule["dst_len"])) for rule in rules}
+
+    def _delete_rule(self, ip: IPRoute, mark: int) -> None:
+        try:
+            ip.rule(
+                "del",
+                fwmark=mark,
+                fwmask=_FULL_MASK,
+                table=mark,
+                priority=_PRIORITY,
+                family=self._family.af,
+            )
+        except NetlinkError as error:
+            if error.code != errno.ENOENT:
+                raise
 
 
-def _own_rule(pool: IPv4Network) -> dict[str, str | int]:
+def _own_rule(pool: IPNetwork) -> dict[str, str | int]:
     return {
         "iifname": "lo",  # what the router sends itself
         "dst": str(pool.network_address),
@@ -143,17 +172,3 @@ def _own_rule(pool: IPv4Network) -> dict[str, str | int]:
         "table": _OWN_TABLE,
         "priority": _PRIORITY,
     }
-
-
-def _own_rules(ip: IPRoute) -> set[IPv4Network]:
-    """The pools that have such a rule."""
-    rules = [rule for rule in ip.get_rules(family=socket.AF_INET) if rule.get("table") == _OWN_TABLE]
-    return {IPv4Network((rule.get("dst"), rule["dst_len"])) for rule in rules}
-
-
-def _delete_rule(ip: IPRoute, mark: int) -> None:
-    try:
-        ip.rule("del", fwmark=mark, fwmask=_FULL_MASK, table=mark, priority=_PRIORITY, family=socket.AF_INET)
-    except NetlinkError as error:
-        if error.code != errno.ENOENT:
-            raise

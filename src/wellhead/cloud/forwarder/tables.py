@@ -1,82 +1,37 @@
-"""The forwarder's nftables table: constant rules, and the elements that say everything else. No I/O.
+"""The forwarder's nftables tables, one a family: constant rules, and the elements that say the rest. No I/O.
 
     map  frontends        VIP . protocol . port → a node's mark, a group's number, or 0: nobody to send it to
-    map  buckets          group's number . bucket → a node's mark
+    map  groups           group's number → the chain that hashes its flows
+    map  buckets          1024 · group's number + bucket → a node's mark
     set  client-affinity  frontends whose flows are spread by the client's address alone
     set  terminated       frontends that a proxy answers: their one "node" is the proxy's machine
     set  pools            the networks that VIPs come from
     set  node-links       the interfaces towards the nodes: VIP traffic from there is a routing loop,
-                          unless a proxy answers it
+                          unless a proxy answers it; where VIPs are announced, the interfaces they arrive at
+    set  nodes, here      where VIPs are announced: other nodes' addresses, and the interfaces of a
+                          machine that is a node itself
 
 A group with one node needs no buckets. nft 1.0.6 crashes on listing a map with a hash in its key, so the
-rules pass group and bucket through the connection's mark and the packet's.
+hash takes a detour by the packet's mark.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network
 
 from wellhead.cloud.forwarder.elements import TABLE, Elements
+from wellhead.cloud.forwarder.family import IPV4, Family
 from wellhead.cloud.forwarder.hashing import BUCKETS, Node, assign
-
-MARK_TAG = 0x57480000
-"""The upper half of every node's mark. Group numbers and buckets have it empty."""
-MARK_TAG_MASK = 0xFFFF0000
-
-_SEED = 0x57484C42  # any constant: the same flow must hash the same after a restart
-
-_RULES = f"""\
-  chain prerouting {{
-    type filter hook prerouting priority mangle; policy accept;
-    ip daddr @pools goto vip
-  }}
-  chain vip {{
-    ip daddr . meta l4proto . th dport @terminated goto terminated
-    iifname @node-links drop
-    # An ICMP error about an answer (fragmentation needed, say) goes where the flow went.
-    meta l4proto icmp ct state related ct direction original ct mark and {MARK_TAG_MASK:#x} == {MARK_TAG:#x} \
-meta mark set ct mark accept
-    ip daddr . meta l4proto . th dport != @frontends drop
-    # Answered, so established: it stays. One that isn't is decided anew, so that a retry finds another node.
-    ct status seen-reply ct direction original ct mark and {MARK_TAG_MASK:#x} == {MARK_TAG:#x} \
-meta mark set ct mark accept
-    ct mark set ip daddr . meta l4proto . th dport map @frontends
-    ct mark 0 drop
-    ct mark and {MARK_TAG_MASK:#x} == {MARK_TAG:#x} meta mark set ct mark accept
-    meta mark set jhash ip saddr . ip daddr . meta l4proto . th sport . th dport mod {BUCKETS} seed {_SEED:#x}
-    ip daddr . meta l4proto . th dport @client-affinity \
-meta mark set jhash ip saddr mod {BUCKETS} seed {_SEED:#x}
-    meta mark set ct mark . meta mark map @buckets
-    meta mark and {MARK_TAG_MASK:#x} == {MARK_TAG:#x} ct mark set meta mark accept
-    drop
-  }}
-  # Nodes and pods may dial a proxy too. It answers them directly, so the router sees half of such a
-  # connection and can't track it; nor need it, since there is but one way. A packet that the proxy's machine
-  # sends back, because it doesn't know the VIP any more, has a source that doesn't belong where it came from.
-  chain terminated {{
-    iifname @node-links fib saddr . iif oif missing drop
-    meta mark set ip daddr . meta l4proto . th dport map @frontends
-    meta mark 0 drop
-    ct mark set meta mark accept
-  }}
-  # The router's own ICMP errors about answers that it can't pass on.
-  chain own {{
-    type route hook output priority mangle; policy accept;
-    ip daddr != @pools accept
-    ct state related ct direction original ct mark and {MARK_TAG_MASK:#x} == {MARK_TAG:#x} \
-meta mark set ct mark accept
-    drop
-  }}
-"""
+from wellhead.cloud.forwarder.ruleset import HERE, group_chain, rules
+from wellhead.cloud.vips import IPAddress, IPNetwork
 
 
 @dataclass(frozen=True)
 class Frontend:
     """What a client dials. `protocol` is "tcp" or "udp"."""
 
-    vip: IPv4Address
+    vip: IPAddress
     protocol: str
     port: int
 
@@ -118,20 +73,38 @@ class _Group:
 
 
 class Tables:
-    """What the table should hold, what it does hold, and the nft commands from here to there."""
+    """What the table should hold, what it does hold, and the nft commands from here to there.
 
-    def __init__(self, pools: Iterable[IPv4Network]) -> None:
+    `announced` are the interfaces where VIPs are announced; none on a router between clients and nodes.
+    """
+
+    def __init__(
+        self, pools: Iterable[IPNetwork], family: Family = IPV4, announced: Collection[str] = ()
+    ) -> None:
         self._pools = tuple(pools)
+        self._family = family
+        self._announced = frozenset(announced)
         self._targets: dict[Frontend, Target] = {}
         self._groups: dict[str, _Group] = {}
         self._free_numbers: list[int] = []
         self._marks: dict[Node, int] = {}
-        self._values: Elements[Frontend] = Elements("frontends")
-        self._buckets: Elements[str] = Elements("buckets")
-        self._affinity: Elements[Frontend] = Elements("client-affinity")
-        self._terminated: Elements[Frontend] = Elements("terminated")
-        self._links: Elements[str] = Elements("node-links")
-        self._everything = (self._values, self._buckets, self._affinity, self._terminated, self._links)
+        self._values: Elements[Frontend] = Elements("frontends", family)
+        self._buckets: Elements[int] = Elements("buckets", family)
+        self._affinity: Elements[Frontend] = Elements("client-affinity", family)
+        self._terminated: Elements[Frontend] = Elements("terminated", family)
+        self._links: Elements[str] = Elements("node-links", family)
+        self._everything: list[Elements[Frontend] | Elements[int] | Elements[str]] = [
+            self._values,
+            self._buckets,
+            self._affinity,
+            self._terminated,
+            self._links,
+        ]
+        self._nodes: Elements[str] = Elements("nodes", family)
+        self._here: Elements[str] = Elements("here", family)
+        if announced:
+            self._everything += [self._nodes, self._here]
+        self._chains = 0  # groups with a number up to this have a chain
 
     @property
     def frontends(self) -> Collection[Frontend]:
@@ -140,11 +113,10 @@ class Tables:
 
     def route(self, marks: Mapping[Node, int], links: frozenset[str]) -> str:
         """Take these nodes' marks, and no other node, from now on. Returns nft commands."""
-        wanted = {f'"{name}"' for name in links}
-        for link in self._links.held.keys() - wanted:
-            self._links.drop(link)
-        for link in wanted:
-            self._links.put(link)
+        wanted = {f'"{name}"' for name in self._announced or links}
+        self._links.become(wanted)
+        self._here.become(wanted if HERE in marks.values() else ())
+        self._nodes.become(str(node) for node, mark in marks.items() if mark != HERE)
         changed = {node for node, _ in marks.items() ^ self._marks.items()}
         self._marks = dict(marks)
         for group in self._groups.values():
@@ -181,19 +153,29 @@ class Tables:
     def replace(self) -> str:
         """nft commands that replace the table, if there is one, by all that it should hold."""
         pools = ", ".join(map(str, self._pools))
-        head = f"""\
-add table ip {TABLE}
-delete table ip {TABLE}
-table ip {TABLE} {{
-  set pools {{ type ipv4_addr; flags interval; auto-merge; elements = {{ {pools} }} }}
-  set node-links {{ type ifname; }}
-  set client-affinity {{ type ipv4_addr . inet_proto . inet_service; }}
-  set terminated {{ type ipv4_addr . inet_proto . inet_service; }}
-  map frontends {{ type ipv4_addr . inet_proto . inet_service : mark; }}
-  map buckets {{ type mark . mark : mark; }}
-{_RULES}}}
+        table = f"{self._family.nft} {TABLE}"
+        address = self._family.address_type
+        neighbours = f"""\
+  set nodes {{ type {address}; }}
+  set here {{ type ifname; }}
+  set node-macs {{ type ether_addr; flags dynamic,timeout; timeout 1h; }}
 """
-        return head + "".join(elements.all() for elements in self._everything)
+        head = f"""\
+add table {table}
+delete table {table}
+table {table} {{
+  set pools {{ type {address}; flags interval; auto-merge; elements = {{ {pools} }} }}
+  set node-links {{ type ifname; }}
+{neighbours if self._announced else ""}\
+  set client-affinity {{ type {address} . inet_proto . inet_service; }}
+  set terminated {{ type {address} . inet_proto . inet_service; }}
+  map frontends {{ type {address} . inet_proto . inet_service : mark; }}
+  map buckets {{ type mark : mark; }}
+  map groups {{ type mark : verdict; }}
+{rules(self._family, announced=bool(self._announced))}}}
+"""
+        chains = (group_chain(self._family, TABLE, number) for number in range(1, self._chains + 1))
+        return "".join([head, *chains, *(elements.all() for elements in self._everything)])
 
     def _group(self, name: str) -> _Group:
         group = self._groups.get(name)
@@ -207,10 +189,10 @@ table ip {TABLE} {{
         nodes = frozenset(group.nodes & self._marks.keys()) if group.frontends else frozenset()
         marks = [self._marks[node] for node in assign(nodes)] if len(nodes) > 1 else []
         for bucket, mark in enumerate(marks):
-            self._buckets.put(f"{group.number} . {bucket}", mark)
+            self._buckets.put(group.number * BUCKETS + bucket, mark)
         if not marks and len(group.rendered) > 1:
             for bucket in range(BUCKETS):
-                self._buckets.drop(f"{group.number} . {bucket}")
+                self._buckets.drop(group.number * BUCKETS + bucket)
         value = group.number if marks else self._marks[next(iter(nodes))] if nodes else 0
         group.rendered = nodes
         if value != group.value:
@@ -236,4 +218,7 @@ table ip {TABLE} {{
             self._terminated.drop(frontend)
 
     def _commands(self) -> str:
-        return "".join(elements.changes() for elements in self._everything)
+        highest = max((group.number for group in self._groups.values()), default=0)
+        chains = [group_chain(self._family, TABLE, number) for number in range(self._chains + 1, highest + 1)]
+        self._chains = max(self._chains, highest)
+        return "".join([*chains, *(elements.changes() for elements in self._everything)])

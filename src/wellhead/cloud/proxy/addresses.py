@@ -7,9 +7,9 @@ The router leads a VIP's packets here; what makes this machine take them is a ro
 from __future__ import annotations
 
 import errno
-import socket
 from collections.abc import Collection
-from ipaddress import IPv4Address
+from ipaddress import ip_address
+from socket import AF_INET, AF_INET6
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -25,9 +25,10 @@ def held() -> frozenset[IPAddress]:
     """The addresses that an earlier call of `hold` left."""
     with IPRoute() as ip:
         return frozenset(
-            IPv4Address(route.get("dst"))
-            for route in ip.get_routes(family=socket.AF_INET, table=_LOCAL_TABLE)
-            if route["proto"] == _PROTOCOL and route["dst_len"] == 32
+            ip_address(route.get("dst"))
+            for family, length in ((AF_INET, 32), (AF_INET6, 128))
+            for route in ip.get_routes(family=family, table=_LOCAL_TABLE)
+            if route["proto"] == _PROTOCOL and route["dst_len"] == length
         )
 
 
@@ -51,11 +52,11 @@ def release(addresses: Collection[IPAddress]) -> None:
 
 def _route(address: IPAddress) -> dict[str, str | int]:
     return {
-        "dst": f"{address}/32",
+        "dst": f"{address}/{address.max_prefixlen}",
         "oif": _LOOPBACK,
         "table": _LOCAL_TABLE,
         "type": "local",
         "scope": "host",
         "proto": _PROTOCOL,
-        "family": socket.AF_INET,
+        "family": AF_INET if address.version == 4 else AF_INET6,
     }

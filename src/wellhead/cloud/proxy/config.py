@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from wellhead.cloud.proxy.client_ip import ClientIP
 from wellhead.cloud.proxy.sections import Listener, Section, Server
+from wellhead.cloud.vips import IPAddress
 
 CONNECT_SECONDS = 2
 """How long a server has to answer before another is tried."""
@@ -25,12 +25,12 @@ _PEER = "wellhead"
 class Instance:
     """What is the same for all sections.
 
-    `directory` holds configuration and sockets. Nodes see `source`. `handover_port` is a port on loopback
-    where a worker gets what its predecessor remembers of clients with affinity.
+    `directory` holds configuration and sockets. Nodes see `sources`, one a family. `handover_port` is a port
+    on loopback where a worker gets what its predecessor remembers of clients with affinity.
     """
 
     directory: Path
-    source: IPv4Address
+    sources: tuple[IPAddress, ...]
     handover_port: int = 10262
 
     @property
@@ -44,7 +44,7 @@ class Instance:
 
 def render(instance: Instance, sections: Iterable[Section]) -> str:
     """The whole file."""
-    return "\n".join([_head(instance), *map(_section, sections)])
+    return "\n".join([_head(instance), *(_section(instance, section) for section in sections)])
 
 
 def _head(instance: Instance) -> str:
@@ -72,7 +72,6 @@ defaults
   timeout tunnel 1h
   timeout http-request 1m
   timeout http-keep-alive 1m
-  source {instance.source}
 
 peers {_PEER}
   bind 127.0.0.1:{instance.handover_port}
@@ -80,9 +79,13 @@ peers {_PEER}
 """
 
 
-def _section(section: Section) -> str:
+def _section(instance: Instance, section: Section) -> str:
     listener = section.listener
-    lines = [f"listen {listener.name}", f"  bind {_host(listener.vip)}:{listener.port}"]
+    # "transparent", since IPv6 lets nobody bind to an address that is local by a route alone.
+    lines = [f"listen {listener.name}", f"  bind {_host(listener.vip)}:{listener.port} transparent"]
+    lines += [
+        f"  source {_host(source)}" for source in instance.sources if source.version == listener.vip.version
+    ]
     lines += [f"  {line}" for line in _directives(listener)]
     for name, server in section.servers.items():
         state = "" if server.ready else " disabled"
@@ -149,5 +152,5 @@ def server_options(listener: Listener) -> str:
     return ""
 
 
-def _host(address: IPv4Address | IPv6Address) -> str:
+def _host(address: IPAddress) -> str:
     return f"[{address}]" if address.version == 6 else str(address)

@@ -9,7 +9,6 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from pyroute2.netlink.exceptions import NetlinkError
@@ -37,11 +36,12 @@ _LONG_ENOUGH_SECONDS = 10.0  # an HAProxy that ended after this is started again
 class Settings:
     """Where and how HAProxy runs.
 
-    `program` is HAProxy, or something that execs it. Nodes see `address`, and the router sends VIPs there.
-    `dials_endpoints` says that pods can be reached from here, for Services without node ports.
+    `program` is HAProxy, or something that execs it. Nodes see `addresses`, one a family, and the router
+    sends VIPs of that family there. `dials_endpoints` says that pods can be reached from here, for Services
+    without node ports.
     """
 
-    address: IPv4Address
+    addresses: tuple[IPAddress, ...]
     program: Path
     directory: Path = Path("/run/wellhead/proxy")
     dials_endpoints: bool = False
@@ -67,7 +67,7 @@ class TerminatingProxy:
     def __init__(self, settings: Settings, observe: Callable[[str, float, bool], None] | None = None) -> None:
         self.settings = settings
         self._observe = observe
-        self._instance = Instance(settings.directory, settings.address)
+        self._instance = Instance(settings.directory, settings.addresses)
         self._process = Process(settings.program, self._instance, self._ended)
         self._pending = _Pending()
         self._wake = asyncio.Event()

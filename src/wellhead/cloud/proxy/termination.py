@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 
 from wellhead.api.meta import Obj
 from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.proxy import client_ip
 from wellhead.cloud.proxy.client_ip import ClientIP
+from wellhead.cloud.vips import IPNetwork
 
 _DEFAULT_AFFINITY_SECONDS = 10800  # as the API server's
 
@@ -28,7 +29,7 @@ class Termination:
     """How the connections of a Service are to be ended, and made anew."""
 
     ports: tuple[Port, ...]
-    source_ranges: tuple[IPv4Network, ...] = ()  # who may connect; empty: everybody
+    source_ranges: tuple[IPNetwork, ...] = ()  # who may connect; none of a family: everybody of that family
     affinity_seconds: int = 0  # how long a client keeps its server; 0: not at all
 
     @property
@@ -71,16 +72,21 @@ def termination(service: Obj) -> Termination:
     )
 
 
-def _source_ranges(texts: list[str]) -> tuple[IPv4Network, ...]:
-    """The ranges for IPv4 clients. Those of the other family say nothing about these; a /0 is no limit."""
-    networks: list[IPv4Network | IPv6Network] = []
+def _source_ranges(texts: list[str]) -> tuple[IPNetwork, ...]:
+    """The ranges of both families. Those of one say nothing about clients of the other; a /0 is no limit."""
+    networks: set[IPNetwork] = set()
     for text in texts:
         try:
-            networks.append(ip_network(text.strip(), strict=False))
+            networks.add(ip_network(text.strip(), strict=False))
         except ValueError:
             raise Unsupported(f"{text!r} in loadBalancerSourceRanges is no network") from None
-    ranges = {network for network in networks if isinstance(network, IPv4Network)}
-    return () if any(network.prefixlen == 0 for network in ranges) else tuple(sorted(ranges))
+    unlimited = {network.version for network in networks if network.prefixlen == 0}
+    limits = (network for network in networks if network.version not in unlimited)
+    return tuple(
+        sorted(
+            limits, key=lambda network: (network.version, network.network_address.packed, network.prefixlen)
+        )
+    )
 
 
 def _affinity_seconds(spec: Obj) -> int:

@@ -1,0 +1,162 @@
+"""The forwarder with real IPv6 packets: what differs from IPv4 is its rules, routes and ICMP."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import TYPE_CHECKING
+
+import pytest
+
+from wellhead.cloud.forwarder.plane import Forwarder
+from wellhead.cloud.forwarder.tables import Change, Frontend, Target
+from wellhead.cloud.vips import IPNetwork
+
+if TYPE_CHECKING:
+    from tests.packets.cloud.conftest import Connection, Network
+
+pytestmark = pytest.mark.cluster
+
+POOLS: list[IPNetwork] = [IPv4Network("203.0.113.0/24"), IPv6Network("2001:db8:113::/64")]
+VIP, OTHER_VIP = IPv6Address("2001:db8:113::140"), IPv6Address("2001:db8:113::141")
+ONE, TWO, THREE = (IPv6Address(f"fd00:10:240::{host}") for host in (11, 12, 13))
+ALL = frozenset({ONE, TWO, THREE})
+ALL4 = frozenset(IPv4Address(f"10.240.0.{host}") for host in (11, 12, 13))
+TWO4 = IPv4Address("10.240.0.12")
+WEB, WEB4, DATAGRAMS = (
+    Frontend(VIP, "tcp", 80),
+    Frontend(IPv4Address("203.0.113.140"), "tcp", 80),
+    Frontend(VIP, "udp", 80),
+)
+CLIENT = "2001:db8:51::79"
+
+
+@contextlib.asynccontextmanager
+async def running(forwarder: Forwarder) -> AsyncIterator[Forwarder]:
+    task = asyncio.ensure_future(forwarder.run())
+    try:
+        yield forwarder
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def made(network: Network) -> Forwarder:
+    forwarder = Forwarder(POOLS, network.edge.path)
+    change = Change(dict.fromkeys((WEB, WEB4, DATAGRAMS), Target("all")), {"all": ALL | ALL4})
+    forwarder.submit(change, nodes=ALL | ALL4)
+    return forwarder
+
+
+@pytest.fixture
+async def forwarder(network: Network) -> AsyncIterator[Forwarder]:
+    async with running(made(network)) as forwarder:
+        await forwarder.submit()
+        yield forwarder
+
+
+async def connect(network: Network, count: int) -> list[Connection]:
+    return [await network.connect(VIP) for _ in range(count)]
+
+
+async def test_flows_of_both_families_reach_every_node_unchanged(
+    network: Network, forwarder: Forwarder
+) -> None:
+    connections = await connect(network, 40)
+    assert {str(connection.client) for connection in connections} == {CLIENT}
+    assert {connection.node for connection in connections} == ALL4
+    assert str((await network.connect()).client) == "198.51.100.79"
+    with pytest.raises(TimeoutError):
+        await network.connect(OTHER_VIP, seconds=0.3)
+
+
+async def test_established_flows_stay_while_nodes_drain_die_and_a_controller_restarts(
+    network: Network,
+) -> None:
+    async with running(made(network)) as first:
+        await first.submit()
+        before = await connect(network, 20)
+        await first.submit(Change(groups={"all": ALL - {TWO}}))
+        assert all([await connection.works() for connection in before])
+        assert TWO4 not in {connection.node for connection in await connect(network, 20)}
+    assert all([await connection.works() for connection in before])
+    async with running(made(network)) as second:
+        await second.submit()
+        assert all([await connection.works() for connection in before])
+        network.nodes[TWO4].run("ip link set eth0 down")
+        await second.submit(Change(groups={"all": ALL - {TWO}}), lost={TWO})
+        for connection in before:
+            assert await connection.works(0.5) == (connection.node != TWO4)
+    await second.remove()
+    assert "wellhead" not in network.edge.run("nft list tables")
+    assert "fwmark" not in network.edge.run("ip rule") + network.edge.run("ip -6 rule")
+    assert "mark=0x5748" not in network.edge.run("conntrack -L -f ipv6")
+
+
+async def test_client_affinity_sends_all_flows_of_a_client_to_one_node(
+    network: Network, forwarder: Forwarder
+) -> None:
+    await forwarder.submit(Change({WEB: Target("all", client_affinity=True)}, {"all": ALL | ALL4}))
+    assert len({connection.node for connection in await connect(network, 20)}) == 1
+
+
+async def test_a_udp_flow_stays_until_its_node_has_nothing_to_say(
+    network: Network, forwarder: Forwarder
+) -> None:
+    sock = network.client.socket(socket.SOCK_DGRAM, version=6)
+
+    async def ask() -> IPv6Address:
+        await asyncio.get_running_loop().sock_sendto(sock, b"who?", (str(VIP), 80))
+        async with asyncio.timeout(1):
+            answer = (await asyncio.get_running_loop().sock_recv(sock, 100)).decode().split()
+        assert answer[1] == CLIENT
+        return IPv6Address(f"fd00:10:240::{answer[0].rpartition('.')[2]}")
+
+    first = await ask()
+    await forwarder.submit(Change(groups={"all": ALL - {first}}))
+    assert await ask() == first
+    await forwarder.submit(mute={(DATAGRAMS, first)})
+    assert await ask() != first
+    sock.close()
+
+
+async def test_the_routers_own_packet_too_big_reaches_the_node_that_has_the_flow(
+    network: Network, forwarder: Forwarder
+) -> None:
+    network.edge.run("ip link set internet mtu 1300")
+    loop = asyncio.get_running_loop()
+    sock = network.client.socket(socket.SOCK_DGRAM, version=6)
+    for _ in range(2):  # the first answer of 1400 bytes is too long, and what comes after is cut up
+        await loop.sock_sendto(sock, b"much", (str(VIP), 80))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.3):
+                answer = await loop.sock_recv(sock, 2000)
+    assert len(answer) == 1400
+    node = IPv4Address(answer.split()[0].decode())
+    learned = {
+        address
+        for address, host in network.nodes.items()
+        if "mtu 1300" in host.run(f"ip -6 route get {CLIENT}")
+    }
+    assert learned == {node}
+    sock.close()
+
+
+async def test_what_others_take_away_comes_back(network: Network, forwarder: Forwarder) -> None:
+    before = await connect(network, 10)
+    tables = ("nft list ruleset", "ip -6 rule", "ip rule", "ip route show table all proto 87")
+    wanted = [network.edge.run(table) for table in tables]
+    network.edge.run("nft flush ruleset", "ip -6 rule flush proto 87", "ip rule flush proto 87")
+    network.edge.run(f"ip route del default via {ONE} table {0x57480001}")
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        found = [network.edge.run(table) for table in tables]
+        if [sorted(text.split()) for text in found] == [sorted(text.split()) for text in wanted]:
+            break
+    else:
+        assert found == wanted
+    assert all([await connection.works() for connection in before])
