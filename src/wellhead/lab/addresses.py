@@ -30,6 +30,11 @@ class AddressPlan:
     client: IPAddress
 
     @property
+    def everything(self) -> IPNetwork:
+        """The destination of a default route."""
+        return type(self.nodes)((0, 0))
+
+    @property
     def edge(self) -> IPAddress:
         """The router's address on the nodes' network: everybody's default gateway there."""
         return self.nodes[1]

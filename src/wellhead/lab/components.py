@@ -156,6 +156,7 @@ def _cloud(cluster: Cluster, plans: Plans) -> Component:
             *_flags("vip-pool", (plan.vips for plan in plans[:1])),
             *_flag("forwarder-netns", f"/proc/self/fd/{INHERITED}"),
             *_flags("proxy-address", (plan.cloud for plan in plans[:1])),
+            "--proxy-dials-endpoints",
             *_flag("image-dir", IMAGE_CACHE),
         ),
         inherits="edge network",

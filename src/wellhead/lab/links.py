@@ -6,6 +6,7 @@ Everything happens in the machines' network namespaces; the host's network is no
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
@@ -22,7 +23,9 @@ _SYSCTLS = Path("/proc/sys/net")
 _IPV6 = {"accept_ra": 0, "accept_redirects": 0, "autoconf": 0, "use_tempaddr": 0, "accept_dad": 0}
 # IFA_F_NODAD: nor do the others; by the setting alone they can be used only some moment after they are added.
 _FLAGS = {4: {}, 6: {"flags": 0x02}}
-_GATEWAYS = "default via"  # no interface can be called that
+_ROUTES = "routes via"  # no interface can be called that
+_MAIN = 254  # the routing table
+_EVERYTHING = {socket.AF_INET: "0.0.0.0", socket.AF_INET6: "::"}  # noqa: S104 (a default route's destination)
 
 
 def affected(picture: Topology, fresh: Collection[str]) -> set[str]:
@@ -70,7 +73,8 @@ def broken(picture: Topology, running: Mapping[str, Machine], doubtful: Collecti
         if link.machine in doubtful and link.peer_interface not in found.get(link.peer, {}):
             bad.add(link.machine)
     for route in picture.routes:
-        if route.machine in doubtful and str(route.gateway) not in found[route.machine][_GATEWAYS]:
+        present = found[route.machine][_ROUTES]
+        if route.machine in doubtful and _via(route.destination, route.gateway) not in present:
             bad.add(route.machine)
     return bad
 
@@ -105,7 +109,7 @@ def wire(picture: Topology, running: Mapping[str, Machine], fresh: Collection[st
                     ip.addr("replace", index=index, address=str(address.ip), prefixlen=prefix, **flags)
             for route in picture.routes:
                 if route.machine == name:  # who has one has a single link
-                    ip.route("replace", dst="default", gateway=str(route.gateway))
+                    ip.route("replace", dst=str(route.destination), gateway=str(route.gateway))
 
 
 @contextlib.contextmanager
@@ -116,14 +120,21 @@ def _inside(network: int) -> Iterator[IPRoute]:
 
 
 def _addresses(network: int) -> dict[str, set[str]]:
-    """Every interface's addresses with prefix lengths, and under _GATEWAYS the default routes'."""
+    """Every interface's addresses with prefix lengths, and under _ROUTES the routes by way of a gateway."""
     with _inside(network) as ip:
         names = {link["index"]: link.get_attr("IFLA_IFNAME") for link in ip.get_links()}
-        found: dict[str, set[str]] = {name: set() for name in names.values()}
+        found: dict[str, set[str]] = {name: set() for name in (*names.values(), _ROUTES)}
         for entry in ip.get_addr():
             found[names[entry["index"]]].add(f"{entry.get_attr('IFA_ADDRESS')}/{entry['prefixlen']}")
-        found[_GATEWAYS] = {route.get_attr("RTA_GATEWAY") for route in ip.get_default_routes()}
+        for route in ip.get_routes(table=_MAIN):
+            if gateway := route.get_attr("RTA_GATEWAY"):
+                base = route.get_attr("RTA_DST") or _EVERYTHING[route["family"]]
+                found[_ROUTES].add(_via(f"{base}/{route['dst_len']}", gateway))
     return found
+
+
+def _via(destination: object, gateway: object) -> str:
+    return f"{destination} via {gateway}"
 
 
 def _configure(picture: Topology, machine: topology.Machine, ip: IPRoute) -> None:

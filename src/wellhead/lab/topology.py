@@ -61,10 +61,11 @@ class Address:
 
 
 @dataclass(frozen=True)
-class DefaultRoute:
-    """Where a machine sends what isn't for its own networks."""
+class Route:
+    """To whom a machine hands over what is for a network that it isn't in."""
 
     machine: str
+    destination: IPNetwork
     gateway: IPAddress
 
 
@@ -76,7 +77,7 @@ class Topology:
     machines: tuple[Machine, ...]
     links: tuple[Link, ...]
     addresses: tuple[Address, ...]
-    routes: tuple[DefaultRoute, ...]
+    routes: tuple[Route, ...]
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -146,7 +147,7 @@ def build(nodes: int, plans: Sequence[AddressPlan] = (IPV4,)) -> Topology:
         ),
     )
     addresses: list[Address] = []
-    routes: list[DefaultRoute] = []
+    routes: list[Route] = []
     for plan in plans:
         inside = {CONTROL_PLANE: plan.control_plane, CLOUD: plan.cloud}
         inside |= {node_name(number): plan.node(number) for number in range(1, nodes + 1)}
@@ -157,8 +158,14 @@ def build(nodes: int, plans: Sequence[AddressPlan] = (IPV4,)) -> Topology:
             *(_address(name, "eth0", address, plan.nodes) for name, address in inside.items()),
         ]
         routes += [
-            DefaultRoute(CLIENT, plan.internet_gateway),
-            *(DefaultRoute(name, plan.edge) for name in inside),
+            Route(CLIENT, plan.everything, plan.internet_gateway),
+            *(Route(name, plan.everything, plan.edge) for name in inside),
+            # The nodes' agents know each other's pods. The API server and HAProxy reach them, too.
+            *(
+                Route(name, plan.node_pods(number), plan.node(number))
+                for name in (CONTROL_PLANE, CLOUD)
+                for number in range(1, nodes + 1)
+            ),
         ]
     return Topology(tuple(plans), machines, links, tuple(addresses), tuple(routes))
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
+
 import pytest
 
 from wellhead.lab import topology
 from wellhead.lab.addresses import IPV4, IPV6
-from wellhead.lab.topology import Address, DefaultRoute, Link
+from wellhead.lab.topology import Address, Link, Route
 
 
 def test_it_reads_like_the_drawing() -> None:
@@ -31,8 +33,15 @@ def test_nodes_and_edge_forward_and_nobody_else() -> None:
 
 def test_everyone_but_the_edge_has_a_default_route() -> None:
     picture = topology.build(1)
-    assert DefaultRoute("client", IPV4.internet_gateway) in picture.routes
-    assert {route.machine for route in picture.routes} == set(picture.names) - {"edge"}
+    assert Route("client", ip_network("0.0.0.0/0"), IPV4.internet_gateway) in picture.routes
+    defaults = [route.machine for route in picture.routes if route.destination.prefixlen == 0]
+    assert sorted(defaults) == sorted(set(picture.names) - {"edge"})
+
+
+def test_the_control_plane_and_the_cloud_know_the_way_to_pods() -> None:
+    routes = topology.build(2).routes
+    for machine in ("control-plane", "cloud"):
+        assert Route(machine, ip_network("10.244.2.0/24"), ip_address("10.240.0.12")) in routes
 
 
 def test_two_plans_make_it_dual_stack() -> None:
