@@ -16,7 +16,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
 import pytest
 
 from tests.packets.cloud.control import Control
@@ -268,14 +267,20 @@ async def control(network: Network, tmp_path: Path) -> AsyncIterator[Control]:
     control = Control(network, tmp_path)
     try:
         await control.until(lambda: control.kubectl("get", "--raw", "/readyz"), 20)
-        for number, address in enumerate(NODES, 1):
-            node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"node-{number}"}}
-            control.create(node)
-            both = [{"type": "InternalIP", "address": str(each)} for each in (address, ipv6(address))]
-            patch = msgspec.json.encode({"status": {"addresses": both}}).decode()
-            control.kubectl(
-                "patch", "node", f"node-{number}", "--subresource=status", "--type=merge", "-p", patch
-            )
+        nodes = [
+            {
+                "apiVersion": "v1",
+                "kind": "Node",
+                "metadata": {"name": f"node-{number}"},
+                "status": {
+                    "addresses": [
+                        {"type": "InternalIP", "address": str(each)} for each in (address, ipv6(address))
+                    ]
+                },
+            }
+            for number, address in enumerate(NODES, 1)
+        ]
+        control.create({"apiVersion": "v1", "kind": "List", "items": nodes})
         yield control
     finally:
         control.close()

@@ -373,6 +373,7 @@ async def test_a_commands_terminal_follows_the_users(lab: Lab) -> None:
             async with asyncio.timeout(10):
                 while b"%d %d\r\n" % (rows, columns) not in said:
                     said += (await socket.receive_bytes())[1:]
+    await asyncio.sleep(0.25)  # a closed session's TLS connection is not gone at once (aiohttp's manual)
 
 
 def test_kubectl_forwards_many_connections_to_a_port(lab: Lab) -> None:
