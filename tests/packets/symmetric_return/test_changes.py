@@ -129,7 +129,7 @@ def test_interface_that_is_reset_takes_no_connection_along(new_world: World) -> 
 
 @contextlib.contextmanager
 def _foreign(node: Node) -> Iterator[None]:
-    things = ("rule {} pref 88 fwmark 0x7/0xff lookup 77", "route {} 192.0.2.200/32 dev lo table 77 proto 87")
+    things = ("rule {} pref 88 fwmark 0x7/0xff lookup 77", "route {} 192.0.2.200/32 dev lo table 77 proto 88")
     node.host.ip(*(each.format("add") for each in things))
     node.host.run("nft add table inet others")
     yield

@@ -75,8 +75,8 @@ class Node:
         commands = (
             "ip rule",
             "ip -6 rule",
-            "ip route show table all proto 87",
-            "ip -6 route show table all proto 87",
+            "ip route show table all proto 88",
+            "ip -6 route show table all proto 88",
             "ip -br link show type vxlan",
             "nft list ruleset",
             "sysctl -a -r src_valid_mark",

@@ -21,8 +21,8 @@ from wellhead.proxy.symmetric_return.rules import BY_LINK, BY_TUNNEL
 from wellhead.proxy.sysctls import has_ipv6
 from wellhead.services.family import Family, IPNetwork
 
-PROTOCOL = 87
-"""Marks our routes as ours (rtm_protocol); not assigned to anybody."""
+PROTOCOL = 88
+"""Marks our routes as ours (rtm_protocol): nobody's in iproute2's list, and not the node agent's."""
 
 _PAST, _CHECK, _PEER, _END = 87, 88, 89, 90
 """Our rules' priorities: before those of a pod network that chooses routes by the pod's address."""
