@@ -31,6 +31,7 @@ from wellhead.proxy.service_ranges import ServiceRanges
 from wellhead.proxy.symmetric_return.cleanup import clean_up
 from wellhead.proxy.symmetric_return.controller import SymmetricReturn
 from wellhead.proxy.symmetric_return.kernel import ReturnPathError
+from wellhead.proxy.symmetric_return.reverse_path import heed_marks_everywhere
 from wellhead.proxy.sync import SyncFailed, SyncLoop
 from wellhead.proxy.sysctls import enable_localhost_node_ports, set_conntrack, set_oom_score
 from wellhead.proxy.watches import SERVICE_SELECTOR, SLICE_SELECTOR, Watches, read_service, read_slice
@@ -78,6 +79,8 @@ async def initialise(config: Config) -> None:
     set_conntrack(config.conntrack)
     if modes.node_ports_on_loopback(config):
         enable_localhost_node_ports()
+    if config.symmetric_return.path != "none":
+        heed_marks_everywhere()
 
 
 class _Proxy:
@@ -108,6 +111,7 @@ class _Proxy:
             config.node_name,
             config.symmetric_return,
             config.node.cluster_cidrs,
+            masquerade_mark=1 << config.masquerade_bit,
             check_period=config.sync_period,
             changed=self._set_node,
             complain=self._warn_of_node,

@@ -69,6 +69,13 @@ def test_narrow_path_to_the_client_is_told_to_the_server(world: World, version: 
         world.pods[2].run("ip -6 route flush cache")
 
 
+@pytest.mark.parametrize("version", [4, 6])
+def test_endpoint_that_is_not_in_its_nodes_networks_sees_the_ingress_node(world: World, version: int) -> None:
+    """The endpoint's node would not recognise the packets."""
+    with connect(world, 1, 95, version=version) as connection:
+        assert connection.seen == world.node_address(1, version)
+
+
 def test_marks_may_count_in_all_reverse_path_checks(world: World) -> None:
     """WireGuard's wg-quick sets src_valid_mark for all interfaces."""
     host = world.nodes[2].host

@@ -10,7 +10,8 @@ IPv6 alike. All reverse-path checks are strict; what the nodes' link brings from
 `routed` world has no such link: nodes have their addresses on “wan”, each in a network of its own.
 
 The nodes' ingress is played by a few rules: 203.0.113.N leads by node N to an endpoint on node 2, TCP and
-UDP, ports 80 and 81 to its pod, port 90 to its host network, with the client's address kept.
+UDP, with the client's address kept: ports 80 and 81 to its pod, port 90 to its host network, port 95 to an
+address of its pod that is not in the node's pod network.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ NUMBERS = (1, 2, 3)
 WITH_PODS = (2, 3)
 TARGET_PORT = 8080
 PRESERVE = Marks().preserve
+STRANGE = {4: "10.99.0.5", 6: "fd00:10:99::5"}
 
 
 def pod_address(number: int, version: int = 4) -> str:
@@ -98,6 +100,9 @@ class World:
             self._wire_node(node)
         for number, pod in self.pods.items():
             self._wire_pod(self.nodes[number].host, number, pod)
+        self._wire_strange()
+        for version in (4, 6):
+            self._serve(self.pods[2], STRANGE[version], version)
         for number in WITH_PODS:
             for version in (4, 6):
                 self._serve(self.pods[number], pod_address(number, version), version)
@@ -210,7 +215,7 @@ class World:
         rules = []
         for version, ip in ((4, "ip"), (6, "ip6")):
             pod, node = pod_address(2, version), self.node_address(2, version)
-            frontends = {80: pod, 81: pod, 90: node}
+            frontends = {80: pod, 81: pod, 90: node, 95: STRANGE[version]}
             for port, target in frontends.items():
                 to = f"{target}:{TARGET_PORT}" if version == 4 else f"[{target}]:{TARGET_PORT}"
                 rules.append(
@@ -218,7 +223,11 @@ class World:
                     f" meta mark set meta mark | {PRESERVE:#x} dnat {ip} to {to}"
                 )
         chain = "type nat hook prerouting priority -100; policy accept;"
-        return "\n".join(["table inet ingress {", "chain prerouting {", chain, *rules, "}", "}", ""])
+        after = "type nat hook postrouting priority 100; meta mark & 0x4000 != 0 masquerade;"
+        masquerade = f"chain postrouting {{ {after} }}"
+        return "\n".join(
+            ["table inet ingress {", "chain prerouting {", chain, *rules, "}", masquerade, "}", ""]
+        )
 
     def _wire_pod(self, node: Host, number: int, pod: Host) -> None:
         node.ip(
@@ -238,6 +247,19 @@ class World:
             f"route add default via 10.244.{number}.1",
             f"route add default via fd00:10:244:{number}::1",
         )
+
+    def _wire_strange(self) -> None:
+        four, six = STRANGE[4], STRANGE[6]
+        self.pods[2].ip(f"addr add {four}/32 dev lo", f"addr add {six}/128 dev lo nodad")
+        self.nodes[2].host.ip(
+            f"route add {four} via {pod_address(2)} dev pod onlink",
+            f"route add {six} via {pod_address(2, 6)} dev pod onlink",
+        )
+        for host in [self.router] if self.routed else [self.nodes[1].host, self.nodes[3].host]:
+            host.ip(
+                f"route add {four} via {self.node_address(2)}",
+                f"route add {six} via {self.node_address(2, 6)}",
+            )
 
     def _serve(self, host: Host, address: str, version: int) -> None:
         family = socket.AF_INET if version == 4 else socket.AF_INET6

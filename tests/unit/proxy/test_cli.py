@@ -16,6 +16,8 @@ from wellhead import component
 from wellhead.cli import proxy
 from wellhead.proxy.config import Config
 from wellhead.proxy.node_config import DetectLocalMode, NodeConfig
+from wellhead.proxy.symmetric_return.marks import Marks
+from wellhead.proxy.symmetric_return.settings import ReturnSettings
 from wellhead.proxy.sysctls import ConntrackSettings
 from wellhead.services.family import Family
 from wellhead.services.node import FromBridge, FromNetwork, LocalNode
@@ -233,3 +235,36 @@ def test_the_bind_address_is_the_primary_address() -> None:
     node = LocalNode("n", addresses=(here, ip_address("fd00::1")))
     assert NodeConfig(primary_address=there).complete(node).addresses[:2] == (there, here)
     assert NodeConfig().complete(node) == node
+
+
+def test_symmetric_return_has_flags_of_its_own(invoke: Invoke) -> None:
+    result, config = invoke(
+        "--symmetric-return-path=tunnel",
+        "--symmetric-return-mark-mask=0x0fc0_0000",
+        "--symmetric-return-vxlan-id=9",
+        "--symmetric-return-vxlan-port=8472",
+    )
+    assert result.exit_code == 0, result.output
+    assert config is not None
+    assert config.symmetric_return == ReturnSettings("tunnel", Marks(0x0FC00000), 9, 8472)
+
+
+@pytest.mark.parametrize(
+    ("flags", "complaint"),
+    [
+        (
+            ["--symmetric-return-mark-mask=0xffff0000", "--iptables-masquerade-bit=20"],
+            "overlaps the masquerade mark",
+        ),
+        (["--symmetric-return-mark-mask=0x0f0f0000"], "holes"),
+        (["--symmetric-return-mark-mask=many"], "not a number"),
+        (["--symmetric-return-path=air"], "air"),
+    ],
+)
+def test_symmetric_return_that_can_not_be_is_refused(
+    invoke: Invoke, flags: list[str], complaint: str
+) -> None:
+    result, config = invoke(*flags)
+    assert result.exit_code == 2
+    assert config is None
+    assert complaint in result.output

@@ -47,8 +47,8 @@ class Returning:
 class SymmetricReturn:
     """Nothing is installed, watched or announced before it is wanted for the first time.
 
-    `changed` is called when `returning` has; `complain` with a reason and a message for an event on this
-    node; `own_node` gives its Node object, if there is one.
+    `masquerade_mark`: the ingress side's. `changed` is called when `returning` has, `complain` with a reason
+    and a message for an event on this node; `own_node` gives its Node object, if there is one.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class SymmetricReturn:
         settings: ReturnSettings,
         cluster_networks: tuple[IPNetwork, ...],
         *,
+        masquerade_mark: int,
         check_period: float,
         changed: Callable[[], None],
         complain: Callable[[str, str], None],
@@ -77,7 +78,7 @@ class SymmetricReturn:
         self._knows = asyncio.Event()
         self._nodes = TypedInformer(client, NODES, facts)
         self._nodes.on_change(self._on_node)
-        self._path = ReturnPath(settings, cluster_networks)
+        self._path = ReturnPath(settings, cluster_networks, masquerade_mark)
         self._outcome: Outcome | None = None
         self._check_table = True
         self._in_place: str | None = None

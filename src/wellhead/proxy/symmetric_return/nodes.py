@@ -118,8 +118,13 @@ def make_plan(
     inside_networks: tuple[IPNetwork, ...],
     on_link: OnLink,
     tunnel: Tunnel | None,
+    masquerade_mark: int = 0x4000,
 ) -> Plan:
-    """The plan for node `me`. Those of `others` that can be peers, are."""
+    """The plan for node `me`. Those of `others` that can be peers, are.
+
+    `inside_networks` is for the sources of packets, see `inside`.
+    """
+    others = list(others)
     peers: list[Peer] = []
     ends: list[TunnelPeer] = []
     for other in sorted(others, key=lambda each: each.name):
@@ -136,7 +141,16 @@ def make_plan(
         tunnel = Tunnel(
             tunnel.local, tunnel.hardware_address, tunnel.mtu, tunnel.vni, tunnel.port, tuple(ends)
         )
-    return Plan(settings.marks, me.networks, inside_networks, tuple(peers), tunnel)
+    pods = [each for node in (me, *others) for each in node.pod_networks]
+    return Plan(
+        settings.marks,
+        masquerade_mark,
+        own=me.networks,
+        local=(*me.networks, *pods),
+        inside=inside_networks,
+        peers=tuple(peers),
+        tunnel=tunnel,
+    )
 
 
 def _through(end: TunnelPeer) -> tuple[Way, ...]:

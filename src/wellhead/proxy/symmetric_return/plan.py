@@ -79,8 +79,12 @@ class Plan:
     """Everything that this node's kernel is to hold."""
 
     marks: Marks
+    masquerade_mark: int = 0x4000
+    """The bit of the packet mark by which the ingress side masquerades."""
+    own: tuple[IPNetwork, ...] = ()
+    """This node's addresses and pod networks."""
     local: tuple[IPNetwork, ...] = ()
-    """Where this node's own endpoints are: its pod networks and its addresses."""
+    """Where peers' packets may be recognised to go: pods may have another node's addresses, and move."""
     inside: tuple[IPNetwork, ...] = ()
     """Sources that are no clients from outside: all nodes' addresses and pod networks."""
     peers: tuple[Peer, ...] = ()
@@ -89,6 +93,11 @@ class Plan:
     @property
     def tunnelled(self) -> tuple[Peer, ...]:
         return tuple(each for each in self.peers if each.tunnelled)
+
+    @property
+    def returnable(self) -> tuple[IPNetwork, ...]:
+        """The only destinations that may see their client: by these peers' networks, and this node's."""
+        return (*self.own, *(network for peer in self.peers for network in peer.networks))
 
     @property
     def link_devices(self) -> tuple[str, ...]:

@@ -29,6 +29,20 @@ def heed_marks(devices: Iterable[str]) -> frozenset[str]:
     return frozenset(changed)
 
 
+def heed_marks_everywhere() -> None:
+    """Set src_valid_mark for all interfaces, if any check is strict: a later process may not be able."""
+    file = _CONF / "all" / "src_valid_mark"
+    strict = any(_number(each.name, "rp_filter") == _STRICT for each in _CONF.iterdir())
+    if not strict or _number("all", "src_valid_mark"):
+        return
+    try:
+        file.write_text("1")
+    except OSError as error:
+        log.warning("net.ipv4.conf.all.src_valid_mark can't be set: %s", error.strerror)
+    else:
+        log.info("net.ipv4.conf.all.src_valid_mark: 1, since rp_filter is strict")
+
+
 def disregard_marks(devices: Iterable[str]) -> None:
     """Set it back, on interfaces that are still there."""
     for device in devices:

@@ -92,7 +92,7 @@ def _routes(plan: Plan) -> Iterator[Route]:
             family, table = Family(way.address.version), _TABLES + peer.index
             yield Route(family, table, _EVERYTHING[family], str(way.address), (way.device,))
             # Where all.src_valid_mark is set, a pod's reply is checked with its mark: not a peer's either.
-            for network in networks(family, plan.local):
+            for network in networks(family, plan.own):
                 yield Route(family, table, network)
 
 

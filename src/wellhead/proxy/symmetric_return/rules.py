@@ -59,7 +59,8 @@ def _blocks(plan: Plan) -> Iterator[list[str]]:
     words = _Words(plan)
     for family in Family:
         yield _set(f"inside{family.value}", family, words.inside(family))
-        yield _set(f"local{family.value}", family, [str(each) for each in networks(family, plan.local)])
+        yield _set(f"local{family.value}", family, map(str, networks(family, plan.local)))
+        yield _set(f"returnable{family.value}", family, map(str, networks(family, plan.returnable)))
         onward = [(net, peer) for peer in plan.tunnelled for net in networks(family, peer.networks)]
         yield _map(
             f"onward{family.value}",
@@ -121,6 +122,18 @@ class _Words:
         yield _chain("for-endpoint", *self._to_local("goto from-peer"))
         yield _chain("origin-of", "iifname . ether saddr vmap @origins")
         yield _chain("new-for-endpoint", *self._to_local("goto origin-of"))
+        keep = 0xFFFFFFFF & ~self._marks.preserve
+        masqueraded = f"meta mark set meta mark & {keep:#x} | {self._plan.masquerade_mark:#x}"
+        fresh = f"ct mark & {self._which:#x} == 0"
+        # The ingress side goes by endpoints' nodes. Where pods have other addresses than the Node objects
+        # say, no peer would recognise these packets.
+        yield _chain(
+            "preserved",
+            f"ip daddr != @returnable4 {masqueraded} return",
+            f"ip6 daddr != @returnable6 {masqueraded} return",
+            f"{fresh} ip daddr vmap @onward4",
+            f"{fresh} ip6 daddr vmap @onward6",
+        )
         yield _base("arriving", "filter", "prerouting", _RAW, *self._arriving())
         yield _base(
             "returning",
@@ -138,14 +151,12 @@ class _Words:
             _MANGLE,
             f"ct direction reply ct mark & {self._which:#x} vmap @returns",
         )
-        fresh = f"meta mark & {preserve} == {preserve} ct mark & {self._which:#x} == 0"
         yield _base(
             "sending",
             "filter",
             "prerouting",
             _BEHIND_DSTNAT,
-            f"{fresh} ip daddr vmap @onward4",
-            f"{fresh} ip6 daddr vmap @onward6",
+            f"meta mark & {preserve} == {preserve} goto preserved",
         )
         # A packet that is encapsulated comes by again, and must not take the peer's route then.
         yield _base(

@@ -43,8 +43,14 @@ class Outcome:
 class ReturnPath:
     """This node's return path, from one round to the next."""
 
-    def __init__(self, settings: ReturnSettings, cluster_networks: tuple[IPNetwork, ...]) -> None:
+    def __init__(
+        self,
+        settings: ReturnSettings,
+        cluster_networks: tuple[IPNetwork, ...],
+        masquerade_mark: int = 0x4000,
+    ) -> None:
         self._settings = settings
+        self._masquerade_mark = masquerade_mark
         self._cluster_networks = cluster_networks
         self._kernel = Kernel()
         self._numbers: Numbers | None = None
@@ -72,7 +78,9 @@ class ReturnPath:
 
         tunnel, problem = self._tunnel(me, [each for each in taking_part if each.name in self._ways], links)
         nets = inside([me, *others], self._cluster_networks)
-        plan = make_plan(me, taking_part, self._settings, self._numbers, nets, on_link, tunnel)
+        plan = make_plan(
+            me, others, self._settings, self._numbers, nets, on_link, tunnel, self._masquerade_mark
+        )
         if self._kernel.apply(plan, check_table=check_table):
             log.info("return paths by %d nodes are in force", len(plan.peers))
         gone = self._numbers.keep_only(each.name for each in taking_part)

@@ -126,6 +126,7 @@ class Given:
             "node-1",
             ReturnSettings(path=path),
             (),
+            masquerade_mark=0x4000,
             check_period=0.05,
             changed=self._changed,
             complain=lambda reason, message: self.complaints.append((reason, message)),
