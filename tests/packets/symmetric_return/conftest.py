@@ -22,16 +22,17 @@ def built(request: pytest.FixtureRequest) -> Iterator[World]:
 @pytest.fixture(scope="module")
 def world(built: World) -> World:
     """With return paths in force, which the tests leave as they are."""
-    return _in_force(built)
+    return in_force(built)
 
 
 @pytest.fixture
 def new_world(built: World) -> World:
     """With return paths in force that were made anew."""
-    return _in_force(built)
+    return in_force(built)
 
 
-def _in_force(world: World) -> World:
+def in_force(world: World) -> World:
+    """Have return paths made anew."""
     world.configure(ReturnSettings(path="tunnel" if world.routed else "auto"))
     world.converge()
     return world

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from pyroute2 import NFCTSocket
 
+from tests.packets.symmetric_return.conftest import in_force
 from tests.packets.symmetric_return.world import CLIENT, NUMBERS, Node, World, connect
 from wellhead.proxy.symmetric_return.kernel import ReturnPathError, remove_all
 from wellhead.proxy.symmetric_return.marks import Marks
@@ -90,6 +91,24 @@ def test_connections_stay_with_a_node_whose_addresses_change(new_world: World) -
         assert six.echo()
         with connect(new_world, 3) as later:
             assert later.seen == CLIENT
+
+
+@pytest.mark.parametrize("check", ["0", "2"])
+def test_reverse_path_checks_may_be_loose_or_off(built: World, check: str) -> None:
+    def set_checks(value: str) -> None:
+        for node in built.nodes.values():
+            for scope in ("all", "default", "wan", *(() if built.routed else ("eth0",))):
+                node.host.sysctl(f"net/ipv4/conf/{scope}/rp_filter", value)
+
+    built.configure(ReturnSettings())
+    set_checks(check)
+    try:
+        in_force(built)
+        with connect(built, 1) as connection, connect(built, 3, 90, udp=True) as flow:
+            assert connection.echo()
+            assert flow.echo()
+    finally:
+        set_checks("1")
 
 
 def test_what_others_removed_comes_back(new_world: World) -> None:
