@@ -109,6 +109,16 @@ class Lab:
         self.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": body})
         return self.get("service", name, "-n", namespace)
 
+    def vips(self, service: str, namespace: str, count: int) -> list[str]:
+        """The addresses of a Service's load balancer, once there are so many."""
+
+        def given() -> list[str]:
+            status = self.get("service", service, "-n", namespace)["status"]
+            return [each["ip"] for each in status["loadBalancer"].get("ingress", ())]
+
+        eventually(lambda: len(given()), count)
+        return given()
+
 
 def pid_of(lab: Lab, machine: str, component: str) -> int:
     """A component's process, as the host counts; 0 if it is not running."""

@@ -20,8 +20,6 @@ from tests.cluster.lab import ECHOSERVER, Lab, Obj, eventually
 PATIENCE = 30.0
 """Nodes get to know each other when a first Service asks for symmetric return."""
 POD_NODES = ("node-1", "node-2")
-BALANCED = [IPV4]
-"""The families of the load balancer's VIPs."""
 POLICIES: dict[str, Obj] = {
     "Cluster": {"externalTrafficPolicy": "Cluster"},
     "Local": {"externalTrafficPolicy": "Local"},
@@ -94,13 +92,7 @@ def node_port(lab: Lab, namespace: str, policy: str, pods: dict[str, Obj]) -> It
 def vips(lab: Lab, namespace: str, policy: str, pods: dict[str, Obj]) -> Iterator[list[str]]:
     name = f"vip-{policy.lower()}"
     with service(lab, namespace, name, type="LoadBalancer", **POLICIES[policy]):
-
-        def given() -> list[str]:
-            status = lab.get("service", name, "-n", namespace)["status"]["loadBalancer"]
-            return [each["ip"] for each in status.get("ingress", ())]
-
-        eventually(lambda: len(given()), len(BALANCED))
-        yield given()
+        yield lab.vips(name, namespace, 2)
 
 
 @pytest.fixture(scope="module")
@@ -171,21 +163,18 @@ def test_client_to_node_port(ask: Askers, node_port: int, policy: str, node: str
         assert ask.on("client", server, seconds=1).status == 28
 
 
-@pytest.mark.parametrize("ip", BALANCED, ids=str)
 def test_client_to_load_balancer(ask: Askers, vips: list[str], policy: str, ip: Family) -> None:
     wanted = ip.any_node() if policy == "Cluster" else {ip.client}
     server = url(ip.of(vips))
     eventually(lambda: {ask.on("client", server).client for _ in range(10)} <= wanted, True, PATIENCE)
 
 
-@pytest.mark.parametrize("ip", BALANCED, ids=str)
 def test_pod_to_load_balancer(ask: Askers, vips: list[str], policy: str, client_pod: Obj, ip: Family) -> None:
     node = client_pod["spec"]["nodeName"]
     wanted = {ip.pod_ip(client_pod)} if policy == "Local" else ip.addresses[node]
     eventually(lambda: ask.within(client_pod, url(ip.of(vips))).client, wanted)
 
 
-@pytest.mark.parametrize("ip", BALANCED, ids=str)
 @pytest.mark.parametrize("node", POD_NODES)
 def test_node_to_load_balancer_is_masqueraded(ask: Askers, vips: list[str], node: str, ip: Family) -> None:
     eventually(lambda: ask.on(node, url(ip.of(vips))).client, ip.addresses[node])

@@ -153,9 +153,9 @@ def _cloud(cluster: Cluster, plans: Plans) -> Component:
         (
             "cloud",
             *_flag("kubeconfig", cluster.kubeconfig("cloud")),
-            *_flags("vip-pool", (plan.vips for plan in plans[:1])),
+            *_flags("vip-pool", (plan.vips for plan in plans)),
             *_flag("forwarder-netns", f"/proc/self/fd/{INHERITED}"),
-            *_flags("proxy-address", (plan.cloud for plan in plans[:1])),
+            *_flags("proxy-address", (plan.cloud for plan in plans)),
             "--proxy-dials-endpoints",
             *_flag("image-dir", IMAGE_CACHE),
         ),

@@ -69,6 +69,9 @@ def test_in_a_dual_stack_cluster_everyone_is_told_both_families_with_ipv4_first(
     apiserver = found["control-plane", "apiserver"]
     assert _flags(apiserver)["--advertise-address"] == "10.240.0.2"
     assert _flags(apiserver)["--service-cluster-ip-range"] == "10.0.0.0/16,fd00:10::/112"
+    cloud = " ".join(found["cloud", "cloud"].argv)
+    assert "--vip-pool 203.0.113.0/24 --vip-pool 2001:db8:113::/64" in cloud
+    assert "--proxy-address 10.240.0.3 --proxy-address fd00:10:240::3" in cloud
 
 
 def test_in_an_ipv6_cluster_nobody_is_told_of_ipv4() -> None:
