@@ -9,6 +9,7 @@ import click
 
 from wellhead import component
 from wellhead.cli.options import logging_options
+from wellhead.client.leases import LeaseSettings
 from wellhead.cloud.health import Settings
 from wellhead.cloud.main import Config, clean_up, run
 from wellhead.cloud.proxy import plane
@@ -137,6 +138,46 @@ class _BindAddress(click.ParamType[tuple[str, int]]):
     help="Where /metrics, /status (JSON: load balancers, their nodes and health) and /healthz are served.",
 )
 @click.option(
+    "--announce",
+    "announce",
+    multiple=True,
+    metavar="INTERFACE",
+    help="Answer for VIPs by ARP and neighbour discovery at this interface, on the network that nodes share "
+    "with clients or their router. Repeatable. Nodes answer clients through their own gateway then, not "
+    "through this machine; it may be a node itself. Implies --leader-elect.",
+)
+@click.option(
+    "--leader-elect/--no-leader-elect",
+    default=None,
+    help="Whether this is one of several controllers, of which one acts: on with --announce, else off.",
+)
+@click.option(
+    "--leader-elect-lease-duration",
+    "lease_duration",
+    type=click.FloatRange(min=1),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="After how long without a sign of life the leader is replaced. It renews its lease six times as "
+    "often, and stops if that has failed for two thirds of this.",
+)
+@click.option(
+    "--leader-elect-resource-namespace",
+    "lease_namespace",
+    default="kube-system",
+    show_default=True,
+    metavar="NAMESPACE",
+    help="Where the Lease is.",
+)
+@click.option(
+    "--leader-elect-resource-name",
+    "lease_name",
+    default="wellhead-cloud",
+    show_default=True,
+    metavar="NAME",
+    help="What the Lease is called.",
+)
+@click.option(
     "--cleanup",
     is_flag=True,
     help="Remove the forwarder's rules, routes and flows from its network namespace, end HAProxy (if "
@@ -156,6 +197,11 @@ def command(
     health_check_timeout: float,
     health_check_failures: int,
     metrics_bind_address: tuple[str, int],
+    announce: tuple[str, ...],
+    leader_elect: bool | None,
+    lease_duration: float,
+    lease_namespace: str,
+    lease_name: str,
     cleanup: bool,
     log_level: str,
     log_format: component.LogFormat,
@@ -175,6 +221,8 @@ def command(
     \b
     By hand, on a router that clients send packets for 203.0.113.0/24 to:
       wellhead cloud --kubeconfig admin.conf --vip-pool 203.0.113.0/24
+    On two machines or more of the nodes' network, nodes or not, with addresses of it that nobody else has:
+      wellhead cloud --kubeconfig admin.conf --vip-pool 10.240.0.128/27 --announce eth0
     """
     proxy, no_proxy = None, "this controller runs no proxy: it was started without --proxy-address"
     if len({address.version for address in proxy_addresses}) < len(proxy_addresses):
@@ -189,6 +237,7 @@ def command(
                 "controller with --haproxy PATH"
             )
             click.echo(f"Services of class wellhead.dev/proxy are refused: {no_proxy}", err=True)
+    elected = bool(announce) if leader_elect is None else leader_elect
     config = Config(
         vip_pools=vip_pools,
         kubeconfig=kubeconfig,
@@ -198,6 +247,8 @@ def command(
         health=Settings(health_check_interval, health_check_timeout, health_check_failures),
         metrics_host=metrics_bind_address[0],
         metrics_port=metrics_bind_address[1],
+        announce=announce,
+        lease=LeaseSettings(lease_namespace, lease_name, lease_duration) if elected else None,
     )
     main = clean_up(config) if cleanup else run(config)
     component.run("cloud", main, log_level=log_level, log_format=log_format)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import uuid
 from dataclasses import dataclass, field
 
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
+from wellhead.client.leases import Elector, LeaseSettings
 from wellhead.client.rest import Client
+from wellhead.cloud.announce.announcer import Announcer
 from wellhead.cloud.controller import Controller
 from wellhead.cloud.forwarder.plane import Forwarder
 from wellhead.cloud.health import Settings
 from wellhead.cloud.metrics import Metrics
 from wellhead.cloud.proxy import plane
 from wellhead.cloud.proxy.plane import TerminatingProxy
+from wellhead.cloud.report import Report, Standby, report
 from wellhead.cloud.server import serving
 from wellhead.cloud.vips import IPNetwork, VIPPool
 
@@ -31,6 +37,11 @@ class Config:
     """The terminating proxy; None: Services of its class are refused."""
     no_proxy: str = "there is no proxy here"
     """Why there is none, for the Services that want it."""
+    announce: tuple[str, ...] = ()
+    """The interfaces of that namespace at which VIPs are announced: it is a machine on the nodes' network
+    then, not the router in front of it. None: somebody else leads VIPs to the router."""
+    lease: LeaseSettings | None = None
+    """The Lease by which several processes agree on who controls; None: this is the only one."""
     health: Settings = field(default_factory=Settings)
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 10258
@@ -45,13 +56,51 @@ async def run(config: Config) -> None:
         KubeconfigError: there is no way to find the API server.
         OSError: the metrics address can't be listened on, or the network namespace can't be joined.
     """
-    metrics = Metrics()
-    forwarder = Forwarder(config.vip_pools, config.forwarder_netns, metrics.observe_change)
-    proxy = TerminatingProxy(config.proxy, metrics.observe_proxy_change) if config.proxy is not None else None
     async with Client(load(config.kubeconfig), user_agent="wellhead-cloud") as client:
+        cloud = _Cloud(config, client)
+        async with serving(config.metrics_host, config.metrics_port, cloud.report, cloud.metrics):
+            if cloud.elector is None:
+                await cloud.control()
+            else:
+                await cloud.elector.run(cloud.control)
+
+
+class _Cloud:
+    """One process: it controls, always or whenever it leads."""
+
+    def __init__(self, config: Config, client: Client) -> None:
+        self.metrics = Metrics()
+        self.elector: Elector | None = None
+        if config.lease is not None:
+            # No two processes ever have the same: one that is started again must not mistake the lease of
+            # the one before for its own.
+            identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+            self.elector = Elector(client, config.lease, identity)
+        self._config = config
+        self._client = client
+        self._controller: Controller | None = None
+        self._announcer: Announcer | None = None
+
+    async def control(self) -> None:
+        """Control until cancelled."""
+        config, metrics = self._config, self.metrics
+        announcer = None
+        if config.announce:
+            may = self.elector.leads if self.elector is not None else lambda: True
+            announcer = Announcer(config.announce, config.forwarder_netns, may)
+        forwarder = Forwarder(
+            config.vip_pools,
+            config.forwarder_netns,
+            metrics.observe_change,
+            announced=config.announce,
+            on_vips=announcer.announce if announcer is not None else None,
+        )
+        proxy = None
+        if config.proxy is not None:
+            proxy = TerminatingProxy(config.proxy, metrics.observe_proxy_change)
         controller = Controller(
-            client,
-            EventRecorder(client, "service-controller"),
+            self._client,
+            EventRecorder(self._client, "service-controller"),
             VIPPool(config.vip_pools),
             forwarder,
             config.health,
@@ -59,9 +108,23 @@ async def run(config: Config) -> None:
             proxy=proxy,
             no_proxy=config.no_proxy,
         )
+        self._controller, self._announcer = controller, announcer
         metrics.follow(controller)
-        async with serving(config.metrics_host, config.metrics_port, controller, metrics):
-            await controller.run()
+        try:
+            async with asyncio.TaskGroup() as group:
+                if announcer is not None:
+                    group.create_task(announcer.run())
+                group.create_task(controller.run())
+        finally:
+            self._controller = self._announcer = None
+            metrics.follow(None)
+
+    def report(self) -> Report | Standby:
+        """How things are now, or who else knows."""
+        if self._controller is not None:
+            return report(self._controller, self._announcer.vips if self._announcer is not None else ())
+        assert self.elector is not None
+        return Standby(self.elector.holder, self.elector.identity)
 
 
 async def clean_up(config: Config) -> None:

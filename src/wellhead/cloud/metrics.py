@@ -18,6 +18,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        self._state = _State()
+        self._registry.register(self._state)
         self._checks = Counter(
             "wellhead_cloud_health_checks",
             "Health checks done, by result.",
@@ -62,9 +64,9 @@ class Metrics:
         self._proxy_changes.labels(kind, "success" if succeeded else "error").inc()
         self._proxy_seconds.labels(kind).observe(seconds)
 
-    def follow(self, controller: Controller) -> None:
-        """Add what this controller knows."""
-        self._registry.register(_State(controller))
+    def follow(self, controller: Controller | None) -> None:
+        """Add what this controller knows; None while another process controls."""
+        self._state.controller = controller
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""
@@ -74,14 +76,19 @@ class Metrics:
 class _State:
     """A collector: prometheus-client calls it at every scrape."""
 
-    def __init__(self, controller: Controller) -> None:
-        self._controller = controller
+    def __init__(self) -> None:
+        self.controller: Controller | None = None
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         return ()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        controller, steering = self._controller, self._controller.steering
+        yield GaugeMetricFamily(
+            "wellhead_cloud_leader", "Whether this process controls.", float(self.controller is not None)
+        )
+        if self.controller is None:
+            return
+        controller, steering = self.controller, self.controller.steering
         yield GaugeMetricFamily("wellhead_cloud_vips", "VIPs in the pool.", controller.pool.size)
         yield GaugeMetricFamily("wellhead_cloud_vips_in_use", "VIPs held by a Service.", len(controller.pool))
         yield GaugeMetricFamily(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Literal
 
 import msgspec
@@ -13,6 +14,7 @@ from wellhead.cloud.health import Check, HealthMonitor
 from wellhead.cloud.nodes import BalancedNode
 from wellhead.cloud.proxy.plane import TerminatingProxy
 from wellhead.cloud.steering import Balancer
+from wellhead.cloud.vips import IPAddress
 
 NodeStatus = Literal["in", "out", "unknown", "excluded"]
 
@@ -64,18 +66,27 @@ class Report(msgspec.Struct, frozen=True, rename="camel"):
     pools: list[str]
     vips: int
     vips_in_use: int
+    announced: list[str]  # the VIPs for which this process answers on the nodes' network
     proxy: ProxyReport | None
     load_balancers: list[BalancerReport]
     refused: list[RefusedReport]
 
 
-def report(controller: Controller) -> Report:
+class Standby(msgspec.Struct, frozen=True, rename="camel"):
+    """All that a process knows that another's place it would take."""
+
+    leader: str
+    identity: str
+
+
+def report(controller: Controller, announced: Collection[IPAddress] = ()) -> Report:
     """How things are now."""
     steering = controller.steering
     return Report(
         pools=[str(network) for network in controller.pool.networks],
         vips=controller.pool.size,
         vips_in_use=len(controller.pool),
+        announced=sorted(map(str, announced)),
         proxy=_proxy(controller.proxy),
         load_balancers=[
             _balancer(service, balancer, list(steering.nodes.values()), steering.monitor)

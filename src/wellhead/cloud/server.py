@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
 from aiohttp import web
 
-from wellhead.cloud.controller import Controller
 from wellhead.cloud.metrics import Metrics
-from wellhead.cloud.report import report
+from wellhead.cloud.report import Report, Standby
 
 
 @asynccontextmanager
-async def serving(host: str, port: int, controller: Controller, metrics: Metrics) -> AsyncIterator[None]:
-    """Serve while the block runs.
+async def serving(
+    host: str, port: int, report: Callable[[], Report | Standby], metrics: Metrics
+) -> AsyncIterator[None]:
+    """Serve while the block runs. A process that stands by is as healthy as one that controls.
 
     Raises:
         OSError: the address can't be listened on.
@@ -29,7 +30,7 @@ async def serving(host: str, port: int, controller: Controller, metrics: Metrics
         return web.Response(body=metrics.text(), headers=headers)
 
     async def status(_: web.Request) -> web.Response:
-        body = msgspec.json.format(msgspec.json.encode(report(controller)))
+        body = msgspec.json.format(msgspec.json.encode(report()))
         return web.Response(body=body + b"\n", content_type="application/json")
 
     app = web.Application()

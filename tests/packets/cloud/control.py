@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Obj = dict[str, Any]
 
 BIN = Path(sys.executable).parent
-SERVER = "https://127.0.0.1:6443"
+SERVER = "https://10.240.0.2:6443"
 
 
 class Control:
@@ -34,6 +34,7 @@ class Control:
     def __init__(self, network: Network, directory: Path) -> None:
         self.network, self.directory = network, directory
         self.host: Host = network.add_host("cloud", IPv4Address("10.240.0.3"))
+        self.host.run("ip addr add 10.240.0.2/24 dev eth0")  # which the API server's certificate is for
         self._processes: list[subprocess.Popen[bytes]] = []
         self._cloud: subprocess.Popen[bytes] | None = None
         pki.ensure(directory, pki.control_plane_identities((IPV4,)))
@@ -42,7 +43,7 @@ class Control:
             (directory / f"{identity}.yaml").write_bytes(config)
         flags = {
             "storage": "memory:",
-            "bind-address": "127.0.0.1",
+            "bind-address": "10.240.0.2",
             "advertise-address": "10.240.0.3",
             "tls-cert-file": directory / "apiserver.crt",
             "tls-private-key-file": directory / "apiserver.key",
@@ -74,6 +75,21 @@ class Control:
 
     def start_cloud(self, *more: str) -> None:
         self._cloud = self._start(*self.cloud_flags(*more))
+
+    def start_speaker(self, host: Host, name: str) -> subprocess.Popen[bytes]:
+        """A controller that announces VIPs, on a machine of the nodes' network."""
+        host.sysctl("net/ipv4/ip_forward", "1")
+        host.sysctl("net/ipv6/conf/all/forwarding", "1")
+        return self._start(
+            "cloud",
+            f"--kubeconfig={self.directory / 'cloud.yaml'}",
+            "--vip-pool=10.240.0.128/27",
+            "--vip-pool=fd00:10:240::1:0/112",
+            "--announce=eth0",
+            "--leader-elect-lease-duration=3",
+            host=host,
+            log=name,
+        )
 
     def kill_cloud(self) -> None:
         assert self._cloud is not None
@@ -141,11 +157,11 @@ class Control:
             process.kill()
             process.wait()
 
-    def _start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(self, *arguments: str, host: Host | None = None, log: str = "") -> subprocess.Popen[bytes]:
         def start() -> subprocess.Popen[bytes]:
-            with (self.directory / f"{arguments[0]}.log").open("ab") as log:
-                return subprocess.Popen([BIN / "wellhead", *arguments], stdout=log, stderr=log)
+            with (self.directory / f"{log or arguments[0]}.log").open("ab") as file:
+                return subprocess.Popen([BIN / "wellhead", *arguments], stdout=file, stderr=file)
 
-        process = self.host.inside(start)
+        process = (host or self.host).inside(start)
         self._processes.append(process)
         return process

@@ -56,7 +56,7 @@ class FamilyPlane:
         netns: str | None,
         observe: Callable[[float, bool], None] | None,
         announced: Collection[str],
-        on_vips: Callable[[Family, frozenset[IPAddress]], None] | None,
+        on_vips: Callable[[int, frozenset[IPAddress]], None] | None,
     ) -> None:
         self._family = family
         self._netns = netns
@@ -163,7 +163,7 @@ class FamilyPlane:
             vips = frozenset(frontend.vip for frontend in self._tables.frontends)
             if vips != self._told_vips:
                 self._told_vips = vips
-                self._on_vips(self._family, vips)
+                self._on_vips(self._family.version, vips)
 
     def _done(self, started: float, pending: _Pending, error: ForwarderError | None) -> None:
         if self._observe is not None:

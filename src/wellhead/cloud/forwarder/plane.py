@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable
 
-from wellhead.cloud.forwarder.family import IPV4, IPV6, Family
+from wellhead.cloud.forwarder.family import IPV4, IPV6
 from wellhead.cloud.forwarder.family_plane import FamilyPlane, ForwarderError, remove
 from wellhead.cloud.forwarder.hashing import Node
 from wellhead.cloud.forwarder.netns import NetnsThread
@@ -24,7 +24,7 @@ class Forwarder:
 
     `observe` is called with the seconds that each transaction took, and whether it went well. `announced`
     names the interfaces at which VIPs are announced, of a machine on the nodes' own network; `on_vips` is
-    told which VIPs of a family are forwarded, whenever that is others.
+    told which VIPs of an IP version are forwarded, whenever that is others.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Forwarder:
         observe: Callable[[float, bool], None] | None = None,
         *,
         announced: Collection[str] = (),
-        on_vips: Callable[[Family, frozenset[IPAddress]], None] | None = None,
+        on_vips: Callable[[int, frozenset[IPAddress]], None] | None = None,
     ) -> None:
         self._netns = netns
         networks = list(pools)
