@@ -39,6 +39,7 @@ http {
     sendfile_max_chunk 256;  # with the rate: four pieces a second
     server {
         listen 8080 backlog=4096;
+        listen [::]:8080 ipv6only=on backlog=4096;
         location = /endless { limit_rate 1k; alias /usr/sbin/nginx; }
         location = /finite { limit_rate 1k; alias /config/finite; }
         location = /short { return 200 "here\\n"; }
@@ -67,7 +68,7 @@ def server(**container: Any) -> Obj:
     return {"containers": [main], "volumes": [{"name": "config", "configMap": {"name": "downloads"}}]}
 
 
-def balanced(lab: Lab, namespace: str, name: str, kind: str, app: str, **spec: str) -> str:
+def balanced(lab: Lab, namespace: str, name: str, kind: str, app: str, **spec: object) -> str:
     """Make a Service of that kind for the pods labelled app=APP; its VIP."""
     lab.expose(name, app, namespace, type="LoadBalancer", loadBalancerClass=KINDS[kind], **spec)
     address = "jsonpath={.status.loadBalancer.ingress[0].ip}"

@@ -1,4 +1,4 @@
-"""Nodes that drain, die and return while 200 downloads go through each kind of load balancer.
+"""Nodes that drain, die and return while 200 downloads go through each kind of load balancer, more in IPv6.
 
 The servers are on node-1. Under policy Cluster they see by which node each connection came in.
 """
@@ -12,44 +12,54 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.cluster.lab import ADDRESSES, NODES, Lab, eventually
+from tests.cluster.family import IPV4, IPV6, url
+from tests.cluster.lab import NODES, Lab, eventually
 from tests.cluster.load import DOWNLOADS, ENDLESS, KINDS, SHORT, Crowd, Download, balanced, crowd, server
 from wellhead.lab import processes
 
-COUNT = 200
+WAYS = {f"{kind}-{family}": (kind, family) for kind in KINDS for family in (IPV4, IPV6)}
+COUNT = {4: 200, 6: 50}
+NODE_OF = {address: node for family in (IPV4, IPV6) for node in NODES for address in family.addresses[node]}
 
 
 @pytest.fixture(scope="module")
-def vips(lab: Lab, namespace: str) -> Iterator[dict[str, str]]:
-    """The VIP of a Service of each kind, for the same server."""
+def urls(lab: Lab, namespace: str) -> Iterator[dict[str, str]]:
+    """The VIP of a Service for each way, all for the same server."""
     lab.apply({**DOWNLOADS, "metadata": {"name": "downloads", "namespace": namespace}})
     lab.run_pod("server", "node-1", namespace, **server())
-    yield {kind: balanced(lab, namespace, kind, kind, "server") for kind in KINDS}
-    lab.kubectl("delete", "service", *KINDS, "-n", namespace)
+    yield {
+        way: url(balanced(lab, namespace, way, kind, "server", ipFamilies=[f"IPv{family.version}"])).rstrip(
+            "/"
+        )
+        for way, (kind, family) in WAYS.items()
+    }
+    lab.kubectl("delete", "service", *WAYS, "-n", namespace)
+
+
+def by_all(but: str = "") -> dict[str, set[str]]:
+    """Each way by all nodes, but perhaps one."""
+    return {way: set(NODES) - {but} for way in WAYS}
 
 
 @pytest.fixture
-def clients(lab: Lab, vips: dict[str, str]) -> Iterator[Crowd]:
-    """200 clients who download through each kind, by all nodes."""
+def clients(lab: Lab, urls: dict[str, str]) -> Iterator[Crowd]:
+    """Clients who download in each way, by all nodes."""
     with crowd(lab) as found:
-        eventually(lambda: nodes_of_new_ones(found, vips), {kind: set(NODES) for kind in KINDS}, seconds=20)
-        for kind in KINDS:
-            begun = found.download(f"http://{vips[kind]}{ENDLESS}", COUNT)
-            assert Counter(each.state for each in begun) == {"running": COUNT}
+        eventually(lambda: nodes_of_new_ones(found, urls), by_all(), seconds=20)
+        for way, (_, family) in WAYS.items():
+            begun = found.download(urls[way] + ENDLESS, COUNT[family.version])
+            assert Counter(each.state for each in begun) == {"running": COUNT[family.version]}
             assert {node_of(each) for each in begun} == set(NODES)
         yield found
 
 
 def node_of(download: Download) -> str:
-    return next((node for node, addresses in ADDRESSES.items() if download.seen in addresses), "")
+    return NODE_OF.get(download.seen, "")
 
 
-def nodes_of_new_ones(clients: Crowd, vips: dict[str, str]) -> dict[str, set[str]]:
-    """The nodes by which new connections come in, by kind; none for those that fail."""
-    return {
-        kind: {node_of(each) for each in clients.download(f"http://{vip}{SHORT}", 24)}
-        for kind, vip in vips.items()
-    }
+def nodes_of_new_ones(clients: Crowd, urls: dict[str, str]) -> dict[str, set[str]]:
+    """The nodes by which new connections come in, by way; "" for those that fail."""
+    return {way: {node_of(each) for each in clients.download(urls[way] + SHORT, 24)} for way in WAYS}
 
 
 def downloads(clients: Crowd) -> list[Download]:
@@ -92,16 +102,16 @@ def broken(clients: Crowd) -> Counter[str]:
     ],
 )
 def test_a_drained_node_breaks_none_gets_no_new_ones_and_gets_them_again_when_it_returns(
-    lab: Lab, vips: dict[str, str], clients: Crowd, drain: tuple[str, ...], undrain: tuple[str, ...]
+    lab: Lab, urls: dict[str, str], clients: Crowd, drain: tuple[str, ...], undrain: tuple[str, ...]
 ) -> None:
     lab.kubectl(*drain)
     try:
-        others = {kind: set(NODES) - {"node-2"} for kind in KINDS}
-        eventually(lambda: nodes_of_new_ones(clients, vips), others)
+        others = by_all(but="node-2")
+        eventually(lambda: nodes_of_new_ones(clients, urls), others)
         assert broken(clients) == Counter()
     finally:
         lab.kubectl(*undrain)
-    eventually(lambda: nodes_of_new_ones(clients, vips), {kind: set(NODES) for kind in KINDS}, seconds=20)
+    eventually(lambda: nodes_of_new_ones(clients, urls), by_all(), seconds=20)
     assert broken(clients) == Counter()
 
 
@@ -125,7 +135,7 @@ def mend(lab: Lab) -> None:
 )
 def test_a_dead_node_breaks_exactly_its_own_and_gets_new_ones_when_it_returns(
     lab: Lab,
-    vips: dict[str, str],
+    urls: dict[str, str],
     clients: Crowd,
     harm: Callable[[Lab], None],
     repair: Callable[[Lab], None] | None,
@@ -137,11 +147,11 @@ def test_a_dead_node_breaks_exactly_its_own_and_gets_new_ones_when_it_returns(
     try:
         eventually(lambda: broken(clients), its_own, seconds=20)
         if repair:
-            others = {kind: set(NODES) - {"node-2"} for kind in KINDS}
-            eventually(lambda: nodes_of_new_ones(clients, vips), others, seconds=20)
+            others = by_all(but="node-2")
+            eventually(lambda: nodes_of_new_ones(clients, urls), others, seconds=20)
     finally:
         if repair:
             repair(lab)
-    eventually(lambda: nodes_of_new_ones(clients, vips), {kind: set(NODES) for kind in KINDS}, seconds=30)
+    eventually(lambda: nodes_of_new_ones(clients, urls), by_all(), seconds=30)
     # A node that was cut off has lost nothing: what it had may go on where nobody ended it yet.
     assert broken(clients) <= its_own
