@@ -6,18 +6,24 @@ import contextlib
 import dataclasses
 import socket
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 
 import pytest
 from pyroute2 import NFCTSocket
 
 from tests.packets.symmetric_return.conftest import in_force
-from tests.packets.symmetric_return.world import CLIENT, NUMBERS, Node, World, connect
+from tests.packets.symmetric_return.world import CLIENT, CLIENT6, NUMBERS, Node, World, connect
 from wellhead.proxy.symmetric_return.kernel import ReturnPathError, remove_all
 from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
 from wellhead.services.family import IPAddress
 
 pytestmark = pytest.mark.cluster
+
+_POD_NETWORKS = {
+    number: (ip_network(f"10.244.{number}.0/24"), ip_network(f"fd00:10:244:{number}::/64"))
+    for number in NUMBERS
+}
 
 
 def connections(node: Node) -> int:
@@ -144,6 +150,24 @@ def test_interface_that_is_reset_takes_no_connection_along(new_world: World) -> 
             )
         new_world.converge()
         assert connection.echo()
+
+
+def test_nodes_may_have_ipv6_alone(built: World) -> None:
+    def only(*versions: int) -> None:
+        for number, node in built.nodes.items():
+            addresses = tuple(ip_address(built.node_address(number, each)) for each in versions)
+            pods = tuple(each for each in _POD_NETWORKS[number] if each.version in versions)
+            node.facts = dataclasses.replace(node.facts, addresses=addresses, pod_networks=pods)
+
+    only(6)
+    try:
+        in_force(built)
+        for port in (80, 90):
+            with connect(built, 1, port, version=6) as connection:
+                assert connection.seen == CLIENT6
+                assert connection.echo(bytes(50000))
+    finally:
+        only(4, 6)
 
 
 @contextlib.contextmanager

@@ -146,8 +146,11 @@ class SymmetricReturn:
         backoff = Backoff(0.5, 60.0)
         loop = asyncio.get_running_loop()
 
+        due: list[asyncio.TimerHandle] = []
+
         def later() -> None:
-            loop.call_later(_GATHER_SECONDS, self._wake.set)
+            if not due or due[0].when() <= loop.time():
+                due[:] = [loop.call_later(_GATHER_SECONDS, self._wake.set)]
 
         def table_changed() -> None:
             self._check_table = True

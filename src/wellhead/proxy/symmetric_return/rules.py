@@ -188,12 +188,14 @@ class _Words:
         family = Family(tunnel.local.version)
         ends = sorted({str(each.end) for each in tunnel.peers})
         yield _set("ends", family, ends, interval=False)
+        # The device takes what is sent to any of this node's addresses. From others than peers it is forged.
         yield _base(
             "tunnel",
             "filter",
             "input",
             _RAW,
-            f"udp dport {tunnel.port} {_IP[family]} daddr {tunnel.local} {_IP[family]} saddr != @ends drop",
+            f"meta nfproto != ipv{family.value} udp dport {tunnel.port} drop",
+            f"udp dport {tunnel.port} {_IP[family]} saddr != @ends drop",
         )
         yield _base(
             "fitting",
