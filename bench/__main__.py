@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from rich.console import Console
-
 from bench import cluster
 from bench.measure import Result
+from bench.proxy import growth
 from bench.proxy.measure import DEFAULT_SERVICES, measure
-from bench.report import report
+from bench.report import make_console, report
 
 
 def main() -> None:
-    console = Console()
+    console = make_console()
     results: list[Result] = []
     with console.status("starting a cluster a few times"), cluster.cluster() as up:
         results.append(up)
@@ -21,7 +20,8 @@ def main() -> None:
         results += asyncio.run(cluster.api())
     with console.status("the service proxy") as status:
         results += measure(DEFAULT_SERVICES, "nftables", doing=status.update)
-    report(console, results)
+        points = growth.measure(status.update)
+    report(console, results, points)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+_LOAD = Path("/proc/loadavg").read_text().rsplit(" ", 2)[0]
+"""Of the last 1, 5 and 15 minutes, before anything was measured."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -59,6 +62,7 @@ def machine() -> dict[str, str]:
     )
     return {
         "cpu": f"{os.cpu_count()} x {cpu}",
+        "load before": _LOAD,
         "memory": f"{int(memory) >> 20} GiB",
         "kernel": platform.release(),
         "python": platform.python_version(),

@@ -7,10 +7,10 @@ from pathlib import Path
 from types import FrameType
 
 import click
-from rich.console import Console
 
+from bench.proxy import growth
 from bench.proxy.measure import DEFAULT_SERVICES, measure
-from bench.report import report
+from bench.report import make_console, report
 from wellhead.proxy.config import MODES, ProxyMode
 
 
@@ -31,7 +31,7 @@ def _numbers(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ...
     default=",".join(str(each) for each in DEFAULT_SERVICES),
     show_default=True,
     callback=_numbers,
-    help="With how many Services. 50000 takes three minutes.",
+    help="With how many Services.",
 )
 @click.option(
     "--mode", type=click.Choice(MODES), default="nftables", show_default=True, help="The proxy's mode."
@@ -42,13 +42,25 @@ def _numbers(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ...
     help="Another API server than wellhead's own. The Services are made there, in the namespace"
     " wellhead-bench, which is deleted at the end.",
 )
-def main(services: tuple[int, ...], mode: ProxyMode, kubeconfig: Path | None) -> None:
+@click.option("--growth/--no-growth", "grow", default=True, help="Also measure with 100 … 50,000 Services.")
+@click.option(
+    "--plots",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Where to draw the growth, as SVG files.",
+)
+def main(
+    services: tuple[int, ...], mode: ProxyMode, kubeconfig: Path | None, grow: bool, plots: Path | None
+) -> None:
     """Measure the service proxy: first sync, changes, memory, connections."""
     signal.signal(signal.SIGTERM, _interrupt)
-    console = Console()
+    console = make_console()
     with console.status("") as status:
         results = measure(services, mode, kubeconfig, status.update)
-    report(console, results)
+        points = growth.measure(status.update) if grow else []
+    report(console, results, points)
+    if plots is not None and points:
+        growth.write_plots(points, plots)
+        console.print(f"plots are in {plots}")
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:

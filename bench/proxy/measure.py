@@ -12,7 +12,7 @@ from bench.proxy import apiserver, connections, newcomers, objects, results, syn
 from bench.proxy.network import DIRECT, POD_PORT, node
 from wellhead.proxy.config import ProxyMode
 
-DEFAULT_SERVICES = (1_000, 10_000)
+DEFAULT_SERVICES = (10_000, 50_000)
 _FIRST_SYNCS = 3
 
 

@@ -43,12 +43,14 @@ class FirstSync(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Followed:
-    """What was seen of one proxy process. Seconds and MiB."""
+    """What was seen of one proxy process. Seconds and MB."""
 
     first_sync: FirstSync
     from_start: float
     """From the process's start to the end of the first sync: Python, the lists, reading them, the sync."""
     resident: float
+    peak: float
+    """The most it was resident: while lists come in, that is."""
     newcomers: list[float]
     """From the API's answer to a new Service until a connection to its ClusterIP is accepted."""
 
@@ -94,7 +96,9 @@ def follow(server: ApiServer, node: Node, mode: ProxyMode) -> Followed:
         time.sleep(_AFTERMATH)
         with server.beside():
             newcomers = asyncio.run(_newcomers(server.admin, node.client))
-        return Followed(first_sync, from_start, _resident(process.pid), newcomers)
+        return Followed(
+            first_sync, from_start, _memory(process.pid, "VmRSS"), _memory(process.pid, "VmHWM"), newcomers
+        )
 
 
 @contextmanager
@@ -121,9 +125,9 @@ def _first_sync(process: subprocess.Popen[str], log: Path) -> FirstSync:
     raise RuntimeError(f"the proxy has not synced: {log.read_text()[-2000:]}")
 
 
-def _resident(pid: int) -> float:
-    rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in rollup if line.startswith("Rss:"))
+def _memory(pid: int, kind: str) -> float:
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 / 1e6 for line in status if line.startswith(kind))
 
 
 async def _fill(kubeconfig: Path, wanted: range) -> None:

@@ -45,7 +45,8 @@ def of_process(found: Followed, server: str) -> list[Result]:
         Result("process start to synced", found.from_start, "s", "Python, lists, reading, sync"),
         median("one new Service", newcomers, "ms", f"API's answer to accepted connection; {server}"),
         _p99("one new Service, p99", newcomers, "ms"),
-        Result("resident memory", found.resident, "MiB", "Rss of the process, after all that"),
+        Result("resident memory", found.resident, "MB", "of the process, after all that (VmRSS)"),
+        Result("resident memory, peak", found.peak, "MB", "of the process, since its start (VmHWM)"),
     ]
 
 

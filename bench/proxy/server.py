@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 from bench.proxy.network import POD_PORT
@@ -10,6 +11,7 @@ _BACKLOG = 4096
 
 
 def main() -> None:
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # see `connections`
     with socket.create_server(("", POD_PORT), backlog=_BACKLOG) as listener:
         print("ready", flush=True)
         while True:

@@ -1,11 +1,12 @@
 """From objects at hand to rules in the kernel, in this process and network namespace.
 
-`python -m bench.proxy.sync SERVICES MODE` prints what it took as JSON, and leaves the rules in force.
+`python -m bench.proxy.sync SERVICES MODE VARIANT` prints what it took as JSON, and leaves the rules in force.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 import time
 from ipaddress import ip_network
@@ -16,7 +17,8 @@ from bench.proxy import objects
 from bench.proxy.network import ENDPOINTS, POD_PORT, Namespace
 from wellhead.client.collector import settle, uncollected
 from wellhead.proxy import modes
-from wellhead.proxy.config import MODES, Config, ProxyMode
+from wellhead.proxy.backends.iptables.commands import Variant
+from wellhead.proxy.config import Config, ProxyMode
 from wellhead.proxy.metrics import Metrics
 from wellhead.proxy.node_config import NodeConfig
 from wellhead.proxy.watches import Watches, read_service, read_slice
@@ -25,6 +27,7 @@ from wellhead.services.node_view import NodeView
 from wellhead.services.service_map import ServiceMap
 
 _CHANGES = 50
+_CHANGES_WITHIN = 4.0  # seconds: a slow mode gets fewer
 
 
 class Sync(msgspec.Struct):
@@ -38,16 +41,17 @@ class Sync(msgspec.Struct):
     """From one changed EndpointSlice, raw, to the kernel."""
 
 
-def run(namespace: Namespace, services: int, mode: ProxyMode) -> Sync:
-    """Sync in a fresh process in `namespace`, whose rules it leaves behind."""
-    said = namespace.run(sys.executable, "-m", "bench.proxy.sync", str(services), mode)
+def run(namespace: Namespace, services: int, mode: ProxyMode, variant: Variant = "auto") -> Sync:
+    """Sync in a fresh process in `namespace`, whose rules it leaves behind. `variant` is of iptables."""
+    said = namespace.run(sys.executable, "-m", "bench.proxy.sync", str(services), mode, variant)
     return msgspec.json.decode(said, type=Sync)
 
 
-async def _sync(count: int, mode: ProxyMode) -> Sync:
+async def _sync(count: int, mode: ProxyMode, variant: Variant) -> Sync:
     config = Config(
         objects.NODE,
         mode=mode,
+        iptables_variant=variant,
         node=NodeConfig(cluster_cidrs=(ip_network("10.244.0.0/15"),)),
         node_port_addresses="primary" if mode == "nftables" else (),  # as the process has it by default
     )
@@ -72,7 +76,8 @@ async def _sync(count: int, mode: ProxyMode) -> Sync:
     settle()
 
     changes: list[float] = []
-    for number in range(_CHANGES):
+    deadline = time.perf_counter() + _CHANGES_WITHIN
+    for number in itertools.takewhile(lambda _: time.perf_counter() < deadline, range(_CHANGES)):
         old = listed_slices[number % count]
         # One endpoint more, then as before.
         for endpoints in ([*old["endpoints"], {"addresses": ["10.244.9.9"]}], old["endpoints"]):
@@ -89,9 +94,8 @@ def _nothing() -> None:
 
 
 def main() -> None:
-    services, mode = sys.argv[1:]
-    chosen = next(each for each in MODES if each == mode)
-    print(msgspec.json.encode(asyncio.run(_sync(int(services), chosen))).decode())
+    services, mode, variant = msgspec.convert(sys.argv[1:], tuple[int, ProxyMode, Variant], strict=False)
+    print(msgspec.json.encode(asyncio.run(_sync(services, mode, variant))).decode())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+"""What the proxy has to reach, beside kube-proxy and what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.measure import Result
+
+
+@dataclass(frozen=True)
+class Target:
+    """One row of the comparison. kube-proxy is 1.36.2, measured by hand on a machine of this kind."""
+
+    what: str
+    result: str
+    case: str
+    kube_proxy_nftables: str = "not measured"
+    kube_proxy_iptables: str = "not measured"
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def wanted(self) -> str:
+        if self.at_most is not None:
+            return f"≤ {self.at_most:g}"
+        return f"≥ {self.at_least:g}" if self.at_least is not None else ""
+
+    def met(self, value: float) -> bool:
+        """Whether `value` is good enough. With neither limit, any is."""
+        return (self.at_most is None or value <= self.at_most) and (
+            self.at_least is None or value >= self.at_least
+        )
+
+
+_TEN, _FIFTY = "nftables, 10,000", "nftables, 50,000"
+_TARGETS = (
+    Target("first sync, objects at hand", "first sync, objects at hand", _TEN, "39", "1.6", at_most=0.5),
+    Target("the same, as the process logs it", "the process's first sync", _TEN, "39", "1.6", at_most=0.5),
+    Target("one new Service, median", "one new Service", _TEN, "4800", "1700", at_most=10),
+    Target("one new Service, p99", "one new Service, p99", _TEN, at_most=50),
+    Target("resident memory", "resident memory", _TEN, "191", "215", at_most=150),
+    Target("50,000: first sync, objects at hand", "first sync, objects at hand", _FIFTY, at_most=3),
+    Target("50,000: the same, as the process logs it", "the process's first sync", _FIFTY, at_most=3),
+    Target("50,000: one change, median", "one change", _FIFTY, at_most=15),
+    Target("50,000: one change, p99", "one change, p99", _FIFTY, at_most=15),
+    Target("50,000: one new Service, median", "one new Service", _FIFTY),
+    *(
+        row
+        for name, case in (("", _TEN), ("50,000: ", _FIFTY))
+        for row in (
+            Target(f"{name}connections ÷ at 1 Service", "÷ the same at 1 Service", case, at_least=0.97),
+            Target(f"{name}connections ÷ directly to the pod", "÷ the same directly to the pod", case),
+            Target(f"{name}first packet, p50", "first packet, here, p50", case),
+            Target(f"{name}first packet, p99", "first packet, here, p99", case),
+        )
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A target and what was measured."""
+
+    target: Target
+    result: Result
+
+    @property
+    def verdict(self) -> str:
+        if not self.target.wanted:
+            return ""
+        return "met" if self.target.met(self.result.value) else "missed"
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self.target) | {
+            "value": self.result.value,
+            "unit": self.result.unit,
+            "verdict": self.verdict,
+        }
+
+
+def compare(results: Sequence[Result]) -> list[Compared]:
+    """The targets that something was measured for, in their order."""
+    found = {(each.name, each.case): each for each in results}
+    return [
+        Compared(each, found[each.result, each.case])
+        for each in _TARGETS
+        if (each.result, each.case) in found
+    ]
