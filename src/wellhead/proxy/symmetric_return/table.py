@@ -76,7 +76,7 @@ def _nft(*arguments: str, stdin: str = "") -> str:
         raise TableError(f"nft: {error}") from error
     if done.returncode == 0:
         return done.stdout
-    said = done.stderr.strip()
+    said = " ".join(done.stderr.split())
     if "list" in arguments and "No such file or directory" in said:
         raise NoTable(said)
     raise TableError(f"nft: {said}")
