@@ -23,8 +23,10 @@ from wellhead.cloud.endpoints import endpoints, service_of
 from wellhead.cloud.forwarder.plane import Forwarder, ForwarderError
 from wellhead.cloud.health import Outcome, Settings, State
 from wellhead.cloud.nodes import BalancedNode, balanced_node
+from wellhead.cloud.proxy import ports
 from wellhead.cloud.proxy.commands import ProxyError
 from wellhead.cloud.proxy.plane import TerminatingProxy
+from wellhead.cloud.proxy.ports import PortTaken
 from wellhead.cloud.steering import Balancer, Steering
 from wellhead.cloud.vips import IPAddress, VIPPool, VIPUnavailable
 
@@ -32,6 +34,7 @@ _log = logging.getLogger(__name__)
 
 _SETTLE_SECONDS = 1.5
 _WITHOUT_NODES_SECONDS = 3.0  # a port that was just allocated is not served at once
+_PORT_RETRY_SECONDS = 5.0  # nobody tells when a program stops listening
 _MAX_NAMES = 5
 
 
@@ -113,9 +116,10 @@ class Controller:
                     balancer = Balancer(
                         request, tuple(each for each in vips if each.version in request.families)
                     )
+                    self._check_ports(balancer, frozenset(vips))
                     self._note_endpoints(service)
                     self.steering.adopt(service, balancer)
-                except Unsupported as error:
+                except (Unsupported, PortTaken) as error:
                     _log.warning("Service %s: %s", "/".join(service), error)
 
     def _claimed(self, service: Key, vips: list[IPAddress]) -> list[IPAddress]:
@@ -169,13 +173,18 @@ class Controller:
         if FINALIZER not in finalizers:
             obj = await self._patch(obj, {"metadata": {"finalizers": [*finalizers, FINALIZER]}})
         # From here to `put` nothing waits, so that a VIP which changes hands does so in one step.
-        before = self.steering.balancers.get(service)
+        before, held = self.steering.balancers.get(service), self.pool.held_by(service)
         try:
             request = self._request(obj)
             balancer = Balancer(request, self._vips(request))
+            if before != balancer:
+                self._check_ports(balancer, held)
         except (Unsupported, VIPUnavailable) as error:
             self._refuse(service, obj, str(error))
             return None
+        except PortTaken as error:
+            self._refuse(service, obj, str(error))
+            return _PORT_RETRY_SECONDS
         self.refused.pop(service, None)
         if self._programmed.get(service) != balancer:
             if before != balancer:
@@ -239,6 +248,16 @@ class Controller:
         if before - set(vips):
             self._retry_refused()
         return vips
+
+    def _check_ports(self, balancer: Balancer, held: frozenset[IPAddress]) -> None:
+        """See that HAProxy can listen there. Raises PortTaken; the Service then has the VIPs in `held`."""
+        if balancer.request.termination is None:
+            return
+        try:
+            ports.check(balancer.vips, (port.number for port in balancer.request.termination.ports))
+        except PortTaken:
+            self.pool.release(balancer.request.service, keep=held)
+            raise
 
     def _serves(self, request: Request, version: int) -> bool:
         """Whether a Service of this class can have a VIP of this IP version here."""

@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -403,3 +404,23 @@ async def test_an_ipv6_client_is_told_of_in_every_way_and_ranges_count_for_its_f
     with pytest.raises((OSError, EOFError)):
         await world.get(vip)
     assert (await world.get(second)).proxy == answer.proxy.replace(client, CLIENT).replace(vip, second)
+
+
+async def test_a_port_that_another_program_has_costs_only_that_service_its_balancer(world: World) -> None:
+    other = world.control.host.socket(socket.SOCK_STREAM)
+    other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    other.bind(("0.0.0.0", 2222))
+    other.listen()
+    world.control.create(proxied("taken", ports=[{"port": 2222}]))
+    await world.control.until(lambda: "port 2222: another program listens there" in world.control.events())
+    vip = await world.service()
+    assert (await world.get(vip)).peer == PROXY
+    assert world.control.vip("taken") == ""
+    world.patch('{"ports":[{"port":80,"name":"a"},{"port":2222,"name":"b"}]}')
+    await world.control.until(lambda: len(world.control.status()["refused"]) == 2)
+    assert (await world.get(vip)).peer == PROXY  # it keeps what it had
+    reloads = world.control.status()["proxy"]["reloads"]
+    other.close()
+    await world.control.until(lambda: world.control.vip("taken"))
+    await world.control.until(lambda: not world.control.status()["refused"])
+    assert world.control.status()["proxy"]["reloads"] > reloads

@@ -1,0 +1,66 @@
+"""deploy/load-balancer: what would be applied is what Kubernetes and our own command line accept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from wellhead.api.meta import GroupVersionKind
+from wellhead.api.schema import decode
+from wellhead.apiserver.policy import ROLES
+from wellhead.cli import cloud
+
+ROOT = Path(__file__).parents[3]
+DEPLOY = ROOT / "deploy" / "load-balancer"
+
+
+def objects() -> list[dict[str, Any]]:
+    kustomization = yaml.safe_load((DEPLOY / "kustomization.yaml").read_text())
+    files = (DEPLOY / name for name in kustomization["resources"])
+    return [each for file in files for each in yaml.safe_load_all(file.read_text())]
+
+
+def container() -> dict[str, Any]:
+    [pod] = (each["spec"]["template"]["spec"] for each in objects() if each["kind"] == "DaemonSet")
+    [found] = pod["containers"]
+    return dict(found)
+
+
+@pytest.mark.parametrize("obj", objects(), ids=lambda each: each["kind"])
+def test_every_object_is_of_its_schema(obj: dict[str, Any]) -> None:
+    decoded = decode(obj, GroupVersionKind.of(obj), "Strict")
+    assert decoded.object == obj
+
+
+def test_the_controller_takes_its_arguments() -> None:
+    name, *flags = container()["args"]
+    context = cloud.command.make_context(name, flags)
+    assert context.params["announce"] == ("eth0",)
+    host, port = context.params["metrics_bind_address"]
+    assert container()["livenessProbe"]["httpGet"] == {"host": host, "path": "/healthz", "port": port}
+
+
+def test_its_image_is_the_one_that_there_is_a_dockerfile_for() -> None:
+    dockerfile = ROOT / "deploy" / "kube-proxy-replacement" / "Dockerfile"
+    assert container()["image"] in dockerfile.read_text()
+
+
+def test_its_rights_are_less_than_a_cloud_controller_managers() -> None:
+    upstream = {
+        (resource, verb)
+        for rule in ROLES["system:cloud-controller-manager"]
+        for resource in rule.resources
+        for verb in rule.verbs
+    }
+    ours = {
+        (resource, verb)
+        for obj in objects()
+        if obj["kind"] in ("ClusterRole", "Role")
+        for rule in obj["rules"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+    assert ours <= upstream
