@@ -72,9 +72,16 @@ def _print(found: Health) -> None:
         ],
     )
     _table(
-        ["LOAD BALANCER", "ADDRESS", "PORTS"],
+        ["LOAD BALANCER", "ADDRESS", "PORTS", "CLASS", "CLIENT-IP", "NODES"],
         [
-            [f"{b.namespace}/{b.name}", ",".join(b.addresses) or "<pending>", ",".join(b.ports)]
+            [
+                f"{b.namespace}/{b.name}",
+                ",".join(b.addresses) or "<pending>",
+                ",".join(b.ports),
+                b.load_balancer_class.removeprefix("wellhead.dev/") or "-",
+                "; ".join(b.client_ip) or "-",
+                b.reason or " ".join(f"{node}:{state}" for node, state in b.nodes.items()) or "-",
+            ]
             for b in found.load_balancers
         ],
     )

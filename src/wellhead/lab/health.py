@@ -13,7 +13,8 @@ from wellhead.api.meta import Obj
 from wellhead.api.resources import NODES, SERVICES
 from wellhead.client.connection import KubeconfigError, load
 from wellhead.client.rest import Client, ConnectionLost
-from wellhead.lab import design, kubeconfigs, processes, state
+from wellhead.lab import balancers, design, kubeconfigs, processes, state, topology
+from wellhead.lab.balancers import LoadBalancer
 from wellhead.lab.cluster import Cluster, ClusterSpec
 from wellhead.lab.node_watch import is_ready
 from wellhead.lab.processes import Process
@@ -47,15 +48,6 @@ class NodeHealth(msgspec.Struct, frozen=True, rename="camel"):
     ready: bool
     internal_ips: tuple[str, ...]  # that of the cluster's primary family first
     external_ips: tuple[str, ...]
-
-
-class LoadBalancer(msgspec.Struct, frozen=True, rename="camel"):
-    """A Service of type LoadBalancer; without addresses while it is pending."""
-
-    namespace: str
-    name: str
-    addresses: tuple[str, ...]
-    ports: tuple[str, ...]
 
 
 class Health(msgspec.Struct, frozen=True, rename="camel"):
@@ -103,7 +95,9 @@ def examine(cluster: Cluster) -> Health | None:
         _component(each.machine, each.name, by_key.get(each.key), known.get(each.key))
         for each in wanted.components
     )
-    api_problem, nodes, balancers = asyncio.run(_ask_api(cluster))
+    api_problem, nodes, services = asyncio.run(_ask_api(cluster))
+    cloud = inits.get(topology.CLOUD)
+    reports = balancers.ask(cloud.pid) if cloud is not None else {}
     supervisors = [process for process in running if process.component == processes.SUPERVISOR]
     pss = sum(_pss(process.pid) for process in running if process.is_init or process.component)
     problems = _problems(spec, snapshot, machine_healths, component_healths, api_problem, nodes)
@@ -117,7 +111,7 @@ def examine(cluster: Cluster) -> Health | None:
         machines=machine_healths,
         components=component_healths,
         nodes=nodes,
-        load_balancers=balancers,
+        load_balancers=tuple(balancers.balancer(each, reports) for each in services),
         pss=pss,
         problems=tuple(problems),
     )
@@ -168,8 +162,8 @@ def _problems(
 
 async def _ask_api(
     cluster: Cluster,
-) -> tuple[str, tuple[NodeHealth, ...], tuple[LoadBalancer, ...]]:
-    """What is wrong with the API server, or else the nodes and load balancers that it knows."""
+) -> tuple[str, tuple[NodeHealth, ...], tuple[Obj, ...]]:
+    """What is wrong with the API server, or else the nodes and LoadBalancer Services that it knows."""
     try:
         connection = load(str(cluster.kubeconfig(kubeconfigs.HOST_ADMIN)))
         async with asyncio.timeout(_API_PATIENCE), Client(connection, "wellhead-status") as client:
@@ -182,7 +176,7 @@ async def _ask_api(
     return (
         "",
         tuple(_node(each) for each in nodes["items"]),
-        tuple(_balancer(each) for each in services["items"] if each["spec"].get("type") == "LoadBalancer"),
+        tuple(each for each in services["items"] if each["spec"].get("type") == "LoadBalancer"),
     )
 
 
@@ -193,16 +187,6 @@ def _node(node: Obj) -> NodeHealth:
         ready=is_ready(node),
         internal_ips=tuple(each["address"] for each in listed if each["type"] == "InternalIP"),
         external_ips=tuple(each["address"] for each in listed if each["type"] == "ExternalIP"),
-    )
-
-
-def _balancer(service: Obj) -> LoadBalancer:
-    ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
-    return LoadBalancer(
-        namespace=service["metadata"]["namespace"],
-        name=service["metadata"]["name"],
-        addresses=tuple(each.get("ip") or each.get("hostname") or "" for each in ingress),
-        ports=tuple(f"{port['port']}/{port.get('protocol', 'TCP')}" for port in service["spec"]["ports"]),
     )
 
 
