@@ -211,20 +211,19 @@ def _preserved(
 ) -> Preserved | None:
     """Which of the `usable` endpoints may see the client's own address.
 
-    None also while it is not known who is inside: two pods that meet on a third node would lose each other.
+    None of them while it is not known who is inside: two pods that meet on a third node would lose each other.
     """
     wanted = port.preserve_client_ip
     if not (node.preserve_client_ip if wanted is None else wanted) or port.external_local:
         return None
     if all(each.kind is FrontendKind.CLUSTER_IP for each in held):
         return None
-    if not node.knows_inside(port.key.family):
-        return None
+    knows_inside = node.knows_inside(port.key.family)
     returning: dict[IPAddress, None] = {}
     elsewhere: set[str] = set()
     for each in usable:
         where = endpoints[each].node
-        if where and (where == node.name or where in node.returning):
+        if knows_inside and where and (where == node.name or where in node.returning):
             returning[each.ip] = None
         else:
             elsewhere.add(where)

@@ -166,7 +166,9 @@ def test_the_annotation_decides_and_otherwise_the_proxys_configuration() -> None
 
 
 def test_nothing_is_preserved_while_nobody_knows_who_is_inside() -> None:
-    assert preserving(HERE, on=node(returning=frozenset({"node-2"}))).preserved is None
+    found = preserving(HERE, on=node(returning=frozenset({"node-2"})))
+    assert set(found.external) == {MASQUERADED}
+    assert found.preserved == Preserved((), elsewhere=("node-1",))
 
 
 def test_news_of_other_nodes_change_services_that_preserve_client_addresses() -> None:
