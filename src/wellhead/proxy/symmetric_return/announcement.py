@@ -34,6 +34,17 @@ class Announcement(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.links.get(str(address))
 
 
+def only_loses(before: Announcement, after: Announcement | None) -> bool:
+    """Whether `after` says less than `before`, and nothing else: as while an interface is being reset."""
+    if after is None:
+        return True
+    fewer_links = after.links.items() < before.links.items()
+    tunnel_lost = after.tunnel is None and before.tunnel is not None
+    return (fewer_links and (tunnel_lost or after.tunnel == before.tunnel)) or (
+        tunnel_lost and after.links == before.links
+    )
+
+
 def announcement(links: dict[IPAddress, str], tunnel: TunnelEnd | None) -> Announcement:
     """This version's announcement."""
     return Announcement(

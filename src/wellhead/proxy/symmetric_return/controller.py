@@ -15,7 +15,7 @@ from wellhead.api.resources import NODES
 from wellhead.client.backoff import Backoff
 from wellhead.client.informer import TypedInformer
 from wellhead.client.rest import Client, ConnectionLost
-from wellhead.proxy.symmetric_return.announcement import ANNOTATION, encode
+from wellhead.proxy.symmetric_return.announcement import ANNOTATION, encode, only_loses
 from wellhead.proxy.symmetric_return.kernel import ReturnPathError, is_in_use, remove_all
 from wellhead.proxy.symmetric_return.monitor import watching
 from wellhead.proxy.symmetric_return.nodes import NodeFacts, facts
@@ -226,6 +226,7 @@ class SymmetricReturn:
         backoff = Backoff(0.5, 60.0)
         written = ""
         written_at = 0.0
+        losing_since: float | None = None
         while True:
             await self._announce.wait()
             self._announce.clear()
@@ -233,6 +234,14 @@ class SymmetricReturn:
             if node is None or self._outcome is None:
                 continue
             wanted = encode(self._outcome.announced) if self._outcome.announced else ""
+            if node.announced is not None and only_loses(node.announced, self._outcome.announced):
+                # To take it back breaks connections by this node: not for what is missing for a moment.
+                if losing_since is None:
+                    losing_since = monotonic()
+                if (left := losing_since + SETTLING_SECONDS - monotonic()) > 0:
+                    asyncio.get_running_loop().call_later(left, self._announce.set)
+                    continue
+            losing_since = None
             if node.text != wanted:
                 try:
                     await annotate(self._client, self._node_name, wanted or None)

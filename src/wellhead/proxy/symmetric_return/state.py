@@ -86,7 +86,10 @@ class ReturnPath:
         gone = self._numbers.keep_only(each.name for each in taking_part)
         if gone:
             self._kernel.forget(self._settings.marks, gone)
-        return Outcome(plan, self._announcement(me, links, plan.tunnel), unsettled, problem)
+        announced = self._announcement(me, links, plan.tunnel)
+        if announced is None and not problem:
+            problem = "no Ethernet interface of this node holds an InternalIP of it"
+        return Outcome(plan, announced, unsettled, problem)
 
     def _look(self, others: list[NodeFacts]) -> bool:
         """Find the ways on shared links; those not known yet are left out. Returns whether to look again."""

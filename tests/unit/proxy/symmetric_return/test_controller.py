@@ -98,7 +98,7 @@ class FakePath:
     """In place of the kernel's part."""
 
     def __init__(self) -> None:
-        self.announced = MINE
+        self.announced: Announcement | None = MINE
         self.failure = ""
         self.problem = ""
 
@@ -214,6 +214,25 @@ async def test_changed_announcement_is_given_time_again() -> None:
         await given.until(lambda: given.returning.returning == Returning())
         await given.until(lambda: given.returning.returning.nodes == {"node-2"})
         assert given.client.announced == encode(announced_by(9))
+
+    await given.run(test())
+
+
+async def test_promise_is_not_taken_back_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(controller, "SETTLING_SECONDS", 0.4)
+    given = Given(FakeClient(node_object(1, MINE), node_object(2, announced_by(2))))
+    given.returning.want()
+
+    async def test() -> None:
+        await given.until(lambda: given.returning.returning.nodes == {"node-2"})
+        given.path.announced = None
+        await given.until(lambda: given.returning.returning == Returning())
+        await asyncio.sleep(0.1)
+        assert given.client.announced == encode(MINE)
+        given.path.announced = MINE
+        await given.until(lambda: given.returning.returning.nodes == {"node-2"})
+        given.path.announced = None
+        await given.until(lambda: given.client.announced is None)
 
     await given.run(test())
 
