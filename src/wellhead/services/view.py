@@ -211,7 +211,7 @@ def _preserved(
 ) -> Preserved | None:
     """Which of the `usable` endpoints may see the client's own address.
 
-    None of them while it is not known who is inside: two pods that meet on a third node would lose each other.
+    None of them while nobody knows who is inside: two pods that meet on a third node would lose each other.
     """
     wanted = port.preserve_client_ip
     if not (node.preserve_client_ip if wanted is None else wanted) or port.external_local:
