@@ -47,14 +47,20 @@ def lab() -> Iterator[Lab]:
         yield lab
 
 
+@pytest.fixture(scope="session")
+def nftables_lab(lab: Lab) -> Iterator[Lab]:
+    """Another one, with proxies in nftables mode, from when it is first needed."""
+    with running(Lab(f"{lab.name}-nftables", "nftables")) as other:
+        yield other
+
+
 @pytest.fixture(scope="module", params=_MODES)
-def lab_of_each_mode(request: pytest.FixtureRequest, lab: Lab) -> Iterator[Lab]:
-    """The shared cluster, and then one with the other proxy mode."""
+def lab_of_each_mode(request: pytest.FixtureRequest, lab: Lab) -> Lab:
+    """The shared cluster, and then the one with the other proxy mode."""
     if request.param == lab.proxy_mode:
-        yield lab
-    else:
-        with running(Lab(f"{lab.name}-{request.param}", request.param)) as other:
-            yield other
+        return lab
+    other: Lab = request.getfixturevalue("nftables_lab")
+    return other
 
 
 @pytest.fixture(scope="module")
