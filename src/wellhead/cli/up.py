@@ -73,7 +73,10 @@ def command(
         raise click.Abort from None
     seconds = time.monotonic() - begin
     count = started.spec.nodes
-    click.echo(f"Cluster {name} is ready: {count} node{'s' * (count != 1)}, in {seconds:.1f} s.\n")
+    families = " and ".join(f"IPv{plan.nodes.version}" for plan in started.spec.plans)
+    click.echo(
+        f"Cluster {name} is ready: {count} node{'s' * (count != 1)}, {families}, in {seconds:.1f} s.\n"
+    )
     option = "" if name == "wellhead" else f" --name {name}"
     click.echo(f"  wellhead shell client{option}    a shell outside of the cluster, with kubectl ready")
     click.echo(f"  wellhead shell node-1{option}    a shell on a node")

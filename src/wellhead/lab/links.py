@@ -98,7 +98,10 @@ def wire(picture: Topology, running: Mapping[str, Machine], fresh: Collection[st
             _connect(picture, link, ip, networks[link.machine])
     ends = {(link.machine, link.interface) for link in links}
     ends |= {(link.peer, link.peer_interface) for link in links}
-    for name in {machine for machine, _ in ends} | set(fresh):
+    # Others may have to learn the way to what is behind a machine that wasn't there before.
+    gateways = {entry.address.ip for entry in picture.addresses if entry.machine in fresh}
+    guests = {route.machine for route in picture.routes if route.gateway in gateways}
+    for name in {machine for machine, _ in ends} | set(fresh) | guests:
         with _inside(networks[name]) as ip:
             for entry in picture.addresses:
                 # A fresh machine's bridges need an address too; they are no link's end.

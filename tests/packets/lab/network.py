@@ -65,6 +65,15 @@ class Network:
         found: list[str] = json.loads(machines.in_child(work))
         return found
 
+    def grow(self, nodes: int) -> None:
+        """Add nodes."""
+        self._nodes = nodes
+        self.picture = topology.build(nodes, self.picture.plans)
+        fresh = [name for name in self.picture.names if name not in self.machines]
+        for name in fresh:
+            self.switch_on(name)
+        self.repair(fresh)
+
     def switch_off(self, name: str) -> None:
         machine = self.machines.pop(name)
         with contextlib.suppress(ProcessLookupError):

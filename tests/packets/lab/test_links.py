@@ -81,6 +81,12 @@ def test_a_machine_that_was_switched_off_comes_back(network: Network, machine: s
     assert network.dial("client", "2001:db8:192::11", 8080) == "open 2001:db8:51::79"
 
 
+def test_who_was_there_before_learns_the_way_to_a_new_nodes_pods(network: Network) -> None:
+    network.grow(3)
+    routes = network.read("control-plane", "/proc/1/net/route")
+    assert "0003F40A\t0D00F00A" in routes  # 10.244.3.0 by way of 10.240.0.13
+
+
 def test_when_the_edge_comes_back_everybody_is_connected_again(network: Network) -> None:
     network.serve("node-1", 8080)
     network.switch_off("edge")

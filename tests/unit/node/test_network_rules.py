@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 import pytest
 
+from tests.unit.node import pods
 from wellhead.node.network.routes import wanted
 from wellhead.node.network.rules import HostPort, NodeRules, ruleset
+from wellhead.node.pods.sandbox import host_ports
 from wellhead.node.runtime import commands
 from wellhead.node.runtime.commands import CommandFailed
 
 POD_CIDR = IPv4Network("10.244.1.0/24")
+POD_CIDR_6 = IPv6Network("fd00:10:244:1::/64")
 INSIDE = (IPv4Network("10.244.0.0/16"), IPv4Network("10.240.0.0/24"))
 
 
@@ -49,6 +52,43 @@ def test_a_host_port_leads_to_its_pod_on_all_addresses_or_one() -> None:
     assert "elements = { tcp . 80 : 10.244.1.7 . 8080 }" in text
     assert "elements = { 10.240.0.11 . udp . 53 : 10.244.1.7 . 5353 }" in text
     assert "elements = { 10.244.1.7 . 10.244.1.7 }" in text
+
+
+def test_each_family_has_a_table_with_what_is_its_own() -> None:
+    ports = [HostPort("tcp", 80, None, ip_address(pod), 8080) for pod in ("10.244.1.7", "fd00:10:244:1::7")]
+    text = ruleset([POD_CIDR, POD_CIDR_6], [*INSIDE, IPv6Network("fd00:10:244::/48")], ports)
+    four, _, six = text.partition("add table ip6 wellhead-node\n")
+    assert "elements = { tcp . 80 : 10.244.1.7 . 8080 }" in four
+    assert "fd00" not in four
+    assert "elements = { tcp . 80 : fd00:10:244:1::7 . 8080 }" in six
+    assert "ip6 saddr fd00:10:244:1::/64 ip6 daddr != @inside" in six
+    assert "10.2" not in six
+
+
+@pytest.mark.parametrize(
+    ("host_ip", "families"),
+    [("", {4, 6}), ("0.0.0.0", {4}), ("::", {6}), ("10.240.0.11", {4}), ("fd00:10:240::11", {6})],
+)
+def test_a_host_port_is_of_its_host_ips_family_or_of_all(host_ip: str, families: set[int]) -> None:
+    port = {"containerPort": 8080, "hostPort": 80} | ({"hostIP": host_ip} if host_ip else {})
+    pod = pods.pod(pods.container("main", ports=[port]))
+    found = host_ports(pod, [ip_address("10.244.1.7"), ip_address("fd00:10:244:1::7")])
+    assert {each.pod_ip.version for each in found} == families
+    assert {each.host_ip is None for each in found} == {host_ip in ("", "0.0.0.0", "::")}
+
+
+def test_routes_go_by_both_families_that_the_node_has_itself() -> None:
+    node = _node("node-2", "10.240.0.12", None)
+    node["spec"] = {"podCIDRs": ["10.244.2.0/24", "fd00:10:244:2::/64"]}
+    node["status"]["addresses"].append({"type": "InternalIP", "address": "fd00:10:240::12"})
+    two, two_6 = IPv4Network("10.244.2.0/24"), IPv6Network("fd00:10:244:2::/64")
+    assert wanted([node], "node-1", [POD_CIDR, POD_CIDR_6]) == {
+        POD_CIDR: None,
+        POD_CIDR_6: None,
+        two: IPv4Address("10.240.0.12"),
+        two_6: IPv6Address("fd00:10:240::12"),
+    }
+    assert wanted([node], "node-1", [POD_CIDR]) == {POD_CIDR: None, two: IPv4Address("10.240.0.12")}
 
 
 def test_routes_lead_to_other_nodes_pods_and_nowhere_for_unused_addresses_of_our_own() -> None:

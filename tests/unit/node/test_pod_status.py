@@ -107,6 +107,15 @@ def test_a_condition_keeps_its_time_while_it_stays_the_same() -> None:
     assert times["ContainersReady"] != times["Ready"]
 
 
+def test_a_pod_shows_its_addresses_of_both_families_and_the_primary_one_alone() -> None:
+    record = pods.record(pods.pod(), main=pods.running())
+    record.ips = ("10.244.1.7", "fd00:10:244:1::7")
+    found = status.compute(record, status.View(("10.240.0.11", "fd00:10:240::11")))
+    assert (found["podIP"], found["hostIP"]) == ("10.244.1.7", "10.240.0.11")
+    assert found["podIPs"] == [{"ip": "10.244.1.7"}, {"ip": "fd00:10:244:1::7"}]
+    assert found["hostIPs"] == [{"ip": "10.240.0.11"}, {"ip": "fd00:10:240::11"}]
+
+
 def test_a_host_network_pod_has_the_nodes_address() -> None:
     record = pods.record(pods.pod(hostNetwork=True), main=pods.running())
     record.ips = ()
