@@ -237,6 +237,11 @@ def command(
                 "controller with --haproxy PATH"
             )
             click.echo(f"Services of class wellhead.dev/proxy are refused: {no_proxy}", err=True)
+    if announce and proxy_addresses and forwarder_netns is None:
+        raise click.UsageError(
+            "--proxy-address with --announce needs --forwarder-netns: HAProxy's namespace holds VIPs as its "
+            "own, and its kernel would answer for them whether it leads or not"
+        )
     elected = bool(announce) if leader_elect is None else leader_elect
     config = Config(
         vip_pools=vip_pools,

@@ -17,26 +17,35 @@ _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _NFTABLES_GROUP, _NFTABLES_SUBSYSTEM = 7, 10
 _TABLE_NAME = 1  # the attribute of that number names the table in all of nftables' messages but NEWGEN
 _NEWGEN = 15
-# RTNLGRP_LINK, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE: a link that goes down
-# takes IPv4 routes along without saying so
-_ROUTE_GROUPS = (1, 5, 7, 8, 9, 11, 19)
+# RTNLGRP_LINK, NEIGH, IPV4_IFADDR, IPV4_ROUTE, IPV4_RULE, IPV6_IFADDR, IPV6_ROUTE, IPV6_RULE: a link going
+# down takes IPv4 routes along without saying so
+_ROUTE_GROUPS = (1, 3, 5, 7, 8, 9, 11, 19)
 _RTM_NEWLINK, _RTM_NEWADDR, _RTM_DELADDR, _RTM_DELROUTE, _RTM_DELRULE = 16, 20, 21, 25, 33
+_RTM_NEWNEIGH = 28
 _HEADER = struct.Struct("=IHHII")
 _BUFFER = 1 << 20
 
 
 class Disturbances:
-    """Tells of others' changes of one family's table, and of what may have taken routes or rules away.
+    """Tells of others' changes of one family's table, of what may have taken routes or rules away, and of
+    neighbours that the kernel has heard from.
 
     To be made in the router's network namespace; `listen` and `close` belong to the event loop.
     """
 
-    def __init__(self, family: Family, on_table: Callable[[], None], on_routes: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        family: Family,
+        on_table: Callable[[], None],
+        on_routes: Callable[[], None],
+        on_neighbour: Callable[[], None],
+    ) -> None:
         self.ours: deque[int] = deque(maxlen=16)
         """The processes that have last changed the table for us."""
         self._family = family
         self._on_table = on_table
         self._on_routes = on_routes
+        self._on_neighbour = on_neighbour
         self._nftables = subscribed(_NETLINK_NETFILTER, (_NFTABLES_GROUP,))
         self._routes = subscribed(socket.NETLINK_ROUTE, _ROUTE_GROUPS)
 
@@ -71,6 +80,8 @@ class Disturbances:
                 and body[0] == self._family.af
             ):
                 self._on_routes()
+            elif kind == _RTM_NEWNEIGH and body[0] in (socket.AF_INET, socket.AF_INET6):
+                self._on_neighbour()
 
 
 def subscribed(protocol: int, groups: tuple[int, ...]) -> socket.socket:

@@ -41,6 +41,7 @@ class ForwarderError(Exception):
 class _Pending:
     change: Change = field(default_factory=Change)
     nodes: frozenset[Node] | None = None
+    peers: frozenset[Node] | None = None
     lost: set[Node] = field(default_factory=set)
     mute: set[tuple[Frontend, Node]] = field(default_factory=set)
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
@@ -66,6 +67,7 @@ class FamilyPlane:
         self._wake = asyncio.Event()
         self._table_disturbed = False  # somebody else has changed what is ours
         self._routes_disturbed = False  # or may have
+        self._neighbours_disturbed = False
         self._told_vips: frozenset[IPAddress] = frozenset()
         # What follows belongs to the namespace's thread.
         self._pools = tuple(pools)
@@ -73,6 +75,7 @@ class FamilyPlane:
         self._tables = Tables(self._pools, family, announced)
         self._routes = Routes(family)
         self._nodes: frozenset[Node] = frozenset()
+        self._peers: frozenset[Node] = frozenset()
         self._unreachable: frozenset[Node] = frozenset()
         self._adopted = False
         self._in_kernel = False  # whether the table is there, and as `_tables` remembers it
@@ -85,15 +88,18 @@ class FamilyPlane:
         change: Change | None = None,
         *,
         nodes: frozenset[Node] | None = None,
+        peers: frozenset[Node] | None = None,
         lost: Collection[Node] = (),
         mute: Collection[tuple[Frontend, Node]] = (),
     ) -> asyncio.Future[None]:
-        """As `Forwarder.submit`, with what is of this family."""
+        """As `Forwarder.submit`, with what is of this family; `peers` are the nodes' addresses of both."""
         if change is not None:
             self._pending.change.frontends |= change.frontends
             self._pending.change.groups |= change.groups
         if nodes is not None:
             self._pending.nodes = nodes
+        if peers is not None:
+            self._pending.peers = peers
         self._pending.lost |= set(lost)
         self._pending.mute |= set(mute)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -112,7 +118,11 @@ class FamilyPlane:
             for warning in await thread.call(_obstacles, self._family, bool(self._announced)):
                 _log.warning("%s", warning)
             disturbances = await thread.call(
-                Disturbances, self._family, self._table_changed, self._routes_changed
+                Disturbances,
+                self._family,
+                self._table_changed,
+                self._routes_changed,
+                self._neighbour_heard,
             )
             disturbances.listen()
             self._wake.set()  # what is there gets adopted even if nothing was submitted
@@ -121,7 +131,7 @@ class FamilyPlane:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_UNREACHABLE_RETRY_SECONDS if self._unreachable else None):
                         await self._wake.wait()
-                if self._routes_disturbed or self._table_disturbed:
+                if self._routes_disturbed or self._table_disturbed or self._neighbours_disturbed:
                     await asyncio.sleep(_SETTLE_SECONDS)
                 self._wake.clear()
                 pending, self._pending = self._pending, _Pending()
@@ -129,7 +139,7 @@ class FamilyPlane:
                     _log.warning("somebody has changed the table %s: it is made anew", TABLE)
                     self._in_kernel = False
                 check = self._routes_disturbed
-                self._table_disturbed = self._routes_disturbed = False
+                self._table_disturbed = self._routes_disturbed = self._neighbours_disturbed = False
                 started = time.monotonic()
                 try:
                     await thread.call(self._commit, pending, disturbances, check)
@@ -157,6 +167,11 @@ class FamilyPlane:
     def _routes_changed(self) -> None:
         self._routes_disturbed = True
         self._wake.set()
+
+    def _neighbour_heard(self) -> None:
+        if self._announced:
+            self._neighbours_disturbed = True
+            self._wake.set()
 
     def _tell_vips(self) -> None:
         if self._on_vips is not None:
@@ -194,6 +209,8 @@ class FamilyPlane:
         commands = [self._tables.change(pending.change)]
         if pending.nodes is not None:
             self._nodes = pending.nodes
+        if pending.peers is not None:
+            self._peers = pending.peers
         if fresh or check_routes or self._unreachable or self._nodes != self._routes.marks.keys():
             errors = self._routes.add(self._nodes)
             for node in errors.keys() - self._unreachable:
@@ -204,6 +221,8 @@ class FamilyPlane:
             commands.append(self._tables.route(marks, links))
             if links and not self._announced:
                 self._routes.own(self._pools, min(links))
+        if self._announced:
+            commands.append(self._tables.neighbours(self._routes.macs(self._peers)))
         text = self._tables.replace() if fresh else "".join(commands)
         if text.strip():
             nft(text, disturbances.ours)

@@ -71,6 +71,7 @@ class Forwarder:
                 plane.submit(
                     part,
                     nodes=None if nodes is None else _of(nodes, version),
+                    peers=nodes,
                     lost=_of(lost, version),
                     mute=[
                         (frontend, node)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Collection, Iterable
 from ipaddress import ip_address, ip_network
+from socket import AF_UNSPEC
 
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
@@ -129,6 +130,16 @@ class Routes:
                 if route.get("table") in wanted
             }
             return frozenset(link.get("ifname") for link in ip.get_links() if link["index"] in indices)
+
+    def macs(self, nodes: Collection[Node]) -> frozenset[str]:
+        """These nodes' hardware addresses, as far as the kernel knows them: health checks see to that."""
+        wanted = {str(node) for node in nodes}
+        with IPRoute() as ip:
+            return frozenset(
+                entry.get("lladdr")
+                for entry in ip.get_neighbours(family=AF_UNSPEC)
+                if entry.get("dst") in wanted and entry.get("lladdr")
+            )
 
     def _free_mark(self) -> int:
         used = set(self.marks.values())

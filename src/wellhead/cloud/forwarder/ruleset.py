@@ -108,8 +108,6 @@ def _announced(family: Family, dialled: str) -> str:
     iifname @node-links goto arrival
   }}
   chain arrival {{
-    # Health checks see to it that all nodes' hardware addresses are known.
-    {ip} saddr @nodes update @node-macs {{ ether saddr }}
     {ip} daddr != @pools accept
     {dialled} @terminated goto terminated
     ether saddr @node-macs goto relayed
@@ -159,4 +157,4 @@ meta mark set ct mark accept
     type filter hook output priority mangle; policy accept;
     oifname @node-links {family.redirect} drop
   }}
-"""  # noqa: S608 (rules, not SQL)
+"""

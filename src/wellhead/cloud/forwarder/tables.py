@@ -8,7 +8,7 @@
     set  pools            the networks that VIPs come from
     set  node-links       the interfaces towards the nodes: VIP traffic from there is a routing loop,
                           unless a proxy answers it; where VIPs are announced, the interfaces they arrive at
-    set  nodes, here      where VIPs are announced: other nodes' addresses, and the interfaces of a
+    set  node-macs, here  where VIPs are announced: the nodes' hardware addresses, and the interfaces of a
                           machine that is a node itself
 
 A group with one node needs no buckets. nft 1.0.6 crashes on listing a map with a hash in its key, so the
@@ -100,10 +100,10 @@ class Tables:
             self._terminated,
             self._links,
         ]
-        self._nodes: Elements[str] = Elements("nodes", family)
+        self._macs: Elements[str] = Elements("node-macs", family)
         self._here: Elements[str] = Elements("here", family)
         if announced:
-            self._everything += [self._nodes, self._here]
+            self._everything += [self._macs, self._here]
         self._chains = 0  # groups with a number up to this have a chain
 
     @property
@@ -116,12 +116,16 @@ class Tables:
         wanted = {f'"{name}"' for name in self._announced or links}
         self._links.become(wanted)
         self._here.become(wanted if HERE in marks.values() else ())
-        self._nodes.become(str(node) for node, mark in marks.items() if mark != HERE)
         changed = {node for node, _ in marks.items() ^ self._marks.items()}
         self._marks = dict(marks)
         for group in self._groups.values():
             if group.nodes & changed:
                 self._render(group)
+        return self._commands()
+
+    def neighbours(self, macs: Collection[str]) -> str:
+        """Take these for the nodes' hardware addresses from now on. Returns nft commands."""
+        self._macs.become(macs if self._announced else ())
         return self._commands()
 
     def change(self, change: Change) -> str:
@@ -155,10 +159,9 @@ class Tables:
         pools = ", ".join(map(str, self._pools))
         table = f"{self._family.nft} {TABLE}"
         address = self._family.address_type
-        neighbours = f"""\
-  set nodes {{ type {address}; }}
-  set here {{ type ifname; }}
-  set node-macs {{ type ether_addr; flags dynamic,timeout; timeout 1h; }}
+        neighbours = """\
+  set here { type ifname; }
+  set node-macs { type ether_addr; }
 """
         head = f"""\
 add table {table}
