@@ -31,7 +31,7 @@ class Proxy:
         self.said: list[tuple[ServiceKey, str]] = []
         self.cluster = ServiceMap()
         self.view = NodeView(self.cluster, here)
-        self.fallbacks = Fallbacks(lambda key, message: self.said.append((key, message)), grace=0)
+        self.fallbacks = Fallbacks(lambda key, message: self.said.append((key, message)), grace=0, pace=0)
         found = service(**PRESERVING)
         self.cluster.set_service(found.key, found)
 

@@ -314,3 +314,24 @@ def test_the_client_addresses_that_are_kept_and_those_of_the_cluster_itself() ->
 def keys(table: FakeTable, name: str) -> set[str]:
     """The addresses in a set; of ranges, the first and that behind the last."""
     return {str(ip_address(each.key)) for each in table.elements if each.set == name}
+
+
+some_networks = st.lists(
+    st.tuples(st.integers(0, 255), st.integers(24, 32)).map(
+        lambda each: ip_network((f"10.244.0.{each[0]}", each[1]), strict=False)
+    ),
+    max_size=6,
+)
+
+
+@given(some_networks, st.integers(0, 255))
+@settings(max_examples=200, deadline=None)
+def test_the_clusters_own_are_those_in_its_networks_and_nobody_else(found: list[Any], last: int) -> None:
+    proxy = Proxy(ServiceMap(), FakeTable(), Family.IPV4)
+    proxy.start()
+    proxy.view.set_node(node(inside=tuple(found)))
+    proxy.update()
+    address = ip_address(f"10.244.0.{last}")
+    before = [each for each in proxy.table.elements if each.set == "inside" and each.key <= address.packed]
+    inside = bool(before) and not max(before, key=lambda each: each.key).interval_end
+    assert inside == any(address in each for each in found)
