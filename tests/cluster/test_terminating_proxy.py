@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.cluster.family import IPV6, url
 from tests.cluster.lab import ADDRESSES, CLIENT, Lab, eventually
 
 BALANCER = "10.240.0.3"
@@ -77,3 +78,37 @@ def test_from_inside_the_balancer_is_dialled_like_anything_outside(lab: Lab, nam
 def test_the_proxy_protocol_tells_the_client(lab: Lab, namespace: str, mode: str) -> None:
     with proxied(lab, namespace, mode, _PROXY_PROTOCOL) as vip:
         eventually(lambda: lab.curl("client", vip), CLIENT)
+
+
+@pytest.mark.parametrize(
+    ("mode", "port", "told"),
+    [
+        ("proxy-v1", _PROXY_PROTOCOL, f"client_address={IPV6.client}"),
+        ("proxy-v2", _PROXY_PROTOCOL, f"client_address={IPV6.client}"),
+        ("x-forwarded-for", _PLAIN, f"x-forwarded-for={IPV6.client}"),
+        ("forwarded", _PLAIN, f'forwarded=for="[{IPV6.client}]"'),
+    ],
+)
+def test_an_ipv6_client_of_a_dual_stack_service_is_told_of(
+    lab: Lab, namespace: str, mode: str, port: int, told: str
+) -> None:
+    metadata = {"namespace": namespace, "annotations": {"wellhead.dev/client-ip": mode}}
+    spec = {
+        "type": "LoadBalancer",
+        "loadBalancerClass": "wellhead.dev/proxy",
+        "ipFamilyPolicy": "RequireDualStack",
+        "ipFamilies": ["IPv6", "IPv4"],
+        "selector": {"app": "server"},
+        "ports": [{"port": 80, "targetPort": port}],
+    }
+    name = f"{mode}-ipv6"
+    lab.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, **metadata}, "spec": spec})
+    vip = lab.vips(name, namespace, 2)[0]
+    assert ":" in vip
+
+    def answer() -> bool:
+        lines = lab.on("client", "curl", "-gs", "--max-time", "2", url(vip), check=False).splitlines()
+        return any(line.lower().startswith(told) for line in lines)
+
+    eventually(answer, True)
+    lab.kubectl("delete", "service", name, "-n", namespace)
