@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from wellhead.client.collector import uncollected
 from wellhead.proxy.backends.base import BackendError
@@ -136,8 +137,10 @@ class Link:
         stages = list(transaction.stages(_STAGE))
 
         def commit() -> None:
-            for each in stages:
-                self.socket.transact(messages(each, family))
+            # The kernel takes a batch without Python's lock: the ones after it are encoded meanwhile.
+            with ThreadPoolExecutor(1) as ahead:
+                for batch in ahead.map(lambda each: self.socket.batch(messages(each, family)), stages):
+                    self.socket.commit(batch)
 
         # Half a million notifications of our own doing are not worth having.
         with self.monitor.paused(lambda: kernel.generation(self.socket), len(stages)):

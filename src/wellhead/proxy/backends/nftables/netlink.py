@@ -64,6 +64,14 @@ class Message(NamedTuple):
     payload: bytes
 
 
+class Batch(NamedTuple):
+    """A transaction as the kernel takes it."""
+
+    first: int
+    """The sequence number of its first message."""
+    encoded: bytes
+
+
 class Reply(NamedTuple):
     """A message from nftables."""
 
@@ -146,6 +154,10 @@ class Socket:
         Raises:
             NetlinkError: what was refused first.
         """
+        self.commit(self.batch(messages))
+
+    def batch(self, messages: Iterable[Message]) -> Batch:
+        """Encode a transaction. One thread may do so while another commits the one before."""
         self._sequence += 1
         first = self._sequence
         parts = [_message(_NFNL_MSG_BATCH_BEGIN, _NLM_F_REQUEST, first, 0, b"", NFNL_SUBSYS_NFTABLES)]
@@ -159,13 +171,16 @@ class Socket:
         parts.append(
             _message(_NFNL_MSG_BATCH_END, _NLM_F_REQUEST, self._sequence, 0, b"", NFNL_SUBSYS_NFTABLES)
         )
-        batch = b"".join(parts)
-        del parts
-        if len(batch) > self._room:  # the whole batch has to be one datagram
-            self._room = len(batch) * 2 + 65536
+        return Batch(first, b"".join(parts))
+
+    def commit(self, batch: Batch) -> None:
+        """As `transact`, with a transaction that is encoded already."""
+        size = len(batch.encoded)
+        if size > self._room:  # the whole batch has to be one datagram
+            self._room = size * 2 + 65536
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, self._room)
-        self._socket.send(batch)
-        self._raise_refusal(first)
+        self._socket.send(batch.encoded)
+        self._raise_refusal(batch.first)
 
     def _raise_refusal(self, first: int) -> None:
         refusal: NetlinkError | None = None
