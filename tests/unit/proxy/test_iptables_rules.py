@@ -96,6 +96,7 @@ def test_nothing_of_it_is_there_before_or_after_a_service_asks() -> None:
     found = Ruleset(Family.IPV4)
     found.update(view.update())
     assert rules(found, "nat", "KUBE-MARK-PRESERVE")
+    assert names.is_ours("KUBE-MARK-PRESERVE"), "it goes with --cleanup"
     again = service(type="NodePort", ports=NODE_PORT)
     cluster.set_service(again.key, again)
     found.update(view.update())
