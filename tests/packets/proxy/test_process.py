@@ -42,8 +42,7 @@ def test_it_serves_what_the_api_says(world: World, api: FakeApi, start: Start) -
 
 @whatever_the_variant
 def test_its_own_ports_tell_mode_metrics_and_health(world: World, api: FakeApi, start: Start) -> None:
-    start()
-    eventually(serves(world, POD_A))
+    eventually(start().has_synced)
     assert get(world, "http://127.0.0.1:10249/proxyMode")[:2] == (200, "iptables")
     status, metrics, _ = get(world, "http://127.0.0.1:10249/metrics")
     assert status == 200

@@ -30,6 +30,8 @@ GRACE_SECONDS = 5.0
 """How long after a change of the announcement peers are given to learn of it."""
 
 _FIRST_SECONDS = 5.0
+"""How long the first sync and this wait for each other: the one that is needed first goes first."""
+
 _GATHER_SECONDS = 1.0
 """Changes of the kernel's come in crowds: those within this time are one."""
 
@@ -94,7 +96,8 @@ class SymmetricReturn:
         """Serve until cancelled. Call when all Services are known, and `want` has been called for them."""
         if not self._wanted.is_set():
             self._knows.set()  # nobody asks
-            if not await self._is_in_use():
+            await self._wait_for_wish(_FIRST_SECONDS)  # first things first: the first sync
+            if not self._wanted.is_set() and not await self._is_in_use():
                 await self._remove_leftovers()
         await self._wanted.wait()
         async with asyncio.TaskGroup() as tasks:
@@ -107,6 +110,11 @@ class SymmetricReturn:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FIRST_SECONDS):
                 await self._knows.wait()
+
+    async def _wait_for_wish(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wanted.wait()
 
     async def _is_in_use(self) -> bool:
         """Connections outlive the Service's wish, also from one process to the next."""

@@ -161,6 +161,7 @@ def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(controller, "remove_all", lambda marks: False)
     monkeypatch.setattr(controller, "is_in_use", lambda marks: False)
     monkeypatch.setattr(controller, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(controller, "_FIRST_SECONDS", 0.3)
 
 
 async def test_nothing_happens_before_it_is_wanted() -> None:
