@@ -181,7 +181,7 @@ class _BindAddress(click.ParamType[tuple[str, int]]):
     "--cleanup",
     is_flag=True,
     help="Remove the forwarder's rules, routes and flows from its network namespace, end HAProxy (if "
-    "--proxy-address is given), and exit.",
+    "--proxy-address is given), and exit. A controller that runs would put them back: stop it first.",
 )
 @logging_options
 def command(

@@ -288,6 +288,11 @@ def _obstacles(family: Family, announced: bool) -> list[str]:
     found = []
     if _sysctl(family.forwarding) != "1":
         found.append(f"the router does not forward: {family.forwarding.replace('/', '.')} is not 1")
+    if announced and _sysctl("net/netfilter/nf_conntrack_tcp_loose") == "0":
+        found.append(
+            "net.netfilter.nf_conntrack_tcp_loose is 0: of connections that are announced here only the "
+            "clients' half is seen, and conntrack takes that for invalid; set it to 1"
+        )
     if announced or family.version == 6:
         return found
     if (value := _sysctl("net/ipv4/conf/all/rp_filter")) not in ("0", ""):
