@@ -289,9 +289,9 @@ def _serve(selector: selectors.BaseSelector) -> None:
 
 
 def dial(
-    host: Host, address: str, port: int, *, source: str = "", udp: bool = False, timeout: float = 1.0
+    host: Host, address: str, port: int, *, source: str = "", udp: bool = False, timeout: float = 3.0
 ) -> Answer:
-    """Open a connection from a host and say what comes of it."""
+    """Open a connection from a host and say what comes of it. A SYN that is lost is repeated after 1 s."""
     with connect(host, address, port, source=source, udp=udp, timeout=timeout) as client:
         return client.ask()
 
@@ -319,7 +319,7 @@ class Client:
 
 @contextlib.contextmanager
 def connect(
-    host: Host, address: str, port: int, *, source: str = "", udp: bool = False, timeout: float = 1.0
+    host: Host, address: str, port: int, *, source: str = "", udp: bool = False, timeout: float = 3.0
 ) -> Iterator[Client]:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
