@@ -55,6 +55,17 @@ def test_connections_of_a_node_that_is_gone_are_forgotten(new_world: World) -> N
         assert "node-3" not in new_world.nodes[2].traces()
 
 
+def test_machine_may_have_an_old_node_object_too(new_world: World) -> None:
+    facts = {number: node.facts for number, node in new_world.nodes.items()}
+    old = [dataclasses.replace(facts[number], name=f"old-{number}") for number in (2, 3)]
+    for number in (1, 2):
+        new_world.nodes[number].work([*(each for n, each in facts.items() if n != number), *old])
+    for node in (1, 3):
+        with connect(new_world, node) as connection, connect(new_world, node, udp=True, version=6) as flow:
+            assert connection.seen == CLIENT
+            assert flow.seen == CLIENT6
+
+
 def test_number_of_a_node_that_is_gone_is_not_given_again_at_once(new_world: World) -> None:
     def numbers() -> dict[str, int]:
         outcome = new_world.nodes[2].outcome

@@ -128,6 +128,8 @@ def make_plan(
     peers: list[Peer] = []
     ends: list[TunnelPeer] = []
     for other in sorted(others, key=lambda each: each.name):
+        if set(other.addresses) & set(me.addresses):
+            continue  # this machine, under a name that it had before
         end = _tunnel_peer(other, tunnel)
         direct = direct_ways(other, settings, on_link)
         ways = direct or (_through(end) if end is not None else ())

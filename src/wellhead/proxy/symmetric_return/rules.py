@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from wellhead.proxy.symmetric_return.plan import TUNNEL_DEVICE, ZONE_BASE, Peer, Plan, Tunnel, networks
-from wellhead.services.family import Family
+from wellhead.services.family import Family, IPNetwork
 
 TABLE = "wellhead-return"
 
@@ -61,22 +61,32 @@ def _blocks(plan: Plan) -> Iterator[list[str]]:
         yield _set(f"inside{family.value}", family, words.inside(family))
         yield _set(f"local{family.value}", family, map(str, networks(family, plan.local)))
         yield _set(f"returnable{family.value}", family, map(str, networks(family, plan.returnable)))
-        onward = [(net, peer) for peer in plan.tunnelled for net in networks(family, peer.networks)]
+        onward = _disjoint((net, peer) for peer in plan.tunnelled for net in networks(family, peer.networks))
         yield _map(
             f"onward{family.value}",
             f"type {_address(family)} : verdict; flags interval;",
             (f"{net} : goto onward-{peer.index}" for net, peer in onward),
         )
-    senders = [(f'"{by.device}" . {by.hardware_address}', peer) for peer in plan.peers for by in peer.senders]
+    # A machine may have two Node objects: an old one, under another name. Either number leads to it.
+    senders = {f'"{by.device}" . {by.hardware_address}': peer for peer in plan.peers for by in peer.senders}
     key = "type ifname . ether_addr : verdict;"
-    yield _map("zones", key, (f"{sender} : goto zone-{peer.index}" for sender, peer in senders))
-    yield _map("origins", key, (f"{sender} : goto origin-{peer.index}" for sender, peer in senders))
+    yield _map("zones", key, (f"{sender} : goto zone-{peer.index}" for sender, peer in senders.items()))
+    yield _map("origins", key, (f"{sender} : goto origin-{peer.index}" for sender, peer in senders.items()))
     key = "type mark : verdict;"
     yield _map("returns", key, (f"{words.came_by(p):#x} : goto to-{p.index}" for p in plan.peers))
     yield _map("sendings", key, (f"{words.goes_to(p):#x} : goto to-{p.index}" for p in plan.tunnelled))
     for peer in plan.peers:
         yield from words.of_peer(peer)
     yield from words.common()
+
+
+def _disjoint(found: Iterable[tuple[IPNetwork, Peer]]) -> Iterator[tuple[IPNetwork, Peer]]:
+    """Without networks that overlap one before: nft takes none of a set's elements then."""
+    end = -1
+    for network, peer in sorted(found, key=lambda each: (int(each[0][0]), each[0].prefixlen, each[1].index)):
+        if int(network[0]) > end:
+            end = int(network[-1])
+            yield network, peer
 
 
 class _Words:
