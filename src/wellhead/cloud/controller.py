@@ -17,18 +17,18 @@ from wellhead.client.informer import Informer
 from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client
 from wellhead.cloud import balancers
+from wellhead.cloud.allocation import Allocation
 from wellhead.cloud.balancers import FINALIZER, Request
-from wellhead.cloud.classes import PROXY_CLASS, Unsupported
+from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.endpoints import endpoints, service_of
 from wellhead.cloud.forwarder.plane import Forwarder, ForwarderError
 from wellhead.cloud.health import Outcome, Settings, State
 from wellhead.cloud.nodes import BalancedNode, balanced_node
-from wellhead.cloud.proxy import ports
 from wellhead.cloud.proxy.commands import ProxyError
 from wellhead.cloud.proxy.plane import TerminatingProxy
 from wellhead.cloud.proxy.ports import PortTaken
 from wellhead.cloud.steering import Balancer, Steering
-from wellhead.cloud.vips import IPAddress, VIPPool, VIPUnavailable
+from wellhead.cloud.vips import VIPPool, VIPUnavailable
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Controller:
         self._client = client
         self._recorder = recorder
         self._forwarder = forwarder
-        self._no_proxy = no_proxy
+        self._allocation = Allocation(pool, proxy.settings if proxy is not None else None, no_proxy)
         self._services = Informer(client, SERVICES)
         self._nodes = Informer(client, NODES)
         self._slices = Informer(client, ENDPOINTSLICES, indexes={"service": service_of})
@@ -109,31 +109,18 @@ class Controller:
         """Take over the VIPs that Services hold by their status; on a clash the older Service keeps it."""
         for obj in sorted(self._services, key=_age):
             service = key(obj)
-            vips = self._claimed(service, balancers.published_vips(obj))
+            vips = self._allocation.claimed(service, balancers.published_vips(obj))
             if vips and balancers.is_wanted(obj):
                 try:
-                    request = self._request(obj)
+                    request = self._allocation.request(obj)
                     balancer = Balancer(
                         request, tuple(each for each in vips if each.version in request.families)
                     )
-                    self._check_ports(balancer, frozenset(vips))
+                    self._allocation.check_ports(balancer, frozenset(vips))
                     self._note_endpoints(service)
                     self.steering.adopt(service, balancer)
                 except (Unsupported, PortTaken) as error:
                     _log.warning("Service %s: %s", "/".join(service), error)
-
-    def _claimed(self, service: Key, vips: list[IPAddress]) -> list[IPAddress]:
-        """Those of the VIPs that the Service holds now: the first of a family, if it is free and ours."""
-        claimed: dict[int, IPAddress] = {}
-        for address in vips:
-            if address.version in claimed:
-                continue
-            try:
-                self.pool.claim(service, address)
-                claimed[address.version] = address
-            except VIPUnavailable as error:
-                _log.warning("Service %s can't keep its VIP: %s", "/".join(service), error)
-        return list(claimed.values())
 
     def _service_changed(self, old: Obj | None, new: Obj | None) -> None:
         if (obj := new or old) is None:
@@ -175,10 +162,12 @@ class Controller:
         # From here to `put` nothing waits, so that a VIP which changes hands does so in one step.
         before, held = self.steering.balancers.get(service), self.pool.held_by(service)
         try:
-            request = self._request(obj)
-            balancer = Balancer(request, self._vips(request))
+            request = self._allocation.request(obj)
+            balancer = Balancer(request, self._allocation.vips(request))
             if before != balancer:
-                self._check_ports(balancer, held)
+                self._allocation.check_ports(balancer, held)
+            if held - set(balancer.vips):
+                self._retry_refused()
         except (Unsupported, VIPUnavailable) as error:
             self._refuse(service, obj, str(error))
             return None
@@ -205,68 +194,6 @@ class Controller:
             self._recorder.event(obj, "Normal", "EnsuredLoadBalancer", "Ensured load balancer")
         self._note_endpoints(service)
         return self._report_nodes(service, obj, request)
-
-    def _request(self, obj: Obj) -> Request:
-        """What the Service asks for. Raises Unsupported if it can't be had, or not here."""
-        request = balancers.request(obj)
-        if request.termination is not None:
-            if self.proxy is None:
-                raise Unsupported(f"class {PROXY_CLASS}: {self._no_proxy}")
-            lacking = [version for version in request.families if not self._has_proxy(version)]
-            if lacking and (len(lacking) == len(request.families) or not request.optional_families):
-                raise Unsupported(
-                    f"the Service has an IPv{lacking[0]} address, and the proxy has none (--proxy-address)"
-                )
-            if request.termination.dials_endpoints and not self.proxy.settings.dials_endpoints:
-                raise Unsupported(
-                    "a port has no node port, and endpoints can't be dialled: the proxy has no way to pods "
-                    "(allocateLoadBalancerNodePorts: true gives it node ports; --proxy-dials-endpoints says "
-                    "that it has one)"
-                )
-        return request
-
-    def _vips(self, request: Request) -> tuple[IPAddress, ...]:
-        """The VIPs that the Service holds from now on, in the order of its families.
-
-        Raises:
-            VIPUnavailable: they can't all be had. It keeps what it holds.
-        """
-        service, before = request.service, self.pool.held_by(request.service)
-        usable = [version for version in request.families if self._serves(request, version)]
-        if not request.optional_families or not usable:
-            usable = list(request.families)
-        try:
-            for address in request.addresses:
-                self.pool.claim(service, address)
-            vips = tuple(self.pool.allocate(service, version) for version in usable)
-        except VIPUnavailable:
-            for address in before:
-                self.pool.claim(service, address)
-            self.pool.release(service, keep=before)
-            raise
-        self.pool.release(service, keep=vips)
-        if before - set(vips):
-            self._retry_refused()
-        return vips
-
-    def _check_ports(self, balancer: Balancer, held: frozenset[IPAddress]) -> None:
-        """See that HAProxy can listen there. Raises PortTaken; the Service then has the VIPs in `held`."""
-        if balancer.request.termination is None:
-            return
-        try:
-            ports.check(balancer.vips, (port.number for port in balancer.request.termination.ports))
-        except PortTaken:
-            self.pool.release(balancer.request.service, keep=held)
-            raise
-
-    def _serves(self, request: Request, version: int) -> bool:
-        """Whether a Service of this class can have a VIP of this IP version here."""
-        return self.pool.serves(version) and (request.termination is None or self._has_proxy(version))
-
-    def _has_proxy(self, version: int) -> bool:
-        return self.proxy is not None and any(
-            address.version == version for address in self.proxy.settings.addresses
-        )
 
     async def _remove(self, service: Key, obj: Obj | None) -> None:
         """Take the load balancer away: first the packets' way, then the VIP, then the finalizer."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import copy
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from typing import Any, cast
 
@@ -26,7 +26,7 @@ from wellhead.cloud.forwarder.plane import Forwarder, ForwarderError
 from wellhead.cloud.forwarder.tables import Change, Frontend, Target
 from wellhead.cloud.health import Check, Outcome, Settings
 from wellhead.cloud.report import report
-from wellhead.cloud.vips import VIPPool
+from wellhead.cloud.vips import IPNetwork, VIPPool
 
 POOL = IPv4Network("203.0.113.0/29")  # .1 to .6
 ONE, TWO, THREE = (IPv4Address(f"10.240.0.{host}") for host in (11, 12, 13))
@@ -186,12 +186,12 @@ class World:
         for number in (1, 2, 3):
             self.put_node(number)
 
-    def new_controller(self) -> Controller:
+    def new_controller(self, pools: Sequence[IPNetwork] = (POOL,)) -> Controller:
         client = cast(Client, self.api)
         return Controller(
             client,
             EventRecorder(client, "service-controller"),
-            VIPPool([POOL], random.Random(1)),
+            VIPPool(pools, random.Random(1)),
             self.forwarder,
             Settings(interval=0.02, timeout=0.1),
         )
@@ -571,7 +571,7 @@ async def test_the_report_names_nodes_with_their_health(world: World) -> None:
 
 
 async def test_a_dual_stack_service_gets_a_vip_of_each_family_in_its_order(world: World) -> None:
-    world.controller.pool = VIPPool([POOL, IPv6Network("2001:db8:113::/64")], random.Random(1))
+    world.controller = world.new_controller([POOL, IPv6Network("2001:db8:113::/64")])
     for number in (1, 2, 3):
         addresses = [f"10.240.0.{10 + number}", f"fd00:10:240::{number}"]
         listed = [{"type": "InternalIP", "address": address} for address in addresses]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Address, IPv4Network
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wellhead.cloud.forwarder.hashing import Node
@@ -94,6 +94,7 @@ changes = st.builds(
 routes = st.sets(st.sampled_from(NODES)).map(lambda nodes: {node: MARKS[node] for node in nodes})
 
 
+@settings(deadline=None)  # how long a step takes is the machine's business
 @given(st.lists(changes | routes, max_size=8))
 def test_small_steps_lead_where_a_replacement_would(steps: list[Change | dict[Node, int]]) -> None:
     made, kernel = Tables([IPv4Network("203.0.113.0/24")]), Kernel()
@@ -106,6 +107,7 @@ def test_small_steps_lead_where_a_replacement_would(steps: list[Change | dict[No
     assert stepwise == {name: held for name, held in kernel.elements.items() if held}
 
 
+@settings(deadline=None)  # how long a step takes is the machine's business
 @given(st.lists(changes, min_size=1, max_size=8))
 def test_what_is_forwarded_is_what_was_asked_for(steps: list[Change]) -> None:
     made, kernel = tables(), Kernel()
