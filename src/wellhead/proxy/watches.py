@@ -16,7 +16,12 @@ from wellhead.api.meta import Obj
 from wellhead.proxy.metrics import Metrics
 from wellhead.services.endpointslice import HEADLESS_LABEL, EndpointSlice, parse_endpoint_slice
 from wellhead.services.names import ServiceKey
-from wellhead.services.service import PROXY_NAME_LABEL, Service, parse_service
+from wellhead.services.service import (
+    PRESERVE_CLIENT_IP_ANNOTATION,
+    PROXY_NAME_LABEL,
+    Service,
+    parse_service,
+)
 from wellhead.services.service_map import ServiceMap
 
 log = logging.getLogger(__name__)
@@ -54,6 +59,15 @@ def read_service(obj: Obj) -> ReadService:
     """What the proxy keeps of a Service object."""
     service = _parsed(parse_service, obj)
     metadata = obj["metadata"]
+    wish = (metadata.get("annotations") or {}).get(PRESERVE_CLIENT_IP_ANNOTATION)
+    if wish not in (None, "true", "false"):
+        log.warning(
+            '%s/%s: annotation %s: %r says nothing: it takes "true" or "false"',
+            metadata["namespace"],
+            metadata["name"],
+            PRESERVE_CLIENT_IP_ANNOTATION,
+            wish,
+        )
     key = service.key if service is not None else ServiceKey(metadata["namespace"], metadata["name"])
     return ReadService(key, metadata.get("uid", ""), service)
 

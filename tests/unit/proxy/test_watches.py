@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.services.objects import endpoint, node, service_object, slice_object
 from wellhead.api.meta import Obj
 from wellhead.proxy.metrics import Metrics
@@ -50,6 +52,17 @@ def test_an_object_that_cannot_be_read_is_left_out() -> None:
     world.service(None, service_object("sound", cluster_ips=("10.0.0.11",)))
     world.view.update()
     assert [key.service for key in world.view.ports] == ["sound"]
+
+
+def test_a_wish_to_keep_the_clients_address_that_says_nothing_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    service = service_object()
+    for wish, named in ({"true": False, "false": False, "True": True, "yes": True}).items():
+        caplog.clear()
+        service["metadata"]["annotations"] = {"wellhead.dev/preserve-client-ip": wish}
+        read_service(service)
+        assert (repr(wish) in caplog.text) == named
 
 
 def test_a_service_that_becomes_headless_is_no_longer_served() -> None:
