@@ -74,3 +74,10 @@ def machine() -> dict[str, str]:
 
 def _version(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n", 1)[0]
+
+
+def number(value: float) -> str:
+    """Three significant digits, but all before the point."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.3g}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.measure import Result, machine
+from bench.measure import Result, machine, number
 from bench.proxy.growth import Point
 from bench.proxy.targets import Compared, compare
 
@@ -31,7 +31,7 @@ def report(console: Console, results: Sequence[Result], points: Sequence[Point] 
     if alone:
         table = Table("what", "value", "unit", "how")
         for row in alone:
-            table.add_row(row.name, _number(row.value), row.unit, row.method)
+            table.add_row(row.name, number(row.value), row.unit, row.method)
         console.print(table)
     compared = [row for row in results if row.case]
     if compared:
@@ -56,7 +56,7 @@ def _by_case(results: Sequence[Result]) -> Table:
     table = Table("what", *cases, "unit", "how")
     for name in dict.fromkeys(row.name for row in results):
         rows = {row.case: row for row in results if row.name == name}
-        values = (_number(rows[case].value) if case in rows else "" for case in cases)
+        values = (number(rows[case].value) if case in rows else "" for case in cases)
         first = next(iter(rows.values()))
         table.add_row(name, *values, first.unit, first.method)
     return table
@@ -65,7 +65,7 @@ def _by_case(results: Sequence[Result]) -> Table:
 def _growth(points: Sequence[Point]) -> Table:
     table = Table("mode", "Services", "first sync, objects at hand", "one change")
     for each in points:
-        row = f"{_number(each.first_sync)} s", f"{_number(1000 * each.change)} ms"
+        row = f"{number(each.first_sync)} s", f"{number(1000 * each.change)} ms"
         table.add_row(each.mode, f"{each.services:,}", *row)
     return table
 
@@ -75,12 +75,5 @@ def _targets(targets: Sequence[Compared]) -> Table:
     for each in targets:
         target, result = each.target, each.result
         others = target.kube_proxy_nftables, target.kube_proxy_iptables
-        table.add_row(target.what, *others, target.wanted, _number(result.value), result.unit, each.verdict)
+        table.add_row(target.what, *others, target.wanted, number(result.value), result.unit, each.verdict)
     return table
-
-
-def _number(value: float) -> str:
-    """Three significant digits, but all before the point."""
-    if value >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.3g}"

@@ -8,7 +8,7 @@ from types import FrameType
 
 import click
 
-from bench.proxy import growth
+from bench.proxy import growth, page
 from bench.proxy.measure import DEFAULT_SERVICES, measure
 from bench.report import make_console, report
 from wellhead.proxy.config import MODES, ProxyMode
@@ -44,12 +44,12 @@ def _numbers(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ...
 )
 @click.option("--growth/--no-growth", "grow", default=True, help="Also measure with 100 … 50,000 Services.")
 @click.option(
-    "--plots",
+    "--docs",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Where to draw the growth, as SVG files.",
+    help="Where to write the results as a page, with plots.",
 )
 def main(
-    services: tuple[int, ...], mode: ProxyMode, kubeconfig: Path | None, grow: bool, plots: Path | None
+    services: tuple[int, ...], mode: ProxyMode, kubeconfig: Path | None, grow: bool, docs: Path | None
 ) -> None:
     """Measure the service proxy: first sync, changes, memory, connections."""
     signal.signal(signal.SIGTERM, _interrupt)
@@ -58,9 +58,9 @@ def main(
         results = measure(services, mode, kubeconfig, status.update)
         points = growth.measure(status.update) if grow else []
     report(console, results, points)
-    if plots is not None and points:
-        growth.write_plots(points, plots)
-        console.print(f"plots are in {plots}")
+    if docs is not None and points:
+        page.write(results, points, docs)
+        console.print(f"and to {docs}")
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:
