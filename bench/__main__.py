@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 
+import click
+
 from bench import cluster
 from bench.measure import Result
+from bench.preserving.measure import measure as measure_preserving
 from bench.proxy import growth
 from bench.proxy.measure import DEFAULT_SERVICES, measure
 from bench.report import make_console, report
 
 
+@click.command("bench")
 def main() -> None:
+    """Measure everything: the cluster, the service proxy, keeping client addresses. Takes five minutes."""
     console = make_console()
     results: list[Result] = []
     with console.status("starting a cluster a few times"), cluster.cluster() as up:
@@ -21,6 +26,8 @@ def main() -> None:
     with console.status("the service proxy") as status:
         results += measure(DEFAULT_SERVICES, "nftables", doing=status.update)
         points = growth.measure(status.update)
+    with console.status("keeping client addresses"):
+        results += measure_preserving("nftables")
     report(console, results, points)
 
 
