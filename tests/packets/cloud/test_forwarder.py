@@ -332,3 +332,16 @@ def _checksum(data: bytes) -> int:
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
+
+
+async def test_a_table_too_large_for_the_kernels_news_is_made_once(
+    network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    forwarder = Forwarder([POOL], network.edge.path)
+    change = Change({WEB: Target("group-7")}, {f"group-{number}": ALL for number in range(60)})
+    forwarder.submit(change, nodes=ALL)
+    async with running(forwarder):
+        await forwarder.submit()
+        await forwarder.submit()  # had anything been lost, it would be made anew by now
+        assert "somebody has changed" not in caplog.text
+        assert (await network.connect()).node in ALL

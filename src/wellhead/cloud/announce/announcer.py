@@ -125,7 +125,7 @@ class Announcer:
     def _note_links(self, notices: socket.socket, links: Collection[Link]) -> None:
         """A link that comes up may lead to others than before: announce everything again."""
         indices = {link.index for link in links}
-        for kind, _, body in messages(notices):
+        for kind, body in messages(notices):
             if kind != _RTM_NEWLINK or len(body) < _INTERFACE.size:
                 continue
             _, _, index, flags, _ = _INTERFACE.unpack_from(body)

@@ -6,11 +6,11 @@ import asyncio
 import errno
 import socket
 import struct
-from collections import deque
 from collections.abc import Callable, Iterator
 
 from wellhead.cloud.forwarder.elements import TABLE
 from wellhead.cloud.forwarder.family import Family
+from wellhead.cloud.forwarder.own_changes import OwnChanges
 
 _NETLINK_NETFILTER = 12
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
@@ -24,6 +24,7 @@ _RTM_NEWLINK, _RTM_NEWADDR, _RTM_DELADDR, _RTM_DELROUTE, _RTM_DELRULE = 16, 20, 
 _RTM_NEWNEIGH = 28
 _HEADER = struct.Struct("=IHHII")
 _BUFFER = 1 << 20
+_SO_RCVBUFFORCE, _WAITING_BYTES = 33, 4 << 20
 
 
 class Disturbances:
@@ -39,14 +40,15 @@ class Disturbances:
         on_table: Callable[[], None],
         on_routes: Callable[[], None],
         on_neighbour: Callable[[], None],
+        ours: OwnChanges,
     ) -> None:
-        self.ours: deque[int] = deque(maxlen=16)
-        """The processes that have last changed the table for us."""
         self._family = family
         self._on_table = on_table
         self._on_routes = on_routes
         self._on_neighbour = on_neighbour
+        self._ours = ours
         self._nftables = subscribed(_NETLINK_NETFILTER, (_NFTABLES_GROUP,))
+        ours.hide_from(self._nftables)
         self._routes = subscribed(socket.NETLINK_ROUTE, _ROUTE_GROUPS)
 
     def listen(self) -> None:
@@ -58,23 +60,23 @@ class Disturbances:
     def close(self) -> None:
         """Stop."""
         loop = asyncio.get_running_loop()
+        self._ours.forget(self._nftables)
         for sock in (self._nftables, self._routes):
             loop.remove_reader(sock)
             sock.close()
 
     def _read_nftables(self) -> None:
-        for kind, port, body in messages(self._nftables):
+        for kind, body in messages(self._nftables):
             if kind is None or (
                 kind >> 8 == _NFTABLES_SUBSYSTEM
                 and kind & 0xFF != _NEWGEN
-                and port not in self.ours
                 and body[0] == self._family.af
                 and _names_table(body[4:])
             ):
                 self._on_table()
 
     def _read_routes(self) -> None:
-        for kind, _, body in messages(self._routes):
+        for kind, body in messages(self._routes):
             if kind in (None, _RTM_NEWLINK) or (
                 kind in (_RTM_NEWADDR, _RTM_DELADDR, _RTM_DELROUTE, _RTM_DELRULE)
                 and body[0] == self._family.af
@@ -87,6 +89,7 @@ class Disturbances:
 def subscribed(protocol: int, groups: tuple[int, ...]) -> socket.socket:
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, protocol)
     try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _WAITING_BYTES)
         sock.bind((0, 0))
         for group in groups:
             sock.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, group)
@@ -96,8 +99,8 @@ def subscribed(protocol: int, groups: tuple[int, ...]) -> socket.socket:
     return sock
 
 
-def messages(sock: socket.socket) -> Iterator[tuple[int | None, int, bytes]]:
-    """Type, port and body of each message that has come; a type of None says that some were lost."""
+def messages(sock: socket.socket) -> Iterator[tuple[int | None, bytes]]:
+    """Type and body of each message that has come; a type of None says that some were lost."""
     while True:
         try:
             data = sock.recv(_BUFFER)
@@ -106,11 +109,11 @@ def messages(sock: socket.socket) -> Iterator[tuple[int | None, int, bytes]]:
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise
-            yield None, 0, b""
+            yield None, b""
             continue
         while len(data) >= _HEADER.size:
-            length, kind, _, _, port = _HEADER.unpack_from(data)
-            yield kind, port, data[_HEADER.size : length]
+            length, kind, _, _, _ = _HEADER.unpack_from(data)
+            yield kind, data[_HEADER.size : length]
             data = data[(length + 3) & ~3 :]
 
 

@@ -7,7 +7,6 @@ import contextlib
 import logging
 import subprocess
 import time
-from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,7 @@ from wellhead.cloud.forwarder.elements import TABLE
 from wellhead.cloud.forwarder.family import Family
 from wellhead.cloud.forwarder.hashing import Node
 from wellhead.cloud.forwarder.netns import NetnsThread
+from wellhead.cloud.forwarder.own_changes import OwnChanges
 from wellhead.cloud.forwarder.routes import Routes
 from wellhead.cloud.forwarder.ruleset import HERE
 from wellhead.cloud.forwarder.tables import Change, Frontend, Tables
@@ -58,8 +58,10 @@ class FamilyPlane:
         observe: Callable[[float, bool], None] | None,
         announced: Collection[str],
         on_vips: Callable[[int, frozenset[IPAddress]], None] | None,
+        ours: OwnChanges,
     ) -> None:
         self._family = family
+        self._ours = ours
         self._netns = netns
         self._observe = observe
         self._on_vips = on_vips
@@ -123,6 +125,7 @@ class FamilyPlane:
                 self._table_changed,
                 self._routes_changed,
                 self._neighbour_heard,
+                self._ours,
             )
             disturbances.listen()
             self._wake.set()  # what is there gets adopted even if nothing was submitted
@@ -142,7 +145,7 @@ class FamilyPlane:
                 self._table_disturbed = self._routes_disturbed = self._neighbours_disturbed = False
                 started = time.monotonic()
                 try:
-                    await thread.call(self._commit, pending, disturbances, check)
+                    await thread.call(self._commit, pending, check)
                 except (ForwarderError, NetlinkError, OSError, subprocess.SubprocessError) as error:
                     self._done(started, pending, ForwarderError(str(error)))
                     delay = backoff.next()
@@ -191,7 +194,7 @@ class FamilyPlane:
             else:
                 waiter.set_exception(error)
 
-    def _commit(self, pending: _Pending, disturbances: Disturbances, check_routes: bool) -> None:
+    def _commit(self, pending: _Pending, check_routes: bool) -> None:
         if not self._adopted:
             self._routes.adopt()
             self._adopted = True
@@ -225,7 +228,7 @@ class FamilyPlane:
             commands.append(self._tables.neighbours(self._routes.macs(self._peers)))
         text = self._tables.replace() if fresh else "".join(commands)
         if text.strip():
-            nft(text, disturbances.ours)
+            nft(text, self._ours)
         self._forget(sweep=fresh)
         self._in_kernel = True
 
@@ -252,8 +255,8 @@ class FamilyPlane:
         self._forgotten_frontends.clear()
 
 
-def nft(commands: str, ours: deque[int] | None = None) -> None:
-    """Have nft execute this in one transaction. Its process is noted in `ours` before it does.
+def nft(commands: str, ours: OwnChanges | None = None) -> None:
+    """Have nft execute this in one transaction. Its process is announced to `ours` before it does.
 
     Raises:
         ForwarderError: it refuses.
@@ -262,7 +265,7 @@ def nft(commands: str, ours: deque[int] | None = None) -> None:
         ["nft", "-f", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         if ours is not None:
-            ours.append(process.pid)
+            ours.announce(process.pid)
         try:
             _, errors = process.communicate(commands, timeout=_NFT_TIMEOUT_SECONDS)
         except BaseException:

@@ -9,6 +9,7 @@ from wellhead.cloud.forwarder.family import IPV4, IPV6
 from wellhead.cloud.forwarder.family_plane import FamilyPlane, ForwarderError, remove
 from wellhead.cloud.forwarder.hashing import Node
 from wellhead.cloud.forwarder.netns import NetnsThread
+from wellhead.cloud.forwarder.own_changes import OwnChanges
 from wellhead.cloud.forwarder.tables import Change, Frontend
 from wellhead.cloud.vips import IPAddress, IPNetwork
 
@@ -38,11 +39,14 @@ class Forwarder:
     ) -> None:
         self._netns = netns
         networks = list(pools)
+        ours = OwnChanges()
         self._planes: dict[int, FamilyPlane] = {}
         for family in (IPV4, IPV6):
             mine = [network for network in networks if network.version == family.version]
             if mine:
-                self._planes[family.version] = FamilyPlane(family, mine, netns, observe, announced, on_vips)
+                self._planes[family.version] = FamilyPlane(
+                    family, mine, netns, observe, announced, on_vips, ours
+                )
 
     def submit(
         self,
