@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import socket
 import threading
@@ -38,26 +37,13 @@ from tests.packets.proxy.world import (
     Answer,
     dial,
 )
-from tests.packets.proxy_nftables.world import CONFIG, NftablesWorld
+from tests.packets.proxy_nftables.world import ALL_IPV6, CONFIG, NftablesWorld, sticky
 from tests.unit.services.objects import endpoint, endpoint_slice, service
-from wellhead.proxy.backends.nftables.backend import NftablesBackend
-from wellhead.proxy.backends.nftables.kernel import generation
-from wellhead.proxy.backends.nftables.netlink import Socket
 from wellhead.proxy.backends.nftables.ruleset import NftablesConfig
 from wellhead.services.family import Family
 from wellhead.services.node import FromBridge, FromInterfacePrefix, LocalNode
 
 pytestmark = pytest.mark.cluster
-
-ALL_IPV6 = (POD_A6, POD_B6, POD_FAR6)
-
-
-def sticky(seconds: int = 10800, **spec: Any) -> Any:
-    config = {"clientIP": {"timeoutSeconds": seconds}}
-    return web(sessionAffinity="ClientIP", sessionAffinityConfig=config, **spec)
-
-
-# ---- who may come in, and where to
 
 
 @pytest.mark.parametrize("policy", ["Cluster", "Local"])
@@ -162,77 +148,6 @@ def test_a_pod_on_the_hosts_network_is_reached_on_the_nodes_own_address(world: N
         server.join()
 
 
-# ---- affinity
-
-
-@pytest.mark.parametrize("udp", [False, True])
-def test_an_ipv6_client_returns_to_its_endpoint_whichever_address_it_dials(
-    world: NftablesWorld, udp: bool
-) -> None:
-    world.program([], [])
-    world.program([sticky()], at(*ALL_IPV6))
-    first = dial(world.outside, VIP6, 80, source=CLIENT6, udp=udp).server
-    for _ in range(8):
-        assert dial(world.outside, VIP6, 80, source=CLIENT6, udp=udp).server == first
-        assert dial(world.outside, NODE6, 30080, source=CLIENT6, udp=udp).server == first
-    clients = {each[0]["elem"]["val"]["concat"][1] for each in world.elements("affinity", "ip6")}
-    assert clients == {CLIENT6}
-
-
-def test_ipv6_clients_are_told_apart(world: NftablesWorld) -> None:
-    """nft 1.0.6 would compile the same rules to write the key's last word over."""
-    sources = [f"2001:db8:51::79:{number:x}" for number in range(1, 25)]
-    world.program([], [])
-    world.program([sticky()], at(*ALL_IPV6))
-    world.outside.ip(*(f"addr add {each}/128 dev lo nodad" for each in sources))
-    try:
-        first = {each: dial(world.outside, VIP6, 80, source=each).server for each in sources}
-        assert set(first.values()) == set(ALL_IPV6)
-        assert {each: dial(world.outside, VIP6, 80, source=each).server for each in sources} == first
-    finally:
-        world.outside.ip(*(f"addr del {each}/128 dev lo" for each in sources))
-
-
-def test_another_ipv6_endpoint_moves_nobody_and_a_removed_one_is_left_at_once(world: NftablesWorld) -> None:
-    world.program([], [])
-    world.program([sticky()], at(POD_A6))
-    assert dial(world.outside, VIP6, 80, source=CLIENT6).server == POD_A6
-    world.program([sticky()], at(*ALL_IPV6))
-    for _ in range(8):
-        assert dial(world.outside, VIP6, 80, source=CLIENT6).server == POD_A6
-    world.program([sticky()], at(POD_B6, POD_FAR6))
-    second = dial(world.outside, VIP6, 80, source=CLIENT6).server
-    assert second in (POD_B6, POD_FAR6)
-    for _ in range(8):
-        assert dial(world.outside, VIP6, 80, source=CLIENT6).server == second
-
-
-def test_affinity_never_leads_local_traffic_off_the_node(world: NftablesWorld) -> None:
-    world.program([], [])
-    local = sticky(externalTrafficPolicy="Local")
-    world.program([local], at(POD_FAR))
-    assert dial(world.pod_a, VIP, 80).server == POD_FAR  # the short circuit; remembered
-    both = at(POD_B, POD_FAR)
-    world.program([sticky(internalTrafficPolicy="Local", externalTrafficPolicy="Local")], both)
-    assert dial(world.pod_a, CLUSTER_IP, 80).server == POD_B
-    assert dial(world.pod_a, VIP, 80).server == POD_B  # the same memory
-
-
-def test_a_client_is_forgotten_when_it_stays_away(world: NftablesWorld) -> None:
-    world.program([], [])
-    world.program([sticky(1)], at(POD_A, POD_B, POD_FAR))
-    world.nft("flush map ip wellhead affinity")
-    world.program([sticky(1)], at(POD_A, POD_B, POD_FAR))
-    dial(world.outside, VIP, 80, source=CLIENT)
-    (remembered,) = (each[0]["elem"] for each in world.elements("affinity"))
-    assert remembered["timeout"] == 1
-    for _ in range(100):
-        if not world.elements("affinity"):
-            return
-        threading.Event().wait(0.05)
-    pytest.fail("still remembered")
-
-
 def test_service_ranges_may_become_any_others(world: NftablesWorld) -> None:
     world.program([], [])
     texts = [
@@ -252,180 +167,6 @@ def test_service_ranges_may_become_any_others(world: NftablesWorld) -> None:
         world.await_(world.backend.set_service_ranges(ranges))
     assert "elements = { 10.0.0.0/16 }" in world.nft("list set ip wellhead service-ranges")
     world.await_(world.backend.set_service_ranges(CONFIG.service_ranges))
-
-
-def test_the_timeout_counts_from_the_last_new_connection(world: NftablesWorld) -> None:
-    def left() -> int:
-        (remembered,) = (each[0]["elem"] for each in world.elements("affinity", "ip6"))
-        seconds: int = remembered["expires"]
-        return seconds
-
-    world.program([], [])
-    world.program([sticky(100)], at(*ALL_IPV6))
-    world.nft("flush map ip6 wellhead affinity")
-    world.await_(world.backend.check())
-    first = dial(world.outside, VIP6, 80, source=CLIENT6).server
-    while left() > 97:
-        threading.Event().wait(0.1)
-    assert dial(world.outside, VIP6, 80, source=CLIENT6).server == first
-    assert left() >= 99
-
-
-# ---- restarts, and what others do
-
-
-def test_a_restart_changes_nothing_and_drops_nothing(world: NftablesWorld) -> None:
-    services = [sticky(externalTrafficPolicy="Local", loadBalancerSourceRanges=[f"{CLIENT}/32"])]
-    services.append(service("empty", cluster_ips=("10.0.0.12", "fd00:10::12"), externalIPs=["198.18.0.7"]))
-    pods = (POD_A, POD_B, POD_FAR, *ALL_IPV6)
-    world.program([], [])
-    world.program(services, at(*pods, POD_A))
-    world.program(services, at(*pods[1:]))  # so that endpoints have moved
-    world.restart_proxy()  # removes the chains that earlier tests needed
-    first = dial(world.outside, VIP, 80, source=CLIENT).server
-    before = [world.saved(each) for each in Family]
-    watcher = _Watcher(world)
-    world.restart_proxy()
-    assert watcher.transactions() == 0
-    assert [_without_times(world.saved(each)) for each in Family] == [_without_times(each) for each in before]
-    assert dial(world.outside, VIP, 80, source=CLIENT).server == first
-
-
-def test_a_restart_applies_what_happened_meanwhile(world: NftablesWorld) -> None:
-    world.program([web()], at(POD_A))
-    world.stop_proxy()
-    other = service("other", cluster_ips=("10.0.0.30",))
-    far = endpoint_slice(endpoint(POD_FAR, "node-2"), of="other", name="other")
-    world._now = (
-        {each.key: each for each in (web(), other)},
-        {each.name: each for each in (*at(POD_B), far)},
-    )
-    world.restart_proxy()
-    assert dial(world.pod_a, CLUSTER_IP, 80).server == POD_B
-    assert dial(world.pod_a, "10.0.0.30", 80).server == POD_FAR
-
-
-def test_held_connections_survive_a_restart_and_a_flush(world: NftablesWorld) -> None:
-    echo = endpoint_slice(endpoint(POD_A), of="echo", name="echo", ports=({"port": 7777},))
-    world.program([service("echo", cluster_ips=("10.0.0.40",))], [echo])
-
-    def listen() -> socket.socket:
-        return socket.create_server((POD_A, 7777))
-
-    with world.pod_a.inside(listen) as listener, world.pod_b.inside(socket.socket) as client:
-        client.settimeout(5)
-        client.connect(("10.0.0.40", 80))
-        connection, _ = listener.accept()
-        with connection:
-
-            def say(word: bytes) -> None:
-                client.sendall(word)
-                assert connection.recv(100) == word
-                connection.sendall(word[::-1])
-                assert client.recv(100) == word[::-1]
-
-            say(b"before")
-            world.restart_proxy()
-            say(b"after a restart")
-            world.nft("flush ruleset")
-            assert world.await_(_noticed(world.backend))
-            say(b"after a flush")
-
-
-def test_new_connections_never_fail_across_changes_and_restarts(world: NftablesWorld) -> None:
-    states = [at(POD_A), at(POD_A, POD_B), at(POD_B), at(POD_A, POD_B, POD_FAR)]
-    world.program([web()], states[0])
-    stop = threading.Event()
-    answers: list[Answer] = []
-
-    def keep_dialling() -> None:
-        while not stop.is_set():
-            # A first packet that meets a change half-way is dropped rather than sent where nobody decided:
-            # its sender repeats it after a second, and then must get through.
-            answers.append(dial(world.pod_b, CLUSTER_IP, 80, timeout=2.5))
-
-    thread = threading.Thread(target=keep_dialling)
-    thread.start()
-    try:
-        for turn in range(20):
-            world.program([web()], states[turn % len(states)])
-            if turn % 5 == 0:
-                world.restart_proxy()
-    finally:
-        stop.set()
-        thread.join()
-    assert len(answers) > 20
-    assert {each.server for each in answers} <= {POD_A, POD_B, POD_FAR}
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        "flush ruleset",
-        "delete table ip wellhead",
-        "flush map ip wellhead services",
-        "flush chain ip wellhead services",
-        "delete element ip wellhead cluster-ips { 10.0.0.10 }",
-        "insert rule ip wellhead nat-prerouting tcp dport 80 drop",
-        "add element ip wellhead services { 10.0.0.10 . tcp . 81 : 4:0 }",
-        "insert rule ip wellhead services tcp dport { 80, 81 } drop",
-        "add chain ip wellhead intruder",
-        "add set ip wellhead intruders { type ipv4_addr; }",
-    ],
-)
-def test_what_others_change_is_noticed_and_put_back(world: NftablesWorld, damage: str) -> None:
-    world.program([web()], at(POD_A))
-    before = world.saved()
-    world.nft(damage)
-    assert world.await_(_noticed(world.backend))
-    assert dial(world.pod_b, CLUSTER_IP, 80) == Answer(POD_A, POD_B)
-    assert sorted(world.saved().split()) == sorted(before.split())
-    assert world.await_(world.backend.check()) is False
-
-
-def test_a_packet_that_finds_no_endpoint_is_not_passed_on_untranslated(world: NftablesWorld) -> None:
-    """As may happen to one whose look-ups are on both sides of a change: the client tries again."""
-    world.program([web()], at(POD_A))
-    world.nft("flush map ip wellhead endpoints")
-    assert dial(world.pod_b, CLUSTER_IP, 80, timeout=0.3) == SILENCE
-    assert dial(world.outside, NODE, 30080, timeout=0.3) == SILENCE
-    assert world.await_(_noticed(world.backend))
-    assert dial(world.pod_b, CLUSTER_IP, 80).server == POD_A
-
-
-def test_a_change_after_unnoticed_damage_still_gets_through(world: NftablesWorld) -> None:
-    world.program([web()], at(POD_A, POD_B))
-    world.nft("delete table ip wellhead")
-    world.program([web()], at(POD_FAR))
-    assert dial(world.pod_b, CLUSTER_IP, 80).server == POD_FAR
-
-
-def test_our_own_changes_are_not_taken_for_others(world: NftablesWorld) -> None:
-    world.program([web()], at(POD_A))
-    world.await_(world.backend.check())
-    world.program([web()], at(POD_A, POD_B))
-    world.nft("add table ip somebody")
-    world.nft("delete table ip somebody")
-    assert world.await_(world.backend.check()) is False
-
-
-async def _noticed(backend: NftablesBackend) -> bool:
-    await asyncio.wait_for(backend.changed(), 5)
-    return await backend.check()
-
-
-def test_cleaning_up_leaves_nothing_of_ours_and_all_of_others(world: NftablesWorld) -> None:
-    world.nft("add table ip somebody")
-    world.program([web()], at(POD_A, POD_A6))
-    world.await_(world.backend.cleanup())
-    assert world.nft("list ruleset") == "table ip somebody {\n}\n"
-    world.nft("delete table ip somebody")
-    world.await_(world.backend.cleanup())
-    world.program([web()], at(POD_B))
-    assert dial(world.pod_a, CLUSTER_IP, 80).server == POD_B
-
-
-# ---- what the rules are like
 
 
 def test_rules_do_not_grow_with_services(world: NftablesWorld) -> None:
@@ -506,28 +247,3 @@ def test_other_bits_of_a_mark_are_left_alone(world: NftablesWorld) -> None:
         assert "packets 0 bytes" not in world.nft("list counters table inet witness")
     finally:
         world.nft("delete table inet witness")
-
-
-class _Watcher:
-    """Counts transactions by the rules' generation."""
-
-    def __init__(self, world: NftablesWorld) -> None:
-        self._world = world
-        self._before = self._generation()
-
-    def _generation(self) -> int:
-        def read() -> int:
-            netlink = Socket()
-            try:
-                return generation(netlink)
-            finally:
-                netlink.close()
-
-        return self._world.node.inside(read)
-
-    def transactions(self) -> int:
-        return self._generation() - self._before
-
-
-def _without_times(listed: str) -> list[str]:
-    return sorted(re.sub(r"expires \w+", "", listed).split())

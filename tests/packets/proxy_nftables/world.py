@@ -12,7 +12,8 @@ from collections.abc import Coroutine
 from ipaddress import ip_network
 from typing import Any, TypeVar
 
-from tests.packets.proxy.world import Host, World
+from tests.packets.proxy.test_source_ip import web
+from tests.packets.proxy.world import POD_A6, POD_B6, POD_FAR6, Host, World
 from wellhead.proxy.backends.nftables.backend import NftablesBackend
 from wellhead.proxy.backends.nftables.ruleset import NftablesConfig
 from wellhead.services.family import Family
@@ -20,6 +21,7 @@ from wellhead.services.node import LocalNode
 from wellhead.services.node_view import NodeView
 
 T = TypeVar("T")
+ALL_IPV6 = (POD_A6, POD_B6, POD_FAR6)
 CONFIG = NftablesConfig(service_ranges=(ip_network("10.0.0.0/16"), ip_network("fd00:10::/112")))
 
 
@@ -109,3 +111,8 @@ class NftablesWorld(World):
         listed = json.loads(self.nft(f"-j list map {family} wellhead {name}"))
         found: list[Any] = next(each["map"] for each in listed["nftables"] if "map" in each).get("elem", [])
         return found
+
+
+def sticky(seconds: int = 10800, **spec: Any) -> Any:
+    config = {"clientIP": {"timeoutSeconds": seconds}}
+    return web(sessionAffinity="ClientIP", sessionAffinityConfig=config, **spec)
