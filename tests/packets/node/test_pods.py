@@ -356,19 +356,22 @@ def test_pythons_client_runs_commands_and_forwards_ports(lab: Lab) -> None:
     assert done.stdout.splitlines() == ["one 4", "web"]
 
 
-async def test_a_commands_terminal_follows_the_users(lab: Lab) -> None:
-    _create(lab, "one", _shell("main", "sleep 1000"))
+@pytest.mark.parametrize("way", ["exec?command=sh", "attach?container=main"])
+async def test_a_terminal_follows_the_users(lab: Lab, way: str) -> None:
+    _create(lab, "one", _shell("main", "exec sh", stdin=True, tty=True))
     _wait(lab, "one")
     connection = load(lab.kubeconfig)
     tls = connection.ssl_context or True
-    url = f"{connection.server}/api/v1/namespaces/default/pods/one/exec?command=sh&stdin=1&stdout=1&tty=1"
+    url = f"{connection.server}/api/v1/namespaces/default/pods/one/{way}&stdin=1&stdout=1&tty=1"
     said = b""
     async with (
         aiohttp.ClientSession() as session,
         session.ws_connect(url, ssl=tls, protocols=["v5.channel.k8s.io"]) as socket,
     ):
         for rows, columns in ((30, 100), (44, 111)):
-            await socket.send_bytes(b"\x04" + json.dumps({"Width": columns, "Height": rows}).encode())
+            for more in (1, 0):  # as kubectl does it, so that the last one is always a change
+                size = {"Width": columns + more, "Height": rows + more}
+                await socket.send_bytes(b"\x04" + json.dumps(size).encode())
             await socket.send_bytes(b"\x00stty size\n")
             async with asyncio.timeout(10):
                 while b"%d %d\r\n" % (rows, columns) not in said:

@@ -1,19 +1,20 @@
 """A container's own input and output, through conmon's attach socket.
 
-Source: conmon's src/conn_sock.c and ctrl.c. The socket carries packets: what is received starts with a byte
+Source: conmon's src/conn_sock.c. The socket carries packets: what is received starts with a byte
 that names the stream, what is sent is input as it is. Any number of clients may attach, each sees all output.
 Attach only to give input: when a client leaves a container whose `stdinOnce` is set, its input is over.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from wellhead.node.runtime import descriptors
+from wellhead.node.runtime import descriptors, terminals
 
 _STDERR = 3
 _PACKET = 32768
@@ -28,7 +29,7 @@ class Attachment:
 
     def __init__(self, attach_socket: Path, bundle: Path) -> None:
         self._path = attach_socket
-        self._control = bundle / "ctl"
+        self._bundle = bundle
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
     async def __aenter__(self) -> Self:
@@ -71,16 +72,14 @@ class Attachment:
 
     def resize(self, rows: int, columns: int) -> None:
         """Change the size of the container's terminal."""
-        resize_terminal(self._control, rows, columns)
+        resize_terminal(self._bundle, rows, columns)
 
 
-def resize_terminal(control: Path, rows: int, columns: int) -> None:
-    """Tell a container's conmon the terminal's size, through its control fifo; nothing if it is gone."""
-    try:
-        fd = os.open(control, os.O_WRONLY | os.O_NONBLOCK)
-    except OSError:  # ENXIO: nobody reads it any more
-        return
-    try:
-        os.write(fd, b"1 %d %d\n" % (rows, columns))
-    finally:
-        os.close(fd)
+def resize_terminal(bundle: Path, rows: int, columns: int) -> None:
+    """Set the size of the terminal of a container's first process; nothing if it is gone or has none.
+
+    Not by conmon's control fifo: of two sizes that it reads at once, conmon takes the first twice (ctrl.c,
+    read_from_ctrl_buffer, as of 2.1.6), and kubectl sends two.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        terminals.set_size_of(int((bundle / "pid").read_text()), rows, columns)

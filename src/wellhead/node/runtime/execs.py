@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import re
 import signal
-import struct
 import tempfile
-import termios
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +16,7 @@ from typing import Self
 
 import msgspec
 
-from wellhead.node.runtime import descriptors
+from wellhead.node.runtime import descriptors, terminals
 from wellhead.node.runtime.containers import Runtime, RuntimeFailure
 
 _OUTPUT_LIMIT = 10_000  # bytes of a probe's or hook's output that anybody ever sees
@@ -45,7 +42,7 @@ class Exec:
         self._process: asyncio.subprocess.Process | None = None
         self._open: set[int] = set()
         self._said = b""
-        self._size = b""
+        self._size: tuple[int, int] | None = None
         self._has_spoken = False
         self.stdin = self.stdout = self.stderr = -1
 
@@ -92,7 +89,7 @@ class Exec:
     def resize(self, rows: int, columns: int) -> None:
         """Change the size of the command's terminal."""
         if self._tty:
-            self._size = struct.pack("HHHH", rows, columns, 0, 0)
+            self._size = rows, columns
             self._set_size()
 
     async def read_output(self) -> bytes:
@@ -108,15 +105,11 @@ class Exec:
         """Set the size of our terminal, which crun copies when it makes the command's, and of that itself."""
         if not self._size or self.stdout not in self._open:
             return
-        fcntl.ioctl(self.stdout, termios.TIOCSWINSZ, self._size)
+        terminals.set_size(self.stdout, *self._size)
         if (pid := self._pid()) is None:
             return
         with contextlib.suppress(OSError):  # the command has ended, or left its terminal
-            terminal = os.open(f"/proc/{pid}/fd/0", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-            try:
-                fcntl.ioctl(terminal, termios.TIOCSWINSZ, self._size)
-            finally:
-                os.close(terminal)
+            terminals.set_size_of(pid, *self._size)
 
     async def wait(self) -> int:
         """The command's exit code. Raises RuntimeFailure if it could not be started at all."""

@@ -158,7 +158,7 @@ async def _attach_output(request: web.Request, target: requests.Target) -> web.S
     async def resize() -> None:
         async for received in session.received():
             if not isinstance(received, Input) and target.container.get("tty"):
-                resize_terminal(target.bundle / "ctl", received.rows, received.columns)
+                resize_terminal(target.bundle, received.rows, received.columns)
 
     with target.state.listen(follower.wake.set):
         async with asyncio.TaskGroup() as group:
