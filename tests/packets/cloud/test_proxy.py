@@ -244,6 +244,8 @@ async def test_connections_outlive_reloads_and_controllers_and_end_with_their_se
     world.control.start_cloud()
     await world.control.until(lambda: world.names() == ["web"])
     await world.control.until(lambda: world.haproxy() == haproxy)
+    # Its finalizer goes when nothing leads to it any more.
+    await world.control.until(lambda: "another" not in world.control.kubectl("get", "services"))
     await world.backends.drip()
     assert [await first.goes_on(), await second.goes_on()] == [True, True]
     assert (await world.get(vip)).node in ALL

@@ -154,8 +154,8 @@ def test_a_kernel_setting_that_is_not_its_own_is_logged_and_no_more(world: World
 def test_metrics_have_kube_proxys_names_and_labels(
     world: World, api: FakeApi, start: Start, mode: str
 ) -> None:
-    start("--proxy-mode", mode)
-    eventually(serves(world, POD_A))
+    eventually(start("--proxy-mode", mode).has_synced)
+    assert serves(world, POD_A)()
     get(world, f"http://{NODE}:10256/healthz")
     get(world, f"http://{NODE}:10256/livez")
     metrics = get(world, "http://127.0.0.1:10249/metrics")[1]
