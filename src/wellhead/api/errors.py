@@ -15,7 +15,7 @@ import msgspec
 from wellhead.api.meta import Obj
 
 if TYPE_CHECKING:
-    from wellhead.api.resources import Resource
+    from wellhead.api.resource import Resource
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from wellhead.api.errors import BadRequest, Cause, Invalid, shown
 from wellhead.api.formats import Check, dns_subdomain, label_value, qualified_name
 from wellhead.api.meta import Obj, new_uid
-from wellhead.api.resources import Resource
+from wellhead.api.resource import Resource
 
 _ANNOTATIONS_LIMIT = 256 * 1024  # bytes
 # Upstream's alphabet: no vowels and nothing that looks like one, so that no words appear.

@@ -9,7 +9,7 @@ from typing import Literal
 
 from wellhead.api.errors import BadRequest
 from wellhead.api.meta import Obj
-from wellhead.api.resources import Resource
+from wellhead.api.resource import Resource
 
 _Operator = Literal["in", "notin", "exists", "!", ">", "<"]
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj
-from wellhead.api.resources import Resource
+from wellhead.api.resource import Resource
 from wellhead.api.tables import to_table
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.negotiation import Format, object_format

@@ -12,14 +12,8 @@ from collections.abc import Sequence
 from wellhead.api.kinds.servicecidr import DEFAULT_NAME, cidrs_of
 from wellhead.api.meta import Obj, condition, is_deleting, now
 from wellhead.api.ranges import Address, Network
-from wellhead.api.resources import (
-    ENDPOINTS,
-    ENDPOINTSLICES,
-    NAMESPACES,
-    SERVICECIDRS,
-    SERVICES,
-    Resource,
-)
+from wellhead.api.resource import Resource
+from wellhead.api.resources import ENDPOINTS, ENDPOINTSLICES, NAMESPACES, SERVICECIDRS, SERVICES
 from wellhead.apiserver.registry.registry import SYSTEM_NAMESPACES, Registry
 
 _log = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from wellhead.api.errors import BadRequest, NotFound, RequestEntityTooLarge, UnsupportedMediaType
 from wellhead.api.meta import Obj
-from wellhead.api.resources import Resource
+from wellhead.api.resource import Resource
 from wellhead.apiserver.authn import User
 from wellhead.apiserver.info import RequestInfo
 from wellhead.apiserver.negotiation import JSON, YAML

@@ -8,7 +8,8 @@ from functools import cache
 
 from wellhead.api.errors import NotFound
 from wellhead.api.meta import Obj
-from wellhead.api.resources import RESOURCES, Resource, Subresource
+from wellhead.api.resource import Resource, Subresource
+from wellhead.api.resources import RESOURCES
 from wellhead.apiserver.negotiation import JSON, media_ranges
 from wellhead.storage.encoding import encode_json
 

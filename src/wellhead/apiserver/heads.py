@@ -6,7 +6,8 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from wellhead.api.resources import RESOURCES, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import RESOURCES
 
 _Tree = dict[str, Any]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from wellhead.api.errors import NotFound
-from wellhead.api.resources import Resource, lookup
+from wellhead.api.resource import Resource
+from wellhead.api.resources import lookup
 from wellhead.api.selectors import FieldSelector
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 from wellhead.api.errors import Forbidden
 from wellhead.api.meta import Obj
-from wellhead.api.resources import LEASES, NODES, PODS, SERVICEACCOUNTS, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import LEASES, NODES, PODS, SERVICEACCOUNTS
 from wellhead.apiserver.authn import User
 from wellhead.apiserver.policy import NODE_PREFIX
 from wellhead.apiserver.policy import NODES as NODES_GROUP

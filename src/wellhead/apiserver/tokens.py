@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from wellhead.api.meta import Obj
-from wellhead.api.resources import PODS, SECRETS, SERVICEACCOUNTS, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import PODS, SECRETS, SERVICEACCOUNTS
 
 _ALGORITHM = "ES256"
 _PRIVATE_CLAIMS = "kubernetes.io"

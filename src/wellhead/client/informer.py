@@ -17,7 +17,7 @@ import msgspec
 
 from wellhead.api.errors import ApiError, Gone
 from wellhead.api.meta import Key, Obj, key
-from wellhead.api.resources import Resource
+from wellhead.api.resource import Resource
 from wellhead.client.backoff import Backoff
 from wellhead.client.collector import uncollected
 from wellhead.client.rest import Client, ConnectionLost, Event

@@ -18,7 +18,7 @@ import msgspec
 
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj
-from wellhead.api.resources import Resource
+from wellhead.api.resource import Resource
 from wellhead.client.connection import Connection
 
 PatchKind = Literal["merge", "strategic", "json"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 
 from wellhead.api.meta import Obj, controller_of, labels
-from wellhead.api.resources import ENDPOINTSLICES, PODS, REPLICASETS, SERVICES, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import ENDPOINTSLICES, PODS, REPLICASETS, SERVICES
 from wellhead.client.informer import IndexFunction
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from wellhead.api.resources import RESOURCES, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import RESOURCES
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
 from wellhead.client.rest import Client

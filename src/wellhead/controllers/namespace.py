@@ -10,7 +10,8 @@ from collections import Counter
 
 from wellhead.api.errors import ApiError, NotFound
 from wellhead.api.meta import Key, Obj, is_deleting, key, now
-from wellhead.api.resources import NAMESPACES, PODS, RESOURCES, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import NAMESPACES, PODS, RESOURCES
 from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.controllers import conditions

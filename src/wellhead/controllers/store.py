@@ -15,7 +15,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from wellhead.api.meta import Key, Obj, is_deleting, key, now
-from wellhead.api.resources import Resource
+from wellhead.api.resource import Resource
 from wellhead.client.informer import Handler, IndexFunction, Informer
 from wellhead.client.rest import Client
 

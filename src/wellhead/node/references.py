@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from wellhead.api.errors import NotFound
 from wellhead.api.meta import Obj
-from wellhead.api.resources import CONFIGMAPS, SECRETS, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import CONFIGMAPS, SECRETS
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client
 

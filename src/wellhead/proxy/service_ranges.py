@@ -9,7 +9,7 @@ from ipaddress import ip_network
 
 from wellhead.api.errors import ApiError, Forbidden, NotFound
 from wellhead.api.meta import Obj
-from wellhead.api.resources import Resource
+from wellhead.api.resource import Resource
 from wellhead.client.backoff import Backoff
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client, ConnectionLost

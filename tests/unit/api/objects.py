@@ -4,26 +4,26 @@ from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
 
-from wellhead.api import strategy
-from wellhead.api.allocation import DEFAULT_NODE_PORTS, ServicePool, allocate, holdings
+from wellhead.api import writes
 from wellhead.api.errors import Invalid
+from wellhead.api.kinds.service.allocation import DEFAULT_NODE_PORTS, ServicePool, allocate, holdings
 from wellhead.api.meta import Obj
 from wellhead.api.ranges import AddressRanges, family_of
-from wellhead.api.resources import SERVICES, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import SERVICES
 from wellhead.api.schema import decode
+from wellhead.api.strategy import Context
 
-CONTEXT = strategy.Context(namespace="default", now="2026-01-01T00:00:00Z")
+CONTEXT = Context(namespace="default", now="2026-01-01T00:00:00Z")
 
 
-def create(resource: Resource, obj: Obj, context: strategy.Context = CONTEXT) -> Obj:
+def create(resource: Resource, obj: Obj, context: Context = CONTEXT) -> Obj:
     """What the API server makes of a new object."""
-    return strategy.create(resource, decode(obj, resource.gvk, "Strict").object, context)
+    return writes.create(resource, decode(obj, resource.gvk, "Strict").object, context)
 
 
-def update(
-    resource: Resource, new: Obj, old: Obj, subresource: str = "", context: strategy.Context = CONTEXT
-) -> Obj:
-    return strategy.update(resource, decode(new, resource.gvk, "Strict").object, old, context, subresource)
+def update(resource: Resource, new: Obj, old: Obj, subresource: str = "", context: Context = CONTEXT) -> Obj:
+    return writes.update(resource, decode(new, resource.gvk, "Strict").object, old, context, subresource)
 
 
 def named(name: str = "a", **fields: Any) -> Obj:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from tests.unit.api.objects import Services, create, named, problems
-from wellhead.api.allocation import ServicePool, allocate, holdings
 from wellhead.api.errors import InternalError, Invalid
+from wellhead.api.kinds.service.allocation import ServicePool, allocate, holdings
 from wellhead.api.meta import Obj
 from wellhead.api.ranges import AddressRanges
 from wellhead.api.resources import SERVICES

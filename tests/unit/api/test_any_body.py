@@ -11,14 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.api.objects import CONTEXT
-from wellhead.api import strategy
-from wellhead.api.allocation import ServicePool, allocate
+from wellhead.api import writes
 from wellhead.api.definitions import INT_OR_STRING, QUANTITY, Definitions, Field, definitions
 from wellhead.api.errors import ApiError
+from wellhead.api.kinds.service.allocation import ServicePool, allocate
 from wellhead.api.meta import Obj
 from wellhead.api.patch import apply_strategic_merge_patch
 from wellhead.api.ranges import AddressRanges
-from wellhead.api.resources import RESOURCES, SERVICES, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import RESOURCES, SERVICES
 from wellhead.api.schema import decode
 from wellhead.api.tables import to_table
 
@@ -158,9 +159,9 @@ def test_any_body(resource: Resource, data: st.DataObject) -> None:
 def _stored(resource: Resource, body: Obj, old: Obj | None, subresource: str = "") -> Obj:
     decoded = decode(copy.deepcopy(body), resource.gvk, "Ignore").object
     if old is None:
-        new = strategy.create(resource, decoded, CONTEXT)
+        new = writes.create(resource, decoded, CONTEXT)
     else:
-        new = strategy.update(resource, decoded, old, CONTEXT, subresource)
+        new = writes.update(resource, decoded, old, CONTEXT, subresource)
     if resource == SERVICES and not subresource:
         return allocate(new, old, ServicePool(AddressRanges((ip_network("10.0.0.0/16"),))))
     return new

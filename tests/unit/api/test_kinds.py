@@ -7,6 +7,7 @@ import pytest
 from tests.unit.api.objects import create, named, problems, update
 from wellhead.api.errors import BadRequest, Invalid
 from wellhead.api.meta import Obj
+from wellhead.api.resource import Resource
 from wellhead.api.resources import (
     CONFIGMAPS,
     DEPLOYMENTS,
@@ -19,9 +20,9 @@ from wellhead.api.resources import (
     REPLICASETS,
     SECRETS,
     SERVICES,
-    Resource,
+    kind_of,
 )
-from wellhead.api.strategy import Context, strategy_for
+from wellhead.api.strategy import Context
 
 
 def deployment(**spec: Any) -> Obj:
@@ -186,7 +187,7 @@ def test_events_have_one_stored_form() -> None:
         "regarding": {"kind": "Pod", "name": "p", "namespace": "default"},
     }
     made = create(EVENTS_V1, event)
-    strategy = strategy_for(EVENTS_V1)
+    strategy = kind_of(EVENTS_V1).strategy
     stored = strategy.to_storage(made)
     assert (stored["apiVersion"], stored["message"], stored["involvedObject"]["name"]) == ("v1", "hello", "p")
     assert strategy.from_storage(stored) == made

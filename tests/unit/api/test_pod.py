@@ -4,7 +4,7 @@ import pytest
 
 from tests.unit.api.objects import CONTEXT, create, named, problems, update
 from wellhead.api.errors import Forbidden, Invalid
-from wellhead.api.kinds.pod_spec import image_pull_policy
+from wellhead.api.kinds.pod.spec import image_pull_policy
 from wellhead.api.meta import Obj
 from wellhead.api.resources import PODS
 from wellhead.api.strategy import Context

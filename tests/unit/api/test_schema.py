@@ -2,7 +2,8 @@ import pytest
 
 from wellhead.api.errors import BadRequest
 from wellhead.api.meta import GroupVersionKind, Obj
-from wellhead.api.resources import DEPLOYMENTS, ENDPOINTSLICES, PODS, RESOURCES, SECRETS, SERVICES, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import DEPLOYMENTS, ENDPOINTSLICES, PODS, RESOURCES, SECRETS, SERVICES
 from wellhead.api.schema import decode
 
 POD: Obj = {

@@ -7,6 +7,7 @@ from tests.unit.api.objects import named
 from wellhead.api.duration import human_duration
 from wellhead.api.errors import BadRequest
 from wellhead.api.meta import Obj, format_time
+from wellhead.api.resource import Resource
 from wellhead.api.resources import (
     CONFIGMAPS,
     DEPLOYMENTS,
@@ -18,9 +19,8 @@ from wellhead.api.resources import (
     PODS,
     SECRETS,
     SERVICES,
-    Resource,
+    kind_of,
 )
-from wellhead.api.strategy import strategy_for
 from wellhead.api.tables import to_table
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -215,7 +215,7 @@ def test_events_look_the_same_in_both_groups() -> None:
     shown = row(EVENTS, event, wide=True)
     assert (shown["Last Seen"], shown["First Seen"], shown["Count"]) == ("5s", "5m", 3)
     assert (shown["Object"], shown["Source"], shown["Message"]) == ("pod/p", "agent, n", "started")
-    assert row(EVENTS_V1, strategy_for(EVENTS_V1).from_storage(event), wide=True) == shown
+    assert row(EVENTS_V1, kind_of(EVENTS_V1).strategy.from_storage(event), wide=True) == shown
 
 
 def test_what_a_row_carries() -> None:

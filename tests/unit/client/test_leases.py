@@ -11,7 +11,8 @@ import pytest
 
 from wellhead.api.errors import Conflict, NotFound
 from wellhead.api.meta import Obj
-from wellhead.api.resources import LEASES, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import LEASES
 from wellhead.client.leases import Elector, LeaseSettings
 from wellhead.client.rest import Client
 

@@ -14,7 +14,8 @@ import pytest
 
 from wellhead.api.errors import Conflict, NotFound
 from wellhead.api.meta import Key, Obj
-from wellhead.api.resources import ENDPOINTSLICES, NODES, SERVICES, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import ENDPOINTSLICES, NODES, SERVICES
 from wellhead.client.events import EventRecorder
 from wellhead.client.rest import Client, Event, Listing
 from wellhead.cloud.controller import Controller

@@ -10,7 +10,8 @@ import pytest
 from tests.unit.apiserver.pki import Pki
 from tests.unit.controllers.world import LaggingClient, World, deployment, world
 from wellhead.api.meta import Obj
-from wellhead.api.resources import DEPLOYMENTS, PODS, REPLICASETS, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import DEPLOYMENTS, PODS, REPLICASETS
 from wellhead.client.rest import ConnectionLost
 
 

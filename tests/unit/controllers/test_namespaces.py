@@ -5,7 +5,8 @@ from __future__ import annotations
 from tests.unit.controllers.world import World, deployment
 from wellhead.api.errors import NotFound
 from wellhead.api.meta import Obj
-from wellhead.api.resources import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, SERVICEACCOUNTS, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, SERVICEACCOUNTS
 
 
 def namespace(name: str) -> Obj:

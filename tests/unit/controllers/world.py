@@ -16,16 +16,8 @@ from tests.unit.apiserver.cluster import Cluster
 from tests.unit.apiserver.pki import Pki
 from wellhead.api.errors import NotFound
 from wellhead.api.meta import Key, Obj, is_deleting, key, now, now_micro
-from wellhead.api.resources import (
-    DEPLOYMENTS,
-    EVENTS,
-    LEASES,
-    NAMESPACES,
-    NODES,
-    PODS,
-    SERVICEACCOUNTS,
-    Resource,
-)
+from wellhead.api.resource import Resource
+from wellhead.api.resources import DEPLOYMENTS, EVENTS, LEASES, NAMESPACES, NODES, PODS, SERVICEACCOUNTS
 from wellhead.apiserver import main as apiserver
 from wellhead.client.connection import load
 from wellhead.client.informer import Informer

@@ -1,5 +1,4 @@
-"""The kinds that have rules of their own, a file each: defaults, what the server decides, validation.
+"""A file (or a folder) for each kind: what it is called, what it may be, how `kubectl get` shows it.
 
-Each file has a constant STRATEGIES: API group → Strategy. `wellhead.api.strategy` finds it by the kind's
-name; nobody else imports these modules, but they may share parts (a deployment holds a pod template).
+Each has a constant KIND, which `wellhead.api.resources` lists. Nothing else is said of a kind elsewhere.
 """

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from wellhead.api import cells
 from wellhead.api.errors import Cause
 from wellhead.api.formats import config_key
+from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
+from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
+from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+
+CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", short_names=("cm",))
 
 _MAX_SIZE = 1024 * 1024  # bytes
 _FIXED = "field is immutable when `immutable` is set"
@@ -43,4 +51,11 @@ def validate_immutable(new: Obj, old: Obj, *fields: str) -> list[Cause]:
     ]
 
 
-STRATEGIES = {"": ConfigMapStrategy()}
+def _cells(configmap: Obj, now: datetime) -> list[Cell]:
+    count = len(configmap.get("data") or ()) + len(configmap.get("binaryData") or ())
+    return [cells.name(configmap), count, cells.created(configmap, now)]
+
+
+_PRINTER = Printer((NAME, Column("Data"), AGE), _cells)
+
+KIND = Kind(CONFIGMAPS, ConfigMapStrategy(), _PRINTER)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
+from wellhead.api import cells
 from wellhead.api.errors import Cause
+from wellhead.api.kind import Kind
 from wellhead.api.kinds.workload import (
     default_workload,
     validate_fixed_selector,
@@ -12,7 +15,19 @@ from wellhead.api.kinds.workload import (
     validate_workload,
 )
 from wellhead.api.meta import Obj
+from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
+from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
+
+DEPLOYMENTS = Resource(
+    "apps",
+    "v1",
+    "Deployment",
+    "deployments",
+    short_names=("deploy",),
+    categories=("all",),
+    subresources=frozenset({"status", "scale"}),
+)
 
 _STRATEGIES = ("Recreate", "RollingUpdate")
 _PERCENT = re.compile("[0-9]+%", re.ASCII)
@@ -91,4 +106,31 @@ def _validate_share(value: int | str, at: str) -> list[Cause]:
     return []
 
 
-STRATEGIES = {"apps": DeploymentStrategy()}
+def _cells(deployment: Obj, now: datetime) -> list[Cell]:
+    spec, status = deployment["spec"], deployment.get("status") or {}
+    return [
+        cells.name(deployment),
+        f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 1)}",
+        status.get("updatedReplicas", 0),
+        status.get("availableReplicas", 0),
+        cells.created(deployment, now),
+        *cells.containers(spec["template"].get("spec") or {}),
+        cells.selector(spec.get("selector")),
+    ]
+
+
+_PRINTER = Printer(
+    (
+        NAME,
+        Column("Ready"),
+        Column("Up-to-date"),
+        Column("Available"),
+        AGE,
+        Column("Containers", wide=True),
+        Column("Images", wide=True),
+        Column("Selector", wide=True),
+    ),
+    _cells,
+)
+
+KIND = Kind(DEPLOYMENTS, DeploymentStrategy(), _PRINTER)

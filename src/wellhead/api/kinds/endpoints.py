@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from wellhead.api import cells
 from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_label, dns_subdomain, port_number
+from wellhead.api.kind import Kind
 from wellhead.api.kinds.targets import validate_endpoint_ip
 from wellhead.api.meta import Obj
+from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
+from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+
+ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", short_names=("ep",))
 
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 
@@ -52,4 +60,19 @@ def _validate_port(port: Obj, at: str, needs_name: bool) -> list[Cause]:
     return causes
 
 
-STRATEGIES = {"": EndpointsStrategy()}
+def _endpoints(subsets: list[Obj]) -> str:
+    shown: list[str] = []
+    for subset in subsets:
+        ips = [address["ip"] for address in subset.get("addresses") or ()]
+        ports = [port["port"] for port in subset.get("ports") or ()]
+        shown += [cells.host_port(ip, port) for port in ports for ip in ips] if ports else ips
+    return cells.first_few(shown) if subsets else cells.NONE
+
+
+def _cells(endpoints: Obj, now: datetime) -> list[Cell]:
+    return [cells.name(endpoints), _endpoints(endpoints.get("subsets") or []), cells.created(endpoints, now)]
+
+
+_PRINTER = Printer((NAME, Column("Endpoints"), AGE), _cells)
+
+KIND = Kind(ENDPOINTS, EndpointsStrategy(), _PRINTER)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from wellhead.api import cells
 from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_label, dns_subdomain, parse_ip, port_number, qualified_name
+from wellhead.api.kind import Kind
 from wellhead.api.kinds.targets import validate_endpoint_ip
 from wellhead.api.meta import Obj
+from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
+from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+
+ENDPOINTSLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
 
 _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
@@ -92,4 +100,23 @@ def _validate_port(port: Obj, at: str, names: set[str]) -> list[Cause]:
     return causes
 
 
-STRATEGIES = {"discovery.k8s.io": EndpointSliceStrategy()}
+_UNSET = "<unset>"
+
+
+def _cells(endpointslice: Obj, now: datetime) -> list[Cell]:
+    ports = [str(port.get("port", "*")) for port in endpointslice.get("ports") or ()]
+    endpoints = [
+        address for entry in endpointslice.get("endpoints") or () for address in entry.get("addresses") or ()
+    ]
+    return [
+        cells.name(endpointslice),
+        endpointslice.get("addressType", ""),
+        cells.first_few(ports) or _UNSET,
+        cells.first_few(endpoints) or _UNSET,
+        cells.created(endpointslice, now),
+    ]
+
+
+_PRINTER = Printer((NAME, Column("AddressType"), Column("Ports"), Column("Endpoints"), AGE), _cells)
+
+KIND = Kind(ENDPOINTSLICES, EndpointSliceStrategy(), _PRINTER)

@@ -5,10 +5,56 @@ Upstream: pkg/apis/core/validation/events.go, pkg/apis/events/v1/conversion.go.
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from wellhead.api import cells
+from wellhead.api.duration import age
 from wellhead.api.errors import Cause
+from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
-from wellhead.api.resources import EVENTS, EVENTS_V1
+from wellhead.api.printer import Cell, Column, Printer
+from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+
+_EVENT_FIELDS = (
+    "involvedObject.kind",
+    "involvedObject.namespace",
+    "involvedObject.name",
+    "involvedObject.uid",
+    "involvedObject.apiVersion",
+    "involvedObject.resourceVersion",
+    "involvedObject.fieldPath",
+    "reason",
+    "reportingComponent",
+    "source",
+    "type",
+)
+EVENTS = Resource(
+    "",
+    "v1",
+    "Event",
+    "events",
+    short_names=("ev",),
+    field_labels=_EVENT_FIELDS,
+    strict_field_labels=True,
+)
+EVENTS_V1 = Resource(
+    "events.k8s.io",
+    "v1",
+    "Event",
+    "events",
+    short_names=("ev",),
+    field_labels=(
+        "reason",
+        "regarding.kind",
+        "regarding.name",
+        "regarding.namespace",
+        "regarding.uid",
+        "reportingController",
+        "type",
+    ),
+    stored_as="events",
+)
 
 _TYPES = ("Normal", "Warning")
 _CLUSTER_NAMESPACES = ("", "default", "kube-system")
@@ -60,4 +106,60 @@ def _renamed(obj: Obj, names: dict[str, str], api_version: str) -> Obj:
     return {names.get(field, field): value for field, value in obj.items()} | {"apiVersion": api_version}
 
 
-STRATEGIES = {EVENTS.group: CoreEventStrategy(), EVENTS_V1.group: EventStrategy()}
+def _object(reference: Obj) -> str:
+    kind = str(reference.get("kind") or "").lower()
+    return f"{kind}/{reference['name']}" if reference.get("name") else kind
+
+
+def _source(event: Obj) -> str:
+    source = event.get("source") or event.get("deprecatedSource") or {}
+    component = source.get("component") or event.get("reportingComponent") or event.get("reportingController")
+    host = source.get("host") or event.get("reportingInstance")
+    return ", ".join(part for part in (component, host) if part)
+
+
+def _either(event: Obj, field: str) -> str | None:
+    """A field of core/v1, or what events.k8s.io/v1 calls it."""
+    value = event.get(field) or event.get(f"deprecated{field[0].upper()}{field[1:]}")
+    return str(value) if value else None
+
+
+def _cells(event: Obj, now: datetime) -> list[Cell]:
+    first = age(_either(event, "firstTimestamp") or event.get("eventTime"), now)
+    last_timestamp = _either(event, "lastTimestamp")
+    last = age(last_timestamp, now) if last_timestamp else first
+    count = int(_either(event, "count") or 1)
+    if series := event.get("series"):
+        last, count = age(series.get("lastObservedTime"), now), series.get("count", 1)
+    target = event.get("involvedObject") or event.get("regarding") or {}
+    return [
+        last,
+        event.get("type", ""),
+        event.get("reason", ""),
+        _object(target),
+        target.get("fieldPath", ""),
+        _source(event),
+        (event.get("message") or event.get("note") or "").strip(),
+        first,
+        count,
+        cells.name(event),
+    ]
+
+
+_PRINTER = Printer(
+    (
+        Column("Last Seen"),
+        Column("Type"),
+        Column("Reason"),
+        Column("Object"),
+        Column("Subobject", wide=True),
+        Column("Source", wide=True),
+        Column("Message"),
+        Column("First Seen", wide=True),
+        Column("Count", wide=True),
+        Column("Name", wide=True),
+    ),
+    _cells,
+)
+
+KINDS = (Kind(EVENTS, CoreEventStrategy(), _PRINTER), Kind(EVENTS_V1, EventStrategy(), _PRINTER))

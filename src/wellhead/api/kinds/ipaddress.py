@@ -6,12 +6,21 @@ pkg/registry/core/service/ipallocator/ipallocator.go.
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from wellhead.api import cells
 from wellhead.api.errors import Cause
 from wellhead.api.formats import canonical_ip, dns_subdomain, path_segment
+from wellhead.api.kind import Kind
 from wellhead.api.meta import Key, Obj, new_uid, now
+from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.ranges import Address, family_of
-from wellhead.api.resources import IPADDRESSES
+from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+
+IPADDRESSES = Resource(
+    "networking.k8s.io", "v1", "IPAddress", "ipaddresses", namespaced=False, short_names=("ip",)
+)
 
 MANAGED_BY_LABEL = "ipaddress.kubernetes.io/managed-by"
 MANAGED_BY = "ipallocator.k8s.io"
@@ -74,4 +83,16 @@ class IPAddressStrategy(Strategy):
         return causes
 
 
-STRATEGIES = {"networking.k8s.io": IPAddressStrategy()}
+def _parent(ip_address: Obj) -> str:
+    parent = ip_address["spec"]["parentRef"]
+    resource = ".".join(part for part in (parent["resource"], parent.get("group")) if part)
+    return "/".join(part for part in (resource.lower(), parent.get("namespace"), parent["name"]) if part)
+
+
+def _cells(ip_address: Obj, now: datetime) -> list[Cell]:
+    return [cells.name(ip_address), _parent(ip_address), cells.created(ip_address, now)]
+
+
+_PRINTER = Printer((NAME, Column("ParentRef"), AGE), _cells)
+
+KIND = Kind(IPADDRESSES, IPAddressStrategy(), _PRINTER)

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from wellhead.api import cells
 from wellhead.api.errors import Cause
+from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
+from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
+from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+
+LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases")
 
 
 class LeaseStrategy(Strategy):
@@ -20,4 +28,10 @@ class LeaseStrategy(Strategy):
         return causes
 
 
-STRATEGIES = {"coordination.k8s.io": LeaseStrategy()}
+def _cells(lease: Obj, now: datetime) -> list[Cell]:
+    return [cells.name(lease), (lease.get("spec") or {}).get("holderIdentity", ""), cells.created(lease, now)]
+
+
+_PRINTER = Printer((NAME, Column("Holder"), AGE), _cells)
+
+KIND = Kind(LEASES, LeaseStrategy(), _PRINTER)

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from wellhead.api import cells
 from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_label
+from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
+from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
+from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
+
+NAMESPACES = Resource(
+    "",
+    "v1",
+    "Namespace",
+    "namespaces",
+    namespaced=False,
+    short_names=("ns",),
+    verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
+    subresources=frozenset({"status", "finalize"}),
+    field_labels=("status.phase",),
+    strict_field_labels=True,
+)
 
 _NAME_LABEL = "kubernetes.io/metadata.name"
 _FINALIZER = "kubernetes"
@@ -41,4 +60,14 @@ class NamespaceStrategy(Strategy):
         return []
 
 
-STRATEGIES = {"": NamespaceStrategy()}
+def _cells(namespace: Obj, now: datetime) -> list[Cell]:
+    return [
+        cells.name(namespace),
+        (namespace.get("status") or {}).get("phase", ""),
+        cells.created(namespace, now),
+    ]
+
+
+_PRINTER = Printer((NAME, Column("Status"), AGE), _cells)
+
+KIND = Kind(NAMESPACES, NamespaceStrategy(), _PRINTER)

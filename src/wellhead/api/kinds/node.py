@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from wellhead.api import cells
 from wellhead.api.errors import Cause
 from wellhead.api.formats import at_most_one_of_each_family, cidr, label_value, qualified_name
-from wellhead.api.meta import Obj
+from wellhead.api.kind import Kind
+from wellhead.api.meta import Obj, condition, labels
+from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.quantity import canonical
+from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+
+NODES = Resource(
+    "",
+    "v1",
+    "Node",
+    "nodes",
+    namespaced=False,
+    short_names=("no",),
+    subresources=frozenset({"status", "proxy"}),
+    field_labels=("spec.unschedulable",),
+    strict_field_labels=True,
+)
 
 _EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
 
@@ -93,4 +111,59 @@ def _canonical(amount: str | float) -> str:
         return str(amount)
 
 
-STRATEGIES = {"": NodeStrategy()}
+_ROLE_PREFIX = "node-role.kubernetes.io/"
+_ROLE_LABEL = "kubernetes.io/role"
+
+
+def _status(node: Obj) -> str:
+    ready = condition(node, "Ready")
+    words = ["Unknown" if ready is None else "Ready" if ready.get("status") == "True" else "NotReady"]
+    if node["spec"].get("unschedulable"):
+        words.append("SchedulingDisabled")
+    return ",".join(words)
+
+
+def _roles(node: Obj) -> str:
+    roles = {label.removeprefix(_ROLE_PREFIX) for label in labels(node) if label.startswith(_ROLE_PREFIX)}
+    roles.add(labels(node).get(_ROLE_LABEL, ""))
+    return cells.joined(sorted(roles - {""}))
+
+
+def _address(node: Obj, kind: str) -> str:
+    addresses = (node.get("status") or {}).get("addresses") or ()
+    return next((entry["address"] for entry in addresses if entry.get("type") == kind), cells.NONE)
+
+
+def _cells(node: Obj, now: datetime) -> list[Cell]:
+    info = (node.get("status") or {}).get("nodeInfo") or {}
+    return [
+        cells.name(node),
+        _status(node),
+        _roles(node),
+        cells.created(node, now),
+        info.get("kubeletVersion", ""),
+        _address(node, "InternalIP"),
+        _address(node, "ExternalIP"),
+        info.get("osImage") or "<unknown>",
+        info.get("kernelVersion") or "<unknown>",
+        info.get("containerRuntimeVersion") or "<unknown>",
+    ]
+
+
+_PRINTER = Printer(
+    (
+        NAME,
+        Column("Status"),
+        Column("Roles"),
+        AGE,
+        Column("Version"),
+        Column("Internal-IP", wide=True),
+        Column("External-IP", wide=True),
+        Column("OS-Image", wide=True),
+        Column("Kernel-Version", wide=True),
+        Column("Container-Runtime", wide=True),
+    ),
+    _cells,
+)
+
+KIND = Kind(NODES, NodeStrategy(), _PRINTER)

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from wellhead.api import cells
 from wellhead.api.errors import Cause
+from wellhead.api.kind import Kind
 from wellhead.api.kinds.workload import default_workload, validate_fixed_selector, validate_workload
 from wellhead.api.meta import Obj
+from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
+from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
+
+REPLICASETS = Resource(
+    "apps",
+    "v1",
+    "ReplicaSet",
+    "replicasets",
+    short_names=("rs",),
+    categories=("all",),
+    subresources=frozenset({"status", "scale"}),
+    field_labels=("status.replicas",),
+)
 
 
 class ReplicaSetStrategy(Strategy):
@@ -24,4 +41,31 @@ class ReplicaSetStrategy(Strategy):
         return [*self.validate(new), *validate_fixed_selector(new, old)]
 
 
-STRATEGIES = {"apps": ReplicaSetStrategy()}
+def _cells(replicaset: Obj, now: datetime) -> list[Cell]:
+    spec, status = replicaset["spec"], replicaset.get("status") or {}
+    return [
+        cells.name(replicaset),
+        spec.get("replicas", 1),
+        status.get("replicas", 0),
+        status.get("readyReplicas", 0),
+        cells.created(replicaset, now),
+        *cells.containers((spec.get("template") or {}).get("spec") or {}),
+        cells.selector(spec.get("selector")),
+    ]
+
+
+_PRINTER = Printer(
+    (
+        NAME,
+        Column("Desired", "integer"),
+        Column("Current", "integer"),
+        Column("Ready", "integer"),
+        AGE,
+        Column("Containers", wide=True),
+        Column("Images", wide=True),
+        Column("Selector", wide=True),
+    ),
+    _cells,
+)
+
+KIND = Kind(REPLICASETS, ReplicaSetStrategy(), _PRINTER)

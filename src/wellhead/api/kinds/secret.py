@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import base64
+from datetime import datetime
 
+from wellhead.api import cells
 from wellhead.api.errors import Cause
 from wellhead.api.formats import config_key
+from wellhead.api.kind import Kind
 from wellhead.api.kinds.configmap import validate_immutable
 from wellhead.api.meta import Obj
+from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
+from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+
+SECRETS = Resource("", "v1", "Secret", "secrets", field_labels=("type",), strict_field_labels=True)
 
 _MAX_SIZE = 1024 * 1024  # bytes
 _ACCOUNT_TYPE = "kubernetes.io/service-account-token"
@@ -55,4 +62,15 @@ class SecretStrategy(Strategy):
         return causes + self.validate(new)
 
 
-STRATEGIES = {"": SecretStrategy()}
+def _cells(secret: Obj, now: datetime) -> list[Cell]:
+    return [
+        cells.name(secret),
+        secret.get("type", ""),
+        len(secret.get("data") or ()),
+        cells.created(secret, now),
+    ]
+
+
+_PRINTER = Printer((NAME, Column("Type"), Column("Data"), AGE), _cells)
+
+KIND = Kind(SECRETS, SecretStrategy(), _PRINTER)

@@ -6,10 +6,25 @@ pkg/registry/core/service/ipallocator/cidrallocator.go.
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from wellhead.api import cells
 from wellhead.api.errors import Cause
 from wellhead.api.formats import at_most_one_of_each_family, canonical_cidr
+from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj, condition, is_deleting
+from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
+from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+
+SERVICECIDRS = Resource(
+    "networking.k8s.io",
+    "v1",
+    "ServiceCIDR",
+    "servicecidrs",
+    namespaced=False,
+    subresources=frozenset({"status"}),
+)
 
 FINALIZER = "networking.k8s.io/service-cidr-finalizer"
 DEFAULT_NAME = "kubernetes"
@@ -59,4 +74,10 @@ class ServiceCIDRStrategy(Strategy):
         ]
 
 
-STRATEGIES = {"networking.k8s.io": ServiceCIDRStrategy()}
+def _cells(servicecidr: Obj, now: datetime) -> list[Cell]:
+    return [cells.name(servicecidr), ",".join(servicecidr["spec"]["cidrs"]), cells.created(servicecidr, now)]
+
+
+_PRINTER = Printer((NAME, Column("CIDRs"), AGE), _cells)
+
+KIND = Kind(SERVICECIDRS, ServiceCIDRStrategy(), _PRINTER)

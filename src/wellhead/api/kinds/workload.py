@@ -6,8 +6,8 @@ Upstream: pkg/apis/apps/validation/validation.go.
 from __future__ import annotations
 
 from wellhead.api.errors import Cause
-from wellhead.api.kinds.pod_rules import validate_pod_spec
-from wellhead.api.kinds.pod_spec import default_pod_spec
+from wellhead.api.kinds.pod.rules import validate_pod_spec
+from wellhead.api.kinds.pod.spec import default_pod_spec
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_annotations, validate_label_selector, validate_labels
 from wellhead.api.selectors import LabelSelector

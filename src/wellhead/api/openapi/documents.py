@@ -14,7 +14,8 @@ from wellhead.api.definitions import (
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.api.openapi.form import Form
 from wellhead.api.openapi.operations import operations
-from wellhead.api.resources import RESOURCES, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import RESOURCES
 
 _META_ROOTS = tuple(META_PREFIX + kind for kind in ("DeleteOptions", "Status", "Patch", "WatchEvent"))
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from wellhead.api.definitions import META_PREFIX, definition_name
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.api.openapi.form import Form
-from wellhead.api.resources import Resource
+from wellhead.api.resource import Resource
 
 _JSON = ("application/json", "application/yaml")
 _PATCHES = (

@@ -8,7 +8,8 @@ from typing import Literal
 
 from wellhead.api.errors import BadRequest, Cause, Conflict, Invalid
 from wellhead.api.meta import Obj, format_time, parse_time
-from wellhead.api.resources import NAMESPACES, PODS, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import NAMESPACES, PODS
 from wellhead.apiserver.call import check_dry_run
 
 Propagation = Literal["Foreground", "Background", "Orphan"]

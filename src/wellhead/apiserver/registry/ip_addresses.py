@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wellhead.api.allocation import holdings
 from wellhead.api.kinds.ipaddress import ip_address_of
+from wellhead.api.kinds.service.allocation import holdings
 from wellhead.api.meta import Key, Obj
 from wellhead.api.ranges import Address
 from wellhead.api.resources import IPADDRESSES

@@ -7,10 +7,12 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
-from wellhead.api import strategy
+from wellhead.api import writes
 from wellhead.api.errors import AlreadyExists, Conflict, Forbidden, InternalError, NotFound
 from wellhead.api.meta import Key, Obj, key
-from wellhead.api.resources import IPADDRESSES, NAMESPACES, SERVICES, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import IPADDRESSES, NAMESPACES, SERVICES, kind_of
+from wellhead.api.strategy import Context
 from wellhead.apiserver.registry.deletion import (
     DeleteOptions,
     check_preconditions,
@@ -95,7 +97,7 @@ class Registry:
         for attempt in range(_NAME_ATTEMPTS):
             candidate = obj if attempt == _NAME_ATTEMPTS - 1 or sent_name else _copy(obj)
             self._check_namespace(resource, namespace, candidate)
-            created = strategy.create(resource, candidate, context)
+            created = writes.create(resource, candidate, context)
             name = created["metadata"]["name"]
             if self.collection(resource).get(namespace if resource.namespaced else "", name) is None:
                 try:
@@ -135,7 +137,7 @@ class Registry:
             sent = (new.get("metadata") or {}).get("resourceVersion") or ""
             if sent and sent != old["metadata"]["resourceVersion"]:
                 raise Conflict.of(resource, name)
-            new = strategy.update(resource, new, old, context, subresource)
+            new = writes.update(resource, new, old, context, subresource)
             try:
                 return await self._replace(resource, item, old, new, dry_run)
             except RevisionConflict:
@@ -196,8 +198,8 @@ class Registry:
                 await _back_off(attempt)
         raise Conflict.of(resource, name)
 
-    def _context(self, namespace: str) -> strategy.Context:
-        return strategy.Context(namespace=namespace, lookup=self.lookup, ip_families=self._allocator.families)
+    def _context(self, namespace: str) -> Context:
+        return Context(namespace=namespace, lookup=self.lookup, ip_families=self._allocator.families)
 
     def _check_namespace(self, resource: Resource, namespace: str, obj: Obj) -> None:
         if not resource.namespaced:
@@ -258,12 +260,12 @@ class Registry:
     ) -> Written:
         if dry_run:
             return Written(encode_json(obj))
-        stored = strategy.strategy_for(resource).to_storage(obj) if resource.stored_as else obj
+        stored = kind_of(resource).strategy.to_storage(obj) if resource.stored_as else obj
         value = encode(stored)
         revision = await self._transact(resource, obj["metadata"], value, item, around)
         data = with_revision(value, revision)
         if resource.stored_as:
-            data = encode_json(strategy.strategy_for(resource).from_storage(decode(data)))
+            data = encode_json(kind_of(resource).strategy.from_storage(decode(data)))
         return Written(data)
 
     async def _remove(self, resource: Resource, item: Item, last: Obj, dry_run: bool) -> Written:
@@ -296,7 +298,7 @@ class Registry:
     def decoded(self, resource: Resource, item: Item) -> Obj:
         """A copy of the object, as clients of this resource's version see it."""
         obj = decode(item.data)
-        return strategy.strategy_for(resource).from_storage(obj) if resource.stored_as else obj
+        return kind_of(resource).strategy.from_storage(obj) if resource.stored_as else obj
 
 
 _NAMESPACE_BUSY = (

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 from typing import TypeVar
 
-from wellhead.api.allocation import Holdings, ServicePool, allocate, holdings
 from wellhead.api.formats import parse_ip
+from wellhead.api.kinds.service.allocation import Holdings, ServicePool, allocate, holdings
 from wellhead.api.kinds.servicecidr import cidrs_of, is_ready
 from wellhead.api.meta import Key, Obj
 from wellhead.api.ranges import Address, AddressRanges

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from wellhead.api.errors import BadRequest, Cause, Conflict, Invalid, NotFound
 from wellhead.api.meta import GroupVersionKind, Obj, format_time
-from wellhead.api.resources import PODS, SECRETS, SERVICEACCOUNTS, Resource
+from wellhead.api.resource import Resource
+from wellhead.api.resources import PODS, SECRETS, SERVICEACCOUNTS
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wellhead.api.meta import Obj, is_deleting, owner_references
-from wellhead.api.resources import Resource
+from wellhead.api.resource import Resource
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"

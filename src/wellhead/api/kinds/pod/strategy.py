@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from wellhead.api.errors import Cause
-from wellhead.api.kinds.pod_admission import admit
-from wellhead.api.kinds.pod_rules import validate_pod_spec
-from wellhead.api.kinds.pod_spec import containers_of, default_pod_spec, default_requests
-from wellhead.api.kinds.pod_status import agree_on_pod_ips, validate_addresses
+from wellhead.api.kinds.pod.admission import admit
+from wellhead.api.kinds.pod.rules import validate_pod_spec
+from wellhead.api.kinds.pod.spec import containers_of, default_pod_spec, default_requests
+from wellhead.api.kinds.pod.status import agree_on_pod_ips, validate_addresses
 from wellhead.api.meta import Obj
 from wellhead.api.quantity import Quantity
 from wellhead.api.strategy import Context, Strategy
@@ -146,6 +146,3 @@ def _validate_deadline(new: int | None, old: int | None) -> list[Cause]:
     if new > old:
         return [Cause.invalid(at, new, f"must be less than or equal to previous value {old}")]
     return []
-
-
-STRATEGIES = {"": PodStrategy()}

@@ -1,4 +1,4 @@
-"""Services: defaults, and what an update keeps or drops. What a Service is given: see `api.allocation`.
+"""Services: defaults, and what an update keeps or drops. What a Service is given: see `allocation`.
 
 Upstream: pkg/apis/core/v1/defaults.go, pkg/registry/core/service/{strategy.go,storage/storage.go}.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wellhead.api.allocation import needs_health_check_port, needs_node_ports
 from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_1035_label
-from wellhead.api.kinds.service_families import agree_on_cluster_ips, decide_families, has_addresses
-from wellhead.api.kinds.service_rules import (
+from wellhead.api.kinds.service.allocation import needs_health_check_port, needs_node_ports
+from wellhead.api.kinds.service.families import agree_on_cluster_ips, decide_families, has_addresses
+from wellhead.api.kinds.service.rules import (
     is_externally_accessible,
     validate_load_balancer_status,
     validate_service,
@@ -156,6 +156,3 @@ def _drop_what_the_type_has_no_use_for(spec: Obj, before: Obj) -> None:
 
 def _node_ports(spec: Obj) -> set[int]:
     return {port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")}
-
-
-STRATEGIES = {"": ServiceStrategy()}

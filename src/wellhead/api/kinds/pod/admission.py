@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from wellhead.api.errors import Forbidden
-from wellhead.api.kinds.pod_spec import containers_of
+from wellhead.api.kinds.pod.resource import PODS
+from wellhead.api.kinds.pod.spec import containers_of
+from wellhead.api.kinds.serviceaccount import SERVICEACCOUNTS
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import random_suffix
-from wellhead.api.resources import PODS, SERVICEACCOUNTS
 from wellhead.api.strategy import Context
 
 _ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from wellhead.api.columns.cells import NONE, created, name
+from wellhead.api import cells
 from wellhead.api.duration import age
 from wellhead.api.meta import Obj, condition, is_condition_true
-from wellhead.api.tables import AGE, NAME, Cell, Column, Printer
+from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 
 
 @dataclass
@@ -111,15 +111,15 @@ def _cells(pod: Obj, now: datetime) -> list[Cell]:
     gates = [gate["conditionType"] for gate in spec.get("readinessGates") or ()]
     met = sum(is_condition_true(pod, gate) for gate in gates)
     return [
-        name(pod),
+        cells.name(pod),
         f"{summary.ready}/{summary.total}",
         summary.reason,
         restarts,
-        created(pod, now),
-        ips[0].get("ip") or NONE,
-        spec.get("nodeName") or NONE,
-        status.get("nominatedNodeName") or NONE,
-        f"{met}/{len(gates)}" if gates else NONE,
+        cells.created(pod, now),
+        ips[0].get("ip") or cells.NONE,
+        spec.get("nodeName") or cells.NONE,
+        status.get("nominatedNodeName") or cells.NONE,
+        f"{met}/{len(gates)}" if gates else cells.NONE,
     ]
 
 

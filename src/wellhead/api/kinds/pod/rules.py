@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from wellhead.api.errors import Cause, one_of
 from wellhead.api.formats import dns_label, dns_subdomain, ip_address, qualified_name
-from wellhead.api.kinds.container_rules import validate_container
+from wellhead.api.kinds.pod.containers import validate_container
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_labels
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from wellhead.api.columns.cells import NONE, created, joined, labels, name
+from wellhead.api import cells
 from wellhead.api.meta import Obj
-from wellhead.api.tables import AGE, NAME, Cell, Column, Printer
+from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 
 
 def _external_ips(service: Obj) -> str:
     spec = service["spec"]
     external = list(spec.get("externalIPs") or ())
     if spec.get("type") == "ExternalName":
-        return str(spec.get("externalName") or NONE)
+        return str(spec.get("externalName") or cells.NONE)
     if spec.get("type") != "LoadBalancer":
-        return joined(external)
+        return cells.joined(external)
     balancer = (service.get("status") or {}).get("loadBalancer") or {}
     given = {entry.get("ip") or entry.get("hostname") or "" for entry in balancer.get("ingress") or ()}
     return ",".join([*sorted(given - {""}), *external]) or "<pending>"
@@ -29,13 +29,13 @@ def _port(port: Obj) -> str:
 def _cells(service: Obj, now: datetime) -> list[Cell]:
     spec = service["spec"]
     return [
-        name(service),
+        cells.name(service),
         spec.get("type", ""),
-        spec.get("clusterIP") or NONE,
+        spec.get("clusterIP") or cells.NONE,
         _external_ips(service),
-        joined([_port(port) for port in spec.get("ports") or ()]),
-        created(service, now),
-        labels(spec.get("selector")),
+        cells.joined([_port(port) for port in spec.get("ports") or ()]),
+        cells.created(service, now),
+        cells.labels(spec.get("selector")),
     ]
 
 

@@ -14,7 +14,7 @@ from wellhead.api.formats import (
     port_number,
     qualified_name,
 )
-from wellhead.api.kinds.service_families import is_headless, validate_family_change
+from wellhead.api.kinds.service.families import is_headless, validate_family_change
 from wellhead.api.kinds.targets import validate_endpoint_ip, validate_port_reference
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_labels

@@ -1,0 +1,24 @@
+"""ServiceAccounts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from wellhead.api import cells
+from wellhead.api.kind import Kind
+from wellhead.api.meta import Obj
+from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
+from wellhead.api.resource import Resource
+
+SERVICEACCOUNTS = Resource(
+    "", "v1", "ServiceAccount", "serviceaccounts", short_names=("sa",), subresources=frozenset({"token"})
+)
+
+
+def _cells(account: Obj, now: datetime) -> list[Cell]:
+    return [cells.name(account), len(account.get("secrets") or ()), cells.created(account, now)]
+
+
+_PRINTER = Printer((NAME, Column("Secrets"), AGE), _cells)
+
+KIND = Kind(SERVICEACCOUNTS, printer=_PRINTER)

@@ -1,0 +1,53 @@
+"""The columns in which `kubectl get` shows a kind, and the cells of one object.
+
+Upstream: pkg/printers/internalversion/printers.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from wellhead.api.duration import age
+from wellhead.api.meta import Obj
+
+Cell = str | int
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column; a `wide` one is shown by `-o wide` only."""
+
+    name: str
+    type: Literal["string", "integer"] = "string"
+    wide: bool = False
+    description: str = ""
+
+    def definition(self) -> Obj:
+        return {
+            "name": self.name,
+            "type": self.type,
+            "format": "name" if self.name == "Name" else "",
+            "description": self.description,
+            "priority": 1 if self.wide else 0,
+        }
+
+
+@dataclass(frozen=True)
+class Printer:
+    """The columns of a kind, and the cells of one object."""
+
+    columns: tuple[Column, ...]
+    cells: Callable[[Obj, datetime], list[Cell]]
+    """Takes the object and the time; gives as many cells as there are columns."""
+
+
+NAME = Column("Name", description="Name must be unique within a namespace.")
+AGE = Column("Age", description="The time since the object was created.")
+
+DEFAULT = Printer(
+    (NAME, AGE),
+    lambda obj, now: [obj["metadata"]["name"], age(obj["metadata"].get("creationTimestamp"), now)],
+)
