@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from pyroute2 import IPRoute
 
-from wellhead.services.family import Family, IPAddress
+from wellhead.ip import Family, IPAddress
 
 _AF = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
 

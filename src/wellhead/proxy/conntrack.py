@@ -17,9 +17,9 @@ from pyroute2 import NFCTSocket
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
 
+from wellhead.ip import Family, IPAddress, Protocol
 from wellhead.proxy.addresses import local_addresses
 from wellhead.services.endpointslice import EndpointAddress
-from wellhead.services.family import Family, IPAddress, Protocol
 from wellhead.services.view import PortView
 
 log = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
 from wellhead.client.informer import Informer, TypedInformer
 from wellhead.client.rest import Client
+from wellhead.ip import Family, IPNetwork
 from wellhead.proxy import modes
 from wellhead.proxy.api_client import MeasuredClient
 from wellhead.proxy.backends.base import BackendError
@@ -35,7 +36,6 @@ from wellhead.proxy.symmetric_return.reverse_path import heed_marks_everywhere
 from wellhead.proxy.sync import SyncFailed, SyncLoop
 from wellhead.proxy.sysctls import enable_localhost_node_ports, set_conntrack, set_oom_score
 from wellhead.proxy.watches import SERVICE_SELECTOR, SLICE_SELECTOR, Watches, read_service, read_slice
-from wellhead.services.family import Family, IPNetwork
 from wellhead.services.names import ServiceKey
 from wellhead.services.node import LocalNode, is_leaving, parse_node
 from wellhead.services.node_view import NodeView

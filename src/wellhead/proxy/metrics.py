@@ -20,8 +20,8 @@ from prometheus_client import (
 )
 
 import wellhead
+from wellhead.ip import Family
 from wellhead.proxy.config import MODES, ProxyMode
-from wellhead.services.family import Family
 
 _M = TypeVar("_M", Counter, Gauge, Histogram)
 

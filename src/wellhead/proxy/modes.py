@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 
+from wellhead.ip import Family
 from wellhead.proxy.backends.base import Backend, BackendError
 from wellhead.proxy.backends.iptables import backend as iptables
 from wellhead.proxy.backends.iptables.commands import Commands, Variant
@@ -18,7 +19,6 @@ from wellhead.proxy.backends.nftables.ruleset import NftablesConfig
 from wellhead.proxy.config import Config, ProxyMode
 from wellhead.proxy.metrics import Metrics
 from wellhead.proxy.sysctls import conntrack_is_liberal, has_ipv6
-from wellhead.services.family import Family
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from dataclasses import dataclass
 
-from wellhead.services.family import Family, IPAddress, IPNetwork
+from wellhead.ip import Family, IPAddress, IPNetwork
 from wellhead.services.node import Detector, FromBridge, FromInterfacePrefix, FromNetwork, LocalNode
 
 

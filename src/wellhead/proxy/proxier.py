@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pyroute2.netlink.exceptions import NetlinkError
 
 from wellhead.client.collector import settle, uncollected
+from wellhead.ip import Family, Protocol
 from wellhead.proxy import conntrack
 from wellhead.proxy.backends.base import Backend, BackendError
 from wellhead.proxy.fallbacks import Fallbacks
@@ -18,7 +19,6 @@ from wellhead.proxy.metrics import Metrics, family_label, of_family
 from wellhead.proxy.modes import remove_others
 from wellhead.proxy.sync import SyncFailed
 from wellhead.proxy.watches import Watches
-from wellhead.services.family import Family, Protocol
 from wellhead.services.names import FrontendKind, PortKey
 from wellhead.services.node_view import NodeView, ViewDiff
 from wellhead.services.view import Action, PortView

@@ -13,8 +13,8 @@ from wellhead.api.resource import Resource
 from wellhead.client.backoff import Backoff
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client, ConnectionLost
+from wellhead.ip import IPNetwork
 from wellhead.proxy.backends.base import BackendError
-from wellhead.services.family import IPNetwork
 
 log = logging.getLogger(__name__)
 

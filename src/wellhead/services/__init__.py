@@ -9,6 +9,6 @@ There are tens of thousands of most values here, so they are msgspec structs: qu
 small, and, because what is frozen holds no cycles, left alone by the garbage collector (`gc=False`). Those
 that are keys of maps remember their hash.
 
-Imports `wellhead.api` for the shape of API objects. `wellhead.proxy`, `wellhead.cloud` and the instruments
-may import this package.
+Imports `wellhead.api` for the shape of API objects and `wellhead.ip` for addresses. `wellhead.proxy`,
+`wellhead.cloud` and the instruments may import this package.
 """

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from wellhead.api.meta import Obj
-from wellhead.services.family import Family, IPAddress, Protocol, parse_address, parse_protocol
+from wellhead.ip import Family, IPAddress, Protocol, parse_address, parse_protocol
 from wellhead.services.names import ServiceKey
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from wellhead.services.family import Family, IPAddress, Protocol
+from wellhead.ip import Family, IPAddress, Protocol
 
 
 class ServiceKey(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wellhead.api.meta import Obj
-from wellhead.services.family import Family, IPAddress, IPNetwork, addresses_of, networks_of
+from wellhead.ip import Family, IPAddress, IPNetwork, addresses_of, networks_of
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
 TO_BE_DELETED_TAINT = "ToBeDeletedByClusterAutoscaler"

@@ -8,7 +8,7 @@ from sys import intern
 import msgspec
 
 from wellhead.api.meta import Obj
-from wellhead.services.family import (
+from wellhead.ip import (
     Family,
     IPAddress,
     IPNetwork,

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from wellhead.ip import IPAddress, IPNetwork, Protocol
 from wellhead.services.endpointslice import Endpoint, EndpointAddress
-from wellhead.services.family import IPAddress, IPNetwork, Protocol
 from wellhead.services.names import FrontendKind, FrontendOfKind, PortKey
 from wellhead.services.node import LocalNode
 from wellhead.services.service import ServicePort

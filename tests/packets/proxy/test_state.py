@@ -21,8 +21,8 @@ from tests.packets.proxy.world import (
     dial,
 )
 from tests.unit.services.objects import endpoint, endpoint_slice, service
+from wellhead.ip import Family
 from wellhead.services.endpointslice import EndpointSlice
-from wellhead.services.family import Family
 from wellhead.services.service import Service
 
 pytestmark = pytest.mark.cluster

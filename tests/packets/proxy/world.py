@@ -22,13 +22,13 @@ from collections.abc import Callable, Coroutine, Iterator
 from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple, TypeVar
 
+from wellhead.ip import Family
 from wellhead.linux import namespaces
 from wellhead.proxy import conntrack
 from wellhead.proxy.backends.iptables.backend import IptablesBackend
 from wellhead.proxy.backends.iptables.commands import Variant
 from wellhead.proxy.sysctls import enable_localhost_node_ports
 from wellhead.services.endpointslice import EndpointSlice
-from wellhead.services.family import Family
 from wellhead.services.node import FromNetwork, LocalNode
 from wellhead.services.node_view import NodeView
 from wellhead.services.service import Service

@@ -39,8 +39,8 @@ from tests.packets.proxy.world import (
 )
 from tests.packets.proxy_nftables.world import ALL_IPV6, CONFIG, NftablesWorld, sticky
 from tests.unit.services.objects import endpoint, endpoint_slice, service
+from wellhead.ip import Family
 from wellhead.proxy.backends.nftables.ruleset import NftablesConfig
-from wellhead.services.family import Family
 from wellhead.services.node import FromBridge, FromInterfacePrefix, LocalNode
 
 pytestmark = pytest.mark.cluster

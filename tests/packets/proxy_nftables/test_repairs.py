@@ -28,10 +28,10 @@ from tests.packets.proxy.world import (
 )
 from tests.packets.proxy_nftables.world import ALL_IPV6, NftablesWorld, sticky
 from tests.unit.services.objects import endpoint, endpoint_slice, service
+from wellhead.ip import Family
 from wellhead.proxy.backends.nftables.backend import NftablesBackend
 from wellhead.proxy.backends.nftables.kernel import generation
 from wellhead.proxy.backends.nftables.netlink import Socket
-from wellhead.services.family import Family
 
 pytestmark = pytest.mark.cluster
 

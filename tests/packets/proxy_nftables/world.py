@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 from tests.packets.proxy.test_source_ip import web
 from tests.packets.proxy.world import POD_A6, POD_B6, POD_FAR6, Host, World
+from wellhead.ip import Family
 from wellhead.proxy.backends.nftables.backend import NftablesBackend
 from wellhead.proxy.backends.nftables.ruleset import NftablesConfig
-from wellhead.services.family import Family
 from wellhead.services.node import LocalNode
 from wellhead.services.node_view import NodeView
 

@@ -14,12 +14,12 @@ from click.testing import CliRunner, Result
 
 from wellhead import component
 from wellhead.cli import proxy
+from wellhead.ip import Family
 from wellhead.proxy.config import Config
 from wellhead.proxy.node_config import DetectLocalMode, NodeConfig
 from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
 from wellhead.proxy.sysctls import ConntrackSettings
-from wellhead.services.family import Family
 from wellhead.services.node import FromBridge, FromNetwork, LocalNode
 
 Invoke = Callable[..., tuple[Result, Config | None]]

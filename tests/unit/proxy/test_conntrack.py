@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.unit.services.objects import DRAINING, endpoint, endpoint_slice, node, service
+from wellhead.ip import Family
 from wellhead.proxy.conntrack import Destination, Flow, Valid, is_stale, valid_flows
 from wellhead.services.endpointslice import EndpointAddress
-from wellhead.services.family import Family
 from wellhead.services.node import LocalNode
 from wellhead.services.node_view import node_view
 from wellhead.services.service_map import service_map

@@ -7,10 +7,10 @@ import asyncio
 import pytest
 
 from tests.unit.services.objects import endpoint, endpoint_slice, node, service
+from wellhead.ip import Family
 from wellhead.proxy.backends.base import BackendError
 from wellhead.proxy.backends.iptables.backend import IptablesBackend
 from wellhead.proxy.backends.iptables.commands import Commands
-from wellhead.services.family import Family
 from wellhead.services.node_view import NodeView, ViewDiff
 from wellhead.services.service_map import service_map
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tests.unit.services.objects import endpoint, endpoint_slice, node, service
+from wellhead.ip import Family, Protocol
 from wellhead.proxy.backends.iptables import names
 from wellhead.proxy.backends.iptables.node_rules import NodeRulesConfig
 from wellhead.proxy.backends.iptables.port_rules import Chain
 from wellhead.proxy.backends.iptables.ruleset import Ruleset, RulesetConfig
 from wellhead.services.endpointslice import EndpointAddress
-from wellhead.services.family import Family, Protocol
 from wellhead.services.names import PortKey
 from wellhead.services.node import FromBridge, FromInterfacePrefix, LocalNode
 from wellhead.services.node_view import NodeView

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from wellhead.ip import Family, networks_of
 from wellhead.services.endpointslice import EndpointSlice, parse_endpoint_slice
-from wellhead.services.family import Family, networks_of
 from wellhead.services.node import Detector, FromNetwork, LocalNode
 from wellhead.services.service import Service, parse_service
 

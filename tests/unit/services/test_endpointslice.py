@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.unit.services.objects import DRAINING, endpoint, endpoint_slice, slice_object
+from wellhead.ip import Family, Protocol
 from wellhead.services.endpointslice import EndpointSlice, join_slices, parse_endpoint_slice
-from wellhead.services.family import Family, Protocol
 
 
 def joined(*slices: EndpointSlice, name: str = "", protocol: Protocol = Protocol.TCP) -> list[str]:

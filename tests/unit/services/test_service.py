@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.services.objects import service, service_object
-from wellhead.services.family import Family, Protocol
+from wellhead.ip import Family, Protocol
 from wellhead.services.names import Frontend, FrontendKind
 from wellhead.services.service import parse_service
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.services.objects import DRAINING, STOPPING, endpoint, endpoint_slice, node
+from wellhead.ip import Family, Protocol
 from wellhead.services.endpointslice import join_slices
-from wellhead.services.family import Family, Protocol
 from wellhead.services.traffic import candidates
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from wellhead.services.family import IPNetwork
+from wellhead.ip import IPNetwork
 from wellhead.services.node_view import ViewDiff
 
 

@@ -9,6 +9,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import TypeVar
 
+from wellhead.ip import IPAddress, IPNetwork
 from wellhead.proxy.backends.iptables.commands import Variant
 from wellhead.proxy.backends.iptables.ruleset import NodePortAddresses
 from wellhead.proxy.config import MODES, Address, Config, ProxyMode
@@ -16,7 +17,6 @@ from wellhead.proxy.configuration.load import ConfigurationError, to_document
 from wellhead.proxy.configuration.schema import KubeProxyConfiguration
 from wellhead.proxy.node_config import DetectLocalMode, NodeConfig
 from wellhead.proxy.sysctls import ConntrackSettings
-from wellhead.services.family import IPAddress, IPNetwork
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import msgspec
 
-from wellhead.services.family import IPAddress
+from wellhead.ip import IPAddress
 
 ANNOTATION = "wellhead.dev/symmetric-return"
 _VERSION = 1

@@ -15,6 +15,7 @@ from wellhead.api.resources import NODES
 from wellhead.client.backoff import Backoff
 from wellhead.client.informer import TypedInformer
 from wellhead.client.rest import Client, ConnectionLost
+from wellhead.ip import IPNetwork
 from wellhead.proxy.symmetric_return.announcement import ANNOTATION, encode, only_loses
 from wellhead.proxy.symmetric_return.kernel import ReturnPathError, is_in_use, remove_all
 from wellhead.proxy.symmetric_return.monitor import watching
@@ -22,7 +23,6 @@ from wellhead.proxy.symmetric_return.nodes import NodeFacts, facts
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
 from wellhead.proxy.symmetric_return.settling import SECONDS as SETTLING_SECONDS
 from wellhead.proxy.symmetric_return.state import Outcome, ReturnPath
-from wellhead.services.family import IPNetwork
 
 log = logging.getLogger(__name__)
 

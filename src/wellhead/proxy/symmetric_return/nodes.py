@@ -9,6 +9,7 @@ from ipaddress import IPv6Address
 from typing import NamedTuple
 
 from wellhead.api.meta import Obj
+from wellhead.ip import Family, IPAddress, IPNetwork, addresses_of, parse_address
 from wellhead.proxy.symmetric_return.announcement import ANNOTATION, Announcement, TunnelEnd, parse
 from wellhead.proxy.symmetric_return.numbers import Numbers
 from wellhead.proxy.symmetric_return.plan import (
@@ -22,7 +23,6 @@ from wellhead.proxy.symmetric_return.plan import (
     networks,
 )
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
-from wellhead.services.family import Family, IPAddress, IPNetwork, addresses_of, parse_address
 from wellhead.services.node import parse_node
 
 _VXLAN_OVERHEAD = {4: 50, 6: 70}

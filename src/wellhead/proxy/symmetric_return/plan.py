@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import NamedTuple
 
+from wellhead.ip import Family, IPAddress, IPNetwork
 from wellhead.proxy.symmetric_return.marks import Marks
-from wellhead.services.family import Family, IPAddress, IPNetwork
 
 TUNNEL_DEVICE = "wellhead-vxlan"
 ZONE_BASE = 0x5700

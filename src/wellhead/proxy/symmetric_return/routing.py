@@ -16,10 +16,10 @@ from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 from typing import Any, NamedTuple
 
+from wellhead.ip import Family, IPNetwork
 from wellhead.proxy.symmetric_return.plan import TUNNEL_DEVICE, Plan, networks
 from wellhead.proxy.symmetric_return.rules import BY_LINK, BY_TUNNEL
 from wellhead.proxy.sysctls import has_ipv6
-from wellhead.services.family import Family, IPNetwork
 
 PROTOCOL = 88
 """Marks our routes as ours (rtm_protocol): nobody's in iproute2's list, and not the node agent's."""

@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
+from wellhead.ip import Family, IPNetwork
 from wellhead.proxy.symmetric_return.plan import TUNNEL_DEVICE, ZONE_BASE, Peer, Plan, Tunnel, networks
-from wellhead.services.family import Family, IPNetwork
 
 TABLE = "wellhead-return"
 

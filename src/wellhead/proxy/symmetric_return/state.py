@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from time import monotonic
 
+from wellhead.ip import IPNetwork
 from wellhead.proxy.symmetric_return.announcement import Announcement, TunnelEnd, announcement
 from wellhead.proxy.symmetric_return.kernel import Kernel, ReturnPathError
 from wellhead.proxy.symmetric_return.nodes import (
@@ -22,7 +23,6 @@ from wellhead.proxy.symmetric_return.plan import LAST_INDEX, Plan, Tunnel, Way
 from wellhead.proxy.symmetric_return.rules import comment
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
 from wellhead.proxy.symmetric_return.settling import Settling
-from wellhead.services.family import IPNetwork
 
 log = logging.getLogger(__name__)
 

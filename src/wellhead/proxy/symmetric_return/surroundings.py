@@ -8,9 +8,9 @@ from typing import Any
 
 from pyroute2.netlink.exceptions import NetlinkError
 
+from wellhead.ip import Family, IPAddress
 from wellhead.proxy.symmetric_return.nodes import Interface, NodeFacts
 from wellhead.proxy.symmetric_return.plan import Way
-from wellhead.services.family import Family, IPAddress
 
 _ETHERNET = 1
 

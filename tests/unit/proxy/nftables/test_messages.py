@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
+from wellhead.ip import Family
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.messages import messages
 from wellhead.proxy.backends.nftables.netlink import parse, parse_list, string
 from wellhead.proxy.backends.nftables.objects import Chain, Element, ElementKey, Transaction, Verdict
 from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains
-from wellhead.services.family import Family
 
 NEWTABLE, DELTABLE, NEWCHAIN, NEWRULE, DELRULE, DELCHAIN = 0, 2, 3, 6, 8, 5
 NEWSET, DELSET, NEWSETELEM, DELSETELEM = 9, 11, 12, 14

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from tests.unit.proxy.nftables.table import FakeTable
 from tests.unit.services.objects import endpoint, endpoint_slice, node, service
+from wellhead.ip import Family
 from wellhead.proxy.backends.nftables.held import difference
 from wellhead.proxy.backends.nftables.objects import Chain, Element, Transaction
 from wellhead.proxy.backends.nftables.ruleset import Ruleset
 from wellhead.services.endpointslice import EndpointSlice
-from wellhead.services.family import Family
 from wellhead.services.names import ServiceKey
 from wellhead.services.node_view import NodeView
 from wellhead.services.service import Service

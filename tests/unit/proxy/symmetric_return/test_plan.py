@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from tests.unit.proxy.symmetric_return.nodes import SETTINGS, end, mac, node, on_link
+from wellhead.ip import IPAddress
 from wellhead.proxy.symmetric_return.announcement import ANNOTATION, TunnelEnd, encode
 from wellhead.proxy.symmetric_return.nodes import (
     Interface,
@@ -22,7 +23,6 @@ from wellhead.proxy.symmetric_return.nodes import (
 from wellhead.proxy.symmetric_return.numbers import Numbers
 from wellhead.proxy.symmetric_return.plan import TUNNEL_DEVICE, Plan, Sender, Tunnel
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
-from wellhead.services.family import IPAddress
 
 ME = node(1)
 INTERFACES = {each: Interface("eth0", mac(1), 1600) for each in ME.addresses}

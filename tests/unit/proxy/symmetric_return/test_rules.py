@@ -6,13 +6,13 @@ import re
 
 from tests.unit.proxy.symmetric_return.nodes import SETTINGS, end, node, on_link
 from tests.unit.proxy.symmetric_return.test_plan import INTERFACES, ME
+from wellhead.ip import Family
 from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.proxy.symmetric_return.nodes import make_plan, tunnel_of
 from wellhead.proxy.symmetric_return.numbers import Numbers
 from wellhead.proxy.symmetric_return.plan import Plan
 from wellhead.proxy.symmetric_return.routing import routes, rules
 from wellhead.proxy.symmetric_return.rules import comment, table
-from wellhead.services.family import Family
 
 MARKS = SETTINGS.marks
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Iterable
 from time import perf_counter
 
+from wellhead.ip import Family, IPNetwork
 from wellhead.proxy.backends.base import BackendError
 from wellhead.proxy.backends.iptables import names, rules
 from wellhead.proxy.backends.iptables import saved as saving
@@ -22,7 +23,6 @@ from wellhead.proxy.backends.iptables.transaction import (
     restore_input,
 )
 from wellhead.proxy.metrics import Metrics, family_label, of_family
-from wellhead.services.family import Family, IPNetwork
 from wellhead.services.node_view import ViewDiff
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ import re
 import shutil
 from typing import Literal
 
+from wellhead.ip import Family
 from wellhead.proxy.backends.base import BackendError
-from wellhead.services.family import Family
 
 Variant = Literal["auto", "nft", "legacy"]
 """Which of the two iptables: `auto` is whichever the plain name `iptables` stands for on this machine."""

@@ -6,8 +6,8 @@ import base64
 import hashlib
 import re
 
+from wellhead.ip import Protocol
 from wellhead.services.endpointslice import EndpointAddress
-from wellhead.services.family import Protocol
 from wellhead.services.names import PortKey
 
 SERVICES = "KUBE-SERVICES"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 
+from wellhead.ip import Family, IPNetwork
 from wellhead.proxy.backends.iptables import names, rules
 from wellhead.proxy.backends.iptables.port_rules import (
     FILTER_EXTERNAL_SERVICES,
@@ -19,7 +20,6 @@ from wellhead.proxy.backends.iptables.port_rules import (
 )
 from wellhead.proxy.backends.iptables.rules import comment, rule
 from wellhead.proxy.symmetric_return.marks import Marks
-from wellhead.services.family import Family, IPNetwork
 from wellhead.services.names import ServiceKey
 from wellhead.services.node_view import HealthCheck
 

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from wellhead.ip import IPNetwork
 from wellhead.proxy.backends.iptables import names, rules
 from wellhead.proxy.backends.iptables.rules import comment, rule
 from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.services.endpointslice import EndpointAddress
-from wellhead.services.family import IPNetwork
 from wellhead.services.names import Frontend, FrontendKind
 from wellhead.services.node import Detector
 from wellhead.services.view import Action, Handling, PortView, Scope

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from wellhead.services.family import Family, IPAddress, IPNetwork, Protocol
+from wellhead.ip import Family, IPAddress, IPNetwork, Protocol
 from wellhead.services.node import Detector, FromBridge, FromInterfacePrefix, FromNetwork
 
 _PLAIN = re.compile(r"[0-9A-Za-z_-]+")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Literal
 
+from wellhead.ip import Family, IPNetwork, collapse
 from wellhead.proxy.backends.iptables.node_rules import (
     MARK_PRESERVE,
     SHARED,
@@ -26,7 +27,6 @@ from wellhead.proxy.backends.iptables.port_rules import (
     Surroundings,
     compile_port,
 )
-from wellhead.services.family import Family, IPNetwork, collapse
 from wellhead.services.names import PortKey, ServiceKey
 from wellhead.services.node import LocalNode
 from wellhead.services.node_view import HealthCheck, ViewDiff

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from wellhead.client.collector import uncollected
+from wellhead.ip import Family, IPNetwork
 from wellhead.proxy.backends.base import BackendError
 from wellhead.proxy.backends.nftables import kernel
 from wellhead.proxy.backends.nftables.held import difference
@@ -19,7 +20,6 @@ from wellhead.proxy.backends.nftables.netlink import NetlinkError, Socket
 from wellhead.proxy.backends.nftables.numbers import OutOfNumbers
 from wellhead.proxy.backends.nftables.objects import Element, Transaction
 from wellhead.proxy.backends.nftables.ruleset import NftablesConfig, Ruleset
-from wellhead.services.family import Family, IPNetwork
 from wellhead.services.node import LocalNode
 from wellhead.services.node_view import ViewDiff
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from wellhead.ip import Family
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.held import Held
 from wellhead.proxy.backends.nftables.layout import NFPROTO, TABLE
@@ -26,7 +27,6 @@ from wellhead.proxy.backends.nftables.netlink import (
     text,
 )
 from wellhead.proxy.backends.nftables.objects import Chain, ElementKey, Hook, Rule, Set, SetFlag, Verdict
-from wellhead.services.family import Family
 
 _GETTABLE, _GETCHAIN, _GETRULE, _GETSET, _GETSETELEM, _GETGEN = 1, 4, 7, 10, 13, 16
 

@@ -23,6 +23,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from struct import Struct
 
+from wellhead.ip import Family, IPAddress, IPNetwork, Protocol, collapse
 from wellhead.proxy.backends.nftables.objects import (
     CLASSID,
     INET_PROTO,
@@ -35,7 +36,6 @@ from wellhead.proxy.backends.nftables.objects import (
     Set,
     SetFlag,
 )
-from wellhead.services.family import Family, IPAddress, IPNetwork, Protocol, collapse
 
 TABLE = "wellhead"
 NFPROTO = {Family.IPV4: 2, Family.IPV6: 10}

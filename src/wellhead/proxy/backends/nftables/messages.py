@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from struct import Struct
 
+from wellhead.ip import Family
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.expressions import verdict_data
 from wellhead.proxy.backends.nftables.layout import NFPROTO, TABLE
@@ -20,7 +21,6 @@ from wellhead.proxy.backends.nftables.objects import (
     Type,
     Verdict,
 )
-from wellhead.services.family import Family
 
 _NEWTABLE, _DELTABLE = 0, 2
 _NEWCHAIN, _DELCHAIN = 3, 5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from wellhead.ip import collapse
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.dispatch import (
     Dispatch,
@@ -14,7 +15,6 @@ from wellhead.proxy.backends.nftables.dispatch import (
 )
 from wellhead.proxy.backends.nftables.numbers import Placement
 from wellhead.proxy.backends.nftables.objects import Element, ElementKey
-from wellhead.services.family import collapse
 from wellhead.services.names import FrontendKind
 from wellhead.services.view import Action, PortView, Scope
 

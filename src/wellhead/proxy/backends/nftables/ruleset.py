@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from typing import Literal
 
+from wellhead.ip import Family, IPNetwork
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.dispatch import Dispatch, pick, timeout_of
 from wellhead.proxy.backends.nftables.held import Held, adopted_placement, replace_ranges
@@ -15,7 +16,6 @@ from wellhead.proxy.backends.nftables.objects import Chain, Element, ElementKey,
 from wellhead.proxy.backends.nftables.port_elements import compile_port
 from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains, chains_for
 from wellhead.proxy.symmetric_return.marks import Marks
-from wellhead.services.family import Family, IPNetwork
 from wellhead.services.names import PortKey
 from wellhead.services.node import Detector, LocalNode
 from wellhead.services.node_view import ViewDiff

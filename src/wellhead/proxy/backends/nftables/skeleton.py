@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from wellhead.ip import Family
 from wellhead.proxy.backends.nftables import expressions as expr
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.dispatch import HANDLINGS, RESTRICTED, Dispatch, handling_chain
 from wellhead.proxy.backends.nftables.layout import NFPROTO, word
 from wellhead.proxy.backends.nftables.objects import Chain, Hook, Rule
 from wellhead.proxy.symmetric_return.marks import Marks
-from wellhead.services.family import Family
 from wellhead.services.node import Detector, FromBridge, FromNetwork
 from wellhead.services.view import Action, Handling, Routing, Scope
 

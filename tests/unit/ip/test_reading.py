@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wellhead.services.family import IPAddress, parse_address
+from wellhead.ip import IPAddress, parse_address
 
 PIECES = [
     *".:%/ -+x",

@@ -1,4 +1,7 @@
-"""IP families and transport protocols, and reading addresses of a family out of API strings."""
+"""IP families and transport protocols: their types, every kernel interface's word for them, and reading them.
+
+Pure, and below everything: what is of a family is written here once, so that nobody else tells 4 from 6.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,65 @@ import enum
 from collections.abc import Iterable
 from ipaddress import (
     IPv4Address,
+    IPv4Interface,
     IPv4Network,
     IPv6Address,
+    IPv6Interface,
     IPv6Network,
     collapse_addresses,
     ip_address,
     ip_network,
 )
+from typing import Any, Final, Generic, TypeVar
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
+IPInterface = IPv4Interface | IPv6Interface
+
+T = TypeVar("T")
 
 _OCTETS = {str(number): number for number in range(256)}
 
 
-class Family(enum.IntEnum):
+class _Either(Generic[T]):
+    """A family's own of two things."""
+
+    def __init__(self, of_ipv4: T, of_ipv6: T) -> None:
+        self._of = {4: of_ipv4, 6: of_ipv6}
+
+    def __get__(self, family: Any, owner: object) -> T:
+        return self._of[family]
+
+
+class _Words:
+    """Others' words for a family. The kernel numbers families of sockets and of netfilter alike."""
+
+    number = _Either(2, 10)
+    """AF_INET or AF_INET6, NFPROTO_IPV4 or NFPROTO_IPV6: of sockets, netlink's messages, netfilter."""
+    nft = _Either("ip", "ip6")
+    """The family of an nftables table, which is also the prefix of its header fields."""
+    iptables = _Either("iptables", "ip6tables")
+    """The program."""
+    icmp = _Either("icmp", "icmpv6")
+    """The protocol that carries its errors, as nft and iptables call it."""
+    address_type = _Either("ipv4_addr", "ipv6_addr")
+    """nft's data type of an address."""
+    ethertype = _Either(0x0800, 0x86DD)
+    """What an Ethernet frame says that it carries (ETH_P_IP, ETH_P_IPV6)."""
+    address_bits = _Either(32, 128)
+    everywhere = _Either[IPNetwork](IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
+    loopback = _Either[IPNetwork](IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+
+
+class Family(_Words, enum.IntEnum):
     """An IP family; the value is what `ipaddress` calls an address's version."""
 
     IPV4 = 4
     IPV6 = 6
+
+    def of(self, addresses: Iterable[IPAddress]) -> tuple[IPAddress, ...]:
+        """Those of `addresses` that are of this family, in their order."""
+        return tuple(each for each in addresses if each.version == self)
 
 
 class Protocol(enum.StrEnum):
@@ -34,7 +77,13 @@ class Protocol(enum.StrEnum):
     UDP = "UDP"
     SCTP = "SCTP"
 
+    @property
+    def number(self) -> int:
+        """What an IP header calls it (IPPROTO_TCP …)."""
+        return _NUMBERS[self]
 
+
+_NUMBERS: Final = {Protocol.TCP: 6, Protocol.UDP: 17, Protocol.SCTP: 132}
 _PROTOCOLS = {each.value: each for each in Protocol}
 
 
