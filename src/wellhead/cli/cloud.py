@@ -10,9 +10,9 @@ import click
 from wellhead import component
 from wellhead.cli.options import logging_options
 from wellhead.client.leases import LeaseSettings
+from wellhead.cloud.haproxy import plane
 from wellhead.cloud.health import Settings
 from wellhead.cloud.main import Config, clean_up, run
-from wellhead.cloud.proxy import plane
 from wellhead.cloud.vips import IPAddress, IPNetwork
 from wellhead.node.images import haproxy as haproxy_image
 from wellhead.node.images.store import ImageNotFound, ImageStore

@@ -8,9 +8,9 @@ from wellhead.api.meta import Key, Obj
 from wellhead.cloud import balancers
 from wellhead.cloud.balancers import Request
 from wellhead.cloud.classes import PROXY_CLASS, Unsupported
-from wellhead.cloud.proxy import ports
-from wellhead.cloud.proxy.plane import Settings
-from wellhead.cloud.proxy.ports import PortTaken
+from wellhead.cloud.haproxy import ports
+from wellhead.cloud.haproxy.plane import Settings
+from wellhead.cloud.haproxy.ports import PortTaken
 from wellhead.cloud.steering import Balancer
 from wellhead.cloud.vips import IPAddress, VIPPool, VIPUnavailable
 

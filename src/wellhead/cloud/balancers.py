@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from wellhead.api.meta import Key, Obj, key
 from wellhead.cloud.classes import FORWARDER_CLASS, PROXY_CLASS, Unsupported, class_of
-from wellhead.cloud.proxy.termination import Termination, termination
+from wellhead.cloud.haproxy.termination import Termination, termination
 from wellhead.cloud.vips import IPAddress
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"

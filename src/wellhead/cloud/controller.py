@@ -22,11 +22,11 @@ from wellhead.cloud.balancers import FINALIZER, Request
 from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.endpoints import endpoints, service_of
 from wellhead.cloud.forwarder.plane import Forwarder, ForwarderError
+from wellhead.cloud.haproxy.commands import ProxyError
+from wellhead.cloud.haproxy.plane import TerminatingProxy
+from wellhead.cloud.haproxy.ports import PortTaken
 from wellhead.cloud.health import Outcome, Settings, State
 from wellhead.cloud.nodes import BalancedNode, balanced_node
-from wellhead.cloud.proxy.commands import ProxyError
-from wellhead.cloud.proxy.plane import TerminatingProxy
-from wellhead.cloud.proxy.ports import PortTaken
 from wellhead.cloud.steering import Balancer, Steering
 from wellhead.cloud.vips import VIPPool, VIPUnavailable
 

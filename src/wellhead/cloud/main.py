@@ -14,10 +14,10 @@ from wellhead.client.rest import Client
 from wellhead.cloud.announce.announcer import Announcer
 from wellhead.cloud.controller import Controller
 from wellhead.cloud.forwarder.plane import Forwarder
+from wellhead.cloud.haproxy import plane
+from wellhead.cloud.haproxy.plane import TerminatingProxy
 from wellhead.cloud.health import Settings
 from wellhead.cloud.metrics import Metrics
-from wellhead.cloud.proxy import plane
-from wellhead.cloud.proxy.plane import TerminatingProxy
 from wellhead.cloud.report import Report, Standby, report
 from wellhead.cloud.server import serving
 from wellhead.cloud.vips import IPNetwork, VIPPool

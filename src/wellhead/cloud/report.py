@@ -10,9 +10,9 @@ import msgspec
 from wellhead.api.meta import Key
 from wellhead.cloud.balancers import Request
 from wellhead.cloud.controller import Controller
+from wellhead.cloud.haproxy.plane import TerminatingProxy
 from wellhead.cloud.health import Check, HealthMonitor
 from wellhead.cloud.nodes import BalancedNode
-from wellhead.cloud.proxy.plane import TerminatingProxy
 from wellhead.cloud.steering import Balancer
 from wellhead.cloud.vips import IPAddress
 

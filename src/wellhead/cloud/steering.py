@@ -19,10 +19,10 @@ from wellhead.cloud.balancers import PROXY_HEALTHZ_PORT, Request
 from wellhead.cloud.endpoints import Endpoints
 from wellhead.cloud.forwarder.plane import Forwarder
 from wellhead.cloud.forwarder.tables import Change, Frontend, Target
+from wellhead.cloud.haproxy.plane import TerminatingProxy
+from wellhead.cloud.haproxy.sections import Section, sections
 from wellhead.cloud.health import Check, HealthMonitor, Outcome, Settings, State
 from wellhead.cloud.nodes import BalancedNode
-from wellhead.cloud.proxy.plane import TerminatingProxy
-from wellhead.cloud.proxy.sections import Section, sections
 from wellhead.cloud.vips import IPAddress
 
 _log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ import pytest
 from tests.packets.cloud.backend import Answer, Backends, Download, fetch
 from tests.packets.cloud.conftest import ipv6
 from tests.packets.cloud.control import Obj
-from wellhead.cloud.proxy import commands
+from wellhead.cloud.haproxy import commands
 from wellhead.node.images import haproxy
 from wellhead.node.images.store import ImageNotFound, ImageStore
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from wellhead.cloud.endpoints import Endpoints
+from wellhead.cloud.haproxy import changes
+from wellhead.cloud.haproxy.changes import Change, change, servers
+from wellhead.cloud.haproxy.client_ip import ClientIP
+from wellhead.cloud.haproxy.commands import Processes, ProxyError, parse_processes, sessions
+from wellhead.cloud.haproxy.config import Instance, render
+from wellhead.cloud.haproxy.sections import Listener, Section, Server, sections
+from wellhead.cloud.haproxy.termination import Port, Termination
 from wellhead.cloud.nodes import BalancedNode
-from wellhead.cloud.proxy import changes
-from wellhead.cloud.proxy.changes import Change, change, servers
-from wellhead.cloud.proxy.client_ip import ClientIP
-from wellhead.cloud.proxy.commands import Processes, ProxyError, parse_processes, sessions
-from wellhead.cloud.proxy.config import Instance, render
-from wellhead.cloud.proxy.sections import Listener, Section, Server, sections
-from wellhead.cloud.proxy.termination import Port, Termination
 from wellhead.node.images import haproxy
 from wellhead.node.images.store import ImageNotFound, ImageStore
 

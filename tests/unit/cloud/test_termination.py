@@ -8,8 +8,8 @@ import pytest
 
 from wellhead.api.meta import Obj
 from wellhead.cloud.classes import Unsupported
-from wellhead.cloud.proxy.client_ip import ClientIP
-from wellhead.cloud.proxy.termination import Port, Termination, termination
+from wellhead.cloud.haproxy.client_ip import ClientIP
+from wellhead.cloud.haproxy.termination import Port, Termination, termination
 from wellhead.cloud.vips import IPNetwork
 
 

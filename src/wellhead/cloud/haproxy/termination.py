@@ -7,8 +7,8 @@ from ipaddress import ip_network
 
 from wellhead.api.meta import Obj
 from wellhead.cloud.classes import Unsupported
-from wellhead.cloud.proxy import client_ip
-from wellhead.cloud.proxy.client_ip import ClientIP
+from wellhead.cloud.haproxy import client_ip
+from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.cloud.vips import IPNetwork
 
 _DEFAULT_AFFINITY_SECONDS = 10800  # as the API server's

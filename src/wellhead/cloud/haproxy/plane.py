@@ -15,12 +15,12 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from wellhead.api.meta import Key
 from wellhead.client.backoff import Backoff
-from wellhead.cloud.proxy import addresses, changes, commands, config
-from wellhead.cloud.proxy.changes import Sections
-from wellhead.cloud.proxy.commands import ProxyError
-from wellhead.cloud.proxy.config import Instance
-from wellhead.cloud.proxy.process import Process
-from wellhead.cloud.proxy.sections import Section
+from wellhead.cloud.haproxy import addresses, changes, commands, config
+from wellhead.cloud.haproxy.changes import Sections
+from wellhead.cloud.haproxy.commands import ProxyError
+from wellhead.cloud.haproxy.config import Instance
+from wellhead.cloud.haproxy.process import Process
+from wellhead.cloud.haproxy.sections import Section
 from wellhead.cloud.vips import IPAddress
 
 _log = logging.getLogger(__name__)

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wellhead.cloud.proxy.client_ip import ClientIP
-from wellhead.cloud.proxy.sections import Listener, Section, Server
+from wellhead.cloud.haproxy.client_ip import ClientIP
+from wellhead.cloud.haproxy.sections import Listener, Section, Server
 from wellhead.cloud.vips import IPAddress
 
 CONNECT_SECONDS = 2

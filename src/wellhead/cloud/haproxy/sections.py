@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from wellhead.api.meta import Key
 from wellhead.cloud.endpoints import Endpoints
+from wellhead.cloud.haproxy.client_ip import ClientIP
+from wellhead.cloud.haproxy.termination import Port, Termination
 from wellhead.cloud.nodes import BalancedNode
-from wellhead.cloud.proxy.client_ip import ClientIP
-from wellhead.cloud.proxy.termination import Port, Termination
 from wellhead.cloud.vips import IPAddress, IPNetwork
 
 

@@ -13,9 +13,9 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from wellhead.cloud.proxy import commands
-from wellhead.cloud.proxy.commands import ProxyError
-from wellhead.cloud.proxy.config import Instance
+from wellhead.cloud.haproxy import commands
+from wellhead.cloud.haproxy.commands import ProxyError
+from wellhead.cloud.haproxy.config import Instance
 
 _log = logging.getLogger(__name__)
 

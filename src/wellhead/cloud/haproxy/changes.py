@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from wellhead.cloud.proxy.config import server_address, server_options
-from wellhead.cloud.proxy.sections import Section, Server
+from wellhead.cloud.haproxy.config import server_address, server_options
+from wellhead.cloud.haproxy.sections import Section, Server
 from wellhead.cloud.vips import IPAddress
 
 Sections = Mapping[str, Section]
