@@ -19,6 +19,8 @@ _QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE = "(" + _QUALIFIED + ")?"
 _CONFIG_KEY = "[-._a-zA-Z0-9]+"
 _ENV_NAME = "^[ -<>-~]+$"
+_MAX_PATH = 4095  # bytes, without the NUL that ends a path
+_MAX_FILE_NAME = 255
 
 _QUALIFIED_MESSAGE = (
     "must consist of alphanumeric characters, '-', '_' or '.', "
@@ -156,6 +158,41 @@ def config_key(text: str) -> list[str]:
     if text in (".", ".."):
         problems.append(f"must not be '{text}'")
     elif text.startswith(".."):
+        problems.append("must not start with '..'")
+    return problems
+
+
+def no_backsteps(text: str) -> list[str]:
+    """No path that leads up: a volume's, on a node."""
+    return ["must not contain '..'"] if ".." in text.split("/") else []
+
+
+def file_path(text: str) -> list[str]:
+    """Whether a file can have this name (PATH_MAX, NAME_MAX in limits.h)."""
+    problems = []
+    if "\0" in text:
+        problems.append("must not contain a NUL character")
+    encoded = text.encode(errors="surrogatepass")
+    if len(encoded) > _MAX_PATH:
+        problems.append(f"must be less than or equal to {_MAX_PATH} bytes")
+    if any(len(name) > _MAX_FILE_NAME for name in encoded.split(b"/")):
+        problems.append(f"filenames must be less than or equal to {_MAX_FILE_NAME} bytes")
+    return problems
+
+
+def descending_path(text: str) -> list[str]:
+    """A path below a directory: a part of a volume."""
+    problems = ["must be a relative path"] if text.startswith("/") else []
+    return problems + no_backsteps(text) + file_path(text)
+
+
+def local_path(text: str) -> list[str]:
+    """A path below a directory whose names that begin with `..` are the node's own: a file of a volume."""
+    problems = descending_path(text)
+    first = next((name for name in text.split("/") if name not in ("", ".")), "")
+    if text and not first:
+        problems.append("must name a file")
+    if first.startswith("..") and not text.startswith("../"):
         problems.append("must not start with '..'")
     return problems
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wellhead.api.errors import Cause
-from wellhead.api.formats import dns_label, env_name, ip_address, port_name, port_number
+from wellhead.api.formats import (
+    descending_path,
+    dns_label,
+    env_name,
+    file_path,
+    ip_address,
+    local_path,
+    port_name,
+    port_number,
+)
+from wellhead.api.kinds.pod.volumes import path_causes
 from wellhead.api.kinds.targets import validate_port_reference
 from wellhead.api.meta import Obj
 from wellhead.api.quantity import Quantity
@@ -48,6 +58,8 @@ def validate_container(
                 f"{at}.terminationMessagePolicy", policy, "must be 'File' or 'FallbackToLogsOnError'"
             )
         )
+    for field in ("terminationMessagePath", "workingDir"):
+        causes += path_causes(container.get(field) or "", f"{at}.{field}", file_path)
     causes += _validate_ports(container.get("ports") or (), f"{at}.ports", host_network, host_ports)
     causes += _validate_env(container.get("env") or (), f"{at}.env")
     causes += _validate_mounts(container.get("volumeMounts") or (), f"{at}.volumeMounts", volumes)
@@ -136,6 +148,12 @@ def _validate_env(entries: Sequence[Obj], at: str) -> list[Cause]:
         for source in ("configMapKeyRef", "secretKeyRef"):
             if source in sources and not entry["valueFrom"][source].get("key"):
                 causes.append(Cause.required(f"{where}.{source}.key"))
+        if "fileKeyRef" in sources:
+            file = entry["valueFrom"]["fileKeyRef"]
+            for field in ("volumeName", "path", "key"):
+                if not file.get(field):
+                    causes.append(Cause.required(f"{where}.fileKeyRef.{field}"))
+            causes += path_causes(file.get("path") or "", f"{where}.fileKeyRef.path", local_path)
         if "fieldRef" in sources and not entry["valueFrom"]["fieldRef"].get("fieldPath"):
             causes.append(Cause.required(f"{where}.fieldRef.fieldPath"))
     return causes
@@ -156,12 +174,9 @@ def _validate_mounts(mounts: Sequence[Obj], at: str, volumes: set[str]) -> list[
         elif path in paths:
             causes.append(Cause.invalid(f"{here}.mountPath", path, "must be unique"))
         paths.add(path)
+        causes += path_causes(path, f"{here}.mountPath", file_path)
         for field in ("subPath", "subPathExpr"):
-            sub_path = mount.get(field) or ""
-            if sub_path.startswith("/"):
-                causes.append(Cause.invalid(f"{here}.{field}", sub_path, "must be a relative path"))
-            if ".." in sub_path.split("/"):
-                causes.append(Cause.invalid(f"{here}.{field}", sub_path, "must not contain '..'"))
+            causes += path_causes(mount.get(field) or "", f"{here}.{field}", descending_path)
         if mount.get("subPath") and mount.get("subPathExpr"):
             causes.append(
                 Cause.invalid(

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from wellhead.api.errors import Cause, one_of
 from wellhead.api.formats import dns_label, dns_subdomain, ip_address, qualified_name
 from wellhead.api.kinds.pod.containers import validate_container
+from wellhead.api.kinds.pod.volumes import validate_volumes
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_labels
 
@@ -22,7 +23,7 @@ _MAX_SEARCHES = 32
 
 def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
     """A pod spec with defaults, at the path `at`."""
-    causes = _validate_volumes(spec.get("volumes") or (), f"{at}.volumes")
+    causes = validate_volumes(spec.get("volumes") or (), f"{at}.volumes")
     causes += _validate_containers(spec, at)
     causes += one_of(f"{at}.restartPolicy", spec["restartPolicy"], _RESTART_POLICIES)
     causes += one_of(f"{at}.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES)
@@ -55,30 +56,6 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
     for index, alias in enumerate(spec.get("hostAliases") or ()):
         ip = alias.get("ip", "")
         causes += [Cause.invalid(f"{at}.hostAliases[{index}].ip", ip, problem) for problem in ip_address(ip)]
-    return causes
-
-
-def _validate_volumes(volumes: Sequence[Obj], at: str) -> list[Cause]:
-    causes: list[Cause] = []
-    names: set[str] = set()
-    for index, volume in enumerate(volumes):
-        name = volume.get("name") or ""
-        here = f"{at}[{index}]"
-        if not name:
-            causes.append(Cause.required(f"{here}.name"))
-        else:
-            causes += [Cause.invalid(f"{here}.name", name, problem) for problem in dns_label(name)]
-            if name in names:
-                causes.append(Cause.duplicate(f"{here}.name", name))
-            names.add(name)
-        sources = [field for field in volume if field != "name"]
-        causes += [
-            Cause.forbidden(f"{here}.{source}", "may not specify more than 1 volume type")
-            for source in sources[1:]
-        ]
-        for source, field in (("hostPath", "path"), ("secret", "secretName"), ("configMap", "name")):
-            if source in volume and not volume[source].get(field):
-                causes.append(Cause.required(f"{here}.{source}.{field}"))
     return causes
 
 

@@ -1,0 +1,162 @@
+"""What a valid volume is, above all: which paths it may name.
+
+Upstream: ValidateVolumes and what it calls, in pkg/apis/core/validation/validation.go. Beyond it, names that
+no file can have (too long, with a NUL) are refused here already, not only when a node tries to write them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from wellhead.api.errors import Cause
+from wellhead.api.formats import Check, dns_label, file_path, local_path, no_backsteps
+from wellhead.api.meta import Obj
+
+_HOST_PATH_TYPES = (
+    "",
+    "BlockDevice",
+    "CharDevice",
+    "Directory",
+    "DirectoryOrCreate",
+    "File",
+    "FileOrCreate",
+    "Socket",
+)
+_MODE = "must be a number between 0 and 0777 (octal), both inclusive"
+_TOKEN_SECONDS_MIN, _TOKEN_SECONDS_MAX = 600, 1 << 32
+# Where each kind of source says which object it is about.
+_NAMES = (("secret", "secretName"), ("configMap", "name"))
+# Fields of a podCertificate source that name a file; each may be left out.
+_CERTIFICATE_PATHS = ("credentialBundlePath", "keyPath", "certificateChainPath")
+
+
+def validate_volumes(volumes: Sequence[Obj], at: str) -> list[Cause]:
+    """A pod's volumes, with defaults."""
+    causes: list[Cause] = []
+    names: set[str] = set()
+    for index, volume in enumerate(volumes):
+        name = volume.get("name") or ""
+        here = f"{at}[{index}]"
+        if not name:
+            causes.append(Cause.required(f"{here}.name"))
+        else:
+            causes += [Cause.invalid(f"{here}.name", name, problem) for problem in dns_label(name)]
+            if name in names:
+                causes.append(Cause.duplicate(f"{here}.name", name))
+            names.add(name)
+        causes += _validate_source(volume, here)
+    return causes
+
+
+def path_causes(path: str, at: str, *checks: Check) -> list[Cause]:
+    """What speaks against a path, by these checks."""
+    return [Cause.invalid(at, path, problem) for check in checks for problem in check(path)]
+
+
+def _validate_source(volume: Obj, at: str) -> Iterator[Cause]:
+    sources = [field for field in volume if field != "name"]
+    for source in sources[1:]:
+        yield Cause.forbidden(f"{at}.{source}", "may not specify more than 1 volume type")
+    if "hostPath" in volume:
+        yield from _validate_host_path(volume["hostPath"], f"{at}.hostPath")
+    for source, field in _NAMES:
+        if source in volume:
+            yield from _validate_object(volume[source], f"{at}.{source}", field)
+    for source in ("secret", "configMap", "downwardAPI", "projected"):
+        yield from _validate_mode(volume.get(source) or {}, "defaultMode", f"{at}.{source}")
+    if "downwardAPI" in volume:
+        yield from _validate_downward(volume["downwardAPI"], f"{at}.downwardAPI")
+    if "projected" in volume:
+        yield from _validate_projected(volume["projected"], f"{at}.projected")
+    if "gitRepo" in volume and (directory := volume["gitRepo"].get("directory")):
+        yield from path_causes(directory, f"{at}.gitRepo.directory", local_path)
+
+
+def _validate_host_path(source: Obj, at: str) -> Iterator[Cause]:
+    path = source.get("path") or ""
+    if not path:
+        yield Cause.required(f"{at}.path")
+        return
+    yield from path_causes(path, f"{at}.path", no_backsteps, file_path)
+    if (kind := source.get("type") or "") not in _HOST_PATH_TYPES:
+        yield Cause.not_supported(f"{at}.type", kind, _HOST_PATH_TYPES)
+
+
+def _validate_object(source: Obj, at: str, name: str) -> Iterator[Cause]:
+    """A ConfigMap's or Secret's keys as files."""
+    if not source.get(name):
+        yield Cause.required(f"{at}.{name}")
+    for index, item in enumerate(source.get("items") or ()):
+        here = f"{at}.items[{index}]"
+        if not item.get("key"):
+            yield Cause.required(f"{here}.key")
+        yield from _validate_file(item, here)
+
+
+def _validate_downward(source: Obj, at: str) -> Iterator[Cause]:
+    for index, item in enumerate(source.get("items") or ()):
+        here = f"{at}.items[{index}]"
+        yield from _validate_file(item, here)
+        references = [field for field in ("fieldRef", "resourceFieldRef") if item.get(field)]
+        if not references:
+            yield Cause.required(here, "one of fieldRef and resourceFieldRef is required")
+        elif len(references) > 1:
+            text = "fieldRef and resourceFieldRef can not be specified simultaneously"
+            yield Cause.invalid(here, "resource", text)
+
+
+def _validate_file(item: Obj, at: str) -> Iterator[Cause]:
+    path = item.get("path") or ""
+    if not path:
+        yield Cause.required(f"{at}.path")
+    yield from path_causes(path, f"{at}.path", local_path)
+    yield from _validate_mode(item, "mode", at)
+
+
+def _validate_mode(source: Obj, field: str, at: str) -> Iterator[Cause]:
+    mode = source.get(field)
+    if mode is not None and not 0 <= mode <= 0o777:
+        yield Cause.invalid(f"{at}.{field}", mode, _MODE)
+
+
+def _validate_projected(volume: Obj, at: str) -> Iterator[Cause]:
+    paths: set[str] = set()
+    for index, source in enumerate(volume.get("sources") or ()):
+        here = f"{at}.sources[{index}]"
+        for kind in ("secret", "configMap"):
+            if kind in source:
+                yield from _validate_object(source[kind], f"{here}.{kind}", "name")
+        if "downwardAPI" in source:
+            yield from _validate_downward(source["downwardAPI"], f"{here}.downwardAPI")
+        if "serviceAccountToken" in source:
+            yield from _validate_token(source["serviceAccountToken"], f"{here}.serviceAccountToken")
+        if "clusterTrustBundle" in source:
+            yield from _validate_file(source["clusterTrustBundle"], f"{here}.clusterTrustBundle")
+        for field in _CERTIFICATE_PATHS:
+            path = (source.get("podCertificate") or {}).get(field)
+            yield from path_causes(path or "", f"{here}.podCertificate.{field}", local_path)
+        if len(source) > 1:
+            yield Cause.forbidden(here, "may not specify more than 1 volume type per source")
+        for path in filter(None, _paths(source)):
+            if path in paths:
+                yield Cause.invalid(at, path, "conflicting duplicate paths")
+            paths.add(path)
+
+
+def _validate_token(source: Obj, at: str) -> Iterator[Cause]:
+    seconds = source["expirationSeconds"]
+    if seconds < _TOKEN_SECONDS_MIN:
+        text = "may not specify a duration less than 10 minutes"
+        yield Cause.invalid(f"{at}.expirationSeconds", seconds, text)
+    if seconds > _TOKEN_SECONDS_MAX:
+        text = "may not specify a duration larger than 2^32 seconds"
+        yield Cause.invalid(f"{at}.expirationSeconds", seconds, text)
+    yield from _validate_file(source, at)
+
+
+def _paths(source: Obj) -> Iterable[str]:
+    for kind in ("secret", "configMap", "downwardAPI"):
+        for item in (source.get(kind) or {}).get("items") or ():
+            yield item.get("path") or ""
+    for kind in ("serviceAccountToken", "clusterTrustBundle"):
+        yield (source.get(kind) or {}).get("path") or ""
