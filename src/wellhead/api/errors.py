@@ -103,6 +103,8 @@ class ApiError(Exception):
 
     CODE: ClassVar[int] = 500
     REASON: ClassVar[str] = "Unknown"
+    bound: str = ""
+    """Which of the server's limits the request was above, if that is why: see `api.limits`."""
 
     def __init__(
         self,
@@ -124,6 +126,11 @@ class ApiError(Exception):
         if details:
             self.status["details"] = details
         self.status["code"] = self.CODE if code is None else code
+
+    def exceeding(self, bound: str) -> Self:
+        """This error, as the one for a request that is above a limit."""
+        self.bound = bound
+        return self
 
     @property
     def code(self) -> int:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import msgspec
-import yaml
 from aiohttp import web
 
 from wellhead.api.errors import BadRequest, NotFound, RequestEntityTooLarge, UnsupportedMediaType
+from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource
 from wellhead.apiserver.authn import User
+from wellhead.apiserver.documents import Document, read_json, read_yaml
 from wellhead.apiserver.info import RequestInfo
 from wellhead.apiserver.negotiation import JSON, YAML
 from wellhead.apiserver.protobuf import decoding as protobuf
@@ -30,6 +31,9 @@ class Call:
     query: Mapping[str, str]
     warnings: list[str] = field(default_factory=list)
     """What the answer's Warning headers will say."""
+    complaints: list[str] = field(default_factory=list)
+    """What a strict reader of the body found: keys that are there twice."""
+    limits: Limits = DEFAULTS
 
     @property
     def resource(self) -> Resource:
@@ -65,8 +69,33 @@ class Call:
             raise RequestEntityTooLarge(f"Request entity too large: limit is {MAX_BODY}") from error
 
     async def object(self) -> Obj:
-        """The body as an API object. Raises BadRequest, UnsupportedMediaType."""
-        return parse_object(await self.body(), self.http.content_type)
+        """The body as an API object. Raises BadRequest, RequestEntityTooLarge, UnsupportedMediaType."""
+        body = await self.body()
+        if not body:
+            raise BadRequest("request body is empty: it must hold an object")
+        if self.http.content_type == protobuf.CONTENT_TYPE:
+            return protobuf.decode_protobuf(body)
+        document = await self._document(body)
+        if not isinstance(document.value, dict):
+            raise BadRequest("couldn't get version/kind; json parse error: the body is not an object")
+        self.complaints += document.complaints
+        return document.value
+
+    async def _document(self, body: bytes) -> Document:
+        # curl and client libraries that say nothing send JSON.
+        content_type = self.http.content_type
+        if content_type in _JSON_TYPES:
+            return read_json(body, self.limits)
+        if content_type in _YAML_TYPES:
+            # One at a time: the interpreter has a lock, and others' requests are to get it, too.
+            async with _reading_yaml:
+                return await asyncio.to_thread(read_yaml, body, self.limits)
+        raise UnsupportedMediaType.accepting((JSON, YAML, protobuf.CONTENT_TYPE))
+
+
+_JSON_TYPES = (JSON, "", "application/octet-stream", "application/x-www-form-urlencoded", "*/*")
+_YAML_TYPES = (YAML, "application/yml", "text/yaml", "application/x-yaml")
+_reading_yaml = asyncio.Semaphore(1)
 
 
 def check_dry_run(value: str) -> bool:
@@ -76,41 +105,3 @@ def check_dry_run(value: str) -> bool:
             f'Invalid value: ["{value}"]: dryRun: Unsupported value: "{value}": supported values: "All"'
         )
     return value == "All"
-
-
-def parse_object(body: bytes, content_type: str) -> Obj:
-    """An object from JSON, YAML or Protobuf. Raises BadRequest, UnsupportedMediaType."""
-    if not body:
-        raise BadRequest("request body is empty: it must hold an object")
-    if content_type == protobuf.CONTENT_TYPE:
-        return protobuf.decode_protobuf(body)
-    obj = parse_document(body, content_type)
-    if not isinstance(obj, dict):
-        raise BadRequest("couldn't get version/kind; json parse error: the body is not an object")
-    return obj
-
-
-def parse_document(body: bytes, content_type: str) -> object:
-    """Any JSON or YAML. Raises BadRequest, UnsupportedMediaType."""
-    # curl and client libraries that say nothing send JSON.
-    if content_type in (JSON, "", "application/octet-stream", "application/x-www-form-urlencoded", "*/*"):
-        try:
-            return msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BadRequest(f"couldn't get version/kind; json parse error: {error}") from None
-    if content_type in (YAML, "application/yml", "text/yaml", "application/x-yaml"):
-        try:
-            return msgspec.to_builtins(_YamlLoader(body).get_single_data())
-        except (yaml.YAMLError, msgspec.ValidationError, TypeError, UnicodeDecodeError) as error:
-            raise BadRequest(f"error converting YAML to JSON: {error}") from None
-    raise UnsupportedMediaType.accepting((JSON, YAML, protobuf.CONTENT_TYPE))
-
-
-class _YamlLoader(yaml.SafeLoader):
-    """YAML as Kubernetes reads it: a date is a string."""
-
-
-_YamlLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}

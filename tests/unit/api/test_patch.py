@@ -1,3 +1,4 @@
+import contextlib
 import copy
 from typing import Any
 
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wellhead.api.errors import BadRequest, Invalid
+from wellhead.api.errors import BadRequest, Invalid, RequestEntityTooLarge
 from wellhead.api.meta import Obj
 from wellhead.api.patch import apply_json_patch, apply_merge_patch, apply_strategic_merge_patch
 from wellhead.api.resources import DEPLOYMENTS, NODES, PODS, SERVICES
@@ -219,3 +220,69 @@ def test_strategic_patch_twice_is_once(old: list[int], new: list[int]) -> None:
     once = strategic(service(*({"port": port} for port in old)), patch)
     assert strategic(once, patch) == once
     assert {port["port"] for port in once["spec"]["ports"]} == {*old, *new}
+
+
+def _doubling(times: int) -> list[Obj]:
+    return [{"op": "copy", "from": "/data", "path": f"/data/{number}"} for number in range(times)]
+
+
+def test_copies_of_a_json_patch_may_add_up_to_three_megabytes() -> None:
+    obj = {"data": {"x": "y" * 1000}}
+    apply_json_patch(obj, _doubling(10))
+    with pytest.raises(Invalid) as refused:
+        apply_json_patch(obj, _doubling(20))
+    assert refused.value.code == 422
+    assert refused.value.bound == "patch-copied-bytes"
+    assert "Unable to complete the copy, the accumulated size increase of copy is 4" in refused.value.message
+    assert "exceeding the limit 3145728" in refused.value.message
+
+
+def test_a_json_patch_has_at_most_ten_thousand_operations() -> None:
+    test = {"op": "test", "path": "/a", "value": 1}
+    assert apply_json_patch({"a": 1}, [test] * 10_000) == {"a": 1}
+    with pytest.raises(RequestEntityTooLarge) as refused:
+        apply_json_patch({"a": 1}, [test] * 10_001)
+    assert refused.value.message == (
+        "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001"
+    )
+
+
+def test_operations_on_long_lists_are_bounded_by_their_work() -> None:
+    insert = {"op": "add", "path": "/a/0", "value": 0}
+    with pytest.raises(Invalid) as refused:
+        apply_json_patch({"a": [0] * 40_000}, [insert] * 10_000)
+    assert refused.value.bound == "patch-moves"
+
+
+def test_a_json_patch_can_nest_without_end_and_is_refused() -> None:
+    deeper = [
+        {"op": "add", "path": "/y", "value": {}},
+        {"op": "move", "from": "/x", "path": "/y/x"},
+        {"op": "move", "from": "/y", "path": "/x"},
+    ]
+    with pytest.raises(Invalid, match="nested too deep"):
+        apply_json_patch({"x": {}}, [*deeper * 3000, {"op": "copy", "from": "/x", "path": "/z"}])
+
+
+@given(
+    _objects,
+    st.lists(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "op": st.sampled_from(["add", "remove", "replace", "move", "copy", "test", "x"]) | _values,
+                "path": st.from_regex(r"(/([abc]|0|1|-|~|²|٣)){0,3}", fullmatch=True) | _values,
+                "from": st.from_regex(r"(/[abc]){0,2}", fullmatch=True) | _values,
+                "value": _values,
+            },
+        )
+        | _values,
+        max_size=5,
+    )
+    | _values,
+)
+def test_any_json_patch_applies_or_is_refused(obj: Obj, patch: object) -> None:
+    before = copy.deepcopy((obj, patch))
+    with contextlib.suppress(BadRequest, Invalid):
+        assert isinstance(apply_json_patch(obj, patch), dict)
+    assert (obj, patch) == before

@@ -36,7 +36,7 @@ async def update_scale(call: Call, registry: Registry) -> web.StreamResponse:
 
 async def patch_scale(call: Call, registry: Registry) -> web.StreamResponse:
     """Raises NotFound, Conflict, BadRequest, Invalid."""
-    document = Patch(call.http.content_type, await call.body())
+    document = Patch(call.http.content_type, await call.body(), call.limits)
     return await _write(
         call, registry, lambda scale: decode_body(call, document.apply(scale, _SCALE), _SCALE)
     )

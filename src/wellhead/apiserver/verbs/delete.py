@@ -7,7 +7,7 @@ from aiohttp import web
 from wellhead.api.meta import Obj
 from wellhead.api.resources import PODS, SERVICEACCOUNTS, SERVICES
 from wellhead.apiserver.answers import answer_object, answer_value, success
-from wellhead.apiserver.call import Call, parse_object
+from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.deletion import DeleteOptions, delete_options
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.storage.encoding import decode
@@ -29,8 +29,8 @@ async def delete(call: Call, registry: Registry) -> web.StreamResponse:
 
 async def read_options(call: Call) -> DeleteOptions:
     """From the body, or without one from the query. Raises BadRequest, Invalid."""
-    if body := await call.body():
-        return delete_options(parse_object(body, call.http.content_type))
+    if await call.body():
+        return delete_options(await call.object())
     options: Obj = {}
     if (grace := call.number("gracePeriodSeconds")) is not None:
         options["gracePeriodSeconds"] = grace

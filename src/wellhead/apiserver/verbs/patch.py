@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import msgspec
 from aiohttp import web
 
 from wellhead.api import patch as patches
-from wellhead.api.errors import BadRequest, Cause, Invalid, UnsupportedMediaType
+from wellhead.api.errors import Cause, Invalid, UnsupportedMediaType
+from wellhead.api.limits import Limits, extent_of
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body
+from wellhead.apiserver.documents import read_json
+from wellhead.apiserver.documents.document import too_deep, too_many_values
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.verbs.update import check_name
 
@@ -24,8 +26,8 @@ _APPLY = ("application/apply-patch+yaml", "application/apply-patch+cbor")
 class Patch:
     """A patch that was read from a request, to be applied to whichever version of the object it meets."""
 
-    def __init__(self, content_type: str, body: bytes) -> None:
-        """Raises BadRequest, UnsupportedMediaType."""
+    def __init__(self, content_type: str, body: bytes, limits: Limits) -> None:
+        """Raises BadRequest, RequestEntityTooLarge, UnsupportedMediaType."""
         if content_type in _APPLY:
             raise UnsupportedMediaType(
                 "server-side apply is not supported by this server: use `kubectl apply` without --server-side"
@@ -33,15 +35,22 @@ class Patch:
         if content_type not in _TYPES:
             raise UnsupportedMediaType.accepting(_TYPES)
         self._type = content_type
-        try:
-            self._document = msgspec.json.decode(body)
-        except msgspec.DecodeError as error:
-            raise BadRequest(f"error decoding patch: {error}") from None
+        self._limits = limits
+        self._document, self.complaints = read_json(body, limits)
 
     def apply(self, obj: Obj, gvk: GroupVersionKind) -> Obj:
-        """The patched object, not yet checked. Raises BadRequest, Invalid."""
+        """The patched object, not yet checked. Raises BadRequest, Invalid, RequestEntityTooLarge."""
+        patched = self._patched(obj, gvk)
+        extent = extent_of(patched)
+        if extent.values > self._limits.body_values:
+            raise too_many_values(self._limits)
+        if extent.depth > self._limits.nesting:
+            raise too_deep("json", self._limits)
+        return patched
+
+    def _patched(self, obj: Obj, gvk: GroupVersionKind) -> Obj:
         if self._type == JSON_PATCH:
-            return patches.apply_json_patch(obj, self._document)
+            return patches.apply_json_patch(obj, self._document, self._limits)
         if self._type == MERGE_PATCH:
             return patches.apply_merge_patch(obj, self._document)
         return patches.apply_strategic_merge_patch(obj, self._document, gvk)
@@ -51,7 +60,7 @@ async def patch(call: Call, registry: Registry) -> web.StreamResponse:
     """For the object or its status. Raises what `Registry.update` and the patch raise."""
     info, resource = call.info, call.resource
     dry_run = call.dry_run
-    document = Patch(call.http.content_type, await call.body())
+    document = Patch(call.http.content_type, await call.body(), call.limits)
     if call.query.get("force"):
         cause = Cause.forbidden("force", "may not be specified for non-apply patch")
         raise Invalid.of("meta.k8s.io", "PatchOptions", "", [cause])

@@ -1,0 +1,10 @@
+"""What others wrote, as values: JSON and YAML whose size, depth and expansion are bounded before the work is.
+
+Nothing here knows what the values mean; `api.schema` does.
+"""
+
+from wellhead.apiserver.documents.document import Document
+from wellhead.apiserver.documents.json import read_json
+from wellhead.apiserver.documents.yaml import read_yaml
+
+__all__ = ["Document", "read_json", "read_yaml"]
