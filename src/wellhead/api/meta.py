@@ -2,13 +2,18 @@
 
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self, TypeAlias
 
+from wellhead.api.types.shared import OwnerReference
+
 Obj: TypeAlias = dict[str, Any]
 """An API object (or a part of one) as decoded from JSON."""
+
+AnyObj: TypeAlias = Mapping[str, Any]
+"""The same, to be read only: a typed view (`api.types`) is one."""
 
 Key: TypeAlias = tuple[str, str]
 """(namespace, name); the namespace of a cluster-scoped object is ''."""
@@ -23,7 +28,7 @@ class GroupVersionKind:
     kind: str
 
     @classmethod
-    def of(cls, obj: Obj) -> Self:
+    def of(cls, obj: AnyObj) -> Self:
         """The kind that the object's apiVersion and kind name ('' where they are missing)."""
         group, _, version = str(obj.get("apiVersion") or "").rpartition("/")
         return cls(group, version, str(obj.get("kind") or ""))
@@ -36,7 +41,7 @@ class GroupVersionKind:
         return f"{self.group}/{self.version}, Kind={self.kind}"
 
 
-def key(obj: Obj) -> Key:
+def key(obj: AnyObj) -> Key:
     """(namespace, name) of an object."""
     metadata = obj["metadata"]
     return metadata.get("namespace") or "", metadata["name"]
@@ -75,27 +80,27 @@ def new_uid() -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
-def labels(obj: Obj) -> dict[str, str]:
+def labels(obj: AnyObj) -> dict[str, str]:
     """metadata.labels; an empty dict if there are none."""
     return obj["metadata"].get("labels") or {}
 
 
-def annotations(obj: Obj) -> dict[str, str]:
+def annotations(obj: AnyObj) -> dict[str, str]:
     """metadata.annotations; an empty dict if there are none."""
     return obj["metadata"].get("annotations") or {}
 
 
-def owner_references(obj: Obj) -> list[Obj]:
+def owner_references(obj: AnyObj) -> list[OwnerReference]:
     """metadata.ownerReferences; an empty list if there are none."""
     return obj["metadata"].get("ownerReferences") or []
 
 
-def owner_reference(owner: Obj, *, controller: bool = True) -> Obj:
+def owner_reference(owner: AnyObj, *, controller: bool = True) -> OwnerReference:
     """A reference to `owner` (a whole object, with apiVersion and kind) for an object that it owns.
 
     `controller` also blocks the owner's foreground deletion, as every upstream controller does.
     """
-    reference: Obj = {
+    reference: OwnerReference = {
         "apiVersion": owner["apiVersion"],
         "kind": owner["kind"],
         "name": owner["metadata"]["name"],
@@ -106,28 +111,28 @@ def owner_reference(owner: Obj, *, controller: bool = True) -> Obj:
     return reference
 
 
-def controller_of(obj: Obj) -> Obj | None:
+def controller_of(obj: AnyObj) -> OwnerReference | None:
     """The owner reference of the object's controller, if it has one."""
     return next((ref for ref in owner_references(obj) if ref.get("controller")), None)
 
 
-def is_controlled_by(obj: Obj, owner: Obj) -> bool:
+def is_controlled_by(obj: AnyObj, owner: AnyObj) -> bool:
     """Whether `owner` (by uid) is the object's controller."""
     reference = controller_of(obj)
     return reference is not None and reference["uid"] == owner["metadata"]["uid"]
 
 
-def is_deleting(obj: Obj) -> bool:
+def is_deleting(obj: AnyObj) -> bool:
     """Whether deletion was asked for and something (finalizers, a grace period) still holds the object."""
     return bool(obj["metadata"].get("deletionTimestamp"))
 
 
-def condition(obj: Obj, type: str) -> Obj | None:
+def condition(obj: AnyObj, type: str) -> Obj | None:
     """The status condition of that type, if it is there."""
     conditions: Iterable[Obj] = (obj.get("status") or {}).get("conditions") or ()
     return next((entry for entry in conditions if entry.get("type") == type), None)
 
 
-def is_condition_true(obj: Obj, type: str) -> bool:
+def is_condition_true(obj: AnyObj, type: str) -> bool:
     entry = condition(obj, type)
     return entry is not None and entry.get("status") == "True"

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from typing import Literal
 
 from wellhead.api.errors import ApiError, NotFound
-from wellhead.api.meta import Obj, now
+from wellhead.api.meta import AnyObj, Obj, now
 from wellhead.api.resources import EVENTS
 from wellhead.client.rest import Client, ConnectionLost
 
@@ -37,7 +37,7 @@ class EventRecorder:
         self._queue: asyncio.Queue[tuple[_Identity, Obj]] = asyncio.Queue(_QUEUE_LENGTH)
         self._written: OrderedDict[_Identity, tuple[float, Obj]] = OrderedDict()
 
-    def event(self, obj: Obj, type: EventType, reason: str, message: str) -> None:
+    def event(self, obj: AnyObj, type: EventType, reason: str, message: str) -> None:
         """Say `message` about `obj`. Dropped, with a log line, if a thousand others wait to be written."""
         metadata = obj["metadata"]
         reference = {

@@ -11,7 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping
 from sys import intern
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -25,8 +25,8 @@ from wellhead.client.rest import Client, ConnectionLost, Event
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Handler = Callable[[Obj | None, Obj | None], None]
-IndexFunction = Callable[[Obj], Iterable[Hashable]]
+Handler = Callable[[T | None, T | None], None]
+IndexFunction = Callable[[T], Iterable[Hashable]]
 
 
 class _Held(msgspec.Struct, Generic[T], frozen=True, gc=False):
@@ -57,7 +57,7 @@ class TypedInformer(Generic[T]):
         namespace: str | None = None,
         label_selector: str = "",
         field_selector: str = "",
-        indexes: Mapping[str, Callable[[T], Iterable[Hashable]]] | None = None,
+        indexes: Mapping[str, IndexFunction[T]] | None = None,
     ) -> None:
         self.resource = resource
         self.lagging = True
@@ -72,14 +72,14 @@ class TypedInformer(Generic[T]):
         self._indexes: dict[str, dict[Hashable, dict[Key, T]]] = {
             name: defaultdict(dict) for name in self._index_functions
         }
-        self._handlers: list[Callable[[T | None, T | None], None]] = []
+        self._handlers: list[Handler[T]] = []
         self._synced = asyncio.Event()
         self._resource_version = ""
         # Any server's cache will do for a first list. After a Gone it must be newer than what is held here,
         # which with several servers only the newest state is sure to be (as client-go's reflector does).
         self._list_version = "0"
 
-    def on_change(self, handler: Callable[[T | None, T | None], None]) -> None:
+    def on_change(self, handler: Handler[T]) -> None:
         """Call `handler(old, new)` for each change from now on, and for what is already here."""
         self._handlers.append(handler)
         for obj in self.values():
@@ -230,12 +230,12 @@ class Informer(TypedInformer[Obj]):
         namespace: str | None = None,
         label_selector: str = "",
         field_selector: str = "",
-        indexes: Mapping[str, IndexFunction] | None = None,
+        indexes: Mapping[str, IndexFunction[Obj]] | None = None,
     ) -> None:
         super().__init__(
             client,
             resource,
-            _as_it_is,
+            as_it_is,
             namespace=namespace,
             label_selector=label_selector,
             field_selector=field_selector,
@@ -243,5 +243,6 @@ class Informer(TypedInformer[Obj]):
         )
 
 
-def _as_it_is(obj: Obj) -> Obj:
+def as_it_is(obj: Obj) -> Any:
+    """An object whole, as whichever typed view its reader takes it for."""
     return obj

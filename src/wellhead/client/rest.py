@@ -17,7 +17,7 @@ import aiohttp
 import msgspec
 
 from wellhead.api.errors import ApiError
-from wellhead.api.meta import Obj
+from wellhead.api.meta import AnyObj, Obj
 from wellhead.api.resource import Resource
 from wellhead.client.connection import Connection
 
@@ -132,11 +132,11 @@ class Client:
 
         return Listing(found.metadata["resourceVersion"], items())
 
-    async def create(self, resource: Resource, obj: Obj) -> Obj:
+    async def create(self, resource: Resource, obj: AnyObj) -> Obj:
         """The object as created. Raises AlreadyExists, Invalid, Forbidden."""
         return await self._call("POST", resource.path(obj["metadata"].get("namespace")), body=obj)
 
-    async def update(self, resource: Resource, obj: Obj, subresource: str = "") -> Obj:
+    async def update(self, resource: Resource, obj: AnyObj, subresource: str = "") -> Obj:
         """Replace the object (or its `subresource`). Raises Conflict if its resourceVersion is an old one."""
         metadata = obj["metadata"]
         path = resource.path(metadata.get("namespace"), metadata["name"], subresource or None)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
 
-from wellhead.api.meta import Obj, controller_of, labels
+from wellhead.api.meta import AnyObj, controller_of, labels
 from wellhead.api.resource import Resource
 from wellhead.api.resources import ENDPOINTSLICES, PODS, REPLICASETS, SERVICES
 from wellhead.client.informer import IndexFunction
@@ -12,49 +13,49 @@ from wellhead.client.informer import IndexFunction
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
-def _namespace(obj: Obj) -> str:
+def _namespace(obj: AnyObj) -> str:
     return str(obj["metadata"].get("namespace") or "")
 
 
-def _controller(obj: Obj) -> Iterable[Hashable]:
+def _controller(obj: AnyObj) -> Iterable[Hashable]:
     """The uid of the object's controller."""
     reference = controller_of(obj)
     return [reference["uid"]] if reference else []
 
 
-def _uncontrolled(obj: Obj) -> Iterable[Hashable]:
+def _uncontrolled(obj: AnyObj) -> Iterable[Hashable]:
     """The namespace of an object that has no controller."""
     return [] if controller_of(obj) else [_namespace(obj)]
 
 
-def _labels(obj: Obj) -> Iterable[Hashable]:
+def _labels(obj: AnyObj) -> Iterable[Hashable]:
     """(namespace, label, value) for each label."""
     namespace = _namespace(obj)
     return [(namespace, name, value) for name, value in labels(obj).items()]
 
 
-def _node(obj: Obj) -> Iterable[Hashable]:
+def _node(obj: AnyObj) -> Iterable[Hashable]:
     node = obj["spec"].get("nodeName")
     return [node] if node else []
 
 
-def _terminated(obj: Obj) -> Iterable[Hashable]:
+def _terminated(obj: AnyObj) -> Iterable[Hashable]:
     return [(obj.get("status") or {}).get("phase") in ("Succeeded", "Failed")]
 
 
-def _selected_label(service: Obj) -> Iterable[Hashable]:
+def _selected_label(service: AnyObj) -> Iterable[Hashable]:
     """(namespace, label, value) of one label that all selected pods have; nothing without a selector."""
     selector = service["spec"].get("selector")
     return [(_namespace(service), *min(selector.items()))] if selector else []
 
 
-def _service_of_slice(endpointslice: Obj) -> Iterable[Hashable]:
+def _service_of_slice(endpointslice: AnyObj) -> Iterable[Hashable]:
     """(namespace, name) of the Service that the slice belongs to."""
     name = labels(endpointslice).get(SERVICE_NAME_LABEL)
     return [(_namespace(endpointslice), name)] if name else []
 
 
-INDEXES: Mapping[Resource, Mapping[str, IndexFunction]] = {
+INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
     PODS: {
         "controller": _controller,
         "uncontrolled": _uncontrolled,

@@ -15,7 +15,7 @@ from wellhead.api.resources import NAMESPACES, PODS, RESOURCES
 from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.controllers import conditions
-from wellhead.controllers.store import Stores
+from wellhead.controllers.store import Store, Stores
 
 _FINALIZER = "kubernetes"
 _AT_ONCE = 16
@@ -38,7 +38,7 @@ class NamespaceController:
     def __init__(self, client: Client, stores: Stores) -> None:
         self._client = client
         self._stores = stores
-        self._namespaces = stores[NAMESPACES]
+        self._namespaces: Store[Obj] = stores[NAMESPACES]
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._reconciler = Reconciler(self.name, self._reconcile)
         self._namespaces.on_change(self._namespace_changed)

@@ -10,23 +10,35 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from wellhead.api.errors import Conflict
-from wellhead.api.meta import Obj, controller_of, is_deleting, labels, owner_reference, owner_references
+from wellhead.api.meta import (
+    AnyObj,
+    controller_of,
+    is_deleting,
+    labels,
+    owner_reference,
+    owner_references,
+)
 from wellhead.api.selectors import LabelSelector
+from wellhead.api.types.shared import OwnerReference
 from wellhead.controllers.store import Store
+
+T = TypeVar("T", bound=AnyObj)
+U = TypeVar("U", bound=AnyObj)
 
 
 @dataclass(frozen=True)
-class Claim:
+class Claim(Generic[T]):
     """What is controlled already, what is to be adopted, and what to be released."""
 
-    owned: tuple[Obj, ...]
-    adopt: tuple[Obj, ...]
-    release: tuple[Obj, ...]
+    owned: tuple[T, ...]
+    adopt: tuple[T, ...]
+    release: tuple[T, ...]
 
 
-def claim(owner: Obj, selector: LabelSelector, candidates: Iterable[Obj]) -> Claim:
+def claim(owner: AnyObj, selector: LabelSelector, candidates: Iterable[T]) -> Claim[T]:
     """Decide for each candidate. An owner that is being deleted neither adopts nor releases."""
     owned, adopt, release = [], [], []
     leaving = is_deleting(owner)
@@ -45,19 +57,25 @@ def claim(owner: Obj, selector: LabelSelector, candidates: Iterable[Obj]) -> Cla
     return Claim(tuple(owned), tuple(adopt), tuple(release))
 
 
-def adopted(candidate: Obj, owner: Obj) -> Obj:
+def adopted(candidate: T, owner: AnyObj) -> T:
     """The candidate with `owner` as its controller."""
     references = [*owner_references(candidate), owner_reference(owner)]
-    return {**candidate, "metadata": {**candidate["metadata"], "ownerReferences": references}}
+    return _with_owners(candidate, references)
 
 
-def released(obj: Obj, owner: Obj) -> Obj:
+def released(obj: T, owner: AnyObj) -> T:
     """The object without any reference to `owner`."""
     references = [ref for ref in owner_references(obj) if ref["uid"] != owner["metadata"]["uid"]]
-    return {**obj, "metadata": {**obj["metadata"], "ownerReferences": references}}
+    return _with_owners(obj, references)
 
 
-async def carry_out(decided: Claim, owner: Obj, owners: Store, store: Store) -> list[Obj]:
+def _with_owners(obj: T, references: list[OwnerReference]) -> T:
+    changed: Any = {**obj, "metadata": {**obj["metadata"], "ownerReferences": references}}
+    same: T = changed
+    return same
+
+
+async def carry_out(decided: Claim[T], owner: U, owners: Store[U], store: Store[T]) -> list[T]:
     """Adopt and release what was decided; the answer is everything that `owner` controls then.
 
     Raises Conflict if the owner isn't what it was: asked of the server, since adopting for a deleted owner

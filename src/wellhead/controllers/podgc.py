@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 
 from wellhead.api.errors import NotFound
-from wellhead.api.meta import Obj, is_deleting, now
+from wellhead.api.meta import is_deleting, now
 from wellhead.api.resources import NODES, PODS
+from wellhead.api.types.node import Node
+from wellhead.api.types.pod import Pod
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.pods import is_terminal
-from wellhead.controllers.store import Stores
+from wellhead.controllers.store import Store, Stores
 
 TERMINATED_THRESHOLD = 12_500
 QUARANTINE_SECONDS = 40.0
@@ -30,8 +32,8 @@ class PodGarbageCollector:
         self, stores: Stores, *, threshold: int = TERMINATED_THRESHOLD, quarantine: float = QUARANTINE_SECONDS
     ) -> None:
         self._stores = stores
-        self._pods = stores[PODS]
-        self._nodes = stores[NODES]
+        self._pods: Store[Pod] = stores[PODS]
+        self._nodes: Store[Node] = stores[NODES]
         self._threshold = threshold
         self._quarantine = quarantine
         self._missing_since: dict[str, float] = {}  # by the loop's clock
@@ -43,7 +45,7 @@ class PodGarbageCollector:
         await self._stores.synced(PODS, NODES)
         await self._reconciler.run()
 
-    def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         if new is None:
             return
         if is_terminal(new) and (old is None or not is_terminal(old)):
@@ -52,7 +54,7 @@ class PodGarbageCollector:
         if node and self._nodes.get(node) is None:
             self._reconciler.enqueue(node)
 
-    def _node_changed(self, old: Obj | None, new: Obj | None) -> None:
+    def _node_changed(self, old: Node | None, new: Node | None) -> None:
         if new is None or old is None:
             self._reconciler.enqueue((new or old or {})["metadata"]["name"])
 
@@ -74,7 +76,7 @@ class PodGarbageCollector:
                 await self._delete_orphan(pod)
         return None
 
-    async def _delete_orphan(self, pod: Obj) -> None:
+    async def _delete_orphan(self, pod: Pod) -> None:
         if not is_terminal(pod):
             # Failed first, so that whoever watches it sees an end and not only a disappearance.
             condition = {
@@ -95,5 +97,5 @@ class PodGarbageCollector:
                 await self._pods.delete(pod)
 
 
-def _created(pod: Obj) -> str:
+def _created(pod: Pod) -> str:
     return str(pod["metadata"].get("creationTimestamp") or "")

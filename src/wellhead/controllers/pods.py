@@ -4,29 +4,30 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from wellhead.api.meta import Obj, condition, is_deleting, parse_time
+from wellhead.api.meta import condition, is_deleting, parse_time
+from wellhead.api.types.pod import Pod
 
 
-def phase(pod: Obj) -> str:
+def phase(pod: Pod) -> str:
     return str((pod.get("status") or {}).get("phase") or "Pending")
 
 
-def is_terminal(pod: Obj) -> bool:
+def is_terminal(pod: Pod) -> bool:
     """Whether all its containers have ended for good."""
     return phase(pod) in ("Succeeded", "Failed")
 
 
-def is_active(pod: Obj) -> bool:
+def is_active(pod: Pod) -> bool:
     """Whether it counts as a replica: neither ended nor on its way out."""
     return not is_terminal(pod) and not is_deleting(pod)
 
 
-def is_ready(pod: Obj) -> bool:
+def is_ready(pod: Pod) -> bool:
     entry = condition(pod, "Ready")
     return entry is not None and entry.get("status") == "True"
 
 
-def ready_since(pod: Obj) -> datetime | None:
+def ready_since(pod: Pod) -> datetime | None:
     """When it became ready; None while it isn't, or doesn't say."""
     entry = condition(pod, "Ready")
     if entry is None or entry.get("status") != "True" or not entry.get("lastTransitionTime"):
@@ -34,7 +35,7 @@ def ready_since(pod: Obj) -> datetime | None:
     return parse_time(entry["lastTransitionTime"])
 
 
-def seconds_to_available(pod: Obj, min_ready_seconds: int, now: datetime) -> float | None:
+def seconds_to_available(pod: Pod, min_ready_seconds: int, now: datetime) -> float | None:
     """0 if the pod is available: ready for at least so long. None if it isn't ready."""
     if not is_ready(pod):
         return None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from wellhead.api.meta import Key, Obj, key, labels
+from wellhead.api.meta import Key, key, labels
+from wellhead.api.types.pod import Pod
+from wellhead.api.types.service import Service
 from wellhead.client.informer import Handler
 from wellhead.controllers.endpointslice.endpoint import relevant
 from wellhead.controllers.store import Store
 
 
-def services_of(pod: Obj, services: Store) -> set[Key]:
+def services_of(pod: Pod, services: Store[Service]) -> set[Key]:
     """The Services whose selector matches the pod."""
     found = labels(pod)
     namespace = pod["metadata"]["namespace"]
@@ -22,7 +24,7 @@ def services_of(pod: Obj, services: Store) -> set[Key]:
     }
 
 
-def pods_of(service: Obj, pods: Store) -> list[Obj]:
+def pods_of(service: Service, pods: Store[Pod]) -> list[Pod]:
     """The pods that the Service's selector matches, in a lasting order."""
     selector = service["spec"].get("selector")
     if not selector:
@@ -32,10 +34,10 @@ def pods_of(service: Obj, pods: Store) -> list[Obj]:
     return sorted(found, key=lambda pod: (pod["metadata"].get("creationTimestamp") or "", key(pod)))
 
 
-def pod_handler(services: Store, enqueue: Callable[[Key], None]) -> Handler:
+def pod_handler(services: Store[Service], enqueue: Callable[[Key], None]) -> Handler[Pod]:
     """A handler that enqueues the Services whose endpoints a pod's change may change."""
 
-    def changed(old: Obj | None, new: Obj | None) -> None:
+    def changed(old: Pod | None, new: Pod | None) -> None:
         if old is not None and new is not None and relevant(old) == relevant(new):
             return
         for pod in (old, new):

@@ -28,11 +28,11 @@ class _PerNamespace(ABC):
 
     name: str
 
-    def __init__(self, stores: Stores, store: Store, object_name: str) -> None:
+    def __init__(self, stores: Stores, store: Store[Obj], object_name: str) -> None:
         self._stores = stores
         self._store = store
         self._object_name = object_name
-        self._namespaces = stores[NAMESPACES]
+        self._namespaces: Store[Obj] = stores[NAMESPACES]
         self._reconciler = Reconciler(self.name, self._reconcile)
         self._namespaces.on_change(self._namespace_changed)
         store.on_change(self._object_changed)

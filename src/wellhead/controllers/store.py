@@ -13,11 +13,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-from wellhead.api.meta import Key, Obj, is_deleting, key, now
+from wellhead.api.meta import AnyObj, Key, Obj, is_deleting, key, now
 from wellhead.api.resource import Resource
-from wellhead.client.informer import Handler, IndexFunction, Informer
+from wellhead.client.informer import Handler, IndexFunction, TypedInformer, as_it_is
 from wellhead.client.rest import Client
+
+T = TypeVar("T", bound=AnyObj)
 
 _log = logging.getLogger(__name__)
 
@@ -26,29 +29,29 @@ _FORGET_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class _Written:
-    obj: Obj
+class _Written(Generic[T]):
+    obj: T
     deleted: bool
 
 
-class Store:
+class Store(Generic[T]):
     """One resource: read from memory, written through the API, and never older than the own writes.
 
     Objects belong to everybody: never change one.
     """
 
     def __init__(
-        self, client: Client, resource: Resource, indexes: Mapping[str, IndexFunction] | None = None
+        self, client: Client, resource: Resource, indexes: Mapping[str, IndexFunction[T]] | None = None
     ) -> None:
         self.resource = resource
         self._client = client
         self._index_functions = dict(indexes or {})
-        self._informer = Informer(client, resource, indexes=self._index_functions)
-        self._written: dict[Key, _Written] = {}
+        self._informer = TypedInformer[T](client, resource, as_it_is, indexes=self._index_functions)
+        self._written: dict[Key, _Written[T]] = {}
         self._written_by: dict[str, dict[Hashable, set[Key]]] = {
             name: defaultdict(set) for name in self._index_functions
         }
-        self._handlers: list[Handler] = []
+        self._handlers: list[Handler[T]] = []
         self._informer.on_change(self._seen)
 
     @property
@@ -64,23 +67,23 @@ class Store:
         """Wait for the first complete list."""
         await self._informer.synced()
 
-    def on_change(self, handler: Handler) -> None:
+    def on_change(self, handler: Handler[T]) -> None:
         """Call `handler(old, new)` for each change. Its exceptions are logged, and hurt nobody else."""
         self._handlers.append(handler)
         for obj in self._informer:
             _guarded(handler, None, obj)
 
-    def get(self, name: str, namespace: str = "") -> Obj | None:
+    def get(self, name: str, namespace: str = "") -> T | None:
         written = self._written.get((namespace, name))
         return written.obj if written is not None else self._informer.get(name, namespace)
 
-    def values(self) -> list[Obj]:
+    def values(self) -> list[T]:
         if not self._written:
             return self._informer.values()
         objects = {key(obj): obj for obj in self._informer}
         return list((objects | {name: written.obj for name, written in self._written.items()}).values())
 
-    def by_index(self, index: str, value: Hashable) -> list[Obj]:
+    def by_index(self, index: str, value: Hashable) -> list[T]:
         """The objects for which the index function gives `value`."""
         found = self._informer.by_index(index, value)
         if not self._written:
@@ -90,19 +93,21 @@ class Store:
             objects[name] = self._written[name].obj
         return list(objects.values())
 
-    async def live(self, name: str, namespace: str = "") -> Obj:
+    async def live(self, name: str, namespace: str = "") -> T:
         """The object as the server has it now. Raises NotFound."""
-        return await self._client.get(self.resource, name, namespace or None)
+        live: Any = await self._client.get(self.resource, name, namespace or None)
+        found: T = live
+        return found
 
-    async def create(self, obj: Obj) -> Obj:
+    async def create(self, obj: T) -> T:
         """Create the object; the answer is it as created. Raises AlreadyExists, Invalid, Forbidden."""
         return self._wrote(await self._client.create(self.resource, obj))
 
-    async def update(self, obj: Obj, subresource: str = "") -> Obj:
+    async def update(self, obj: T, subresource: str = "") -> T:
         """Replace the object. Raises Conflict if it isn't made from the server's newest version."""
         return self._wrote(await self._client.update(self.resource, obj, subresource))
 
-    async def put_condition(self, obj: Obj, condition: Obj, **status: str) -> Obj:
+    async def put_condition(self, obj: T, condition: Obj, **status: str) -> T:
         """Set one status condition (and fields of the status) of exactly this object, whatever else changes.
 
         Unlike `update`, this can't collide with others who write the status, such as a pod's node agent.
@@ -120,7 +125,7 @@ class Store:
         )
         return self._wrote(patched)
 
-    async def delete(self, obj: Obj, *, grace_period: int | None = None) -> None:
+    async def delete(self, obj: T, *, grace_period: int | None = None) -> None:
         """Delete exactly this object (by uid), its dependents in the background.
 
         Raises NotFound, Conflict.
@@ -136,17 +141,19 @@ class Store:
         )
         # Whether it is gone or only going, for everybody here it is an object that is being deleted.
         deletion = {"deletionTimestamp": metadata.get("deletionTimestamp") or now()}
-        self._remember({**obj, "metadata": {**metadata, **deletion}}, deleted=True)
+        going: Any = {**obj, "metadata": {**metadata, **deletion}}
+        self._remember(going, deleted=True)
 
-    def learn(self, obj: Obj) -> None:
+    def learn(self, obj: T) -> None:
         """Take note of an object that was read from the server and that the informer may not have yet."""
         self._wrote(obj)
 
-    def _wrote(self, obj: Obj) -> Obj:
+    def _wrote(self, answer: Any) -> T:
+        obj: T = answer
         self._remember(obj, deleted=False)
         return obj
 
-    def _remember(self, obj: Obj, *, deleted: bool) -> None:
+    def _remember(self, obj: T, *, deleted: bool) -> None:
         name = key(obj)
         current = self._informer.get(*reversed(name))
         if current is not None and _shows(current, _Written(obj, deleted)):
@@ -169,7 +176,7 @@ class Store:
                 if not entries[value]:
                     del entries[value]
 
-    def _expire(self, name: Key, written: _Written) -> None:
+    def _expire(self, name: Key, written: _Written[T]) -> None:
         if self._written.get(name) is not written:
             return
         if self.lagging:
@@ -178,7 +185,7 @@ class Store:
         self._forget(name)
         self._tell(written.obj, self._informer.get(*reversed(name)))
 
-    def _seen(self, old: Obj | None, new: Obj | None) -> None:
+    def _seen(self, old: T | None, new: T | None) -> None:
         name = key(new or old or {})
         written = self._written.get(name)
         if written is not None:
@@ -189,12 +196,12 @@ class Store:
                 self._forget(name)
         self._tell(old, new)
 
-    def _tell(self, old: Obj | None, new: Obj | None) -> None:
+    def _tell(self, old: T | None, new: T | None) -> None:
         for handler in self._handlers:
             _guarded(handler, old, new)
 
 
-def _shows(seen: Obj, written: _Written) -> bool:
+def _shows(seen: T, written: _Written[T]) -> bool:
     """Whether an object from the watch includes the write, or comes after it."""
     if seen["metadata"].get("uid") != written.obj["metadata"].get("uid"):
         return _version(seen) > _version(written.obj)
@@ -203,12 +210,12 @@ def _shows(seen: Obj, written: _Written) -> bool:
     return _version(seen) >= _version(written.obj)
 
 
-def _version(obj: Obj) -> int:
+def _version(obj: T) -> int:
     """resourceVersions of one resource are numbers that grow (KEP-5504)."""
     return int(obj["metadata"].get("resourceVersion") or 0)
 
 
-def _guarded(handler: Handler, old: Obj | None, new: Obj | None) -> None:
+def _guarded(handler: Handler[T], old: T | None, new: T | None) -> None:
     try:
         handler(old, new)
     except Exception:
@@ -222,14 +229,14 @@ class Stores:
         self,
         client: Client,
         resources: Iterable[Resource],
-        indexes: Mapping[Resource, Mapping[str, IndexFunction]],
+        indexes: Mapping[Resource, Mapping[str, IndexFunction[Any]]],
     ) -> None:
         self._stores = {resource: Store(client, resource, indexes.get(resource)) for resource in resources}
 
-    def __getitem__(self, resource: Resource) -> Store:
+    def __getitem__(self, resource: Resource) -> Store[Any]:
         return self._stores[resource]
 
-    def all(self) -> list[Store]:
+    def all(self) -> list[Store[Any]]:
         return list(self._stores.values())
 
     async def synced(self, *resources: Resource) -> None:

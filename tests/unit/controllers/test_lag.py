@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.apiserver.pki import Pki
 from tests.unit.controllers.world import LaggingClient, World, deployment, world
-from wellhead.api.meta import Obj
+from wellhead.api.meta import AnyObj, Obj
 from wellhead.api.resource import Resource
 from wellhead.api.resources import DEPLOYMENTS, PODS, REPLICASETS
 from wellhead.client.rest import ConnectionLost
@@ -50,7 +50,7 @@ class ForgetfulClient(LaggingClient):
 
     created = 0
 
-    async def create(self, resource: Resource, obj: Obj) -> Obj:
+    async def create(self, resource: Resource, obj: AnyObj) -> Obj:
         answer = await super().create(resource, obj)
         if resource == PODS:
             self.created += 1

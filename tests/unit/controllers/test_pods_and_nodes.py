@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wellhead.api.meta import Obj
+from wellhead.api.types.node import Node, Taint
+from wellhead.api.types.pod import Pod, Toleration
 from wellhead.controllers.node.health import heartbeat, silent_status
 from wellhead.controllers.node.taints import tainted, wanted_taints
 from wellhead.controllers.node.toleration import seconds_tolerated
@@ -23,7 +25,7 @@ TIME = "2026-01-01T11:00:00Z"
 
 def pod(
     name: str, *, node: str = "node-1", phase: str = "Running", ready: bool = True, **metadata: Any
-) -> Obj:
+) -> Any:
     condition = {"type": "Ready", "status": str(ready), "lastTransitionTime": metadata.pop("since", TIME)}
     return {
         "metadata": {"name": name, "uid": name, "creationTimestamp": TIME, **metadata},
@@ -32,7 +34,7 @@ def pod(
     }
 
 
-def order(*pods: Obj, crowd: dict[str, int] | None = None) -> list[str]:
+def order(*pods: Pod, crowd: dict[str, int] | None = None) -> list[str]:
     return [each["metadata"]["name"] for each in first_to_go(pods, len(pods), crowd or {}, NOW)]
 
 
@@ -87,7 +89,7 @@ def test_a_replicasets_status_counts_active_pods_only() -> None:
     }
 
 
-TAINT = {"key": "a", "value": "x", "effect": "NoExecute"}
+TAINT: Taint = {"key": "a", "value": "x", "effect": "NoExecute"}
 
 
 @pytest.mark.parametrize(
@@ -102,11 +104,11 @@ TAINT = {"key": "a", "value": "x", "effect": "NoExecute"}
         ([{"key": "a", "operator": "Exists", "tolerationSeconds": 9}, {"operator": "Exists"}], 9.0),
     ],
 )
-def test_how_long_a_pod_may_stay(tolerations: list[Obj], seconds: float | None) -> None:
+def test_how_long_a_pod_may_stay(tolerations: list[Toleration], seconds: float | None) -> None:
     assert seconds_tolerated([TAINT], tolerations) == seconds
 
 
-def node(status: str | None, **spec: Any) -> Obj:
+def node(status: str | None, **spec: Any) -> Any:
     conditions = [{"type": "Ready", "status": status, "lastHeartbeatTime": TIME}] if status else []
     return {
         "metadata": {"name": "node-1", "creationTimestamp": TIME},
@@ -126,7 +128,7 @@ def test_taints_follow_conditions_and_leave_others_alone() -> None:
         {"key": "node.kubernetes.io/unreachable", "effect": "NoSchedule"},
     ]
     assert tainted(changed, wanted_taints(changed, evict=True), TIME) is None
-    back = {**changed, "status": node("True")["status"]}
+    back: Node = {**changed, "status": node("True")["status"]}
     cleared = tainted(back, wanted_taints(back, evict=True), TIME)
     assert cleared is not None
     assert cleared["spec"]["taints"] == [mine]
@@ -155,4 +157,4 @@ def test_a_silent_node_is_unknown_once() -> None:
     by_type = {each["type"]: (each["status"], each["reason"]) for each in status["conditions"]}
     assert by_type["Ready"] == ("Unknown", "NodeStatusUnknown")
     assert by_type["MemoryPressure"] == ("Unknown", "NodeStatusNeverUpdated")
-    assert silent_status({**node("True"), "status": status}, TIME) is None
+    assert silent_status(node("True") | {"status": status}, TIME) is None

@@ -8,6 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wellhead.api.meta import Obj
+from wellhead.api.types.endpointslice import Endpoint, EndpointSlice
+from wellhead.api.types.pod import Pod
+from wellhead.api.types.service import Service
 from wellhead.controllers.endpointslice.desired import desired_endpoints, frame_of
 from wellhead.controllers.endpointslice.hints import shared_out
 from wellhead.controllers.endpointslice.mirroring import mirrored_endpoints
@@ -19,7 +22,7 @@ MOST = 4
 KINDS: list[SliceKind] = [("IPv4", (Port("http", 80, "TCP"),)), ("IPv4", (Port("http", 81, "TCP"),))]
 
 
-def endpoint(number: int, ready: bool = True) -> Obj:
+def endpoint(number: int, ready: bool = True) -> Endpoint:
     address = f"10.244.{number // 250}.{number % 250}"
     return {"addresses": [address], "conditions": {"ready": ready}, "targetRef": {"uid": str(number)}}
 
@@ -28,7 +31,7 @@ class Slices:
     """What an API server would make of changes."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, Obj] = {}
+        self.objects: dict[str, EndpointSlice] = {}
         self.created = 0
 
     def carry_out(self, decided: Changes) -> None:
@@ -41,7 +44,7 @@ class Slices:
         for each in decided.delete:
             del self.objects[each["metadata"]["name"]]
 
-    def settle(self, desired: dict[SliceKind, list[Obj]]) -> Changes:
+    def settle(self, desired: dict[SliceKind, list[Endpoint]]) -> Changes:
         decided = changes(list(self.objects.values()), desired, FRAME, ["IPv4"], MOST)
         self.carry_out(decided)
         return decided
@@ -53,8 +56,8 @@ class Slices:
 members = st.dictionaries(st.integers(0, 30), st.tuples(st.booleans(), st.sampled_from(KINDS)), max_size=20)
 
 
-def wanted(pods: dict[int, tuple[bool, SliceKind]]) -> dict[SliceKind, list[Obj]]:
-    desired: dict[SliceKind, list[Obj]] = {}
+def wanted(pods: dict[int, tuple[bool, SliceKind]]) -> dict[SliceKind, list[Endpoint]]:
+    desired: dict[SliceKind, list[Endpoint]] = {}
     for number, (ready, kind) in pods.items():
         desired.setdefault(kind, []).append(endpoint(number, ready))
     return desired
@@ -97,7 +100,7 @@ def test_one_new_pod_writes_one_slice(pods: dict[int, tuple[bool, SliceKind]], n
     assert len(decided.create) + len(decided.update) == 1
 
 
-def pod(name: str, ip: str = "10.244.1.2", **spec: Any) -> Obj:
+def pod(name: str, ip: str = "10.244.1.2", **spec: Any) -> Any:
     return {
         "metadata": {"name": name, "namespace": "default", "uid": name, "labels": {"app": "web"}},
         "spec": {"nodeName": "node-1", "containers": [], **spec},
@@ -110,7 +113,7 @@ def pod(name: str, ip: str = "10.244.1.2", **spec: Any) -> Obj:
     }
 
 
-def service(**spec: Any) -> Obj:
+def service(**spec: Any) -> Any:
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -125,15 +128,15 @@ def service(**spec: Any) -> Obj:
     }
 
 
-NODES = {"node-1": {"metadata": {"name": "node-1", "labels": {"topology.kubernetes.io/zone": "a"}}}}
+NODES: Any = {"node-1": {"metadata": {"name": "node-1", "labels": {"topology.kubernetes.io/zone": "a"}}}}
 
 
-def only(service: Obj, pod: Obj) -> Obj | None:
+def only(service: Service, pod: Pod) -> Endpoint | None:
     found = [each for group in desired_endpoints(service, [pod], NODES).values() for each in group]
     return found[0] if found else None
 
 
-def conditions(service: Obj, pod: Obj) -> Obj:
+def conditions(service: Service, pod: Pod) -> Obj:
     found = only(service, pod)
     assert found is not None
     return dict(found["conditions"])
@@ -214,8 +217,7 @@ def test_headless_services_label_their_slices() -> None:
 
 
 def test_topology_mode_auto_gives_each_zone_a_share_like_its_cpus() -> None:
-    ready = {"ready": True}
-    found = [{"addresses": [str(n)], "zone": "ab"[n % 2], "conditions": ready} for n in range(9)]
+    found: list[Endpoint] = [{**endpoint(n), "zone": "ab"[n % 2]} for n in range(9)]
     hinted = shared_out(found, {"a": 8000, "b": 4000})
     zones = [each["hints"]["forZones"][0]["name"] for each in hinted]
     assert (zones.count("a"), zones.count("b")) == (6, 3)

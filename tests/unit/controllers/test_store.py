@@ -51,8 +51,8 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def following(server: Server) -> AsyncIterator[Store]:
-    store = Store(cast(Client, server), PODS, {"node": lambda obj: [obj["spec"]["nodeName"]]})
+async def following(server: Server) -> AsyncIterator[Store[Obj]]:
+    store: Store[Obj] = Store(cast(Client, server), PODS, {"node": lambda obj: [obj["spec"]["nodeName"]]})
     running = asyncio.ensure_future(store.run())
     try:
         await store.synced()

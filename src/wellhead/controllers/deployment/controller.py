@@ -16,6 +16,7 @@ from wellhead.api.meta import (
 )
 from wellhead.api.resources import DEPLOYMENTS, PODS, REPLICASETS
 from wellhead.api.selectors import LabelSelector
+from wellhead.api.types.pod import Pod
 from wellhead.client.events import EventRecorder
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.deployment import rolling
@@ -32,7 +33,7 @@ from wellhead.controllers.deployment.status import seconds_to_deadline, status_o
 from wellhead.controllers.deployment.template import same_template
 from wellhead.controllers.ownership import carry_out, claim
 from wellhead.controllers.pods import is_terminal
-from wellhead.controllers.store import Stores
+from wellhead.controllers.store import Store, Stores
 
 _MOST_STEPS = 10
 """Plans carried out in a row; a Deployment that needs more waits for its turn again."""
@@ -45,9 +46,9 @@ class DeploymentController:
 
     def __init__(self, stores: Stores, recorder: EventRecorder) -> None:
         self._stores = stores
-        self._deployments = stores[DEPLOYMENTS]
-        self._replicasets = stores[REPLICASETS]
-        self._pods = stores[PODS]
+        self._deployments: Store[Obj] = stores[DEPLOYMENTS]
+        self._replicasets: Store[Obj] = stores[REPLICASETS]
+        self._pods: Store[Pod] = stores[PODS]
         self._recorder = recorder
         self._reconciler = Reconciler(self.name, self._reconcile)
         self._deployments.on_change(self._deployment_changed)
@@ -80,7 +81,7 @@ class DeploymentController:
             ):
                 self._reconciler.enqueue(key(deployment))
 
-    def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         """A Recreate rollout goes on when the last old pod has ended."""
         if old is None or (new is not None and (is_terminal(old) or not is_terminal(new))):
             return

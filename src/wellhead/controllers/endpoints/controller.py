@@ -6,6 +6,8 @@ from wellhead.api.errors import Forbidden
 from wellhead.api.meta import Key, Obj, key, labels
 from wellhead.api.meta import annotations as annotations_of
 from wellhead.api.resources import ENDPOINTS, PODS, SERVICES
+from wellhead.api.types.pod import Pod
+from wellhead.api.types.service import Service
 from wellhead.client.events import EventRecorder
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.endpoints.subsets import subsets_of
@@ -13,14 +15,14 @@ from wellhead.controllers.endpointslice.desired import HEADLESS_LABEL, is_headle
 from wellhead.controllers.endpointslice.slices import TRIGGER_TIME
 from wellhead.controllers.endpointslice.trigger import TriggerTimes
 from wellhead.controllers.selection import pod_handler, pods_of
-from wellhead.controllers.store import Stores
+from wellhead.controllers.store import Store, Stores
 
 MANAGED_BY_LABEL = "endpoints.kubernetes.io/managed-by"
 MANAGED_BY = "endpoint-controller"
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 
 
-def endpoints_of(service: Obj, pods: list[Obj], before: Obj | None, trigger_time: str | None) -> Obj:
+def endpoints_of(service: Service, pods: list[Pod], before: Obj | None, trigger_time: str | None) -> Obj:
     """The Endpoints object as it should be, made from the one that is there."""
     subsets, truncated = subsets_of(service, pods)
     wanted_labels = {
@@ -37,16 +39,14 @@ def endpoints_of(service: Obj, pods: list[Obj], before: Obj | None, trigger_time
         found[OVER_CAPACITY] = "truncated"
     if trigger_time is not None and (before is None or (before.get("subsets") or []) != subsets):
         found[TRIGGER_TIME] = trigger_time
-    metadata = dict(before["metadata"]) if before else {name: service["metadata"][name] for name in _IDENTITY}
+    namespace, name = key(service)
+    metadata = dict(before["metadata"]) if before else {"name": name, "namespace": namespace}
     metadata |= {"labels": wanted_labels}
     if found:
         metadata["annotations"] = found
     else:
         metadata.pop("annotations", None)
     return {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": subsets}
-
-
-_IDENTITY = ("name", "namespace")
 
 
 class EndpointsController:
@@ -56,9 +56,9 @@ class EndpointsController:
 
     def __init__(self, stores: Stores, recorder: EventRecorder) -> None:
         self._stores = stores
-        self._services = stores[SERVICES]
-        self._pods = stores[PODS]
-        self._endpoints = stores[ENDPOINTS]
+        self._services: Store[Service] = stores[SERVICES]
+        self._pods: Store[Pod] = stores[PODS]
+        self._endpoints: Store[Obj] = stores[ENDPOINTS]
         self._recorder = recorder
         self._trigger_times = TriggerTimes()
         self._reconciler = Reconciler(self.name, self._reconcile)
@@ -72,7 +72,7 @@ class EndpointsController:
         await self._stores.synced(SERVICES, PODS, ENDPOINTS)
         await self._reconciler.run()
 
-    def _service_changed(self, old: Obj | None, new: Obj | None) -> None:
+    def _service_changed(self, old: Service | None, new: Service | None) -> None:
         name = key(new or old or {})
         if new is None:
             self._ended.add(name)

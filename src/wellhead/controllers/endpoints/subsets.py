@@ -9,6 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from wellhead.api.meta import Obj, is_deleting
+from wellhead.api.types.endpointslice import EndpointPort
+from wellhead.api.types.pod import Pod
+from wellhead.api.types.service import Service
 from wellhead.controllers.endpointslice.desired import families_of, is_headless
 from wellhead.controllers.endpointslice.endpoint import address_of, hostname_of
 from wellhead.controllers.endpointslice.ports import Port, Ports, ports_of
@@ -17,7 +20,7 @@ from wellhead.controllers.pods import is_ready, is_terminal
 MOST_ADDRESSES = 1000
 
 
-def subsets_of(service: Obj, pods: Iterable[Obj]) -> tuple[list[Obj], bool]:
+def subsets_of(service: Service, pods: Iterable[Pod]) -> tuple[list[Obj], bool]:
     """(subsets, whether addresses beyond a thousand were left out).
 
     Addresses with the same ports stand together; an address of the Service's first family only.
@@ -43,7 +46,7 @@ def subsets_of(service: Obj, pods: Iterable[Obj]) -> tuple[list[Obj], bool]:
     return subsets, len(by_address) > MOST_ADDRESSES
 
 
-def _address(pod: Obj, service: Obj, family: str) -> Obj | None:
+def _address(pod: Pod, service: Service, family: str) -> Obj | None:
     ip = address_of(pod, family)
     if ip is None:
         return None
@@ -75,7 +78,7 @@ def _subset(ports: Ports, ready: list[Obj], waiting: list[Obj]) -> Obj:
     return subset
 
 
-def _port(port: Port) -> Obj:
+def _port(port: Port) -> EndpointPort:
     obj = port.to_object()
     if not port.name:
         del obj["name"]

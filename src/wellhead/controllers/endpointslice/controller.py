@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from wellhead.api.meta import Key, Obj, is_condition_true, is_deleting, key, labels
+from wellhead.api.meta import Key, is_condition_true, is_deleting, key, labels
 from wellhead.api.meta import annotations as annotations_of
 from wellhead.api.resources import ENDPOINTSLICES, NODES, PODS, SERVICES
+from wellhead.api.types.endpointslice import EndpointSlice
+from wellhead.api.types.node import Node
+from wellhead.api.types.pod import Pod
+from wellhead.api.types.service import Service
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.endpointslice.desired import (
     MANAGED_BY,
@@ -31,10 +35,10 @@ class EndpointSliceController:
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self._services = stores[SERVICES]
-        self._pods = stores[PODS]
-        self._nodes = stores[NODES]
-        self._slices = stores[ENDPOINTSLICES]
+        self._services: Store[Service] = stores[SERVICES]
+        self._pods: Store[Pod] = stores[PODS]
+        self._nodes: Store[Node] = stores[NODES]
+        self._slices: Store[EndpointSlice] = stores[ENDPOINTSLICES]
         self._trigger_times = TriggerTimes()
         self._reconciler = Reconciler(self.name, self._reconcile)
         self._services.on_change(lambda old, new: self._reconciler.enqueue(key(new or old or {})))
@@ -46,7 +50,7 @@ class EndpointSliceController:
         await self._stores.synced(SERVICES, PODS, NODES, ENDPOINTSLICES)
         await self._reconciler.run()
 
-    def _slice_changed(self, old: Obj | None, new: Obj | None) -> None:
+    def _slice_changed(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         """Somebody else may have changed or deleted it."""
         for each in (old, new):
             if each is not None and labels(each).get(MANAGED_BY_LABEL) == MANAGED_BY:
@@ -54,7 +58,7 @@ class EndpointSliceController:
                 if name:
                     self._reconciler.enqueue((each["metadata"]["namespace"], name))
 
-    def _node_changed(self, old: Obj | None, new: Obj | None) -> None:
+    def _node_changed(self, old: Node | None, new: Node | None) -> None:
         if old is None or new is None or _place(old) != _place(new):
             node = new or old or {}
             for pod in self._pods.by_index("node", node["metadata"]["name"]):
@@ -85,18 +89,18 @@ class EndpointSliceController:
         await write(self._slices, changes(existing, desired, frame, families_of(service)))
         return None
 
-    def _known_nodes(self, service: Obj, pods: list[Obj]) -> dict[str, Obj]:
+    def _known_nodes(self, service: Service, pods: list[Pod]) -> dict[str, Node]:
         if annotations_of(service).get(TOPOLOGY_MODE):
             return {node["metadata"]["name"]: node for node in self._nodes.values()}
         names = {pod["spec"].get("nodeName") or "" for pod in pods}
         return {name: node for name in names if (node := self._nodes.get(name)) is not None}
 
 
-async def write(slices: Store, decided: Changes) -> None:
+async def write(slices: Store[EndpointSlice], decided: Changes) -> None:
     """Carry changes of slices out: what is added first, so that an endpoint that moves is never missing."""
     await asyncio.gather(*map(slices.create, decided.create), *map(slices.update, decided.update))
     await asyncio.gather(*map(slices.delete, decided.delete))
 
 
-def _place(node: Obj) -> object:
+def _place(node: Node) -> object:
     return node["metadata"].get("uid"), labels(node).get(ZONE_LABEL)

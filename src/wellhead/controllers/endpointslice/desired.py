@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from wellhead.api.meta import Obj, is_condition_true, labels, owner_reference
 from wellhead.api.meta import annotations as annotations_of
+from wellhead.api.meta import is_condition_true, labels, owner_reference
 from wellhead.api.quantity import Quantity
+from wellhead.api.types.endpointslice import Endpoint
+from wellhead.api.types.node import Node
+from wellhead.api.types.pod import Pod
+from wellhead.api.types.service import Service
 from wellhead.controllers.endpointslice.endpoint import ZONE_LABEL, endpoint_of
 from wellhead.controllers.endpointslice.hints import TOPOLOGY_MODE, distribution_of, hinted, shared_out
 from wellhead.controllers.endpointslice.ports import ports_of
@@ -21,7 +25,7 @@ HEADLESS_LABEL = "service.kubernetes.io/headless"
 _LONGEST_BASE = 58
 
 
-def families_of(service: Obj) -> list[str]:
+def families_of(service: Service) -> list[str]:
     """The address types of its slices."""
     spec = service["spec"]
     if families := spec.get("ipFamilies"):
@@ -29,11 +33,11 @@ def families_of(service: Obj) -> list[str]:
     return ["IPv6" if ":" in (spec.get("clusterIP") or "") else "IPv4"]
 
 
-def is_headless(service: Obj) -> bool:
+def is_headless(service: Service) -> bool:
     return service["spec"].get("clusterIP") in (None, "", "None")
 
 
-def frame_of(service: Obj, trigger_time: str | None) -> Frame:
+def frame_of(service: Service, trigger_time: str | None) -> Frame:
     """The Service's labels go along, except those that have a meaning on slices."""
     metadata = service["metadata"]
     own = {SERVICE_NAME_LABEL, MANAGED_BY_LABEL, HEADLESS_LABEL}
@@ -52,10 +56,10 @@ def frame_of(service: Obj, trigger_time: str | None) -> Frame:
 
 
 def desired_endpoints(
-    service: Obj, pods: Iterable[Obj], nodes: Mapping[str, Obj]
-) -> dict[SliceKind, list[Obj]]:
+    service: Service, pods: Iterable[Pod], nodes: Mapping[str, Node]
+) -> dict[SliceKind, list[Endpoint]]:
     """The endpoints of a Service, by address type and ports. `nodes` holds at least the pods' nodes."""
-    desired: dict[SliceKind, list[Obj]] = defaultdict(list)
+    desired: dict[SliceKind, list[Endpoint]] = defaultdict(list)
     distribution = distribution_of(service)
     families = families_of(service)
     for pod in pods:
@@ -70,7 +74,7 @@ def desired_endpoints(
     return desired
 
 
-def _cpus_by_zone(nodes: Iterable[Obj]) -> dict[str, float]:
+def _cpus_by_zone(nodes: Iterable[Node]) -> dict[str, float]:
     cpus: dict[str, float] = defaultdict(float)
     for node in nodes:
         zone = labels(node).get(ZONE_LABEL)

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from wellhead.api.meta import Obj, is_deleting, labels
+from wellhead.api.meta import is_deleting, labels
+from wellhead.api.types.endpointslice import Endpoint
+from wellhead.api.types.node import Node
+from wellhead.api.types.pod import Pod
+from wellhead.api.types.service import Service
 from wellhead.controllers.pods import is_ready, is_terminal
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
 
 
-def pod_ips(pod: Obj) -> list[str]:
+def pod_ips(pod: Pod) -> list[str]:
     status = pod.get("status") or {}
     listed = [entry["ip"] for entry in status.get("podIPs") or [] if entry.get("ip")]
     return listed or ([status["podIP"]] if status.get("podIP") else [])
 
 
-def address_of(pod: Obj, family: str) -> str | None:
+def address_of(pod: Pod, family: str) -> str | None:
     """The pod's address of a family ("IPv4" or "IPv6"). On the host's network, that is the node's."""
     version = 6 if family == "IPv6" else 4
     return next((ip for ip in pod_ips(pod) if ip_address(ip).version == version), None)
 
 
-def endpoint_of(pod: Obj, service: Obj, node: Obj | None, family: str) -> Obj | None:
+def endpoint_of(pod: Pod, service: Service, node: Node | None, family: str) -> Endpoint | None:
     """The pod as an entry of `endpoints`; None if it is no endpoint.
 
     A pod whose node is gone is left out, unless the Service publishes what isn't ready.
@@ -34,7 +38,7 @@ def endpoint_of(pod: Obj, service: Obj, node: Obj | None, family: str) -> Obj | 
         return None
     serving, terminating = is_ready(pod), is_deleting(pod)
     metadata = pod["metadata"]
-    endpoint: Obj = {
+    endpoint: Endpoint = {
         "addresses": [address],
         "conditions": {
             "ready": publish_all or (serving and not terminating),
@@ -58,7 +62,7 @@ def endpoint_of(pod: Obj, service: Obj, node: Obj | None, family: str) -> Obj | 
     return endpoint
 
 
-def hostname_of(pod: Obj, service: Obj) -> str | None:
+def hostname_of(pod: Pod, service: Service) -> str | None:
     """The pod's name within the Service's DNS name, if its subdomain says it belongs there."""
     spec = pod["spec"]
     if spec.get("hostname") and spec.get("subdomain") == service["metadata"]["name"]:
@@ -66,7 +70,7 @@ def hostname_of(pod: Obj, service: Obj) -> str | None:
     return None
 
 
-def relevant(pod: Obj) -> tuple[object, ...]:
+def relevant(pod: Pod) -> tuple[object, ...]:
     """All of a pod that endpoints are made of: while it is the same, no Service needs a look."""
     spec = pod["spec"]
     return (

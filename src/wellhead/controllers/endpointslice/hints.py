@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from wellhead.api.meta import Obj
 from wellhead.api.meta import annotations as annotations_of
+from wellhead.api.types.endpointslice import Endpoint, EndpointHints
+from wellhead.api.types.service import Service
 
 TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
 
 
-def distribution_of(service: Obj) -> str:
+def distribution_of(service: Service) -> str:
     """ "Zone", "Node" or "" as the Service asks for. The annotation, where it is on, overrides the field."""
     if annotations_of(service).get(TOPOLOGY_MODE, "").lower() == "auto":
         return ""
@@ -25,9 +26,9 @@ def distribution_of(service: Obj) -> str:
     return ""
 
 
-def hinted(endpoint: Obj, distribution: str) -> Obj:
+def hinted(endpoint: Endpoint, distribution: str) -> Endpoint:
     """The endpoint with the hint to use it from its own zone (and node). Only ready ones have hints."""
-    hints: Obj = {}
+    hints: EndpointHints = {}
     if distribution and endpoint["conditions"].get("ready"):
         if zone := endpoint.get("zone"):
             hints["forZones"] = [{"name": zone}]
@@ -36,7 +37,7 @@ def hinted(endpoint: Obj, distribution: str) -> Obj:
     return {**endpoint, "hints": hints} if hints else endpoint
 
 
-def shared_out(endpoints: Iterable[Obj], cpus: Mapping[str, float]) -> list[Obj]:
+def shared_out(endpoints: Iterable[Endpoint], cpus: Mapping[str, float]) -> list[Endpoint]:
     """Endpoints hinted so that each zone gets a share of them like its share of the CPUs.
 
     `cpus` holds the allocatable CPUs of ready nodes per zone. No hints at all where a zone is unknown, where
@@ -55,7 +56,7 @@ def shared_out(endpoints: Iterable[Obj], cpus: Mapping[str, float]) -> list[Obj]
     for zone in sorted(cpus, key=lambda zone: (floors[zone] - wanted[zone], zone))[:rest]:
         floors[zone] += 1
     zone_for: dict[int, str] = {}
-    spare: list[Obj] = []
+    spare: list[Endpoint] = []
     for each in ready:
         if floors[each["zone"]] > 0:
             floors[each["zone"]] -= 1

@@ -12,13 +12,15 @@ from ipaddress import ip_address
 from wellhead.api.meta import Key, Obj, is_deleting, key, labels, owner_reference
 from wellhead.api.meta import annotations as annotations_of
 from wellhead.api.resources import ENDPOINTS, ENDPOINTSLICES, SERVICES
+from wellhead.api.types.endpointslice import Endpoint, EndpointSlice
+from wellhead.api.types.service import Service
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.endpointslice.controller import write
 from wellhead.controllers.endpointslice.desired import HEADLESS_LABEL, MANAGED_BY_LABEL, is_headless
 from wellhead.controllers.endpointslice.ports import Port
 from wellhead.controllers.endpointslice.slices import Frame, SliceKind, changes
 from wellhead.controllers.indexes import SERVICE_NAME_LABEL
-from wellhead.controllers.store import Stores
+from wellhead.controllers.store import Store, Stores
 
 MANAGED_BY = "endpointslicemirroring-controller.k8s.io"
 SKIP_LABEL = "endpointslice.kubernetes.io/skip-mirror"
@@ -30,7 +32,7 @@ _NOT_COPIED = frozenset(
 _MOST_ADDRESSES = 1000  # of each subset
 
 
-def is_mirrored(endpoints: Obj, service: Obj | None) -> bool:
+def is_mirrored(endpoints: Obj, service: Service | None) -> bool:
     return (
         service is not None
         and not service["spec"].get("selector")
@@ -40,7 +42,7 @@ def is_mirrored(endpoints: Obj, service: Obj | None) -> bool:
     )
 
 
-def frame_of(endpoints: Obj, service: Obj) -> Frame:
+def frame_of(endpoints: Obj, service: Service) -> Frame:
     metadata = endpoints["metadata"]
     copied = {**labels(endpoints), SERVICE_NAME_LABEL: metadata["name"], MANAGED_BY_LABEL: MANAGED_BY}
     copied.pop(HEADLESS_LABEL, None)
@@ -56,9 +58,9 @@ def frame_of(endpoints: Obj, service: Obj) -> Frame:
     )
 
 
-def mirrored_endpoints(endpoints: Obj) -> Mapping[SliceKind, list[Obj]]:
+def mirrored_endpoints(endpoints: Obj) -> Mapping[SliceKind, list[Endpoint]]:
     """The endpoints of all subsets, by address type and ports; an address counts once, ready if it is."""
-    found: dict[SliceKind, dict[tuple[str, str], Obj]] = defaultdict(dict)
+    found: dict[SliceKind, dict[tuple[str, str], Endpoint]] = defaultdict(dict)
     for subset in endpoints.get("subsets") or []:
         ports = tuple(
             sorted(map(Port.from_object, subset.get("ports") or []), key=lambda p: (p.name, p.port or 0))
@@ -75,8 +77,8 @@ def mirrored_endpoints(endpoints: Obj) -> Mapping[SliceKind, list[Obj]]:
     return {kind: list(each.values()) for kind, each in found.items()}
 
 
-def _endpoint(address: Obj, *, ready: bool) -> Obj:
-    endpoint: Obj = {"addresses": [address["ip"]], "conditions": {"ready": ready}}
+def _endpoint(address: Obj, *, ready: bool) -> Endpoint:
+    endpoint: Endpoint = {"addresses": [address["ip"]], "conditions": {"ready": ready}}
     for name in ("hostname", "nodeName", "targetRef"):
         if address.get(name):
             endpoint[name] = address[name]
@@ -90,9 +92,9 @@ class EndpointSliceMirroringController:
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self._endpoints = stores[ENDPOINTS]
-        self._services = stores[SERVICES]
-        self._slices = stores[ENDPOINTSLICES]
+        self._endpoints: Store[Obj] = stores[ENDPOINTS]
+        self._services: Store[Service] = stores[SERVICES]
+        self._slices: Store[EndpointSlice] = stores[ENDPOINTSLICES]
         self._reconciler = Reconciler(self.name, self._reconcile)
         for store in (self._endpoints, self._services):
             store.on_change(lambda old, new: self._reconciler.enqueue(key(new or old or {})))
@@ -102,7 +104,7 @@ class EndpointSliceMirroringController:
         await self._stores.synced(ENDPOINTS, SERVICES, ENDPOINTSLICES)
         await self._reconciler.run()
 
-    def _slice_changed(self, old: Obj | None, new: Obj | None) -> None:
+    def _slice_changed(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         for each in (old, new):
             if each is not None and labels(each).get(MANAGED_BY_LABEL) == MANAGED_BY:
                 name = labels(each).get(SERVICE_NAME_LABEL)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wellhead.api.meta import Obj
+from wellhead.api.types.endpointslice import EndpointPort
+from wellhead.api.types.pod import Container, Pod
+from wellhead.api.types.service import Service, ServicePort
 
 
 @dataclass(frozen=True, order=True)
@@ -16,8 +18,8 @@ class Port:
     protocol: str
     app_protocol: str | None = None
 
-    def to_object(self) -> Obj:
-        obj: Obj = {"name": self.name, "protocol": self.protocol}
+    def to_object(self) -> EndpointPort:
+        obj: EndpointPort = {"name": self.name, "protocol": self.protocol}
         if self.port is not None:
             obj["port"] = self.port
         if self.app_protocol is not None:
@@ -25,7 +27,7 @@ class Port:
         return obj
 
     @staticmethod
-    def from_object(obj: Obj) -> Port:
+    def from_object(obj: EndpointPort) -> Port:
         return Port(
             obj.get("name") or "", obj.get("port"), obj.get("protocol") or "TCP", obj.get("appProtocol")
         )
@@ -34,7 +36,7 @@ class Port:
 Ports = tuple[Port, ...]
 
 
-def ports_of(service: Obj, pod: Obj) -> Ports:
+def ports_of(service: Service, pod: Pod) -> Ports:
     """The Service's ports as they are on this pod, sorted. A named port that the pod lacks is left out."""
     found = []
     for entry in service["spec"].get("ports") or []:
@@ -45,7 +47,7 @@ def ports_of(service: Obj, pod: Obj) -> Ports:
     return tuple(sorted(found, key=lambda port: (port.name, port.port or 0, port.protocol)))
 
 
-def _target_port(entry: Obj, pod: Obj) -> int | None:
+def _target_port(entry: ServicePort, pod: Pod) -> int | None:
     target = entry.get("targetPort", entry.get("port"))
     if isinstance(target, int):
         return target or entry["port"]
@@ -57,7 +59,7 @@ def _target_port(entry: Obj, pod: Obj) -> int | None:
     return None
 
 
-def _containers(pod: Obj) -> list[Obj]:
+def _containers(pod: Pod) -> list[Container]:
     """The containers that run while the pod serves: all but ordinary init containers (KEP-753)."""
     spec = pod["spec"]
     sidecars = [each for each in spec.get("initContainers") or [] if each.get("restartPolicy") == "Always"]

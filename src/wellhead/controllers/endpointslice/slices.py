@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wellhead.api.meta import Obj, controller_of, is_deleting, labels, owner_references
 from wellhead.api.meta import annotations as annotations_of
+from wellhead.api.meta import controller_of, is_deleting, labels, owner_references
+from wellhead.api.types.endpointslice import Endpoint, EndpointSlice
+from wellhead.api.types.shared import ObjectMeta, OwnerReference
 from wellhead.controllers.endpointslice.ports import Port, Ports
 
 MAX_ENDPOINTS = 100
@@ -28,16 +30,16 @@ class Frame:
     namespace: str
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
-    owner_references: Sequence[Obj]
+    owner_references: Sequence[OwnerReference]
     trigger_time: str | None = None
     """For `endpoints.kubernetes.io/last-change-trigger-time` on slices whose endpoints change."""
 
 
 @dataclass
 class Changes:
-    create: list[Obj] = field(default_factory=list)
-    update: list[Obj] = field(default_factory=list)
-    delete: list[Obj] = field(default_factory=list)
+    create: list[EndpointSlice] = field(default_factory=list)
+    update: list[EndpointSlice] = field(default_factory=list)
+    delete: list[EndpointSlice] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.create or self.update or self.delete)
@@ -46,24 +48,24 @@ class Changes:
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
 
 
-def kind_of(endpointslice: Obj) -> SliceKind:
+def kind_of(endpointslice: EndpointSlice) -> SliceKind:
     ports = tuple(sorted(map(Port.from_object, endpointslice.get("ports") or []), key=_port_order))
     return endpointslice["addressType"], ports
 
 
 def changes(
-    existing: Iterable[Obj],
-    desired: Mapping[SliceKind, Sequence[Obj]],
+    existing: Iterable[EndpointSlice],
+    desired: Mapping[SliceKind, Sequence[Endpoint]],
     frame: Frame,
     families: Iterable[str],
     most: int = MAX_ENDPOINTS,
 ) -> Changes:
     """Make `existing` hold `desired`, with an empty slice for each of `families` without any endpoint."""
     result = Changes()
-    wanted: dict[SliceKind, Sequence[Obj]] = {kind: each for kind, each in desired.items() if each}
+    wanted: dict[SliceKind, Sequence[Endpoint]] = {kind: each for kind, each in desired.items() if each}
     have = {family for family, _ in wanted}
     wanted |= {(family, ()): () for family in families if family not in have}
-    by_kind: dict[SliceKind, list[Obj]] = {}
+    by_kind: dict[SliceKind, list[EndpointSlice]] = {}
     for each in existing:
         if is_deleting(each) or not _is_ours(each, frame):
             continue
@@ -90,11 +92,13 @@ def _recycle(result: Changes) -> None:
             )
 
 
-def _without_name(metadata: Obj) -> Obj:
-    return {name: value for name, value in metadata.items() if name != "generateName"}
+def _without_name(metadata: ObjectMeta) -> ObjectMeta:
+    kept = metadata.copy()
+    kept.pop("generateName", None)
+    return kept
 
 
-def _is_ours(endpointslice: Obj, frame: Frame) -> bool:
+def _is_ours(endpointslice: EndpointSlice, frame: Frame) -> bool:
     """Not a former owner's of the same name, whose slices the garbage collector is about to delete."""
     controller = controller_of(endpointslice)
     return controller is None or any(ref["uid"] == controller["uid"] for ref in frame.owner_references)
@@ -102,13 +106,18 @@ def _is_ours(endpointslice: Obj, frame: Frame) -> bool:
 
 @dataclass
 class _Draft:
-    before: Obj | None
-    endpoints: list[Obj]
+    before: EndpointSlice | None
+    endpoints: list[Endpoint]
     changed: bool = False
 
 
 def _settle(
-    kind: SliceKind, desired: Sequence[Obj], existing: Sequence[Obj], frame: Frame, most: int, result: Changes
+    kind: SliceKind,
+    desired: Sequence[Endpoint],
+    existing: Sequence[EndpointSlice],
+    frame: Frame,
+    most: int,
+    result: Changes,
 ) -> None:
     missing = {_identity(endpoint): endpoint for endpoint in desired}
     drafts = []
@@ -146,7 +155,7 @@ def _settle(
                 result.update.append(updated)
 
 
-def _fill(draft: _Draft, rest: list[Obj], most: int) -> None:
+def _fill(draft: _Draft, rest: list[Endpoint], most: int) -> None:
     room = most - len(draft.endpoints)
     if room > 0:
         draft.endpoints += rest[:room]
@@ -154,9 +163,9 @@ def _fill(draft: _Draft, rest: list[Obj], most: int) -> None:
         draft.changed = True
 
 
-def _new(kind: SliceKind, endpoints: list[Obj], frame: Frame) -> Obj:
+def _new(kind: SliceKind, endpoints: list[Endpoint], frame: Frame) -> EndpointSlice:
     address_type, ports = kind
-    metadata: Obj = {
+    metadata: ObjectMeta = {
         "generateName": frame.generate_name,
         "namespace": frame.namespace,
         "labels": dict(frame.labels),
@@ -175,7 +184,9 @@ def _new(kind: SliceKind, endpoints: list[Obj], frame: Frame) -> Obj:
     }
 
 
-def _updated(before: Obj, endpoints: list[Obj], frame: Frame, *, changed: bool) -> Obj | None:
+def _updated(
+    before: EndpointSlice, endpoints: list[Endpoint], frame: Frame, *, changed: bool
+) -> EndpointSlice | None:
     found = _annotations(frame, annotations_of(before), changed=changed)
     owners = list(frame.owner_references)
     if (
@@ -185,8 +196,12 @@ def _updated(before: Obj, endpoints: list[Obj], frame: Frame, *, changed: bool) 
         and owner_references(before) == owners
     ):
         return None
-    around = {"labels": dict(frame.labels), "annotations": found, "ownerReferences": owners}
-    metadata = {**before["metadata"], **around}
+    metadata: ObjectMeta = {
+        **before["metadata"],
+        "labels": dict(frame.labels),
+        "annotations": found,
+        "ownerReferences": owners,
+    }
     return {**before, "metadata": metadata, "endpoints": endpoints}
 
 
@@ -199,7 +214,7 @@ def _annotations(frame: Frame, before: Mapping[str, str], *, changed: bool) -> d
     return found
 
 
-def _identity(endpoint: Obj) -> tuple[object, ...]:
+def _identity(endpoint: Endpoint) -> tuple[object, ...]:
     """An endpoint that differs in nothing but its state stays where it is."""
     target = endpoint.get("targetRef") or {}
     return (*endpoint["addresses"], target.get("uid"))

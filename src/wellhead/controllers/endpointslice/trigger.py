@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wellhead.api.meta import Key, Obj, condition, key
+from wellhead.api.meta import Key, condition, key
+from wellhead.api.types.pod import Pod
+from wellhead.api.types.service import Service
 
 
 class TriggerTimes:
@@ -17,7 +19,7 @@ class TriggerTimes:
     def __init__(self) -> None:
         self._seen: dict[Key, tuple[str, dict[str, str]]] = {}
 
-    def next(self, service: Obj, pods: Iterable[Obj]) -> str | None:
+    def next(self, service: Service, pods: Iterable[Pod]) -> str | None:
         """The earliest change since the last call for this Service; None if no time is new."""
         created = service["metadata"].get("creationTimestamp") or ""
         pod_times = {pod["metadata"]["uid"]: time for pod in pods if (time := _change_time(pod))}
@@ -35,6 +37,6 @@ class TriggerTimes:
         self._seen.pop(service, None)
 
 
-def _change_time(pod: Obj) -> str | None:
+def _change_time(pod: Pod) -> str | None:
     entry = condition(pod, "Ready")
     return entry.get("lastTransitionTime") if entry else None

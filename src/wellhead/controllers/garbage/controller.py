@@ -55,7 +55,7 @@ class GarbageCollector:
         await self._stores.synced()
         await self._reconciler.run()
 
-    def _handler(self, store: Store) -> Callable[[Obj | None, Obj | None], None]:
+    def _handler(self, store: Store[Obj]) -> Callable[[Obj | None, Obj | None], None]:
         def changed(old: Obj | None, new: Obj | None) -> None:
             if new is not None:
                 affected = self._graph.put(node_of(store.resource, new))

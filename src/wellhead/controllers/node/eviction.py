@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 
-from wellhead.api.meta import Key, Obj, is_deleting, key, now
+from wellhead.api.meta import Key, is_deleting, key, now
 from wellhead.api.resources import NODES, PODS
+from wellhead.api.types.node import Node, Taint
+from wellhead.api.types.pod import Pod
 from wellhead.client.events import EventRecorder
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.node.toleration import seconds_tolerated
 from wellhead.controllers.pods import is_terminal
-from wellhead.controllers.store import Stores
+from wellhead.controllers.store import Store, Stores
 
 
 class TaintEvictionController:
@@ -24,8 +26,8 @@ class TaintEvictionController:
 
     def __init__(self, stores: Stores, recorder: EventRecorder) -> None:
         self._stores = stores
-        self._nodes = stores[NODES]
-        self._pods = stores[PODS]
+        self._nodes: Store[Node] = stores[NODES]
+        self._pods: Store[Pod] = stores[PODS]
         self._recorder = recorder
         self._since: dict[tuple[str, str], float] = {}
         """When (node, taint) was first seen, by the loop's clock."""
@@ -37,7 +39,7 @@ class TaintEvictionController:
         await self._stores.synced(NODES, PODS)
         await self._reconciler.run()
 
-    def _node_changed(self, old: Obj | None, new: Obj | None) -> None:
+    def _node_changed(self, old: Node | None, new: Node | None) -> None:
         name = (new or old or {})["metadata"]["name"]
         before, after = _identities(old), _identities(new)
         if before == after:
@@ -49,7 +51,7 @@ class TaintEvictionController:
         for pod in self._pods.by_index("node", name):
             self._reconciler.enqueue(key(pod))
 
-    def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         if new is None or (old is not None and _stake(old) == _stake(new)):
             return
         node = self._nodes.get(new["spec"].get("nodeName") or "")
@@ -75,7 +77,7 @@ class TaintEvictionController:
         await self._evict(pod)
         return None
 
-    async def _evict(self, pod: Obj) -> None:
+    async def _evict(self, pod: Pod) -> None:
         namespace, name = key(pod)
         self._recorder.event(
             pod, "Normal", "TaintManagerEviction", f"Marking for deletion Pod {namespace}/{name}"
@@ -90,18 +92,18 @@ class TaintEvictionController:
         await self._pods.delete(await self._pods.put_condition(pod, condition))
 
 
-def _no_execute(node: Obj | None) -> list[Obj]:
+def _no_execute(node: Node | None) -> list[Taint]:
     taints = node["spec"].get("taints") or [] if node else []
     return [taint for taint in taints if taint["effect"] == "NoExecute"]
 
 
-def _identity(taint: Obj) -> str:
+def _identity(taint: Taint) -> str:
     return f"{taint['key']}={taint.get('value') or ''}"
 
 
-def _identities(node: Obj | None) -> set[str]:
+def _identities(node: Node | None) -> set[str]:
     return {_identity(taint) for taint in _no_execute(node)}
 
 
-def _stake(pod: Obj) -> tuple[object, ...]:
+def _stake(pod: Pod) -> tuple[object, ...]:
     return pod["metadata"].get("uid"), pod["spec"].get("nodeName"), pod["spec"].get("tolerations")

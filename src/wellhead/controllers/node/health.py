@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wellhead.api.meta import Obj, condition
+from wellhead.api.types.node import Node, NodeCondition, NodeStatus
 from wellhead.controllers import conditions
 
 _CONDITIONS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
@@ -22,7 +23,7 @@ class Heartbeat:
     seen: float
 
 
-def heartbeat(node: Obj, lease: Obj | None, before: Heartbeat | None, now: float) -> Heartbeat:
+def heartbeat(node: Node, lease: Obj | None, before: Heartbeat | None, now: float) -> Heartbeat:
     """The heartbeat as of now: a new one if the lease's renewTime or the Ready condition's time changed."""
     ready = condition(node, "Ready") or {}
     said = (
@@ -36,20 +37,21 @@ def heartbeat(node: Obj, lease: Obj | None, before: Heartbeat | None, now: float
     return Heartbeat(said, now) if renewed else Heartbeat(before.said, before.seen)
 
 
-def silent_status(node: Obj, time: str) -> Obj | None:
+def silent_status(node: Node, time: str) -> NodeStatus | None:
     """The node's status with its conditions Unknown; None if they already are. `time` is RFC 3339."""
-    status = node.get("status") or {}
+    status: NodeStatus = node.get("status") or {}
     before = list(status.get("conditions") or [])
     entries = before
     for name in _CONDITIONS:
         current = conditions.find(before, name)
+        entry: NodeCondition
         if current is None:
             entry = {
                 "type": name,
                 "status": "Unknown",
                 "reason": "NodeStatusNeverUpdated",
                 "message": "Kubelet never posted node status.",
-                "lastHeartbeatTime": node["metadata"].get("creationTimestamp"),
+                "lastHeartbeatTime": node["metadata"].get("creationTimestamp", ""),
                 "lastTransitionTime": time,
             }
         elif current.get("status") != "Unknown":

@@ -8,12 +8,14 @@ import logging
 from wellhead.api.errors import NotFound
 from wellhead.api.meta import Obj, now
 from wellhead.api.resources import LEASES, NODES, PODS
+from wellhead.api.types.node import Node
+from wellhead.api.types.pod import Pod
 from wellhead.client.events import EventRecorder
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.node.health import Heartbeat, heartbeat, silent_status
 from wellhead.controllers.node.taints import may_evict, ready_status, tainted, wanted_taints
 from wellhead.controllers.pods import is_ready, is_terminal
-from wellhead.controllers.store import Stores
+from wellhead.controllers.store import Store, Stores
 
 _log = logging.getLogger(__name__)
 
@@ -27,9 +29,9 @@ class NodeLifecycleController:
 
     def __init__(self, stores: Stores, recorder: EventRecorder, grace_period: float) -> None:
         self._stores = stores
-        self._nodes = stores[NODES]
-        self._leases = stores[LEASES]
-        self._pods = stores[PODS]
+        self._nodes: Store[Node] = stores[NODES]
+        self._leases: Store[Obj] = stores[LEASES]
+        self._pods: Store[Pod] = stores[PODS]
         self._recorder = recorder
         self._grace_period = grace_period
         self._heartbeats: dict[str, Heartbeat] = {}
@@ -43,7 +45,7 @@ class NodeLifecycleController:
         await self._stores.synced(NODES, LEASES, PODS)
         await self._reconciler.run()
 
-    def _node_changed(self, old: Obj | None, new: Obj | None) -> None:
+    def _node_changed(self, old: Node | None, new: Node | None) -> None:
         node = new or old or {}
         self._reconciler.enqueue(node["metadata"]["name"])
         if (old and ready_status(old)) != (new and ready_status(new)):
@@ -58,7 +60,7 @@ class NodeLifecycleController:
             if node is not None and ready_status(node) == "Unknown":
                 self._reconciler.enqueue(metadata["name"])
 
-    def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         if new is None or not is_ready(new):
             return
         node = self._nodes.get(new["spec"].get("nodeName") or "")
@@ -110,7 +112,7 @@ class NodeLifecycleController:
         self._heartbeats[name] = Heartbeat(self._heartbeats[name].said, time)
         return self._grace_period
 
-    async def _declare_silent(self, node: Obj) -> Obj:
+    async def _declare_silent(self, node: Node) -> Node:
         node = self._nodes.get(node["metadata"]["name"]) or node
         status = silent_status(node, now())
         if status is None:
@@ -118,13 +120,13 @@ class NodeLifecycleController:
         _log.warning("node %s says nothing any more", node["metadata"]["name"])
         return await self._nodes.update({**node, "status": status}, "status")
 
-    async def _taint(self, node: Obj) -> None:
+    async def _taint(self, node: Node) -> None:
         wanted = wanted_taints(node, evict=may_evict(self._nodes.values()))
         changed = tainted(node, wanted, now())
         if changed is not None:
             await self._nodes.update(changed)
 
-    async def _follow_readiness(self, node: Obj) -> None:
+    async def _follow_readiness(self, node: Node) -> None:
         name = node["metadata"]["name"]
         ready = ready_status(node)
         if ready == "True":
@@ -141,7 +143,7 @@ class NodeLifecycleController:
                     await self._mark_not_ready(pod)
         self._was_ready.discard(name)
 
-    async def _mark_not_ready(self, pod: Obj) -> None:
+    async def _mark_not_ready(self, pod: Pod) -> None:
         condition = {"type": "Ready", "status": "False", "lastTransitionTime": now()}
         try:
             await self._pods.put_condition(pod, condition)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wellhead.api.meta import Obj, condition
+from wellhead.api.meta import condition
+from wellhead.api.types.node import Node, NodeSpec, Taint
 
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
@@ -21,19 +22,19 @@ _BY_CONDITION = {
 }
 _OURS = frozenset({NOT_READY, UNREACHABLE, UNSCHEDULABLE, *_BY_CONDITION.values()})
 
-Taint = tuple[str, str]
+Identity = tuple[str, str]
 """(key, effect)"""
 
 
-def ready_status(node: Obj) -> str | None:
+def ready_status(node: Node) -> str | None:
     """The status of the condition Ready; None if the node hasn't reported any."""
     entry = condition(node, "Ready")
     return entry.get("status") if entry else None
 
 
-def wanted_taints(node: Obj, *, evict: bool) -> set[Taint]:
+def wanted_taints(node: Node, *, evict: bool) -> set[Identity]:
     """All taints of ours that the node should have. `evict`: whether pods may be driven off nodes at all."""
-    wanted: set[Taint] = set()
+    wanted: set[Identity] = set()
     for name, taint in _BY_CONDITION.items():
         entry = condition(node, name)
         if entry is not None and entry.get("status") == "True":
@@ -48,30 +49,32 @@ def wanted_taints(node: Obj, *, evict: bool) -> set[Taint]:
     return wanted
 
 
-def tainted(node: Obj, wanted: set[Taint], time: str) -> Obj | None:
+def tainted(node: Node, wanted: set[Identity], time: str) -> Node | None:
     """The node with exactly these taints of ours, others untouched; None if nothing changes.
 
     `time` (RFC 3339) is noted on new NoExecute taints.
     """
-    before: list[Obj] = node["spec"].get("taints") or []
+    before = node["spec"].get("taints") or []
     kept = [taint for taint in before if taint["key"] not in _OURS or _identity(taint) in wanted]
     missing = wanted - set(map(_identity, kept))
     if len(kept) == len(before) and not missing:
         return None
-    added = [
-        {"key": name, "effect": effect} | ({"timeAdded": time} if effect == "NoExecute" else {})
+    added: list[Taint] = [
+        {"key": name, "effect": effect, "timeAdded": time}
+        if effect == "NoExecute"
+        else {"key": name, "effect": effect}
         for name, effect in sorted(missing)
     ]
-    spec = {**node["spec"], "taints": kept + added}
+    spec: NodeSpec = {**node["spec"], "taints": kept + added}
     if not spec["taints"]:
         del spec["taints"]
     return {**node, "spec": spec}
 
 
-def may_evict(nodes: Iterable[Obj]) -> bool:
+def may_evict(nodes: Iterable[Node]) -> bool:
     """Not while every node looks dead: more likely we can't see them (upstream's full disruption)."""
     return any(ready_status(node) == "True" for node in nodes)
 
 
-def _identity(taint: Obj) -> Taint:
+def _identity(taint: Taint) -> Identity:
     return taint["key"], taint["effect"]

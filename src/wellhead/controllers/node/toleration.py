@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wellhead.api.meta import Obj
+from wellhead.api.types.node import Taint
+from wellhead.api.types.pod import Toleration
 
 
-def tolerates(toleration: Obj, taint: Obj) -> bool:
+def tolerates(toleration: Toleration, taint: Taint) -> bool:
     """Whether one toleration covers one taint (corev1.Toleration.ToleratesTaint)."""
     if toleration.get("effect") and toleration["effect"] != taint["effect"]:
         return False
@@ -23,7 +24,7 @@ def tolerates(toleration: Obj, taint: Obj) -> bool:
     return False
 
 
-def seconds_tolerated(taints: Iterable[Obj], tolerations: Iterable[Obj]) -> float | None:
+def seconds_tolerated(taints: Iterable[Taint], tolerations: Iterable[Toleration]) -> float | None:
     """The seconds that a pod may stay: 0 if a taint isn't tolerated, None if all are for good."""
     tolerations = list(tolerations)
     limits: list[float] = []

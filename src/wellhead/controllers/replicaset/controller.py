@@ -10,6 +10,7 @@ from wellhead.api.errors import ApiError, Conflict, NotFound
 from wellhead.api.meta import Key, Obj, controller_of, is_controlled_by, is_deleting, key, labels
 from wellhead.api.resources import PODS, REPLICASETS
 from wellhead.api.selectors import LabelSelector
+from wellhead.api.types.pod import Pod
 from wellhead.client.events import EventRecorder
 from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client, ConnectionLost
@@ -17,7 +18,7 @@ from wellhead.controllers.ownership import carry_out, claim
 from wellhead.controllers.pods import is_active
 from wellhead.controllers.replicaset.plan import first_to_go, missing, new_pod, slow_start
 from wellhead.controllers.replicaset.status import seconds_to_next_available, status_of
-from wellhead.controllers.store import Stores
+from wellhead.controllers.store import Store, Stores
 
 
 class ReplicaSetController:
@@ -28,8 +29,8 @@ class ReplicaSetController:
     def __init__(self, client: Client, stores: Stores, recorder: EventRecorder) -> None:
         self._client = client
         self._stores = stores
-        self._replicasets = stores[REPLICASETS]
-        self._pods = stores[PODS]
+        self._replicasets: Store[Obj] = stores[REPLICASETS]
+        self._pods: Store[Pod] = stores[PODS]
         self._recorder = recorder
         self._uncertain: set[Key] = set()
         """Those of which a create may or may not have worked: the connection broke before the answer."""
@@ -44,7 +45,7 @@ class ReplicaSetController:
     def _replicaset_changed(self, old: Obj | None, new: Obj | None) -> None:
         self._reconciler.enqueue(key(new or old or {}))
 
-    def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
+    def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         for pod in (old, new):
             if pod is None:
                 continue
@@ -54,7 +55,7 @@ class ReplicaSetController:
             elif controller["kind"] == "ReplicaSet":
                 self._reconciler.enqueue((pod["metadata"]["namespace"], controller["name"]))
 
-    def _enqueue_selecting(self, pod: Obj) -> None:
+    def _enqueue_selecting(self, pod: Pod) -> None:
         """ReplicaSets that may adopt the pod."""
         if not labels(pod):
             return
@@ -91,13 +92,13 @@ class ReplicaSetController:
             raise error
         return again
 
-    async def _claimed(self, replicaset: Obj) -> list[Obj]:
+    async def _claimed(self, replicaset: Obj) -> list[Pod]:
         orphans = self._pods.by_index("uncontrolled", replicaset["metadata"]["namespace"])
         candidates = [*self._controlled(replicaset), *filter(is_active, orphans)]
         decided = claim(replicaset, _selector(replicaset), candidates)
         return await carry_out(decided, replicaset, self._replicasets, self._pods)
 
-    def _controlled(self, replicaset: Obj) -> list[Obj]:
+    def _controlled(self, replicaset: Obj) -> list[Pod]:
         return self._pods.by_index("controller", replicaset["metadata"]["uid"])
 
     async def _create(self, replicaset: Obj, count: int) -> None:
@@ -122,7 +123,7 @@ class ReplicaSetController:
             replicaset, "Normal", "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}"
         )
 
-    async def _delete(self, replicaset: Obj, active: list[Obj], count: int) -> None:
+    async def _delete(self, replicaset: Obj, active: list[Pod], count: int) -> None:
         going = first_to_go(active, count, self._crowd(replicaset), datetime.now(UTC))
         errors = await asyncio.gather(
             *(self._delete_one(replicaset, pod) for pod in going), return_exceptions=True
@@ -131,7 +132,7 @@ class ReplicaSetController:
             if error is not None:
                 raise error
 
-    async def _delete_one(self, replicaset: Obj, pod: Obj) -> None:
+    async def _delete_one(self, replicaset: Obj, pod: Pod) -> None:
         name = pod["metadata"]["name"]
         try:
             await self._pods.delete(pod)
@@ -164,7 +165,7 @@ class ReplicaSetController:
                 self._pods.learn(pod)
 
     async def _write_status(
-        self, replicaset: Obj, pods: list[Obj], failure: tuple[str, str] | None
+        self, replicaset: Obj, pods: list[Pod], failure: tuple[str, str] | None
     ) -> float | None:
         now = datetime.now(UTC)
         # What the store holds may be newer than what was reconciled; its status must still be written to it.

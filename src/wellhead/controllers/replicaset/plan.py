@@ -11,6 +11,8 @@ from datetime import datetime
 
 from wellhead.api.meta import Obj, condition, owner_reference, parse_time
 from wellhead.api.meta import annotations as annotations_of
+from wellhead.api.types.pod import Pod
+from wellhead.api.types.shared import ObjectMeta
 from wellhead.controllers.pods import is_ready, phase
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -22,16 +24,16 @@ _LONGEST_BASE = 58
 """So that a generated name stays within the 63 characters of a host name."""
 
 
-def missing(replicaset: Obj, active: Sequence[Obj]) -> int:
+def missing(replicaset: Obj, active: Sequence[Pod]) -> int:
     """Pods to create now; negative: pods to delete now."""
     return max(-BURST, min(BURST, int(replicaset["spec"].get("replicas", 1)) - len(active)))
 
 
-def new_pod(replicaset: Obj) -> Obj:
+def new_pod(replicaset: Obj) -> Pod:
     """A pod from the template, owned by the ReplicaSet, to be named by the server."""
     metadata, template = replicaset["metadata"], replicaset["spec"]["template"]
     from_template = template.get("metadata") or {}
-    pod_metadata: Obj = {
+    pod_metadata: ObjectMeta = {
         "generateName": f"{metadata['name']}-"[:_LONGEST_BASE],
         "namespace": metadata["namespace"],
         "ownerReferences": [owner_reference(replicaset)],
@@ -51,7 +53,7 @@ def slow_start(count: int) -> Iterator[int]:
         batch *= 2
 
 
-def first_to_go(active: Iterable[Obj], count: int, crowd: Mapping[str, int], now: datetime) -> list[Obj]:
+def first_to_go(active: Iterable[Pod], count: int, crowd: Mapping[str, int], now: datetime) -> list[Pod]:
     """The `count` pods that are missed least.
 
     `crowd` counts, per node, the related pods (of all ReplicaSets of the same Deployment): pods of
@@ -60,7 +62,7 @@ def first_to_go(active: Iterable[Obj], count: int, crowd: Mapping[str, int], now
     return sorted(active, key=lambda pod: _worth(pod, crowd, now))[:count]
 
 
-def _worth(pod: Obj, crowd: Mapping[str, int], now: datetime) -> tuple[object, ...]:
+def _worth(pod: Pod, crowd: Mapping[str, int], now: datetime) -> tuple[object, ...]:
     node = pod["spec"].get("nodeName") or ""
     ready = is_ready(pod)
     return (
@@ -77,14 +79,14 @@ def _worth(pod: Obj, crowd: Mapping[str, int], now: datetime) -> tuple[object, .
     )
 
 
-def _deletion_cost(pod: Obj) -> int:
+def _deletion_cost(pod: Pod) -> int:
     try:
         return int(annotations_of(pod).get(DELETION_COST, "0"))
     except ValueError:
         return 0
 
 
-def _ready_time(pod: Obj) -> str | None:
+def _ready_time(pod: Pod) -> str | None:
     entry = condition(pod, "Ready")
     return entry.get("lastTransitionTime") if entry else None
 
@@ -95,6 +97,6 @@ def _magnitude(time: str | None, now: datetime) -> int:
     return int(math.log2(max(1.0, (now - parse_time(time)).total_seconds())))
 
 
-def _restarts(pod: Obj) -> int:
+def _restarts(pod: Pod) -> int:
     statuses = (pod.get("status") or {}).get("containerStatuses") or []
     return max((entry.get("restartCount", 0) for entry in statuses), default=0)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from wellhead.api.meta import Obj, format_time, is_deleting, labels
+from wellhead.api.types.pod import Pod
 from wellhead.controllers import conditions
 from wellhead.controllers.pods import is_active, is_ready, is_terminal, seconds_to_available
 
 
-def status_of(replicaset: Obj, pods: Sequence[Obj], now: datetime, failure: tuple[str, str] | None) -> Obj:
+def status_of(replicaset: Obj, pods: Sequence[Pod], now: datetime, failure: tuple[str, str] | None) -> Obj:
     """The status as it should be. `failure` is (reason, message) of creating or deleting pods."""
     spec = replicaset["spec"]
     template_labels = ((spec["template"].get("metadata") or {}).get("labels") or {}).items()
@@ -38,7 +39,7 @@ def status_of(replicaset: Obj, pods: Sequence[Obj], now: datetime, failure: tupl
     return status | ({"conditions": entries} if entries else {})
 
 
-def seconds_to_next_available(replicaset: Obj, pods: Sequence[Obj], now: datetime) -> float | None:
+def seconds_to_next_available(replicaset: Obj, pods: Sequence[Pod], now: datetime) -> float | None:
     """When the next ready pod becomes available by mere waiting; None if none does."""
     min_ready = replicaset["spec"].get("minReadySeconds", 0)
     waits = (seconds_to_available(pod, min_ready, now) for pod in pods if is_active(pod))

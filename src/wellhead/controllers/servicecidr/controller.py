@@ -13,7 +13,7 @@ from wellhead.api.ranges import is_usable
 from wellhead.api.resources import IPADDRESSES, SERVICECIDRS
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.servicecidr.protection import cluster_ip_of, may_go, networks_of
-from wellhead.controllers.store import Stores
+from wellhead.controllers.store import Store, Stores
 
 GRACE_SECONDS = 10.0
 """How long API servers may take to hear that a range is not to be used any more."""
@@ -40,8 +40,8 @@ class ServiceCIDRController:
 
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
-        self._servicecidrs = stores[SERVICECIDRS]
-        self._addresses = stores[IPADDRESSES]
+        self._servicecidrs: Store[Obj] = stores[SERVICECIDRS]
+        self._addresses: Store[Obj] = stores[IPADDRESSES]
         self._reconciler = Reconciler(self.name, self._reconcile)
         self._servicecidrs.on_change(self._servicecidr_changed)
         self._addresses.on_change(self._address_changed)
