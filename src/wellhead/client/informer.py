@@ -7,6 +7,7 @@ what it holds, and reports what changed. Nothing is listed in a steady state.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable, Iterator, Mapping
@@ -84,6 +85,17 @@ class TypedInformer(Generic[T]):
         self._handlers.append(handler)
         for obj in self.values():
             handler(None, obj)
+
+    def on_index(self, index: str, handler: Callable[[Any], None]) -> None:
+        """Call `handler`, from now on, with each value of an index whose objects are others than before."""
+        values_of = self._index_functions[index]
+
+        def changed(old: T | None, new: T | None) -> None:
+            values = (values_of(each) for each in (old, new) if each is not None)
+            for value in dict.fromkeys(itertools.chain.from_iterable(values)):
+                handler(value)
+
+        self._handlers.append(changed)
 
     async def synced(self) -> None:
         """Wait for the first complete list."""
@@ -217,6 +229,21 @@ class TypedInformer(Generic[T]):
             if new is not None:
                 for value in values_of(new):
                     entries[value][name] = new
+
+
+def tolerant(read: Callable[[Obj], T | None]) -> Callable[[Obj], T | None]:
+    """As `read`, but None for an object that it can't read: the others are to be served all the same."""
+
+    def attempt(obj: Obj) -> T | None:
+        try:
+            return read(obj)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            metadata = obj.get("metadata", {})
+            name = metadata.get("namespace"), metadata.get("name")
+            _log.error("%s %s/%s is ignored: it can't be read: %r", obj.get("kind"), *name, error)
+            return None
+
+    return attempt
 
 
 class Informer(TypedInformer[Obj]):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from wellhead.api.meta import Key, Obj, is_deleting, key
 from wellhead.api.resources import ENDPOINTSLICES, NODES, SERVICES
 from wellhead.client.events import EventRecorder
-from wellhead.client.informer import Informer
+from wellhead.client.informer import Informer, TypedInformer, tolerant
 from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client
 from wellhead.cloud import balancers
@@ -29,6 +29,7 @@ from wellhead.cloud.health import Outcome, Settings, State
 from wellhead.cloud.nodes import BalancedNode, balanced_node
 from wellhead.cloud.steering import Balancer, Steering
 from wellhead.cloud.vips import VIPPool, VIPUnavailable
+from wellhead.services.endpointslice import parse_endpoint_slice
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +75,9 @@ class Controller:
         self._allocation = Allocation(pool, proxy.settings if proxy is not None else None, no_proxy)
         self._services = Informer(client, SERVICES)
         self._nodes = Informer(client, NODES)
-        self._slices = Informer(client, ENDPOINTSLICES, indexes={"service": service_of})
+        self._slices = TypedInformer(
+            client, ENDPOINTSLICES, tolerant(parse_endpoint_slice), indexes={"service": service_of}
+        )
         self._reconciler: Reconciler[Key] = Reconciler("load balancer", self._reconcile)
         self._programmed: dict[Key, Balancer] = {}  # what the data planes have confirmed
         self._guarded: set[Key] = set()  # whose finalizer is ours, though the class be somebody else's now
@@ -95,7 +98,7 @@ class Controller:
             self._adopt()
             self._services.on_change(self._service_changed)
             self._nodes.on_change(self._node_changed)
-            self._slices.on_change(self._slice_changed)
+            self._slices.on_index("service", self._endpoints_changed)
             group.create_task(self.steering.monitor.run())
             if not await self.steering.monitor.settled(_SETTLE_SECONDS):
                 _log.warning("starting although some health checks have had no answer yet")
@@ -136,11 +139,9 @@ class Controller:
         if (obj := new or old) is not None:
             self.steering.set_node(obj["metadata"]["name"], balanced_node(new) if new else None)
 
-    def _slice_changed(self, old: Obj | None, new: Obj | None) -> None:
-        for obj in (old, new):
-            for service in service_of(obj) if obj is not None else ():
-                if service in self.steering.balancers:
-                    self._note_endpoints(service)
+    def _endpoints_changed(self, service: Key) -> None:
+        if service in self.steering.balancers:
+            self._note_endpoints(service)
 
     def _note_endpoints(self, service: Key) -> None:
         self.steering.set_endpoints(service, endpoints(self._slices.by_index("service", service)))

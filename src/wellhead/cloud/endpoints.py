@@ -2,74 +2,49 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 
-from wellhead.api.meta import Key, Obj, labels
-from wellhead.cloud.vips import IPAddress
-
-SERVICE_LABEL = "kubernetes.io/service-name"
-
-Address = tuple[IPAddress, int]
-Port = tuple[int, str]
-"""IP version and name."""
-
-_VERSIONS = {"IPv4": 4, "IPv6": 6}
+from wellhead.api.meta import Key
+from wellhead.ip import Family, Protocol
+from wellhead.services.endpointslice import EndpointAddress, EndpointSlice, join_slices
+from wellhead.services.traffic import usable
 
 
 @dataclass(frozen=True)
 class Endpoints:
     """A Service's endpoints.
 
-    `serving_nodes` are the names of the nodes with an endpoint that serves, terminating or not (KEP-1672).
-    `usable` are, for each IP version and port name, the endpoints that take new connections: those that are
-    ready; if none is, those that serve though they terminate.
+    `serving_nodes` are the names of the nodes with an endpoint whose flows may go on. `usable` are, for each
+    family and name of a TCP port, the endpoints that take new connections.
     """
 
     serving_nodes: frozenset[str] = frozenset()
-    usable: Mapping[Port, frozenset[Address]] = field(default_factory=dict)
+    usable: Mapping[tuple[Family, str], tuple[EndpointAddress, ...]] = field(default_factory=dict)
 
 
-def service_of(endpoint_slice: Obj) -> list[Key]:
+def service_of(endpoint_slice: EndpointSlice | None) -> list[Key]:
     """The Service that an EndpointSlice belongs to: an index function, so none or one."""
-    name = labels(endpoint_slice).get(SERVICE_LABEL)
-    return [(endpoint_slice["metadata"]["namespace"], name)] if name else []
+    if endpoint_slice is None:
+        return []
+    return [(endpoint_slice.service.namespace, endpoint_slice.service.name)]
 
 
-def endpoints(slices: Iterable[Obj]) -> Endpoints:
+def endpoints(slices: Iterable[EndpointSlice | None]) -> Endpoints:
     """The endpoints of one Service, from all of its EndpointSlices."""
-    nodes: set[str] = set()
-    ready: defaultdict[Port, set[Address]] = defaultdict(set)
-    serving: defaultdict[Port, set[Address]] = defaultdict(set)
-    for each in slices:
-        ports = {port.get("name") or "": port["port"] for port in each.get("ports") or [] if port.get("port")}
-        for endpoint in each.get("endpoints") or []:
-            conditions = endpoint.get("conditions") or {}
-            is_ready, serves = _ready(conditions), _serves(conditions)
-            if serves and endpoint.get("nodeName"):
-                nodes.add(endpoint["nodeName"])
-            if (version := _VERSIONS.get(each.get("addressType", "IPv4"))) is None:
-                continue  # host names
-            for name, port in ports.items():
-                # An endpoint's addresses are all the same endpoint; consumers use the first (API reference).
-                address = ip_address(endpoint["addresses"][0]), int(port)
-                if is_ready:
-                    ready[version, name].add(address)
-                elif serves:
-                    serving[version, name].add(address)
+    used = [each for each in slices if each is not None]
+    ports = {
+        (each.family, port.name) for each in used for port in each.ports if port.protocol is Protocol.TCP
+    }
     return Endpoints(
-        frozenset(nodes),
-        {port: frozenset(ready[port] or serving[port]) for port in ready.keys() | serving.keys()},
+        frozenset(
+            endpoint.node
+            for each in used
+            for endpoint in each.endpoints
+            if endpoint.node and endpoint.keeps_flows
+        ),
+        {
+            (family, name): tuple(usable(join_slices(used, family, name, Protocol.TCP)))
+            for family, name in ports
+        },
     )
-
-
-def _ready(conditions: Obj) -> bool:
-    """An unset condition counts as ready, as the API says."""
-    return bool(conditions.get("ready") is not False)
-
-
-def _serves(conditions: Obj) -> bool:
-    serving = conditions.get("serving")
-    return _ready(conditions) if serving is None else bool(serving)

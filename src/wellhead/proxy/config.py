@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wellhead.proxy.backends.iptables.commands import Variant
-from wellhead.proxy.backends.iptables.ruleset import NodePortAddresses
 from wellhead.proxy.node_config import NodeConfig
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
 from wellhead.proxy.sysctls import ConntrackSettings
+from wellhead.services.node_ports import NodePortAddresses
 
 ProxyMode = Literal["iptables", "nftables"]
 MODES: tuple[ProxyMode, ...] = ("iptables", "nftables")

@@ -34,14 +34,14 @@ class _Listening:
 class HealthCheckPorts:
     """Listens on the health-check node port of every Service that has one.
 
-    On the addresses where node ports answer (`networks()`; none: all) and on loopback. A port that can't be
-    had, because something else listens there, is reported through `complain` and tried again.
+    On the addresses where node ports answer, those in `networks(family)`, and on loopback. A port that can't
+    be had, because something else listens there, is reported through `complain` and tried again.
     """
 
     def __init__(
         self,
         families: tuple[Family, ...],
-        networks: Callable[[], tuple[IPNetwork, ...]],
+        networks: Callable[[Family], tuple[IPNetwork, ...]],
         health: ProxyHealth,
         complain: Callable[[ServiceKey, str], None],
     ) -> None:
@@ -65,7 +65,7 @@ class HealthCheckPorts:
 
     def refresh(self) -> None:
         """Look again at the node's addresses, if it matters which they are."""
-        if self._networks():
+        if any(self._networks(family) != (family.everywhere,) for family in self._families):
             self._changed.set()
 
     async def run(self) -> None:
@@ -106,8 +106,8 @@ class HealthCheckPorts:
     async def _addresses(self) -> frozenset[str]:
         found: set[str] = set()
         for family in self._families:
-            networks = [each for each in self._networks() if each.version == family]
-            if not networks:
+            networks = self._networks(family)
+            if networks == (family.everywhere,):
                 found.add(_ANY[family])
                 continue
             mine = await asyncio.to_thread(local_addresses, family)

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Coroutine, Iterator
 from dataclasses import replace
-from ipaddress import ip_network
 
 from wellhead.api.meta import Obj
 from wellhead.api.resources import ENDPOINTSLICES, NODES, SERVICES
@@ -38,6 +37,7 @@ from wellhead.proxy.sysctls import enable_localhost_node_ports, set_conntrack, s
 from wellhead.proxy.watches import SERVICE_SELECTOR, SLICE_SELECTOR, Watches, read_service, read_slice
 from wellhead.services.names import ServiceKey
 from wellhead.services.node import LocalNode, is_leaving, parse_node
+from wellhead.services.node_ports import node_port_networks
 from wellhead.services.node_view import NodeView
 from wellhead.services.service_map import ServiceMap
 
@@ -240,13 +240,8 @@ class _Proxy:
             self._ports.refresh()
             self._request()
 
-    def _health_networks(self) -> tuple[IPNetwork, ...]:
-        """Where health-check node ports answer: as node ports do."""
-        if self._config.node_port_addresses != "primary":
-            return self._config.node_port_addresses
-        mine = self._view.node.addresses
-        first = (next((each for each in mine if each.version == family), None) for family in Family)
-        return tuple(ip_network(each) for each in first if each is not None)
+    def _health_networks(self, family: Family) -> tuple[IPNetwork, ...]:
+        return node_port_networks(self._config.node_port_addresses, family, self._view.node)
 
     def _warn_of_node(self, reason: str, message: str) -> None:
         self._events.event(self._this_node(), "Warning", reason, message)

@@ -9,7 +9,7 @@ from wellhead.ip import Family
 from wellhead.proxy.backends.base import Backend, BackendError
 from wellhead.proxy.backends.iptables import backend as iptables
 from wellhead.proxy.backends.iptables.commands import Commands, Variant
-from wellhead.proxy.backends.iptables.node_rules import LOOPBACK, NodeRulesConfig
+from wellhead.proxy.backends.iptables.node_rules import NodeRulesConfig
 from wellhead.proxy.backends.iptables.ruleset import RulesetConfig
 from wellhead.proxy.backends.iptables.transaction import TABLES
 from wellhead.proxy.backends.nftables import backend as nftables
@@ -19,6 +19,7 @@ from wellhead.proxy.backends.nftables.ruleset import NftablesConfig
 from wellhead.proxy.config import Config, ProxyMode
 from wellhead.proxy.metrics import Metrics
 from wellhead.proxy.sysctls import conntrack_is_liberal, has_ipv6
+from wellhead.services.node_ports import answers_on_loopback
 
 log = logging.getLogger(__name__)
 
@@ -100,10 +101,7 @@ def node_ports_on_loopback(config: Config) -> bool:
     """Whether IPv4 node ports should answer on loopback addresses."""
     if config.mode != "iptables" or not config.localhost_node_ports:
         return False
-    if config.node_port_addresses == "primary":
-        return False
-    networks = [each for each in config.node_port_addresses if each.version == 4]
-    return not networks or any(each.overlaps(LOOPBACK[Family.IPV4]) for each in networks)
+    return answers_on_loopback(config.node_port_addresses, Family.IPV4)
 
 
 async def remove_others(mode: str) -> None:

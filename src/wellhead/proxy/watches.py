@@ -8,11 +8,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar
 
 import msgspec
 
 from wellhead.api.meta import Obj
+from wellhead.client.informer import tolerant
 from wellhead.proxy.metrics import Metrics
 from wellhead.services.endpointslice import HEADLESS_LABEL, EndpointSlice, parse_endpoint_slice
 from wellhead.services.names import ServiceKey
@@ -32,7 +32,7 @@ SERVICE_SELECTOR = f"!{PROXY_NAME_LABEL}"
 SLICE_SELECTOR = f"!{PROXY_NAME_LABEL},!{HEADLESS_LABEL}"
 """What a proxy without a name asks the server for, as kube-proxy does."""
 
-T = TypeVar("T")
+_parse_service, _parse_slice = tolerant(parse_service), tolerant(parse_endpoint_slice)
 
 
 class ReadService(msgspec.Struct, frozen=True, gc=False):
@@ -57,7 +57,7 @@ class ReadSlice(msgspec.Struct, frozen=True, gc=False):
 
 def read_service(obj: Obj) -> ReadService:
     """What the proxy keeps of a Service object."""
-    service = _parsed(parse_service, obj)
+    service = _parse_service(obj)
     metadata = obj["metadata"]
     wish = (metadata.get("annotations") or {}).get(PRESERVE_CLIENT_IP_ANNOTATION)
     if wish not in (None, "true", "false"):
@@ -76,7 +76,7 @@ def read_slice(obj: Obj) -> ReadSlice:
     """What the proxy keeps of an EndpointSlice object."""
     metadata = obj["metadata"]
     triggered = _trigger_time(metadata.get("annotations"))
-    return ReadSlice(metadata["namespace"], metadata["name"], _parsed(parse_endpoint_slice, obj), triggered)
+    return ReadSlice(metadata["namespace"], metadata["name"], _parse_slice(obj), triggered)
 
 
 class Watches:
@@ -122,18 +122,6 @@ class Watches:
         self._service_changes = self._endpoint_changes = 0
         triggers, self._triggers = self._triggers, []
         return triggers
-
-
-def _parsed(parse: Callable[[Obj], T | None], obj: Obj) -> T | None:
-    """One object that can't be read must not keep the proxy from serving all the others."""
-    try:
-        return parse(obj)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        metadata = obj.get("metadata", {})
-        log.error(
-            "ignored %s/%s, which can't be read: %r", metadata.get("namespace"), metadata.get("name"), error
-        )
-        return None
 
 
 def _trigger_time(annotations: dict[str, str] | None) -> float | None:

@@ -41,6 +41,19 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False):
     node_hints: frozenset[str]
     zone_hints: frozenset[str]
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether it takes new connections only where nobody else does (KEP-1669)."""
+        return self.serving and self.terminating and not self.ready
+
+    @property
+    def keeps_flows(self) -> bool:
+        """Whether its established flows may go on, be it sent new ones or not.
+
+        `publishNotReadyAddresses` makes endpoints ready that do not serve: they are in use all the same.
+        """
+        return self.serving or self.ready
+
 
 class SlicePort(msgspec.Struct, frozen=True, gc=False):
     """A port of a slice: the target of the Service port that has its name and protocol."""

@@ -96,11 +96,7 @@ def parse_service(service: Obj, proxy_name: str = "") -> Service | None:
 
 def _ports(key: ServiceKey, family: Family, cluster_ip: IPAddress, service: Obj) -> list[ServicePort]:
     spec = service["spec"]
-    ranges: tuple[IPNetwork, ...] = ()
-    if texts := spec.get("loadBalancerSourceRanges"):
-        ranges = networks_of(family, texts)
-        if any(each.prefixlen == 0 for each in ranges):
-            ranges = ()
+    ranges = source_ranges(spec, family)
     addresses = [(FrontendKind.CLUSTER_IP, cluster_ip), *_external_addresses(family, service)]
     preserve_client_ip = _preserve_client_ip(service)
     found: list[ServicePort] = []
@@ -120,7 +116,7 @@ def _ports(key: ServiceKey, family: Family, cluster_ip: IPAddress, service: Obj)
                 source_ranges=ranges,
                 internal_local=spec.get("internalTrafficPolicy") == "Local",
                 external_local=spec.get("externalTrafficPolicy") == "Local",
-                affinity_seconds=_affinity_seconds(spec),
+                affinity_seconds=affinity_seconds(spec),
                 preserve_client_ip=preserve_client_ip,
             )
         )
@@ -137,7 +133,18 @@ def _external_addresses(family: Family, service: Obj) -> Iterator[tuple[Frontend
             yield FrontendKind.LOAD_BALANCER_IP, ip
 
 
-def _affinity_seconds(spec: Obj) -> int | None:
+def source_ranges(spec: Obj, family: Family) -> tuple[IPNetwork, ...]:
+    """Who may use a Service's load balancer IPs of a family; empty when everybody may.
+
+    Ranges of one family say nothing about clients of the other, and a /0 is no restriction.
+    """
+    texts = spec.get("loadBalancerSourceRanges")
+    ranges = networks_of(family, texts) if texts else ()
+    return () if any(each.prefixlen == 0 for each in ranges) else ranges
+
+
+def affinity_seconds(spec: Obj) -> int | None:
+    """How long after its last new connection a client returns to the same endpoint; None: not at all."""
     if spec.get("sessionAffinity") != "ClientIP":
         return None
     config = spec.get("sessionAffinityConfig") or {}

@@ -108,6 +108,17 @@ class PortView(msgspec.Struct, frozen=True, gc=False):
     def routing(self, kind: FrontendKind) -> Routing:
         return self.internal if kind is FrontendKind.CLUSTER_IP else self.external
 
+    def guards(self, kind: FrontendKind) -> bool:
+        """Whether a client that dials a frontend of this kind must be in `allowed_sources`.
+
+        Source ranges count for load balancer IPs alone; where nothing is forwarded there is nothing to guard.
+        """
+        return (
+            kind is FrontendKind.LOAD_BALANCER_IP
+            and bool(self.allowed_sources)
+            and any(each.action is Action.FORWARD for each in self.external)
+        )
+
     def endpoints(self, scope: Scope) -> tuple[EndpointAddress, ...]:
         return self.cluster if scope is Scope.CLUSTER else self.local
 
@@ -142,8 +153,7 @@ def view_port(
         local=local,
         affinity_seconds=port.affinity_seconds,
         allowed_sources=_allowed_sources(port, node),
-        # publishNotReadyAddresses makes endpoints ready that do not serve: they are in use all the same.
-        serving=frozenset([address for address, each in endpoints.items() if each.serving or each.ready]),
+        serving=frozenset([address for address, each in endpoints.items() if each.keeps_flows]),
         hairpins=tuple(
             dict.fromkeys([each.ip for each in (*cluster, *local) if endpoints[each].node in here])
         ),

@@ -216,12 +216,16 @@ class World:
     def put_endpoints(self, *serving: str, terminating: str = "") -> None:
         def endpoint(node: str, ready: bool) -> Obj:
             conditions = {"ready": ready, "serving": True, "terminating": not ready}
-            return {"nodeName": node, "addresses": ["10.244.1.2"], "conditions": conditions}
+            return {
+                "nodeName": node,
+                "addresses": ["10.244.1.2"],
+                "conditions": conditions,
+            }
 
         endpoints = [endpoint(node, True) for node in serving]
         endpoints += [endpoint(terminating, False)] if terminating else []
         metadata = {"namespace": "default", "name": "web-1", "labels": {"kubernetes.io/service-name": "web"}}
-        self.api.put(ENDPOINTSLICES, {"metadata": metadata, "endpoints": endpoints})
+        self.api.put(ENDPOINTSLICES, {"metadata": metadata, "addressType": "IPv4", "endpoints": endpoints})
 
     async def ask(self, _: object, check: Check) -> tuple[Outcome, str]:
         await asyncio.sleep(0)

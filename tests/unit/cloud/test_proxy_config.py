@@ -18,8 +18,10 @@ from wellhead.cloud.haproxy.config import Instance, render
 from wellhead.cloud.haproxy.sections import Listener, Section, Server, sections
 from wellhead.cloud.haproxy.termination import Port, Termination
 from wellhead.cloud.nodes import BalancedNode
+from wellhead.ip import Family
 from wellhead.node.images import haproxy
 from wellhead.node.images.store import ImageNotFound, ImageStore
+from wellhead.services.endpointslice import EndpointAddress
 
 VIP = IPv4Address("203.0.113.7")
 ONE, TWO = IPv4Address("10.240.0.11"), IPv4Address("10.240.0.12")
@@ -151,7 +153,7 @@ def test_a_vip_of_each_family_has_a_section_with_servers_source_and_ranges_of_it
 
 def test_sections_of_a_service_lead_to_nodes_or_else_to_endpoints() -> None:
     ports = (Port("http", 80, 30080, ClientIP.BOTH), Port("raw", 9, 0, ClientIP.NONE))
-    endpoints = Endpoints(usable={(4, "raw"): frozenset({(IPv4Address("10.244.1.1"), 9000)})})
+    endpoints = Endpoints(usable={(Family.IPV4, "raw"): (EndpointAddress(IPv4Address("10.244.1.1"), 9000),)})
     by_node, by_endpoint = sections(WEB, Termination(ports), [VIP], NODES, frozenset({ONE}), endpoints)
     assert by_node == Section(dataclasses.replace(LISTENER, client_ip=ClientIP.BOTH), SERVERS)
     assert by_endpoint == Section(

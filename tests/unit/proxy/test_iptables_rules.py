@@ -277,6 +277,11 @@ def test_primary_node_port_addresses_are_the_nodes_first() -> None:
     assert last.startswith("KUBE-SERVICES -d 10.240.0.11/32 ")
 
 
+def test_no_node_port_answers_while_the_primary_address_is_not_known() -> None:
+    found = ruleset(config=RulesetConfig(node_port_addresses="primary"), on=node(addresses=()))
+    assert not any("NODEPORTS" in each for each in rules(found, "nat", "KUBE-SERVICES"))
+
+
 def test_node_ports_keep_off_loopback_when_told() -> None:
     config = RulesetConfig(node=NodeRulesConfig(localhost_node_ports=False))
     assert rules(ruleset(config=config), "nat", "KUBE-SERVICES")[-1].startswith(

@@ -11,6 +11,7 @@ from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.cloud.haproxy.termination import Port, Termination
 from wellhead.cloud.nodes import BalancedNode
 from wellhead.cloud.vips import IPAddress, IPNetwork
+from wellhead.ip import Family
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,5 @@ def _of_nodes(
 
 
 def _of_endpoints(port: Port, endpoints: Endpoints, version: int) -> dict[str, Server]:
-    dialled = sorted(
-        endpoints.usable.get((version, port.name), ()), key=lambda each: (each[0].packed, each[1])
-    )
-    return {f"{address}:{number}": Server(address, number) for address, number in dialled}
+    dialled = endpoints.usable.get((Family(version), port.name), ())
+    return {f"{each.ip}:{each.port}": Server(each.ip, each.port) for each in dialled}

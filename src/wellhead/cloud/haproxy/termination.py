@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_network
 
 from wellhead.api.meta import Obj
 from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.haproxy import client_ip
 from wellhead.cloud.haproxy.client_ip import ClientIP
-from wellhead.cloud.vips import IPNetwork
-
-_DEFAULT_AFFINITY_SECONDS = 10800  # as the API server's
+from wellhead.ip import Family, IPNetwork, networks_of
+from wellhead.services.service import affinity_seconds, source_ranges
 
 
 @dataclass(frozen=True)
@@ -67,30 +65,9 @@ def termination(service: Obj) -> Termination:
                 client_ip=client_ip.of_port(asked, port),
             )
         )
-    return Termination(
-        tuple(ports), _source_ranges(spec.get("loadBalancerSourceRanges") or []), _affinity_seconds(spec)
-    )
-
-
-def _source_ranges(texts: list[str]) -> tuple[IPNetwork, ...]:
-    """The ranges of both families. Those of one say nothing about clients of the other; a /0 is no limit."""
-    networks: set[IPNetwork] = set()
-    for text in texts:
-        try:
-            networks.add(ip_network(text.strip(), strict=False))
-        except ValueError:
-            raise Unsupported(f"{text!r} in loadBalancerSourceRanges is no network") from None
-    unlimited = {network.version for network in networks if network.prefixlen == 0}
-    limits = (network for network in networks if network.version not in unlimited)
-    return tuple(
-        sorted(
-            limits, key=lambda network: (network.version, network.network_address.packed, network.prefixlen)
-        )
-    )
-
-
-def _affinity_seconds(spec: Obj) -> int:
-    if spec.get("sessionAffinity") != "ClientIP":
-        return 0
-    config = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
-    return int(config.get("timeoutSeconds") or _DEFAULT_AFFINITY_SECONDS)
+    for text in spec.get("loadBalancerSourceRanges") or []:
+        if not any(networks_of(family, [text]) for family in Family):
+            raise Unsupported(f"{text!r} in loadBalancerSourceRanges is no network")
+    ranges = (each for family in Family for each in source_ranges(spec, family))
+    order = sorted(ranges, key=lambda each: (each.version, each.network_address.packed, each.prefixlen))
+    return Termination(tuple(ports), tuple(order), affinity_seconds(spec) or 0)

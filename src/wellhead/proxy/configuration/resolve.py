@@ -11,12 +11,12 @@ from typing import TypeVar
 
 from wellhead.ip import IPAddress, IPNetwork
 from wellhead.proxy.backends.iptables.commands import Variant
-from wellhead.proxy.backends.iptables.ruleset import NodePortAddresses
 from wellhead.proxy.config import MODES, Address, Config, ProxyMode
 from wellhead.proxy.configuration.load import ConfigurationError, to_document
 from wellhead.proxy.configuration.schema import KubeProxyConfiguration
 from wellhead.proxy.node_config import DetectLocalMode, NodeConfig
 from wellhead.proxy.sysctls import ConntrackSettings
+from wellhead.services.node_ports import NodePortAddresses
 
 T = TypeVar("T")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_network
 
 from wellhead.ip import Family, IPNetwork
 from wellhead.proxy.backends.iptables import names, rules
@@ -22,8 +21,6 @@ from wellhead.proxy.backends.iptables.rules import comment, rule
 from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.services.names import ServiceKey
 from wellhead.services.node_view import HealthCheck
-
-LOOPBACK = {Family.IPV4: ip_network("127.0.0.0/8"), Family.IPV6: ip_network("::1/128")}
 
 MARK_PRESERVE = Chain("nat", names.MARK_PRESERVE)
 """There only while a Service keeps the address of clients outside."""
@@ -160,7 +157,7 @@ def first_rules(family: Family, chain: Chain, config: NodeRulesConfig) -> Rules:
     if chain == FILTER_FIREWALL and family is Family.IPV4 and config.localhost_node_ports:
         # route_localnet, which node ports on loopback need, would let neighbours reach services that listen
         # on 127.0.0.1 only (CVE-2020-8558).
-        loopback = LOOPBACK[family]
+        loopback = family.loopback
         return (
             rule(
                 chain.name,
@@ -182,9 +179,10 @@ def last_rules(
         return ()
     about = comment("kubernetes service nodeports; NOTE: this must be the last rule in this chain")
     destinations = [rules.to(each) for each in node_port_networks]
-    if not destinations:
-        on_loopback = family is Family.IPV4 and config.localhost_node_ports
-        destinations = ["" if on_loopback else f"! {rules.to(LOOPBACK[family])}"]
+    if node_port_networks == (family.everywhere,) and not (
+        family is Family.IPV4 and config.localhost_node_ports
+    ):
+        destinations = [f"! {rules.to(family.loopback)}"]
     return tuple(
         rule(chain.name, about, "-m addrtype --dst-type LOCAL", destination=each, jump=names.NODEPORTS)
         for each in destinations

@@ -61,7 +61,7 @@ class Surroundings:
 
     detector: Detector | None
     node_port_networks: tuple[IPNetwork, ...]
-    """The node's addresses in these networks answer node ports; empty: all of them."""
+    """The node's addresses in these networks answer node ports."""
     affinity: bool = True
     """Whether the kernel can remember clients (xt_recent)."""
     preserve_mark: int = Marks().preserve
@@ -96,9 +96,7 @@ class _Compiler:
         self.forwards_outside = bool(kinds - {FrontendKind.CLUSTER_IP}) and any(
             each.action is Action.FORWARD for each in view.external
         )
-        self.has_firewall = (
-            self.forwards_outside and FrontendKind.LOAD_BALANCER_IP in kinds and bool(view.allowed_sources)
-        )
+        self.has_firewall = any(view.guards(each) for each in kinds)
         key, protocol = view.key, view.protocol
         self.external = names.external_chain(key, protocol)
         self.firewall = names.firewall_chain(key, protocol)
@@ -156,7 +154,7 @@ class _Compiler:
         elif chain.table == "filter":  # in nat, KUBE-SERVICES looks at the address before KUBE-NODEPORTS
             local = ("-m addrtype --dst-type LOCAL",)
             networks = self.surroundings.node_port_networks
-            destinations = [rules.to(each) for each in networks] or [""]
+            destinations = [rules.to(each) for each in networks]
         self.entries.setdefault(chain, []).extend(
             rule(
                 chain.name,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import ip_network
-from typing import Literal
 
 from wellhead.ip import Family, IPNetwork, collapse
 from wellhead.proxy.backends.iptables.node_rules import (
@@ -29,12 +27,9 @@ from wellhead.proxy.backends.iptables.port_rules import (
 )
 from wellhead.services.names import PortKey, ServiceKey
 from wellhead.services.node import LocalNode
+from wellhead.services.node_ports import NodePortAddresses, node_port_networks
 from wellhead.services.node_view import HealthCheck, ViewDiff
 from wellhead.services.view import PortView
-
-NodePortAddresses = tuple[IPNetwork, ...] | Literal["primary"]
-"""Which of the node's addresses answer node ports: those in these networks (none given: all), or the primary
-one of each family. A family without a network of its own is not restricted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +111,7 @@ class Ruleset:
             self._set_port(key, view)
 
     def _networks(self, node: LocalNode | None) -> tuple[IPNetwork, ...]:
-        chosen = self._config.node_port_addresses
-        if chosen == "primary":
-            addresses = node.addresses if node else ()
-            mine = [each for each in addresses if each.version == self._family]
-            return tuple(ip_network(each) for each in mine[:1])
-        networks = tuple(each for each in chosen if each.version == self._family)
-        return () if any(each.prefixlen == 0 for each in networks) else networks
+        return node_port_networks(self._config.node_port_addresses, self._family, node)
 
     def _set_port(self, key: PortKey, view: PortView | None) -> None:
         old = self._ports.pop(key, PortRules())

@@ -16,7 +16,7 @@ from wellhead.proxy.backends.nftables.dispatch import (
 from wellhead.proxy.backends.nftables.numbers import Placement
 from wellhead.proxy.backends.nftables.objects import Element, ElementKey
 from wellhead.services.names import FrontendKind
-from wellhead.services.view import Action, PortView, Scope
+from wellhead.services.view import PortView, Scope
 
 _KIND = {
     FrontendKind.CLUSTER_IP: " cluster IP",
@@ -61,11 +61,7 @@ def _frontends(found: PortElements, view: PortView, number: int, name: str) -> N
     guards = False
     for kind, frontend in view.frontends:
         routing = view.routing(kind)
-        guarded = (
-            kind is FrontendKind.LOAD_BALANCER_IP
-            and bool(view.allowed_sources)
-            and any(each.action is Action.FORWARD for each in routing)
-        )
+        guarded = view.guards(kind)
         guards = guards or guarded
         dispatch = policy(routing, guarded)
         found.dispatches.append(dispatch)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
-from typing import Literal
 
 from wellhead.ip import Family, IPNetwork
 from wellhead.proxy.backends.nftables import layout
@@ -18,12 +16,9 @@ from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains,
 from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.services.names import PortKey
 from wellhead.services.node import Detector, LocalNode
+from wellhead.services.node_ports import NodePortAddresses, node_port_networks
 from wellhead.services.node_view import ViewDiff
 from wellhead.services.view import PortView
-
-NodePortAddresses = tuple[IPNetwork, ...] | Literal["primary"]
-"""Which of the node's addresses answer node ports: those in these networks (none given: all), or the primary
-one of each family. A family without a network of its own is not restricted."""
 
 _PREPARED = 16
 """So many numbers of endpoints have their chain from the start.
@@ -31,9 +26,6 @@ _PREPARED = 16
 A chain that comes later looks into a map that is full, and the kernel walks all of it: 17 ms with 50,000
 Services, for a change that makes a Service the first to have so many endpoints.
 """
-
-_EVERYWHERE = {Family.IPV4: ip_network("0.0.0.0/0"), Family.IPV6: ip_network("::/0")}
-_LOOPBACK = {Family.IPV4: ip_network("127.0.0.0/8"), Family.IPV6: ip_network("::1/128")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,18 +174,11 @@ class Ruleset:
     def _compile_node_elements(self, node: LocalNode | None) -> Iterator[Element]:
         ranges = [each for each in self._config.service_ranges if each.version == self.family]
         yield from layout.intervals(layout.SERVICE_RANGES, ranges)
-        yield from layout.intervals(layout.NODE_PORT_ADDRESSES, self._node_port_networks(node))
+        answering = node_port_networks(self._config.node_port_addresses, self.family, node)
+        without_loopback = tuple(_outside_loopback(answering, self.family))
+        yield from layout.intervals(layout.NODE_PORT_ADDRESSES, without_loopback)
         inside = [each for each in node.inside if each.version == self.family] if node else []
         yield from layout.intervals(layout.INSIDE, inside)
-
-    def _node_port_networks(self, node: LocalNode | None) -> tuple[IPNetwork, ...]:
-        chosen = self._config.node_port_addresses
-        if chosen == "primary":
-            addresses = node.addresses if node else ()
-            mine = [each for each in addresses if each.version == self.family]
-            return tuple(ip_network(each) for each in mine[:1])
-        networks = tuple(each for each in chosen if each.version == self.family)
-        return tuple(_outside_loopback(networks or (_EVERYWHERE[self.family],), self.family))
 
     def _set_port(self, key: PortKey, view: PortView | None, transaction: Transaction) -> None:
         before = self._views.get(key)
@@ -259,7 +244,7 @@ class Ruleset:
 
 def _outside_loopback(networks: Iterable[IPNetwork], family: Family) -> Iterator[IPNetwork]:
     """Networks without the loopback addresses: what is sent to a pod from there never arrives."""
-    loopback = _LOOPBACK[family]
+    loopback = family.loopback
     for each in networks:
         if not each.overlaps(loopback):
             yield each
