@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 from wellhead.api.errors import Forbidden
+from wellhead.apiserver.attributes import Attributes
 from wellhead.apiserver.authn import User
 from wellhead.apiserver.info import RequestInfo
 from wellhead.apiserver.node_authorizer import NodeAuthorizer
-from wellhead.apiserver.policy import EVERYTHING, GROUPS, NODE_PREFIX, NODES, ROLES, USERS, Rule
-
-
-@dataclass(frozen=True, slots=True)
-class Attributes:
-    """An action on a resource, or (with `path`) on a path that is none's."""
-
-    verb: str
-    group: str = ""
-    resource: str = ""
-    subresource: str = ""
-    namespace: str = ""
-    name: str = ""
-    path: str = ""
-
-    @classmethod
-    def of(cls, info: RequestInfo) -> Attributes:
-        if info.resource is None:
-            return cls(info.verb, path=info.path)
-        resource = info.resource
-        return cls(
-            info.verb,
-            resource.group,
-            resource.plural,
-            info.subresource,
-            info.namespace,
-            info.name or info.selected,
-        )
-
-    @property
-    def full_resource(self) -> str:
-        """`pods/status`."""
-        return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+from wellhead.apiserver.node_identity import node_of
+from wellhead.apiserver.policy import EVERYTHING, GROUPS, ROLES, USERS, Rule
 
 
 class Authorizer:
@@ -70,12 +39,8 @@ class Authorizer:
             return True
         if any(_covers(rule, action) for rule in _rules(user.name, user.groups)):
             return True
-        if NODES in user.groups and user.name.startswith(NODE_PREFIX):
-            node = user.name.removeprefix(NODE_PREFIX)
-            return self._nodes.allows(
-                node, action.verb, action.group, action.full_resource, action.namespace, action.name
-            )
-        return False
+        node = node_of(user)
+        return node is not None and self._nodes.allows(node, action)
 
 
 _ALL = frozenset({"*"})

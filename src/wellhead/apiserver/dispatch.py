@@ -9,13 +9,13 @@ from aiohttp import web
 
 from wellhead.api.errors import MethodNotAllowed, NotFound
 from wellhead.apiserver import discovery
+from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.answers import answer_json, answer_value
 from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.health import Health
 from wellhead.apiserver.metrics import CONTENT_TYPE, Metrics
-from wellhead.apiserver.node_authorizer import NodeAuthorizer
 from wellhead.apiserver.openapi import openapi
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.subresources import logs, pods, proxy, reviews, scale, streams, token
@@ -43,7 +43,7 @@ class Dispatcher:
         registry: Registry,
         authenticator: Authenticator,
         authorizer: Authorizer,
-        nodes: NodeAuthorizer,
+        admission: Admission,
         tokens: Tokens,
         agents: aiohttp.ClientSession,
         health: Health,
@@ -63,11 +63,11 @@ class Dispatcher:
             "get": lambda call: get(call, registry),
             "list": lambda call: list_objects(call, registry),
             "watch": lambda call: watch(call, registry),
-            "create": lambda call: create(call, registry, nodes),
-            "update": lambda call: update(call, registry),
-            "patch": lambda call: patch(call, registry),
-            "delete": lambda call: delete(call, registry),
-            "deletecollection": lambda call: delete_collection(call, registry),
+            "create": lambda call: create(call, registry, admission),
+            "update": lambda call: update(call, registry, admission, authorizer),
+            "patch": lambda call: patch(call, registry, admission),
+            "delete": lambda call: delete(call, registry, admission),
+            "deletecollection": lambda call: delete_collection(call, registry, admission),
         }
         self._subresources: dict[tuple[str, str], Handler] = {
             ("status", "get"): self._verbs["get"],
@@ -78,8 +78,8 @@ class Dispatcher:
             ("scale", "update"): lambda call: scale.update_scale(call, registry),
             ("scale", "patch"): lambda call: scale.patch_scale(call, registry),
             ("binding", "create"): lambda call: pods.bind(call, registry),
-            ("eviction", "create"): lambda call: pods.evict(call, registry),
-            ("token", "create"): lambda call: token.create_token(call, registry, tokens, nodes),
+            ("eviction", "create"): lambda call: pods.evict(call, registry, admission),
+            ("token", "create"): lambda call: token.create_token(call, registry, tokens, admission),
             ("log", "get"): lambda call: logs.logs(call, registry, agents),
         }
         for subresource in ("exec", "attach", "portforward"):

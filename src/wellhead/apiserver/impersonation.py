@@ -5,8 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from wellhead.api.errors import BadRequest, Forbidden
+from wellhead.apiserver.attributes import Attributes
 from wellhead.apiserver.authn import User
-from wellhead.apiserver.authz import Attributes, Authorizer
+from wellhead.apiserver.authz import Authorizer
 
 _USER = "Impersonate-User"
 _GROUP = "Impersonate-Group"

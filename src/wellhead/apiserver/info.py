@@ -11,6 +11,7 @@ from wellhead.api.resource import Resource
 from wellhead.api.resources import lookup
 from wellhead.api.selectors import FieldSelector
 
+_UNSELECTED = FieldSelector()
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
 
@@ -26,8 +27,13 @@ class RequestInfo:
     subresource: str = ""
     rest: str = ""
     """What follows a proxy subresource, with its leading slash."""
-    selected: str = ""
-    """The only name that a list or watch selects, if its field selector names one."""
+    fields: FieldSelector = _UNSELECTED
+    """What a list or watch is limited to."""
+
+    @property
+    def selected(self) -> str:
+        """The only name that a list or watch selects, if its field selector names one."""
+        return self.fields.exact("metadata.name") or ""
 
 
 def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
@@ -63,13 +69,9 @@ def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInf
         verb = "get" if name else "watch" if query.get("watch") in ("true", "1") else "list"
     elif method == "DELETE":
         verb = "delete" if name else "deletecollection"
-    selected = "" if name else _selected_name(query.get("fieldSelector", ""))
+    fields = _UNSELECTED
+    if verb in ("list", "watch"):
+        fields = FieldSelector.parse(query.get("fieldSelector", ""))
     return RequestInfo(
-        verb or method.lower(), path, resource, namespace, name, subresource, remainder, selected
+        verb or method.lower(), path, resource, namespace, name, subresource, remainder, fields
     )
-
-
-def _selected_name(field_selector: str) -> str:
-    if "metadata.name" not in field_selector:
-        return ""
-    return FieldSelector.parse(field_selector).exact("metadata.name") or ""

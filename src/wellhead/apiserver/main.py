@@ -16,6 +16,7 @@ from aiohttp import web
 
 from wellhead.api.ranges import family_of
 from wellhead.apiserver.address_keeper import AddressKeeper
+from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.bootstrap import ensure_kubernetes_service, ensure_namespaces, ensure_service_ranges
@@ -105,9 +106,8 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
     """Requests are answered while the context lasts."""
     registry = Registry(cache, allocator)
     tokens = Tokens(config.service_account_key_file, config.service_account_issuer, registry.live_uid)
-    nodes = NodeAuthorizer(cache)
     authenticator = Authenticator(tokens)
-    authorizer = Authorizer(nodes)
+    authorizer = Authorizer(NodeAuthorizer(cache))
     metrics = Metrics(cache)
     tls = _server_tls(config)
     to_agents = agent_tls(config.client_ca_file, config.kubelet_client_certificate, config.kubelet_client_key)
@@ -118,7 +118,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             registry=registry,
             authenticator=authenticator,
             authorizer=authorizer,
-            nodes=nodes,
+            admission=Admission(registry.lookup),
             tokens=tokens,
             agents=agents,
             health=Health({"ready": lambda: server.ready}),

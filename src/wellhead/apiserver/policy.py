@@ -73,6 +73,8 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         _rule("networking.k8s.io", "servicecidrs", "list watch"),
         _EVENTS,
     ),
+    # Our own: a node's identity sees no other node, but its pods' routes lead to them.
+    "system:node-network": (_rule("core", "nodes", "list watch"),),
     "system:cloud-controller-manager": (
         _rule("core", "nodes", f"{_READ} patch update"),
         _rule("core", "nodes/status", "patch update"),
@@ -89,6 +91,7 @@ USERS: dict[str, tuple[str, ...]] = {
     "system:kube-controller-manager": ("system:kube-controller-manager",),
     "system:kube-scheduler": ("system:kube-scheduler",),
     "system:kube-proxy": ("system:node-proxier",),
+    "system:node-network": ("system:node-network",),
     "system:cloud-controller-manager": ("system:cloud-controller-manager",),
 }
 """The roles of a user, by name."""
@@ -100,5 +103,3 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """The roles of everybody in a group."""
 
 EVERYTHING = "system:masters"
-NODES = "system:nodes"
-NODE_PREFIX = "system:node:"

@@ -46,6 +46,11 @@ _NETWORKS: _Listed[IPNetwork] = _Listed("cidr", ip_network)
 
 @click.command("node-agent", short_help="Run a node's agent: pods, probes, pod network.")
 @click.option("--kubeconfig", type=click.Path(dir_okay=False), help="How to reach the API server.")
+@click.option(
+    "--network-kubeconfig",
+    type=click.Path(dir_okay=False),
+    help="The same for reading all nodes, which a node's own identity may not. [default: --kubeconfig]",
+)
 @click.option("--node-name", required=True, help="The Node object's name.")
 @click.option(
     "--node-ip",
@@ -99,6 +104,7 @@ _NETWORKS: _Listed[IPNetwork] = _Listed("cidr", ip_network)
 @logging_options
 def command(
     kubeconfig: str | None,
+    network_kubeconfig: str | None,
     node_name: str,
     node_ips: tuple[IPAddress, ...],
     external_ips: tuple[IPAddress, ...],
@@ -123,6 +129,7 @@ def command(
         raise click.UsageError("--pod-cidr has an IP family that --node-ip lacks")
     config = Config(
         kubeconfig=kubeconfig,
+        network_kubeconfig=network_kubeconfig,
         node_name=node_name,
         node_ips=node_ips,
         external_ips=external_ips,

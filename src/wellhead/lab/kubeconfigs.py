@@ -35,7 +35,8 @@ def write_all(cluster: Cluster, spec: ClusterSpec) -> None:
         MACHINE_ADMIN: ("admin", inside),
     }
     nodes = [node_name(number) for number in range(1, spec.nodes + 1)]
-    wanted |= {name: (name, inside) for name in ("controller-manager", "scheduler", "proxy", "cloud", *nodes)}
+    components = ("controller-manager", "scheduler", "proxy", "cloud", "node-network")
+    wanted |= {name: (name, inside) for name in (*components, *nodes)}
     for name, (identity, server) in wanted.items():
         write_if_different(cluster.kubeconfig(name), render(cluster.name, cluster.pki, identity, server))
 

@@ -66,6 +66,7 @@ def control_plane_identities(plans: Sequence[AddressPlan]) -> tuple[Identity, ..
         Identity("scheduler", "system:kube-scheduler"),
         Identity("proxy", "system:kube-proxy"),
         Identity("cloud", "system:cloud-controller-manager"),
+        Identity("node-network", "system:node-network"),
     )
 
 

@@ -51,9 +51,13 @@ class Config:
     `cluster_cidrs` are what pods reach with their own addresses. The last three are the server's
     certificate, its key, and the authority of its clients' certificates (PEM files). `cluster_dns` are the
     addresses of the cluster's DNS servers, if it has any.
+
+    `kubeconfig` is the node's own identity, which sees no other node; `network_kubeconfig` one that reads the
+    nodes to whose pods routes lead (a CNI plugin's, elsewhere).
     """
 
     kubeconfig: str | None
+    network_kubeconfig: str | None
     node_name: str
     node_ips: tuple[IPAddress, ...]
     external_ips: tuple[IPAddress, ...]
@@ -85,13 +89,16 @@ async def run(config: Config) -> None:
     try:
         async with (
             Client(connection.load(config.kubeconfig), "wellhead-node-agent") as client,
+            Client(
+                connection.load(config.network_kubeconfig or config.kubeconfig), "wellhead-node-agent"
+            ) as network,
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(ssl=False, force_close=True, limit=0)
             ) as http,
             References(client) as references,
         ):
             services = Informer(client, SERVICES)
-            nodes = Informer(client, NODES)
+            nodes = Informer(network, NODES)
             pods = Informer(client, PODS, field_selector=f"spec.nodeName={config.node_name}")
             recorder = EventRecorder(client, "kubelet", config.node_name)
             rules = NodeRules(config.pod_cidrs, (*config.cluster_cidrs, *config.node_cidrs))

@@ -9,12 +9,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.unit.apiserver.cluster import Cluster, User
-from tests.unit.apiserver.objects import CONFIGMAPS, PODS, configmap, node, pod, service_account
+from tests.unit.apiserver.objects import CONFIGMAPS, PODS, pod, service_account
 
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 REVIEWS = "/apis/authentication.k8s.io/v1"
 ACCESS = "/apis/authorization.k8s.io/v1"
-LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
 
 async def whoami(user: User) -> tuple[str, list[str]]:
@@ -157,58 +156,6 @@ async def test_access_reviews_agree_with_what_happens(cluster: Cluster, admin: U
     assert not await may(admin, "subjectaccessreviews", pods | {"user": "somebody", "groups": ["x"]})
     (await admin.call("POST", f"{ACCESS}/subjectaccessreviews", {"spec": pods})).expect(422)
     (await admin.call("POST", f"{ACCESS}/selfsubjectaccessreviews", {"spec": {}})).expect(422)
-
-
-async def test_a_node_touches_itself_and_its_pods_only(cluster: Cluster, admin: User) -> None:
-    await admin.create(ACCOUNTS, service_account())
-    for name in ("node-1", "node-2"):
-        await admin.create("/api/v1/nodes", node(name))
-        await admin.create(PODS, pod(f"on-{name}"))
-        await admin.create(f"{PODS}/on-{name}/binding", {"target": {"kind": "Node", "name": name}})
-    await admin.create(CONFIGMAPS, configmap("a"))
-    agent = await cluster.user("node-1")
-
-    async def patched(path: str) -> int:
-        answer = await agent.call("PATCH", path, {"status": {}}, content_type="application/merge-patch+json")
-        return answer.code
-
-    assert await patched("/api/v1/nodes/node-1/status") == 200
-    assert await patched("/api/v1/nodes/node-2/status") == 403
-    assert await patched(f"{PODS}/on-node-1/status") == 200
-    assert await patched(f"{PODS}/on-node-2/status") == 403
-    assert await patched(f"{PODS}/on-node-1") == 403
-    (await agent.call("DELETE", f"{PODS}/on-node-2")).expect(403)
-    (await agent.call("DELETE", f"{PODS}/on-node-1", {"gracePeriodSeconds": 0})).expect(200)
-    (await agent.call("GET", f"{CONFIGMAPS}/a")).expect(403)
-    (await agent.call("POST", "/api/v1/nodes", node("node-3"))).expect(403)
-
-    def lease(name: str) -> object:
-        spec = {"holderIdentity": name, "leaseDurationSeconds": 40}
-        return {"metadata": {"name": name}, "spec": spec}
-
-    (await agent.call("POST", LEASES, lease("node-2"))).expect(403)
-    created = await agent.create(LEASES, lease("node-1"))
-    await agent.update(f"{LEASES}/node-1", created)
-    (await agent.call("PUT", f"{LEASES}/node-2", lease("node-2"))).expect(403)
-
-
-async def test_a_node_reads_what_its_pods_refer_to(cluster: Cluster, admin: User) -> None:
-    await admin.create(ACCOUNTS, service_account())
-    await admin.create("/api/v1/nodes", node("node-1"))
-    for name in ("used", "unused"):
-        await admin.create(CONFIGMAPS, configmap(name))
-    volumes = [{"name": "v", "configMap": {"name": "used"}}]
-    await admin.create(PODS, pod("a", volumes=volumes))
-    agent = await cluster.user("node-1")
-    (await agent.call("GET", f"{CONFIGMAPS}/used")).expect(403)
-    await admin.create(f"{PODS}/a/binding", {"target": {"kind": "Node", "name": "node-1"}})
-    await agent.get(f"{CONFIGMAPS}/used")
-    await agent.get(CONFIGMAPS, fieldSelector="metadata.name=used")
-    (await agent.call("GET", f"{CONFIGMAPS}/unused")).expect(403)
-    (await agent.call("GET", CONFIGMAPS)).expect(403)
-    (await agent.call("POST", f"{ACCOUNTS}/default/token", {"spec": {}})).expect(403)
-    reference = {"kind": "Pod", "apiVersion": "v1", "name": "a"}
-    await make_token(agent, "default", boundObjectRef=reference)
 
 
 @pytest.mark.parametrize(

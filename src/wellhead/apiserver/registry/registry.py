@@ -169,9 +169,18 @@ class Registry:
         raise Conflict.of(resource, name)
 
     async def delete(
-        self, resource: Resource, namespace: str, name: str, options: DeleteOptions, *, dry_run: bool = False
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        options: DeleteOptions,
+        *,
+        admit: Callable[[Obj], None],
+        dry_run: bool = False,
     ) -> Written:
         """Delete an object, or mark it as deleted while a grace period or finalizers hold it.
+
+        `admit` is called with (a copy of) the object that goes, and refuses by raising.
 
         Raises:
             NotFound: there is no such object.
@@ -185,6 +194,7 @@ class Registry:
         for attempt in range(_ATTEMPTS):
             item = self.item(resource, namespace, name)
             old = self.decoded(resource, item)
+            admit(old)
             check_preconditions(resource, old, options)
             new = _copy(old)
             removed = mark_deleted(resource, new, options)

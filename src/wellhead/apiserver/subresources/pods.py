@@ -7,6 +7,7 @@ from aiohttp import web
 from wellhead.api.errors import Cause, Conflict, Invalid
 from wellhead.api.meta import GroupVersionKind, Obj, condition, now
 from wellhead.api.resources import PODS
+from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body
@@ -56,14 +57,21 @@ async def bind(call: Call, registry: Registry) -> web.StreamResponse:
     return await answer_value(call, _created(), 201)
 
 
-async def evict(call: Call, registry: Registry) -> web.StreamResponse:
-    """Delete the pod as its node's drain does. Raises NotFound, Conflict."""
+async def evict(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
+    """Delete the pod as its node's drain does. Raises NotFound, Conflict, Forbidden."""
     info = call.info
     eviction = decode_body(call, await call.object(), _EVICTION)
     check_name(eviction, info.name)
     options = eviction.get("deleteOptions")
     wanted = delete_options(options) if options else DeleteOptions()
-    await registry.delete(PODS, info.namespace, info.name, wanted, dry_run=call.dry_run)
+    await registry.delete(
+        PODS,
+        info.namespace,
+        info.name,
+        wanted,
+        admit=lambda pod: admission.delete(call.user, PODS, pod, evict=True),
+        dry_run=call.dry_run,
+    )
     return await answer_value(call, _created(), 201)
 
 

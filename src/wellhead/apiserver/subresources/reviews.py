@@ -7,11 +7,12 @@ from aiohttp import web
 from wellhead.api.errors import Cause, Invalid, Unauthorized
 from wellhead.api.meta import Obj, now
 from wellhead.apiserver.answers import answer_value
+from wellhead.apiserver.attributes import Attributes
 from wellhead.apiserver.authn import Authenticator, User
-from wellhead.apiserver.authz import Attributes, Authorizer
+from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body
-from wellhead.apiserver.policy import NODES
+from wellhead.apiserver.node_identity import node_of
 
 _RESOURCE_ATTRIBUTES = ("verb", "group", "resource", "subresource", "namespace", "name")
 
@@ -62,7 +63,7 @@ def _rules_status(user: User, authorizer: Authorizer) -> Obj:
             {"verbs": sorted(r.verbs), "nonResourceURLs": sorted(r.paths)} for r in rules if r.paths
         ],
         # What a node may do depends on its pods, and is in no rule.
-        "incomplete": NODES in user.groups,
+        "incomplete": node_of(user) is not None,
     }
 
 

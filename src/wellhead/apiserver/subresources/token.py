@@ -10,10 +10,10 @@ from wellhead.api.errors import BadRequest, Cause, Conflict, Invalid, NotFound
 from wellhead.api.meta import GroupVersionKind, Obj, format_time
 from wellhead.api.resource import Resource
 from wellhead.api.resources import PODS, SECRETS, SERVICEACCOUNTS
+from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body
-from wellhead.apiserver.node_authorizer import NodeAuthorizer
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.tokens import Tokens
 
@@ -24,13 +24,14 @@ _MAX_SECONDS = 1 << 32
 
 
 async def create_token(
-    call: Call, registry: Registry, tokens: Tokens, nodes: NodeAuthorizer
+    call: Call, registry: Registry, tokens: Tokens, admission: Admission
 ) -> web.StreamResponse:
     """Raises NotFound, Forbidden, Invalid, BadRequest, Conflict."""
     info = call.info
     request = decode_body(call, await call.object(), _TOKEN_REQUEST)
-    account = registry.object(SERVICEACCOUNTS, info.namespace, info.name)
     spec: Obj = request.get("spec") or {}
+    admission.request_token(call.user, info.name, info.namespace, spec)
+    account = registry.object(SERVICEACCOUNTS, info.namespace, info.name)
     seconds = spec.get("expirationSeconds", _DEFAULT_SECONDS)
     causes = []
     if seconds < _MIN_SECONDS:
@@ -49,7 +50,6 @@ async def create_token(
         raise Invalid.of("authentication.k8s.io", "TokenRequest", info.name, causes)
     reference = spec.get("boundObjectRef")
     bound = _bound_object(registry, info.namespace, info.name, reference) if reference else None
-    nodes.check_token(call.user, bound[1] if bound is not None and bound[0] == PODS else None)
     audiences = spec.get("audiences") or [tokens.issuer]
     token, expires = tokens.issue(account, audiences, seconds, bound)
     request["metadata"] = {

@@ -5,20 +5,20 @@ from __future__ import annotations
 from aiohttp import web
 
 from wellhead.api.errors import MethodNotAllowed
+from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body
-from wellhead.apiserver.node_authorizer import NodeAuthorizer
 from wellhead.apiserver.registry.registry import Registry
 
 
-async def create(call: Call, registry: Registry, nodes: NodeAuthorizer) -> web.StreamResponse:
-    """Raises what `Registry.create` raises, and for the body BadRequest and UnsupportedMediaType."""
+async def create(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
+    """Raises what `Registry.create` and the admission raise, BadRequest, UnsupportedMediaType."""
     resource = call.resource
     if call.info.name or (resource.namespaced and not call.info.namespace):
         raise MethodNotAllowed
     dry_run = call.dry_run
     obj = decode_body(call, await call.object(), resource.gvk)
-    nodes.check_created(call.user, resource, obj)
+    admission.create(call.user, resource, call.info.namespace, obj)
     written = await registry.create(resource, call.info.namespace, obj, dry_run=dry_run)
     return await answer_object(call, written.data, 201)

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from wellhead.api.meta import Obj
 from wellhead.api.resources import PODS, SERVICEACCOUNTS, SERVICES
+from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.answers import answer_object, answer_value, success
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.deletion import DeleteOptions, delete_options
@@ -16,11 +17,18 @@ from wellhead.storage.encoding import decode
 _RETURNED = (PODS, SERVICES, SERVICEACCOUNTS)
 
 
-async def delete(call: Call, registry: Registry) -> web.StreamResponse:
+async def delete(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
     """Raises what `Registry.delete` raises, and BadRequest and Invalid for the options."""
     info, resource = call.info, call.resource
     options = await read_options(call)
-    written = await registry.delete(resource, info.namespace, info.name, options, dry_run=call.dry_run)
+    written = await registry.delete(
+        resource,
+        info.namespace,
+        info.name,
+        options,
+        admit=lambda obj: admission.delete(call.user, resource, obj),
+        dry_run=call.dry_run,
+    )
     if written.removed and resource not in _RETURNED:
         uid = decode(written.data)["metadata"]["uid"]
         return await answer_value(call, success(resource, info.name, uid))

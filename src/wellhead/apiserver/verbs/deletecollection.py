@@ -7,6 +7,8 @@ import asyncio
 from aiohttp import web
 
 from wellhead.api.errors import MethodNotAllowed, NotFound
+from wellhead.api.meta import Obj
+from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.answers import answer_json
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.registry import Registry
@@ -18,7 +20,7 @@ from wellhead.storage.encoding import encode_json
 _WORKERS = 64
 
 
-async def delete_collection(call: Call, registry: Registry) -> web.StreamResponse:
+async def delete_collection(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
     """The answer is the List of what was deleted. Raises what `Registry.delete` raises but NotFound."""
     resource = call.resource
     if "deletecollection" not in resource.verbs or (resource.namespaced and not call.info.namespace):
@@ -29,14 +31,21 @@ async def delete_collection(call: Call, registry: Registry) -> web.StreamRespons
     items = registry.collection(resource).items(chosen.namespace)
     if chosen.matches is not None:
         items = list(filter(chosen.matches, items))
+
+    def admit(obj: Obj) -> None:
+        admission.delete(call.user, resource, obj)
+
     limit = asyncio.Semaphore(_WORKERS)
 
     async def delete(namespace: str, name: str) -> bytes | None:
         async with limit:
             try:
-                return (await registry.delete(resource, namespace, name, options, dry_run=dry_run)).data
+                written = await registry.delete(
+                    resource, namespace, name, options, admit=admit, dry_run=dry_run
+                )
             except NotFound:
                 return None  # somebody else was faster
+        return written.data
 
     results = await asyncio.gather(*(delete(item.namespace, item.name) for item in items))
     head = {

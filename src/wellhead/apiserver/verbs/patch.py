@@ -8,6 +8,7 @@ from wellhead.api import patch as patches
 from wellhead.api.errors import Cause, Invalid, UnsupportedMediaType
 from wellhead.api.limits import Limits, extent_of
 from wellhead.api.meta import GroupVersionKind, Obj
+from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body
@@ -56,8 +57,8 @@ class Patch:
         return patches.apply_strategic_merge_patch(obj, self._document, gvk)
 
 
-async def patch(call: Call, registry: Registry) -> web.StreamResponse:
-    """For the object or its status. Raises what `Registry.update` and the patch raise."""
+async def patch(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
+    """For the object or its status. Raises what `Registry.update`, the patch and the admission raise."""
     info, resource = call.info, call.resource
     dry_run = call.dry_run
     document = Patch(call.http.content_type, await call.body(), call.limits)
@@ -68,6 +69,7 @@ async def patch(call: Call, registry: Registry) -> web.StreamResponse:
     def change(old: Obj) -> Obj:
         new = decode_body(call, document.apply(old, resource.gvk), resource.gvk)
         check_name(new, info.name)
+        admission.update(call.user, resource, info.subresource, new, old)
         return new
 
     written = await registry.update(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aiohttp import web
 
 from wellhead.api.errors import BadRequest, NotFound
 from wellhead.api.meta import Obj
 from wellhead.api.resources import ENDPOINTS, EVENTS, LEASES, SERVICES
+from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.answers import answer_object
+from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body
 from wellhead.apiserver.registry.registry import Registry
@@ -16,15 +20,22 @@ from wellhead.apiserver.registry.registry import Registry
 _CREATED_BY_UPDATE = (ENDPOINTS, EVENTS, LEASES, SERVICES)
 
 
-async def update(call: Call, registry: Registry) -> web.StreamResponse:
-    """For the object, its status, or a namespace's finalizers. Raises what `Registry.update` raises."""
+async def update(
+    call: Call, registry: Registry, admission: Admission, authorizer: Authorizer
+) -> web.StreamResponse:
+    """For the object, its status, or a namespace's finalizers.
+
+    Raises what `Registry.update` and the admission raise.
+    """
     info, resource = call.info, call.resource
     dry_run = call.dry_run
     new = decode_body(call, await call.object(), resource.gvk)
     check_name(new, info.name)
 
     def change(old: Obj) -> Obj:
-        return {**new, "metadata": dict(new.get("metadata") or {})}
+        sent = {**new, "metadata": dict(new.get("metadata") or {})}
+        admission.update(call.user, resource, info.subresource, sent, old)
+        return sent
 
     try:
         written = await registry.update(
@@ -33,6 +44,10 @@ async def update(call: Call, registry: Registry) -> web.StreamResponse:
     except NotFound:
         if resource not in _CREATED_BY_UPDATE or info.subresource:
             raise
+        # The right to update is not the right to create.
+        authorizer.check(call.user, replace(info, verb="create"))
+        new["metadata"] = (new.get("metadata") or {}) | {"name": info.name}
+        admission.create(call.user, resource, info.namespace, new)
         written = await registry.create(resource, info.namespace, new, dry_run=dry_run)
         return await answer_object(call, written.data, 201)
     return await answer_object(call, written.data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wellhead.api.errors import Forbidden
+from wellhead.api.kinds.pod.references import configuration, is_mirror, token_audiences
 from wellhead.api.kinds.pod.resource import PODS
 from wellhead.api.kinds.pod.spec import containers_of
 from wellhead.api.kinds.serviceaccount import SERVICEACCOUNTS
@@ -17,13 +18,28 @@ _TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
 def admit(pod: Obj, context: Context) -> None:
-    """In place. Raises Forbidden if the pod's ServiceAccount doesn't exist."""
+    """In place. Raises Forbidden if the pod's ServiceAccount doesn't exist, or a mirror pod names one."""
     spec = pod["spec"]
-    _use_service_account(pod, context)
+    if is_mirror(pod):
+        _check_mirror(pod)
+    else:
+        _use_service_account(pod, context)
     for taint in _TAINTS:
         _tolerate_for_a_while(spec, taint)
     spec["priority"] = spec.get("priority") or 0
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+
+
+def _check_mirror(pod: Obj) -> None:
+    """What a node shows of its own gives it no access to what others have stored."""
+    spec = pod["spec"]
+    refused = "service accounts" if spec.get("serviceAccountName") or spec.get("serviceAccount") else ""
+    for resource, _ in configuration(spec):
+        refused = refused or resource
+    if token_audiences(spec):
+        refused = refused or "service account tokens"
+    if refused:
+        raise Forbidden.of(PODS, pod["metadata"].get("name", ""), f"a mirror pod may not reference {refused}")
 
 
 def _use_service_account(pod: Obj, context: Context) -> None:

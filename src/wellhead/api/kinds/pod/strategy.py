@@ -10,6 +10,7 @@ from typing import Any
 
 from wellhead.api.errors import Cause
 from wellhead.api.kinds.pod.admission import admit
+from wellhead.api.kinds.pod.references import MIRROR_ANNOTATION
 from wellhead.api.kinds.pod.rules import validate_pod_spec
 from wellhead.api.kinds.pod.spec import containers_of, default_pod_spec, default_requests
 from wellhead.api.kinds.pod.status import agree_on_pod_ips, validate_addresses
@@ -22,6 +23,7 @@ _FIXED = (
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
+_MIRROR = f"metadata.annotations[{MIRROR_ANNOTATION}]"
 _NO_NODE_YET = "cannot be set until all schedulingGates have been cleared"
 _GATED = {
     "type": "PodScheduled",
@@ -55,6 +57,10 @@ class PodStrategy(Strategy):
         causes = self.validate(obj)
         if obj["spec"].get("schedulingGates") and obj["spec"].get("nodeName"):
             causes.append(Cause.forbidden("spec.nodeName", _NO_NODE_YET))
+        annotations = obj["metadata"].get("annotations") or {}
+        if MIRROR_ANNOTATION in annotations and not obj["spec"].get("nodeName"):
+            text = "must set spec.nodeName if mirror pod annotation is set"
+            causes.append(Cause.invalid(_MIRROR, annotations[MIRROR_ANNOTATION], text))
         return causes
 
     def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
@@ -63,6 +69,10 @@ class PodStrategy(Strategy):
             if len(spec.get(field) or ()) != len(before.get(field) or ()):
                 return [Cause.forbidden(f"spec.{field}", "pod updates may not add or remove containers")]
         causes = self.validate(new)
+        mirrors = [(each["metadata"].get("annotations") or {}).get(MIRROR_ANNOTATION) for each in (new, old)]
+        if mirrors[0] != mirrors[1]:
+            verb = "add" if mirrors[1] is None else "remove or update"
+            causes.append(Cause.forbidden(_MIRROR, f"may not {verb} mirror pod annotation"))
         causes += _validate_deadline(spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds"))
         if any(each not in (spec.get("tolerations") or ()) for each in before.get("tolerations") or ()):
             causes.append(

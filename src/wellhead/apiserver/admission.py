@@ -1,0 +1,43 @@
+"""Whether what a request writes is admitted: rules that look at the content, and at who sends it.
+
+What a kind itself demands is in `api/kinds`; whether a user may use a verb at all is for `authz`.
+"""
+
+from __future__ import annotations
+
+from wellhead.api.meta import Obj
+from wellhead.api.resource import Resource
+from wellhead.apiserver.authn import User
+from wellhead.apiserver.node_identity import node_of
+from wellhead.apiserver.node_restriction import Lookup, NodeRestriction
+
+
+class Admission:
+    """Every method raises Forbidden (and NotFound where another object is missing).
+
+    Asked with the object that a write is about to replace or remove, each time that it is tried: an answer
+    for an earlier one would be about another object.
+    """
+
+    def __init__(self, lookup: Lookup) -> None:
+        self._nodes = NodeRestriction(lookup)
+
+    def create(self, user: User, resource: Resource, namespace: str, obj: Obj) -> None:
+        """Of an object as it was sent."""
+        if (node := node_of(user)) is not None:
+            self._nodes.create(node, resource, namespace, obj)
+
+    def update(self, user: User, resource: Resource, subresource: str, new: Obj, old: Obj) -> None:
+        """Of an object as it was sent or patched, in place of `old`."""
+        if (node := node_of(user)) is not None:
+            self._nodes.update(node, resource, subresource, new, old)
+
+    def delete(self, user: User, resource: Resource, obj: Obj, *, evict: bool = False) -> None:
+        """Of an object as it is."""
+        if (node := node_of(user)) is not None:
+            self._nodes.delete(node, resource, obj, evict=evict)
+
+    def request_token(self, user: User, account: str, namespace: str, spec: Obj) -> None:
+        """By the TokenRequest's spec, as it was sent."""
+        if (node := node_of(user)) is not None:
+            self._nodes.request_token(node, account, namespace, spec)
