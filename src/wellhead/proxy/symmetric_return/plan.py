@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from ipaddress import ip_network
 from typing import NamedTuple
 
-from wellhead.ip import Family, IPAddress, IPNetwork
+from wellhead.ip import Family, IPAddress, IPNetwork, collapse
 from wellhead.proxy.symmetric_return.marks import Marks
 
 TUNNEL_DEVICE = "wellhead-vxlan"
@@ -108,7 +108,4 @@ class Plan:
 
 def networks(family: Family, of: Iterable[IPAddress | IPNetwork]) -> tuple[IPNetwork, ...]:
     """Addresses and networks of one family as the fewest networks, in order."""
-    found = [ip_network(each) for each in of if each.version == family]
-    if family is Family.IPV4:
-        return tuple(collapse_addresses(each for each in found if isinstance(each, IPv4Network)))
-    return tuple(collapse_addresses(each for each in found if isinstance(each, IPv6Network)))
+    return tuple(collapse(ip_network(each) for each in of if each.version == family))

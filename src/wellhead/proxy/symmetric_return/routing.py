@@ -11,7 +11,6 @@ itself must not be led there: the check's lookup has the outgoing interface (or 
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterable, Iterator
 from ipaddress import ip_network
 from typing import Any, NamedTuple
@@ -29,8 +28,6 @@ _PAST, _CHECK, _PEER, _END = 87, 88, 89, 90
 
 _TABLES = 0x57480000
 _CHECK_TABLES = _TABLES + 0x8000
-_AF = {Family.IPV4: socket.AF_INET, Family.IPV6: socket.AF_INET6}
-_EVERYTHING = {Family.IPV4: ip_network("0.0.0.0/0"), Family.IPV6: ip_network("::/0")}
 _TO_TABLE, _GOTO, _NOP = 1, 2, 3
 _UNICAST, _THROW, _ONLINK, _LINK_SCOPE = 1, 9, 4, 253
 
@@ -86,11 +83,11 @@ def routes(plan: Plan) -> frozenset[Route]:
 
 def _routes(plan: Plan) -> Iterator[Route]:
     for how, devices in _arrivals(plan):
-        yield Route(Family.IPV4, _CHECK_TABLES + how, _EVERYTHING[Family.IPV4], devices=devices)
+        yield Route(Family.IPV4, _CHECK_TABLES + how, Family.IPV4.everywhere, devices=devices)
     for peer in plan.peers:
         for way in peer.ways:
             family, table = Family(way.address.version), _TABLES + peer.index
-            yield Route(family, table, _EVERYTHING[family], str(way.address), (way.device,))
+            yield Route(family, table, family.everywhere, str(way.address), (way.device,))
             # Where all.src_valid_mark is set, a pod's reply is checked with its mark: not a peer's either.
             for network in networks(family, plan.own):
                 yield Route(family, table, network)
@@ -143,7 +140,7 @@ class Routing:
 
     def _rule(self, command: str, rule: Rule) -> None:
         wanted: dict[str, Any] = {
-            "family": _AF[rule.family],
+            "family": rule.family.number,
             "priority": rule.priority,
             "action": rule.action,
         }
@@ -160,7 +157,7 @@ class Routing:
     def _rules(self) -> frozenset[Rule]:
         found = set()
         for family in _families():
-            for each in self._ip.get_rules(family=_AF[family]):
+            for each in self._ip.get_rules(family=family.number):
                 rule = Rule(
                     family,
                     each.get("priority") or 0,
@@ -177,7 +174,7 @@ class Routing:
 
     def _route(self, command: str, route: Route) -> None:
         wanted: dict[str, Any] = {
-            "family": _AF[route.family],
+            "family": route.family.number,
             "table": route.table,
             "dst": str(route.to),
             "proto": PROTOCOL,
@@ -196,7 +193,7 @@ class Routing:
     def _routes(self) -> frozenset[Route]:
         found = set()
         for family in _families():
-            for each in self._ip.route("dump", family=_AF[family], proto=PROTOCOL):
+            for each in self._ip.route("dump", family=family.number, proto=PROTOCOL):
                 table = each.get("table") or 0
                 if each["proto"] == PROTOCOL and _TABLES <= table < _TABLES + 0x10000:
                     found.add(self._as_route(family, table, each))
@@ -204,7 +201,7 @@ class Routing:
 
     def _as_route(self, family: Family, table: int, held: Any) -> Route:
         to = held.get("dst")
-        network = ip_network(f"{to}/{held['dst_len']}") if to else _EVERYTHING[family]
+        network = ip_network(f"{to}/{held['dst_len']}") if to else family.everywhere
         if held["type"] == _THROW:
             return Route(family, table, network)
         hops = held.get("multipath") or ()

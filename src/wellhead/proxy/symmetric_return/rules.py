@@ -33,7 +33,6 @@ VALIDATED = "validated"
 
 _LONGEST_COMMENT = 120
 _LINK_LOCAL = "fe80::/10"
-_IP = {Family.IPV4: "ip", Family.IPV6: "ip6"}
 _RAW, _MANGLE, _BEHIND_DSTNAT, _SRCNAT, _LAST = -300, -150, -99, 100, 300
 
 
@@ -64,7 +63,7 @@ def _blocks(plan: Plan) -> Iterator[list[str]]:
         onward = _disjoint((net, peer) for peer in plan.tunnelled for net in networks(family, peer.networks))
         yield _map(
             f"onward{family.value}",
-            f"type {_address(family)} : verdict; flags interval;",
+            f"type {family.address_type} : verdict; flags interval;",
             (f"{net} : goto onward-{peer.index}" for net, peer in onward),
         )
     # A machine may have two Node objects: an old one, under another name. Either number leads to it.
@@ -191,7 +190,7 @@ class _Words:
 
     def _to_local(self, verdict: str) -> Iterator[str]:
         for family in Family:
-            ip = _IP[family]
+            ip = family.nft
             yield f"{ip} daddr @local{family.value} {ip} saddr != @inside{family.value} {verdict}"
 
     def _tunnel(self, tunnel: Tunnel) -> Iterator[list[str]]:
@@ -205,7 +204,7 @@ class _Words:
             "input",
             _RAW,
             f"meta nfproto != ipv{family.value} udp dport {tunnel.port} drop",
-            f"udp dport {tunnel.port} {_IP[family]} saddr != @ends drop",
+            f"udp dport {tunnel.port} {family.nft} saddr != @ends drop",
         )
         yield _base(
             "fitting",
@@ -234,17 +233,13 @@ def _quoted(text: str) -> str:
     return f'"{text}"'
 
 
-def _address(family: Family) -> str:
-    return f"ipv{family.value}_addr"
-
-
 def _braced(elements: Iterable[str]) -> str:
     return "{ " + ", ".join(elements) + " }"
 
 
 def _set(name: str, family: Family, elements: Iterable[str], *, interval: bool = True) -> list[str]:
     flags = "flags interval;" if interval else ""
-    return _filled(f"set {name} {{ type {_address(family)}; {flags}", elements)
+    return _filled(f"set {name} {{ type {family.address_type}; {flags}", elements)
 
 
 def _map(name: str, what: str, elements: Iterable[str]) -> list[str]:

@@ -23,7 +23,7 @@ class Commands:
     """The iptables programs of one variant and family."""
 
     def __init__(self, family: Family, variant: Variant = "auto") -> None:
-        self._plain = "iptables" if family is Family.IPV4 else "ip6tables"
+        self._plain = family.iptables
         self._name = self._plain if variant == "auto" else f"{self._plain}-{variant}"
         self._variant = variant
 

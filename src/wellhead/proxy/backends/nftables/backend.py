@@ -13,7 +13,6 @@ from wellhead.ip import Family, IPNetwork
 from wellhead.proxy.backends.base import BackendError
 from wellhead.proxy.backends.nftables import kernel
 from wellhead.proxy.backends.nftables.held import difference
-from wellhead.proxy.backends.nftables.layout import NFPROTO
 from wellhead.proxy.backends.nftables.messages import delete_table, messages
 from wellhead.proxy.backends.nftables.monitor import Monitor
 from wellhead.proxy.backends.nftables.netlink import NetlinkError, Socket
@@ -91,7 +90,7 @@ class NftablesBackend:
     def _open(self) -> Link:
         if self._link is None:
             try:
-                self._link = Link({NFPROTO[each.ruleset.family] for each in self._families})
+                self._link = Link({each.ruleset.family.number for each in self._families})
             except OSError as error:
                 raise BackendError(f"nftables: no netlink socket: {error}") from error
         return self._link

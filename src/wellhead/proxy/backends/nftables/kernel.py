@@ -7,7 +7,7 @@ from functools import lru_cache
 from wellhead.ip import Family
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.held import Held
-from wellhead.proxy.backends.nftables.layout import NFPROTO, TABLE
+from wellhead.proxy.backends.nftables.layout import TABLE
 from wellhead.proxy.backends.nftables.messages import (
     HOOKS,
     INTERVAL_END,
@@ -37,7 +37,7 @@ def read(socket: Socket, family: Family) -> Held:
     Raises:
         NetlinkError: the kernel does not say; a table that is not there is no error.
     """
-    nfproto = NFPROTO[family]
+    nfproto = family.number
     if not any(_name(each, 1) == TABLE for each in socket.dump(_GETTABLE, nfproto)):
         return Held()
     try:
@@ -84,7 +84,7 @@ def _number(found: dict[int, memoryview], type: int) -> int:
 def _read_set(reply: Reply) -> tuple[str, Set]:
     found = parse(reply.payload)
     name = string(found[2])
-    family = next(family for family, number in NFPROTO.items() if number == reply.family)
+    family = next(family for family in Family if family.number == reply.family)
     for known in layout.sets(family):
         if known.name == name and _same_set(known, found):
             return name, known

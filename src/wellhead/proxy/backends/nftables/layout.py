@@ -38,7 +38,6 @@ from wellhead.proxy.backends.nftables.objects import (
 )
 
 TABLE = "wellhead"
-NFPROTO = {Family.IPV4: 2, Family.IPV6: 10}
 
 CODE_MASK = 0x3FFF
 """The lowest bits, what comes next: a policy, a number of endpoints, an endpoint's slot; 0: nothing yet."""

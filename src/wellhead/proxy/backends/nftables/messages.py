@@ -9,7 +9,7 @@ from struct import Struct
 from wellhead.ip import Family
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.expressions import verdict_data
-from wellhead.proxy.backends.nftables.layout import NFPROTO, TABLE
+from wellhead.proxy.backends.nftables.layout import TABLE
 from wellhead.proxy.backends.nftables.netlink import NESTED, Message, attribute, nested, text, u32
 from wellhead.proxy.backends.nftables.objects import (
     Chain,
@@ -42,7 +42,7 @@ _TWO_ATTRIBUTES = Struct("=HHHH")
 
 def messages(transaction: Transaction, family: Family) -> Iterator[Message]:
     """A transaction as nftables' messages, in an order in which each finds what it refers to."""
-    nfproto = NFPROTO[family]
+    nfproto = family.number
 
     def message(type: int, *attributes: bytes, flags: int = 0) -> Message:
         return Message(type, flags, nfproto, b"".join(attributes))
@@ -75,7 +75,7 @@ def messages(transaction: Transaction, family: Family) -> Iterator[Message]:
 
 def delete_table(family: Family, name: str = TABLE) -> Message:
     """Remove a table, ours or (of kube-proxy's) another."""
-    return Message(_DELTABLE, 0, NFPROTO[family], text(1, name))
+    return Message(_DELTABLE, 0, family.number, text(1, name))
 
 
 def _set(each: Set, id: int) -> tuple[bytes, ...]:

@@ -13,7 +13,7 @@ from wellhead.ip import Family
 from wellhead.proxy.backends.nftables import expressions as expr
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.dispatch import HANDLINGS, RESTRICTED, Dispatch, handling_chain
-from wellhead.proxy.backends.nftables.layout import NFPROTO, word
+from wellhead.proxy.backends.nftables.layout import word
 from wellhead.proxy.backends.nftables.objects import Chain, Hook, Rule
 from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.services.node import Detector, FromBridge, FromNetwork
@@ -74,7 +74,7 @@ class _Compiler:
     def __init__(self, surroundings: Surroundings) -> None:
         self.surroundings = surroundings
         family = surroundings.family
-        self.nfproto = NFPROTO[family]
+        self.nfproto = family.number
         ipv4 = family is Family.IPV4
         self.size = 4 if ipv4 else 16
         self.words = self.size // 4
