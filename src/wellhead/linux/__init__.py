@@ -1,5 +1,7 @@
-"""The few Linux system calls that Python 3.11's `os` lacks: namespaces and mounts.
+"""What Linux is asked for, by anybody.
 
-Thin: a function is one system call or one file of /proc, errors are OSError with the kernel's errno. Knows
-nothing of wellhead, so every component may import it.
+The system calls that Python's `os` lacks (`namespaces.py`, `mounts.py`, `inotify.py`), and the network:
+`numbers.py` (every number that we share with others on a machine), `netlink.py`, `routes.py`, `conntrack.py`,
+`nft.py` (the program) and `nftables/` (without it), `netns.py`. Imports `wellhead.ip` alone, so that every
+component may import it; errors are OSError with the kernel's errno, or said.
 """

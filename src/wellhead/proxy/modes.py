@@ -6,6 +6,7 @@ import errno
 import logging
 
 from wellhead.ip import Family
+from wellhead.linux.routes import families
 from wellhead.proxy.backends.base import Backend, BackendError
 from wellhead.proxy.backends.iptables import backend as iptables
 from wellhead.proxy.backends.iptables.commands import Commands, Variant
@@ -18,7 +19,7 @@ from wellhead.proxy.backends.nftables.netlink import NetlinkError, Socket, text
 from wellhead.proxy.backends.nftables.ruleset import NftablesConfig
 from wellhead.proxy.config import Config, ProxyMode
 from wellhead.proxy.metrics import Metrics
-from wellhead.proxy.sysctls import conntrack_is_liberal, has_ipv6
+from wellhead.proxy.sysctls import conntrack_is_liberal
 from wellhead.services.node_ports import answers_on_loopback
 
 log = logging.getLogger(__name__)
@@ -66,10 +67,10 @@ async def usable_families(config: Config) -> tuple[Family, ...]:
         BackendError: not even IPv4.
     """
     if config.mode == "nftables":
-        return tuple(Family) if has_ipv6() else (Family.IPV4,)
+        return families()
     await Commands(Family.IPV4, config.iptables_variant).save(*TABLES)
-    if not has_ipv6():
-        return (Family.IPV4,)
+    if families() == (Family.IPV4,):
+        return families()
     try:
         await Commands(Family.IPV6, config.iptables_variant).save(*TABLES)
     except BackendError as error:

@@ -10,7 +10,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from wellhead.client.collector import settle, uncollected
 from wellhead.ip import Family, Protocol
-from wellhead.proxy import conntrack
+from wellhead.proxy import stale_flows
 from wellhead.proxy.backends.base import Backend, BackendError
 from wellhead.proxy.fallbacks import Fallbacks
 from wellhead.proxy.health import ProxyHealth
@@ -128,12 +128,12 @@ class Proxier:
     async def _settle_flows(self) -> None:
         """Forget the UDP flows that the changes since the last success have made stale."""
         for family in self._families:
-            valid = conntrack.valid_flows(family, self._unsettled.values())
+            valid = stale_flows.valid_flows(family, self._unsettled.values())
             if not valid:
                 continue
             with of_family(self._metrics.conntrack_duration, family).time():
                 try:
-                    deleted = await conntrack.delete_stale_flows(family, valid)
+                    deleted = await stale_flows.delete_stale_flows(family, valid)
                 except (OSError, NetlinkError) as error:
                     raise SyncFailed(f"stale UDP flows can't be removed from conntrack: {error}") from error
             of_family(self._metrics.conntrack_deleted, family).inc(deleted)

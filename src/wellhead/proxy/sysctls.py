@@ -92,8 +92,3 @@ def enable_localhost_node_ports() -> bool:
         log.warning("node ports won't answer on loopback: route_localnet can't be set: %s", error.strerror)
         return False
     return True
-
-
-def has_ipv6() -> bool:
-    """Whether this kernel speaks IPv6."""
-    return (_NET / "ipv6").exists()

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from wellhead.ip import Family
 from wellhead.linux import namespaces
-from wellhead.proxy import conntrack
+from wellhead.proxy import stale_flows
 from wellhead.proxy.backends.iptables.backend import IptablesBackend
 from wellhead.proxy.backends.iptables.commands import Variant
 from wellhead.proxy.sysctls import enable_localhost_node_ports
@@ -222,8 +222,8 @@ class World:
             await self.backend.apply(diff)
             forgotten = 0
             for family in Family:
-                valid = conntrack.valid_flows(family, diff.ports.values())
-                forgotten += await conntrack.delete_stale_flows(family, valid)
+                valid = stale_flows.valid_flows(family, diff.ports.values())
+                forgotten += await stale_flows.delete_stale_flows(family, valid)
             return forgotten
 
         return self.node.await_(sync())

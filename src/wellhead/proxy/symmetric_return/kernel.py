@@ -7,19 +7,22 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from wellhead.proxy.symmetric_return import flows, table, tunnel
+from wellhead.linux import conntrack, nft
+from wellhead.linux.nft import NftError
+from wellhead.linux.numbers import TUNNEL_DEVICE, RouteOwner
+from wellhead.linux.routes import Owned, routing
+from wellhead.proxy.symmetric_return import table, tunnel
 from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.proxy.symmetric_return.nodes import Links, NodeFacts, OnLink
-from wellhead.proxy.symmetric_return.plan import TUNNEL_DEVICE, Plan, Tunnel
+from wellhead.proxy.symmetric_return.plan import Plan, Tunnel
 from wellhead.proxy.symmetric_return.reverse_path import disregard_marks, heed_marks
-from wellhead.proxy.symmetric_return.routing import Routing
-from wellhead.proxy.symmetric_return.rules import removal
+from wellhead.proxy.symmetric_return.routing import TABLES, routes, rules
+from wellhead.proxy.symmetric_return.rules import FAMILY, TABLE, removal
 from wellhead.proxy.symmetric_return.rules import table as table_text
 from wellhead.proxy.symmetric_return.surroundings import interfaces, ways_on_link
-from wellhead.proxy.symmetric_return.table import Held, TableError
+from wellhead.proxy.symmetric_return.table import Held
 
 log = logging.getLogger(__name__)
 
@@ -50,12 +53,12 @@ class Kernel:
 
     def interfaces(self, me: NodeFacts) -> Links:
         """The interfaces that hold the node's addresses."""
-        with _explained("the interfaces"), _routing_socket() as ip:
+        with _explained("the interfaces"), routing() as ip:
             return interfaces(ip, me.addresses)
 
     def on_link(self, others: Iterable[NodeFacts]) -> OnLink:
         """How the others are reached on shared links, as of now."""
-        with _explained("the routes to other nodes"), _routing_socket() as ip:
+        with _explained("the routes to other nodes"), routing() as ip:
             names = {link["index"]: link.get("ifname") for link in ip.get_links()}
             found = {each.name: ways_on_link(ip, each, names) for each in others}
         return lambda node: found.get(node.name, ())
@@ -66,7 +69,7 @@ class Kernel:
         Raises:
             ReturnPathError: the kernel has none, or this may not.
         """
-        with _explained(f"the VXLAN device {TUNNEL_DEVICE}"), _routing_socket() as ip:
+        with _explained(f"the VXLAN device {TUNNEL_DEVICE}"), routing() as ip:
             tunnel.ensure_device(ip, wanted)
 
     def apply(self, plan: Plan, *, check_table: bool = True) -> bool:
@@ -78,7 +81,7 @@ class Kernel:
             ReturnPathError: between the former state and the plan; call again.
         """
         changed = False
-        with _routing_socket() as ip:
+        with routing() as ip:
             if plan.tunnel is not None:
                 with _explained(f"the VXLAN device {TUNNEL_DEVICE}"):
                     changed |= tunnel.ensure(ip, plan.tunnel)
@@ -86,28 +89,28 @@ class Kernel:
                 devices = [*plan.link_devices, *([TUNNEL_DEVICE] if plan.tunnel is not None else [])]
                 self._validated |= heed_marks(devices)
             with _explained("the routing rules"):
-                routing = Routing(ip)
-                changed |= routing.add(plan)
+                owned = _owned(ip)
+                changed |= owned.add(rules(plan), routes(plan))
             with _explained("the nftables rules"):
                 changed |= self._load(table_text(plan, self._validated), check_table)
             with _explained("the routing rules"):
-                changed |= routing.remove_others(plan)
+                changed |= owned.remove_others(rules(plan), routes(plan))
             if plan.tunnel is None:
                 with _explained(f"the VXLAN device {TUNNEL_DEVICE}"):
                     changed |= tunnel.remove(ip)
         return changed
 
     def _load(self, text: str, check: bool) -> bool:
-        if text == self._loaded and (not check or table.listing() == self._listing):
+        if text == self._loaded and (not check or nft.listing(FAMILY, TABLE) == self._listing):
             return False
-        table.load(text)
-        self._loaded, self._listing = text, table.listing()
+        nft.run(text)
+        self._loaded, self._listing = text, nft.listing(FAMILY, TABLE)
         return True
 
     def forget(self, marks: Marks, numbers: Iterable[int]) -> None:
         """Delete the connections by way of peers that are gone."""
         with _explained("connections of nodes that are gone"):
-            flows.forget(marks, numbers)
+            _forget(marks, numbers)
 
 
 def is_in_use(marks: Marks) -> bool:
@@ -118,7 +121,9 @@ def is_in_use(marks: Marks) -> bool:
     """
     with _explained("connections"):
         found = table.held()
-        return found is not None and flows.are_left(marks, found.numbers.values())
+        return found is not None and conntrack.any_marked(
+            map(marks.of, found.numbers.values()), marks.index_mask
+        )
 
 
 def remove_all(marks: Marks) -> bool:
@@ -129,23 +134,26 @@ def remove_all(marks: Marks) -> bool:
     """
     try:
         held = table.held()
-    except TableError as error:
+    except NftError as error:
         log.debug("no table to remove: %s", error)
         held = None
     steps: list[tuple[str, Callable[[Any], object]]] = []
     if held is not None:
         steps = [
-            ("the nftables rules", lambda ip: table.load(removal())),
+            ("the nftables rules", lambda ip: nft.run(removal())),
             ("reverse-path settings", lambda ip: disregard_marks(held.validated)),
-            ("connections", lambda ip: flows.forget(marks, held.numbers.values())),
+            ("connections", lambda ip: _forget(marks, held.numbers.values())),
         ]
     removed = [held is not None]
     steps += [
-        ("the routing rules", lambda ip: removed.append(Routing(ip).remove_others(Plan(marks)))),
+        (
+            "the routing rules",
+            lambda ip: removed.append(_owned(ip).remove_others((), ())),
+        ),
         ("the VXLAN device", lambda ip: removed.append(tunnel.remove(ip))),
     ]
     problems = []
-    with _explained("routing"), _routing_socket() as ip:
+    with _explained("routing"), routing() as ip:
         for what, work in steps:
             try:
                 with _explained(what):
@@ -157,15 +165,17 @@ def remove_all(marks: Marks) -> bool:
     return any(removed)
 
 
-@contextmanager
-def _routing_socket() -> Iterator[Any]:
-    with IPRoute(strict_check=True) as ip:
-        yield ip
+def _owned(ip: Any) -> Owned:
+    return Owned(ip, RouteOwner.RETURN, TABLES)
+
+
+def _forget(marks: Marks, numbers: Iterable[int]) -> None:
+    conntrack.forget_marked(map(marks.of, numbers), marks.index_mask)
 
 
 @contextmanager
 def _explained(what: str) -> Iterator[None]:
     try:
         yield
-    except (NetlinkError, OSError, TableError, KeyError) as error:
+    except (NetlinkError, OSError, NftError, KeyError) as error:
         raise ReturnPathError(f"{what}: {error}") from error

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from wellhead.api.meta import Obj
 from wellhead.ip import Family, IPAddress, IPNetwork, addresses_of, parse_address
+from wellhead.linux.numbers import TUNNEL_DEVICE
 from wellhead.proxy.symmetric_return.announcement import ANNOTATION, Announcement, TunnelEnd, parse
 from wellhead.proxy.symmetric_return.numbers import Numbers
 from wellhead.proxy.symmetric_return.plan import (
-    TUNNEL_DEVICE,
     Peer,
     Plan,
     Sender,

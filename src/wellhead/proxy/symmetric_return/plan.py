@@ -8,13 +8,10 @@ from ipaddress import ip_network
 from typing import NamedTuple
 
 from wellhead.ip import Family, IPAddress, IPNetwork, collapse
+from wellhead.linux.numbers import RETURN_ZONES, TUNNEL_DEVICE
 from wellhead.proxy.symmetric_return.marks import Marks
 
-TUNNEL_DEVICE = "wellhead-vxlan"
-ZONE_BASE = 0x5700
-"""Conntrack zones of peers are this plus their number; zones are the whole network namespace's."""
-
-LAST_INDEX = 4095
+LAST_INDEX = len(RETURN_ZONES)
 """However many bits there are: zones and routing tables need room too."""
 
 

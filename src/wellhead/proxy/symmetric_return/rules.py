@@ -21,9 +21,12 @@ from collections.abc import Iterable, Iterator
 from hashlib import sha256
 
 from wellhead.ip import Family, IPNetwork
-from wellhead.proxy.symmetric_return.plan import TUNNEL_DEVICE, ZONE_BASE, Peer, Plan, Tunnel, networks
+from wellhead.linux import nft
+from wellhead.linux.numbers import RETURN_ZONES, TUNNEL_DEVICE, HookPriority, Table
+from wellhead.proxy.symmetric_return.plan import Peer, Plan, Tunnel, networks
 
-TABLE = "wellhead-return"
+TABLE = Table.RETURN
+FAMILY = "inet"
 
 BY_TUNNEL, BY_LINK = 1, 2
 """In place of a peer's number on packets that are marked as arrived: how."""
@@ -33,12 +36,11 @@ VALIDATED = "validated"
 
 _LONGEST_COMMENT = 120
 _LINK_LOCAL = "fe80::/10"
-_RAW, _MANGLE, _BEHIND_DSTNAT, _SRCNAT, _LAST = -300, -150, -99, 100, 300
 
 
 def removal() -> str:
     """Remove the table, whether it is there or not."""
-    return f"add table inet {TABLE}\ndelete table inet {TABLE}\n"
+    return nft.replacement(FAMILY, TABLE)
 
 
 def table(plan: Plan, validated: Iterable[str] = ()) -> str:
@@ -46,12 +48,11 @@ def table(plan: Plan, validated: Iterable[str] = ()) -> str:
 
     `validated`: what the set of that name is to hold.
     """
-    lines = [f"table inet {TABLE} {{"]
     names = map(_quoted, sorted(validated))
-    lines += [f"\t{each}" for each in _filled(f"set {VALIDATED} {{ type ifname;", names)]
+    lines = _filled(f"set {VALIDATED} {{ type ifname;", names)
     for block in _blocks(plan):
-        lines += [f"\t{each}" for each in block]
-    return removal() + "\n".join([*lines, "}", ""])
+        lines += block
+    return nft.replacement(FAMILY, TABLE, "".join(f"\t{each}\n" for each in lines))
 
 
 def _blocks(plan: Plan) -> Iterator[list[str]]:
@@ -116,7 +117,7 @@ class _Words:
         yield _chain(
             f"zone-{n}",
             f'iifname != "{TUNNEL_DEVICE}" {by_link}',
-            f'ct original zone set {ZONE_BASE + n} comment "{comment(peer.name)}"',
+            f'ct original zone set {RETURN_ZONES[n - 1]} comment "{comment(peer.name)}"',
         )
         yield _chain(f"origin-{n}", self._set_bits("ct", self.came_by(peer)))
         yield _chain(f"to-{n}", self._set_bits("meta", self.goes_to(peer)))
@@ -143,12 +144,12 @@ class _Words:
             f"{fresh} ip daddr vmap @onward4",
             f"{fresh} ip6 daddr vmap @onward6",
         )
-        yield _base("arriving", "filter", "prerouting", _RAW, *self._arriving())
+        yield _base("arriving", "filter", "prerouting", HookPriority.RETURN_RAW, *self._arriving())
         yield _base(
             "returning",
             "filter",
             "prerouting",
-            _MANGLE,
+            HookPriority.RETURN_MANGLE,
             f"ct direction reply ct mark & {self._which:#x} vmap @returns",
             f"ct direction original ct mark & {self._which:#x} vmap @sendings",
             f"ct state new meta mark & {arrived} == {arrived} goto new-for-endpoint",
@@ -157,14 +158,14 @@ class _Words:
             "returning-own",
             "route",
             "output",
-            _MANGLE,
+            HookPriority.RETURN_MANGLE,
             f"ct direction reply ct mark & {self._which:#x} vmap @returns",
         )
         yield _base(
             "sending",
             "filter",
             "prerouting",
-            _BEHIND_DSTNAT,
+            HookPriority.RETURN_BEHIND_DSTNAT,
             f"meta mark & {preserve} == {preserve} goto preserved",
         )
         # A packet that is encapsulated comes by again, and must not take the peer's route then.
@@ -172,11 +173,11 @@ class _Words:
             "leaving",
             "filter",
             "postrouting",
-            _LAST,
+            HookPriority.RETURN_LAST,
             f"meta mark & {self._which:#x} != 0 {self._clear_bits()}",
         )
         # Has the kernel give each confirmed connection a reply of its own, whatever others' rules are.
-        yield _base("apart", "nat", "postrouting", _SRCNAT)
+        yield _base("apart", "nat", "postrouting", HookPriority.RETURN_SRCNAT)
         if self._plan.tunnel is not None:
             yield from self._tunnel(self._plan.tunnel)
 
@@ -202,7 +203,7 @@ class _Words:
             "tunnel",
             "filter",
             "input",
-            _RAW,
+            HookPriority.RETURN_RAW,
             f"meta nfproto != ipv{family.value} udp dport {tunnel.port} drop",
             f"udp dport {tunnel.port} {family.nft} saddr != @ends drop",
         )
@@ -210,7 +211,7 @@ class _Words:
             "fitting",
             "filter",
             "postrouting",
-            _MANGLE,
+            HookPriority.RETURN_MANGLE,
             f'oifname "{TUNNEL_DEVICE}" tcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu',
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from wellhead.linux.numbers import TUNNEL_PORT, TUNNEL_VNI
 from wellhead.proxy.symmetric_return.marks import Marks
 
 PathChoice = Literal["auto", "link", "tunnel", "none"]
@@ -18,7 +19,7 @@ class ReturnSettings:
     path: PathChoice = "auto"
     """On the link that the nodes share, through a tunnel, by whichever is possible (auto), or not at all."""
     marks: Marks = field(default_factory=Marks)
-    vni: int = 7687
+    vni: int = TUNNEL_VNI
     """The tunnel's VXLAN network identifier."""
-    port: int = 4799
-    """The UDP port of the tunnel's ends: not VXLAN's own, which a pod network may use."""
+    port: int = TUNNEL_PORT
+    """The UDP port of the tunnel's ends."""

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from wellhead.proxy.symmetric_return.plan import TUNNEL_DEVICE, Tunnel
+from wellhead.ip import Family
+from wellhead.linux.numbers import TUNNEL_DEVICE
+from wellhead.proxy.symmetric_return.plan import Tunnel
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +107,7 @@ def _set_neighbours(ip: Any, index: int, tunnel: Tunnel) -> bool:
     for peer in tunnel.peers:
         wanted.add(Neighbour(socket.AF_BRIDGE, str(peer.end), peer.hardware_address))
         for address in peer.addresses:
-            family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+            family = Family(address.version).number
             wanted.add(Neighbour(family, str(address), peer.hardware_address))
     held = _neighbours(ip, index)
     for each in held - wanted:
@@ -142,7 +144,7 @@ def _change(ip: Any, command: str, index: int, entry: Neighbour) -> None:
 
 def _neighbours(ip: Any, index: int) -> set[Neighbour]:
     found = set()
-    for family in (socket.AF_BRIDGE, socket.AF_INET, socket.AF_INET6):
+    for family in (socket.AF_BRIDGE, *(each.number for each in Family)):
         for each in ip.get_neighbours(family, ifindex=index):
             address, hardware_address = each.get("dst"), each.get("lladdr")
             permanent = each["state"] & _PERMANENT

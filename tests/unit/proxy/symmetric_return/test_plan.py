@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.proxy.symmetric_return.nodes import SETTINGS, end, mac, node, on_link
 from wellhead.ip import IPAddress
+from wellhead.linux.numbers import TUNNEL_DEVICE
 from wellhead.proxy.symmetric_return.announcement import ANNOTATION, TunnelEnd, encode
 from wellhead.proxy.symmetric_return.nodes import (
     Interface,
@@ -21,7 +22,7 @@ from wellhead.proxy.symmetric_return.nodes import (
     tunnel_of,
 )
 from wellhead.proxy.symmetric_return.numbers import Numbers
-from wellhead.proxy.symmetric_return.plan import TUNNEL_DEVICE, Plan, Sender, Tunnel
+from wellhead.proxy.symmetric_return.plan import Plan, Sender, Tunnel
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
 
 ME = node(1)

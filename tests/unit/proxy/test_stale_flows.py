@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from tests.unit.services.objects import DRAINING, endpoint, endpoint_slice, node, service
-from wellhead.ip import Family
-from wellhead.proxy.conntrack import Destination, Flow, Valid, is_stale, valid_flows
-from wellhead.services.endpointslice import EndpointAddress
+from wellhead.ip import Family, Protocol
+from wellhead.linux.conntrack import End, Flow
+from wellhead.proxy.stale_flows import Destination, Valid, is_stale, valid_flows
 from wellhead.services.node import LocalNode
 from wellhead.services.node_view import node_view
 from wellhead.services.service_map import service_map
@@ -28,14 +28,14 @@ def dns(*endpoints: Any, on: LocalNode | None = None, **spec: Any) -> PortView:
     return view
 
 
-def at(text: str) -> EndpointAddress:
+def at(text: str) -> End:
     ip, _, port = text.rpartition(":")
-    return EndpointAddress(ip_address(ip), int(port))
+    return End(ip_address(ip), int(port))
 
 
 def stale(valid: Valid, to: str, answered_by: str) -> bool:
     client = at("10.244.1.9:4000")
-    return is_stale(Flow(client, at(to), at(answered_by), client), valid, NODE_ADDRESSES)
+    return is_stale(Flow(Protocol.UDP, client, at(to), at(answered_by), client, 0), valid, NODE_ADDRESSES)
 
 
 def test_flows_go_on_to_whatever_still_serves() -> None:
@@ -90,9 +90,8 @@ def test_preserved_flows_whose_replies_come_back_no_longer_are_decided_again() -
     def is_forgotten(after: PortView, *, preserved: bool) -> bool:
         valid = valid_flows(Family.IPV4, [(returning, after)])
         where = (at("198.51.100.79:4000"), at("10.240.0.11:30053"), at("10.244.2.2:8053"))
-        return is_stale(
-            Flow(*where, where[0] if preserved else at("10.240.0.11:4000")), valid, NODE_ADDRESSES
-        )
+        seen = where[0] if preserved else at("10.240.0.11:4000")
+        return is_stale(Flow(Protocol.UDP, *where, seen, 0), valid, NODE_ADDRESSES)
 
     assert is_forgotten(no_longer, preserved=True)
     assert not is_forgotten(no_longer, preserved=False)

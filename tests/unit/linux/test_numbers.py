@@ -1,0 +1,58 @@
+"""What is shared on a machine is chosen in one place, and no two of ours overlap."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from itertools import combinations
+
+import pytest
+
+from wellhead.linux import numbers
+from wellhead.linux.numbers import HookPriority, RouteOwner, RulePriority
+
+BITS_OF_MARKS = {
+    "masquerading": numbers.MASQUERADE_MARK,
+    "symmetric return": numbers.RETURN_MARKS,
+    "forwarder": (numbers.FORWARDER_MARKS.stop - 1 - numbers.FORWARDER_MARKS.start)
+    | numbers.FORWARDER_MARKS.start,
+}
+TABLES: dict[str, Collection[int]] = {
+    "the kernel's": range(256),
+    "forwarder": numbers.FORWARDER_TABLES,
+    "symmetric return": numbers.RETURN_TABLES,
+    "symmetric return's checks": numbers.RETURN_CHECK_TABLES,
+}
+
+
+@pytest.mark.parametrize("pair", list(combinations(BITS_OF_MARKS, 2)), ids=" and ".join)
+def test_no_two_share_a_bit_of_a_mark(pair: tuple[str, str]) -> None:
+    one, other = (BITS_OF_MARKS[each] for each in pair)
+    assert one & other == 0
+
+
+def test_the_forwarders_mask_tells_its_marks_from_all_others() -> None:
+    marks, mask = numbers.FORWARDER_MARKS, numbers.FORWARDER_MARK_MASK
+    assert {each & mask for each in marks} == {marks.start}
+    assert (marks.start - 1) & mask != marks.start
+    assert marks.stop & mask != marks.start
+
+
+@pytest.mark.parametrize("pair", list(combinations(TABLES, 2)), ids=" and ".join)
+def test_no_two_share_a_routing_table(pair: tuple[str, str]) -> None:
+    one, other = (TABLES[each] for each in pair)
+    assert not set(one) & set(other)
+    assert all(0 <= each < 1 << 32 for each in (*one, *other))
+
+
+@pytest.mark.parametrize("kind", [RouteOwner, RulePriority, HookPriority, numbers.Table])
+def test_no_two_have_the_same(kind: type[RouteOwner]) -> None:
+    assert len(kind.__members__) == len(list(kind))
+
+
+def test_rules_come_after_the_local_table_and_before_the_main_one() -> None:
+    assert all(0 < each < 32766 for each in RulePriority)
+
+
+def test_zones_fit_into_conntracks_sixteen_bits() -> None:
+    assert 0 < numbers.RETURN_ZONES.start < numbers.RETURN_ZONES.stop <= 1 << 16
+    assert len(numbers.RETURN_ZONES) == len(numbers.RETURN_TABLES)
