@@ -16,6 +16,8 @@ from typing import Any, Literal
 import uvloop
 from pythonjsonlogger.json import JsonFormatter
 
+from wellhead.waiting import first_error
+
 LogFormat = Literal["text", "json"]
 
 _TEXT_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -54,7 +56,7 @@ def run(
             runner.run(_until_signalled(main, log))
     except Exception as error:
         log.exception("%s failed", name)
-        print(f"wellhead {name}: {_first_cause(error)}", file=sys.stderr)
+        print(f"wellhead {name}: {first_error(error)}", file=sys.stderr)
         raise SystemExit(1) from None
 
 
@@ -75,10 +77,3 @@ async def _until_signalled(main: Coroutine[Any, Any, None], log: logging.Logger)
         await task
     except asyncio.CancelledError:
         log.info("stopped")
-
-
-def _first_cause(error: BaseException) -> BaseException:
-    """The first single error inside nested exception groups: what a one-line message should say."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -24,6 +24,7 @@ from typing import Protocol
 import aiohttp
 
 from wellhead.cloud.vips import IPAddress
+from wellhead.waiting import comes
 
 _DEAD_ERRNOS = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT)
 # A port that was just allocated is not served yet, but will be in a moment: look often at first.
@@ -146,12 +147,7 @@ class HealthMonitor:
 
     async def settled(self, seconds: float) -> bool:
         """Wait until every check has had an answer, at most this long. Returns whether it is so."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._settled.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await comes(self._settled, seconds)
 
     async def run(self) -> None:
         """Check until cancelled."""

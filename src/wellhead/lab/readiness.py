@@ -19,6 +19,7 @@ from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
 from wellhead.lab.startup import Started
 from wellhead.lab.state import ComponentState, Snapshot
 from wellhead.lab.topology import node_name
+from wellhead.waiting import first_error
 
 if TYPE_CHECKING:
     from wellhead.lab.node_watch import NodeWatch
@@ -68,9 +69,7 @@ async def wait(
     except TimeoutError:
         raise NotReady(f"not ready after {patience:.0f} s: {waiting.explain()}") from None
     except BaseExceptionGroup as group:
-        first: BaseException = group
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
+        first = first_error(group)
         if isinstance(first, NotReady):
             raise first from None
         raise NotReady(f"{type(first).__name__}: {first}; run `wellhead up` again") from group

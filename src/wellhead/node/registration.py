@@ -16,6 +16,7 @@ from wellhead.client.informer import Informer
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.node import node_status
 from wellhead.node.node_status import NodeFacts, find_versions, labels
+from wellhead.waiting import comes
 
 _log = logging.getLogger(__name__)
 
@@ -72,11 +73,7 @@ class Registration:
                 continue
             backoff.reset()
             self._registered.set()
-            try:
-                async with asyncio.timeout(_STATUS_SECONDS):
-                    await self._changed.wait()
-            except TimeoutError:
-                pass
+            await comes(self._changed, _STATUS_SECONDS)
 
     async def _write_node(self) -> None:
         facts = self._facts

@@ -17,6 +17,7 @@ from wellhead.linux.routes import local_addresses
 from wellhead.proxy.health import ProxyHealth
 from wellhead.services.names import ServiceKey
 from wellhead.services.node_view import HealthCheck
+from wellhead.waiting import comes
 
 log = logging.getLogger(__name__)
 
@@ -74,11 +75,7 @@ class HealthCheckPorts:
         backoff = Backoff(*_RETRY_SECONDS)
         try:
             while True:
-                try:
-                    async with asyncio.timeout(retry):
-                        await self._changed.wait()
-                except TimeoutError:
-                    pass
+                await comes(self._changed, retry)
                 self._changed.clear()
                 if await self._reconcile():
                     retry = None

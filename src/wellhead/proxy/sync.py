@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 
 from wellhead.client.backoff import Backoff
+from wellhead.waiting import comes
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ class SyncLoop:
         earliest = monotonic()
         next_check = monotonic() + self._check_period
         while True:
-            if await self._wait(next_check):
+            if await comes(self._wake, max(0.0, next_check - monotonic())):
                 await asyncio.sleep(earliest - monotonic())
             started = monotonic()
             self._wake.clear()
@@ -87,12 +88,3 @@ class SyncLoop:
             earliest = max(started + self._min_period, ended + (ended - started))
             if ended >= next_check:
                 next_check = ended + self._check_period
-
-    async def _wait(self, until: float) -> bool:
-        """Wait for something asked for, but no longer than `until`. Returns whether there is something."""
-        try:
-            async with asyncio.timeout(max(0.0, until - monotonic())):
-                await self._wake.wait()
-        except TimeoutError:
-            return False
-        return True

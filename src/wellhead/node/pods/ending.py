@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
 from wellhead.node.pods.hooks import HookFailed
+from wellhead.waiting import comes
 
 
 class Ending:
@@ -46,9 +46,7 @@ class Ending:
         clock = asyncio.get_running_loop().time
         while (left := self._at - clock()) > 0:
             self._moved.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await self._moved.wait()
+            await comes(self._moved, left)
 
     async def before_deadline(self, hook: Coroutine[Any, Any, None]) -> None:
         """Run a hook, but not beyond the deadline. Raises HookFailed."""

@@ -18,6 +18,7 @@ from wellhead.node.pods.context import Context
 from wellhead.node.pods.sandbox import host_ports
 from wellhead.node.pods.state import PodState
 from wellhead.node.pods.worker import PodWorker
+from wellhead.waiting import first_error
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class PodManager:
             except Exception as error:
                 _log.exception("pod %s", spec.described(worker.state.pod))
                 worker.state.event(
-                    "Warning", "FailedSync", f"error syncing pod, will try again: {_cause(error)}"
+                    "Warning", "FailedSync", f"error syncing pod, will try again: {first_error(error)}"
                 )
                 await asyncio.sleep(backoff.next())
                 worker = self._again(worker)
@@ -128,9 +129,3 @@ class PodManager:
         if present is None or present["metadata"]["uid"] != worker.uid:
             fresh.vanish()
         return fresh
-
-
-def _cause(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -27,6 +27,7 @@ from wellhead.node.pods.status import Waiting
 from wellhead.node.runtime.commands import uninterrupted
 from wellhead.node.runtime.containers import Exit, RuntimeFailure
 from wellhead.node.runtime.oci import Container
+from wellhead.waiting import comes
 
 FIRST_DELAY, LONGEST_DELAY = 10.0, 300.0  # seconds, as CrashLoopBackOff's
 _FORGIVEN_AFTER = 600.0  # seconds of running after which the delays begin anew
@@ -323,9 +324,7 @@ class Supervisor:
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, but not once told to stop."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
+        await comes(self._stopping, seconds)
 
 
 def _duration(seconds: float) -> str:

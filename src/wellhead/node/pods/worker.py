@@ -6,7 +6,6 @@ Source: "Pod Lifecycle" and "Sidecar Containers"; pkg/kubelet/pod_workers.go of 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import shutil
 from collections.abc import Coroutine
@@ -27,6 +26,7 @@ from wellhead.node.pods.supervisor import Supervisor
 from wellhead.node.runtime.commands import uninterrupted
 from wellhead.node.volumes.content import VolumeError
 from wellhead.node.volumes.pod_volumes import PodVolumes
+from wellhead.waiting import comes, first_of
 
 _log = logging.getLogger(__name__)
 
@@ -145,9 +145,7 @@ class PodWorker:
             reason = "FailedMount" if isinstance(problem, VolumeError) else "FailedCreatePodSandBox"
             message = str(problem) if reason == "FailedMount" else f"Failed to create pod sandbox: {problem}"
             self.state.event("Warning", reason, message)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(backoff.next()):
-                    await self._told.wait()
+            await comes(self._told, backoff.next())
         return False
 
     async def _make_sandbox(self) -> Exception | None:
@@ -247,11 +245,7 @@ class PodWorker:
 
     async def _unless_told(self, work: Coroutine[Any, Any, Any]) -> None:
         """Wait for something, but no longer than until the pod shall end."""
-        async with asyncio.TaskGroup() as group:
-            tasks = {group.create_task(work), group.create_task(self._told.wait())}
-            _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in pending:
-                task.cancel()
+        await first_of(work, self._told.wait())
 
     # Leaving
 
@@ -293,11 +287,7 @@ class PodWorker:
         return True
 
     async def _unless_vanished(self, work: Coroutine[Any, Any, Any]) -> None:
-        async with asyncio.TaskGroup() as group:
-            tasks = {group.create_task(work), group.create_task(self._vanished.wait())}
-            _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in pending:
-                task.cancel()
+        await first_of(work, self._vanished.wait())
 
 
 async def _problem(work: Coroutine[Any, Any, None]) -> Exception | None:

@@ -19,6 +19,7 @@ from aiohttp import web
 from wellhead.node.pods.state import PodState
 from wellhead.node.server import spdy
 from wellhead.node.server.pod_connection import BLOCK, connect
+from wellhead.waiting import first_of
 
 PROTOCOL = "SPDY/3.1+portforward.k8s.io"
 
@@ -159,11 +160,7 @@ class _Connection:
         await self._send(spdy.data(self._error, text.encode(), last=True))
 
     async def _show(self, reader: asyncio.StreamReader) -> None:
-        async with asyncio.TaskGroup() as group:
-            tasks = {group.create_task(self._copy(reader)), group.create_task(self.unwanted.wait())}
-            _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in pending:
-                task.cancel()
+        await first_of(self._copy(reader), self.unwanted.wait())
 
     async def _copy(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(ConnectionError):

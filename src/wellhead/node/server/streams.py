@@ -14,6 +14,7 @@ from wellhead.node.runtime.attach import Attachment, resize_terminal
 from wellhead.node.runtime.containers import RuntimeFailure
 from wellhead.node.server import channels, log_files, requests
 from wellhead.node.server.channels import STDERR, STDOUT, Channels, Input
+from wellhead.waiting import first_of
 
 
 async def exec_command(request: web.Request) -> web.StreamResponse:
@@ -96,12 +97,7 @@ async def _attach_with_input(request: web.Request, target: requests.Target) -> w
     try:
         async with Attachment(runtime.attach_socket(target.attempt.id), target.bundle) as attachment:
             await session.open(request)
-            async with asyncio.TaskGroup() as group:
-                feeding = group.create_task(_feed_attachment(session, attachment))
-                showing = group.create_task(_show(session, attachment))
-                await asyncio.wait({feeding, showing}, return_when=asyncio.FIRST_COMPLETED)
-                feeding.cancel()
-                showing.cancel()
+            await first_of(_feed_attachment(session, attachment), _show(session, attachment))
     except OSError as error:
         if session.response.prepared:
             await session.finish(channels.failure(str(error)))
@@ -161,10 +157,6 @@ async def _attach_output(request: web.Request, target: requests.Target) -> web.S
                 resize_terminal(target.bundle, received.rows, received.columns)
 
     with target.state.listen(follower.wake.set):
-        async with asyncio.TaskGroup() as group:
-            tasks = {group.create_task(_until_gone(show())), group.create_task(resize())}
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                task.cancel()
+        await first_of(_until_gone(show()), resize())
     await session.finish(channels.success())
     return session.response

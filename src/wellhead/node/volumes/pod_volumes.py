@@ -19,6 +19,7 @@ from wellhead.node.references import References
 from wellhead.node.volumes import atomic, content
 from wellhead.node.volumes.content import VolumeError
 from wellhead.node.volumes.tokens import PodTokens
+from wellhead.waiting import comes
 
 _log = logging.getLogger(__name__)
 
@@ -89,11 +90,7 @@ class PodVolumes:
         backoff = Backoff(0.5, 120.0)
         try:
             while True:
-                try:
-                    async with asyncio.timeout(self._tokens.renewal()):
-                        await self._changed.wait()
-                except TimeoutError:
-                    pass
+                await comes(self._changed, self._tokens.renewal())
                 self._changed.clear()
                 problems = [problem for volume in volumes if (problem := await self._try(volume))]
                 if problems:

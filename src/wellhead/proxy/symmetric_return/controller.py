@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from wellhead.proxy.symmetric_return.nodes import NodeFacts, facts
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
 from wellhead.proxy.symmetric_return.settling import SECONDS as SETTLING_SECONDS
 from wellhead.proxy.symmetric_return.state import Outcome, ReturnPath
+from wellhead.waiting import comes
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class SymmetricReturn:
         """Serve until cancelled. Call when all Services are known, and `want` has been called for them."""
         if not self._wanted.is_set():
             self._knows.set()  # nobody asks
-            await self._wait_for_wish(_FIRST_SECONDS)  # first things first: the first sync
+            await comes(self._wanted, _FIRST_SECONDS)  # first things first: the first sync
             if not self._wanted.is_set() and not await self._is_in_use():
                 await self._remove_leftovers()
         await self._wanted.wait()
@@ -107,14 +107,7 @@ class SymmetricReturn:
 
     async def known(self) -> None:
         """Wait until `returning` says what an earlier process left in force; no longer than 5 seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_FIRST_SECONDS):
-                await self._knows.wait()
-
-    async def _wait_for_wish(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._wanted.wait()
+        await comes(self._knows, _FIRST_SECONDS)
 
     async def _is_in_use(self) -> bool:
         """Connections outlive the Service's wish, also from one process to the next."""
@@ -178,14 +171,7 @@ class SymmetricReturn:
                     if self._outcome is not None and self._outcome.unsettled:
                         delay = SETTLING_SECONDS
                 self._knows.set()
-                await self._wait(delay)
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            self._check_table = True
+                self._check_table |= not await comes(self._wake, delay)
 
     async def _work(self) -> None:
         me = self._nodes.get(self._node_name)
