@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
-from wellhead.api.meta import AnyObj, controller_of, labels
+from wellhead.api.meta import AnyObj, Key, controller_of, labels
 from wellhead.api.resource import Resource
 from wellhead.api.resources import ENDPOINTSLICES, PODS, REPLICASETS, SERVICES
 from wellhead.client.informer import IndexFunction
@@ -49,7 +49,7 @@ def _selected_label(service: AnyObj) -> Iterable[Hashable]:
     return [(_namespace(service), *min(selector.items()))] if selector else []
 
 
-def _service_of_slice(endpointslice: AnyObj) -> Iterable[Hashable]:
+def service_of_slice(endpointslice: AnyObj) -> list[Key]:
     """(namespace, name) of the Service that the slice belongs to."""
     name = labels(endpointslice).get(SERVICE_NAME_LABEL)
     return [(_namespace(endpointslice), name)] if name else []
@@ -69,5 +69,5 @@ INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
         "namespace": lambda obj: [_namespace(obj)],
     },
     SERVICES: {"selected label": _selected_label},
-    ENDPOINTSLICES: {"service": _service_of_slice},
+    ENDPOINTSLICES: {"service": service_of_slice},
 }

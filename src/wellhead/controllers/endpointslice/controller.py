@@ -14,16 +14,14 @@ from wellhead.api.types.service import Service
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.endpointslice.desired import (
     MANAGED_BY,
-    MANAGED_BY_LABEL,
     desired_endpoints,
     families_of,
     frame_of,
 )
 from wellhead.controllers.endpointslice.endpoint import ZONE_LABEL
 from wellhead.controllers.endpointslice.hints import TOPOLOGY_MODE
-from wellhead.controllers.endpointslice.slices import Changes, changes
+from wellhead.controllers.endpointslice.slices import MANAGED_BY_LABEL, Changes, changes, slice_handler
 from wellhead.controllers.endpointslice.trigger import TriggerTimes
-from wellhead.controllers.indexes import SERVICE_NAME_LABEL
 from wellhead.controllers.selection import pod_handler, pods_of, services_of
 from wellhead.controllers.store import Store, Stores
 
@@ -44,19 +42,11 @@ class EndpointSliceController:
         self._services.on_change(lambda old, new: self._reconciler.enqueue(key(new or old or {})))
         self._pods.on_change(pod_handler(self._services, self._reconciler.enqueue))
         self._nodes.on_change(self._node_changed)
-        self._slices.on_change(self._slice_changed)
+        self._slices.on_change(slice_handler(MANAGED_BY, self._reconciler.enqueue))
 
     async def run(self) -> None:
         await self._stores.synced(SERVICES, PODS, NODES, ENDPOINTSLICES)
         await self._reconciler.run()
-
-    def _slice_changed(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
-        """Somebody else may have changed or deleted it."""
-        for each in (old, new):
-            if each is not None and labels(each).get(MANAGED_BY_LABEL) == MANAGED_BY:
-                name = labels(each).get(SERVICE_NAME_LABEL)
-                if name:
-                    self._reconciler.enqueue((each["metadata"]["namespace"], name))
 
     def _node_changed(self, old: Node | None, new: Node | None) -> None:
         if old is None or new is None or _place(old) != _place(new):

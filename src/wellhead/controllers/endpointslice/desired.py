@@ -15,10 +15,9 @@ from wellhead.api.types.service import Service
 from wellhead.controllers.endpointslice.endpoint import ZONE_LABEL, endpoint_of
 from wellhead.controllers.endpointslice.hints import TOPOLOGY_MODE, distribution_of, hinted, shared_out
 from wellhead.controllers.endpointslice.ports import ports_of
-from wellhead.controllers.endpointslice.slices import Frame, SliceKind
+from wellhead.controllers.endpointslice.slices import MANAGED_BY_LABEL, Frame, SliceKind
 from wellhead.controllers.indexes import SERVICE_NAME_LABEL
 
-MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
 MANAGED_BY = "endpointslice-controller.k8s.io"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
 

@@ -16,9 +16,15 @@ from wellhead.api.types.endpointslice import Endpoint, EndpointSlice
 from wellhead.api.types.service import Service
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.endpointslice.controller import write
-from wellhead.controllers.endpointslice.desired import HEADLESS_LABEL, MANAGED_BY_LABEL, is_headless
+from wellhead.controllers.endpointslice.desired import HEADLESS_LABEL, is_headless
 from wellhead.controllers.endpointslice.ports import Port
-from wellhead.controllers.endpointslice.slices import Frame, SliceKind, changes
+from wellhead.controllers.endpointslice.slices import (
+    MANAGED_BY_LABEL,
+    Frame,
+    SliceKind,
+    changes,
+    slice_handler,
+)
 from wellhead.controllers.indexes import SERVICE_NAME_LABEL
 from wellhead.controllers.store import Store, Stores
 
@@ -98,18 +104,11 @@ class EndpointSliceMirroringController:
         self._reconciler = Reconciler(self.name, self._reconcile)
         for store in (self._endpoints, self._services):
             store.on_change(lambda old, new: self._reconciler.enqueue(key(new or old or {})))
-        self._slices.on_change(self._slice_changed)
+        self._slices.on_change(slice_handler(MANAGED_BY, self._reconciler.enqueue))
 
     async def run(self) -> None:
         await self._stores.synced(ENDPOINTS, SERVICES, ENDPOINTSLICES)
         await self._reconciler.run()
-
-    def _slice_changed(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
-        for each in (old, new):
-            if each is not None and labels(each).get(MANAGED_BY_LABEL) == MANAGED_BY:
-                name = labels(each).get(SERVICE_NAME_LABEL)
-                if name:
-                    self._reconciler.enqueue((each["metadata"]["namespace"], name))
 
     async def _reconcile(self, name: Key) -> float | None:
         existing = [

@@ -7,14 +7,16 @@ then new slices. So one pod's change rewrites one slice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from wellhead.api.meta import Key, controller_of, is_deleting, labels, owner_references
 from wellhead.api.meta import annotations as annotations_of
-from wellhead.api.meta import controller_of, is_deleting, labels, owner_references
 from wellhead.api.types.endpointslice import Endpoint, EndpointSlice
 from wellhead.api.types.shared import ObjectMeta, OwnerReference
+from wellhead.client.informer import Handler
 from wellhead.controllers.endpointslice.ports import Port, Ports
+from wellhead.controllers.indexes import service_of_slice
 
 MAX_ENDPOINTS = 100
 
@@ -45,7 +47,23 @@ class Changes:
         return bool(self.create or self.update or self.delete)
 
 
+MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
+
+
+def slice_handler(managed_by: str, enqueue: Callable[[Key], None]) -> Handler[EndpointSlice]:
+    """A handler of changes: enqueues the Service of each slice that has this manager, to look at it again.
+
+    Somebody else may have changed or deleted it.
+    """
+
+    def handle(old: EndpointSlice | None, new: EndpointSlice | None) -> None:
+        for each in (old, new):
+            if each is not None and labels(each).get(MANAGED_BY_LABEL) == managed_by:
+                for service in service_of_slice(each):
+                    enqueue(service)
+
+    return handle
 
 
 def kind_of(endpointslice: EndpointSlice) -> SliceKind:
