@@ -6,6 +6,7 @@ Sources: mount(2), umount2(2), proc_pid_mountinfo(5).
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import re
 from dataclasses import dataclass
@@ -79,20 +80,21 @@ def is_filesystem(fd: int, magic: int) -> bool:
     return ctypes.c_long.from_buffer(buffer).value == magic
 
 
-def mounts(pid: int | str = "self") -> list[Mount]:
-    """The mounts that process `pid` sees, in the order in which they were made."""
+def mounts(pid: int | str = "thread-self") -> list[Mount]:
+    """The mounts that process `pid` (or this thread) sees, in the order in which they were made."""
     found = []
-    for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
+    # Of what a name may hold, the kernel escapes only blanks, tabs, newlines and backslashes.
+    for line in os.fsdecode(Path(f"/proc/{pid}/mountinfo").read_bytes()).split("\n")[:-1]:
         left, _, right = line.partition(" - ")
-        _, _, _, root, target, options, *_ = left.split()
-        fstype, source, super_options = right.split(maxsplit=2)
+        _, _, _, root, target, options, *_ = left.split(" ")
+        fstype, source, super_options = right.split(" ", 2)
         found.append(
             Mount(_unescape(target), fstype, _unescape(source), _unescape(root), options, super_options)
         )
     return found
 
 
-def below(directory: str | Path, pid: int | str = "self") -> list[str]:
+def below(directory: str | Path, pid: int | str = "thread-self") -> list[str]:
     """Where something is mounted at or below `directory`, innermost last made first: the order to unmount."""
     top = os.path.realpath(directory)
     prefix = top.rstrip("/") + "/"
@@ -106,7 +108,11 @@ def below(directory: str | Path, pid: int | str = "self") -> list[str]:
 def umount_below(directory: str | Path) -> None:
     """Unmount all that is mounted at or below `directory`; what is in use goes when it no longer is."""
     for target in below(directory):
-        umount(target, MNT_DETACH | UMOUNT_NOFOLLOW)
+        try:
+            umount(target, MNT_DETACH | UMOUNT_NOFOLLOW)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOENT):  # gone together with another one
+                raise
 
 
 def _unescape(text: str) -> str:
