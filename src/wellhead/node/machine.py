@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from wellhead.linux import namespaces
+from wellhead.linux import namespaces, trees
 
 _FILE = "machine"
 
@@ -24,7 +23,7 @@ def volatile_directory(root: Path) -> Path:
     directory = root / "run"
     marker = directory / _FILE
     if directory.exists() and (not marker.exists() or marker.read_text() != identity()):
-        shutil.rmtree(directory)
+        trees.remove(directory)
     directory.mkdir(parents=True, exist_ok=True)
     marker.write_text(identity())
     return directory

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.lab import Lab
+from tests.cluster.lab import Lab, eventually
+from tests.packets.node.cluster_pods import processes
 from tests.packets.node.world import World
 
 
@@ -35,3 +36,13 @@ def lab() -> Iterator[Lab]:
         yield lab
     finally:
         lab.wellhead("down")
+
+
+@pytest.fixture
+def no_pods_left(lab: Lab) -> Iterator[None]:
+    """Each test begins without pods, and nothing of the earlier ones' may be left on the node."""
+    yield
+    lab.kubectl("delete", "pod", "--all", "--grace-period=1")
+    assert processes(lab) == []
+    assert "veth" not in lab.on("node-1", "ip", "-br", "link").replace("eth0", "")
+    eventually(lambda: "/pods/" in lab.on("node-1", "mount"), False)

@@ -8,74 +8,20 @@ import os
 import subprocess
 import sys
 import time
-from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.cluster.lab import BIN, Lab, eventually
+from tests.packets.node.cluster_pods import apply, container, create, shell, status, wait
 from wellhead.client.connection import load
 
-Obj = dict[str, Any]
-
-TICKING = "trap 'echo got TERM; exit 3' TERM; i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done"
-
-
-def _create(lab: Lab, name: str, *containers: Obj, **spec: Any) -> None:
-    for container in containers:
-        container.setdefault("image", "busybox")
-    _apply(
-        lab,
-        {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "labels": {"app": name}},
-            "spec": {"terminationGracePeriodSeconds": 1, "containers": list(containers), **spec},
-        },
-    )
-
-
-def _apply(lab: Lab, *objects: Obj) -> None:
-    everything = {"apiVersion": "v1", "kind": "List", "items": objects}
-    lab.kubectl("apply", "-f", "-", stdin=json.dumps(everything))
-
-
-def _shell(name: str, script: str, **fields: Any) -> Obj:
-    return {"name": name, "command": ["sh", "-c", script], **fields}
-
-
-def _wait(lab: Lab, name: str, condition: str = "condition=Ready") -> None:
-    lab.kubectl("wait", f"--for={condition}", f"pod/{name}", "--timeout=20s")
-
-
-def _status(lab: Lab, name: str) -> Obj:
-    found: Obj = lab.get("pod", name)["status"]
-    return found
-
-
-def _container(lab: Lab, pod: str, name: str = "main") -> Obj:
-    return next(each for each in _status(lab, pod)["containerStatuses"] if each["name"] == name)
-
-
-def _processes(lab: Lab) -> list[str]:
-    """The containers that run on the node, by conmon's command lines."""
-    lines = lab.on("node-1", "ps", "-e", "-o", "args").splitlines()
-    return [line for line in lines if line.startswith("conmon ")]
-
-
-@pytest.fixture(autouse=True)
-def _no_pods_left(lab: Lab) -> Any:
-    """Each test begins without pods, and nothing of the earlier ones' may be left on the node."""
-    yield
-    lab.kubectl("delete", "pod", "--all", "--grace-period=1")
-    assert _processes(lab) == []
-    assert "veth" not in lab.on("node-1", "ip", "-br", "link").replace("eth0", "")
-    eventually(lambda: "/pods/" in lab.on("node-1", "mount"), False)
+pytestmark = pytest.mark.usefixtures("no_pods_left")
 
 
 def test_output_exit_codes_input_and_files_pass_through(lab: Lab) -> None:
-    _create(lab, "one", _shell("main", "echo started; sleep 1000"))
-    _wait(lab, "one")
+    create(lab, "one", shell("main", "echo started; sleep 1000"))
+    wait(lab, "one")
     assert lab.kubectl("logs", "one") == "started\n"
     kubectl = [str(BIN / "kubectl"), "--kubeconfig", lab.kubeconfig, "exec", "-i", "one", "--"]
     data = b"0123456789abcdef" * 40_000
@@ -104,7 +50,7 @@ def test_a_short_command_s_output_and_exit_code_are_kubectl_runs(lab: Lab) -> No
 
 
 def test_what_a_pod_is_given(lab: Lab) -> None:
-    _apply(
+    apply(
         lab,
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": {"a": "1"}},
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"pw": "s3cret"}},
@@ -115,10 +61,10 @@ def test_what_a_pod_is_given(lab: Lab) -> None:
         "df -k /dev/shm | tail -1;"
         "ls /var/run/secrets/kubernetes.io/serviceaccount; sleep 1000"
     )
-    _create(
+    create(
         lab,
         "given",
-        _shell(
+        shell(
             "main",
             script,
             env=[
@@ -140,7 +86,7 @@ def test_what_a_pod_is_given(lab: Lab) -> None:
         ),
         securityContext={"fsGroup": 2000},
         initContainers=[
-            _shell(
+            shell(
                 "first",
                 "echo made > /e/made",
                 image="busybox",
@@ -159,12 +105,12 @@ def test_what_a_pod_is_given(lab: Lab) -> None:
             },
         ],
     )
-    _wait(lab, "given")
-    status = _status(lab, "given")
+    wait(lab, "given")
+    address = status(lab, "given")["podIP"]
     lines = lab.kubectl("logs", "given", "-c", "main").splitlines()
     assert lines[:2] == ["made", "1s3cretgiven"]
     assert lines[2:4] == ["1000", "1001 2000"]
-    assert lines[4:6] == [f"{status['podIP']} given s3cret", "read-only"]
+    assert lines[4:6] == [f"{address} given s3cret", "read-only"]
     assert lines[6].split() == ["CapEff:", "0000000000000000"]
     assert "65536" in lines[7]
     assert lines[8:] == ["ca.crt", "namespace", "token"]
@@ -174,11 +120,11 @@ def test_what_a_pod_is_given(lab: Lab) -> None:
 
 
 def test_a_crashing_container_is_restarted_after_a_delay_and_its_last_run_is_known(lab: Lab) -> None:
-    _create(lab, "crash", _shell("main", "echo run; echo why > /dev/termination-log; exit 7"))
+    create(lab, "crash", shell("main", "echo run; echo why > /dev/termination-log; exit 7"))
     eventually(
-        lambda: (_container(lab, "crash")["state"].get("waiting") or {}).get("reason"), "CrashLoopBackOff"
+        lambda: (container(lab, "crash")["state"].get("waiting") or {}).get("reason"), "CrashLoopBackOff"
     )
-    status = _container(lab, "crash")
+    status = container(lab, "crash")
     assert status["restartCount"] == 1
     assert status["lastState"]["terminated"]["exitCode"] == 7
     assert status["lastState"]["terminated"]["message"] == "why\n"
@@ -188,7 +134,7 @@ def test_a_crashing_container_is_restarted_after_a_delay_and_its_last_run_is_kno
 
 def test_probes_decide_about_readiness_and_restarts(lab: Lab) -> None:
     probe = {"periodSeconds": 1, "failureThreshold": 1}
-    _create(
+    create(
         lab,
         "probed",
         {
@@ -200,16 +146,16 @@ def test_probes_decide_about_readiness_and_restarts(lab: Lab) -> None:
             "livenessProbe": {"httpGet": {"port": "http"}, **probe},
         },
     )
-    _wait(lab, "probed")
+    wait(lab, "probed")
     lab.kubectl("exec", "probed", "--", "touch", "/tmp/unready")
-    _wait(lab, "probed", "condition=Ready=False")
+    wait(lab, "probed", "condition=Ready=False")
     lab.kubectl("exec", "probed", "--", "rm", "/tmp/unready")
-    _wait(lab, "probed")
+    wait(lab, "probed")
     lab.kubectl(
         "exec", "probed", "--", "sh", "-c", "kill -STOP $(cat /tmp/nginx.pid) $(pidof nginx)", check=False
     )
-    eventually(lambda: _container(lab, "probed")["restartCount"], 1, seconds=20)
-    _wait(lab, "probed")
+    eventually(lambda: container(lab, "probed")["restartCount"], 1, seconds=20)
+    wait(lab, "probed")
     events = lab.kubectl("get", "events", "--field-selector", "involvedObject.name=probed")
     assert "failed liveness probe, will be restarted" in events
     assert "Readiness probe failed" in events
@@ -219,14 +165,14 @@ def test_a_deleted_pod_ends_in_order(lab: Lab) -> None:
     """preStop, then SIGTERM to the container, then the sidecar, and the exit codes are told."""
     hook = {"preStop": {"exec": {"command": ["sh", "-c", "echo stopping > /proc/1/fd/1"]}}}
     trap = "trap 'cut -d. -f1-2 /proc/uptime | cut -d\\  -f1; exit 0' TERM; while :; do sleep 0.02; done"
-    _create(
+    create(
         lab,
         "ending",
-        _shell("main", trap, lifecycle=hook),
-        initContainers=[_shell("side", trap, image="busybox", restartPolicy="Always")],
+        shell("main", trap, lifecycle=hook),
+        initContainers=[shell("side", trap, image="busybox", restartPolicy="Always")],
         terminationGracePeriodSeconds=10,
     )
-    _wait(lab, "ending")
+    wait(lab, "ending")
     kubectl = [str(BIN / "kubectl"), "--kubeconfig", lab.kubeconfig, "logs", "-f", "ending", "-c"]
     followers = {
         name: subprocess.Popen([*kubectl, name], stdout=subprocess.PIPE, text=True)
@@ -242,37 +188,37 @@ def test_a_deleted_pod_ends_in_order(lab: Lab) -> None:
 
 
 def test_a_container_that_ignores_the_signal_is_killed_when_its_time_is_over(lab: Lab) -> None:
-    _create(lab, "deaf", _shell("main", "trap '' TERM; while :; do sleep 0.1; done"))
-    _wait(lab, "deaf")
+    create(lab, "deaf", shell("main", "trap '' TERM; while :; do sleep 0.1; done"))
+    wait(lab, "deaf")
     began = time.monotonic()
     lab.kubectl("delete", "pod", "deaf")
     assert 0.9 < time.monotonic() - began < 5
 
 
 def test_a_missing_image_is_named_and_a_pod_may_run_out_of_time(lab: Lab) -> None:
-    _create(lab, "missing", {"name": "main", "image": "nginx:1.99"}, activeDeadlineSeconds=2)
+    create(lab, "missing", {"name": "main", "image": "nginx:1.99"}, activeDeadlineSeconds=2)
     eventually(
-        lambda: (_container(lab, "missing")["state"].get("waiting") or {}).get("reason"),
+        lambda: (container(lab, "missing")["state"].get("waiting") or {}).get("reason"),
         {"ErrImagePull", "ImagePullBackOff"},
     )
-    waiting = _container(lab, "missing")["state"]["waiting"]
+    waiting = container(lab, "missing")["state"]["waiting"]
     assert "no image docker.io/library/nginx:1.99 on this machine" in waiting["message"]
     assert "docker.io/library/busybox:latest" in waiting["message"]
-    eventually(lambda: _status(lab, "missing")["phase"], "Failed")
-    assert _status(lab, "missing")["reason"] == "DeadlineExceeded"
+    eventually(lambda: status(lab, "missing")["phase"], "Failed")
+    assert status(lab, "missing")["reason"] == "DeadlineExceeded"
 
 
 def test_a_pod_that_completes_succeeds_and_its_log_stays(lab: Lab) -> None:
-    _create(lab, "done", _shell("main", "echo result"), restartPolicy="Never")
-    _wait(lab, "done", "jsonpath={.status.phase}=Succeeded")
+    create(lab, "done", shell("main", "echo result"), restartPolicy="Never")
+    wait(lab, "done", "jsonpath={.status.phase}=Succeeded")
     assert lab.kubectl("logs", "done") == "result\n"
-    assert json.dumps(_container(lab, "done")["state"]).count('"reason": "Completed"') == 1
+    assert json.dumps(container(lab, "done")["state"]).count('"reason": "Completed"') == 1
 
 
 def test_a_host_network_pod_is_on_the_node(lab: Lab) -> None:
-    _create(lab, "hostly", _shell("main", "hostname; sleep 1000"), hostNetwork=True)
-    _wait(lab, "hostly")
-    assert _status(lab, "hostly")["podIP"] == "10.240.0.11"
+    create(lab, "hostly", shell("main", "hostname; sleep 1000"), hostNetwork=True)
+    wait(lab, "hostly")
+    assert status(lab, "hostly")["podIP"] == "10.240.0.11"
     assert lab.kubectl("logs", "hostly") == "node-1\n"
 
 
@@ -282,29 +228,29 @@ def test_only_a_privileged_container_reaches_the_hosts_devices(lab: Lab) -> None
     script = (
         "mknod /null c 1 3; cat /host/null >/dev/null; grep -c ' /dev/shm .*nosuid,nodev,noexec' /proc/mounts"
     )
-    _create(lab, "plain", _shell("main", script, **mount), **mounted, restartPolicy="Never")
-    _create(
+    create(lab, "plain", shell("main", script, **mount), **mounted, restartPolicy="Never")
+    create(
         lab,
         "privileged",
-        _shell(
+        shell(
             "main", "mknod /null c 1 3 && cat /host/null /null", **mount, securityContext={"privileged": True}
         ),
         **mounted,
         restartPolicy="Never",
     )
-    _wait(lab, "plain", "jsonpath={.status.phase}=Succeeded")
+    wait(lab, "plain", "jsonpath={.status.phase}=Succeeded")
     said = lab.kubectl("logs", "plain")
     assert "mknod: /null: Operation not permitted" in said
     assert "can't open '/host/null': Permission denied" in said
     assert "1" in said.splitlines()
-    _wait(lab, "privileged", "jsonpath={.status.phase}=Succeeded")
+    wait(lab, "privileged", "jsonpath={.status.phase}=Succeeded")
     assert lab.kubectl("logs", "privileged") == ""
 
 
 def test_what_has_no_effect_is_said_once(lab: Lab) -> None:
     limits = {"limits": {"memory": "64Mi"}}
-    _create(lab, "limited", _shell("main", "sleep 1000", resources=limits))
-    _wait(lab, "limited")
+    create(lab, "limited", shell("main", "sleep 1000", resources=limits))
+    wait(lab, "limited")
 
     def warnings() -> list[tuple[str, int]]:
         events = json.loads(
@@ -343,8 +289,8 @@ print(answer.decode().splitlines()[-1])
 
 
 def test_pythons_client_runs_commands_and_forwards_ports(lab: Lab) -> None:
-    _create(lab, "web", _shell("main", "exec httpd -f -p 8080 -h /etc"))
-    _wait(lab, "web")
+    create(lab, "web", shell("main", "exec httpd -f -p 8080 -h /etc"))
+    wait(lab, "web")
     done = subprocess.run(
         [sys.executable, "-c", PYTHONS_CLIENT],
         capture_output=True,
@@ -358,8 +304,8 @@ def test_pythons_client_runs_commands_and_forwards_ports(lab: Lab) -> None:
 
 @pytest.mark.parametrize("way", ["exec?command=sh", "attach?container=main"])
 async def test_a_terminal_follows_the_users(lab: Lab, way: str) -> None:
-    _create(lab, "one", _shell("main", "exec sh", stdin=True, tty=True))
-    _wait(lab, "one")
+    create(lab, "one", shell("main", "exec sh", stdin=True, tty=True))
+    wait(lab, "one")
     connection = load(lab.kubeconfig)
     tls = connection.ssl_context or True
     url = f"{connection.server}/api/v1/namespaces/default/pods/one/{way}&stdin=1&stdout=1&tty=1"
@@ -380,8 +326,8 @@ async def test_a_terminal_follows_the_users(lab: Lab, way: str) -> None:
 
 
 def test_kubectl_forwards_many_connections_to_a_port(lab: Lab) -> None:
-    _create(lab, "web", _shell("main", "exec httpd -f -p 127.0.0.1:8080 -h /etc"))
-    _wait(lab, "web")
+    create(lab, "web", shell("main", "exec httpd -f -p 127.0.0.1:8080 -h /etc"))
+    wait(lab, "web")
     command = [str(BIN / "kubectl"), "--kubeconfig", lab.kubeconfig, "port-forward", "pod/web"]
     with subprocess.Popen([*command, ":8080"], stdout=subprocess.PIPE, text=True) as forward:
         assert forward.stdout is not None

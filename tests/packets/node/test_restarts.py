@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from tests.cluster.lab import Lab, eventually
-from tests.packets.node.test_pods import TICKING, _container, _create, _processes, _shell, _status, _wait
+from tests.packets.node.cluster_pods import TICKING, container, create, processes, shell, status, wait
 
 
 def _processes_of(lab: Lab, *wanted: str) -> list[int]:
@@ -35,57 +35,55 @@ def _numbers(log: str) -> list[int]:
 
 
 def test_a_killed_agent_s_pods_go_on_and_what_happened_meanwhile_is_noticed(lab: Lab) -> None:
-    _create(
-        lab, "ticking", _shell("main", TICKING), _shell("quick", "sleep 2; exit 4"), restartPolicy="Never"
-    )
-    _create(lab, "doomed", _shell("main", "sleep 1000"))
-    _wait(lab, "ticking")
-    _wait(lab, "doomed")
-    before = _container(lab, "ticking")
+    create(lab, "ticking", shell("main", TICKING), shell("quick", "sleep 2; exit 4"), restartPolicy="Never")
+    create(lab, "doomed", shell("main", "sleep 1000"))
+    wait(lab, "ticking")
+    wait(lab, "doomed")
+    before = container(lab, "ticking")
     agent = _agent(lab)
     os.kill(agent, signal.SIGSTOP)
     lab.kubectl("delete", "pod", "doomed", "--wait=false")
-    eventually(lambda: len(_processes(lab)), 2, seconds=10)
+    eventually(lambda: len(processes(lab)), 2, seconds=10)
     os.kill(agent, signal.SIGKILL)
     lab.kubectl("wait", "--for=delete", "pod/doomed", "--timeout=30s")
     eventually(
-        lambda: (_container(lab, "ticking", "quick")["state"].get("terminated") or {}).get("exitCode"), 4
+        lambda: (container(lab, "ticking", "quick")["state"].get("terminated") or {}).get("exitCode"), 4
     )
-    after = _container(lab, "ticking")
+    after = container(lab, "ticking")
     assert after["containerID"] == before["containerID"]
     assert after["restartCount"] == 0
     numbers = _numbers(lab.kubectl("logs", "ticking", "-c", "main"))
     assert numbers == list(range(1, len(numbers) + 1))
-    assert len(_processes(lab)) == 1
+    assert len(processes(lab)) == 1
     lab.kubectl("delete", "pod", "ticking")
 
 
 def test_an_agent_killed_while_it_starts_a_pod_starts_it_once(lab: Lab) -> None:
     for index in range(4):
-        _create(lab, f"new-{index}", _shell("main", "echo begun; sleep 1000"))
+        create(lab, f"new-{index}", shell("main", "echo begun; sleep 1000"))
         os.kill(_agent(lab), signal.SIGKILL)
     for index in range(4):
         lab.kubectl("wait", "--for=condition=Ready", f"pod/new-{index}", "--timeout=40s")
         assert lab.kubectl("logs", f"new-{index}") == "begun\n"
-    eventually(lambda: len(_processes(lab)), 4)
-    addresses = {_status(lab, f"new-{index}")["podIP"] for index in range(4)}
+    eventually(lambda: len(processes(lab)), 4)
+    addresses = {status(lab, f"new-{index}")["podIP"] for index in range(4)}
     assert len(addresses) == 4
     lab.kubectl("delete", "pod", "--all")
 
 
 def test_a_reboot_restarts_pods_with_their_addresses_and_counts_it(lab: Lab) -> None:
-    _create(lab, "always", _shell("main", "sleep 1000"))
-    _create(lab, "never", _shell("main", "sleep 1000"), restartPolicy="Never")
-    _wait(lab, "always")
-    _wait(lab, "never")
-    address = _status(lab, "always")["podIP"]
+    create(lab, "always", shell("main", "sleep 1000"))
+    create(lab, "never", shell("main", "sleep 1000"), restartPolicy="Never")
+    wait(lab, "always")
+    wait(lab, "never")
+    address = status(lab, "always")["podIP"]
     for process in _processes_of(lab, "catatonit"):
         os.kill(process, signal.SIGKILL)
     lab.wellhead("up", "--nodes", "1")
-    eventually(lambda: _container(lab, "always")["restartCount"], 1, seconds=30)
-    _wait(lab, "always")
-    assert _container(lab, "always")["lastState"]["terminated"]["reason"] == "Unknown"
-    assert _status(lab, "always")["podIP"] == address
-    eventually(lambda: _status(lab, "never")["phase"], "Failed")
+    eventually(lambda: container(lab, "always")["restartCount"], 1, seconds=30)
+    wait(lab, "always")
+    assert container(lab, "always")["lastState"]["terminated"]["reason"] == "Unknown"
+    assert status(lab, "always")["podIP"] == address
+    eventually(lambda: status(lab, "never")["phase"], "Failed")
     assert lab.kubectl("exec", "always", "--", "echo", "alive") == "alive\n"
     lab.kubectl("delete", "pod", "--all")

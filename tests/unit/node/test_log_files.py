@@ -97,3 +97,11 @@ async def test_following_sees_what_is_written_a_new_file_and_the_end(
         over = True
         follower.wake.set()
         await task
+
+
+async def test_a_link_in_the_place_of_a_log_is_not_followed(tmp_path: Path, inotify: Inotify) -> None:
+    (tmp_path / "secret").write_text("2026-01-01T00:00:00Z stdout F the host's\n")
+    (tmp_path / "0.log").symlink_to("secret")
+    follower = Follower(tmp_path / "0.log", lambda: True)
+    with pytest.raises(OSError, match="symbolic links"):
+        [text async for text in read(follower, Options(), inotify)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,35 @@ def test_a_namespace_is_joined_new_or_the_nodes() -> None:
     found = oci.config(oci.Container("id", where, where, where, ("sh",), namespaces=namespaces))
     kinds = {each["type"]: each.get("path") for each in found["linux"]["namespaces"]}
     assert kinds == {"mount": None, "pid": None, "network": "/ns/net", "ipc": None}
+
+
+def test_an_image_does_not_make_us_read_the_hosts_accounts(tmp_path: Path, rootfs: Path) -> None:
+    outside = tmp_path.parent / f"{tmp_path.name}-host"
+    outside.write_text("web:x:1:1::/:\n")
+    for link in (str(outside), f"../../../../../..{outside}"):
+        (rootfs / "etc/passwd").unlink()
+        (rootfs / "etc/passwd").symlink_to(link)
+        with pytest.raises(SecurityError, match="no user 'web'"):
+            _user(rootfs, "web")
+
+
+def test_a_link_within_the_image_is_followed_as_a_container_would(rootfs: Path) -> None:
+    (rootfs / "etc/passwd").rename(rootfs / "accounts")
+    (rootfs / "etc/passwd").symlink_to("/accounts")
+    assert _user(rootfs, "web") == User(101, 102, (103,))
+
+
+def test_accounts_that_are_no_file_are_none(rootfs: Path) -> None:
+    (rootfs / "etc/passwd").unlink()
+    os.mkfifo(rootfs / "etc/passwd")
+    assert _user(rootfs, "5") == User(5, 0, ())
+
+
+@pytest.mark.parametrize("number", ["", "x", "-1", "²", "4294967296", "1 "])
+def test_an_entry_without_a_number_is_nobodys_least_of_all_roots(rootfs: Path, number: str) -> None:
+    (rootfs / "etc/passwd").write_text(f"web:x:{number}:0::/:\n")
+    with pytest.raises(SecurityError, match="no user 'web'"):
+        _user(rootfs, "web")
+    (rootfs / "etc/group").write_text(f"web:x:{number}:\n")
+    with pytest.raises(SecurityError, match="no group 'web'"):
+        _user(rootfs, "5:web")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pytest
 from tests.unit.node import pods
 from wellhead.node.references import Reference
 from wellhead.node.volumes import atomic, content
-from wellhead.node.volumes.atomic import File
+from wellhead.node.volumes.atomic import BadPath, File
 from wellhead.node.volumes.content import Surroundings, Token, VolumeError
+from wellhead.node.volumes.pod_volumes import PodVolumes
 
 OBJECTS = {
     Reference("ConfigMap", "shop", "ca"): {"kind": "ConfigMap", "data": {"ca.crt": "PEM"}},
@@ -88,3 +90,58 @@ def test_files_are_replaced_all_at_once(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"3"
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("..")) == ["a"]
     assert len([path for path in tmp_path.iterdir() if path.is_dir() and not path.is_symlink()]) == 1
+
+
+@pytest.mark.parametrize(
+    "path", ["", ".", "..", "../x", "/x", "a/../../x", "..data", "./..data", "a\0b", "x" * 256]
+)
+def test_a_file_outside_of_its_volume_is_not_written_whoever_allowed_it(tmp_path: Path, path: str) -> None:
+    volume = tmp_path / "volume"
+    assert atomic.write(volume, {"a": File(b"1", 0o644)})
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(BadPath, match="can't be a file of a volume"):
+        atomic.write(volume, {"a": File(b"2", 0o644), path: File(b"evil", 0o644)})
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (volume / "a").read_bytes() == b"1"
+
+
+async def test_a_key_of_an_object_is_a_file_name_and_held_to_the_same(tmp_path: Path) -> None:
+    async def get(reference: Reference) -> dict[str, Any]:
+        return {"kind": "ConfigMap", "data": {"../../x": "evil"}}
+
+    volume = {"name": "v", "configMap": {"name": "n"}}
+    files = await content.files(volume, Surroundings(pods.pod(), get, _token, {}))
+    with pytest.raises(BadPath):
+        atomic.write(tmp_path / "v", files)
+
+
+def test_files_that_cannot_stand_beside_each_other_leave_the_old_ones(tmp_path: Path) -> None:
+    assert atomic.write(tmp_path, {"a": File(b"1", 0o644)})
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(OSError, match=r"File exists|Not a directory"):
+        atomic.write(tmp_path, {"b": File(b"2", 0o644), "b/c": File(b"3", 0o644)})
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_path_that_is_said_in_a_roundabout_way_is_the_plain_one(tmp_path: Path) -> None:
+    assert atomic.write(tmp_path, {"./a//b/": File(b"1", 0o644)})
+    assert (tmp_path / "a/b").read_bytes() == b"1"
+    assert not atomic.write(tmp_path, {"a/b": File(b"1", 0o644)})
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ({"path": "/var/../etc"}, "must not contain '..'"),
+        ({"path": "etc"}, "must be an absolute path"),
+        ({"path": "/a\0"}, "must not contain a NUL character"),
+        ({"path": "/", "type": "Odd"}, "type 'Odd' is not supported"),
+    ],
+)
+async def test_a_path_of_the_host_says_where_it_leads(
+    tmp_path: Path, source: dict[str, str], problem: str
+) -> None:
+    pod = pods.pod(volumes=[{"name": "v", "hostPath": source}])
+    unused: Any = None
+    with pytest.raises(VolumeError, match=re.escape(problem)):
+        await PodVolumes(pod, unused, unused, tmp_path, {}).prepare(pod)

@@ -34,6 +34,11 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
     return _REFERENCE.sub(value, text)
 
 
+def missing(text: str, variables: Mapping[str, str]) -> list[str]:
+    """The names that $(NAME)s in the text refer to and that have no value."""
+    return [match[2] for match in _REFERENCE.finditer(text) if match[1] != "$" and match[2] not in variables]
+
+
 def service_variables(services: Iterable[Obj], namespace: str, *, links: bool) -> dict[str, str]:
     """The Docker-style variables of Services: those of the pod's namespace, and the `kubernetes` Service's.
 

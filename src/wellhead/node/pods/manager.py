@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from ipaddress import ip_address
 from pathlib import Path
 
 from wellhead.api.meta import Obj
 from wellhead.client.backoff import Backoff
 from wellhead.client.informer import Informer
-from wellhead.linux import mounts
+from wellhead.linux import trees
 from wellhead.node.network import links
-from wellhead.node.pods import record, spec
+from wellhead.node.pods import names, record, spec
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.sandbox import host_ports
 from wellhead.node.pods.state import PodState
@@ -54,8 +53,10 @@ class PodManager:
 
     async def _remove_stray(self, directory: Path) -> None:
         await self._context.netlink.run(lambda ip: links.disconnect(ip, directory.name))
-        await asyncio.to_thread(mounts.umount_below, directory)
-        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        try:
+            await asyncio.to_thread(trees.remove, directory)
+        except OSError as error:
+            _log.warning("removing %s: %s", directory, error)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -96,6 +97,10 @@ class PodManager:
         uid = new["metadata"]["uid"]
         if uid in self._workers:
             self._workers[uid].update(new)
+            return
+        if problem := names.refusal(new):
+            _log.error("pod %r is not run: %s", new["metadata"]["name"], problem)
+            self._context.recorder.event(new, "Warning", "FailedValidation", problem)
             return
         worker = self._workers[uid] = PodWorker(self._context, new)
         self._start(worker)

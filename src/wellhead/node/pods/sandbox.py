@@ -7,7 +7,6 @@ them, which is how one notices that the sandbox is gone.
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from pyroute2.netlink.exceptions import NetlinkError
 
 from wellhead.api.meta import Obj
-from wellhead.linux import mounts, namespaces
+from wellhead.linux import mounts, namespaces, trees
 from wellhead.node.network import links
 from wellhead.node.network.allocation import NoAddressLeft
 from wellhead.node.network.families import IPAddress
@@ -114,8 +113,7 @@ class Sandbox:
 
     def _unmake(self) -> None:
         for path in (self._directory / "ns", self.shm):
-            mounts.umount_below(path)
-            shutil.rmtree(path, ignore_errors=True)
+            trees.remove(path)
 
 
 def _addresses(record: PodRecord) -> list[IPAddress]:

@@ -5,9 +5,11 @@ seccomp, AppArmor and SELinux settings are accepted and have no effect here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from wellhead.api.meta import Obj
+from wellhead.linux import paths
 from wellhead.node.runtime.oci import DEFAULT_CAPABILITIES, User
 
 _CAPABILITIES = (
@@ -56,6 +58,8 @@ _CAPABILITIES = (
 """In the order of their numbers (linux/capability.h)."""
 
 
+_MAX_ID = 2**31 - 1
+_MAX_ACCOUNTS = 10 << 20  # bytes of an image's passwd or group that are looked at
 _ONLY_PRIVILEGED = frozenset({"CAP_MKNOD"})
 
 
@@ -130,15 +134,15 @@ def _account(rootfs: Path, name: str, *, known: bool = True) -> tuple[int, int, 
     """(uid, gid, supplementary groups) of a user name or number, from the image's passwd and group."""
     if not name:
         name = "0"
-    for line in _lines(rootfs / "etc/passwd"):
-        if len(line) > 3 and name in (line[0], line[2]):
+    for line in _entries(rootfs, "etc/passwd", 2, 3):
+        if name in (line[0], line[2]):
             groups = tuple(
                 int(each[2])
-                for each in _lines(rootfs / "etc/group")
+                for each in _entries(rootfs, "etc/group", 2)
                 if len(each) > 3 and line[0] in each[3].split(",")
             )
             return int(line[2]), int(line[3]), groups
-    if name.isdigit():
+    if _is_id(name):
         return int(name), 0, ()
     if not known:
         return 0, 0, ()
@@ -146,16 +150,29 @@ def _account(rootfs: Path, name: str, *, known: bool = True) -> tuple[int, int, 
 
 
 def _group(rootfs: Path, name: str) -> int:
-    for line in _lines(rootfs / "etc/group"):
-        if len(line) > 2 and name in (line[0], line[2]):
+    for line in _entries(rootfs, "etc/group", 2):
+        if name in (line[0], line[2]):
             return int(line[2])
-    if name.isdigit():
+    if _is_id(name):
         return int(name)
     raise SecurityError(f"the image has no group {name!r}")
 
 
-def _lines(path: Path) -> list[list[str]]:
+def _entries(rootfs: Path, path: str, *numbers: int) -> Iterator[list[str]]:
+    """The entries of a file of the image whose fields `numbers` are IDs.
+
+    Others are passed over, not taken for root's. Links on the way lead nowhere but into the image.
+    """
     try:
-        return [line.split(":") for line in path.read_text().splitlines()]
+        with paths.directory(rootfs) as top:
+            data = paths.read_file(top, path, _MAX_ACCOUNTS, paths.IN_ROOT)
     except OSError:
-        return []
+        return
+    for line in data.decode(errors="replace").split("\n"):
+        fields = line.split(":")
+        if len(fields) > max(numbers) and all(_is_id(fields[number]) for number in numbers):
+            yield fields
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and int(text[:11]) <= _MAX_ID

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from pathlib import Path
+import asyncio
 
 from wellhead.api.meta import Obj
 from wellhead.node.images.store import Image
-from wellhead.node.pods import environment, security, spec
+from wellhead.node.pods import environment, mounting, security, spec
 from wellhead.node.pods.state import PodState
-from wellhead.node.runtime.oci import Container, Mount
-
-_PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
+from wellhead.node.runtime.oci import Container
 
 
 class ConfigError(Exception):
-    """The spec asks for something that can't be (a subPath outside of its volume, an empty command)."""
+    """The spec asks for something that can't be (an empty command)."""
 
 
 async def plan(state: PodState, container: Obj, image: Image, id: str, number: int) -> Container:
     """Everything about the container's next run.
 
     Raises:
-        ConfigError, SecurityError, VariableError: what the spec asks for can't be had (now).
+        ConfigError, MountError, SecurityError, VariableError: what the spec asks for can't be had (now).
         ApiError, ConnectionLost: a ConfigMap or Secret can't be read now.
     """
     pod, context, name = state.pod, state.context, container["name"]
@@ -46,11 +42,11 @@ async def plan(state: PodState, container: Obj, image: Image, id: str, number: i
         args=(*command, *args),
         env=tuple(f"{key}={value}" for key, value in variables.items()),
         cwd=container.get("workingDir") or image.config.working_dir or "/",
-        user=security.user(pod, container, image.config.user, rootfs),
+        user=await asyncio.to_thread(security.user, pod, container, image.config.user, rootfs),
         terminal=bool(container.get("tty")),
         stdin=bool(container.get("stdin")),
         stdin_once=bool(container.get("stdinOnce")),
-        mounts=_mounts(state, container, variables, number),
+        mounts=await asyncio.to_thread(mounting.mounts, state, container, variables, number),
         namespaces=state.sandbox.namespaces(pod),
         capabilities=security.capabilities(own, context.capabilities),
         privileged=bool(own.get("privileged")),
@@ -84,52 +80,3 @@ def _with_addresses(state: PodState) -> Obj:
         "hostIPs": [{"ip": ip} for ip in host_ips],
     }
     return state.pod | {"status": (state.pod.get("status") or {}) | addresses}
-
-
-def _mounts(state: PodState, container: Obj, variables: dict[str, str], number: int) -> tuple[Mount, ...]:
-    volumes = {volume["name"]: volume for volume in state.pod["spec"].get("volumes") or ()}
-    found: list[Mount] = []
-    for each in container.get("volumeMounts") or ():
-        volume = volumes.get(each["name"])
-        if volume is None:
-            raise ConfigError(f"volume {each['name']!r} of container {container['name']!r} is not in the pod")
-        part = each.get("subPath") or environment.expand(each.get("subPathExpr") or "", variables)
-        source = state.volumes.path(volume)
-        read_only = bool(each.get("readOnly")) or any(
-            kind in volume for kind in ("configMap", "secret", "projected", "downwardAPI")
-        )
-        propagation = _PROPAGATION.get(each.get("mountPropagation") or "", "rprivate")
-        target = each["mountPath"] if each["mountPath"].startswith("/") else "/" + each["mountPath"]
-        found.append(Mount(_part(source, part) if part else source, target, read_only, propagation))
-    taken = {os.path.normpath(mount.target) for mount in found}
-    own = [
-        Mount(state.sandbox.files / "hosts", "/etc/hosts"),
-        Mount(state.sandbox.files / "hostname", "/etc/hostname"),
-        Mount(state.sandbox.files / "resolv.conf", "/etc/resolv.conf"),
-        Mount(state.sandbox.shm, "/dev/shm", options=("nosuid", "noexec", "nodev")),  # noqa: S108 the pod's
-        _termination_log(state, container, number),
-    ]
-    return (*(mount for mount in own if mount.target not in taken), *sorted(found, key=_depth))
-
-
-def _depth(mount: Mount) -> int:
-    return os.path.normpath(mount.target).count("/")
-
-
-def _termination_log(state: PodState, container: Obj, number: int) -> Mount:
-    path = state.termination_log(container["name"], number)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
-    path.chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH)
-    return Mount(path, container.get("terminationMessagePath") or "/dev/termination-log")
-
-
-def _part(volume: Path, part: str) -> Path:
-    """A subPath in a volume, made as a directory if it is not there. Raises ConfigError if it leads out."""
-    top = Path(os.path.realpath(volume))
-    path = Path(os.path.realpath(top / part))
-    if path != top and top not in path.parents:
-        raise ConfigError(f"subPath {part!r} leads out of its volume")
-    if not path.exists():
-        path.mkdir(parents=True, mode=0o755)
-    return path

@@ -19,6 +19,7 @@ from wellhead.node.images.store import Image, ImageNotFound
 from wellhead.node.pods import hooks, last_words, probing, spec, starting
 from wellhead.node.pods.ending import Ending
 from wellhead.node.pods.environment import VariableError
+from wellhead.node.pods.mounting import MountError
 from wellhead.node.pods.record import Attempt
 from wellhead.node.pods.security import SecurityError
 from wellhead.node.pods.starting import ConfigError
@@ -132,7 +133,7 @@ class Supervisor:
             mine.last = mine.current
         mine.current = attempt
         state.record.save(state.directory)
-        last_words.forget_before(state, self._name, number - 1)
+        await asyncio.to_thread(last_words.forget_before, state, self._name, number - 1)
         async with state.context.starting:
             await uninterrupted(self._start(container, attempt))
         state.wait_for(self._name, None)
@@ -165,7 +166,7 @@ class Supervisor:
                 if image is not None:
                     plan = starting.plan(self._state, self._container, image, os.urandom(32).hex(), number)
                     return image, await plan
-            except (ConfigError, SecurityError, VariableError) as error:
+            except (ConfigError, MountError, SecurityError, VariableError) as error:
                 self._state.wait_for(self._name, Waiting("CreateContainerConfigError", str(error)))
                 self._state.event("Warning", "Failed", f"Error: {error}")
             except (ApiError, ConnectionLost) as error:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Coroutine
 from typing import Any
 
@@ -16,6 +15,7 @@ from wellhead.api.meta import Obj, now, parse_time
 from wellhead.api.resources import PODS
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
+from wellhead.linux import trees
 from wellhead.node.pods import spec, status, unsupported
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.record import Attempt, PodRecord
@@ -270,7 +270,10 @@ class PodWorker:
                 await self._vanished.wait()
             else:
                 await self._unless_vanished(asyncio.sleep(backoff.next()))
-        await asyncio.to_thread(shutil.rmtree, self.state.directory, ignore_errors=True)
+        try:
+            await asyncio.to_thread(trees.remove, self.state.directory)
+        except OSError as error:
+            _log.warning("removing %s: %s", self.state.directory, error)
 
     async def _delete(self) -> bool:
         """Let the API forget the pod. False if that has to be tried again."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from wellhead.linux import mounts
+from wellhead.linux import mounts, trees
 from wellhead.node.runtime import commands, descriptors, oci
 from wellhead.node.runtime.commands import CommandFailed
 
@@ -148,7 +148,7 @@ class Runtime:
         for container in left - known:
             await self._crun_delete(container)
             (self._exits / container).unlink(missing_ok=True)
-            _remove(self._sockets / container)
+            await asyncio.to_thread(_delete, self._sockets / container)
 
     def _prepare(self, container: oci.Container) -> None:
         bundle = container.bundle
@@ -241,23 +241,24 @@ class Runtime:
             await commands.run(*self.command("delete", "--force", id))
         except CommandFailed as error:
             _log.debug("delete %s: %s", id, error.message)
-            shutil.rmtree(self._state / id, ignore_errors=True)
+            await asyncio.to_thread(_delete, self._state / id)
 
     def _clean(self, id: str, bundle: Path) -> None:
         mounts.umount_below(bundle)
         for name in ("upper", "work", "rootfs", "persist"):
-            shutil.rmtree(bundle / name, ignore_errors=True)
+            _delete(bundle / name)
         for name in ("config.json", "pid", "conmon.pid", "ctl", "winsz", "attach"):
             (bundle / name).unlink(missing_ok=True)
         (self._exits / id).unlink(missing_ok=True)
-        _remove(self._sockets / id)
+        _delete(self._sockets / id)
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def _delete(path: Path) -> None:
+    """Delete a tree, or as much of it as can be: what is left goes with the pod's directory."""
+    try:
+        trees.delete(path)
+    except OSError as error:
+        _log.warning("removing %s: %s", path, error)
 
 
 def _cmdline(pid: int) -> list[str]:

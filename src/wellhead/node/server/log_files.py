@@ -14,9 +14,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from wellhead.linux import paths
 from wellhead.linux.inotify import IN_CREATE, IN_MODIFY, IN_MOVED_TO, Inotify
 
 _BLOCK = 65536
+_RESOLVE = paths.BENEATH | paths.NO_SYMLINKS
 _CHANGES = IN_MODIFY | IN_CREATE | IN_MOVED_TO
 
 
@@ -82,7 +84,7 @@ class Follower:
     async def entries(self, options: Options, inotify: Inotify) -> AsyncIterator[list[bytes]]:
         """Batches of entries. With `follow`, until the container has ended and all was read."""
         with ExitStack() as stack:
-            file: BinaryIO = stack.enter_context(await asyncio.to_thread(self._path.open, "rb"))
+            file: BinaryIO = stack.enter_context(await asyncio.to_thread(self._open))
             if options.follow:
                 stack.enter_context(inotify.watch(self._path.parent, _CHANGES, self.wake.set))
             if options.tail is not None:
@@ -100,10 +102,16 @@ class Follower:
                     return
                 elif self._replaced(file):
                     # conmon begins a new file when the old one is too long.
-                    file = stack.enter_context(await asyncio.to_thread(self._path.open, "rb"))
+                    file = stack.enter_context(await asyncio.to_thread(self._open))
                     rest = b""
                 else:
                     await self.wake.wait()
+
+    def _open(self) -> BinaryIO:
+        """The file, and not what a link in its place leads to."""
+        with paths.directory(self._path.parent) as top:
+            fd = paths.open_at(top, self._path.name, os.O_RDONLY | os.O_NONBLOCK, _RESOLVE)
+        return open(fd, "rb")
 
     def _replaced(self, file: BinaryIO) -> bool:
         try:
@@ -136,7 +144,7 @@ async def read(follower: Follower, options: Options, inotify: Inotify) -> AsyncI
 
 
 def _wanted(line: Line, options: Options) -> bool:
-    if options.stream != "All" and options.stream.lower() != line.stream.decode():
+    if options.stream != "All" and options.stream.lower() != line.stream.decode(errors="replace"):
         return False
     if options.since is None:
         return True

@@ -50,5 +50,5 @@ def _options(request: web.Request) -> log_files.Options:
             limit=int(query["limitBytes"]) if "limitBytes" in query else None,
             stream=query.get("stream", "All"),
         )
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise web.HTTPBadRequest(text=f"bad log options: {error}") from None

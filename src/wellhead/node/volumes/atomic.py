@@ -8,14 +8,20 @@ one link `..data` changes everything in one step.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from wellhead.api.formats import local_path
+from wellhead.linux import paths, trees
 
 _DATA = "..data"
+
+
+class BadPath(ValueError):
+    """A file that would not be in the volume, or can't be there; the message says which and why."""
 
 
 @dataclass(frozen=True)
@@ -30,31 +36,52 @@ def write(directory: Path, files: Mapping[str, File], group: int | None = None) 
     """Make `directory` hold exactly these files (by relative path). Returns whether anything changed.
 
     `group` becomes the owning group, who may then read what the owner may.
+
+    Raises:
+        BadPath: nothing was written.
+        OSError: what was there before still is.
     """
+    wanted = {_checked(path): file for path, file in files.items()}
     directory.mkdir(parents=True, exist_ok=True)
     link = directory / _DATA
     before = Path(os.path.realpath(link)) if link.is_symlink() else None
-    if before is not None and _content(before) == {path: file.data for path, file in files.items()}:
+    if before is not None and _content(before) == {path: file.data for path, file in wanted.items()}:
         return False
     stamp = datetime.now(UTC).strftime("..%Y_%m_%d_%H_%M_%S.")
     payload = Path(tempfile.mkdtemp(prefix=stamp, dir=directory))
-    payload.chmod(0o755)
-    for path, file in files.items():
-        target = payload / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(file.data)
-        target.chmod(file.mode if group is None else file.mode | (file.mode & 0o400) >> 3)
-        if group is not None:
-            os.chown(target, -1, group)
+    try:
+        payload.chmod(0o755)
+        with paths.directory(payload) as top:
+            for path, file in wanted.items():
+                _write(top, path, file, group)
+    except OSError:
+        trees.remove(payload)
+        raise
     temporary = directory / "..data_tmp"
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(payload.name)
     temporary.rename(link)
-    _link_names(directory, {path.partition("/")[0] for path in files})
+    _link_names(directory, {path.partition("/")[0] for path in wanted})
     for old in directory.glob("..2*"):  # the files before, and what an interrupted change left
         if old != payload:
-            shutil.rmtree(old, ignore_errors=True)
+            trees.remove(old)
     return True
+
+
+def _checked(path: str) -> str:
+    """The path in its plainest form. The API has refused bad ones; whoever it is, we don't rely on it."""
+    problems = local_path(path) if path else ["must not be empty"]
+    if problems:
+        raise BadPath(f"{path!r} can't be a file of a volume: {problems[0]}")
+    return str(PurePosixPath(path))
+
+
+def _write(top: int, path: str, file: File, group: int | None) -> None:
+    with open(paths.create_file(top, path), "wb") as target:
+        target.write(file.data)
+        os.fchmod(target.fileno(), file.mode if group is None else file.mode | (file.mode & 0o400) >> 3)
+        if group is not None:
+            os.fchown(target.fileno(), -1, group)
 
 
 def _link_names(directory: Path, names: set[str]) -> None:

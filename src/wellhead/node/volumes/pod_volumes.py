@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from wellhead.api.errors import ApiError
+from wellhead.api.formats import file_path, no_backsteps
 from wellhead.api.meta import Obj
 from wellhead.api.quantity import Quantity
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import Client, ConnectionLost
-from wellhead.linux import mounts
+from wellhead.linux import mounts, trees
 from wellhead.node.references import References
 from wellhead.node.volumes import atomic, content
 from wellhead.node.volumes.content import VolumeError
@@ -77,7 +77,7 @@ class PodVolumes:
     async def _try(self, volume: Obj) -> VolumeError | None:
         try:
             await self._make(volume)
-        except (VolumeError, ApiError, ConnectionLost, OSError) as error:
+        except (VolumeError, atomic.BadPath, ApiError, ConnectionLost, OSError) as error:
             return VolumeError(f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error}')
         return None
 
@@ -105,12 +105,7 @@ class PodVolumes:
 
     async def remove(self) -> None:
         """Unmount and delete everything. What a hostPath names is not ours and stays."""
-        await asyncio.to_thread(self._remove)
-
-    def _remove(self) -> None:
-        if self._directory.exists():
-            mounts.umount_below(self._directory)
-            shutil.rmtree(self._directory)
+        await asyncio.to_thread(trees.remove, self._directory)
 
     async def _make(self, volume: Obj) -> None:
         group = ((self._pod["spec"].get("securityContext")) or {}).get("fsGroup")
@@ -123,6 +118,7 @@ class PodVolumes:
         elif "emptyDir" in volume:
             await asyncio.to_thread(_empty_directory, self.path(volume), volume["emptyDir"] or {}, group)
         elif "hostPath" in volume:
+            _check_host_path(volume["hostPath"]["path"])
             await asyncio.to_thread(_host_path, self.path(volume), volume["hostPath"].get("type") or "")
         else:
             kind = next((key for key in volume if key != "name"), "emptyDir")
@@ -140,11 +136,21 @@ def _empty_directory(path: Path, source: Obj, group: int | None) -> None:
     path.chmod(0o777 if group is None else 0o2777)
 
 
+def _check_host_path(path: str) -> None:
+    problems = [*no_backsteps(path), *file_path(path)]
+    if not path.startswith("/"):
+        problems.append("must be an absolute path")
+    if problems:
+        raise VolumeError(f"hostPath {path!r}: {problems[0]}")
+
+
 def _host_path(path: Path, kind: str) -> None:
     if kind == "DirectoryOrCreate":
         path.mkdir(mode=0o755, parents=True, exist_ok=True)
     elif kind == "FileOrCreate":
         path.touch(mode=0o644)
+    elif kind and kind not in _HOST_PATH_KINDS:
+        raise VolumeError(f"hostPath type {kind!r} is not supported")
     elif kind and not _HOST_PATH_KINDS[kind](path):
         raise VolumeError(f"hostPath type check failed: {path} is not a {kind.lower()}")
     elif not kind and not path.exists():
