@@ -94,7 +94,7 @@ async def test_established_flows_stay_while_nodes_drain_die_and_a_controller_res
     await second.remove()
     assert "wellhead" not in network.edge.run("nft list tables")
     assert "fwmark" not in network.edge.run("ip rule") + network.edge.run("ip -6 rule")
-    assert "mark=0x5748" not in network.edge.run("conntrack -L -f ipv6")
+    assert "mark=0x4000" not in network.edge.run("conntrack -L -f ipv6")
 
 
 async def test_client_affinity_sends_all_flows_of_a_client_to_one_node(
@@ -148,10 +148,10 @@ async def test_the_routers_own_packet_too_big_reaches_the_node_that_has_the_flow
 
 async def test_what_others_take_away_comes_back(network: Network, forwarder: Forwarder) -> None:
     before = await connect(network, 10)
-    tables = ("nft list ruleset", "ip -6 rule", "ip rule", "ip route show table all proto 87")
+    tables = ("nft list ruleset", "ip -6 rule", "ip rule", "ip route show table all proto 89")
     wanted = [network.edge.run(table) for table in tables]
-    network.edge.run("nft flush ruleset", "ip -6 rule flush proto 87", "ip rule flush proto 87")
-    network.edge.run(f"ip route del default via {ONE} table {0x57480001}")
+    network.edge.run("nft flush ruleset", "ip -6 rule flush proto 89", "ip rule flush proto 89")
+    network.edge.run(f"ip route del default via {ONE} table {0x40000001}")
     for _ in range(100):
         await asyncio.sleep(0.05)
         found = [network.edge.run(table) for table in tables]

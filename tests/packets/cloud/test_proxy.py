@@ -255,7 +255,7 @@ async def test_connections_outlive_reloads_and_controllers_and_end_with_their_se
     # Nothing of a Service is left: no way, no address, no listener, no connection.
     world.control.kubectl("delete", "service", "web")
     assert [await first.ended(), await second.ended()] == [True, True]
-    await world.control.until(lambda: "proto 87" not in routes(world))
+    await world.control.until(lambda: "proto 90" not in routes(world))
     assert "\nlisten " not in (world.control.state / "haproxy.cfg").read_text()
     assert ":80" not in world.control.host.run("ss -Hltn")
     assert "elements" not in world.network.edge.run("nft list set ip wellhead-forwarder terminated")
@@ -298,7 +298,7 @@ async def test_haproxy_is_started_again_when_it_ends_and_cleanup_ends_it_for_goo
     world.control.kill_cloud()
     world.control.clean_up()
     assert not is_running(haproxy)
-    assert "proto 87" not in routes(world)
+    assert "proto 90" not in routes(world)
     assert not world.control.state.exists()
     assert "wellhead-forwarder" not in world.network.edge.run("nft list tables")
 

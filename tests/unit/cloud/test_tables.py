@@ -12,7 +12,7 @@ from wellhead.cloud.forwarder.hashing import Node
 from wellhead.cloud.forwarder.tables import Change, Frontend, Tables, Target
 
 NODES: list[Node] = [IPv4Address(f"10.240.0.{host}") for host in (11, 12, 13)]
-MARKS: dict[Node, int] = {node: 0x57480001 + number for number, node in enumerate(NODES)}
+MARKS: dict[Node, int] = {node: 0x40000001 + number for number, node in enumerate(NODES)}
 VIP = IPv4Address("203.0.113.140")
 WEB, DNS = Frontend(VIP, "tcp", 80), Frontend(VIP, "udp", 53)
 
@@ -48,7 +48,7 @@ def tables() -> Tables:
 def test_a_group_of_one_node_needs_no_buckets() -> None:
     commands = tables().change(Change({WEB: Target("one")}, {"one": frozenset(NODES[:1])}))
     assert commands.endswith(
-        "\nadd element ip wellhead-forwarder frontends { 203.0.113.140 . tcp . 80 : 0x57480001 }\n"
+        "\nadd element ip wellhead-forwarder frontends { 203.0.113.140 . tcp . 80 : 0x40000001 }\n"
     )
     assert "buckets" not in commands
 
@@ -76,7 +76,7 @@ def test_a_change_that_changes_nothing_says_nothing() -> None:
 def test_a_node_without_a_route_gets_nothing_until_it_has_one() -> None:
     made = tables()
     made.route({NODES[0]: MARKS[NODES[0]]}, frozenset({"nodes"}))
-    assert "0x57480001" in made.change(Change({WEB: Target("all")}, {"all": frozenset(NODES)}))
+    assert "0x40000001" in made.change(Change({WEB: Target("all")}, {"all": frozenset(NODES)}))
     assert "buckets" in made.route(MARKS, frozenset({"nodes"}))
 
 

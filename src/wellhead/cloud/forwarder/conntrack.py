@@ -16,9 +16,9 @@ from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
 
 from wellhead.cloud.forwarder.family import Family
-from wellhead.cloud.forwarder.ruleset import MARK_TAG, MARK_TAG_MASK
 from wellhead.cloud.forwarder.tables import Frontend
 from wellhead.cloud.vips import IPAddress
+from wellhead.linux.numbers import FORWARDER_MARK_MASK, FORWARDER_MARKS
 
 _PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 
@@ -73,7 +73,7 @@ def _forget(family: Family, only: NFCTAttrTuple | None, condition: Callable[[_Di
         if only is not None:
             entries = list(conntrack.dump(tuple_orig=only))
         else:
-            entries = list(conntrack.dump(mark=MARK_TAG, mark_mask=MARK_TAG_MASK))
+            entries = list(conntrack.dump(mark=FORWARDER_MARKS.start, mark_mask=FORWARDER_MARK_MASK))
         for entry in entries:
             flow = _flow(family, entry)
             if flow is not None and condition(

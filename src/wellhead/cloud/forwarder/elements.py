@@ -6,10 +6,11 @@ from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 from wellhead.cloud.forwarder.family import IPV4, Family
+from wellhead.linux.numbers import Table
 
 K = TypeVar("K", bound=Hashable)
 
-TABLE = "wellhead-forwarder"
+TABLE = Table.FORWARDER
 
 
 class Elements(Generic[K]):

@@ -7,24 +7,23 @@ functions block, and act in the network namespace of the calling thread.
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Collection, Iterable
-from ipaddress import ip_address, ip_network
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from socket import AF_UNSPEC
 
-from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
+from wellhead import ip
 from wellhead.cloud.forwarder.family import IPV4, Family
 from wellhead.cloud.forwarder.hashing import Node
-from wellhead.cloud.forwarder.ruleset import HERE, MARK_TAG, MARK_TAG_MASK
+from wellhead.cloud.forwarder.ruleset import HERE
 from wellhead.cloud.vips import IPNetwork
+from wellhead.linux import routes as kernel
+from wellhead.linux.numbers import FORWARDER_TABLES, RouteOwner, RulePriority
+from wellhead.linux.routes import Owned, Route, Rule
 
-_PRIORITY = 1000  # of our rules: after the local table's, before the main table's
-_OWN_TABLE = MARK_TAG  # no node's mark: those start at the next number
-_PROTOCOL = 87  # marks routes and rules as ours (rt_protos; below 128 none is assigned near it)
+_OWN_TABLE = FORWARDER_TABLES.start  # no node's
 _FULL_MASK = 0xFFFFFFFF
-_MAX_NODES = 0xFFFF
 
 
 class Routes:
@@ -35,18 +34,15 @@ class Routes:
 
     def __init__(self, family: Family = IPV4) -> None:
         self.marks: dict[Node, int] = {}
-        self._family = family
+        self._family = ip.Family(family.version)
 
     def adopt(self) -> None:
         """Take over what an earlier run left in the kernel."""
-        with IPRoute() as ip:
-            self.marks = {}
-            for route in ip.get_routes(family=self._family.af):
-                table, gateway = route.get("table"), route.get("gateway")
-                if route["proto"] == _PROTOCOL and gateway and table & MARK_TAG_MASK == MARK_TAG:
-                    self.marks[ip_address(gateway)] = table
-            for mark in self._rules(ip) - set(self.marks.values()):
-                self._delete_rule(ip, mark)
+        with self._ours() as ours:
+            self.marks = {each.gateway: each.table for each in ours.routes() if each.gateway}
+            for rule in ours.rules():
+                if rule.mark and rule.mark not in self.marks.values():
+                    ours.delete_rule(rule)
 
     def add(self, nodes: Collection[Node]) -> dict[Node, NetlinkError]:
         """Make rule and route of each node, where missing. Returns the nodes without a way, and why.
@@ -54,33 +50,18 @@ class Routes:
         A node must be a neighbour: on another network, the next router would not know what to do with a VIP.
         """
         errors: dict[Node, NetlinkError] = {}
-        with IPRoute() as ip:
-            present = self._rules(ip)
-            local = {address.get("address") for address in ip.get_addr(family=self._family.af)}
+        local = kernel.local_addresses(self._family)
+        with self._ours() as ours:
+            present = ours.rules()
             for node in sorted(nodes, key=int):
-                if str(node) in local:
+                if node in local:
                     self.marks[node] = HERE
                     continue
                 mark = self.marks.get(node) or self._free_mark()
                 try:
-                    ip.route(
-                        "replace",
-                        dst="default",
-                        gateway=str(node),
-                        table=mark,
-                        proto=_PROTOCOL,
-                        family=self._family.af,
-                    )
-                    if mark not in present:
-                        ip.rule(
-                            "add",
-                            fwmark=mark,
-                            fwmask=_FULL_MASK,
-                            table=mark,
-                            priority=_PRIORITY,
-                            protocol=_PROTOCOL,
-                            family=self._family.af,
-                        )
+                    ours.replace(self._route(node, mark))
+                    if self._rule(mark) not in present:
+                        ours.add_rule(self._rule(mark))
                 except NetlinkError as error:
                     errors[node] = error
                     continue
@@ -89,12 +70,12 @@ class Routes:
 
     def remove(self, nodes: Collection[Node]) -> None:
         """Remove rule and route of each node; its mark may then become another node's."""
-        with IPRoute() as ip:
+        with self._ours() as ours:
             for node in nodes:
-                mark = self.marks.pop(node, None)
-                if mark not in (None, HERE):
-                    self._delete_rule(ip, mark)
-                    ip.flush_routes(table=mark, family=self._family.af)
+                mark = self.marks.pop(node, HERE)
+                if mark != HERE:
+                    ours.delete_rule(self._rule(mark))
+                    ours.delete(self._route(node, mark))
 
     def own(self, pools: Iterable[IPNetwork], link: str) -> None:
         """Give the router a route to the VIPs for what it sends itself, through this interface.
@@ -102,84 +83,55 @@ class Routes:
         The kernel sends an ICMP error only if there is some route to its destination; the rules then mark
         it, and its mark leads it to the right node.
         """
-        with IPRoute() as ip:
-            (index,) = ip.link_lookup(ifname=link)
-            ip.route(
-                "replace", dst="default", oif=index, table=_OWN_TABLE, proto=_PROTOCOL, family=self._family.af
-            )
-            wanted, present = set(pools), self._own_rules(ip)
-            for pool in wanted - present:
-                ip.rule("add", protocol=_PROTOCOL, family=self._family.af, **_own_rule(pool))
-            for pool in present - wanted:
-                ip.rule("del", family=self._family.af, **_own_rule(pool))
+        with self._ours() as ours:
+            ours.replace(Route(self._family, _OWN_TABLE, self._family.everywhere, devices=(link,)))
+            wanted = {self._own_rule(pool) for pool in pools}
+            present = {rule for rule in ours.rules() if rule.table == _OWN_TABLE}
+            for rule in wanted - present:
+                ours.add_rule(rule)
+            for rule in present - wanted:
+                ours.delete_rule(rule)
 
     def disown(self) -> None:
-        """Remove what `own` made."""
-        with IPRoute() as ip:
-            for pool in self._own_rules(ip):
-                ip.rule("del", family=self._family.af, **_own_rule(pool))
-            ip.flush_routes(table=_OWN_TABLE, family=self._family.af)
+        """Remove what `own` made, and whatever else of ours is left."""
+        with self._ours() as ours:
+            ours.remove_others((), ())
 
     def links(self, nodes: Collection[Node]) -> frozenset[str]:
         """The names of the interfaces that these nodes are reached through."""
         wanted = {self.marks[node] for node in nodes if node in self.marks}
-        with IPRoute() as ip:
-            indices = {
-                route.get("oif")
-                for route in ip.get_routes(family=self._family.af)
-                if route.get("table") in wanted
-            }
-            return frozenset(link.get("ifname") for link in ip.get_links() if link["index"] in indices)
+        with self._ours() as ours:
+            found = (route.devices for route in ours.routes() if route.table in wanted)
+            return frozenset(name for devices in found for name in devices)
 
     def macs(self, nodes: Collection[Node]) -> frozenset[str]:
         """These nodes' hardware addresses, as far as the kernel knows them: health checks see to that."""
         wanted = {str(node) for node in nodes}
-        with IPRoute() as ip:
+        with kernel.routing() as request:
             return frozenset(
                 entry.get("lladdr")
-                for entry in ip.get_neighbours(family=AF_UNSPEC)
+                for entry in request.get_neighbours(family=AF_UNSPEC)
                 if entry.get("dst") in wanted and entry.get("lladdr")
             )
 
+    @contextmanager
+    def _ours(self) -> Iterator[Owned]:
+        with kernel.routing() as request:
+            yield Owned(request, RouteOwner.FORWARDER, FORWARDER_TABLES, (self._family,))
+
     def _free_mark(self) -> int:
-        used = set(self.marks.values())
-        for number in range(1, _MAX_NODES + 1):
-            if MARK_TAG + number not in used:
-                return MARK_TAG + number
-        raise OverflowError(f"more than {_MAX_NODES} nodes")
+        used = {HERE, *self.marks.values()}
+        free = next((mark for mark in FORWARDER_TABLES if mark not in used), None)
+        if free is None:
+            raise OverflowError(f"more than {len(FORWARDER_TABLES) - 1} nodes")
+        return free
 
-    def _rules(self, ip: IPRoute) -> set[int]:
-        """The marks that have a rule of ours."""
-        rules = ip.get_rules(family=self._family.af)
-        return {
-            rule.get("fwmark") for rule in rules if rule.get("protocol") == _PROTOCOL and rule.get("fwmark")
-        }
+    def _route(self, node: Node, mark: int) -> Route:
+        return Route(self._family, mark, self._family.everywhere, node)
 
-    def _own_rules(self, ip: IPRoute) -> set[IPNetwork]:
-        """The pools that have such a rule."""
-        rules = [rule for rule in ip.get_rules(family=self._family.af) if rule.get("table") == _OWN_TABLE]
-        return {ip_network((rule.get("dst"), rule["dst_len"])) for rule in rules}
+    def _rule(self, mark: int) -> Rule:
+        return Rule(self._family, RulePriority.FORWARDER, mark=mark, mask=_FULL_MASK, table=mark)
 
-    def _delete_rule(self, ip: IPRoute, mark: int) -> None:
-        try:
-            ip.rule(
-                "del",
-                fwmark=mark,
-                fwmask=_FULL_MASK,
-                table=mark,
-                priority=_PRIORITY,
-                family=self._family.af,
-            )
-        except NetlinkError as error:
-            if error.code != errno.ENOENT:
-                raise
-
-
-def _own_rule(pool: IPNetwork) -> dict[str, str | int]:
-    return {
-        "iifname": "lo",  # what the router sends itself
-        "dst": str(pool.network_address),
-        "dst_len": pool.prefixlen,
-        "table": _OWN_TABLE,
-        "priority": _PRIORITY,
-    }
+    def _own_rule(self, pool: IPNetwork) -> Rule:
+        # `lo`: what the router sends itself.
+        return Rule(self._family, RulePriority.FORWARDER, device="lo", to=pool, table=_OWN_TABLE)

@@ -14,16 +14,13 @@ from __future__ import annotations
 
 from wellhead.cloud.forwarder.family import Family
 from wellhead.cloud.forwarder.hashing import BUCKETS
+from wellhead.linux.numbers import FORWARDER_MARK_MASK, FORWARDER_MARKS, HookPriority
 
-MARK_TAG = 0x57480000
-"""The upper half of every node's mark. Group numbers and buckets have it empty."""
-MARK_TAG_MASK = 0xFFFF0000
-
-HERE = MARK_TAG
+HERE = FORWARDER_MARKS.start
 """The mark that stands for the machine itself, where it is a node: its packets stay. No packet carries it."""
 
 _SEED = 0x57484C42  # any constant: the same flow must hash the same after a restart, and on another machine
-_NODE = f"and {MARK_TAG_MASK:#x} == {MARK_TAG:#x}"
+_NODE = f"and {FORWARDER_MARK_MASK:#x} == {HERE:#x}"  # group numbers and buckets are below
 
 
 def group_chain(family: Family, table: str, number: int) -> str:
@@ -66,7 +63,7 @@ def _between(family: Family, dialled: str) -> str:
     ip = family.nft
     return f"""\
   chain prerouting {{
-    type filter hook prerouting priority mangle; policy accept;
+    type filter hook prerouting priority {HookPriority.FORWARDER_MANGLE}; policy accept;
     {ip} daddr @pools goto vip
   }}
   chain vip {{
@@ -92,7 +89,7 @@ meta mark set ct mark accept
   }}
   # The router's own ICMP errors about answers that it can't pass on.
   chain own {{
-    type route hook output priority mangle; policy accept;
+    type route hook output priority {HookPriority.FORWARDER_MANGLE}; policy accept;
     {ip} daddr != @pools accept
     ct state related ct direction original ct mark {_NODE} meta mark set ct mark accept
     drop
@@ -104,7 +101,7 @@ def _announced(family: Family, dialled: str) -> str:
     ip = family.nft
     return f"""\
   chain raw {{
-    type filter hook prerouting priority raw; policy accept;
+    type filter hook prerouting priority {HookPriority.FORWARDER_RAW}; policy accept;
     iifname @node-links goto arrival
   }}
   chain arrival {{
@@ -130,7 +127,7 @@ def _announced(family: Family, dialled: str) -> str:
     drop
   }}
   chain prerouting {{
-    type filter hook prerouting priority mangle; policy accept;
+    type filter hook prerouting priority {HookPriority.FORWARDER_MANGLE}; policy accept;
     iifname @node-links {ip} daddr @pools meta mark 0 goto vip
   }}
   chain vip {{
@@ -149,12 +146,12 @@ meta mark set ct mark accept
   }}
   # A flow has its destination decided once: to what it is, before a service proxy's own chains are asked.
   chain undecided {{
-    type nat hook prerouting priority -110; policy accept;
+    type nat hook prerouting priority {HookPriority.FORWARDER_UNDECIDED}; policy accept;
     iifname @node-links {ip} daddr @pools meta mark {_NODE} dnat to {ip} daddr
   }}
   # A client on this network must not learn to send to a node directly.
   chain own {{
-    type filter hook output priority mangle; policy accept;
+    type filter hook output priority {HookPriority.FORWARDER_MANGLE}; policy accept;
     oifname @node-links {family.redirect} drop
   }}
 """

@@ -15,8 +15,8 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from wellhead.cloud.vips import IPAddress
+from wellhead.linux.numbers import RouteOwner
 
-_PROTOCOL = 87  # marks routes as ours, as the forwarder's (rt_protos)
 _LOCAL_TABLE = 255
 _LOOPBACK = 1
 
@@ -28,7 +28,7 @@ def held() -> frozenset[IPAddress]:
             ip_address(route.get("dst"))
             for family, length in ((AF_INET, 32), (AF_INET6, 128))
             for route in ip.get_routes(family=family, table=_LOCAL_TABLE)
-            if route["proto"] == _PROTOCOL and route["dst_len"] == length
+            if route["proto"] == RouteOwner.VIPS and route["dst_len"] == length
         )
 
 
@@ -57,6 +57,6 @@ def _route(address: IPAddress) -> dict[str, str | int]:
         "table": _LOCAL_TABLE,
         "type": "local",
         "scope": "host",
-        "proto": _PROTOCOL,
+        "proto": RouteOwner.VIPS,
         "family": AF_INET if address.version == 4 else AF_INET6,
     }
