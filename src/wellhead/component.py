@@ -16,11 +16,22 @@ from typing import Any, Literal
 import uvloop
 from pythonjsonlogger.json import JsonFormatter
 
+from wellhead.text import printable
 from wellhead.waiting import first_error
 
 LogFormat = Literal["text", "json"]
 
 _TEXT_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+
+
+class _TextFormatter(logging.Formatter):
+    """One record is one line, whatever others have put into its message; its traceback follows."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 logging's name
+        return printable(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 logging's name
+        return printable(super().formatException(ei), lines=True)
 
 
 def setup_logging(level: str, log_format: LogFormat) -> None:
@@ -29,7 +40,7 @@ def setup_logging(level: str, log_format: LogFormat) -> None:
     if log_format == "json":
         handler.setFormatter(JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     else:
-        handler.setFormatter(logging.Formatter(_TEXT_FORMAT))
+        handler.setFormatter(_TextFormatter(_TEXT_FORMAT))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

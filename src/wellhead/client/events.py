@@ -16,6 +16,7 @@ from wellhead.api.errors import ApiError, NotFound
 from wellhead.api.meta import AnyObj, Obj, now
 from wellhead.api.resources import EVENTS
 from wellhead.client.rest import Client, ConnectionLost
+from wellhead.text import printable
 
 _log = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class EventRecorder:
             "involvedObject": reference,
             "type": type,
             "reason": reason,
-            "message": message,
+            "message": printable(message, lines=True),
             "source": self._source,
             "firstTimestamp": time,
             "lastTimestamp": time,

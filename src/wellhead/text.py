@@ -1,0 +1,25 @@
+"""Text that others wrote, for places where people read it."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Control characters, those that turn the direction of writing, halves of characters, line separators.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """The text with what isn't seen but acts on a terminal, a log or a header written as an escape (`\\x1b`).
+
+    With `lines`, newlines and tabs stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char if _seen(char) or (lines and char in "\n\t") else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def _seen(char: str) -> bool:
+    return char.isprintable() or unicodedata.category(char) not in _UNSEEN
