@@ -184,6 +184,31 @@ def test_status_sent_at_creation_is_dropped() -> None:
         ),
         (
             {},
+            {"hostAliases": [{"ip": "10.0.0.1", "hostnames": ["a", "b\n10.0.0.2 c"]}]},
+            'spec.hostAliases[0].hostnames[1]: Invalid value: "b\\n10.0.0.2 c": a lowercase RFC',
+        ),
+        (
+            {},
+            {"dnsConfig": {"searches": ["_tcp.example.", ".", "a\nnameserver 10.0.0.1"]}},
+            'spec.dnsConfig.searches[2]: Invalid value: "a\\nnameserver 10.0.0.1": a lowercase RFC 1123',
+        ),
+        (
+            {},
+            {"dnsConfig": {"searches": [f"{'a' * 63}.bc"] * 31}},
+            f'spec.dnsConfig.searches: Invalid value: ["{"a" * 63}.bc",',
+        ),
+        (
+            {},
+            {"dnsConfig": {"options": [{"name": "ndots", "value": "1\nnameserver 10.0.0.1"}]}},
+            'spec.dnsConfig.options[0].value: Invalid value: "1\\nnameserver 10.0.0.1": must not',
+        ),
+        (
+            {},
+            {"dnsConfig": {"options": [{"name": ""}]}},
+            "spec.dnsConfig.options[0]: Required value: must not be empty",
+        ),
+        (
+            {},
             {"schedulingGates": [{"name": "a"}, {"name": "a"}]},
             'spec.schedulingGates[1]: Duplicate value: "a"',
         ),

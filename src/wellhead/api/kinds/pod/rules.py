@@ -19,6 +19,7 @@ _DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
 _TAINT_EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
 _MAX_NAMESERVERS = 3
 _MAX_SEARCHES = 32
+_MAX_SEARCH_CHARACTERS = 2048
 
 
 def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
@@ -54,8 +55,13 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
     for index, toleration in enumerate(spec.get("tolerations") or ()):
         causes += _validate_toleration(toleration, f"{at}.tolerations[{index}]")
     for index, alias in enumerate(spec.get("hostAliases") or ()):
-        ip = alias.get("ip", "")
-        causes += [Cause.invalid(f"{at}.hostAliases[{index}].ip", ip, problem) for problem in ip_address(ip)]
+        here, ip = f"{at}.hostAliases[{index}]", alias.get("ip", "")
+        causes += [Cause.invalid(f"{here}.ip", ip, problem) for problem in ip_address(ip)]
+        causes += [
+            Cause.invalid(f"{here}.hostnames[{number}]", name, problem)
+            for number, name in enumerate(alias.get("hostnames") or ())
+            for problem in dns_subdomain(name)
+        ]
     return causes
 
 
@@ -146,6 +152,30 @@ def _validate_dns_config(spec: Obj, at: str) -> list[Cause]:
         )
     for index, ip in enumerate(servers):
         causes += [Cause.invalid(f"{at}.nameservers[{index}]", ip, problem) for problem in ip_address(ip)]
+    for index, search in enumerate(searches):
+        # Underscores may be, and a trailing dot; "." alone says that there is nothing to search.
+        plain = search.removesuffix(".").replace("_", "a") if search != "." else "a"
+        causes += [
+            Cause.invalid(f"{at}.searches[{index}]", search, problem) for problem in dns_subdomain(plain)
+        ]
+    if len(" ".join(searches)) > _MAX_SEARCH_CHARACTERS:
+        causes.append(
+            Cause.invalid(
+                f"{at}.searches",
+                list(searches),
+                f"must not have more than {_MAX_SEARCH_CHARACTERS} characters (including spaces) "
+                "in the search list",
+            )
+        )
+    for index, option in enumerate(config.get("options") or ()):
+        here = f"{at}.options[{index}]"
+        if not option.get("name"):
+            causes.append(Cause.required(here, "must not be empty"))
+        causes += [
+            Cause.invalid(f"{here}.{field}", option[field], "must not contain blanks or control characters")
+            for field in ("name", "value")
+            if not all(char.isprintable() and not char.isspace() for char in option.get(field) or "")
+        ]
     if len(searches) > _MAX_SEARCHES:
         causes.append(
             Cause.invalid(
