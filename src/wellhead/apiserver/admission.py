@@ -10,6 +10,7 @@ from wellhead.api.resource import Resource
 from wellhead.apiserver.authn import User
 from wellhead.apiserver.node_identity import node_of
 from wellhead.apiserver.node_restriction import Lookup, NodeRestriction
+from wellhead.apiserver.proxy_restriction import check_proxy
 
 
 class Admission:
@@ -31,6 +32,7 @@ class Admission:
         """Of an object as it was sent or patched, in place of `old`."""
         if (node := node_of(user)) is not None:
             self._nodes.update(node, resource, subresource, new, old)
+        check_proxy(user, resource, new, old)
 
     def delete(self, user: User, resource: Resource, obj: Obj, *, evict: bool = False) -> None:
         """Of an object as it is."""

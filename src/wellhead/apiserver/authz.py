@@ -60,6 +60,10 @@ def _covers(rule: Rule, action: Attributes) -> bool:
         return action.path in rule.paths or any(
             path.endswith("*") and action.path.startswith(path[:-1]) for path in rule.paths
         )
+    if (rule.names and action.name not in rule.names) or (
+        rule.namespace and action.namespace != rule.namespace
+    ):
+        return False
     return ("*" in rule.groups or action.group in rule.groups) and (
         "*" in rule.resources or action.full_resource in rule.resources
     )

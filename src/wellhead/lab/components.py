@@ -138,7 +138,7 @@ def _proxy(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
         "proxy",
         (
             "proxy",
-            *_flag("kubeconfig", cluster.kubeconfig("proxy")),
+            *_flag("kubeconfig", cluster.kubeconfig(f"{name}-proxy")),
             *_flag("hostname-override", name),
             *_flag("proxy-mode", spec.proxy_mode),
             *_flag("detect-local-mode", "NodeCIDR"),

@@ -42,10 +42,10 @@ def design(cluster: Cluster, spec: ClusterSpec) -> Design:
         kubeconfigs.write_all(cluster, spec)
 
     def delete_files_of(machine: str) -> None:
-        for stem in (machine, f"{machine}-server"):
+        for stem in (machine, f"{machine}-server", f"{machine}-proxy"):
             for suffix in (".crt", ".key"):
                 (cluster.pki / f"{stem}{suffix}").unlink(missing_ok=True)
-        cluster.kubeconfig(machine).unlink(missing_ok=True)
+            cluster.kubeconfig(stem).unlink(missing_ok=True)
         shutil.rmtree(cluster.node_directory(machine), ignore_errors=True)
 
     return Design(

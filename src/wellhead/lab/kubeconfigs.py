@@ -35,8 +35,9 @@ def write_all(cluster: Cluster, spec: ClusterSpec) -> None:
         MACHINE_ADMIN: ("admin", inside),
     }
     nodes = [node_name(number) for number in range(1, spec.nodes + 1)]
-    components = ("controller-manager", "scheduler", "proxy", "cloud", "node-network")
-    wanted |= {name: (name, inside) for name in (*components, *nodes)}
+    proxies = [f"{name}-proxy" for name in nodes]
+    components = ("controller-manager", "scheduler", "cloud", "node-network")
+    wanted |= {name: (name, inside) for name in (*components, *nodes, *proxies)}
     for name, (identity, server) in wanted.items():
         write_if_different(cluster.kubeconfig(name), render(cluster.name, cluster.pki, identity, server))
 

@@ -60,11 +60,10 @@ def control_plane_identities(plans: Sequence[AddressPlan]) -> tuple[Identity, ..
             server_names.append(ip_address("::1"))
     return (
         Identity(APISERVER, "kube-apiserver", names=tuple(server_names)),
-        Identity("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",)),
+        Identity("apiserver-kubelet-client", "kube-apiserver-kubelet-client"),
         Identity("admin", "kubernetes-admin", ("system:masters",)),
         Identity("controller-manager", "system:kube-controller-manager"),
         Identity("scheduler", "system:kube-scheduler"),
-        Identity("proxy", "system:kube-proxy"),
         Identity("cloud", "system:cloud-controller-manager"),
         Identity("node-network", "system:node-network"),
     )
@@ -76,6 +75,7 @@ def node_identities(number: int, plans: Sequence[AddressPlan]) -> tuple[Identity
     addresses = tuple(plan.node(number) for plan in plans)
     return (
         Identity(name, f"system:node:{name}", ("system:nodes",)),
+        Identity(f"{name}-proxy", "system:kube-proxy", (f"wellhead.dev/node:{name}",)),
         Identity(f"{name}-server", f"system:node:{name}", ("system:nodes",), (name, *addresses)),
     )
 

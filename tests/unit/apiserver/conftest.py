@@ -19,7 +19,13 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     pki.issue("admin", "kubernetes-admin", "system:masters")
     pki.issue("nobody", "nobody")
     pki.issue("node-1", "system:node:node-1", "system:nodes")
-    for component in ("kube-controller-manager", "kube-scheduler", "kube-proxy", "cloud-controller-manager"):
+    pki.issue("kube-proxy", "system:kube-proxy", "wellhead.dev/node:node-1")
+    for component in (
+        "kube-controller-manager",
+        "kube-scheduler",
+        "cloud-controller-manager",
+        "node-network",
+    ):
         pki.issue(component, f"system:{component}")
     return pki
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +49,17 @@ def test_its_image_is_the_one_that_there_is_a_dockerfile_for() -> None:
     assert container()["image"] in dockerfile.read_text()
 
 
-def test_its_rights_are_less_than_a_cloud_controller_managers() -> None:
-    upstream = {
-        (resource, verb)
+def test_its_rights_are_those_that_it_has_here() -> None:
+    here = {
+        (rule.namespace, *access, tuple(rule.names))
         for rule in ROLES["system:cloud-controller-manager"]
-        for resource in rule.resources
-        for verb in rule.verbs
+        for access in itertools.product(rule.groups, rule.resources, rule.verbs)
     }
-    ours = {
-        (resource, verb)
+    there = {
+        (obj["metadata"].get("namespace", ""), *access, tuple(rule.get("resourceNames", ())))
         for obj in objects()
         if obj["kind"] in ("ClusterRole", "Role")
         for rule in obj["rules"]
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
+        for access in itertools.product(rule["apiGroups"], rule["resources"], rule["verbs"])
     }
-    assert ours <= upstream
+    assert there == here

@@ -32,10 +32,10 @@ def _subject(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> list[
     ("file", "user", "groups"),
     [
         ("admin", "kubernetes-admin", ["system:masters"]),
-        ("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ["system:masters"]),
+        ("apiserver-kubelet-client", "kube-apiserver-kubelet-client", []),
         ("controller-manager", "system:kube-controller-manager", []),
         ("scheduler", "system:kube-scheduler", []),
-        ("proxy", "system:kube-proxy", []),
+        ("node-1-proxy", "system:kube-proxy", ["wellhead.dev/node:node-1"]),
         ("cloud", "system:cloud-controller-manager", []),
         ("node-1", "system:node:node-1", ["system:nodes"]),
     ],

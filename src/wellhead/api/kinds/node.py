@@ -26,6 +26,9 @@ NODES = Resource(
     strict_field_labels=True,
 )
 
+SYMMETRIC_RETURN_ANNOTATION = "wellhead.dev/symmetric-return"
+"""Where a node's proxy announces that the node returns symmetrically."""
+
 _EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
 
 

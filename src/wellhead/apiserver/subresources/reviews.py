@@ -29,7 +29,7 @@ async def review(call: Call, authenticator: Authenticator, authorizer: Authorize
         case "TokenReview":
             obj["status"] = _token_status(spec, authenticator)
         case "SelfSubjectRulesReview":
-            obj["status"] = _rules_status(call.user, authorizer)
+            obj["status"] = _rules_status(call.user, spec.get("namespace") or "", authorizer)
         case "SelfSubjectAccessReview":
             obj["status"] = _access_status(call, spec, call.user, authorizer)
         case _:
@@ -51,13 +51,18 @@ def _token_status(spec: Obj, authenticator: Authenticator) -> Obj:
     return {"authenticated": True, "user": user.info, **({"audiences": list(audiences)} if audiences else {})}
 
 
-def _rules_status(user: User, authorizer: Authorizer) -> Obj:
+def _rules_status(user: User, namespace: str, authorizer: Authorizer) -> Obj:
     rules = authorizer.rules(user)
     return {
         "resourceRules": [
-            {"verbs": sorted(r.verbs), "apiGroups": sorted(r.groups), "resources": sorted(r.resources)}
+            {
+                "verbs": sorted(r.verbs),
+                "apiGroups": sorted(r.groups),
+                "resources": sorted(r.resources),
+                **({"resourceNames": sorted(r.names)} if r.names else {}),
+            }
             for r in rules
-            if r.resources
+            if r.resources and r.namespace in ("", namespace)
         ],
         "nonResourceRules": [
             {"verbs": sorted(r.verbs), "nonResourceURLs": sorted(r.paths)} for r in rules if r.paths

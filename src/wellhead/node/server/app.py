@@ -16,7 +16,7 @@ from wellhead.node.server.requests import SERVICES, Services, services
 _log = logging.getLogger(__name__)
 PORT = 10250
 _ADMIN_GROUP = "system:masters"
-_API_SERVER = "apiserver-kubelet-client"
+_API_SERVER = "kube-apiserver-kubelet-client"
 _OPEN_PATHS = ("/healthz",)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

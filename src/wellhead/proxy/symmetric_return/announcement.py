@@ -6,9 +6,10 @@ from ipaddress import ip_address
 
 import msgspec
 
+from wellhead.api.kinds.node import SYMMETRIC_RETURN_ANNOTATION
 from wellhead.ip import IPAddress
 
-ANNOTATION = "wellhead.dev/symmetric-return"
+ANNOTATION = SYMMETRIC_RETURN_ANNOTATION
 _VERSION = 1
 
 
