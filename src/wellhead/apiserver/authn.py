@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -32,6 +33,7 @@ class User:
         return found
 
 
+_EXTRA = "authentication.kubernetes.io"
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 
 
@@ -55,8 +57,12 @@ class Authenticator:
             return ANONYMOUS
         raise Unauthorized
 
-    def token_user(self, token: str, audiences: tuple[str, ...] = ()) -> User:
+    def token_user(self, token: str) -> User:
         """The service account that the token was made for. Raises Unauthorized."""
+        return self.reviewed(token, ())[0]
+
+    def reviewed(self, token: str, audiences: Sequence[str]) -> tuple[User, tuple[str, ...]]:
+        """The same, and for which of `audiences` (default: this API) it is meant. Raises Unauthorized."""
         try:
             claims = self._tokens.verify(token, audiences)
         except InvalidToken as error:
@@ -67,11 +73,11 @@ class Authenticator:
             f"system:serviceaccounts:{claims.namespace}",
             "system:authenticated",
         )
-        extra = {"authentication.kubernetes.io/credential-id": [f"JTI={claims.id}"]}
-        if claims.pod_name:
-            extra["authentication.kubernetes.io/pod-name"] = [claims.pod_name]
-            extra["authentication.kubernetes.io/pod-uid"] = [claims.pod_uid]
-        return User(name, groups, claims.uid, extra)
+        extra = {f"{_EXTRA}/credential-id": [f"JTI={claims.id}"]}
+        for kind, reference in (("pod", claims.pod), ("node", claims.node)):
+            if reference is not None:
+                extra |= {f"{_EXTRA}/{kind}-name": [reference.name], f"{_EXTRA}/{kind}-uid": [reference.uid]}
+        return User(name, groups, claims.uid, extra), claims.audiences
 
 
 def _certified(subject: tuple[tuple[tuple[str, str], ...], ...]) -> User:

@@ -13,13 +13,14 @@ _Tree = dict[str, Any]
 
 
 def head_of(resource: str, data: bytes) -> dict[str, object]:
-    """The head of an object of the resource that is stored as `resource`: name, namespace, labels, and every
-    field that a field selector may name. It has the object's shape, so selectors need not know of it."""
+    """The head of an object of the resource that is stored as `resource`: name, labels, uid … and every field
+    that a field selector may name. It has the object's shape, so selectors need not know of it."""
     return _DECODERS.get(resource, _PLAIN).decode(data)
 
 
 def _decoder(resources: list[Resource]) -> msgspec.json.Decoder[dict[str, object]]:
-    tree: _Tree = {"metadata": {"name": None, "namespace": None, "labels": None, "uid": None}}
+    metadata = ("name", "namespace", "labels", "uid", "deletionTimestamp")
+    tree: _Tree = {"metadata": dict.fromkeys(metadata)}
     for resource in resources:
         for label in resource.field_labels:
             node = tree

@@ -65,6 +65,8 @@ class Config:
     listen_fds: tuple[int, ...] = ()
     """Listening sockets that were inherited."""
     service_account_issuer: str = "https://kubernetes.default.svc"
+    service_account_max_token_expiration: int = 30 * 86400
+    """Seconds."""
     service_cluster_ip_ranges: tuple[IPNetwork, ...] = (IPv4Network("10.0.0.0/16"),)
     """One, or one of each family, the primary family's first."""
     service_node_port_range: range = range(30000, 32768)
@@ -105,7 +107,12 @@ async def run(config: Config) -> None:
 async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator) -> AsyncIterator[Registry]:
     """Requests are answered while the context lasts."""
     registry = Registry(cache, allocator)
-    tokens = Tokens(config.service_account_key_file, config.service_account_issuer, registry.live_uid)
+    tokens = Tokens(
+        config.service_account_key_file,
+        config.service_account_issuer,
+        registry.live_uid,
+        config.service_account_max_token_expiration,
+    )
     authenticator = Authenticator(tokens)
     authorizer = Authorizer(NodeAuthorizer(cache))
     metrics = Metrics(cache)

@@ -113,6 +113,14 @@ class _PortRange(click.ParamType[range]):
 )
 @click.option("--service-account-issuer", default="https://kubernetes.default.svc", show_default=True)
 @click.option(
+    "--service-account-max-token-expiration",
+    type=click.IntRange(3600, 1 << 32),
+    metavar="SECONDS",
+    default=30 * 86400,
+    show_default=True,
+    help="How long a service-account token works at most; a request for more gets this, and a warning.",
+)
+@click.option(
     "--service-cluster-ip-range",
     type=_ServiceRanges(),
     default="10.0.0.0/16",
@@ -140,6 +148,7 @@ def command(
     kubelet_client_key: Path,
     service_account_key_file: Path,
     service_account_issuer: str,
+    service_account_max_token_expiration: int,
     service_cluster_ip_range: tuple[IPNetwork, ...],
     service_node_port_range: range,
     log_level: str,
@@ -170,6 +179,7 @@ def command(
         secure_port=secure_port,
         listen_fds=listen_fd,
         service_account_issuer=service_account_issuer,
+        service_account_max_token_expiration=service_account_max_token_expiration,
         service_cluster_ip_ranges=service_cluster_ip_range,
         service_node_port_range=service_node_port_range,
     )

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import http.client
+import json
 import time
+from datetime import timedelta
 
+import aiohttp
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.unit.apiserver.cluster import Cluster, User
-from tests.unit.apiserver.objects import CONFIGMAPS, PODS, pod, service_account
+from tests.unit.apiserver.objects import CONFIGMAPS, NODES, PODS, node, pod, service_account
+from wellhead.api.meta import Obj
+from wellhead.apiserver.registry import registry
 
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 REVIEWS = "/apis/authentication.k8s.io/v1"
@@ -177,12 +185,144 @@ async def test_components_have_their_roles(
 
 async def test_impersonation_is_for_those_who_may(cluster: Cluster, admin: User) -> None:
     async def as_(user: User, **headers: str) -> int:
-        sent = {f"Impersonate-{name}": value for name, value in headers.items()}
+        sent = {f"Impersonate-{name.replace('_', '-')}": value for name, value in headers.items()}
         return (await user.call("GET", PODS, headers=sent)).code
 
     assert await as_(admin, User="nobody") == 403
     assert await as_(admin, User="system:kube-scheduler") == 200
     assert await as_(admin, User="nobody", Group="system:masters") == 200
-    nobody = await cluster.user("nobody")
-    assert await as_(nobody, User="kubernetes-admin") == 403
-    assert await as_(nobody, Group="system:masters") == 400
+    assert await as_(admin, Group="system:masters") == 400
+    assert await as_(admin, User="", Group="system:masters") == 400
+    assert await as_(admin, Uid="1") == 400
+    assert await as_(admin, Extra_scopes="x") == 400
+    assert await as_(admin, UID="1", extra_SCOPES="x") == 400
+    assert await as_(admin, User="system:kube-scheduler", Unknown="x") == 400
+    for name in ("nobody", "kube-scheduler", "kube-controller-manager", "node-1", "cloud-controller-manager"):
+        user = await cluster.user(name)
+        for wanted in ("kubernetes-admin", "system:serviceaccount:default:a", "system:node:node-2", name):
+            assert await as_(user, User=wanted) == 403
+            assert await as_(user, USER=wanted, GROUP="system:masters") == 403
+        assert await as_(user, Group="system:masters") == 400
+        assert await as_(user, Uid="1") == 400
+
+
+async def repeating(cluster: Cluster, method: str, path: str, *headers: tuple[str, str]) -> tuple[int, bytes]:
+    """The admin's request, whose headers may occur more than once, which aiohttp's client wouldn't send."""
+
+    def send() -> tuple[int, bytes]:
+        host, tls = cluster.url.removeprefix("https://"), cluster.pki.client_context("admin")
+        connection = http.client.HTTPSConnection(host, context=tls, timeout=10)
+        connection.putrequest(method, path)
+        for name, value in (*headers, ("Content-Length", "2"), ("Content-Type", "application/json")):
+            connection.putheader(name, value)
+        connection.endheaders(b"{}")
+        answer = connection.getresponse()
+        with contextlib.closing(connection):
+            return answer.status, answer.read()
+
+    return await asyncio.to_thread(send)
+
+
+async def test_impersonation_takes_on_uid_groups_and_extra(cluster: Cluster) -> None:
+    async def who(*headers: tuple[str, str]) -> Obj:
+        code, body = await repeating(cluster, "POST", f"{REVIEWS}/selfsubjectreviews", *headers)
+        assert code == 201, body
+        info: Obj = json.loads(body)["status"]["userInfo"]
+        return info
+
+    assert await who(
+        ("impersonate-user", "jane"),
+        ("Impersonate-UID", "06f6ce97"),
+        ("IMPERSONATE-GROUP", "a"),
+        ("Impersonate-Group", "b"),
+        ("Impersonate-Extra-Acme.com%2fProject", "one"),
+        ("Impersonate-Extra-acme.com%2Fproject", "two"),
+    ) == {
+        "username": "jane",
+        "uid": "06f6ce97",
+        "groups": ["a", "b", "system:authenticated"],
+        "extra": {"acme.com/project": ["one", "two"]},
+    }
+    account = await who(("Impersonate-User", "system:serviceaccount:default:a"))
+    groups = ["system:serviceaccounts", "system:serviceaccounts:default", "system:authenticated"]
+    assert account["groups"] == groups
+    named = await who(("Impersonate-User", "jane"), ("Impersonate-Group", "system:authenticated"))
+    assert named["groups"] == ["system:authenticated"]
+
+
+async def test_nobody_is_two_users(cluster: Cluster) -> None:
+    two = ("Impersonate-User", "nobody"), ("impersonate-user", "kubernetes-admin")
+    assert (await repeating(cluster, "GET", PODS, *two))[0] == 400
+    code, body = await repeating(cluster, "GET", PODS, ("Impersonate-User", "system:anonymous"))
+    assert (code, b"system:anonymous" in body) == (403, True)
+
+
+@pytest.mark.parametrize("identity", ["agent", "server"])
+async def test_a_servers_certificate_is_nobodys(cluster: Cluster, identity: str) -> None:
+    user = await cluster.user(identity)
+    with pytest.raises(aiohttp.ClientError):
+        await user.call("GET", PODS)
+
+
+async def test_a_token_works_for_thirty_days_at_most(admin: User) -> None:
+    await admin.create(ACCOUNTS, service_account("a"))
+    path = f"{ACCOUNTS}/a/token"
+    answer = await admin.call("POST", path, {"spec": {"expirationSeconds": 365 * 86400}})
+    spec = answer.expect(201)["spec"]
+    assert spec["expirationSeconds"] == 30 * 86400
+    text = "requested expiration of 31536000 seconds shortened to 2592000 seconds"
+    assert text in answer.headers["Warning"]
+    claims = jwt.decode(answer.body["status"]["token"], options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == 30 * 86400
+    for seconds in (-1, 0, 599, 2**32 + 1):
+        (await admin.call("POST", path, {"spec": {"expirationSeconds": seconds}})).expect(422)
+    wrongs: tuple[object, ...] = ("600", 1.5, True, [], {})
+    for wrong in wrongs:
+        (await admin.call("POST", path, {"spec": {"expirationSeconds": wrong}})).expect(400)
+
+
+async def test_a_review_says_for_whom_a_token_is_meant(cluster: Cluster, admin: User) -> None:
+    await admin.create(ACCOUNTS, service_account("a"))
+    token = await make_token(admin, audiences=["vault", "other"])
+
+    async def reviewed(*audiences: str) -> Obj:
+        spec = {"token": token, "audiences": list(audiences)}
+        status: Obj = (await admin.create(f"{REVIEWS}/tokenreviews", {"spec": spec}))["status"]
+        return status
+
+    assert (await reviewed("vault", "another"))["audiences"] == ["vault"]
+    assert "authenticated" not in await reviewed("another")
+    assert "authenticated" not in await reviewed()
+    (await (await cluster.user(None, token)).call("GET", "/api")).expect(401)
+
+
+async def test_a_token_names_its_pods_node_and_dies_with_a_node_it_is_bound_to(
+    cluster: Cluster, admin: User
+) -> None:
+    await admin.create(ACCOUNTS, service_account())
+    made = await admin.create(NODES, node("node-1"))
+    await admin.create(PODS, pod("a"))
+    await admin.create(f"{PODS}/a/binding", {"target": {"kind": "Node", "name": "node-1"}})
+    bound = {"kind": "Pod", "apiVersion": "v1", "name": "a"}
+    of_pod = await make_token(admin, "default", boundObjectRef=bound)
+    of_node = await make_token(admin, "default", boundObjectRef=bound | {"kind": "Node", "name": "node-1"})
+    status = (await admin.create(f"{REVIEWS}/tokenreviews", {"spec": {"token": of_pod}}))["status"]
+    extra = status["user"]["extra"]
+    assert extra["authentication.kubernetes.io/node-name"] == ["node-1"]
+    assert extra["authentication.kubernetes.io/node-uid"] == [made["metadata"]["uid"]]
+    users = [await cluster.user(None, token) for token in (of_pod, of_node)]
+    assert [(await user.call("GET", "/api")).code for user in users] == [200, 200]
+    await admin.delete(f"{NODES}/node-1")
+    await admin.create(NODES, node("node-1"))
+    assert [(await user.call("GET", "/api")).code for user in users] == [200, 401]
+
+
+async def test_finalizers_keep_no_token_alive(
+    cluster: Cluster, admin: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await admin.create(ACCOUNTS, service_account("a") | {"metadata": {"name": "a", "finalizers": ["x.io/y"]}})
+    account = await cluster.user(None, await make_token(admin))
+    await admin.delete(f"{ACCOUNTS}/a")
+    await account.get("/api")
+    monkeypatch.setattr(registry, "_LEEWAY", timedelta(seconds=-2))
+    (await account.call("GET", "/api")).expect(401)

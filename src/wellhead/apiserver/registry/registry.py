@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from wellhead.api import writes
 from wellhead.api.errors import AlreadyExists, Conflict, Forbidden, InternalError, NotFound
-from wellhead.api.meta import Key, Obj, key
+from wellhead.api.meta import Key, Obj, key, parse_time
 from wellhead.api.resource import Resource
 from wellhead.api.resources import IPADDRESSES, NAMESPACES, SERVICES, kind_of
 from wellhead.api.strategy import Context
@@ -29,6 +30,7 @@ from wellhead.storage.watcher import Item
 # How often a write that another one overtook is tried again before the client hears of it.
 _ATTEMPTS = 10
 _NAME_ATTEMPTS = 8
+_LEEWAY = timedelta(seconds=60)
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 
@@ -70,12 +72,15 @@ class Registry:
         return None if item is None else self.decoded(resource, item)
 
     def live_uid(self, resource: Resource, namespace: str, name: str) -> str | None:
-        """The uid of the object, if it exists."""
+        """The uid of the object, if it exists and its end isn't overdue: finalizers keep no token alive."""
         item = self.collection(resource).get(namespace, name)
-        if item is None:
+        metadata = None if item is None else item.head["metadata"]
+        if not isinstance(metadata, dict):
             return None
-        metadata = item.head["metadata"]
-        return str(metadata["uid"]) if isinstance(metadata, dict) else None
+        deleted = metadata.get("deletionTimestamp")
+        if deleted and parse_time(deleted) < datetime.now(UTC) - _LEEWAY:
+            return None
+        return str(metadata["uid"])
 
     def present(self, resource: Resource, item: Item) -> bytes:
         """The object's JSON as clients of this resource's version see it."""

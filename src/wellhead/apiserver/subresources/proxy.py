@@ -16,6 +16,7 @@ from wellhead.api.errors import BadRequest, NotFound, ServiceUnavailable
 from wellhead.api.meta import Obj
 from wellhead.api.resources import ENDPOINTS, NODES, PODS, SERVICES
 from wellhead.apiserver.call import Call
+from wellhead.apiserver.impersonation import PREFIX as IMPERSONATION
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.subresources.node_connection import Unreachable, agent_url, request
 from wellhead.apiserver.subresources.relay import pass_on
@@ -54,7 +55,11 @@ async def proxy(call: Call, registry: Registry, session: aiohttp.ClientSession) 
     url = URL(f"{base}{call.info.rest or '/'}", encoded=True)
     if call.http.query_string:
         url = url.with_query(call.http.rel_url.query)
-    headers = [(name, value) for name, value in call.http.headers.items() if name.lower() not in _HOP_BY_HOP]
+    headers = [
+        (name, value)
+        for name, value in call.http.headers.items()
+        if name.lower() not in _HOP_BY_HOP and not name.lower().startswith(IMPERSONATION)
+    ]
     headers.append(("X-Forwarded-Uri", call.http.path))
     body = call.http.content if call.http.body_exists else None
     try:

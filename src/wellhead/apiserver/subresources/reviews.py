@@ -45,10 +45,10 @@ async def review(call: Call, authenticator: Authenticator, authorizer: Authorize
 def _token_status(spec: Obj, authenticator: Authenticator) -> Obj:
     audiences = tuple(spec.get("audiences") or ())
     try:
-        user = authenticator.token_user(spec.get("token") or "", audiences)
+        user, accepted = authenticator.reviewed(spec.get("token") or "", audiences)
     except Unauthorized as error:
         return {"user": {}, "error": str(error.__cause__ or error)}
-    return {"authenticated": True, "user": user.info, **({"audiences": list(audiences)} if audiences else {})}
+    return {"authenticated": True, "user": user.info, "audiences": list(accepted)}
 
 
 def _rules_status(user: User, namespace: str, authorizer: Authorizer) -> Obj:

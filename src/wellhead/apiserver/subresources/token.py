@@ -9,7 +9,7 @@ from aiohttp import web
 from wellhead.api.errors import BadRequest, Cause, Conflict, Invalid, NotFound
 from wellhead.api.meta import GroupVersionKind, Obj, format_time
 from wellhead.api.resource import Resource
-from wellhead.api.resources import PODS, SECRETS, SERVICEACCOUNTS
+from wellhead.api.resources import NODES, PODS, SECRETS, SERVICEACCOUNTS
 from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
@@ -32,7 +32,9 @@ async def create_token(
     spec: Obj = request.get("spec") or {}
     admission.request_token(call.user, info.name, info.namespace, spec)
     account = registry.object(SERVICEACCOUNTS, info.namespace, info.name)
-    seconds = spec.get("expirationSeconds", _DEFAULT_SECONDS)
+    seconds = spec.get("expirationSeconds")
+    if seconds is None:
+        seconds = _DEFAULT_SECONDS
     causes = []
     if seconds < _MIN_SECONDS:
         causes.append(
@@ -49,7 +51,12 @@ async def create_token(
     if causes:
         raise Invalid.of("authentication.k8s.io", "TokenRequest", info.name, causes)
     reference = spec.get("boundObjectRef")
-    bound = _bound_object(registry, info.namespace, info.name, reference) if reference else None
+    bound = _bound_objects(registry, info.namespace, info.name, reference) if reference else []
+    if seconds > tokens.max_seconds:
+        call.warnings.append(
+            f"requested expiration of {seconds} seconds shortened to {tokens.max_seconds} seconds"
+        )
+        seconds = tokens.max_seconds
     audiences = spec.get("audiences") or [tokens.issuer]
     token, expires = tokens.issue(account, audiences, seconds, bound)
     request["metadata"] = {
@@ -65,13 +72,16 @@ async def create_token(
     return await answer_value(call, request, 201)
 
 
-def _bound_object(registry: Registry, namespace: str, account: str, reference: Obj) -> tuple[Resource, Obj]:
+def _bound_objects(
+    registry: Registry, namespace: str, account: str, reference: Obj
+) -> list[tuple[Resource, Obj]]:
+    """What the token is to be bound to; with a pod comes its node."""
     kind = GroupVersionKind.of(reference)
-    resource = {("v1", "Pod"): PODS, ("v1", "Secret"): SECRETS}.get((kind.api_version, kind.kind))
-    if resource is None:
+    resource = {each.kind: each for each in (PODS, SECRETS, NODES)}.get(kind.kind)
+    if resource is None or kind.api_version != "v1":
         raise BadRequest(f"cannot bind token for serviceaccount {account!r} to object of type {kind}")
     name = reference.get("name", "")
-    obj = registry.lookup(resource, (namespace, name))
+    obj = registry.lookup(resource, (namespace if resource.namespaced else "", name))
     if obj is None:
         raise NotFound.of(resource, name)
     if resource == PODS and (obj["spec"].get("serviceAccountName") or "default") != account:
@@ -87,4 +97,7 @@ def _bound_object(registry: Registry, namespace: str, account: str, reference: O
             f"the UID in the bound object reference ({uid}) does not match the UID in record."
             " The object might have been deleted and then recreated",
         )
-    return resource, obj
+    bound = [(resource, obj)]
+    if resource == PODS and (node := registry.lookup(NODES, ("", obj["spec"].get("nodeName") or ""))):
+        bound.append((NODES, node))
+    return bound
