@@ -14,12 +14,12 @@ from pyroute2.netlink.exceptions import NetlinkError
 from wellhead.api.meta import Obj
 from wellhead.client.informer import Informer
 from wellhead.client.reconciler import Reconciler
+from wellhead.linux.numbers import RouteOwner
 from wellhead.node.network.families import IPAddress, IPNetwork
 from wellhead.node.network.netlink import Netlink
 
 _log = logging.getLogger(__name__)
 
-_PROTOCOL = 0x57  # who installed a route (rtnetlink(7), rtm_protocol); 0x57 is nobody's in iproute2's list
 _MAIN_TABLE = 254
 _UNREACHABLE = 7  # RTN_UNREACHABLE
 
@@ -94,13 +94,13 @@ def apply(ip: Any, routes: Routes) -> None:
     """Make the kernel's routes that are ours, in the families of `routes`, be these. Raises NetlinkError."""
     present: Routes = {}
     for family in {destination.version for destination in routes}:
-        for route in ip.get_routes(family=_FAMILIES[family], table=_MAIN_TABLE, proto=_PROTOCOL):
+        for route in ip.get_routes(family=_FAMILIES[family], table=_MAIN_TABLE, proto=RouteOwner.NODE):
             destination = ip_network(f"{route.get('dst')}/{route['dst_len']}")
             unreachable = route["type"] == _UNREACHABLE
             present[destination] = None if unreachable else ip_address(route.get("gateway"))
     for destination in present.keys() - routes.keys():
         try:
-            ip.route("del", dst=str(destination), proto=_PROTOCOL)
+            ip.route("del", dst=str(destination), proto=RouteOwner.NODE)
         except NetlinkError as error:
             if error.code != errno.ESRCH:
                 raise
@@ -109,6 +109,6 @@ def apply(ip: Any, routes: Routes) -> None:
             continue
         _log.info("route to %s: %s", destination, gateway or "unreachable, but for its pods")
         if gateway is None:
-            ip.route("replace", dst=str(destination), type="unreachable", proto=_PROTOCOL)
+            ip.route("replace", dst=str(destination), type="unreachable", proto=RouteOwner.NODE)
         else:
-            ip.route("replace", dst=str(destination), gateway=str(gateway), proto=_PROTOCOL)
+            ip.route("replace", dst=str(destination), gateway=str(gateway), proto=RouteOwner.NODE)

@@ -13,11 +13,12 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from wellhead.linux.numbers import HookPriority, Table
 from wellhead.node.network.families import IPAddress, IPNetwork
 from wellhead.node.runtime import commands
 from wellhead.node.runtime.commands import CommandFailed
 
-TABLE = "wellhead-node"
+TABLE = Table.NODE
 _NOT_ANYWHERE = {4: ("127.0.0.0/8", "224.0.0.0/4"), 6: ("::1", "ff00::/8")}  # loopback, multicast
 
 
@@ -80,15 +81,15 @@ table {ip} {TABLE} {{
         dnat {ip} to meta l4proto . th dport map @host-ports
     }}
     chain prerouting {{
-        type nat hook prerouting priority -90; policy accept;
+        type nat hook prerouting priority {HookPriority.NODE_DSTNAT}; policy accept;
         fib daddr type local goto to-host-port
     }}
     chain output {{
-        type nat hook output priority -90; policy accept;
+        type nat hook output priority {HookPriority.NODE_DSTNAT}; policy accept;
         {ip} daddr != {loopback} fib daddr type local goto to-host-port
     }}
     chain postrouting {{
-        type nat hook postrouting priority srcnat + 10; policy accept;
+        type nat hook postrouting priority {HookPriority.NODE_SRCNAT}; policy accept;
         {ip} saddr {pod_cidr} {ip} daddr != @inside {ip} daddr != {multicast} masquerade fully-random
         ct status dnat {ip} saddr . {ip} daddr @hairpins masquerade fully-random
     }}
