@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Protocol
 
 from wellhead.proxy.backends.nftables import layout
@@ -64,12 +65,10 @@ def _held_id(held: Held, frontend: Frontend) -> bytes:
 
 
 def _held_order(held: Held, view: PortView, number: int, scope: Scope) -> tuple[EndpointAddress, ...]:
-    prefix = layout.transport(view.protocol) + layout.port_id(number, local=scope is Scope.LOCAL)
     known = {layout.endpoint_data(each.ip, each.port): each for each in view.endpoints(scope)}
     found = []
-    for index in range(len(known)):
-        data = held.elements.get(ElementKey(layout.ENDPOINTS, prefix + layout.word(index)))
-        if not isinstance(data, bytes) or data not in known:
+    for data, _ in _held_endpoints(held, view, number, scope):
+        if data not in known:
             break
         found.append(known.pop(data))
     return tuple(found)
@@ -77,21 +76,32 @@ def _held_order(held: Held, view: PortView, number: int, scope: Scope) -> tuple[
 
 def _held_slots(held: Held, view: PortView, number: int) -> dict[EndpointAddress, int]:
     found: dict[EndpointAddress, int] = {}
-    protocol = layout.transport(view.protocol)
     for scope in Scope:
-        packed = layout.port_id(number, local=scope is Scope.LOCAL)
         known = {layout.endpoint_data(each.ip, each.port): each for each in view.endpoints(scope)}
-        index = 0
-        while isinstance(
-            chosen := held.elements.get(ElementKey(layout.SLOTS, packed + layout.word(index))), bytes
-        ):
-            data = held.elements.get(ElementKey(layout.SLOT_ENDPOINTS, protocol + chosen))
-            endpoint = known.get(data) if isinstance(data, bytes) else None
-            slot = layout.split_id(chosen)[2]
+        for data, slot in _held_endpoints(held, view, number, scope):
+            endpoint = known.get(data)
             if endpoint is not None and slot and slot not in found.values():
                 found.setdefault(endpoint, slot)
-            index += 1
     return found
+
+
+def _held_endpoints(held: Held, view: PortView, number: int, scope: Scope) -> Iterator[tuple[bytes, int]]:
+    """The endpoints of a port by index, with their slots: 0 without affinity, which knows none."""
+    packed, protocol = layout.port_id(number, local=scope is Scope.LOCAL), layout.transport(view.protocol)
+    for index in count():
+        slot = 0
+        if view.affinity_seconds is None:
+            at = ElementKey(layout.ENDPOINTS, protocol + packed + layout.word(index))
+        else:
+            chosen = held.elements.get(ElementKey(layout.SLOTS, packed + layout.word(index)))
+            if not isinstance(chosen, bytes):
+                return
+            slot = layout.split_id(chosen)[2]
+            at = ElementKey(layout.SLOT_ENDPOINTS, protocol + chosen)
+        data = held.elements.get(at)
+        if not isinstance(data, bytes):
+            return
+        yield data, slot
 
 
 def difference(wanted: Wanted, elements: Iterable[Element], held: Held) -> Transaction:
