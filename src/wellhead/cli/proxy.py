@@ -27,6 +27,7 @@ from wellhead.proxy.configuration.resolve import resolve
 from wellhead.proxy.configuration.schema import KubeProxyConfiguration, Logging
 from wellhead.proxy.configuration.settings import SETTINGS, Setting, without_effect
 from wellhead.proxy.main import cleanup, initialise, run
+from wellhead.proxy.marks import UnusableMask
 
 C = TypeVar("C", bound=click.Command)
 
@@ -143,9 +144,12 @@ def command(
             master=master,
             iptables_variant=iptables_variant,
             preserve_client_ip=preserve_client_ip,
+            return_marks=returning.mark_mask,
             file=config_file,
         )
-        config = replace(config, symmetric_return=returning.settings(config.masquerade_bit))
+        config = replace(config, symmetric_return=returning.settings)
+    except UnusableMask as error:
+        raise click.UsageError(f"--symmetric-return-mark-mask: {error}") from error
     except ConfigurationError as error:
         raise _complaint(error, config_file, given) from None
     log_level, log_format = _logging(context, configuration.logging, log_level, log_format)

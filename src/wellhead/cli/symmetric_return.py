@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from wellhead.proxy.symmetric_return.marks import DEFAULT_MASK, Marks, UnusableMask
+from wellhead.linux.numbers import RETURN_MARKS
 from wellhead.proxy.symmetric_return.settings import PATHS, PathChoice, ReturnSettings
 
 C = TypeVar("C", bound=click.Command)
@@ -35,18 +35,10 @@ class ReturnOptions:
     vni: int
     port: int
 
-    def settings(self, masquerade_bit: int) -> ReturnSettings:
-        """As the proxy takes them.
-
-        Raises:
-            click.UsageError: the mask can't be used.
-        """
-        try:
-            marks = Marks(self.mark_mask)
-            marks.check_disjoint(1 << masquerade_bit, "the masquerade mark")
-        except UnusableMask as error:
-            raise click.UsageError(f"--symmetric-return-mark-mask: {error}") from error
-        return ReturnSettings(self.path, marks, self.vni, self.port)
+    @property
+    def settings(self) -> ReturnSettings:
+        """All but the mask, as the proxy takes them."""
+        return ReturnSettings(self.path, self.vni, self.port)
 
 
 def taken(flags: dict[str, Any]) -> ReturnOptions:
@@ -73,7 +65,7 @@ def symmetric_return_options(command: C) -> C:
         click.Option(
             ["--symmetric-return-mark-mask"],
             type=_Mask(),
-            default=hex(DEFAULT_MASK),
+            default=hex(RETURN_MARKS),
             show_default=True,
             help="The bits of packet and connection marks that this may use: neighbours, six or more, none of"
             " which anything else on the node uses.",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wellhead.proxy.backends.iptables.commands import Variant
+from wellhead.proxy.marks import Marks
 from wellhead.proxy.node_config import NodeConfig
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
 from wellhead.proxy.sysctls import ConntrackSettings
@@ -29,7 +30,7 @@ class Config:
     node: NodeConfig = field(default_factory=NodeConfig)
     node_port_addresses: NodePortAddresses = ()
     iptables_variant: Variant = "auto"
-    masquerade_bit: int = 14
+    marks: Marks = field(default_factory=Marks)
     localhost_node_ports: bool = True
     """Whether IPv4 node ports answer on loopback addresses, in iptables mode."""
     symmetric_return: ReturnSettings = field(default_factory=ReturnSettings)

@@ -110,8 +110,8 @@ class _Proxy:
             client,
             config.node_name,
             config.symmetric_return,
+            config.marks,
             config.node.cluster_cidrs,
-            masquerade_mark=1 << config.masquerade_bit,
             check_period=config.sync_period,
             changed=self._set_node,
             complain=self._warn_of_node,
@@ -282,7 +282,7 @@ async def cleanup(config: Config) -> None:
         except (BackendError, OSError) as error:
             problems.append(str(error))
     try:
-        await clean_up(config.kubeconfig, config.master, config.node_name, config.symmetric_return.marks)
+        await clean_up(config.kubeconfig, config.master, config.node_name, config.marks)
     except ReturnPathError as error:
         problems.append(str(error))
     if problems:

@@ -1,10 +1,11 @@
-"""How the bits of packet and connection marks are divided up, for both ends of a symmetric return."""
+"""The bits of packet and connection marks that a proxy uses, and what each of them says."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-DEFAULT_MASK = 0x3FFF0000
+from wellhead.linux.numbers import MASQUERADE_MARK, RETURN_MARKS
+
 _LEAST_BITS = 6
 
 
@@ -14,16 +15,19 @@ class UnusableMask(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The meaning of the bits of one mask: the highest is `arrived`, the next `preserve`, the rest a number.
+    """One bit to masquerade by, and a mask: its highest bit is `arrived`, the next `preserve`, the rest a
+    number.
 
     The number, in a packet's mark, says which peer's return path the packet takes, and in a connection's mark
     which peer it came in by. All other bits of both marks are others' and stay as they are.
 
     Raises:
-        UnusableMask: `mask` has holes, or bits for fewer than 15 peers.
+        UnusableMask: `mask` has holes, or bits for fewer than 15 peers, or the masquerade mark among them.
     """
 
-    mask: int = DEFAULT_MASK
+    masquerade: int = MASQUERADE_MARK
+    """On a packet whose source is to become this node's, between the choice of an endpoint and that."""
+    mask: int = RETURN_MARKS
 
     def __post_init__(self) -> None:
         if not 0 < self.mask < 1 << 32:
@@ -33,15 +37,8 @@ class Marks:
             raise UnusableMask(f"{self.mask:#x} has holes: its bits must be neighbours")
         if ones.bit_length() < _LEAST_BITS:
             raise UnusableMask(f"{self.mask:#x} has fewer than {_LEAST_BITS} bits")
-
-    def check_disjoint(self, other: int, name: str) -> None:
-        """Make sure that no bit is also one of `other`, the mark called `name`.
-
-        Raises:
-            UnusableMask: some are.
-        """
-        if self.mask & other:
-            raise UnusableMask(f"{self.mask:#x} overlaps {name}, {other:#x}")
+        if self.mask & self.masquerade:
+            raise UnusableMask(f"{self.mask:#x} overlaps the masquerade mark, {self.masquerade:#x}")
 
     @property
     def shift(self) -> int:

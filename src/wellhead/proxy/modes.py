@@ -34,7 +34,6 @@ _VARIANTS: tuple[Variant, ...] = ("nft", "legacy")
 
 def make_backend(config: Config, families: tuple[Family, ...], metrics: Metrics) -> Backend:
     """The backend of the configured mode. It does nothing yet."""
-    mark, preserve = 1 << config.masquerade_bit, config.symmetric_return.marks.preserve
     drop_invalid = not conntrack_is_liberal()
     if not drop_invalid:
         log.info("nf_conntrack_tcp_be_liberal is set: packets that conntrack calls INVALID are not dropped")
@@ -43,15 +42,13 @@ def make_backend(config: Config, families: tuple[Family, ...], metrics: Metrics)
             families,
             NftablesConfig(
                 node_port_addresses=config.node_port_addresses,
-                masquerade_mark=mark,
-                preserve_mark=preserve,
+                marks=config.marks,
                 drop_invalid=drop_invalid,
             ),
         )
     rules = RulesetConfig(
         NodeRulesConfig(
-            mark,
-            preserve_mark=preserve,
+            config.marks,
             localhost_node_ports=node_ports_on_loopback(config),
             drop_invalid=drop_invalid,
         ),

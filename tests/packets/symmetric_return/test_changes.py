@@ -14,8 +14,8 @@ from pyroute2 import NFCTSocket
 from tests.packets.symmetric_return.conftest import in_force
 from tests.packets.symmetric_return.world import CLIENT, CLIENT6, NUMBERS, Node, World, connect
 from wellhead.ip import IPAddress
+from wellhead.proxy.marks import Marks
 from wellhead.proxy.symmetric_return.kernel import ReturnPathError, remove_all
-from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
 
 pytestmark = pytest.mark.cluster

@@ -25,9 +25,9 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
 from tests.packets.proxy.world import Host
+from wellhead.proxy.marks import Marks
 from wellhead.proxy.symmetric_return.announcement import encode
 from wellhead.proxy.symmetric_return.kernel import remove_all
-from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.proxy.symmetric_return.nodes import NodeFacts
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
 from wellhead.proxy.symmetric_return.state import Outcome, ReturnPath
@@ -61,7 +61,7 @@ class Node:
 
     def restart(self) -> None:
         """As after kill -9: everything that the process knew is gone."""
-        self._path = ReturnPath(self.settings, ())
+        self._path = ReturnPath(self.settings, Marks(), ())
 
     def work(self, others: list[NodeFacts]) -> bool:
         """Do what follows from these other nodes. Returns whether the announcement has changed."""

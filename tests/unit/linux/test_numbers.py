@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from itertools import combinations
+from pathlib import Path
 
 import pytest
 
+import wellhead
 from wellhead.linux import numbers
 from wellhead.linux.numbers import HookPriority, RouteOwner, RulePriority
+
+SOURCES = Path(wellhead.__file__).parent
+OWNER = Path(numbers.__file__)
 
 BITS_OF_MARKS = {
     "masquerading": numbers.MASQUERADE_MARK,
@@ -56,3 +62,23 @@ def test_rules_come_after_the_local_table_and_before_the_main_one() -> None:
 def test_zones_fit_into_conntracks_sixteen_bits() -> None:
     assert 0 < numbers.RETURN_ZONES.start < numbers.RETURN_ZONES.stop <= 1 << 16
     assert len(numbers.RETURN_ZONES) == len(numbers.RETURN_TABLES)
+
+
+ELSEWHERE = {
+    "a mark": r"mark.*\b0x(?!F{8}|0\b)[0-9a-f]|\b0x(5748|3FFF)0000\b",
+    "a route's owner": r"_PROTOCOL = (0x57|8\d|9\d)\b",
+    "a table's name": r"\"wellhead-(return|forwarder|node)\"",
+    "the tunnel": r"\b7687\b|\b4799\b|\"wellhead-vxlan\"",
+}
+
+
+@pytest.mark.parametrize("what", ELSEWHERE)
+def test_they_are_chosen_nowhere_else(what: str) -> None:
+    found = [
+        f"{file.relative_to(SOURCES)}: {line.strip()}"
+        for file in SOURCES.rglob("*.py")
+        if file != OWNER
+        for line in file.read_text().splitlines()
+        if re.search(ELSEWHERE[what], line, re.IGNORECASE)
+    ]
+    assert found == []

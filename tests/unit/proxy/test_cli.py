@@ -16,8 +16,8 @@ from wellhead import component
 from wellhead.cli import proxy
 from wellhead.ip import Family
 from wellhead.proxy.config import Config
+from wellhead.proxy.marks import Marks
 from wellhead.proxy.node_config import DetectLocalMode, NodeConfig
-from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
 from wellhead.proxy.sysctls import ConntrackSettings
 from wellhead.services.node import FromBridge, FromNetwork, LocalNode
@@ -75,7 +75,7 @@ def test_the_flags_are_kube_proxys(invoke: Invoke) -> None:
         ),
         node_port_addresses=(ip_network("10.240.0.0/24"), ip_network("127.0.0.0/8")),
         localhost_node_ports=False,
-        masquerade_bit=15,
+        marks=Marks(1 << 15),
         sync_period=90.0,
         min_sync_period=0.5,
         metrics_address=None,
@@ -246,7 +246,8 @@ def test_symmetric_return_has_flags_of_its_own(invoke: Invoke) -> None:
     )
     assert result.exit_code == 0, result.output
     assert config is not None
-    assert config.symmetric_return == ReturnSettings("tunnel", Marks(0x0FC00000), 9, 8472)
+    assert config.symmetric_return == ReturnSettings("tunnel", 9, 8472)
+    assert config.marks == Marks(mask=0x0FC00000)
 
 
 @pytest.mark.parametrize(

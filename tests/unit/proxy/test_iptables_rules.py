@@ -13,6 +13,7 @@ from wellhead.proxy.backends.iptables import names
 from wellhead.proxy.backends.iptables.node_rules import NodeRulesConfig
 from wellhead.proxy.backends.iptables.port_rules import Chain
 from wellhead.proxy.backends.iptables.ruleset import Ruleset, RulesetConfig
+from wellhead.proxy.marks import Marks
 from wellhead.services.endpointslice import EndpointAddress
 from wellhead.services.names import PortKey
 from wellhead.services.node import FromBridge, FromInterfacePrefix, LocalNode
@@ -291,7 +292,7 @@ def test_node_ports_keep_off_loopback_when_told() -> None:
 
 
 def test_the_masquerade_mark_is_one_bit_of_choice() -> None:
-    config = RulesetConfig(node=NodeRulesConfig(masquerade_mark=1 << 3))
+    config = RulesetConfig(node=NodeRulesConfig(Marks(1 << 3)))
     found = ruleset(config=config)
     assert found.rules(Chain("nat", "KUBE-MARK-MASQ")) == ("-A KUBE-MARK-MASQ -j MARK --set-xmark 0x8/0x8",)
 

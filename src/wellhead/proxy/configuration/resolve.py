@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from wellhead.ip import IPAddress, IPNetwork
+from wellhead.linux.numbers import RETURN_MARKS
 from wellhead.proxy.backends.iptables.commands import Variant
 from wellhead.proxy.config import MODES, Address, Config, ProxyMode
 from wellhead.proxy.configuration.load import ConfigurationError, to_document
 from wellhead.proxy.configuration.schema import KubeProxyConfiguration
+from wellhead.proxy.marks import Marks
 from wellhead.proxy.node_config import DetectLocalMode, NodeConfig
 from wellhead.proxy.sysctls import ConntrackSettings
 from wellhead.services.node_ports import NodePortAddresses
@@ -30,12 +32,14 @@ def resolve(
     master: str | None = None,
     iptables_variant: Variant = "auto",
     preserve_client_ip: bool = False,
+    return_marks: int = RETURN_MARKS,
     file: Path | None = None,
 ) -> Config:
     """Make the proxy's Config.
 
     Raises:
         ConfigurationError: values that can't be, all of them, by the names of their fields.
+        UnusableMask: `return_marks` can't be.
     """
     given, problems = configuration, _Problems()
     mode = problems.of("mode", _mode, given.mode) or "iptables"
@@ -56,7 +60,7 @@ def resolve(
         )
         or (),
         iptables_variant=iptables_variant,
-        masquerade_bit=section.masquerade_bit,
+        marks=Marks(1 << section.masquerade_bit, return_marks),
         localhost_node_ports=given.iptables.localhost_node_ports,
         sync_period=sync_period,
         min_sync_period=min_sync_period,

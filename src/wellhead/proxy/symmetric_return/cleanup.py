@@ -8,9 +8,9 @@ import logging
 from wellhead.api.errors import ApiError
 from wellhead.client.connection import KubeconfigError, load
 from wellhead.client.rest import Client, ConnectionLost
+from wellhead.proxy.marks import Marks
 from wellhead.proxy.symmetric_return.controller import withdraw
 from wellhead.proxy.symmetric_return.kernel import remove_all
-from wellhead.proxy.symmetric_return.marks import Marks
 
 log = logging.getLogger(__name__)
 

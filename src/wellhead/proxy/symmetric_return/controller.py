@@ -15,6 +15,7 @@ from wellhead.client.backoff import Backoff
 from wellhead.client.informer import TypedInformer
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.ip import IPNetwork
+from wellhead.proxy.marks import Marks
 from wellhead.proxy.symmetric_return.announcement import ANNOTATION, encode, only_loses
 from wellhead.proxy.symmetric_return.kernel import ReturnPathError, is_in_use, remove_all
 from wellhead.proxy.symmetric_return.monitor import watching
@@ -49,7 +50,7 @@ class Returning:
 class SymmetricReturn:
     """Nothing is installed, watched or announced before it is wanted for the first time.
 
-    `masquerade_mark`: the ingress side's. `changed` is called when `returning` has, `complain` with a reason
+    `changed` is called when `returning` has, `complain` with a reason
     and a message for an event on this node; `own_node` gives its Node object, if there is one.
     """
 
@@ -58,9 +59,9 @@ class SymmetricReturn:
         client: Client,
         node_name: str,
         settings: ReturnSettings,
+        marks: Marks,
         cluster_networks: tuple[IPNetwork, ...],
         *,
-        masquerade_mark: int,
         check_period: float,
         changed: Callable[[], None],
         complain: Callable[[str, str], None],
@@ -80,7 +81,8 @@ class SymmetricReturn:
         self._knows = asyncio.Event()
         self._nodes = TypedInformer(client, NODES, facts)
         self._nodes.on_change(self._on_node)
-        self._path = ReturnPath(settings, cluster_networks, masquerade_mark)
+        self._marks = marks
+        self._path = ReturnPath(settings, marks, cluster_networks)
         self._outcome: Outcome | None = None
         self._check_table = True
         self._in_place: str | None = None
@@ -112,7 +114,7 @@ class SymmetricReturn:
     async def _is_in_use(self) -> bool:
         """Connections outlive the Service's wish, also from one process to the next."""
         try:
-            if self._settings.path == "none" or not await asyncio.to_thread(is_in_use, self._settings.marks):
+            if self._settings.path == "none" or not await asyncio.to_thread(is_in_use, self._marks):
                 return False
         except ReturnPathError as error:
             log.debug("%s", error)
@@ -123,7 +125,7 @@ class SymmetricReturn:
     async def _remove_leftovers(self) -> None:
         """An earlier process may have been told otherwise."""
         try:
-            if await asyncio.to_thread(remove_all, self._settings.marks):
+            if await asyncio.to_thread(remove_all, self._marks):
                 log.info("removed the return paths of an earlier proxy: no Service wants them")
         except ReturnPathError as error:
             log.warning("return paths of an earlier proxy: %s", error)

@@ -13,8 +13,8 @@ from wellhead.linux import conntrack, nft
 from wellhead.linux.nft import NftError
 from wellhead.linux.numbers import TUNNEL_DEVICE, RouteOwner
 from wellhead.linux.routes import Owned, routing
+from wellhead.proxy.marks import Marks
 from wellhead.proxy.symmetric_return import table, tunnel
-from wellhead.proxy.symmetric_return.marks import Marks
 from wellhead.proxy.symmetric_return.nodes import Links, NodeFacts, OnLink
 from wellhead.proxy.symmetric_return.plan import Plan, Tunnel
 from wellhead.proxy.symmetric_return.reverse_path import disregard_marks, heed_marks

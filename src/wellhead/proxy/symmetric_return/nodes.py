@@ -11,6 +11,7 @@ from typing import NamedTuple
 from wellhead.api.meta import Obj
 from wellhead.ip import Family, IPAddress, IPNetwork, addresses_of, parse_address
 from wellhead.linux.numbers import TUNNEL_DEVICE
+from wellhead.proxy.marks import Marks
 from wellhead.proxy.symmetric_return.announcement import ANNOTATION, Announcement, TunnelEnd, parse
 from wellhead.proxy.symmetric_return.numbers import Numbers
 from wellhead.proxy.symmetric_return.plan import (
@@ -114,11 +115,11 @@ def make_plan(
     me: NodeFacts,
     others: Iterable[NodeFacts],
     settings: ReturnSettings,
+    marks: Marks,
     numbers: Numbers,
     inside_networks: tuple[IPNetwork, ...],
     on_link: OnLink,
     tunnel: Tunnel | None,
-    masquerade_mark: int = 0x4000,
 ) -> Plan:
     """The plan for node `me`. Those of `others` that can be peers, are.
 
@@ -145,8 +146,7 @@ def make_plan(
         )
     pods = [each for node in (me, *others) for each in node.pod_networks]
     return Plan(
-        settings.marks,
-        masquerade_mark,
+        marks,
         own=me.networks,
         local=(*me.networks, *pods),
         inside=inside_networks,

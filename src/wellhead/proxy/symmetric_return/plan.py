@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from wellhead.ip import Family, IPAddress, IPNetwork, collapse
 from wellhead.linux.numbers import RETURN_ZONES, TUNNEL_DEVICE
-from wellhead.proxy.symmetric_return.marks import Marks
+from wellhead.proxy.marks import Marks
 
 LAST_INDEX = len(RETURN_ZONES)
 """However many bits there are: zones and routing tables need room too."""
@@ -76,8 +76,6 @@ class Plan:
     """Everything that this node's kernel is to hold."""
 
     marks: Marks
-    masquerade_mark: int = 0x4000
-    """The bit of the packet mark by which the ingress side masquerades."""
     own: tuple[IPNetwork, ...] = ()
     """This node's addresses and pod networks."""
     local: tuple[IPNetwork, ...] = ()

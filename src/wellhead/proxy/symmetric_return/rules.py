@@ -133,7 +133,7 @@ class _Words:
         yield _chain("origin-of", "iifname . ether saddr vmap @origins")
         yield _chain("new-for-endpoint", *self._to_local("goto origin-of"))
         keep = 0xFFFFFFFF & ~self._marks.preserve
-        masqueraded = f"meta mark set meta mark & {keep:#x} | {self._plan.masquerade_mark:#x}"
+        masqueraded = f"meta mark set meta mark & {keep:#x} | {self._marks.masquerade:#x}"
         fresh = f"ct mark & {self._which:#x} == 0"
         # The ingress side goes by endpoints' nodes. Where pods have other addresses than the Node objects
         # say, no peer would recognise these packets.

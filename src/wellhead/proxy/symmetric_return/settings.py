@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from wellhead.linux.numbers import TUNNEL_PORT, TUNNEL_VNI
-from wellhead.proxy.symmetric_return.marks import Marks
 
 PathChoice = Literal["auto", "link", "tunnel", "none"]
 PATHS: tuple[PathChoice, ...] = ("auto", "link", "tunnel", "none")
@@ -18,7 +17,6 @@ class ReturnSettings:
 
     path: PathChoice = "auto"
     """On the link that the nodes share, through a tunnel, by whichever is possible (auto), or not at all."""
-    marks: Marks = field(default_factory=Marks)
     vni: int = TUNNEL_VNI
     """The tunnel's VXLAN network identifier."""
     port: int = TUNNEL_PORT

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from wellhead.ip import IPNetwork
+from wellhead.proxy.marks import Marks
 from wellhead.proxy.symmetric_return.announcement import Announcement, TunnelEnd, announcement
 from wellhead.proxy.symmetric_return.kernel import Kernel, ReturnPathError
 from wellhead.proxy.symmetric_return.nodes import (
@@ -46,11 +47,11 @@ class ReturnPath:
     def __init__(
         self,
         settings: ReturnSettings,
+        marks: Marks,
         cluster_networks: tuple[IPNetwork, ...],
-        masquerade_mark: int = 0x4000,
     ) -> None:
         self._settings = settings
-        self._masquerade_mark = masquerade_mark
+        self._marks = marks
         self._cluster_networks = cluster_networks
         self._kernel = Kernel()
         self._numbers: Numbers | None = None
@@ -65,7 +66,7 @@ class ReturnPath:
         """
         if self._numbers is None:
             held = self._kernel.adopt()
-            last = min(LAST_INDEX, self._settings.marks.last_index)
+            last = min(LAST_INDEX, self._marks.last_index)
             known = _by_name(held.numbers, others) if held else {}
             self._numbers = Numbers(last, known)
             self._settling = Settling(known)
@@ -78,14 +79,12 @@ class ReturnPath:
 
         tunnel, problem = self._tunnel(me, [each for each in taking_part if each.name in self._ways], links)
         nets = inside([me, *others], self._cluster_networks)
-        plan = make_plan(
-            me, others, self._settings, self._numbers, nets, on_link, tunnel, self._masquerade_mark
-        )
+        plan = make_plan(me, others, self._settings, self._marks, self._numbers, nets, on_link, tunnel)
         if self._kernel.apply(plan, check_table=check_table):
             log.info("return paths by %d nodes are in force", len(plan.peers))
         gone = self._numbers.keep_only(each.name for each in taking_part)
         if gone:
-            self._kernel.forget(self._settings.marks, gone)
+            self._kernel.forget(self._marks, gone)
         announced = self._announcement(me, links, plan.tunnel)
         if announced is None and not problem:
             problem = "no Ethernet interface of this node holds an InternalIP of it"

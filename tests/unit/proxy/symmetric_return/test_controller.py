@@ -15,6 +15,7 @@ from tests.unit.proxy.symmetric_return.nodes import node, on_link
 from wellhead.api.errors import Forbidden
 from wellhead.api.meta import Obj
 from wellhead.client.rest import Client, Event, Listing
+from wellhead.proxy.marks import Marks
 from wellhead.proxy.symmetric_return import controller
 from wellhead.proxy.symmetric_return.announcement import ANNOTATION, Announcement, encode
 from wellhead.proxy.symmetric_return.controller import Returning, SymmetricReturn
@@ -106,7 +107,7 @@ class FakePath:
         if self.failure:
             raise ReturnPathError(self.failure)
         settings = ReturnSettings()
-        plan = make_plan(me, others, settings, Numbers(9, {}), (), on_link(2, 3), None)
+        plan = make_plan(me, others, settings, Marks(), Numbers(9, {}), (), on_link(2, 3), None)
         inside = tuple(dict.fromkeys(net for each in (me, *others) for net in each.networks))
         plan = dataclasses.replace(plan, inside=inside)
         return Outcome(plan, self.announced, False, self.problem)
@@ -125,8 +126,8 @@ class Given:
             client,
             "node-1",
             ReturnSettings(path=path),
+            Marks(),
             (),
-            masquerade_mark=0x4000,
             check_period=0.05,
             changed=self._changed,
             complain=lambda reason, message: self.complaints.append((reason, message)),

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.proxy.symmetric_return.nodes import SETTINGS, end, mac, node, on_link
 from wellhead.ip import IPAddress
 from wellhead.linux.numbers import TUNNEL_DEVICE
+from wellhead.proxy.marks import Marks
 from wellhead.proxy.symmetric_return.announcement import ANNOTATION, TunnelEnd, encode
 from wellhead.proxy.symmetric_return.nodes import (
     Interface,
@@ -35,7 +36,7 @@ def plan(
     tunnel: Tunnel | None = None,
     settings: ReturnSettings = SETTINGS,
 ) -> Plan:
-    return make_plan(ME, others, settings, Numbers(4095, {}), (), reached, tunnel)
+    return make_plan(ME, others, settings, Marks(), Numbers(4095, {}), (), reached, tunnel)
 
 
 def test_peers_on_the_link_are_recognised_by_what_they_announce() -> None:

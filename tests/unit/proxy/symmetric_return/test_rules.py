@@ -7,20 +7,20 @@ import re
 from tests.unit.proxy.symmetric_return.nodes import SETTINGS, end, node, on_link
 from tests.unit.proxy.symmetric_return.test_plan import INTERFACES, ME
 from wellhead.ip import Family
-from wellhead.proxy.symmetric_return.marks import Marks
+from wellhead.proxy.marks import Marks
 from wellhead.proxy.symmetric_return.nodes import make_plan, tunnel_of
 from wellhead.proxy.symmetric_return.numbers import Numbers
 from wellhead.proxy.symmetric_return.plan import Plan
 from wellhead.proxy.symmetric_return.routing import routes, rules
 from wellhead.proxy.symmetric_return.rules import comment, table
 
-MARKS = SETTINGS.marks
+MARKS = Marks()
 
 
 def of(count: int) -> Plan:
     others = [node(number, tunnel=end(number)) for number in range(2, 2 + count)]
     tunnel = tunnel_of(ME, INTERFACES, SETTINGS)
-    return make_plan(ME, others, SETTINGS, Numbers(4095, {}), (), on_link(2), tunnel)
+    return make_plan(ME, others, SETTINGS, MARKS, Numbers(4095, {}), (), on_link(2), tunnel)
 
 
 def test_rules_change_no_bits_but_their_own() -> None:

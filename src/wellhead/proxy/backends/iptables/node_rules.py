@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wellhead.ip import Family, IPNetwork
 from wellhead.proxy.backends.iptables import names, rules
@@ -18,7 +18,7 @@ from wellhead.proxy.backends.iptables.port_rules import (
     Rules,
 )
 from wellhead.proxy.backends.iptables.rules import comment, rule
-from wellhead.proxy.symmetric_return.marks import Marks
+from wellhead.proxy.marks import Marks
 from wellhead.services.names import ServiceKey
 from wellhead.services.node_view import HealthCheck
 
@@ -40,10 +40,8 @@ SHARED = (
 class NodeRulesConfig:
     """What the node's own rules depend on."""
 
-    masquerade_mark: int = 0x4000
-    """The packet mark, one bit, by which KUBE-MARK-MASQ tells KUBE-POSTROUTING what to masquerade."""
-    preserve_mark: int = Marks().preserve
-    """Another, by which KUBE-MARK-PRESERVE tells endpoints' chains that the client is outside."""
+    marks: Marks = field(default_factory=Marks)
+    """KUBE-MARK-MASQ tells KUBE-POSTROUTING by them, KUBE-MARK-PRESERVE the chains of endpoints."""
     localhost_node_ports: bool = True
     """Whether IPv4 node ports answer on loopback addresses. The kernel can't do it in IPv6."""
     drop_invalid: bool = True
@@ -89,7 +87,7 @@ JUMPS: Mapping[Chain, Rules] = {
 
 def own_chains(config: NodeRulesConfig) -> dict[Chain, Rules]:
     """The chains that no Service has a part in."""
-    mark = f"{config.masquerade_mark:#x}"
+    mark = f"{config.marks.masquerade:#x}"
     # Conntrack does not translate what it calls INVALID: the peer would see an address that it never spoke
     # to, and reset the connection (kubernetes/kubernetes#74839).
     drop_invalid = rule(names.FORWARD, "-m conntrack --ctstate INVALID", jump="DROP")
@@ -127,7 +125,7 @@ def with_preserving(
     chains: Mapping[Chain, Rules], inside: Iterable[IPNetwork], config: NodeRulesConfig
 ) -> dict[Chain, Rules]:
     """`chains` with what it takes that clients outside keep their address; `inside` is the cluster."""
-    mark = f"{config.preserve_mark:#x}"
+    mark = f"{config.marks.preserve:#x}"
     clear = rule(names.POSTROUTING, jump=f"MARK --set-xmark 0x0/{mark}")
     accept = rule(
         names.FORWARD,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from wellhead.ip import IPNetwork
 from wellhead.proxy.backends.iptables import names, rules
 from wellhead.proxy.backends.iptables.rules import comment, rule
-from wellhead.proxy.symmetric_return.marks import Marks
+from wellhead.proxy.marks import Marks
 from wellhead.services.endpointslice import EndpointAddress
 from wellhead.services.names import Frontend, FrontendKind
 from wellhead.services.node import Detector
@@ -64,7 +64,7 @@ class Surroundings:
     """The node's addresses in these networks answer node ports."""
     affinity: bool = True
     """Whether the kernel can remember clients (xt_recent)."""
-    preserve_mark: int = Marks().preserve
+    marks: Marks = field(default_factory=Marks)
 
 
 def compile_port(view: PortView, surroundings: Surroundings) -> PortRules:
@@ -279,7 +279,7 @@ class _Compiler:
         # Hairpin: an endpoint that reaches itself must see another source than its own.
         chain.append(rule(name, about, source=rules.coming_from(endpoint.ip), jump=names.MARK_MASQ))
         if self.view.external.others.preserve and endpoint.ip not in self.returning:
-            mark = f"{self.surroundings.preserve_mark:#x}"
+            mark = f"{self.surroundings.marks.preserve:#x}"
             why = comment(f"{self.name}: replies would not come back")
             chain.append(rule(name, why, f"-m mark --mark {mark}/{mark}", jump=names.MARK_MASQ))
         chain.append(

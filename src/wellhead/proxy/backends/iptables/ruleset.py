@@ -46,9 +46,7 @@ class Ruleset:
     def __init__(self, family: Family, config: RulesetConfig | None = None) -> None:
         self._family = family
         self._config = config or RulesetConfig()
-        self._surroundings = Surroundings(
-            None, self._networks(None), preserve_mark=self._config.node.preserve_mark
-        )
+        self._surroundings = Surroundings(None, self._networks(None), marks=self._config.node.marks)
         self._views: dict[PortKey, PortView] = {}
         self._ports: dict[PortKey, PortRules] = {}
         self._own: dict[Chain, Rules] = dict(own_chains(self._config.node))

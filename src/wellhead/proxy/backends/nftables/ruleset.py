@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from wellhead.ip import Family, IPNetwork
 from wellhead.proxy.backends.nftables import layout
@@ -13,7 +13,7 @@ from wellhead.proxy.backends.nftables.numbers import Numbers, OutOfNumbers, Plac
 from wellhead.proxy.backends.nftables.objects import Chain, Element, ElementKey, Set, Transaction, Verdict
 from wellhead.proxy.backends.nftables.port_elements import compile_port
 from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains, chains_for
-from wellhead.proxy.symmetric_return.marks import Marks
+from wellhead.proxy.marks import Marks
 from wellhead.services.names import PortKey
 from wellhead.services.node import Detector, LocalNode
 from wellhead.services.node_ports import NodePortAddresses, node_port_networks
@@ -35,10 +35,7 @@ class NftablesConfig:
     service_ranges: tuple[IPNetwork, ...] = ()
     """Where ClusterIPs come from: an address in there that no Service has is dropped."""
     node_port_addresses: NodePortAddresses = "primary"
-    masquerade_mark: int = 0x4000
-    """One bit of the packet mark."""
-    preserve_mark: int = Marks().preserve
-    """Another."""
+    marks: Marks = field(default_factory=Marks)
     drop_invalid: bool = True
     """Whether packets that conntrack calls INVALID are dropped."""
 
@@ -146,8 +143,7 @@ class Ruleset:
         return Surroundings(
             self.family,
             detector,
-            masquerade_mark=config.masquerade_mark,
-            preserve_mark=config.preserve_mark,
+            marks=config.marks,
             drop_invalid=config.drop_invalid,
         )
 

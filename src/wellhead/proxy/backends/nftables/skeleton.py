@@ -7,7 +7,7 @@ has a dozen of), each number of endpoints, each affinity timeout.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wellhead.ip import Family
 from wellhead.proxy.backends.nftables import expressions as expr
@@ -15,7 +15,7 @@ from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.dispatch import HANDLINGS, RESTRICTED, Dispatch, handling_chain
 from wellhead.proxy.backends.nftables.layout import word
 from wellhead.proxy.backends.nftables.objects import Chain, Hook, Rule
-from wellhead.proxy.symmetric_return.marks import Marks
+from wellhead.proxy.marks import Marks
 from wellhead.services.node import Detector, FromBridge, FromNetwork
 from wellhead.services.view import Action, Handling, Routing, Scope
 
@@ -39,10 +39,7 @@ class Surroundings:
 
     family: Family
     detector: Detector | None = None
-    masquerade_mark: int = 0x4000
-    """One bit of the packet mark, ours alone: set between the choice of an endpoint and masquerading."""
-    preserve_mark: int = Marks().preserve
-    """Another: the client is outside, and keeps its address if its endpoint's replies come back."""
+    marks: Marks = field(default_factory=Marks)
     drop_invalid: bool = True
     """Whether packets that conntrack calls INVALID are dropped."""
 
@@ -163,12 +160,12 @@ class _Compiler:
 
     def masquerade(self) -> tuple[Rule, ...]:
         # The mark has done its work; a packet that is encapsulated and comes by again must not carry it.
-        both = self.surroundings.masquerade_mark | self.surroundings.preserve_mark
+        both = self.surroundings.marks.masquerade | self.surroundings.marks.preserve
         return (_rule(*_change_mark(both, set_bit=False)), _rule(expr.masquerade()))
 
     def preserve(self) -> tuple[Rule, ...]:
         return (
-            _rule(*_change_mark(self.surroundings.preserve_mark, set_bit=False)),
+            _rule(*_change_mark(self.surroundings.marks.preserve, set_bit=False)),
             _rule(
                 self.destination(0),
                 expr.lookup(layout.RETURNING, 0, absent=True),
@@ -184,8 +181,8 @@ class _Compiler:
                 *_clear_priority(),
                 comment="the Service port's id has done its work",
             ),
-            _rule(*_marked(self.surroundings.masquerade_mark), expr.goto(MASQUERADE)),
-            _rule(*_marked(self.surroundings.preserve_mark), expr.goto(PRESERVE)),
+            _rule(*_marked(self.surroundings.marks.masquerade), expr.goto(MASQUERADE)),
+            _rule(*_marked(self.surroundings.marks.preserve), expr.goto(PRESERVE)),
             _rule(
                 *_ct_status_dnat(),
                 self.source(0),
@@ -222,10 +219,10 @@ class _Compiler:
                     expr.lookup(layout.INSIDE, 0),
                     expr.goto(handling_chain(handling._replace(preserve=False))),
                 ),
-                _rule(*_change_mark(self.surroundings.preserve_mark, set_bit=True)),
+                _rule(*_change_mark(self.surroundings.marks.preserve, set_bit=True)),
             ]
         elif handling.masquerade:
-            rules.append(_rule(*_change_mark(self.surroundings.masquerade_mark, set_bit=True)))
+            rules.append(_rule(*_change_mark(self.surroundings.marks.masquerade, set_bit=True)))
         scope = layout.LOCAL if handling.scope is Scope.LOCAL else 0
         rules += [
             _rule(*_change_priority(mask=layout.NUMBER_MASK, add=scope)),
