@@ -17,7 +17,7 @@ tutorial: setup
 	@.venv/bin/wellhead tutorial
 
 test: setup lint
-	@.venv/bin/pytest -n auto --dist loadgroup --no-loadscope-reorder
+	@.venv/bin/pytest -n auto
 
 lint: setup
 	@.venv/bin/ruff check

@@ -1,4 +1,4 @@
-"""How a run is spread over processes (pytest-xdist, as `make test` does it), and in which order.
+"""How a run is spread over processes (`pytest -n auto`, as in `make test`), and in which order.
 
 What shares something expensive runs in one process: all tests of a shared cluster, and otherwise all tests of
 a file. What takes longest begins first, so that processes end together; pure tests fill in where others wait.
@@ -13,6 +13,12 @@ import pytest
 
 _HERE = Path(__file__).parent
 _KINDS = ("cluster", "packets", "unit")
+_CLUSTERS_OF_THEIR_OWN = ("tests/cluster/test_ip_families.py", "tests/cluster/test_walk.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _KINDS.index(item.path.relative_to(_HERE).parts[0]))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -21,20 +27,20 @@ def pytest_xdist_auto_num_workers() -> int:
     return 2 * (os.cpu_count() or 1)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _KINDS.index(_kind(item)))  # stable: within a kind as collected
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    from xdist.scheduler import LoadScopeScheduling
+
+    config.option.loadscopereorder = False  # small files last, however long they take
+    scheduler = LoadScopeScheduling(config, log)
+    # Not by marks: xdist 3.8 notes them where pytest 9.2 looks no more, and tears files apart.
+    scheduler._split_scope = _group
+    return scheduler
 
 
-def _kind(item: pytest.Item) -> str:
-    return item.path.relative_to(_HERE).parts[0]
-
-
-def _group(item: pytest.Item) -> str:
-    """What must not be told apart: a shared cluster, by its proxy mode, or a file."""
-    if _kind(item) == "cluster" and isinstance(item, pytest.Function) and "lab" in item.fixturenames:
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        return f"cluster-{parameters.get('lab_of_each_mode', 'iptables')}"
-    return item.path.relative_to(_HERE).as_posix()
+def _group(nodeid: str) -> str:
+    """What must stay in one process, by a test's id: a file, or the clusters that many files share."""
+    file, _, test = nodeid.partition("::")
+    if file.startswith("tests/cluster/") and file not in _CLUSTERS_OF_THEIR_OWN:
+        return f"the shared cluster, {'nftables' if 'nftables' in test else 'iptables'}"
+    return file

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from typing import Protocol
 
 import pytest
 
@@ -40,27 +42,34 @@ def running(lab: Lab, *options: str) -> Iterator[Lab]:
         lab.wellhead("down")
 
 
-@pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
-    """A three-node cluster of this test run's own, shared by all modules."""
-    with running(Lab(f"test-{os.getpid()}")) as lab:
-        yield lab
+class Labs(Protocol):
+    """The shared cluster of a proxy mode, from when it is first needed."""
+
+    def __call__(self, proxy_mode: str) -> Lab: ...
 
 
 @pytest.fixture(scope="session")
-def nftables_lab(lab: Lab) -> Iterator[Lab]:
-    """Another one, with proxies in nftables mode, from when it is first needed."""
-    with running(Lab(f"{lab.name}-nftables", "nftables")) as other:
-        yield other
+def labs() -> Iterator[Labs]:
+    """Three-node clusters of this process's own, shared by all modules."""
+    with ExitStack() as stack:
+
+        @cache
+        def start(proxy_mode: str) -> Lab:
+            return stack.enter_context(running(Lab(f"test-{os.getpid()}-{proxy_mode}", proxy_mode)))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def lab(labs: Labs) -> Lab:
+    """The shared cluster, in the proxy mode that is the default."""
+    return labs("iptables")
 
 
 @pytest.fixture(scope="module", params=_MODES)
-def lab_of_each_mode(request: pytest.FixtureRequest, lab: Lab) -> Lab:
+def lab_of_each_mode(request: pytest.FixtureRequest, labs: Labs) -> Lab:
     """The shared cluster, and then the one with the other proxy mode."""
-    if request.param == lab.proxy_mode:
-        return lab
-    other: Lab = request.getfixturevalue("nftables_lab")
-    return other
+    return labs(request.param)
 
 
 @pytest.fixture(scope="module")
