@@ -23,3 +23,32 @@ def printable(text: str, *, lines: bool = False) -> str:
 
 def _seen(char: str) -> bool:
     return char.isprintable() or unicodedata.category(char) not in _UNSEEN
+
+
+def quoted(text: str) -> str:
+    """As Go's strconv.Quote (%q) writes it, which Kubernetes' messages use."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return (
+        f'"{"".join(_SPECIAL.get(char) or (char if char.isprintable() else _escape(char)) for char in text)}"'
+    )
+
+
+_SPECIAL = {
+    "\a": "\\a",
+    "\b": "\\b",
+    "\f": "\\f",
+    "\n": "\\n",
+    "\r": "\\r",
+    "\t": "\\t",
+    "\v": "\\v",
+    '"': '\\"',
+    "\\": "\\\\",
+}
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    if code < 0x20 or code == 0x7F:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

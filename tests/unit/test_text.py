@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wellhead.component import setup_logging
-from wellhead.text import printable
+from wellhead.text import printable, quoted
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,18 @@ def test_a_record_is_a_line_and_its_traceback_follows(
     assert first.endswith("x: said one\\n2026 ERROR forged\\x1b[2J")
     assert traceback[0].startswith("Traceback")
     assert traceback[-1] == "ValueError: evil\\x1b[2J"
+
+
+@pytest.mark.parametrize(
+    ("text", "as_go_has_it"),
+    [
+        ("plain", '"plain"'),
+        ('a"b\\c', '"a\\"b\\\\c"'),
+        ("a\nb\r\t\x00\x1b[31m\x7f", '"a\\nb\\r\\t\\x00\\x1b[31m\\x7f"'),
+        ("é漢🎉", '"é漢🎉"'),
+        ("\x80\u2028\u202e\ufeff", '"\\u0080\\u2028\\u202e\\ufeff"'),
+        ("\U000e0001", '"\\U000e0001"'),
+    ],
+)
+def test_quoted_is_percent_q(text: str, as_go_has_it: str) -> None:
+    assert quoted(text) == as_go_has_it

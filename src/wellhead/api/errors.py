@@ -13,9 +13,14 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import msgspec
 
 from wellhead.api.meta import Obj
+from wellhead.text import printable, quoted
 
 if TYPE_CHECKING:
     from wellhead.api.resource import Resource
+
+_LONGEST = 8 * 1024  # characters of a value
+_LONGEST_MESSAGE = 128 * 1024
+_MOST_CAUSES = 100
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,23 @@ def one_of(field: str, value: str | None, supported: Collection[str]) -> list[Ca
     return [] if value in supported else [Cause.not_supported(field, value or "", supported)]
 
 
+def duplicates(values: Iterable[object], at: str) -> list[Cause]:
+    """The causes that speak against values of a list at `at` that are there already."""
+    seen: set[bytes] = set()
+    causes = []
+    for index, value in enumerate(values):
+        same = msgspec.json.encode(value, order="sorted")
+        if same in seen:
+            causes.append(Cause.duplicate(f"{at}[{index}]", value))
+        seen.add(same)
+    return causes
+
+
+def shortened(text: str, longest: int = _LONGEST) -> str:
+    """The text, or as much of it as a message can bear."""
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
+
+
 def shown(value: object) -> str:
     """A value as upstream's messages show it: strings quoted, numbers and booleans bare, the rest as JSON."""
     if value is None:
@@ -90,8 +112,8 @@ def shown(value: object) -> str:
     if isinstance(value, int | float):
         return str(value)
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-    return msgspec.json.encode(value).decode()
+        return quoted(shortened(value))
+    return printable(shortened(msgspec.json.encode(value).decode()), lines=True)
 
 
 def _count(number: int, noun: str) -> str:
@@ -114,6 +136,7 @@ class ApiError(Exception):
         code: int | None = None,
         reason: str | None = None,
     ) -> None:
+        message = printable(shortened(message, _LONGEST_MESSAGE), lines=True)
         super().__init__(message)
         self.status: Obj = {
             "kind": "Status",
@@ -346,13 +369,23 @@ class Invalid(ApiError):
     def of(cls, group: str, kind: str, name: str, causes: Iterable[Cause]) -> Self:
         """Upstream's NewInvalid: `Deployment.apps "web" is invalid: [spec.x: …, spec.y: …]`."""
         found = list(dict.fromkeys(causes))
+        if len(found) > _MOST_CAUSES:
+            more = Cause("", "FieldValueInvalid", f"and {len(found) - _MOST_CAUSES} more")
+            found = [*found[:_MOST_CAUSES], more]
         texts = list(dict.fromkeys(str(cause) for cause in found))
         said = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
         details: Obj = {"name": name} if name else {}
         if group:
             details["group"] = group
         details["kind"] = kind
-        details["causes"] = [{"reason": c.reason, "message": c.message, "field": c.field} for c in found]
+        details["causes"] = [
+            {
+                "reason": c.reason,
+                "message": printable(c.message, lines=True),
+                "field": printable(c.field, lines=True),
+            }
+            for c in found
+        ]
         qualified = f"{kind}.{group}" if group else kind
         return cls(f'{qualified} "{name}" is invalid: {said}', details=details)
 

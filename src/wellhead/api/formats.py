@@ -102,6 +102,14 @@ def path_segment(text: str) -> list[str]:
     return [f"may not contain '{char}'" for char in "/%" if char in text]
 
 
+_plain = _pattern("[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+
+
+def is_plain_label(name: str, value: str) -> bool:
+    """Whether key and value are all right, and the key without a prefix: most are, and it is quickly seen."""
+    return _plain.fullmatch(name) is not None and (not value or _plain.fullmatch(value) is not None)
+
+
 def qualified_name(text: str) -> list[str]:
     """`name` or `example.com/name`: label and annotation keys."""
     problems: list[str] = []

@@ -18,10 +18,18 @@ class Limits:
 
     request_body: int = 3 * MEBIBYTE
     """Bytes of a request's body (upstream's MaxRequestBodyBytes)."""
+    bodies_together: int = 64 * MEBIBYTE
+    """Bytes of bodies that are being read at a time, from all clients."""
+    object_bytes: int = 1536 * 1024
+    """Bytes of an object as it is stored, as JSON (etcd's default --max-request-bytes)."""
     body_values: int = 50_000
     """Values (scalars, lists, maps) in a body, and in what a patch makes of an object."""
     nesting: int = 100
     """How deep lists and maps of a body may lie in each other."""
+    selector_terms: int = 100
+    """Conditions in a label selector, and in a field selector."""
+    request_seconds: float = 60.0
+    """Time to answer a request that is neither a watch nor a stream (upstream's --request-timeout)."""
     patch_operations: int = 10_000
     """Operations of a JSON patch (upstream's maxJSONPatchOperations)."""
     patch_copied_bytes: int = 3 * MEBIBYTE

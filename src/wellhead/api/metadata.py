@@ -9,7 +9,7 @@ import random
 from collections.abc import Iterable
 
 from wellhead.api.errors import BadRequest, Cause, Invalid, shown
-from wellhead.api.formats import Check, dns_subdomain, label_value, qualified_name
+from wellhead.api.formats import Check, dns_subdomain, is_plain_label, label_value, qualified_name
 from wellhead.api.meta import Obj, new_uid
 from wellhead.api.resource import Resource
 
@@ -129,6 +129,8 @@ def validate_labels(labels: Obj | None, path: str) -> list[Cause]:
     """Keys and values of a map of labels at `path`."""
     causes: list[Cause] = []
     for name, value in (labels or {}).items():
+        if is_plain_label(name, value):
+            continue
         causes += [Cause.invalid(path, name, problem) for problem in qualified_name(name)]
         causes += [Cause.invalid(path, value, problem) for problem in label_value(value)]
     return causes
@@ -139,6 +141,7 @@ def validate_annotations(annotations: Obj | None, path: str) -> list[Cause]:
     causes = [
         Cause.invalid(path, name, problem)
         for name in annotations or {}
+        if not is_plain_label(name, "")
         for problem in qualified_name(name.lower())
     ]
     size = sum(len(name.encode()) + len(value.encode()) for name, value in (annotations or {}).items())

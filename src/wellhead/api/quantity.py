@@ -14,6 +14,9 @@ _DECIMAL_SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "
 _DECIMAL_NAMES = {exponent: suffix for suffix, exponent in _DECIMAL_SUFFIXES.items()}
 _BINARY_SUFFIXES = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _NANO = 1_000_000_000
+_EXACT = 18  # digits; where there are more, upstream takes what is above _MOST to be that
+_MOST = (1 << 63) - 1
+_LONGEST = 128
 
 
 @dataclass(frozen=True, order=True)
@@ -27,12 +30,16 @@ class Quantity:
     @classmethod
     def parse(cls, text: str | float) -> Self:
         """From a string, or from a number as JSON may have it. Raises ValueError."""
+        if isinstance(text, int) and abs(text) > _MOST:  # int's str refuses what is very long
+            text = _MOST if text > 0 else -_MOST
         match = _PATTERN.fullmatch(str(text))
         if match is None:
             raise ValueError(
                 "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
             )
         sign, digits, suffix = match.groups()
+        if len(digits) + len(suffix) > _LONGEST:
+            raise ValueError(f"a quantity may have at most {_LONGEST} characters")
         amount = Decimal(sign + digits)
         form: Format = "decimal"
         if suffix in _BINARY_SUFFIXES:
@@ -48,6 +55,8 @@ class Quantity:
             form = "exponent"
         # What is finer than a billionth is rounded up, away from zero.
         nanos = int(abs(amount * _NANO).to_integral_value(ROUND_CEILING))
+        if len(digits) > _EXACT:
+            nanos = min(nanos, _MOST * _NANO)
         return cls(-nanos if amount < 0 else nanos, form)
 
     @property

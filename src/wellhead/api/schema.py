@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -25,12 +27,15 @@ from wellhead.api.definitions import (
     json_type,
     reference,
 )
-from wellhead.api.errors import BadRequest
-from wellhead.api.meta import GroupVersionKind, Obj
+from wellhead.api.errors import BadRequest, shortened, shown
+from wellhead.api.meta import GroupVersionKind, Obj, parse_time
+from wellhead.text import quoted
 
 FieldValidation = Literal["Strict", "Warn", "Ignore"]
 
+_MOST_TOLD = 100  # complaints of strict decoding
 _INTEGER_BITS = {"int32": 32, "int64": 64}
+_INTEGERS = frozenset({"int32", "int64", "integer", INT_OR_STRING})
 _GO_TYPES = {"boolean": "bool", "number": "float64", "integer": "int"}
 
 
@@ -42,13 +47,18 @@ class Decoded:
     warnings: tuple[str, ...] = ()
 
 
-def decode(body: object, expected: GroupVersionKind, field_validation: FieldValidation = "Warn") -> Decoded:
+def decode(
+    body: object,
+    expected: GroupVersionKind,
+    field_validation: FieldValidation = "Warn",
+    complaints: Sequence[str] = (),
+) -> Decoded:
     """Check `body` against the schema of `expected` and return what remains to be defaulted and validated.
 
     The body itself is not changed. Fields that are null count as absent, and so vanish; so do empty lists and
     maps, but for those that a type requires. A missing apiVersion or kind is filled in. Unknown fields are an
     error under Strict, pruned with a warning under Warn (what upstream does unless asked otherwise), pruned
-    silently under Ignore.
+    silently under Ignore. `complaints` are treated like them: what a strict reader of the text found.
 
     Raises BadRequest in upstream's words.
     """
@@ -59,31 +69,39 @@ def decode(body: object, expected: GroupVersionKind, field_validation: FieldVali
     obj: Obj = _without_nothings(body, known, known.root)
     obj["apiVersion"], obj["kind"] = expected.api_version, expected.kind
     validator = _validator(expected)
-    if validator.is_valid(obj):
-        return Decoded(obj)
     unknown: list[str] = []
-    for error in validator.iter_errors(obj):
-        if error.kind.name == "additionalProperties":
-            unknown += _prune(obj, error)
-        else:
-            raise BadRequest(f"{_cannot_be_handled(expected)}: {_explain(obj, expected, error)}")
-    told = [f'unknown field "{path}"' for path in sorted(unknown)]
-    if field_validation == "Strict":
+    if not validator.is_valid(obj):
+        for error in validator.iter_errors(obj):
+            if error.kind.name == "additionalProperties":
+                unknown += _prune(obj, error)
+            else:
+                raise BadRequest(f"{_cannot_be_handled(expected)}: {_explain(obj, expected, error)}")
+    told = [*(f"unknown field {quoted(path)}" for path in sorted(unknown)[:_MOST_TOLD]), *complaints]
+    told = told[:_MOST_TOLD]
+    if told and field_validation == "Strict":
         raise BadRequest(f"{_cannot_be_handled(expected)}: strict decoding error: {', '.join(told)}")
     return Decoded(obj, tuple(told) if field_validation == "Warn" else ())
 
 
 def _check_kind(body: Obj, expected: GroupVersionKind) -> None:
+    for field in ("apiVersion", "kind"):
+        value = body.get(field)
+        if value is not None and not isinstance(value, str):
+            raise BadRequest(
+                "couldn't get version/kind; json parse error: json: cannot unmarshal"
+                f" {_json_kind(value)} into Go struct field .{field} of type string"
+            )
     given = GroupVersionKind.of(body)
     if body.get("apiVersion") and given.api_version != expected.api_version:
         raise BadRequest(
-            f"the API version in the data ({given.api_version}) does not match "
+            f"the API version in the data ({shortened(given.api_version)}) does not match "
             f"the expected API version ({expected.api_version})"
         )
     if body.get("kind") and given.kind != expected.kind:
+        kind = shortened(given.kind)
         raise BadRequest(
-            f'{given.kind} in version "{expected.version}" cannot be handled as a {expected.kind}: '
-            f"converting ({given.kind}) to ({expected.kind}): unknown conversion"
+            f'{kind} in version "{expected.version}" cannot be handled as a {expected.kind}: '
+            f"converting ({kind}) to ({expected.kind}): unknown conversion"
         )
 
 
@@ -96,6 +114,8 @@ def _without_nothings(value: Any, known: Definitions, type: str) -> Any:
     if isinstance(value, list):
         return [_without_nothings(item, known, type) for item in value if item is not None]
     if not isinstance(value, dict):
+        if isinstance(value, float) and type in _INTEGERS:  # JSON Schema takes 1.0 for an integer
+            raise BadRequest(f"json: cannot unmarshal number {value} into Go value of type {_go_type(type)}")
         return value
     fields = known.fields(type)
     kept: Obj = {}
@@ -146,10 +166,11 @@ def _explain(obj: Obj, gvk: GroupVersionKind, error: jsonschema_rs.ValidationErr
     if error.kind.name == "format":
         if error.kind.value == "byte":
             return "illegal base64 data at input byte 0"
-        return f'parsing time "{value}" as "2006-01-02T15:04:05Z07:00": cannot parse "{value}" as "2006"'
+        time = shown(value)
+        return f'parsing time {time} as "2006-01-02T15:04:05Z07:00": cannot parse {time} as "2006"'
     struct, wanted = _go_field(gvk, error.instance_path)
     names = ".".join(part for part in error.instance_path if isinstance(part, str))
-    given = f"number {value}" if error.kind.name in ("maximum", "minimum") else _json_kind(value)
+    given = f"number {shown(value)}" if error.kind.name in ("maximum", "minimum") else _json_kind(value)
     return f"json: cannot unmarshal {given} into Go struct field {struct}.{names} of type {wanted}"
 
 
@@ -243,4 +264,19 @@ def _is_base64(text: str) -> bool:
     return True
 
 
-_FORMATS: dict[str, Callable[[str], bool]] = {"byte": _is_base64}
+def _is_time(text: str) -> bool:
+    """RFC 3339 as Go reads it, and a moment that can be written in UTC."""
+    if not _TIME.fullmatch(text):
+        return False
+    try:
+        parse_time(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.,][0-9]{1,9})?(Z|[-+][0-9]{2}:[0-9]{2})",
+    re.ASCII,
+)
+_FORMATS: dict[str, Callable[[str], bool]] = {"byte": _is_base64, "date-time": _is_time}

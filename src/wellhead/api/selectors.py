@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wellhead.api.errors import BadRequest
+from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Obj
+from wellhead.api.numbers import parse_int64
 from wellhead.api.resource import Resource
+from wellhead.text import quoted
 
 _Operator = Literal["in", "notin", "exists", "!", ">", "<"]
 
@@ -34,7 +37,7 @@ class Requirement:
             case "!":
                 return value is None
         try:
-            number, limit = int(value or ""), int(next(iter(self.values)))
+            number, limit = parse_int64(value or ""), int(next(iter(self.values)))
         except ValueError:
             return False
         return number > limit if self.operator == ">" else number < limit
@@ -54,7 +57,7 @@ class Requirement:
         return f"{self.key}{self.operator}{next(iter(self.values))}"
 
 
-_TOKEN = re.compile(r"\s*(?:(==|!=|[=!<>(),])|([^\s=!<>(),]+))")
+_TOKEN = re.compile(r"(==|!=|[=!<>(),])|([^\s=!<>(),]+)")
 _LABEL_KEY = re.compile(r"(?:[a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _LABEL_VALUE = re.compile(r"(?:[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _OBJECT_OPERATORS: dict[str, _Operator] = {
@@ -73,9 +76,11 @@ class LabelSelector:
     nothing: bool = False
 
     @classmethod
-    def parse(cls, text: str) -> LabelSelector:
+    def parse(cls, text: str, limits: Limits = DEFAULTS) -> LabelSelector:
         """`a=b,c!=d,e in (f,g),h notin (i),j,!k,l>1`. Raises BadRequest."""
-        return cls(tuple(_LabelParser(text).requirements()))
+        requirements = _LabelParser(text).requirements()
+        _check_terms(len(requirements), limits)
+        return cls(tuple(requirements))
 
     @classmethod
     def from_object(cls, selector: Obj | None) -> LabelSelector:
@@ -92,8 +97,11 @@ class LabelSelector:
         for expression in selector.get("matchExpressions") or ():
             operator = _OBJECT_OPERATORS.get(expression.get("operator", ""))
             if operator is None:
-                raise BadRequest(f'"{expression.get("operator")}" is not a valid label selector operator')
-            found.append(Requirement(expression["key"], operator, frozenset(expression.get("values") or ())))
+                text = quoted(str(expression.get("operator")))
+                raise BadRequest(f"{text} is not a valid label selector operator")
+            found.append(
+                Requirement(expression.get("key", ""), operator, frozenset(expression.get("values") or ()))
+            )
         return cls(tuple(found))
 
     @classmethod
@@ -153,8 +161,10 @@ class _LabelParser:
             return Requirement(key, "notin", frozenset({self._value()}))
         if operator == ">" or operator == "<":
             value = self._value()
-            if not re.fullmatch(r"[-+]?\d+", value):
-                raise self._error("for 'Gt', 'Lt' operators, the value must be an integer")
+            try:
+                parse_int64(value)
+            except ValueError:
+                raise self._error("for 'Gt', 'Lt' operators, the value must be an integer") from None
             return Requirement(key, ">" if operator == ">" else "<", frozenset({value}))
         if operator == "in" or operator == "notin":
             return Requirement(key, "in" if operator == "in" else "notin", self._values())
@@ -229,7 +239,7 @@ class FieldSelector:
     terms: tuple[FieldTerm, ...] = ()
 
     @classmethod
-    def parse(cls, text: str, resource: Resource | None = None) -> FieldSelector:
+    def parse(cls, text: str, resource: Resource | None = None, limits: Limits = DEFAULTS) -> FieldSelector:
         """`a.b=c,d!=e`, with `\\` escaping `,` `=` and itself. Raises BadRequest.
 
         Given a resource, also checks that it supports the fields.
@@ -241,8 +251,8 @@ class FieldSelector:
             match = _TERM.fullmatch(part)
             if match is None:
                 raise BadRequest(f"invalid selector: '{text}'; can't understand '{part}'")
-            value = re.sub(r"\\([\\,=])", r"\1", match["value"])
-            terms.append(FieldTerm(match["field"], value, match["operator"] == "!="))
+            terms.append(FieldTerm(match["field"], _unescaped(match["value"]), match["operator"] == "!="))
+        _check_terms(len(terms), limits)
         selector = cls(tuple(terms))
         if resource is not None:
             selector.check(resource)
@@ -291,4 +301,20 @@ def field_value(obj: Obj, field: str) -> str:
 
 
 def _split_terms(text: str) -> list[str]:
-    return re.findall(r"(?:[^\\,]|\\.)+", text)
+    return re.findall(r"(?:[^\\,]|\\.|\\$)+", text, re.DOTALL)
+
+
+def _unescaped(value: str) -> str:
+    """Raises BadRequest for what fields.UnescapeValue refuses."""
+    if invalid := re.search(r"\\(?:[^\\,=]|$)", re.sub(r"\\[\\,=]", "", value), re.DOTALL):
+        raise BadRequest(f"invalid field selector: invalid escape sequence: {invalid[0]}")
+    if "=" in re.sub(r"\\[\\,=]", "", value):
+        raise BadRequest("invalid field selector: unescaped character in value: =")
+    return re.sub(r"\\([\\,=])", r"\1", value)
+
+
+def _check_terms(count: int, limits: Limits) -> None:
+    if count > limits.selector_terms:
+        raise BadRequest(
+            f"unable to parse requirement: it has {count} conditions, limit is {limits.selector_terms}"
+        ).exceeding("selector-terms")

@@ -9,6 +9,7 @@ from wellhead.api.errors import BadRequest
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource
 from wellhead.api.resources import kind_of
+from wellhead.text import printable
 
 
 def to_table(
@@ -32,7 +33,13 @@ def to_table(
         "metadata": {},
         "columnDefinitions": [column.definition() for column in printer.columns],
         "rows": [
-            {"cells": printer.cells(obj, moment), "object": _included(obj, include_object)} for obj in objects
+            {
+                # They end up on terminals, which obey control characters.
+                "cells": [printable(cell, lines=True) if isinstance(cell, str) else cell for cell in cells],
+                "object": _included(obj, include_object),
+            }
+            for obj in objects
+            for cells in (printer.cells(obj, moment),)
         ],
     }
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 import yaml
 from aiohttp import web
+from multidict import CIMultiDict
 
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj
@@ -16,11 +17,13 @@ from wellhead.api.resource import Resource
 from wellhead.api.tables import to_table
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.negotiation import Format, object_format
+from wellhead.apiserver.warnings import warning_headers
 from wellhead.storage.encoding import decode, encode_json
 
 # As upstream: below this, compressing costs more than it saves.
 _GZIP_FROM = 128 * 1024
 _GZIP_LEVEL = 1
+_NICE_YAML = 64 * 1024  # bytes of JSON
 _JSON_HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
 _YAML_HEADERS = _JSON_HEADERS | {"Content-Type": "application/yaml"}
 
@@ -41,19 +44,26 @@ async def answer_value(call: Call, value: Obj, code: int = 200) -> web.Response:
 
 async def answer_json(call: Call, data: bytes, code: int = 200, as_yaml: bool = False) -> web.Response:
     """JSON, or the same as YAML; compressed if it is large and the client can take it."""
-    headers = _JSON_HEADERS
+    headers = CIMultiDict(_YAML_HEADERS if as_yaml else _JSON_HEADERS)
     if as_yaml:
-        headers = _YAML_HEADERS
-        data = yaml.safe_dump(msgspec.json.decode(data), sort_keys=True, allow_unicode=True).encode()
+        # JSON is YAML, too: what would take long to write nicely is written as it is.
+        if len(data) <= _NICE_YAML:
+            data = await asyncio.to_thread(_to_yaml, data)
     elif "pretty" in call.query and call.flag("pretty"):
         data = msgspec.json.format(data, indent=2) + b"\n"
-    if call.warnings:
-        texts = [text.replace("\\", "\\\\").replace('"', '\\"') for text in dict.fromkeys(call.warnings)]
-        headers = headers | {"Warning": ", ".join(f'299 - "{text}"' for text in texts)}
+    for warning in warning_headers(call.warnings):
+        headers.add("Warning", warning)
     if len(data) > _GZIP_FROM and "gzip" in call.http.headers.get("Accept-Encoding", ""):
-        headers = headers | {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
+        headers.update({"Content-Encoding": "gzip", "Vary": "Accept-Encoding"})
         data = await asyncio.to_thread(gzip.compress, data, _GZIP_LEVEL)
     return web.Response(body=data, status=code, headers=headers)
+
+
+def _to_yaml(data: bytes) -> bytes:
+    text = yaml.dump(
+        msgspec.json.decode(data), Dumper=yaml.CSafeDumper, sort_keys=True, allow_unicode=True, encoding=None
+    )
+    return str(text).encode()
 
 
 def error_response(error: ApiError) -> web.Response:

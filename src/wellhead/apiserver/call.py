@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from wellhead.api.errors import BadRequest, NotFound, RequestEntityTooLarge, UnsupportedMediaType
-from wellhead.api.limits import DEFAULTS, Limits
-from wellhead.api.meta import Obj
+from wellhead.api.errors import BadRequest, NotFound, UnsupportedMediaType
+from wellhead.api.limits import Limits
+from wellhead.api.numbers import parse_int64
 from wellhead.api.resource import Resource
 from wellhead.apiserver.authn import User
+from wellhead.apiserver.bodies import Bodies
 from wellhead.apiserver.documents import Document, read_json, read_yaml
-from wellhead.apiserver.info import RequestInfo
+from wellhead.apiserver.info import RequestInfo, is_true
 from wellhead.apiserver.negotiation import JSON, YAML
 from wellhead.apiserver.protobuf import decoding as protobuf
-
-MAX_BODY = 3 * 1024 * 1024  # bytes, as upstream
+from wellhead.text import quoted
 
 
 @dataclass(slots=True)
@@ -29,11 +29,11 @@ class Call:
     info: RequestInfo
     user: User
     query: Mapping[str, str]
+    limits: Limits
+    bodies: Bodies
     warnings: list[str] = field(default_factory=list)
     """What the answer's Warning headers will say."""
-    complaints: list[str] = field(default_factory=list)
-    """What a strict reader of the body found: keys that are there twice."""
-    limits: Limits = DEFAULTS
+    _body: bytes | None = None
 
     @property
     def resource(self) -> Resource:
@@ -43,18 +43,18 @@ class Call:
         return self.info.resource
 
     def flag(self, name: str) -> bool:
-        """A boolean query parameter, as apimachinery converts them."""
-        return self.query.get(name, "") in ("true", "1", "True", "t", "T")
+        """A boolean query parameter."""
+        return is_true(self.query, name)
 
     def number(self, name: str) -> int | None:
-        """An integer query parameter. Raises BadRequest."""
+        """An integer query parameter of 64 bits. Raises BadRequest."""
         text = self.query.get(name, "")
         if not text:
             return None
         try:
-            return int(text)
-        except ValueError:
-            raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+            return parse_int64(text)
+        except ValueError as error:
+            raise BadRequest(str(error)) from None
 
     @property
     def dry_run(self) -> bool:
@@ -62,28 +62,29 @@ class Call:
         return check_dry_run(self.query.get("dryRun", ""))
 
     async def body(self) -> bytes:
-        """Raises RequestEntityTooLarge."""
-        try:
-            return await self.http.read()
-        except web.HTTPRequestEntityTooLarge as error:
-            raise RequestEntityTooLarge(f"Request entity too large: limit is {MAX_BODY}") from error
+        """Raises BadRequest, RequestEntityTooLarge, TooManyRequests, UnsupportedMediaType."""
+        if self._body is None:
+            self._body = await self.bodies.read(self.http)
+        return self._body
 
-    async def object(self) -> Obj:
-        """The body as an API object. Raises BadRequest, RequestEntityTooLarge, UnsupportedMediaType."""
+    async def object(self) -> Document:
+        """The body as an API object, not checked yet.
+
+        Raises BadRequest, RequestEntityTooLarge, UnsupportedMediaType.
+        """
         body = await self.body()
         if not body:
             raise BadRequest("request body is empty: it must hold an object")
-        if self.http.content_type == protobuf.CONTENT_TYPE:
-            return protobuf.decode_protobuf(body)
         document = await self._document(body)
         if not isinstance(document.value, dict):
             raise BadRequest("couldn't get version/kind; json parse error: the body is not an object")
-        self.complaints += document.complaints
-        return document.value
+        return document
 
     async def _document(self, body: bytes) -> Document:
         # curl and client libraries that say nothing send JSON.
         content_type = self.http.content_type
+        if content_type == protobuf.CONTENT_TYPE:
+            return Document(protobuf.decode_protobuf(body, self.limits))
         if content_type in _JSON_TYPES:
             return read_json(body, self.limits)
         if content_type in _YAML_TYPES:
@@ -101,7 +102,8 @@ _reading_yaml = asyncio.Semaphore(1)
 def check_dry_run(value: str) -> bool:
     """Whether `dryRun` asks for a trial. Raises BadRequest."""
     if value not in ("", "All"):
+        text = quoted(value)
         raise BadRequest(
-            f'Invalid value: ["{value}"]: dryRun: Unsupported value: "{value}": supported values: "All"'
+            f'Invalid value: [{text}]: dryRun: Unsupported value: {text}: supported values: "All"'
         )
     return value == "All"

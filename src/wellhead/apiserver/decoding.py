@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from wellhead.api import schema
 from wellhead.api.errors import BadRequest
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.apiserver.call import Call
+from wellhead.text import quoted
 
 _VALIDATIONS = ("Strict", "Warn", "Ignore")
 
 
-def decode_body(call: Call, body: object, expected: GroupVersionKind) -> Obj:
-    """Check the body against its schema, as strictly as `fieldValidation` asks. Raises BadRequest."""
+def decode_body(call: Call, body: object, expected: GroupVersionKind, complaints: Sequence[str] = ()) -> Obj:
+    """Check the body against its schema, as strictly as `fieldValidation` asks.
+
+    `complaints` are what a strict reader said of the body already. Raises BadRequest.
+    """
     validation = call.query.get("fieldValidation") or "Warn"
     if validation not in _VALIDATIONS:
         supported = ", ".join(f'"{value}"' for value in sorted(_VALIDATIONS))
-        raise BadRequest(f'fieldValidation: Unsupported value: "{validation}": supported values: {supported}')
-    decoded = schema.decode(body, expected, cast(schema.FieldValidation, validation))
+        raise BadRequest(
+            f"fieldValidation: Unsupported value: {quoted(validation)}: supported values: {supported}"
+        )
+    decoded = schema.decode(body, expected, cast(schema.FieldValidation, validation), complaints)
     call.warnings += decoded.warnings
     return decoded.object
+
+
+async def decoded_object(call: Call, expected: GroupVersionKind) -> Obj:
+    """The request's body as an object of that kind. Raises what `Call.object` and `decode_body` raise."""
+    document = await call.object()
+    return decode_body(call, document.value, expected, document.complaints)

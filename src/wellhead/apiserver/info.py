@@ -12,6 +12,7 @@ from wellhead.api.resources import lookup
 from wellhead.api.selectors import FieldSelector
 
 _UNSELECTED = FieldSelector()
+_LONG_RUNNING = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
 
@@ -34,6 +35,11 @@ class RequestInfo:
     def selected(self) -> str:
         """The only name that a list or watch selects, if its field selector names one."""
         return self.fields.exact("metadata.name") or ""
+
+    @property
+    def is_long_running(self) -> bool:
+        """Whether the answer lasts as long as the client wants it to."""
+        return self.verb == "watch" or self.subresource in _LONG_RUNNING
 
 
 def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
@@ -66,7 +72,7 @@ def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInf
         raise NotFound.path()
     verb = _VERBS.get(method, "")
     if method in ("GET", "HEAD"):
-        verb = "get" if name else "watch" if query.get("watch") in ("true", "1") else "list"
+        verb = "get" if name else "watch" if is_true(query, "watch") else "list"
     elif method == "DELETE":
         verb = "delete" if name else "deletecollection"
     fields = _UNSELECTED
@@ -75,3 +81,8 @@ def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInf
     return RequestInfo(
         verb or method.lower(), path, resource, namespace, name, subresource, remainder, fields
     )
+
+
+def is_true(query: Mapping[str, str], name: str) -> bool:
+    """A boolean parameter as apimachinery converts them: true unless it is missing, false or 0."""
+    return name in query and query[name].lower() not in ("false", "0")

@@ -14,6 +14,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.ranges import family_of
 from wellhead.apiserver.address_keeper import AddressKeeper
 from wellhead.apiserver.admission import Admission
@@ -70,6 +71,7 @@ class Config:
     service_cluster_ip_ranges: tuple[IPNetwork, ...] = (IPv4Network("10.0.0.0/16"),)
     """One, or one of each family, the primary family's first."""
     service_node_port_range: range = range(30000, 32768)
+    limits: Limits = DEFAULTS
 
 
 async def run(config: Config) -> None:
@@ -106,7 +108,7 @@ async def run(config: Config) -> None:
 @contextlib.asynccontextmanager
 async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator) -> AsyncIterator[Registry]:
     """Requests are answered while the context lasts."""
-    registry = Registry(cache, allocator)
+    registry = Registry(cache, allocator, config.limits)
     tokens = Tokens(
         config.service_account_key_file,
         config.service_account_issuer,
@@ -132,7 +134,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             metrics=metrics,
             server_address=_authority(config.advertise_address, config.secure_port),
         )
-        server = Server(authenticator, authorizer, dispatcher, metrics)
+        server = Server(authenticator, authorizer, dispatcher, metrics, config.limits)
         await ensure_namespaces(registry)
         ranges = config.service_cluster_ip_ranges
         await ensure_service_ranges(registry, ranges)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from wellhead.api.limits import Limits
 from wellhead.apiserver.info import RequestInfo
 from wellhead.storage.cache import WatchCache
 
@@ -56,7 +58,6 @@ _VERBS = frozenset(
         "watch",
     }
 )
-_LONG_RUNNING = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 
 
 class Metrics:
@@ -82,6 +83,19 @@ class Metrics:
             "Requests that are being answered.",
             registry=self._registry,
         )
+        self.defects = Counter(
+            "apiserver_defects_total",
+            "Requests that made the server fail in a way that nobody foresaw; the log has the traceback.",
+            registry=self._registry,
+        )
+        self._refused = Counter(
+            "apiserver_refused_requests_total",
+            "Requests that were above one of the server's limits, by the limit.",
+            ("limit",),
+            registry=self._registry,
+        )
+        for field in fields(Limits):
+            self._refused.labels(field.name.replace("_", "-"))
         self._registry.register(_CacheCollector(cache))
         self._count = lru_cache(maxsize=4096)(self._requests.labels)
         self._duration = lru_cache(maxsize=1024)(self._durations.labels)
@@ -103,8 +117,12 @@ class Metrics:
                 scope,
             )
         self._count(*labels, code).inc()
-        if info.verb != "watch" and info.subresource not in _LONG_RUNNING:
+        if not info.is_long_running:
             self._duration(*labels).observe(seconds)
+
+    def refused(self, limit: str) -> None:
+        """Count a request that was above this limit."""
+        self._refused.labels(limit).inc()
 
     def text(self) -> bytes:
         """The exposition format."""

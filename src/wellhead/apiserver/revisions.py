@@ -9,7 +9,9 @@ from typing import NamedTuple
 import msgspec
 
 from wellhead.api.errors import BadRequest, Cause, Gone, Invalid, Timeout
+from wellhead.api.numbers import parse_uint64
 from wellhead.apiserver.call import Call
+from wellhead.text import quoted
 
 _MATCHES = ("", "Exact", "NotOlderThan")
 
@@ -38,12 +40,12 @@ def decode_continue(text: str) -> Continue:
     """Raises BadRequest."""
     try:
         token = msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=_Token)
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
+    except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
         raise BadRequest("continue key is not valid: it isn't one that this server gave") from None
     namespace, _, name = token.start.partition("/")
     if token.v != "meta.k8s.io/v1" or not name:
         raise BadRequest(
-            f'continue key is not valid: server does not recognize this encoded version "{token.v}"'
+            "continue key is not valid: server does not recognize this encoded version " + quoted(token.v)
         )
     return Continue(token.rv, namespace, name)
 
@@ -73,11 +75,10 @@ def requested_revision(call: Call, current: int) -> tuple[int | None, bool]:
         raise BadRequest("specifying resource version is not allowed when using continue")
     if not text:
         return None, False
-    if not text.isdigit():
-        raise BadRequest(
-            f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
-        )
-    revision = int(text)
+    try:
+        revision = parse_uint64(text)
+    except ValueError as error:
+        raise BadRequest(f"resourceVersion: Invalid value: {quoted(text)}: {error}") from None
     if match == "Exact" and revision == 0:
         raise _invalid(
             Cause.forbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')

@@ -23,8 +23,8 @@ def selection(call: Call, registry: Registry) -> Selection:
     """What the call's path and selectors select. Raises BadRequest."""
     resource = call.resource
     namespace = call.info.namespace or None if resource.namespaced else ""
-    labels = LabelSelector.parse(call.query.get("labelSelector", ""))
-    fields = FieldSelector.parse(call.query.get("fieldSelector", ""), resource)
+    labels = LabelSelector.parse(call.query.get("labelSelector", ""), call.limits)
+    fields = FieldSelector.parse(call.query.get("fieldSelector", ""), resource, call.limits)
     name = fields.exact("metadata.name")
     if labels.is_everything and fields.is_everything:
         return Selection(namespace, None, None)

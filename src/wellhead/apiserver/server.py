@@ -7,12 +7,15 @@ import logging
 import time
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
-from wellhead.api.errors import ApiError, InternalError, ServiceUnavailable
+from wellhead.api.errors import ApiError, BadRequest, InternalError, ServiceUnavailable, Timeout
+from wellhead.api.limits import Limits
 from wellhead.apiserver.answers import error_response
 from wellhead.apiserver.authn import ANONYMOUS_PATHS, Authenticator
 from wellhead.apiserver.authz import Authorizer
-from wellhead.apiserver.call import MAX_BODY, Call
+from wellhead.apiserver.bodies import Bodies
+from wellhead.apiserver.call import Call
 from wellhead.apiserver.dispatch import Dispatcher
 from wellhead.apiserver.impersonation import impersonated
 from wellhead.apiserver.info import RequestInfo, request_info
@@ -31,7 +34,10 @@ class Server:
         authorizer: Authorizer,
         dispatcher: Dispatcher,
         metrics: Metrics,
+        limits: Limits,
     ) -> None:
+        self._limits = limits
+        self._bodies = Bodies(limits)
         self._authenticator = authenticator
         self._authorizer = authorizer
         self._dispatcher = dispatcher
@@ -46,6 +52,9 @@ class Server:
             request_factory=_request,
             # A watch whose client has gone must not wait for its next event to notice.
             handler_cancellation=True,
+            auto_decompress=False,
+            lingering_time=2.0,
+            logger=_http_log,
             access_log=None,
             keepalive_timeout=75.0,
         )
@@ -56,29 +65,59 @@ class Server:
         info = RequestInfo(request.method.lower(), request.path)
         self._metrics.inflight.inc()
         try:
+            _check_headers(request)
+            user = self._authenticator.user(request)
             # The path is taken apart as sent, so that an escaped slash stays within its part.
             info = request_info(request.method, request.rel_url.raw_path, request.query)
-            user = self._authenticator.user(request)
             user = impersonated(request, user, self._authorizer)
             self._authorizer.check(user, info)
             if not self.ready and info.path not in ANONYMOUS_PATHS and info.resource is not None:
                 raise ServiceUnavailable("the server is starting or stopping: try again in a moment")
-            response = await self._dispatcher.dispatch(Call(request, info, user, request.query))
+            call = Call(request, info, user, request.query, self._limits, self._bodies)
+            response = await self._in_time(call)
         except ApiError as error:
+            if error.bound:
+                self._metrics.refused(error.bound)
             response = error_response(error)
+        except web.HTTPException as error:  # aiohttp's own: a handshake that isn't one
+            response = error_response(ApiError(error.text or error.reason, code=error.status, reason=""))
         except asyncio.CancelledError:
             raise  # the client is gone
         except ConnectionError as error:
             # It is gone too, just noticed first by a write. From here, aiohttp would log a traceback of it.
             _log.debug("%s %s: the client has left: %s", request.method, request.path, error)
             response = _cut_off(request)
-        except Exception as error:
+        except Exception:
+            # A defect of this server. What it was is in the log, and not the client's business.
             _log.exception("%s %s", request.method, request.path)
-            response = error_response(InternalError(f"{type(error).__name__}: {error}"))
+            self._metrics.defects.inc()
+            response = error_response(InternalError("the server's log says why"))
         finally:
             self._metrics.inflight.dec()
+        if not response.prepared and request.writer.output_size:
+            response = _cut_off(request)  # an answer had begun, which now can't be ended any better
         self._metrics.observe(info, response.status, time.perf_counter() - started)
         return response
+
+    async def _in_time(self, call: Call) -> web.StreamResponse:
+        """Dispatch the call, within the time that it may take. Raises ApiError."""
+        seconds = None if call.info.is_long_running else self._limits.request_seconds
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await self._dispatcher.dispatch(call)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise Timeout("request did not complete within the allotted timeout").exceeding(
+                "request-seconds"
+            ) from None
+
+
+def _check_headers(request: web.BaseRequest) -> None:
+    """Raises BadRequest for what isn't text: nothing after this has to think of it."""
+    for text in (request.raw_path, *request.headers.values()):
+        if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+            raise BadRequest("the request's path or headers are not UTF-8")
 
 
 def _cut_off(request: web.BaseRequest) -> web.StreamResponse:
@@ -89,6 +128,21 @@ def _cut_off(request: web.BaseRequest) -> web.StreamResponse:
 
 
 def _request(message, payload, protocol, writer, task) -> web.BaseRequest:  # type: ignore[no-untyped-def]
-    return web.BaseRequest(
-        message, payload, protocol, writer, task, task.get_loop(), client_max_size=MAX_BODY
-    )
+    return web.BaseRequest(message, payload, protocol, writer, task, task.get_loop())
+
+
+class _WithoutTraceback(logging.Filter):
+    """aiohttp logs each malformed request with a traceback: anybody could fill the log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.exc_info = None
+            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+            record.msg, record.args = "a malformed request: %s", (error.message,)
+            return _http_log.isEnabledFor(logging.DEBUG)
+        return True
+
+
+_http_log = logging.getLogger(f"{__name__}.http")
+_http_log.addFilter(_WithoutTraceback())

@@ -79,7 +79,7 @@ BAD_PATHS = [
     ("a/../../x", "Invalid value: \"a/../../x\": must not contain '..'"),
     ("..data/x", "Invalid value: \"..data/x\": must not start with '..'"),
     ("./.", 'Invalid value: "./.": must name a file'),
-    ("a\0b", 'Invalid value: "a\0b": must not contain a NUL character'),
+    ("a\0b", 'Invalid value: "a\\x00b": must not contain a NUL character'),
     ("x" * 256, f'Invalid value: "{"x" * 256}": filenames must be less than or equal to 255 bytes'),
     ("é" * 128, f'Invalid value: "{"é" * 128}": filenames must be less than or equal to 255 bytes'),
     ("x/" * 2048, f'Invalid value: "{"x/" * 2048}": must be less than or equal to 4095 bytes'),
@@ -116,7 +116,7 @@ def test_a_template_is_held_to_the_same() -> None:
         ),
         (
             _with_volume(hostPath={"path": "/a\0b"}),
-            'spec.volumes[0].hostPath.path: Invalid value: "/a\0b": must not contain a NUL character',
+            'spec.volumes[0].hostPath.path: Invalid value: "/a\\x00b": must not contain a NUL character',
         ),
         (
             _with_volume(hostPath={"path": "/x", "type": "Odd"}),
@@ -176,8 +176,8 @@ def test_what_is_wrong_with_a_volume_is_said(pod: Obj, problem: str) -> None:
         ({"subPath": "a/../.."}, "subPath: Invalid value: \"a/../..\": must not contain '..'"),
         ({"subPathExpr": "/$(X)"}, 'subPathExpr: Invalid value: "/$(X)": must be a relative path'),
         ({"subPathExpr": "../$(X)"}, "subPathExpr: Invalid value: \"../$(X)\": must not contain '..'"),
-        ({"subPath": "a\0"}, 'subPath: Invalid value: "a\0": must not contain a NUL character'),
-        ({"mountPath": "/a\0"}, 'mountPath: Invalid value: "/a\0": must not contain a NUL character'),
+        ({"subPath": "a\0"}, 'subPath: Invalid value: "a\\x00": must not contain a NUL character'),
+        ({"mountPath": "/a\0"}, 'mountPath: Invalid value: "/a\\x00": must not contain a NUL character'),
     ],
 )
 def test_a_part_of_a_volume_stays_in_it(mount: Obj, problem: str) -> None:

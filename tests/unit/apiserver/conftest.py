@@ -34,6 +34,8 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 async def cluster(pki: Pki, tmp_path: Path) -> AsyncIterator[Cluster]:
     async with serve(pki, tmp_path) as cluster:
         yield cluster
+        metrics = (await (await cluster.user()).call("GET", "/metrics")).expect(200)
+        assert "apiserver_defects_total 0.0" in metrics, "an exception reached the last resort: see the log"
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from wellhead.api import cells
-from wellhead.api.errors import Cause
+from wellhead.api.errors import Cause, duplicates
 from wellhead.api.formats import at_most_one_of_each_family, cidr, label_value, qualified_name
 from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj, condition, labels
@@ -55,8 +55,7 @@ class NodeStrategy(Strategy):
         at = "spec.podCIDRs"
         for index, text in enumerate(networks):
             causes += [Cause.invalid(f"{at}[{index}]", text, problem) for problem in cidr(text)]
-            if text in networks[:index]:
-                causes.append(Cause.duplicate(f"{at}[{index}]", text))
+        causes += duplicates(networks, at)
         if not at_most_one_of_each_family(networks):
             text = "may specify no more than one CIDR for each IP family"
             causes.append(Cause.invalid(at, networks, text))
@@ -91,12 +90,7 @@ class NodeStrategy(Strategy):
         return causes
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
-        addresses = new["status"].get("addresses") or []
-        return [
-            Cause.duplicate(f"status.addresses[{index}]", address)
-            for index, address in enumerate(addresses)
-            if address in addresses[:index]
-        ]
+        return duplicates(new["status"].get("addresses") or (), "status.addresses")
 
     @staticmethod
     def _default_status(status: Obj) -> None:

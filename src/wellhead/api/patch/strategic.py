@@ -6,10 +6,11 @@ The rules are apimachinery's `util/strategicpatch`: directives `$patch` (replace
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from wellhead.api.definitions import Definitions, Field, definitions
-from wellhead.api.errors import BadRequest
+from wellhead.api.errors import BadRequest, shown
 from wellhead.api.meta import GroupVersionKind, Obj
 
 _PATCH = "$patch"
@@ -39,17 +40,19 @@ class _Merger:
             case None | "merge":
                 pass
             case other:
-                raise BadRequest(f"unknown patch type: {other}")
+                raise BadRequest(f"unknown patch type: {shown(other)}")
         merged = dict(original)
         if _RETAIN in patch:
-            retained = _list(patch, _RETAIN)
+            retained = {name for name in _list(patch, _RETAIN) if isinstance(name, str)}
             merged = {name: value for name, value in merged.items() if name in retained}
         fields = {name: value for name, value in patch.items() if not name.startswith("$")}
         for name in patch:
             if name.startswith(_DELETE_FROM):
                 field = name.removeprefix(_DELETE_FROM)
-                gone = _list(patch, name)
-                merged[field] = [value for value in merged.get(field) or () if value not in gone]
+                gone = {_name(value) for value in _list(patch, name)}
+                present = merged.get(field)
+                if isinstance(present, list):
+                    merged[field] = [value for value in present if _name(value) not in gone]
         for name, value in fields.items():
             if value is None:
                 merged.pop(name, None)
@@ -59,12 +62,12 @@ class _Merger:
         for name in patch:
             if name.startswith(_ORDER):
                 field = name.removeprefix(_ORDER)
-                if merged.get(field):
+                if isinstance(merged.get(field), list):
                     known = self._known.field(definition, field)
                     merged[field] = _ordered(
                         merged[field],
                         _list(patch, name),
-                        original.get(field) or [],
+                        original[field] if isinstance(original.get(field), list) else [],
                         known.merge_key if known is not None else "",
                     )
         return merged
@@ -86,11 +89,13 @@ class _Merger:
 
     def _list(self, original: list[Any], patch: list[Any], field: Field) -> list[Any]:
         if not field.merge_key:
-            return _ordered(list(dict.fromkeys([*original, *patch])), patch, original, "")
+            values = {_name(value): value for value in reversed([*original, *patch])}
+            return _ordered(list(reversed(values.values())), patch, original, "")
         key = field.merge_key
         replaced = False
-        merged = list(original)
+        merged = [entry for entry in original if isinstance(entry, dict)]
         additions: list[Obj] = []
+        gone: set[str] = set()
         for item in patch:
             if not isinstance(item, dict):
                 raise BadRequest(f"invalid JSON document: a list merged by {key!r} holds something else")
@@ -100,18 +105,20 @@ class _Merger:
                 if len(item) > 1:
                     additions.append({name: value for name, value in item.items() if name != _PATCH})
             elif directive == "delete":
-                wanted = _identity(item, key)
-                merged = [entry for entry in merged if str(entry.get(key)) != wanted]
+                gone.add(_identity(item, key))
             elif directive in (None, "merge"):
                 additions.append(item)
             else:
-                raise BadRequest(f"unknown patch type: {directive}")
+                raise BadRequest(f"unknown patch type: {shown(directive)}")
         if replaced:
             return [_without_directives(item) for item in additions]
+        merged = [entry for entry in merged if _name(entry.get(key)) not in gone]
+        places = {_name(entry.get(key)): place for place, entry in reversed(list(enumerate(merged)))}
         for item in additions:
             wanted = _identity(item, key)
-            at = next((i for i, entry in enumerate(merged) if str(entry.get(key)) == wanted), None)
+            at = places.get(wanted)
             if at is None:
+                places[wanted] = len(merged)
                 merged.append(self.map({}, item, field.type))
             else:
                 merged[at] = self.map(merged[at], item, field.type)
@@ -120,8 +127,13 @@ class _Merger:
 
 def _identity(item: Obj, key: str) -> str:
     if key not in item:
-        raise BadRequest(f"map: {item} does not contain declared merge key: {key}")
-    return str(item[key])
+        raise BadRequest(f"map: {shown(item)} does not contain declared merge key: {key}")
+    return _name(item[key])
+
+
+def _name(value: Any) -> str:
+    """What tells a value of a merged list, or of its merge key, from others."""
+    return value if isinstance(value, str) else repr(value)
 
 
 def _ordered(merged: list[Any], order: list[Any], original: list[Any], key: str) -> list[Any]:
@@ -131,18 +143,19 @@ def _ordered(merged: list[Any], order: list[Any], original: list[Any], key: str)
     """
 
     def name(item: Any) -> str:
-        return str(item.get(key)) if key and isinstance(item, dict) else str(item)
+        return _name(item.get(key)) if key and isinstance(item, dict) else _name(item)
 
     wanted = {name(item): place for place, item in reversed(list(enumerate(order)))}
     places = {name(item): place for place, item in reversed(list(enumerate(original)))}
     ours = sorted((item for item in merged if name(item) in wanted), key=lambda item: wanted[name(item)])
     servers = [item for item in merged if name(item) not in wanted]
     result = []
-    while ours and servers:
-        left, right = places.get(name(servers[0])), places.get(name(ours[0]))
-        servers_first = left is not None and right is not None and left < right
-        result.append((servers if servers_first else ours).pop(0))
-    return result + ours + servers
+    left, right = deque(ours), deque(servers)
+    while left and right:
+        our_place, servers_place = places.get(name(left[0])), places.get(name(right[0]))
+        servers_first = servers_place is not None and our_place is not None and servers_place < our_place
+        result.append((right if servers_first else left).popleft())
+    return [*result, *left, *right]
 
 
 def _without_directives(value: Any) -> Any:

@@ -8,16 +8,19 @@ JSON encoder leaves them out; so are they here, and pointers are kept.
 from __future__ import annotations
 
 import base64
+import math
 import struct
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
-import msgspec
-
-from wellhead.api.errors import BadRequest
+from wellhead.api.errors import BadRequest, shortened
+from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Obj
+from wellhead.apiserver.documents import read_json
+from wellhead.apiserver.documents.document import too_deep, too_many_values
+from wellhead.text import quoted
 
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
 _MAGIC = b"k8s\x00"
@@ -35,23 +38,25 @@ class _Malformed(ValueError):
     """The bytes aren't what they should be."""
 
 
-def decode_protobuf(body: bytes) -> Obj:
-    """Raises BadRequest: not such a body, or of a kind that isn't served."""
+def decode_protobuf(body: bytes, limits: Limits = DEFAULTS) -> Obj:
+    """Raises BadRequest: not such a body, or of a kind that isn't served; RequestEntityTooLarge."""
     if not body.startswith(_MAGIC):
         raise BadRequest(
             "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
         )
+    reader = _Reader(limits)
     try:
-        envelope = dict(_fields(body[len(_MAGIC) :]))
-        type_meta = dict(_fields(_bytes(envelope.get(1, b""))))
+        envelope = dict(reader.fields(body[len(_MAGIC) :]))
+        type_meta = dict(reader.fields(_bytes(envelope.get(1, b""))))
         api_version, kind = (_text(_bytes(type_meta.get(number, b""))) for number in (1, 2))
         group, _, version = api_version.rpartition("/")
         name = f"{group.partition('.')[0] or 'core'}/{version}.{kind}"
         if name not in _messages():
             name = f"meta/v1.{kind}"  # DeleteOptions travel under any group
-        obj = _message(_bytes(envelope.get(2, b"")), name)
-    except KeyError:
-        raise BadRequest(f'no kind "{kind}" is registered for version "{api_version}"') from None
+        if name not in _messages():
+            known = f"{quoted(shortened(kind))} is registered for version {quoted(shortened(api_version))}"
+            raise BadRequest(f"no kind {known}")
+        obj = reader.message(_bytes(envelope.get(2, b"")), name)
     except (_Malformed, struct.error, OverflowError) as error:
         raise BadRequest(f"unable to decode the protobuf body: {error}") from None
     return {"apiVersion": api_version, "kind": kind} | obj
@@ -71,93 +76,111 @@ def _messages() -> dict[str, dict[int, _Field]]:
     return found
 
 
-def _message(data: bytes, name: str) -> Obj:
-    known = _messages()[name]
-    obj: Obj = {}
-    for number, value in _fields(data):
-        field = known.get(number)
-        if field is None:
-            continue
-        if not field.json:
-            obj |= _message(_bytes(value), field.type)
-        elif field.type.startswith("{}"):
-            entry = dict(_fields(_bytes(value)))
-            key = _text(_bytes(entry.get(1, b"")))
-            obj.setdefault(field.json, {})[key] = _value(entry.get(2, _zero(field.type[2:])), field.type[2:])
-        elif field.type.startswith("[]"):
-            obj.setdefault(field.json, []).append(_value(value, field.type[2:]))
-        else:
-            decoded = _value(value, field.type)
-            if field.pointer or (decoded is not None and decoded not in ("", 0, False, {}, [])):
-                obj[field.json] = decoded
-    return obj
+class _Reader:
+    """Reads messages, and counts what it has read."""
 
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._values = 0
+        self._depth = 0
 
-def _value(value: int | bytes, kind: str) -> Any:
-    match kind:
-        case "string":
-            return _text(_bytes(value))
-        case "bool":
-            return bool(value)
-        case "int":
-            return _integer(value)
-        case "float":
-            return struct.unpack("<d", _bytes(value))[0]
-        case "bytes":
-            return base64.b64encode(_bytes(value)).decode()
-        case "items":
-            return [_text(_bytes(item)) for number, item in _fields(_bytes(value)) if number == 1]
-        case "quantity":
-            return _text(_bytes(dict(_fields(_bytes(value))).get(1, b"")))
-        case "intorstring":
-            parts = dict(_fields(_bytes(value)))
-            return _text(_bytes(parts.get(3, b""))) if parts.get(1) else _integer(parts.get(2, 0))
-        case "time" | "microtime":
-            return _time(_bytes(value), "auto" if kind == "time" else "microseconds")
-        case "raw":
-            raw = dict(_fields(_bytes(value))).get(1)
-            return msgspec.json.decode(_bytes(raw)) if raw else None
-    return _message(_bytes(value), kind)
+    def message(self, data: bytes, name: str) -> Obj:
+        """A message of that name."""
+        self._depth += 1
+        if self._depth > self._limits.nesting:
+            raise too_deep("protobuf", self._limits)
+        known = _messages()[name]
+        obj: Obj = {}
+        for number, value in self.fields(data):
+            field = known.get(number)
+            if field is None:
+                continue
+            if not field.json:
+                obj |= self.message(_bytes(value), field.type)
+            elif field.type.startswith("{}"):
+                self._add_entry(obj.setdefault(field.json, {}), _bytes(value), field.type[2:])
+            elif field.type.startswith("[]"):
+                obj.setdefault(field.json, []).append(self._value(value, field.type[2:]))
+            else:
+                decoded = self._value(value, field.type)
+                if field.pointer or (decoded is not None and decoded not in ("", 0, False, {}, [])):
+                    obj[field.json] = decoded
+        self._depth -= 1
+        return obj
+
+    def fields(self, data: bytes) -> list[tuple[int, int | bytes]]:
+        """The numbers and values of a message, in the order in which they were written."""
+        found: list[tuple[int, int | bytes]] = []
+        at = 0
+        while at < len(data):
+            self._values += 1
+            if self._values > 2 * self._limits.body_values:  # entries of maps and pointers count twice
+                raise too_many_values(self._limits)
+            tag, at = _varint(data, at)
+            wire = tag & 7
+            if wire == _VARINT:
+                number, at = _varint(data, at)
+                found.append((tag >> 3, number))
+                continue
+            if wire == _BYTES:
+                length, at = _varint(data, at)
+            elif wire in (_FIXED64, _FIXED32):
+                length = 8 if wire == _FIXED64 else 4
+            else:
+                raise _Malformed(f"wire type {wire}")
+            if at + length > len(data):
+                raise _Malformed("unexpected EOF")
+            found.append((tag >> 3, data[at : at + length]))
+            at += length
+        return found
+
+    def _add_entry(self, entries: Obj, data: bytes, kind: str) -> None:
+        entry = dict(self.fields(data))
+        entries[_text(_bytes(entry.get(1, b"")))] = self._value(entry.get(2, _zero(kind)), kind)
+
+    def _value(self, value: int | bytes, kind: str) -> Any:
+        match kind:
+            case "string":
+                return _text(_bytes(value))
+            case "bool":
+                return bool(_integer(value))
+            case "int":
+                return _integer(value)
+            case "float":
+                number = struct.unpack("<d", _bytes(value))[0]
+                if not math.isfinite(number):
+                    raise _Malformed(f"{number} is no number in JSON")
+                return number
+            case "bytes":
+                return base64.b64encode(_bytes(value)).decode()
+            case "items":
+                return [_text(_bytes(item)) for number, item in self.fields(_bytes(value)) if number == 1]
+            case "quantity":
+                return _text(_bytes(dict(self.fields(_bytes(value))).get(1, b"")))
+            case "intorstring":
+                parts = dict(self.fields(_bytes(value)))
+                return _text(_bytes(parts.get(3, b""))) if parts.get(1) else _integer(parts.get(2, 0))
+            case "time" | "microtime":
+                return _time(dict(self.fields(_bytes(value))), "auto" if kind == "time" else "microseconds")
+            case "raw":
+                raw = dict(self.fields(_bytes(value))).get(1)
+                return read_json(_bytes(raw), self._limits).value if raw else None
+        return self.message(_bytes(value), kind)
 
 
 def _zero(kind: str) -> int | bytes:
     return 0 if kind in ("bool", "int") else b""
 
 
-def _time(data: bytes, precision: str) -> str | None:
+def _time(parts: dict[int, int | bytes], precision: str) -> str | None:
     """RFC 3339; a message without fields is Go's zero time, which JSON leaves out."""
-    if not data:
+    if not parts:
         return None
-    parts = dict(_fields(data))
     seconds, nanoseconds = _integer(parts.get(1, 0)), _integer(parts.get(2, 0))
     moment = _EPOCH + timedelta(seconds=seconds, microseconds=nanoseconds // 1000)
     if precision == "auto":
         moment = moment.replace(microsecond=0)
     return moment.isoformat(timespec=precision).replace("+00:00", "Z")
-
-
-def _fields(data: bytes) -> list[tuple[int, int | bytes]]:
-    """The numbers and values of a message, in the order in which they were written."""
-    found: list[tuple[int, int | bytes]] = []
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        wire = tag & 7
-        if wire == _VARINT:
-            number, at = _varint(data, at)
-            found.append((tag >> 3, number))
-            continue
-        if wire == _BYTES:
-            length, at = _varint(data, at)
-        elif wire in (_FIXED64, _FIXED32):
-            length = 8 if wire == _FIXED64 else 4
-        else:
-            raise _Malformed(f"wire type {wire}")
-        if at + length > len(data):
-            raise _Malformed("unexpected EOF")
-        found.append((tag >> 3, data[at : at + length]))
-        at += length
-    return found
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from wellhead.api.errors import BadRequest, Cause, Conflict, Invalid
-from wellhead.api.meta import Obj, format_time, parse_time
+from wellhead.api import schema
+from wellhead.api.errors import Cause, Conflict, Invalid
+from wellhead.api.meta import GroupVersionKind, Obj, format_time, parse_time
 from wellhead.api.resource import Resource
 from wellhead.api.resources import NAMESPACES, PODS
 from wellhead.apiserver.call import check_dry_run
@@ -21,6 +22,8 @@ _PROPAGATIONS: dict[str, Propagation] = {
 FOREGROUND_FINALIZER = "foregroundDeletion"
 ORPHAN_FINALIZER = "orphan"
 _DEFAULT_GRACE = 30  # seconds
+_MAX_GRACE = 1 << 31  # a lifetime, and a deletionTimestamp that has four digits in its year
+_DELETE_OPTIONS = GroupVersionKind("", "v1", "DeleteOptions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +38,11 @@ class DeleteOptions:
     dry_run: bool = False
 
 
-def delete_options(obj: Obj) -> DeleteOptions:
-    """From the object. Raises BadRequest, Invalid."""
-    if obj.get("kind", "DeleteOptions") != "DeleteOptions":
-        raise BadRequest(f"{obj['kind']} is not a DeleteOptions")
+def delete_options(body: object) -> DeleteOptions:
+    """From the object; clients send it as one of any group and version. Raises BadRequest, Invalid."""
+    if isinstance(body, dict) and isinstance(body.get("apiVersion"), str):
+        body = {field: value for field, value in body.items() if field != "apiVersion"}
+    obj = schema.decode(body, _DELETE_OPTIONS).object
     causes = []
     policy = obj.get("propagationPolicy")
     orphan = obj.get("orphanDependents")
@@ -51,8 +55,6 @@ def delete_options(obj: Obj) -> DeleteOptions:
     if policy is not None and policy not in _PROPAGATIONS:
         causes.append(Cause.not_supported("propagationPolicy", policy, _PROPAGATIONS))
     grace = obj.get("gracePeriodSeconds")
-    if grace is not None and (not isinstance(grace, int) or isinstance(grace, bool)):
-        raise BadRequest("gracePeriodSeconds: it must be a number of seconds")
     if causes:
         raise Invalid.of("meta.k8s.io", "DeleteOptions", "", causes)
     propagation = _PROPAGATIONS.get(policy or "")
@@ -139,7 +141,7 @@ def _grace_period(resource: Resource, obj: Obj, options: DeleteOptions) -> int:
     grace = options.grace_period
     if grace is None:
         grace = spec.get("terminationGracePeriodSeconds", _DEFAULT_GRACE)
-    return 1 if grace < 0 else int(grace)
+    return 1 if grace < 0 else min(int(grace), _MAX_GRACE)
 
 
 def _shorten(metadata: Obj, grace: int) -> None:

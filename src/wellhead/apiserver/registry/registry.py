@@ -9,7 +9,15 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from wellhead.api import writes
-from wellhead.api.errors import AlreadyExists, Conflict, Forbidden, InternalError, NotFound
+from wellhead.api.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    InternalError,
+    NotFound,
+    RequestEntityTooLarge,
+)
+from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Key, Obj, key, parse_time
 from wellhead.api.resource import Resource
 from wellhead.api.resources import IPADDRESSES, NAMESPACES, SERVICES, kind_of
@@ -45,8 +53,9 @@ class Written(NamedTuple):
 class Registry:
     """All objects, and the rules by which they change."""
 
-    def __init__(self, cache: WatchCache, allocator: ServiceAllocator) -> None:
+    def __init__(self, cache: WatchCache, allocator: ServiceAllocator, limits: Limits = DEFAULTS) -> None:
         self.cache = cache
+        self._limits = limits
         self._allocator = allocator
 
     # Reading
@@ -274,14 +283,25 @@ class Registry:
         self, resource: Resource, item: Item | None, obj: Obj, dry_run: bool, around: Around = ALONE
     ) -> Written:
         if dry_run:
-            return Written(encode_json(obj))
+            data = encode_json(obj)
+            self._check_size(data)
+            return Written(data)
         stored = kind_of(resource).strategy.to_storage(obj) if resource.stored_as else obj
         value = encode(stored)
+        self._check_size(value)
         revision = await self._transact(resource, obj["metadata"], value, item, around)
         data = with_revision(value, revision)
         if resource.stored_as:
             data = encode_json(kind_of(resource).strategy.from_storage(decode(data)))
         return Written(data)
+
+    def _check_size(self, value: bytes) -> None:
+        """Raises RequestEntityTooLarge, in the words of upstream's store."""
+        if len(value) > self._limits.object_bytes:
+            raise RequestEntityTooLarge(
+                f"etcdserver: request is too large: the object has {len(value)} bytes,"
+                f" limit is {self._limits.object_bytes}"
+            ).exceeding("object-bytes")
 
     async def _remove(self, resource: Resource, item: Item, last: Obj, dry_run: bool) -> Written:
         """Delete `item`. Raises RevisionConflict."""

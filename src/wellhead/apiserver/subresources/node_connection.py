@@ -16,9 +16,11 @@ from wellhead.api.meta import Obj
 from wellhead.api.resources import NODES, PODS
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.registry import Registry
+from wellhead.text import quoted
 
 _AGENT_PORT = 10250
 _CONNECT_SECONDS = 5.0
+_MAX_REASON = 16 * 1024  # bytes of an agent's error
 # A log that is followed is silent for as long as its container is.
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
 
@@ -59,13 +61,17 @@ def target(call: Call, registry: Registry, *, container: bool = True) -> Target:
 def agent_url(node: Obj) -> URL:
     """Where the node's agent listens. Raises ServiceUnavailable if the node doesn't say."""
     status: Obj = node.get("status") or {}
-    addresses = {entry["type"]: entry["address"] for entry in reversed(status.get("addresses") or ())}
+    entries = reversed(status.get("addresses") or ())
+    addresses = {entry.get("type"): entry.get("address") for entry in entries}
     host = addresses.get("InternalIP") or addresses.get("Hostname")
     if not host:
         name = node["metadata"]["name"]
         raise ServiceUnavailable(f"node {name} has not said its address yet: is its agent running?")
     endpoint = (status.get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}
-    return URL.build(scheme="https", host=host, port=endpoint.get("Port") or _AGENT_PORT)
+    try:
+        return URL.build(scheme="https", host=host, port=endpoint.get("Port") or _AGENT_PORT)
+    except ValueError as error:
+        raise ServiceUnavailable(f"the node's address {quoted(host)} is none: {error}") from None
 
 
 async def request(
@@ -77,7 +83,7 @@ async def request(
     """
     try:
         return await session.request(method, url, timeout=TIMEOUT, **options)
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:  # ValueError: it can't even be sent
         raise Unreachable(url, error) from error
 
 
@@ -104,7 +110,7 @@ def unreachable(error: Unreachable) -> InternalError:
 
 async def refused(response: aiohttp.ClientResponse) -> ApiError:
     """The agent's answer that isn't a success, as a Status."""
-    text = (await response.text(errors="replace")).strip()
+    text = (await response.content.read(_MAX_REASON)).decode(errors="replace").strip()
     return agent_error(response.status, text)
 
 

@@ -10,7 +10,7 @@ from wellhead.api.resources import PODS
 from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.decoding import decode_body
+from wellhead.apiserver.decoding import decoded_object
 from wellhead.apiserver.registry.deletion import DeleteOptions, delete_options
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.verbs.update import check_name
@@ -25,7 +25,7 @@ async def bind(call: Call, registry: Registry) -> web.StreamResponse:
     Raises NotFound, Invalid, and Conflict for a pod that has a node or is being deleted.
     """
     info = call.info
-    binding = decode_body(call, await call.object(), _BINDING)
+    binding = await decoded_object(call, _BINDING)
     check_name(binding, info.name)
     target: Obj = binding.get("target") or {}
     causes = []
@@ -60,7 +60,7 @@ async def bind(call: Call, registry: Registry) -> web.StreamResponse:
 async def evict(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
     """Delete the pod as its node's drain does. Raises NotFound, Conflict, Forbidden."""
     info = call.info
-    eviction = decode_body(call, await call.object(), _EVICTION)
+    eviction = await decoded_object(call, _EVICTION)
     check_name(eviction, info.name)
     options = eviction.get("deleteOptions")
     wanted = delete_options(options) if options else DeleteOptions()

@@ -14,12 +14,14 @@ from yarl import URL
 
 from wellhead.api.errors import BadRequest, NotFound, ServiceUnavailable
 from wellhead.api.meta import Obj
+from wellhead.api.numbers import parse_uint64
 from wellhead.api.resources import ENDPOINTS, NODES, PODS, SERVICES
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.impersonation import PREFIX as IMPERSONATION
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.subresources.node_connection import Unreachable, agent_url, request
 from wellhead.apiserver.subresources.relay import pass_on
+from wellhead.text import printable, quoted
 
 # RFC 9110, 7.6.1: these belong to one connection.
 _HOP_BY_HOP = frozenset(
@@ -60,7 +62,7 @@ async def proxy(call: Call, registry: Registry, session: aiohttp.ClientSession) 
         for name, value in call.http.headers.items()
         if name.lower() not in _HOP_BY_HOP and not name.lower().startswith(IMPERSONATION)
     ]
-    headers.append(("X-Forwarded-Uri", call.http.path))
+    headers.append(("X-Forwarded-Uri", call.http.rel_url.raw_path))
     body = call.http.content if call.http.body_exists else None
     try:
         answer = await request(
@@ -72,7 +74,7 @@ async def proxy(call: Call, registry: Registry, session: aiohttp.ClientSession) 
         response = web.StreamResponse(status=answer.status)
         for name, value in answer.headers.items():
             if name.lower() not in _HOP_BY_HOP:
-                response.headers.add(name, value)
+                response.headers.add(name, printable(value))
         if answer.content_length is not None:
             response.content_length = answer.content_length
         await pass_on(answer, response, call.http)
@@ -83,28 +85,45 @@ def _split(text: str) -> _Name:
     parts = text.split(":")
     match parts:
         case [name]:
-            return _Name("http", name, "")
+            return _Name("", name, "")
         case [name, port]:
-            return _Name("http", name, port)
+            return _Name("", name, port)
         case ["http" | "https" | "" as scheme, name, port]:
-            return _Name(scheme or "http", name, port)
-    raise BadRequest(f'invalid request name "{text}": it is [scheme:]name[:port]')
+            return _Name(scheme, name, port)
+    raise BadRequest(f"invalid request name {quoted(text)}: it is [scheme:]name[:port]")
 
 
 def _location(call: Call, registry: Registry, wanted: _Name) -> tuple[str, bool]:
     """The URL's beginning, and whether its certificate is one of ours."""
     if call.resource == NODES:
-        return str(agent_url(registry.object(NODES, "", wanted.name))), True
+        agent = agent_url(registry.object(NODES, "", wanted.name))
+        if wanted.scheme == "http" or wanted.port not in ("", str(agent.port)):
+            raise BadRequest(
+                f"invalid node request {quoted(call.info.name)}: only its agent can be reached,"
+                f" by https at port {agent.port}"
+            )
+        return str(agent), True
     if call.resource == PODS:
         pod = registry.object(PODS, call.info.namespace, wanted.name)
         address = (pod.get("status") or {}).get("podIP")
         if not address:
             raise BadRequest(f"address not allowed: pod {wanted.name} has no IP address yet")
         port = wanted.port or _first_port(pod)
+        if port and not _is_port(port):
+            raise BadRequest(
+                f"invalid pod request {quoted(call.info.name)}: {quoted(port)} is no port number"
+            )
     else:
         address, port = _endpoint(registry, call.info.namespace, wanted)
     host = f"[{address}]" if ":" in address else address
-    return f"{wanted.scheme}://{host}" + (f":{port}" if port else ""), False
+    return f"{wanted.scheme or 'http'}://{host}" + (f":{port}" if port else ""), False
+
+
+def _is_port(text: str) -> bool:
+    try:
+        return 0 < parse_uint64(text) < 1 << 16
+    except ValueError:
+        return False
 
 
 def _first_port(pod: Obj) -> str:
@@ -120,7 +139,9 @@ def _endpoint(registry: Registry, namespace: str, wanted: _Name) -> tuple[str, s
     ports = service["spec"].get("ports") or []
     chosen = [port for port in ports if wanted.port in ("", port.get("name", ""), str(port["port"]))]
     if not chosen or (not wanted.port and len(ports) > 1):
-        raise ServiceUnavailable(f'no service port "{wanted.port}" found for service "{wanted.name}"')
+        raise ServiceUnavailable(
+            f"no service port {quoted(wanted.port)} found for service {quoted(wanted.name)}"
+        )
     endpoints = registry.lookup(ENDPOINTS, (namespace, wanted.name))
     if endpoints is None:
         raise NotFound.of(ENDPOINTS, wanted.name)

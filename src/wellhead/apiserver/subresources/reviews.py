@@ -11,7 +11,7 @@ from wellhead.apiserver.attributes import Attributes
 from wellhead.apiserver.authn import Authenticator, User
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.decoding import decode_body
+from wellhead.apiserver.decoding import decoded_object
 from wellhead.apiserver.node_identity import node_of
 
 _RESOURCE_ATTRIBUTES = ("verb", "group", "resource", "subresource", "namespace", "name")
@@ -19,7 +19,7 @@ _RESOURCE_ATTRIBUTES = ("verb", "group", "resource", "subresource", "namespace",
 
 async def review(call: Call, authenticator: Authenticator, authorizer: Authorizer) -> web.StreamResponse:
     """Raises BadRequest, Invalid."""
-    obj = decode_body(call, await call.object(), call.resource.gvk)
+    obj = await decoded_object(call, call.resource.gvk)
     spec: Obj = obj.get("spec") or {}
     metadata: Obj = obj.get("metadata") or {}
     obj["metadata"] = metadata | {"creationTimestamp": now()}

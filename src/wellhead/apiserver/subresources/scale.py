@@ -11,7 +11,7 @@ from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.api.selectors import LabelSelector
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.decoding import decode_body
+from wellhead.apiserver.decoding import decode_body, decoded_object
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.verbs.patch import Patch
 from wellhead.apiserver.verbs.update import check_name
@@ -30,7 +30,7 @@ async def get_scale(call: Call, registry: Registry) -> web.StreamResponse:
 
 async def update_scale(call: Call, registry: Registry) -> web.StreamResponse:
     """Raises NotFound, Conflict, BadRequest, Invalid."""
-    new = decode_body(call, await call.object(), _SCALE)
+    new = await decoded_object(call, _SCALE)
     return await _write(call, registry, lambda _: new)
 
 
@@ -38,7 +38,9 @@ async def patch_scale(call: Call, registry: Registry) -> web.StreamResponse:
     """Raises NotFound, Conflict, BadRequest, Invalid."""
     document = Patch(call.http.content_type, await call.body(), call.limits)
     return await _write(
-        call, registry, lambda scale: decode_body(call, document.apply(scale, _SCALE), _SCALE)
+        call,
+        registry,
+        lambda scale: decode_body(call, document.apply(scale, _SCALE), _SCALE, document.complaints),
     )
 
 

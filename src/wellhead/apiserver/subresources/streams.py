@@ -60,7 +60,7 @@ async def _relay(
         )
     except aiohttp.WSServerHandshakeError as error:
         raise agent_error(error.status, f"the node's agent refused: {error.message}") from error
-    except (aiohttp.ClientError, TimeoutError) as error:
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise unreachable(Unreachable(url, error)) from error
     try:
         client = web.WebSocketResponse(

@@ -13,7 +13,7 @@ from wellhead.api.resources import NODES, PODS, SECRETS, SERVICEACCOUNTS
 from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.decoding import decode_body
+from wellhead.apiserver.decoding import decoded_object
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.tokens import Tokens
 
@@ -28,7 +28,7 @@ async def create_token(
 ) -> web.StreamResponse:
     """Raises NotFound, Forbidden, Invalid, BadRequest, Conflict."""
     info = call.info
-    request = decode_body(call, await call.object(), _TOKEN_REQUEST)
+    request = await decoded_object(call, _TOKEN_REQUEST)
     spec: Obj = request.get("spec") or {}
     admission.request_token(call.user, info.name, info.namespace, spec)
     account = registry.object(SERVICEACCOUNTS, info.namespace, info.name)

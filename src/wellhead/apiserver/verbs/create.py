@@ -8,7 +8,7 @@ from wellhead.api.errors import MethodNotAllowed
 from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.decoding import decode_body
+from wellhead.apiserver.decoding import decoded_object
 from wellhead.apiserver.registry.registry import Registry
 
 
@@ -18,7 +18,7 @@ async def create(call: Call, registry: Registry, admission: Admission) -> web.St
     if call.info.name or (resource.namespaced and not call.info.namespace):
         raise MethodNotAllowed
     dry_run = call.dry_run
-    obj = decode_body(call, await call.object(), resource.gvk)
+    obj = await decoded_object(call, resource.gvk)
     admission.create(call.user, resource, call.info.namespace, obj)
     written = await registry.create(resource, call.info.namespace, obj, dry_run=dry_run)
     return await answer_object(call, written.data, 201)

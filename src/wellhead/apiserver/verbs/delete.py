@@ -38,7 +38,8 @@ async def delete(call: Call, registry: Registry, admission: Admission) -> web.St
 async def read_options(call: Call) -> DeleteOptions:
     """From the body, or without one from the query. Raises BadRequest, Invalid."""
     if await call.body():
-        return delete_options(await call.object())
+        document = await call.object()
+        return delete_options(document.value)
     options: Obj = {}
     if (grace := call.number("gracePeriodSeconds")) is not None:
         options["gracePeriodSeconds"] = grace

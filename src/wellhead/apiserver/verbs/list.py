@@ -57,6 +57,8 @@ def _page(call: Call, registry: Registry, chosen: Selection) -> tuple[list[Item]
     if limit < 0:
         raise BadRequest(f"limit: Invalid value: {limit}: must be greater than or equal to 0")
     start = decode_continue(call.query["continue"]) if call.query.get("continue") else None
+    if start is not None and start.revision > current:
+        raise BadRequest("continue key is not valid: its revision hasn't happened yet")
     if start is not None and start.revision >= 0:
         revision, exact = start.revision, True
     if exact and revision is not None and revision != current:

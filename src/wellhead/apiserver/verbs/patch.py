@@ -37,7 +37,9 @@ class Patch:
             raise UnsupportedMediaType.accepting(_TYPES)
         self._type = content_type
         self._limits = limits
-        self._document, self.complaints = read_json(body, limits)
+        self._document, complaints = read_json(body, limits)
+        prefix = "json patch " if content_type == JSON_PATCH else ""
+        self.complaints = [f"{prefix}{complaint}" for complaint in complaints]
 
     def apply(self, obj: Obj, gvk: GroupVersionKind) -> Obj:
         """The patched object, not yet checked. Raises BadRequest, Invalid, RequestEntityTooLarge."""
@@ -67,7 +69,7 @@ async def patch(call: Call, registry: Registry, admission: Admission) -> web.Str
         raise Invalid.of("meta.k8s.io", "PatchOptions", "", [cause])
 
     def change(old: Obj) -> Obj:
-        new = decode_body(call, document.apply(old, resource.gvk), resource.gvk)
+        new = decode_body(call, document.apply(old, resource.gvk), resource.gvk, document.complaints)
         check_name(new, info.name)
         admission.update(call.user, resource, info.subresource, new, old)
         return new

@@ -13,7 +13,7 @@ from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.decoding import decode_body
+from wellhead.apiserver.decoding import decoded_object
 from wellhead.apiserver.registry.registry import Registry
 
 # Kinds of which an update may make a new object (AllowCreateOnUpdate in upstream's strategies).
@@ -29,7 +29,7 @@ async def update(
     """
     info, resource = call.info, call.resource
     dry_run = call.dry_run
-    new = decode_body(call, await call.object(), resource.gvk)
+    new = await decoded_object(call, resource.gvk)
     check_name(new, info.name)
 
     def change(old: Obj) -> Obj:

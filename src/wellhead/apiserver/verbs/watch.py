@@ -22,6 +22,7 @@ from wellhead.storage.watcher import EventType, Item, Watcher, WatchOverflow
 
 _BOOKMARK_SECONDS = 60.0
 _MIN_TIMEOUT = 1800  # seconds; a watch without a limit of its own gets up to twice that, as upstream
+_MAX_TIMEOUT = 24 * 3600  # no clock of an event loop reaches as far as a client's number may
 _CHUNK = 256 * 1024  # bytes
 _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
@@ -64,6 +65,7 @@ async def _follow(call: Call, registry: Registry, watcher: Watcher, stream: _Str
     """Pass events on until the client's time is up, it is too slow, or the server stops."""
     loop = asyncio.get_running_loop()
     seconds = call.number("timeoutSeconds") or random.randint(_MIN_TIMEOUT, 2 * _MIN_TIMEOUT)
+    seconds = min(seconds, _MAX_TIMEOUT)
     end = loop.time() + seconds
     while (left := end - loop.time()) > 0:
         try:

@@ -6,7 +6,7 @@ pkg/apis/core/validation/validation.go.
 
 from __future__ import annotations
 
-from wellhead.api.errors import Cause
+from wellhead.api.errors import Cause, duplicates
 from wellhead.api.formats import at_most_one_of_each_family, ip_address
 from wellhead.api.meta import Obj
 
@@ -39,7 +39,7 @@ def _validate(status: Obj, field: str) -> list[Cause]:
         for index, text in enumerate(ips)
         for problem in ip_address(text)
     ]
-    causes += [Cause.duplicate(f"{at}[{i}]", entries[i]) for i, ip in enumerate(ips) if ip in ips[:i]]
+    causes += duplicates(({"ip": ip} for ip in ips), at)
     if not at_most_one_of_each_family(ips):
         causes.append(Cause.invalid(at, entries, "may specify no more than one IP for each IP family"))
     return causes

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from wellhead.api.errors import Cause
 from wellhead.api.kinds.pod.admission import admit
 from wellhead.api.kinds.pod.references import MIRROR_ANNOTATION
@@ -74,7 +76,8 @@ class PodStrategy(Strategy):
             verb = "add" if mirrors[1] is None else "remove or update"
             causes.append(Cause.forbidden(_MIRROR, f"may not {verb} mirror pod annotation"))
         causes += _validate_deadline(spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds"))
-        if any(each not in (spec.get("tolerations") or ()) for each in before.get("tolerations") or ()):
+        kept = set(map(_identity, spec.get("tolerations") or ()))
+        if any(_identity(each) not in kept for each in before.get("tolerations") or ()):
             causes.append(
                 Cause.forbidden(
                     "spec.tolerations",
@@ -137,14 +140,20 @@ def _fixed_part(spec: Obj) -> Obj:
 
 def _validate_gates(new: Sequence[Obj], old: Sequence[Obj]) -> list[Cause]:
     """Gates may only be removed (KEP-3521)."""
+    known = set(map(_identity, old))
     return [
         Cause.forbidden(
             "spec.schedulingGates",
             f"only deletion is allowed, but found new scheduling gate '{gate.get('name', '')}'",
         )
         for gate in new
-        if gate not in old
+        if _identity(gate) not in known
     ]
+
+
+def _identity(value: Obj) -> bytes:
+    """The same for equal objects, and fit for a set."""
+    return msgspec.json.encode(value, order="sorted")
 
 
 def _validate_deadline(new: int | None, old: int | None) -> list[Cause]:

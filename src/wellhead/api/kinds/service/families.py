@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wellhead.api.errors import Cause, Invalid, one_of
+from wellhead.api.errors import Cause, Invalid, duplicates, one_of
 from wellhead.api.formats import ip_address, parse_ip
 from wellhead.api.kinds.service.resource import SERVICES
 from wellhead.api.meta import Obj
@@ -96,8 +96,7 @@ def validate_cluster_ips(spec: Obj) -> list[Cause]:
         causes.append(Cause.invalid(at, ips, "must be empty when `clusterIP` is not specified"))
     for index, family in enumerate(families):
         causes += one_of(f"spec.ipFamilies[{index}]", family, _FAMILIES)
-        if family in families[:index]:
-            causes.append(Cause.duplicate(f"spec.ipFamilies[{index}]", family))
+    causes += duplicates(families, "spec.ipFamilies")
     if policy := spec.get("ipFamilyPolicy"):
         causes += one_of("spec.ipFamilyPolicy", policy, _POLICIES)
     problems = []

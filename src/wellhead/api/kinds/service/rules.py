@@ -46,7 +46,7 @@ def validate_service(service: Obj, old: Obj | None = None) -> list[Cause]:
     causes += _validate_ports(spec)
     causes += validate_labels(spec.get("selector"), "spec.selector")
     causes += _validate_affinity(spec)
-    old_external = ((old or {}).get("spec") or {}).get("externalIPs") or ()
+    old_external = set(((old or {}).get("spec") or {}).get("externalIPs") or ())
     for index, text in enumerate(spec.get("externalIPs") or ()):
         if text not in old_external:
             causes += validate_endpoint_ip(text, f"spec.externalIPs[{index}]")
