@@ -7,7 +7,16 @@ import signal
 from pathlib import Path
 
 from tests.cluster.lab import Lab, eventually
-from tests.packets.node.cluster_pods import TICKING, container, create, processes, shell, status, wait
+from tests.packets.node.cluster_pods import (
+    TICKING,
+    container,
+    create,
+    processes,
+    shell,
+    status,
+    wait,
+    waiting,
+)
 
 
 def _processes_of(lab: Lab, *wanted: str) -> list[int]:
@@ -87,3 +96,27 @@ def test_a_reboot_restarts_pods_with_their_addresses_and_counts_it(lab: Lab) -> 
     eventually(lambda: status(lab, "never")["phase"], "Failed")
     assert lab.kubectl("exec", "always", "--", "echo", "alive") == "alive\n"
     lab.kubectl("delete", "pod", "--all")
+
+
+def test_a_keepers_death_is_not_held_against_its_container(lab: Lab) -> None:
+    script = "while [ ! -e /v/end ]; do sleep 0.1; done; rm /v/end; exit 7"
+    main = shell("main", script, volumeMounts=[{"name": "v", "mountPath": "/v"}])
+    create(lab, "kept", main, volumes=[{"name": "v", "emptyDir": {}}])
+    wait(lab, "kept")
+    for restarts in (1, 2, 3):
+        (conmon,) = _processes_of(lab, "conmon ")
+        os.kill(conmon, signal.SIGKILL)
+        # At once: three back-offs would take 70 seconds.
+        eventually(lambda: container(lab, "kept").get("restartCount"), restarts)
+        eventually(lambda: "running" in container(lab, "kept")["state"], True)
+    last = container(lab, "kept")["lastState"]["terminated"]
+    assert (last["exitCode"], last["reason"]) == (137, "ContainerStatusUnknown")
+    assert "conmon" in last["message"]
+    # Its own failure is its first, and counts as such.
+    lab.kubectl("exec", "kept", "--", "touch", "/v/end")
+    eventually(lambda: container(lab, "kept")["lastState"]["terminated"]["exitCode"], 7)
+    eventually(waiting(lab, "kept"), {})
+    lab.kubectl("exec", "kept", "--", "touch", "/v/end")
+    eventually(lambda: waiting(lab, "kept")().get("reason"), "CrashLoopBackOff")
+    assert waiting(lab, "kept")()["message"].startswith("back-off 10s restarting failed container=main")
+    lab.kubectl("delete", "pod", "kept")

@@ -23,7 +23,8 @@ class Attempt(msgspec.Struct, omit_defaults=True):
     """One run of a container. Times are RFC 3339; `finished_at` is "" while it runs.
 
     `number` counts restarts. `launched`: its process was started. `started`: its startup probe (if any) has
-    passed. `ready`: its readiness probe's last word.
+    passed. `ready`: its readiness probe's last word. `lost`: it ended because what kept it did (its conmon,
+    its machine), so that nobody knows its own exit code, and nobody may blame it.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Attempt(msgspec.Struct, omit_defaults=True):
     started_at: str = ""
     finished_at: str = ""
     exit_code: int = 0
+    lost: bool = False
     reason: str = ""
     message: str = ""
 

@@ -33,6 +33,10 @@ from wellhead.waiting import comes
 FIRST_DELAY, LONGEST_DELAY = 10.0, 300.0  # seconds, as CrashLoopBackOff's
 _FORGIVEN_AFTER = 600.0  # seconds of running after which the delays begin anew
 _LOST = 137  # the exit code of a container whose own nobody saw
+_LOST_MESSAGE = (
+    "conmon, which kept the container and would have noted its exit code, was killed; the container was "
+    "ended with it, and its own exit code is not known"
+)
 _START_FAILED = 128
 _KILL_PATIENCE = 2.0  # seconds that preStop gets beyond a grace period that is over
 
@@ -47,6 +51,7 @@ class Supervisor:
         self._policy = spec.restart_policy(state.pod, container, init=init)
         self._stopping = asyncio.Event()
         self._end = Ending()
+        self._losses = Backoff(0.05, 10.0)
         self.tried = asyncio.Event()
         """Set once the container was started, or it turned out that it can't be (now)."""
         self.started = asyncio.Event()
@@ -107,6 +112,9 @@ class Supervisor:
         mine = self._state.record.of(self._name)
         if mine.current is None:
             return True
+        if mine.current.lost:  # through no fault of its own: that doesn't count
+            await self._pause(self._losses.next())
+            return not self._stopping.is_set()
         since = (parse_time(now()) - parse_time(mine.current.finished_at)).total_seconds()
         left = mine.delay - since
         if left > 0:
@@ -212,13 +220,16 @@ class Supervisor:
         attempt.ready = False
         if exit_ is None:
             attempt.finished_at = now()
-            attempt.exit_code, attempt.reason = _LOST, "ContainerStatusUnknown"
-            attempt.message = "The container could not be located when the agent looked for it"
+            attempt.exit_code, attempt.reason, attempt.lost = _LOST, "ContainerStatusUnknown", True
+            attempt.message = _LOST_MESSAGE
+            state.event("Warning", "KeeperLost", f"Container {self._name}: {_LOST_MESSAGE}")
         else:
             attempt.finished_at = format_time(exit_.time)
             attempt.exit_code, attempt.reason = exit_.code, "Error" if exit_.code else "Completed"
             attempt.message = await asyncio.to_thread(last_words.read, state, self._container, attempt)
         ran = (parse_time(attempt.finished_at) - parse_time(attempt.started_at)).total_seconds()
+        if exit_ is not None or ran > _FORGIVEN_AFTER:
+            self._losses.reset()
         if ran > _FORGIVEN_AFTER:
             state.record.of(self._name).delay = 0.0
         if not self._stopping.is_set():

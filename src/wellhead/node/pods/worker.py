@@ -306,4 +306,4 @@ def _end_unseen(attempt: Attempt) -> None:
     attempt.exit_code, attempt.reason = _REBOOTED, "Unknown"
     attempt.finished_at = now()
     attempt.started_at = attempt.started_at or attempt.finished_at
-    attempt.launched, attempt.ready = True, False
+    attempt.launched, attempt.ready, attempt.lost = True, False, True
