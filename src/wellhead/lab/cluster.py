@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from wellhead.lab.addresses import PLANS, AddressPlan, IpFamily
-from wellhead.lab.files import write_atomically
+from wellhead.linux.files import write_atomically
 
 STATE_ROOT = Path("/var/lib/wellhead")
 IMAGE_CACHE = Path("/var/cache/wellhead/images")

@@ -10,8 +10,8 @@ import yaml
 from wellhead.lab import pki
 from wellhead.lab.addresses import API_PORT, IPAddress
 from wellhead.lab.cluster import Cluster, ClusterSpec
-from wellhead.lab.files import write_if_different
 from wellhead.lab.topology import CLIENT, node_name
+from wellhead.linux.files import write_if_different
 
 HOST_ADMIN = "admin"
 CLIENT_ADMIN = "admin-client"

@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from wellhead.lab.addresses import AddressPlan, IPAddress
-from wellhead.lab.files import write_atomically
 from wellhead.lab.topology import node_name
+from wellhead.linux.files import write_atomically
 
 _VALIDITY = datetime.timedelta(days=3650)
 _CLOCK_SKEW = datetime.timedelta(hours=1)

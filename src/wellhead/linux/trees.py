@@ -6,6 +6,7 @@ mounted is somebody else's and must not be emptied, whatever happens to it meanw
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -39,17 +40,19 @@ def delete(path: Path) -> None:
         _empty(top)
     finally:
         os.close(top)
-    path.rmdir()
+    with contextlib.suppress(FileNotFoundError):
+        path.rmdir()
 
 
 def _empty(top: int) -> None:
     """Delete what is in a directory. Directories further down are moved up first, so depth costs nothing."""
     while names := os.listdir(top):
         for name in names:
-            try:
-                os.unlink(name, dir_fd=top)
-            except IsADirectoryError:
-                _flatten(top, name)
+            with contextlib.suppress(FileNotFoundError):  # somebody else removes it as well
+                try:
+                    os.unlink(name, dir_fd=top)
+                except IsADirectoryError:
+                    _flatten(top, name)
 
 
 def _flatten(top: int, name: str) -> None:

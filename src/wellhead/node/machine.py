@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wellhead.linux import namespaces, trees
+from wellhead.linux import files, namespaces, trees
 
 _FILE = "machine"
 
@@ -25,5 +25,6 @@ def volatile_directory(root: Path) -> Path:
     if directory.exists() and (not marker.exists() or marker.read_text() != identity()):
         trees.remove(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    marker.write_text(identity())
+    # In one step: an empty marker would look like another machine's, whose containers are void.
+    files.write_if_different(marker, identity().encode())
     return directory

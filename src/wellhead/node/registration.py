@@ -80,7 +80,7 @@ class Registration:
         try:
             present = await self._client.get(NODES, facts.name)
         except NotFound:
-            present = await self._client.create(NODES, self._new_node())
+            present = await self._client.create(NODES, await asyncio.to_thread(self._new_node))
             _log.info("registered node %s", facts.name)
         spec = present.get("spec") or {}
         metadata: Obj = {}

@@ -25,9 +25,11 @@ async def _watch(results: Iterable[bool], **spec: Any) -> tuple[list[bool], list
 
     reports: list[bool] = []
     failures: list[str] = []
-    task = asyncio.ensure_future(
-        watch(once, {"periodSeconds": 0.001, **spec}, reports.append, failures.append)
-    )
+
+    async def report(ok: bool) -> None:
+        reports.append(ok)
+
+    task = asyncio.ensure_future(watch(once, {"periodSeconds": 0.001, **spec}, report, failures.append))
     await done.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -111,7 +111,7 @@ def _reason(error: OSError) -> str:
 async def watch(
     once: Callable[[], Awaitable[Outcome]],
     spec: Obj,
-    report: Callable[[bool], None],
+    report: Callable[[bool], Awaitable[None]],
     failed: Callable[[str], None],
 ) -> None:
     """Probe again and again, until cancelled, as `spec` says.
@@ -132,5 +132,5 @@ async def watch(
         if not outcome.ok:
             failed(outcome.message)
         if count >= needed[outcome.ok]:
-            report(outcome.ok)
+            await report(outcome.ok)
         await asyncio.sleep(max(period - (clock() - begun), 0))

@@ -6,13 +6,15 @@ mention was never started, and what it says runs either still runs or ended whil
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import os
 from pathlib import Path
 
 import msgspec
 
 from wellhead.api.meta import Obj
+from wellhead.linux import files
+from wellhead.node.runtime.commands import uninterrupted
 
 _log = logging.getLogger(__name__)
 
@@ -76,11 +78,30 @@ class PodRecord(msgspec.Struct, omit_defaults=True):
         """The named container's record, made if it isn't there."""
         return self.containers.setdefault(name, ContainerRecord())
 
-    def save(self, directory: Path) -> None:
-        """Replace the file in the pod's directory (which exists)."""
-        temporary = directory / f".{FILE}"
-        temporary.write_bytes(msgspec.json.encode(self))
-        os.replace(temporary, directory / FILE)
+
+class RecordFile:
+    """The file of one record, in the pod's directory. Written in a thread, one write after the other."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / FILE
+        self._writing = asyncio.Lock()
+        self._wanted = self._written = b""
+
+    async def save(self, record: PodRecord) -> None:
+        """Let the file say what the record says now; on return it does, even if the machine crashes.
+
+        Whoever waits while another write is under way shares the next one. Raises OSError.
+        """
+        self._wanted = msgspec.json.encode(record)
+        async with self._writing:
+            content = self._wanted
+            if content != self._written:
+                await uninterrupted(asyncio.to_thread(self._write, content))
+
+    def _write(self, content: bytes) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        files.write_atomically(self._path, content)
+        self._written = content
 
 
 def load_all(pods: Path) -> dict[str, PodRecord]:

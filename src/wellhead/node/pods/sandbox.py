@@ -21,7 +21,7 @@ from wellhead.node.network.families import IPAddress
 from wellhead.node.network.rules import HostPort
 from wellhead.node.pods import files, spec
 from wellhead.node.pods.context import Context
-from wellhead.node.pods.record import PodRecord
+from wellhead.node.pods.record import PodRecord, RecordFile
 from wellhead.node.runtime.commands import CommandFailed
 
 _SHM_SIZE = "size=65536k"
@@ -34,9 +34,10 @@ class SandboxError(Exception):
 class Sandbox:
     """One pod's sandbox, in the pod's directory."""
 
-    def __init__(self, context: Context, directory: Path) -> None:
+    def __init__(self, context: Context, directory: Path, file: RecordFile) -> None:
         self._context = context
         self._directory = directory
+        self._file = file
         self.files = directory / "etc"
         self.shm = directory / "shm"
 
@@ -71,7 +72,7 @@ class Sandbox:
             if not spec.host_network(pod) and not record.holds_ips:
                 record.ips = tuple(map(str, self._context.addresses.allocate()))
                 record.holds_ips = True
-                record.save(self._directory)
+                await self._file.save(record)
             await asyncio.to_thread(self._make, pod, record.ips)
             if not spec.host_network(pod):
                 addresses = _addresses(record)
@@ -82,7 +83,7 @@ class Sandbox:
         except (OSError, NoAddressLeft, NetlinkError, CommandFailed) as error:
             raise SandboxError(str(error)) from error
         record.sandbox = True
-        record.save(self._directory)
+        await self._file.save(record)
 
     async def remove(self, record: PodRecord) -> None:
         """Remove whatever there is of the sandbox, and free its addresses."""
@@ -102,7 +103,7 @@ class Sandbox:
             for kind, path in self.namespaces(pod).items()
             if path is not None
         }
-        (self._directory / "ns").mkdir(exist_ok=True)
+        (self._directory / "ns").mkdir(parents=True, exist_ok=True)
         if own:
             prepare = (lambda: namespaces.sethostname(spec.hostname(pod))) if "uts" in own else None
             namespaces.pin(own, prepare)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,11 +11,13 @@ from pathlib import Path
 from wellhead.api.meta import Obj
 from wellhead.client.events import EventType
 from wellhead.node.pods.context import Context
-from wellhead.node.pods.record import PodRecord
+from wellhead.node.pods.record import PodRecord, RecordFile
 from wellhead.node.pods.sandbox import Sandbox
 from wellhead.node.pods.status import View, Waiting
 from wellhead.node.runtime import execs
 from wellhead.node.volumes.pod_volumes import PodVolumes
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -27,6 +30,7 @@ class PodState:
     view: View
     sandbox: Sandbox
     volumes: PodVolumes
+    file: RecordFile
     listeners: list[Callable[[], None]] = field(default_factory=list)
 
     @property
@@ -57,10 +61,17 @@ class PodState:
         finally:
             self.listeners.remove(changed)
 
-    def save(self) -> None:
-        """Write the record, and say that the status may have changed."""
-        self.record.save(self.directory)
+    async def save(self) -> None:
+        """Say that the status may have changed, and write the record. Raises OSError."""
         self.changed()
+        await self.file.save(self.record)
+
+    async def note(self) -> None:
+        """As `save`, for what an agent finds out again: a full disk is no reason to stop working."""
+        try:
+            await self.save()
+        except OSError as error:
+            _log.warning("pod %s: %s", self.directory.name, error)
 
     def wait_for(self, name: str, waiting: Waiting | None) -> None:
         """Note why a container does not run; None when that is over."""

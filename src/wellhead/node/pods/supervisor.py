@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj, format_time, now, parse_time
@@ -97,7 +97,7 @@ class Supervisor:
         else:
             await runtime.delete(attempt.id, bundle)
             mine.current, mine.last = mine.last, None
-        self._state.save()
+        await self._state.save()
 
     def _should_start(self) -> bool:
         if self._stopping.is_set():
@@ -140,7 +140,7 @@ class Supervisor:
         if mine.current is not None:
             mine.last = mine.current
         mine.current = attempt
-        state.record.save(state.directory)
+        await state.file.save(state.record)  # before anything of it is made
         await asyncio.to_thread(last_words.forget_before, state, self._name, number - 1)
         async with state.context.starting:
             await uninterrupted(self._start(container, attempt))
@@ -163,7 +163,7 @@ class Supervisor:
             if not self._waits_before_started():
                 self._mark_started(attempt)
             state.event("Normal", "Started", f"Started container {self._name}")
-        state.save()
+        await state.save()
 
     async def _prepare(self, number: int) -> tuple[Image, Container] | None:
         """The image and the plan, tried again until both can be had. None if told to stop meanwhile."""
@@ -234,7 +234,7 @@ class Supervisor:
             state.record.of(self._name).delay = 0.0
         if not self._stopping.is_set():
             self._end = Ending()
-        state.save()
+        await state.save()
         await state.context.runtime.delete(attempt.id, state.bundle(self._name, attempt.number))
 
     async def _care(self, attempt: Attempt, *, fresh: bool) -> None:
@@ -252,7 +252,7 @@ class Supervisor:
                 if self._container.get("startupProbe"):
                     await self._probe_startup()
                 self._mark_started(attempt)
-                self._state.save()
+                await self._state.note()
             if self._container.get("readinessProbe"):
                 group.create_task(self._probe_readiness(attempt))
             if self._container.get("livenessProbe"):
@@ -271,7 +271,7 @@ class Supervisor:
     async def _probe_startup(self) -> None:
         probe, passed = self._container["startupProbe"], asyncio.Event()
 
-        def report(ok: bool) -> None:
+        async def report(ok: bool) -> None:
             if ok:
                 passed.set()
             else:
@@ -283,23 +283,23 @@ class Supervisor:
             watching.cancel()
 
     async def _probe_readiness(self, attempt: Attempt) -> None:
-        def report(ok: bool) -> None:
+        async def report(ok: bool) -> None:
             if attempt.ready != ok:
                 attempt.ready = ok
-                self._state.save()
+                await self._state.note()
 
         await self._watch("Readiness", self._container["readinessProbe"], report)
 
     async def _probe_liveness(self, attempt: Attempt) -> None:
         probe = self._container["livenessProbe"]
 
-        def report(ok: bool) -> None:
+        async def report(ok: bool) -> None:
             if not ok:
                 self._end_run(f"Container {self._name} failed liveness probe, will be restarted", probe)
 
         await self._watch("Liveness", probe, report)
 
-    async def _watch(self, kind: str, probe: Obj, report: Callable[[bool], None]) -> None:
+    async def _watch(self, kind: str, probe: Obj, report: Callable[[bool], Awaitable[None]]) -> None:
         def failed(message: str) -> None:
             if not self._end.begun:
                 self._state.event("Warning", "Unhealthy", f"{kind} probe failed: {message}")
@@ -322,16 +322,17 @@ class Supervisor:
             except hooks.HookFailed as error:
                 state.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {error}")
             end.at_least(_KILL_PATIENCE)
-        await state.context.runtime.signal(attempt.id, self._stop_signal(attempt))
+        await state.context.runtime.signal(attempt.id, await self._stop_signal(attempt))
         await end.deadline()
         await state.context.runtime.signal(attempt.id, "SIGKILL")
 
-    def _stop_signal(self, attempt: Attempt) -> str:
+    async def _stop_signal(self, attempt: Attempt) -> str:
         own = (self._container.get("lifecycle") or {}).get("stopSignal")
         if own:
             return str(own)
         with contextlib.suppress(ImageNotFound):
-            return self._state.context.images.find(attempt.image).config.stop_signal or "SIGTERM"
+            image = await asyncio.to_thread(self._state.context.images.find, attempt.image)
+            return image.config.stop_signal or "SIGTERM"
         return "SIGTERM"
 
     async def _pause(self, seconds: float) -> None:

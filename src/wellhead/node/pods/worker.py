@@ -18,7 +18,7 @@ from wellhead.client.rest import ConnectionLost
 from wellhead.linux import trees
 from wellhead.node.pods import spec, status, unsupported
 from wellhead.node.pods.context import Context
-from wellhead.node.pods.record import Attempt, PodRecord
+from wellhead.node.pods.record import Attempt, PodRecord, RecordFile
 from wellhead.node.pods.sandbox import Sandbox, SandboxError
 from wellhead.node.pods.state import PodState
 from wellhead.node.pods.status_writer import StatusWriter
@@ -43,6 +43,7 @@ class PodWorker:
         self.uid: str = pod["metadata"]["uid"]
         self._record = record or PodRecord(pod)
         self._record.pod = pod
+        file = RecordFile(directory)
         volumes = PodVolumes(
             pod, context.client, context.references, directory / "volumes", context.allocatable
         )
@@ -51,8 +52,9 @@ class PodWorker:
             directory=directory,
             record=self._record,
             view=status.View(context.host_ips),
-            sandbox=Sandbox(context, directory),
+            sandbox=Sandbox(context, directory, file),
             volumes=volumes,
+            file=file,
             listeners=[self._changed],
         )
         self._writer = StatusWriter(context.client, pod)
@@ -76,7 +78,6 @@ class PodWorker:
 
     async def run(self) -> None:
         """The pod's life. Returns when nothing is left of it; cancelling this leaves its containers alone."""
-        self.state.directory.mkdir(parents=True, exist_ok=True)
         async with asyncio.TaskGroup() as group:
             writer = group.create_task(self._writer.run())
             if not self._record.phase and spec.is_finished(self._record.pod):
@@ -87,7 +88,7 @@ class PodWorker:
                 self._record.phase = status.final_phase(self._record.pod, self._record)
             self.state.view.ended = True
             await uninterrupted(self._tear_down())
-            self.state.save()
+            await self.state.save()
             await self._leave()
             writer.cancel()
 
@@ -115,7 +116,7 @@ class PodWorker:
                 self.state.event("Warning", "Unsupported", message)
         deadline = group.create_task(self._watch_deadline())
         try:
-            if record.sandbox and not self.state.sandbox.exists(record.pod):
+            if record.sandbox and not await asyncio.to_thread(self.state.sandbox.exists, record.pod):
                 await self._note_reboot()
             if not await self._prepare():
                 return
@@ -241,7 +242,7 @@ class PodWorker:
             if mine.current is not None and not spec.is_sidecar(container):
                 mine.last, mine.current = mine.current, None
         record.sandbox = False
-        record.save(self.state.directory)
+        await self.state.save()
 
     async def _unless_told(self, work: Coroutine[Any, Any, Any]) -> None:
         """Wait for something, but no longer than until the pod shall end."""

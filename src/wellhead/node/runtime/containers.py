@@ -140,15 +140,17 @@ class Runtime:
 
     async def sweep(self, known: set[str]) -> None:
         """End every container of ours that is not `known`: half made when an earlier agent was killed."""
-        for container, pid in self.strays(known):
+        for container, pid in await asyncio.to_thread(self.strays, known):
             _log.info("removing container %s, which nobody knows", container)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        left = {path.name for directory in (self._state, self._exits) for path in directory.iterdir()}
-        for container in left - known:
+        for container in await asyncio.to_thread(self._left) - known:
             await self._crun_delete(container)
-            (self._exits / container).unlink(missing_ok=True)
+            await asyncio.to_thread(_delete, self._exits / container)
             await asyncio.to_thread(_delete, self._sockets / container)
+
+    def _left(self) -> set[str]:
+        return {path.name for directory in (self._state, self._exits) for path in directory.iterdir()}
 
     def _prepare(self, container: oci.Container) -> None:
         bundle = container.bundle

@@ -16,7 +16,9 @@ from typing import Self
 
 import msgspec
 
+from wellhead.linux import trees
 from wellhead.node.runtime import descriptors, terminals
+from wellhead.node.runtime.commands import uninterrupted
 from wellhead.node.runtime.containers import Runtime, RuntimeFailure
 
 _OUTPUT_LIMIT = 10_000  # bytes of a probe's or hook's output that anybody ever sees
@@ -38,7 +40,7 @@ class Exec:
         self._args = args
         self._tty = tty
         self._want_stdin = stdin
-        self._directory = tempfile.TemporaryDirectory(prefix="exec-", dir=bundle)
+        self._directory: Path | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._open: set[int] = set()
         self._said = b""
@@ -48,10 +50,10 @@ class Exec:
 
     async def __aenter__(self) -> Self:
         try:
-            await self._spawn()
+            await self._spawn(await uninterrupted(asyncio.to_thread(self._specification)))
         except BaseException:
             self._close_all()
-            self._directory.cleanup()
+            await self._clean()
             raise
         return self
 
@@ -68,7 +70,7 @@ class Exec:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
             await process.wait()
-        self._directory.cleanup()
+        await self._clean()
 
     async def read_errors(self) -> bytes:
         """What comes from `stderr`; b"" at the end."""
@@ -121,8 +123,11 @@ class Exec:
             raise RuntimeFailure(_plain(self._said) or f"crun exec: exit code {code}")
         return 128 - code if code < 0 else code
 
-    async def _spawn(self) -> None:
-        specification = self._specification()
+    async def _clean(self) -> None:
+        if self._directory is not None:
+            await uninterrupted(asyncio.to_thread(trees.delete, self._directory))
+
+    async def _spawn(self, specification: str) -> None:
         if self._tty:
             master, terminal = os.openpty()
             self.stdin = self.stdout = master
@@ -151,18 +156,26 @@ class Exec:
                 os.close(fd)
 
     def _specification(self) -> str:
-        """Write the OCI process: the container's own, with another command line. Returns the file's path."""
-        process = msgspec.json.decode((self._bundle / "config.json").read_bytes())["process"]
+        """Write the OCI process: the container's own, with another command line. Returns the file's path.
+
+        Raises RuntimeFailure if the container is gone.
+        """
+        try:
+            process = msgspec.json.decode((self._bundle / "config.json").read_bytes())["process"]
+            self._directory = Path(tempfile.mkdtemp(prefix="exec-", dir=self._bundle))
+        except FileNotFoundError as error:
+            raise RuntimeFailure("container not found: it does not run") from error
         process |= {"args": list(self._args), "terminal": self._tty}
         if self._tty and not any(each.startswith("TERM=") for each in process["env"]):
             process["env"] = [*process["env"], "TERM=xterm"]
-        path = Path(self._directory.name, "process.json")
+        path = self._directory / "process.json"
         path.write_bytes(msgspec.json.encode(process))
         return str(path)
 
     @property
     def _pid_file(self) -> Path:
-        return Path(self._directory.name, "pid")
+        assert self._directory is not None
+        return self._directory / "pid"
 
     def _pid(self) -> int | None:
         try:

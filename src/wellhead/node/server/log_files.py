@@ -100,7 +100,7 @@ class Follower:
                         yield entries
                 elif not options.follow or over:
                     return
-                elif self._replaced(file):
+                elif await asyncio.to_thread(self._replaced, file):
                     # conmon begins a new file when the old one is too long.
                     file = stack.enter_context(await asyncio.to_thread(self._open))
                     rest = b""

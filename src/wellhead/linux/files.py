@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Replace `path` by `content` in one step.
+    """Replace `path` by `content` in one step that a crash of the machine doesn't undo. Blocks on the disk.
 
     Raises:
         OSError: ENOSPC among others; `path` is then as it was.
