@@ -28,6 +28,8 @@ class Limits:
     """How deep lists and maps of a body may lie in each other."""
     selector_terms: int = 100
     """Conditions in a label selector, and in a field selector."""
+    watch_history_bytes: int = 16 * MEBIBYTE
+    """Bytes of changes of a resource that are kept for its watches; who is further behind is cut off."""
     request_seconds: float = 60.0
     """Time to answer a request that is neither a watch nor a stream (upstream's --request-timeout)."""
     patch_operations: int = 10_000

@@ -7,7 +7,7 @@ from dataclasses import fields
 from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from wellhead.api.limits import Limits
@@ -145,6 +145,13 @@ class _CacheCollector(Collector):
         for resource, collection in self._cache.collections():
             objects.add_metric([resource], len(collection))
             watchers.add_metric(["WATCH", resource], collection.watchers)
+        terminated = CounterMetricFamily(
+            "apiserver_terminated_watchers",
+            "Watches that were cut off, because their clients didn't read.",
+            labels=["resource"],
+        )
+        for resource, collection in self._cache.collections():
+            terminated.add_metric([resource], collection.cut_off)
         revision = GaugeMetricFamily("apiserver_storage_revision", "The latest revision.")
         revision.add_metric([], self._cache.revision)
-        return objects, watchers, revision
+        return objects, watchers, terminated, revision

@@ -14,7 +14,7 @@ from wellhead.api.resources import PODS
 from wellhead.apiserver.attributes import Attributes
 from wellhead.storage.cache import WatchCache
 from wellhead.storage.encoding import decode
-from wellhead.storage.watcher import Item
+from wellhead.storage.event_log import Item
 
 LEASE_NAMESPACE = "kube-node-lease"
 

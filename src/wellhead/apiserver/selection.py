@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from wellhead.api.selectors import FieldSelector, LabelSelector
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.storage.watcher import Item, Predicate
+from wellhead.storage.event_log import Item
+from wellhead.storage.watcher import Predicate
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from wellhead.storage.encoding import with_revision, without_revision
+from wellhead.storage.event_log import Event, EventLog, Item
 from wellhead.storage.store import Change, Compacted, Store, StoreKey, Write
-from wellhead.storage.watcher import Event, Item, Predicate, Watcher
+from wellhead.storage.watcher import Predicate, Watcher
 
-# How many changes a resource remembers, for watches that resume and lists that continue.
-_HISTORY = 2048
+# Bytes of changes that a resource remembers, for slow watches, those that resume, and lists that continue.
+HISTORY = 16 * 1024 * 1024
 
 HeadDecoder = Callable[[str, bytes], dict[str, object]]
 
@@ -24,13 +24,13 @@ HeadDecoder = Callable[[str, bytes], dict[str, object]]
 class Collection:
     """All objects of one resource, by namespace and name."""
 
-    def __init__(self, oldest: int, history: int = _HISTORY) -> None:
+    def __init__(self, oldest: int, history: int = HISTORY) -> None:
         self._namespaces: dict[str, dict[str, Item]] = {}
         self._unsorted: set[str] = set()
-        self._events: deque[Event] = deque()
-        self._history = history
-        self._oldest = oldest
+        self._log = EventLog(oldest, history)
         self._watchers: set[Watcher] = set()
+        self.cut_off = 0
+        """How many watchers were too slow."""
         self._observers: list[Callable[[Event], None]] = []
 
     def get(self, namespace: str, name: str) -> Item | None:
@@ -45,10 +45,10 @@ class Collection:
 
     def items_at(self, revision: int, namespace: str | None = None) -> list[Item]:
         """The same as it was at `revision`. Raises Compacted."""
-        if revision < self._oldest:
+        if revision < self.oldest:
             raise Compacted
         items = {(item.namespace, item.name): item for item in self.items(namespace)}
-        for event in self._after(revision, newest_first=True):
+        for event in self._log.newest_after(revision):
             if namespace is not None and event.item.namespace != namespace:
                 continue
             key = (event.item.namespace, event.item.name)
@@ -63,12 +63,10 @@ class Collection:
 
         It must be given back to `unwatch`.
         """
-        watcher = Watcher(namespace, matches)
-        if after is not None:
-            if after < self._oldest:
-                raise Compacted
-            for event in self._after(after):
-                watcher.offer(event)
+        if after is not None and after < self.oldest:
+            raise Compacted
+        place = self._log.end if after is None else self._log.place_after(after)
+        watcher = Watcher(self._log, place, namespace, matches)
         self._watchers.add(watcher)
         return watcher
 
@@ -84,7 +82,7 @@ class Collection:
     @property
     def oldest(self) -> int:
         """The oldest revision that `items_at` and `watch` can start from."""
-        return self._oldest
+        return self._log.oldest
 
     @property
     def watchers(self) -> int:
@@ -105,13 +103,11 @@ class Collection:
                 self._unsorted.discard(item.namespace)
         else:
             self.put(item)
-        self._events.append(event)
-        if len(self._events) > self._history:
-            self._oldest = self._events.popleft().item.revision
+        self._log.append(event)
         for observer in self._observers:
             observer(event)
         for watcher in self._watchers:
-            watcher.offer(event)
+            self.cut_off += watcher.notice(event)
 
     def observe(self, observer: Callable[[Event], None]) -> None:
         """Call `observer` with every change from now on, before any watcher hears of it."""
@@ -131,23 +127,11 @@ class Collection:
             names = self._namespaces[namespace] = dict(sorted(names.items()))
         return names
 
-    def _after(self, revision: int, newest_first: bool = False) -> Iterator[Event]:
-        count = 0
-        for event in reversed(self._events):
-            if event.item.revision <= revision:
-                break
-            count += 1
-            if newest_first:
-                yield event
-        if not newest_first:
-            start = len(self._events) - count
-            yield from [self._events[index] for index in range(start, start + count)]
-
 
 class WatchCache:
     """The collections of all resources, kept current from a store, and the way to write to it."""
 
-    def __init__(self, store: Store, head_of: HeadDecoder, history: int = _HISTORY) -> None:
+    def __init__(self, store: Store, head_of: HeadDecoder, history: int = HISTORY) -> None:
         self._store = store
         self._head_of = head_of
         self._history = history

@@ -1,41 +1,15 @@
-"""One client's watch: what has happened and hasn't been sent yet, within bounds."""
+"""One client's watch: its place in the log of changes, and what of it the client is to see."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Literal
 
-import msgspec
+from wellhead.storage.event_log import Event, EventLog, EventType, Item
 
-EventType = Literal["ADDED", "MODIFIED", "DELETED"]
-
-# A client that is this many events behind will do better to list again.
-_LIMIT = 10_000
-
-
-class Item(msgspec.Struct, frozen=True, gc=False):
-    """An object at a revision: its JSON (`data`), and decoded of it what selectors look at (`head`).
-
-    Items are shared by everybody and never change.
-    """
-
-    namespace: str
-    name: str
-    revision: int
-    data: bytes
-    head: dict[str, object]
-
+_BATCH = 64 * 1024  # bytes of JSON that a watcher holds at a time, or one event
 
 Predicate = Callable[[Item], bool]
-
-
-class Event(msgspec.Struct, frozen=True, gc=False):
-    """A change of an object. `item` is its new state (DELETED: its last, at the deletion's revision)."""
-
-    type: EventType
-    item: Item
-    previous: Item | None
 
 
 class WatchOverflow(Exception):
@@ -45,30 +19,31 @@ class WatchOverflow(Exception):
 class Watcher:
     """The events of one collection that one client asked for."""
 
-    def __init__(self, namespace: str | None, matches: Predicate | None) -> None:
+    def __init__(self, log: EventLog, place: int, namespace: str | None, matches: Predicate | None) -> None:
+        self._log = log
+        self._place = place
         self._namespace = namespace
         self._matches = matches
-        self._pending: list[tuple[EventType, Item]] = []
-        self._overflowed = False
         self._closed = False
         self.on_overflow: Callable[[], None] = lambda: None
         """Called once when the client falls too far behind: it may be stuck in the middle of a write."""
         self._wake = asyncio.Event()
+        if place < log.end:
+            self._wake.set()
 
-    def offer(self, event: Event) -> None:
-        """Queue the event if this client is to see it."""
-        if self._overflowed:
-            return
-        seen = self.view(event)
-        if seen is None:
-            return
-        if len(self._pending) >= _LIMIT:
-            self._overflowed = True
-            self._pending.clear()
-            self.on_overflow()
+    def notice(self, event: Event) -> bool:
+        """Take notice of the event that was just added to the log; whether the client is too slow for it."""
+        if self._place < self._log.start:
+            if self._place >= 0:
+                self._place = -1  # lost
+                self._wake.set()
+                self.on_overflow()
+                return True
+        elif self._place == self._log.end - 1 and self.view(event) is None:
+            self._place += 1
         else:
-            self._pending.append((seen, event.item))
-        self._wake.set()
+            self._wake.set()
+        return False
 
     def view(self, event: Event) -> EventType | None:
         """As what this client sees it: an object that starts to match is ADDED, one that stops DELETED."""
@@ -83,20 +58,28 @@ class Watcher:
         return "DELETED" if before else None
 
     async def next(self) -> list[tuple[EventType, Item]]:
-        """The events since the last call; waits for at least one. Empty when the watch is to end.
+        """The next events, as many as fit into a batch; waits for one. Empty when the watch is to end.
 
         Raises WatchOverflow.
         """
-        await self._wake.wait()
-        if self._overflowed:
-            raise WatchOverflow
-        pending = self._pending
-        self._pending = []
-        if not self._closed:
-            self._wake.clear()
-        return pending
+        while True:
+            await self._wake.wait()
+            if self._place < 0:
+                raise WatchOverflow
+            batch: list[tuple[EventType, Item]] = []
+            size = 0
+            while self._place < self._log.end and size < _BATCH:
+                event = self._log[self._place]
+                self._place += 1
+                if (seen := self.view(event)) is not None:
+                    batch.append((seen, event.item))
+                    size += len(event.item.data)
+            if self._place == self._log.end and not self._closed:
+                self._wake.clear()
+            if batch or self._closed:
+                return batch
 
     def close(self) -> None:
-        """End the watch, after what is queued."""
+        """End the watch, after what is left of the log."""
         self._closed = True
         self._wake.set()

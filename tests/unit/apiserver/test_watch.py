@@ -188,10 +188,7 @@ async def test_bookmarks_come_while_nothing_happens(admin: User, monkeypatch: py
                 break
 
 
-async def test_a_client_that_does_not_read_is_cut_off(
-    cluster: Cluster, admin: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("wellhead.storage.watcher._LIMIT", 100)
+async def test_a_client_that_does_not_read_is_cut_off(cluster: Cluster, admin: User) -> None:
     slow = await cluster.user()
     async with slow.watch(CONFIGMAPS) as watch:
         for batch in range(60):
@@ -203,6 +200,7 @@ async def test_a_client_that_does_not_read_is_cut_off(
                 break
         metrics = await admin.get("/metrics")
     assert 'apiserver_longrunning_requests{resource="configmaps",verb="WATCH"} 0.0' in metrics
+    assert 'apiserver_terminated_watchers_total{resource="configmaps"} 1.0' in metrics
 
 
 async def test_a_client_that_goes_is_forgotten_at_once(cluster: Cluster, admin: User) -> None:

@@ -14,9 +14,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from wellhead.storage.cache import WatchCache
 from wellhead.storage.encoding import decode, encode, with_revision, without_revision
+from wellhead.storage.event_log import Event, EventLog, Item
 from wellhead.storage.memory import MemoryStore
 from wellhead.storage.store import Compacted, RevisionConflict, StoreKey, Write
-from wellhead.storage.watcher import Item, Watcher, WatchOverflow
+from wellhead.storage.watcher import Watcher, WatchOverflow
 
 HISTORY = 30
 _HEAD = msgspec.json.Decoder(dict[str, object])
@@ -59,7 +60,7 @@ class CacheMachine(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         async def start() -> None:
-            self.cache = WatchCache(self.store, head_of, history=HISTORY)
+            self.cache = WatchCache(self.store, head_of, history=HISTORY * 1200)
             self.task = asyncio.create_task(self.cache.run())
             await self.cache.started()
 
@@ -189,19 +190,45 @@ async def test_a_writer_finds_its_own_write(cache: WatchCache) -> None:
     await asyncio.gather(*(write(number) for number in range(100)))
 
 
-async def test_a_watcher_that_falls_behind_is_told_once(
-    cache: WatchCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("wellhead.storage.watcher._LIMIT", 10)
-    watcher = cache["t"].watch(None, None)
+async def test_a_watcher_that_falls_behind_by_bytes_is_told_once() -> None:
+    events = EventLog(0, 10_000)
+    watcher, other, elsewhere = (Watcher(events, 0, namespace, None) for namespace in (None, None, "b"))
     cut_off: list[bool] = []
     watcher.on_overflow = lambda: cut_off.append(True)
-    for number in range(20):
-        name = f"n{number}"
-        await cache.transact([Write(StoreKey("t", "", name), encoded("", name, "x"), 0)])
+    told = []
+    for number in range(1, 20):
+        event = Event("ADDED", Item("a", f"n{number}", number, b"x" * 1000, {}), None)
+        events.append(event)
+        told.append(watcher.notice(event))
+        assert not other.notice(event)
+        assert not elsewhere.notice(event)  # nothing is there for it to miss
+        assert len(await other.next()) == 1
     assert cut_off == [True]
+    assert told.count(True) == 1
     with pytest.raises(WatchOverflow):
         await watcher.next()
+    assert events.end - events.start == 4
+    assert events.oldest == 15
+
+
+async def test_an_event_larger_than_the_log_still_arrives() -> None:
+    events = EventLog(0, 10_000)
+    watcher = Watcher(events, 0, None, None)
+    event = Event("ADDED", Item("a", "n", 1, b"x" * 100_000, {}), None)
+    events.append(event)
+    assert not watcher.notice(event)
+    assert await watcher.next() == [("ADDED", event.item)]
+
+
+async def test_a_watcher_takes_no_more_than_a_batch_at_a_time(cache: WatchCache) -> None:
+    watcher = cache["t"].watch(None, None)
+    for number in range(20):
+        value = encoded("", f"n{number}", "x" * 30_000)
+        await cache.transact([Write(StoreKey("t", "", f"n{number}"), value, 0)])
+    sizes: list[int] = []
+    while sum(sizes) < 20:
+        sizes.append(len(await watcher.next()))
+    assert max(sizes) == 3
 
 
 async def test_closing_ends_watches_after_what_is_queued(cache: WatchCache) -> None:

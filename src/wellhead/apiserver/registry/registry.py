@@ -32,8 +32,8 @@ from wellhead.apiserver.registry.ip_addresses import ALONE, Around, address_writ
 from wellhead.apiserver.registry.services import ServiceAllocator
 from wellhead.storage.cache import Collection, WatchCache
 from wellhead.storage.encoding import decode, encode, encode_json, with_revision
+from wellhead.storage.event_log import Item
 from wellhead.storage.store import RevisionConflict, StoreFailed, StoreKey, Write
-from wellhead.storage.watcher import Item
 
 # How often a write that another one overtook is tried again before the client hears of it.
 _ATTEMPTS = 10

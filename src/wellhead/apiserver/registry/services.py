@@ -21,7 +21,7 @@ from wellhead.api.ranges import Address, AddressRanges
 from wellhead.api.resources import IPADDRESSES, SERVICECIDRS, SERVICES
 from wellhead.storage.cache import WatchCache
 from wellhead.storage.encoding import decode
-from wellhead.storage.watcher import Event, Item
+from wellhead.storage.event_log import Event, Item
 
 T = TypeVar("T")
 

@@ -19,8 +19,8 @@ from wellhead.apiserver.revisions import (
 )
 from wellhead.apiserver.selection import Selection, selection
 from wellhead.storage.encoding import decode, encode_json
+from wellhead.storage.event_log import Item
 from wellhead.storage.store import Compacted
-from wellhead.storage.watcher import Item
 
 
 async def list_objects(call: Call, registry: Registry) -> web.StreamResponse:

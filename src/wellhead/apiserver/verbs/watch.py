@@ -17,13 +17,14 @@ from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.revisions import requested_revision
 from wellhead.apiserver.selection import selection
 from wellhead.storage.encoding import decode, encode_json
+from wellhead.storage.event_log import EventType, Item
 from wellhead.storage.store import Compacted
-from wellhead.storage.watcher import EventType, Item, Watcher, WatchOverflow
+from wellhead.storage.watcher import Watcher, WatchOverflow
 
 _BOOKMARK_SECONDS = 60.0
 _MIN_TIMEOUT = 1800  # seconds; a watch without a limit of its own gets up to twice that, as upstream
 _MAX_TIMEOUT = 24 * 3600  # no clock of an event loop reaches as far as a client's number may
-_CHUNK = 256 * 1024  # bytes
+_CHUNK = 64 * 1024  # bytes
 _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 

@@ -1,0 +1,78 @@
+"""The latest changes of one resource: kept once, for all who watch it and for those who come back.
+
+A watch is a place in the log. However many clients don't read, what is kept for them is this log; who is so
+slow that the log has lost his place is cut off.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+EventType = Literal["ADDED", "MODIFIED", "DELETED"]
+_OVERHEAD = 1024  # bytes that an event takes beside its object's JSON
+
+
+class Item(msgspec.Struct, frozen=True, gc=False):
+    """An object at a revision: its JSON (`data`), and decoded of it what selectors look at (`head`).
+
+    Items are shared by everybody and never change.
+    """
+
+    namespace: str
+    name: str
+    revision: int
+    data: bytes
+    head: dict[str, object]
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """A change of an object. `item` is its new state (DELETED: its last, at the deletion's revision)."""
+
+    type: EventType
+    item: Item
+    previous: Item | None
+
+
+class EventLog:
+    """Events by their place: 0 is the first that there ever was; places below `start` are lost."""
+
+    def __init__(self, oldest: int, most_bytes: int) -> None:
+        self._events: deque[Event] = deque()
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self.start = 0
+        self.oldest = oldest
+        """The revision before the oldest event that is kept."""
+
+    @property
+    def end(self) -> int:
+        """The place of the next event."""
+        return self.start + len(self._events)
+
+    def append(self, event: Event) -> None:
+        """Add an event, and lose the oldest ones that are too much."""
+        self._events.append(event)
+        self._bytes += len(event.item.data) + _OVERHEAD
+        while self._bytes > self._most_bytes and len(self._events) > 1:
+            lost = self._events.popleft()
+            self._bytes -= len(lost.item.data) + _OVERHEAD
+            self.start += 1
+            self.oldest = lost.item.revision
+
+    def __getitem__(self, place: int) -> Event:
+        return self._events[place - self.start]
+
+    def place_after(self, revision: int) -> int:
+        """The place of the first event above the revision, which isn't below `oldest`."""
+        return self.end - sum(1 for _ in self.newest_after(revision))
+
+    def newest_after(self, revision: int) -> Iterator[Event]:
+        """The events above the revision, the newest first."""
+        for event in reversed(self._events):
+            if event.item.revision <= revision:
+                break
+            yield event
