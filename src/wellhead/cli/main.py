@@ -8,6 +8,7 @@ from typing import NamedTuple
 import click
 
 from wellhead import __version__
+from wellhead.linux import signals
 
 
 class _Entry(NamedTuple):
@@ -64,6 +65,7 @@ def main() -> None:
     `wellhead up` starts a cluster; `wellhead shell client` opens a shell outside of it with kubectl ready;
     `wellhead down` removes it.
     """
+    signals.keep_to_ourselves()
 
 
 if __name__ == "__main__":

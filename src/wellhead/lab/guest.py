@@ -18,6 +18,7 @@ from typing import NoReturn
 from wellhead.lab import kubeconfigs, machines, processes
 from wellhead.lab.cluster import Cluster, LabError
 from wellhead.lab.machines import Machine
+from wellhead.linux import signals
 from wellhead.linux.syscalls import libc
 
 _PR_SET_PDEATHSIG = 1
@@ -76,7 +77,7 @@ def run(machine: Machine, argv: Sequence[str], variables: Mapping[str, str]) -> 
     except ProcessLookupError as error:
         raise LabError(str(error)) from None
     if child == 0:
-        _become(machine, argv, variables, held_back)
+        _become(machine, argv, variables)
     previous = _stand_by(child)
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
@@ -89,14 +90,10 @@ def run(machine: Machine, argv: Sequence[str], variables: Mapping[str, str]) -> 
             os.close(terminal)
 
 
-def _become(
-    machine: Machine,
-    argv: Sequence[str],
-    variables: Mapping[str, str],
-    signal_mask: set[signal.Signals] | set[int],
-) -> NoReturn:
+def _become(machine: Machine, argv: Sequence[str], variables: Mapping[str, str]) -> NoReturn:
     status = _NOT_EXECUTABLE
     try:
+        signals.reset()
         # A command whose caller was killed has lost its terminal, so to say.
         libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGHUP))
         directory = os.getcwd()
@@ -105,8 +102,6 @@ def _become(
             os.chdir(directory)  # joining has moved us to /
         except OSError:
             os.chdir("/")
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, signal_mask)
         os.execvpe(argv[0], list(argv), dict(variables))  # noqa: S606 - a person's own command
     except FileNotFoundError:
         print(f"wellhead: {argv[0]}: command not found on {machine.name}", file=sys.stderr)

@@ -7,7 +7,6 @@ mounts and interfaces are gone. Sources: namespaces(7), pid_namespaces(7), mount
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import gc
 import os
@@ -20,7 +19,7 @@ from typing import NoReturn
 
 from wellhead.lab import processes
 from wellhead.lab.cluster import LabError
-from wellhead.linux import mounts, namespaces
+from wellhead.linux import mounts, namespaces, signals
 
 INIT = "catatonit"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -144,8 +143,7 @@ def start_child(work: Callable[[], str]) -> Callable[[], str]:
         status = 1
         try:
             gc.disable()  # a collection would copy every page that it looks at
-            for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                signal.signal(signum, signal.SIG_DFL)
+            signals.reset_python()
             report = work()
             status = 0
         except LabError as error:
@@ -182,10 +180,7 @@ def _become_init(init: str, environment: dict[str, str], machine: str, report: i
     step = "start"
     try:
         os.setsid()
-        for signum in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            with contextlib.suppress(OSError):  # the C library keeps a few to itself
-                signal.signal(signum, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        signals.reset()
         step = "make namespaces"
         namespaces.unshare(_NAMESPACES)
         namespaces.sethostname(machine)

@@ -10,7 +10,6 @@ import fcntl
 import gc
 import importlib
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import NoReturn
 from wellhead.lab import processes, title
 from wellhead.lab.components import INHERITED, PRELOADS, Component
 from wellhead.lab.machines import Machine
+from wellhead.linux import signals
 
 Main = Callable[[Sequence[str]], None]
 """Runs a component's command line in this process."""
@@ -83,11 +83,7 @@ def _become(
 ) -> NoReturn:
     status = 1
     try:
-        signal.set_wakeup_fd(-1)
-        for signum in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
-            with contextlib.suppress(OSError):  # the C library keeps a few to itself
-                signal.signal(signum, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signals.reset_python()
         os.setsid()
         machine.join()
         _keep_only(log, inherited)

@@ -16,6 +16,7 @@ from wellhead.lab.addresses import PLANS, IpFamily
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
 from wellhead.lab.processes import Process
 from wellhead.lab.state import Snapshot
+from wellhead.linux import signals
 
 DEFAULT_NODES = 3
 PROXY_MODES = ("iptables", "nftables")
@@ -164,7 +165,15 @@ def _start_supervisor(cluster: Cluster, listener: socket.socket | None) -> None:
         module = "wellhead.lab.supervise"
         # -P: else a file called, say, click.py where the user happens to be would be taken for the library.
         argv = [sys.executable, "-P", "-m", module, cluster.name, str(cluster.root), listen_fd, title.PADDING]
-        os.posix_spawn(sys.executable, argv, environment, file_actions=actions, setsid=True)
+        os.posix_spawn(
+            sys.executable,
+            argv,
+            environment,
+            file_actions=actions,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=signals.DEFAULT,
+        )
     finally:
         os.close(null)
         os.close(output)

@@ -18,6 +18,7 @@ from wellhead.lab import processes, title
 from wellhead.lab.cluster import Cluster, LabError
 from wellhead.lab.design import design
 from wellhead.lab.supervisor import Supervisor
+from wellhead.linux import signals
 
 
 def hold_lock(cluster: Cluster) -> TextIO | None:
@@ -35,6 +36,7 @@ def hold_lock(cluster: Cluster) -> TextIO | None:
 def prepare_process(cluster: Cluster) -> None:
     """Make this process fit for supervising: its title, log, and the collector's manners."""
     os.umask(0o022)
+    signals.keep_to_ourselves()
     os.chdir("/")
     os.environ.pop(title.PADDING_VARIABLE, None)
     marks = {processes.CLUSTER: cluster.name, processes.COMPONENT: processes.SUPERVISOR}

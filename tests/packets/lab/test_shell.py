@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -126,13 +127,31 @@ def test_exec_passes_streams_status_and_signals_on(name: str) -> None:
     assert process.returncode == 4
 
 
-def test_a_command_ends_when_exec_is_killed(name: str) -> None:
+@pytest.mark.parametrize("told", [signal.SIG_DFL, signal.SIG_IGN], ids=["plainly", "by nohup"])
+def test_a_command_ends_when_exec_is_killed(name: str, told: signal.Handlers) -> None:
     run = [_WELLHEAD, "exec", "--name", name, "client", "--", "sh", "-c", "echo ready; exec sleep 1000"]
-    with subprocess.Popen(run, stdout=subprocess.PIPE, text=True) as process:
+
+    def begin() -> None:
+        signal.signal(signal.SIGHUP, told)
+
+    with subprocess.Popen(run, stdout=subprocess.PIPE, text=True, preexec_fn=begin) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.kill()
         assert process.stdout.read() == ""  # nobody holds the other end
+
+
+def test_a_command_begins_with_signals_as_if_nobody_had_said_anything(name: str) -> None:
+    def begin() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGUSR1})
+
+    run = [_WELLHEAD, "exec", "--name", name, "client", "--", "grep", "-E", "Sig(Ign|Blk)"]
+    done = subprocess.run(
+        [*run, "/proc/self/status"], preexec_fn=begin, capture_output=True, text=True, check=True
+    )
+    assert {int(line.split()[1], 16) for line in done.stdout.splitlines()} == {0}
 
 
 def test_a_cluster_is_not_managed_from_inside(name: str) -> None:

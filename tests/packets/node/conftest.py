@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -31,8 +32,14 @@ def world() -> Iterator[World]:
 def lab() -> Iterator[Lab]:
     """A cluster of one node, for this module alone: its agent gets killed, its machine rebooted."""
     lab = Lab(f"node-test-{os.getpid()}")
+    # As under nohup, or in a shell's background: nothing of that may reach a container.
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGHUP, signal.SIGQUIT)}
     try:
-        lab.wellhead("up", "--nodes", "1")
+        try:
+            lab.wellhead("up", "--nodes", "1")
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
         yield lab
     finally:
         lab.wellhead("down")

@@ -49,6 +49,15 @@ def test_a_short_command_s_output_and_exit_code_are_kubectl_runs(lab: Lab) -> No
     assert done.stdout == b"hello\n"
 
 
+def test_a_program_in_a_container_begins_with_signals_as_usual(lab: Lab) -> None:
+    hook = {"postStart": {"exec": {"command": ["cp", "/proc/self/status", "/tmp/hook"]}}}
+    create(lab, "signals", {"name": "main", "command": ["sleep", "1000"], "lifecycle": hook})
+    wait(lab, "signals")
+    for status_file in ("/proc/1/status", "/proc/self/status", "/tmp/hook"):
+        said = lab.kubectl("exec", "signals", "--", "grep", "-E", "Sig(Ign|Blk)", status_file)
+        assert {int(line.split()[1], 16) for line in said.splitlines()} == {0}
+
+
 def test_what_a_pod_is_given(lab: Lab) -> None:
     apply(
         lab,

@@ -16,6 +16,7 @@ from pathlib import Path
 from wellhead.cloud.haproxy import commands
 from wellhead.cloud.haproxy.commands import ProxyError
 from wellhead.cloud.haproxy.config import Instance
+from wellhead.linux import signals
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ class Process:
                 file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), *_closed()],
                 setsid=True,
                 setsigmask=(),
-                setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # which Python ignores
+                setsigdef=signals.DEFAULT,
             )
         except OSError as error:
             raise ProxyError(f"{path} can't be run: {error.strerror}") from error
