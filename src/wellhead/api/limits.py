@@ -1,43 +1,49 @@
 """How much one client may ask of the API server: every bound, in one place.
 
-Where upstream has the bound, the default is upstream's. An error says which one it is about in `bound`: the
-field's name, with dashes.
+Each is an option of `wellhead apiserver` (`--max-request-body` …) and counts what it refuses
+(`apiserver_refused_requests_total{limit="request-body"}`). An error says in `bound` which one it is about:
+the field's name, with dashes. Where upstream has the bound, the default is upstream's.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 MEBIBYTE = 1024 * 1024
 
 
+def _bound(default: float, meaning: str) -> Any:
+    return field(default=default, metadata={"help": meaning})
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Whatever is above one of these is refused with the bound's own error."""
+    """Whatever is above one of these is refused with the bound's own error. Each field's meaning is its
+    metadata's `help`."""
 
-    request_body: int = 3 * MEBIBYTE
-    """Bytes of a request's body (upstream's MaxRequestBodyBytes)."""
-    bodies_together: int = 64 * MEBIBYTE
-    """Bytes of bodies that are being read at a time, from all clients."""
-    object_bytes: int = 1536 * 1024
-    """Bytes of an object as it is stored, as JSON (etcd's default --max-request-bytes)."""
-    body_values: int = 50_000
-    """Values (scalars, lists, maps) in a body, and in what a patch makes of an object."""
-    nesting: int = 100
-    """How deep lists and maps of a body may lie in each other."""
-    selector_terms: int = 100
-    """Conditions in a label selector, and in a field selector."""
-    watch_history_bytes: int = 16 * MEBIBYTE
-    """Bytes of changes of a resource that are kept for its watches; who is further behind is cut off."""
-    request_seconds: float = 60.0
-    """Time to answer a request that is neither a watch nor a stream (upstream's --request-timeout)."""
-    patch_operations: int = 10_000
-    """Operations of a JSON patch (upstream's maxJSONPatchOperations)."""
-    patch_copied_bytes: int = 3 * MEBIBYTE
-    """Bytes that the copy operations of a JSON patch may add, as JSON (upstream's JSONPatchMaxCopyBytes)."""
-    patch_moves: int = 20_000_000
-    """List items that the operations of a JSON patch may shift, all together."""
+    request_body: int = _bound(3 * MEBIBYTE, "Bytes of a request's body.")
+    bodies_together: int = _bound(64 * MEBIBYTE, "Bytes of bodies that are being read at a time.")
+    body_values: int = _bound(
+        50_000, "Values (scalars, lists, maps) in a body, and in what a patch makes of an object."
+    )
+    nesting: int = _bound(100, "How deep lists and maps of a body may lie in each other.")
+    object_bytes: int = _bound(1536 * 1024, "Bytes of an object, as stored.")
+    selector_terms: int = _bound(100, "Conditions in a label selector, and in a field selector.")
+    patch_operations: int = _bound(10_000, "Operations of a JSON patch.")
+    patch_copied_bytes: int = _bound(3 * MEBIBYTE, "Bytes that a JSON patch may copy, all together.")
+    patch_moves: int = _bound(20_000_000, "List items that a JSON patch may shift, all together.")
+    request_seconds: float = _bound(60.0, "Time to answer a request that is neither a watch nor a stream.")
+    requests: int = _bound(
+        600, "Requests at a time that are neither watches nor streams, those of system:masters apart."
+    )
+    watches: int = _bound(10_000, "Watches at a time.")
+    user_watches: int = _bound(2_000, "Watches at a time of one user.")
+    watch_history_bytes: int = _bound(
+        16 * MEBIBYTE, "Bytes of a resource's changes that are kept: who is further behind is cut off."
+    )
+    connections: int = _bound(4_096, "Connections at a time.")
+    address_connections: int = _bound(1_024, "Connections at a time from one address.")
 
 
 DEFAULTS = Limits()

@@ -29,6 +29,7 @@ from wellhead.apiserver.verbs.patch import patch
 from wellhead.apiserver.verbs.update import update
 from wellhead.apiserver.verbs.watch import watch
 from wellhead.apiserver.version import version
+from wellhead.apiserver.watches import Watches
 from wellhead.storage.encoding import encode_json
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
@@ -49,6 +50,7 @@ class Dispatcher:
         health: Health,
         metrics: Metrics,
         server_address: str,
+        watches: Watches,
     ) -> None:
         self._registry = registry
         self._health = health
@@ -62,7 +64,7 @@ class Dispatcher:
         self._verbs: dict[str, Handler] = {
             "get": lambda call: get(call, registry),
             "list": lambda call: list_objects(call, registry),
-            "watch": lambda call: watch(call, registry),
+            "watch": lambda call: watch(call, registry, watches),
             "create": lambda call: create(call, registry, admission),
             "update": lambda call: update(call, registry, admission, authorizer),
             "patch": lambda call: patch(call, registry, admission),

@@ -33,6 +33,7 @@ from wellhead.apiserver.registry.services import ServiceAllocator
 from wellhead.apiserver.server import Server
 from wellhead.apiserver.subresources.node_connection import agent_tls
 from wellhead.apiserver.tokens import Tokens
+from wellhead.apiserver.watches import Watches
 from wellhead.storage.cache import WatchCache
 from wellhead.storage.location import store_at
 
@@ -133,6 +134,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             health=Health({"ready": lambda: server.ready}),
             metrics=metrics,
             server_address=_authority(config.advertise_address, config.secure_port),
+            watches=Watches(config.limits),
         )
         server = Server(authenticator, authorizer, dispatcher, metrics, config.limits)
         await ensure_namespaces(registry)

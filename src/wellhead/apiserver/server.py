@@ -9,17 +9,26 @@ import time
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from wellhead.api.errors import ApiError, BadRequest, InternalError, ServiceUnavailable, Timeout
+from wellhead.api.errors import (
+    ApiError,
+    BadRequest,
+    InternalError,
+    ServiceUnavailable,
+    Timeout,
+    TooManyRequests,
+)
 from wellhead.api.limits import Limits
 from wellhead.apiserver.answers import error_response
 from wellhead.apiserver.authn import ANONYMOUS_PATHS, Authenticator
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.bodies import Bodies
 from wellhead.apiserver.call import Call
+from wellhead.apiserver.connections import Connections
 from wellhead.apiserver.dispatch import Dispatcher
 from wellhead.apiserver.impersonation import impersonated
 from wellhead.apiserver.info import RequestInfo, request_info
 from wellhead.apiserver.metrics import Metrics
+from wellhead.apiserver.policy import EVERYTHING
 
 _log = logging.getLogger(__name__)
 _CLIENT_CLOSED_REQUEST = 499  # nginx's code, for metrics
@@ -38,6 +47,7 @@ class Server:
     ) -> None:
         self._limits = limits
         self._bodies = Bodies(limits)
+        self._requests = 0
         self._authenticator = authenticator
         self._authorizer = authorizer
         self._dispatcher = dispatcher
@@ -47,8 +57,10 @@ class Server:
 
     def protocol(self) -> web.Server:
         """What makes a connection's protocol: for `web.ServerRunner`."""
-        return web.Server(
+        return Connections(
             self.handle,
+            self._limits,
+            self._metrics.refused,
             request_factory=_request,
             # A watch whose client has gone must not wait for its next event to notice.
             handler_cancellation=True,
@@ -100,10 +112,14 @@ class Server:
         return response
 
     async def _in_time(self, call: Call) -> web.StreamResponse:
-        """Dispatch the call, within the time that it may take. Raises ApiError."""
-        seconds = None if call.info.is_long_running else self._limits.request_seconds
+        """Dispatch the call, if there aren't too many, within the time that it may take. Raises ApiError."""
+        if call.info.is_long_running:
+            return await self._dispatcher.dispatch(call)
+        if self._requests >= self._limits.requests and EVERYTHING not in call.user.groups:
+            raise TooManyRequests().exceeding("requests")
+        self._requests += 1
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with asyncio.timeout(self._limits.request_seconds) as limit:
                 return await self._dispatcher.dispatch(call)
         except TimeoutError:
             if not limit.expired():
@@ -111,6 +127,8 @@ class Server:
             raise Timeout("request did not complete within the allotted timeout").exceeding(
                 "request-seconds"
             ) from None
+        finally:
+            self._requests -= 1
 
 
 def _check_headers(request: web.BaseRequest) -> None:

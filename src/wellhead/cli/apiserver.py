@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 import click
 
 from wellhead import component
 from wellhead.apiserver.main import Config, IPAddress, IPNetwork, run
+from wellhead.cli.limits import limit_options, limits_of
 from wellhead.cli.options import logging_options
 from wellhead.component import LogFormat
 
@@ -134,6 +136,7 @@ class _PortRange(click.ParamType[range]):
     show_default=True,
     help="Where node ports come from.",
 )
+@limit_options
 @logging_options
 def command(
     storage: str,
@@ -153,10 +156,13 @@ def command(
     service_node_port_range: range,
     log_level: str,
     log_format: LogFormat,
+    **limits: Any,
 ) -> None:
     """Run the Kubernetes API server.
 
     Clients identify themselves by certificate (CN is the user, O the groups) or service-account token.
+
+    What is above one of the --max-… bounds is refused, and counted in apiserver_refused_requests_total.
     """
     if not bind_address and not listen_fd:
         raise click.UsageError("nothing to listen on: give --bind-address or --listen-fd")
@@ -182,5 +188,6 @@ def command(
         service_account_max_token_expiration=service_account_max_token_expiration,
         service_cluster_ip_ranges=service_cluster_ip_range,
         service_node_port_range=service_node_port_range,
+        limits=limits_of(limits),
     )
     component.run("apiserver", run(config), log_level=log_level, log_format=log_format)

@@ -20,6 +20,7 @@ import yaml
 from multidict import CIMultiDict
 
 from tests.unit.apiserver.pki import Pki
+from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Obj
 from wellhead.apiserver.main import Config, run
 
@@ -206,6 +207,7 @@ async def serve(
     storage: str = "memory:",
     node_ports: range = range(30000, 32768),
     service_ranges: str = "10.0.0.0/16",
+    limits: Limits = DEFAULTS,
 ) -> AsyncIterator[Cluster]:
     """A server that is ready, until the context ends. Its address is of the first range's family."""
     ranges = tuple(map(ip_network, service_ranges.split(",")))
@@ -226,6 +228,7 @@ async def serve(
         listen_fds=(listener.detach(),),
         service_cluster_ip_ranges=ranges,
         service_node_port_range=node_ports,
+        limits=limits,
     )
     task = asyncio.create_task(run(config))
     async with Cluster(f"https://127.0.0.1:{port}", pki, directory) as cluster:

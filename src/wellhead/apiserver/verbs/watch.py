@@ -16,6 +16,7 @@ from wellhead.apiserver.negotiation import Format, object_format
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.revisions import requested_revision
 from wellhead.apiserver.selection import selection
+from wellhead.apiserver.watches import Watches
 from wellhead.storage.encoding import decode, encode_json
 from wellhead.storage.event_log import EventType, Item
 from wellhead.storage.store import Compacted
@@ -28,8 +29,14 @@ _CHUNK = 64 * 1024  # bytes
 _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
-async def watch(call: Call, registry: Registry) -> web.StreamResponse:
-    """Raises Gone, BadRequest, Invalid, NotAcceptable, Timeout; nothing once the first byte is sent."""
+async def watch(call: Call, registry: Registry, watches: Watches) -> web.StreamResponse:
+    """Raises Gone, BadRequest, Invalid, NotAcceptable, Timeout, TooManyRequests; nothing once the first byte
+    is sent."""
+    with watches.open(call.user.name):
+        return await _watch(call, registry)
+
+
+async def _watch(call: Call, registry: Registry) -> web.StreamResponse:
     form = object_format(call.http.headers.get("Accept", ""))
     chosen = selection(call, registry)
     bookmarks = call.flag("allowWatchBookmarks")
