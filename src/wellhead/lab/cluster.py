@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from wellhead.lab.addresses import PLANS, AddressPlan, IpFamily
-from wellhead.linux.files import write_atomically
+from wellhead.linux.files import make_private, write_atomically
 
 STATE_ROOT = Path("/var/lib/wellhead")
 IMAGE_CACHE = Path("/var/cache/wellhead/images")
@@ -80,6 +80,10 @@ class Cluster:
         """Where the supervisor tells how things are (wellhead.lab.state)."""
         return self.directory / "supervisor.sock"
 
+    @property
+    def apiserver_directory(self) -> Path:
+        return self.directory / "apiserver"
+
     def node_directory(self, node: str) -> Path:
         return self.directory / "nodes" / node
 
@@ -101,13 +105,13 @@ class Cluster:
             return None
 
     def write_spec(self, spec: ClusterSpec) -> None:
-        write_atomically(self.spec_file, msgspec.json.format(msgspec.json.encode(spec)) + b"\n", 0o644)
+        write_atomically(self.spec_file, msgspec.json.format(msgspec.json.encode(spec)) + b"\n")
 
     def make_directories(self) -> None:
         """Make the directories that the parts of a cluster write to."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for directory in (self.pki, self.kubeconfigs, self.logs, self.directory / "apiserver"):
-            directory.mkdir(mode=0o700, exist_ok=True)
+        nodes = self.directory / "nodes"
+        for directory in (self.pki, self.kubeconfigs, self.logs, self.apiserver_directory, nodes):
+            make_private(directory)
 
     @contextlib.contextmanager
     def locked(self, *, create: bool) -> Iterator[bool]:
@@ -118,7 +122,8 @@ class Cluster:
         """
         while True:
             if create:
-                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                make_private(self.root)
+                make_private(self.directory)
             try:
                 descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             except FileNotFoundError:

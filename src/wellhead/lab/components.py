@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from wellhead.lab import pki
 from wellhead.lab.addresses import API_PORT, NODE_PORTS, AddressPlan
 from wellhead.lab.cluster import IMAGE_CACHE, Cluster, ClusterSpec
+from wellhead.lab.seclusion import Belongings, of_command_line
 from wellhead.lab.topology import CLOUD, CONTROL_PLANE, node_name
 
 INHERITED = 3
@@ -44,6 +45,8 @@ class Component:
     name: str
     argv: tuple[str, ...]
     inherits: Inheritance | None = None
+    belongings: Belongings | None = None
+    """What it sees of the clusters' files; None: everything."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -54,7 +57,7 @@ def components(cluster: Cluster, spec: ClusterSpec) -> tuple[Component, ...]:
     """All components of a cluster, in the order in which it is best to start them."""
     nodes = range(1, spec.nodes + 1)
     plans = spec.plans
-    return (
+    found = (
         _apiserver(cluster, plans),
         *(_node_agent(cluster, number, plans) for number in nodes),
         _controller_manager(cluster),
@@ -62,6 +65,14 @@ def components(cluster: Cluster, spec: ClusterSpec) -> tuple[Component, ...]:
         *(_proxy(cluster, spec, number) for number in nodes),
         _cloud(cluster, plans),
     )
+    kept = {CONTROL_PLANE: [cluster.apiserver_directory]}
+    kept |= {name: [cluster.node_directory(name)] for name in map(node_name, nodes)}
+
+    def secluded(component: Component) -> Component:
+        directories = kept.get(component.machine, [])
+        return replace(component, belongings=of_command_line(cluster.root, component.argv, directories))
+
+    return tuple(map(secluded, found))
 
 
 def _apiserver(cluster: Cluster, plans: Plans) -> Component:
@@ -71,7 +82,7 @@ def _apiserver(cluster: Cluster, plans: Plans) -> Component:
         "apiserver",
         (
             "apiserver",
-            *_flag("storage", f"sqlite:{cluster.directory / 'apiserver' / 'state.db'}"),
+            *_flag("storage", f"sqlite:{cluster.apiserver_directory / 'state.db'}"),
             *_flags("bind-address", (plan.control_plane for plan in plans)),
             *_flags("bind-address", (_LOOPBACK[plan.nodes.version] for plan in plans)),
             *_flag("secure-port", API_PORT),

@@ -10,6 +10,7 @@ from wellhead.lab import edge, kubeconfigs, pki, topology
 from wellhead.lab.cluster import Cluster, ClusterSpec
 from wellhead.lab.components import Component, components
 from wellhead.lab.topology import Topology
+from wellhead.linux.files import make_private
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def design(cluster: Cluster, spec: ClusterSpec) -> Design:
         identities = list(pki.control_plane_identities(picture.plans))
         for number in numbers:
             identities += pki.node_identities(number, picture.plans)
-            cluster.node_directory(topology.node_name(number)).mkdir(mode=0o755, parents=True, exist_ok=True)
+            make_private(cluster.node_directory(topology.node_name(number)))
         pki.ensure(cluster.pki, identities)
         kubeconfigs.write_all(cluster, spec)
 

@@ -97,6 +97,7 @@ def _become(machine: Machine, argv: Sequence[str], variables: Mapping[str, str])
         # A command whose caller was killed has lost its terminal, so to say.
         libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGHUP))
         directory = os.getcwd()
+        variables = _with_kubeconfig(variables)
         machine.join()
         try:
             os.chdir(directory)  # joining has moved us to /
@@ -111,6 +112,23 @@ def _become(machine: Machine, argv: Sequence[str], variables: Mapping[str, str])
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def _with_kubeconfig(variables: Mapping[str, str]) -> dict[str, str]:
+    """The same, with the kubeconfig handed over as an open file: the machine doesn't have it (`seclusion`).
+
+    Its name goes by this process's pid, which the command keeps, for everything that it starts.
+    """
+    path = variables.get("KUBECONFIG", "")
+    try:
+        content = Path(path).read_bytes()
+    except OSError:
+        return dict(variables)
+    descriptor = os.memfd_create("kubeconfig", 0)  # not closed by exec
+    os.fchmod(descriptor, 0o600)
+    os.write(descriptor, content)
+    handed = f"/proc/{os.getpid()}/fd/{descriptor}"
+    return {name: handed if value == path else value for name, value in variables.items()}
 
 
 def _stand_by(child: int) -> dict[int, Callable[..., object] | int | None]:

@@ -26,6 +26,7 @@ def rotate(directory: Path, limit: int = LIMIT) -> None:
         if path.stat().st_size > limit:
             previous = path.with_name(path.name + ".1")
             with path.open("rb") as source, previous.open("wb") as copy:
+                os.fchmod(copy.fileno(), 0o600)
                 while chunk := source.read(_CHUNK):
                     copy.write(chunk)
             os.truncate(path, 0)

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
-from wellhead.lab import processes, title
+from wellhead.lab import processes, seclusion, title
 from wellhead.lab.components import INHERITED, PRELOADS, Component
 from wellhead.lab.machines import Machine
 from wellhead.linux import signals
@@ -85,7 +85,11 @@ def _become(
     try:
         signals.reset_python()
         os.setsid()
+        own = component.belongings
+        files = seclusion.read(own) if own is not None else {}
         machine.join()
+        if own is not None:
+            seclusion.seclude(own, files)
         _keep_only(log, inherited)
         os.chdir("/")
         marks = {processes.CLUSTER: cluster, processes.MACHINE: machine.name}

@@ -85,6 +85,7 @@ class Publisher:
         self._selector = selector
         self._followers: set[socket.socket] = set()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        os.fchmod(self._listener.fileno(), 0o600)  # which the file that bind makes inherits
         self._listener.bind(os.fspath(path))
         self._listener.listen()
         selector.register(self._listener, selectors.EVENT_READ, self._accept)

@@ -25,6 +25,7 @@ def hold_lock(cluster: Cluster) -> TextIO | None:
     """Become the one supervisor of this cluster; None if there is one. Closing the file lets go."""
     cluster.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = (cluster.directory / "supervisor.lock").open("a")
+    os.fchmod(file.fileno(), 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
+
+
+def make_private(directory: Path) -> None:
+    """Make the directory, and those above it, root's alone: also one that was made otherwise."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if stat.S_IMODE(directory.stat().st_mode) != 0o700:
+        directory.chmod(0o700)
 
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:

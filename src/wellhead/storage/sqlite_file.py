@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -33,7 +34,13 @@ def open_database(path: Path) -> sqlite3.Connection:
             with another schema.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Whatever is secret in a cluster is in here; the WAL takes over the mode.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
         connection = sqlite3.connect(
             path, isolation_level=None, check_same_thread=False, timeout=1.0, cached_statements=32
         )
