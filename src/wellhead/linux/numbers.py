@@ -77,6 +77,8 @@ class Table(enum.StrEnum):
     """Of the family inet."""
     FORWARDER = "wellhead-forwarder"
     NODE = "wellhead-node"
+    TRACE = "wellhead-trace"
+    """Of the family inet, and only as long as somebody traces."""
 
 
 class HookPriority(enum.IntEnum):
@@ -85,6 +87,7 @@ class HookPriority(enum.IntEnum):
     Netfilter's own: raw -300, connection tracking -200, mangle -150, dstnat -100, filter 0, srcnat 100.
     """
 
+    TRACE_FIRST = -500
     FORWARDER_RAW = -300
     RETURN_RAW = -299
     """Both before connection tracking: the one leaves packets untracked, the other gives them zones."""
@@ -103,6 +106,7 @@ class HookPriority(enum.IntEnum):
     NODE_SRCNAT = 110
     """Pods' masquerading: after the service proxy's."""
     RETURN_LAST = 300
+    TRACE_LAST = 500
 
 
 # ---- links

@@ -35,6 +35,11 @@ class Code(enum.StrEnum):
     SENT = "Sent", _R, "The client sends a packet."
     DELIVERED = "Delivered", _R, "The endpoint receives the packet."
     ROUTED = "Routed", _R, "The packet is passed on as it is, by its destination."
+    REWRITTEN_BY_RULE = "RewrittenByRule", _R, "Observed: a rule was seen to rewrite the address."
+    REPLY_RESTORED = "ReplyRestored", _R, "Observed: on the way back, connection tracking undid a rewrite."
+    DROPPED_BY_RULE = "DroppedByRule", _R, "Observed: a rule was seen to drop the packet."
+    REFUSED_BY_RULE = "RefusedByRule", _R, "Observed: a rule was seen to answer with an error."
+    LAST_SEEN = "LastSeen", _R, "Observed: nothing was seen of the packet behind this place."
     NO_ROUTE = "NoRoute", _R, "Nobody leads this address from the client to a node."
     NOBODY_LISTENS = (
         "NobodyListens",

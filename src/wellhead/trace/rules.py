@@ -1,0 +1,148 @@
+"""Rules in their backend's own words, and whose they are: what a handle in the kernel's trace stands for.
+
+A table of nftables is listed with its handles. A rule that iptables made is shown by nft without most of
+what it says, so the two lists of a chain are laid side by side: the same rules in the same order.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from wellhead.linux.libnftables import Output
+from wellhead.linux.nft import NftError
+from wellhead.linux.numbers import Table
+
+Lister = Callable[[str, Output], str]
+"""Runs a command of nft in a place, and answers what it lists."""
+
+_FAMILIES = {1: "inet", 2: "ip", 5: "netdev", 7: "bridge", 10: "ip6"}
+_IPTABLES = {2: "iptables-nft-save", 10: "ip6tables-nft-save"}
+_IPTABLES_TABLES = frozenset({"raw", "mangle", "nat", "filter", "security"})
+_CHAIN = re.compile(r"^\s*chain (\S+) \{")
+_RULE = re.compile(r"^\s*(.*?)\s*# handle (\d+)$")
+_HOOK = re.compile(r"^\s*type \w+ hook ")
+_COMMENT = re.compile(r'--comment (?:"([^"]*)"|(\S+))|comment "([^"]*)"')
+_SERVICE = re.compile(r"\b([a-z0-9][-a-z0-9]*/[a-z0-9][-a-z0-9.]*)(?=[: ]|$)")
+
+_CHAIN_OWNERS = (
+    ("KUBE-", "service proxy (iptables)"),
+    ("FLANNEL-", "flannel"),
+    ("CNI-", "CNI plugin"),
+    ("cali-", "Calico"),
+    ("CILIUM_", "Cilium"),
+    ("KUBE-ROUTER", "kube-router"),
+    ("WEAVE", "Weave Net"),
+    ("IP-MASQ-AGENT", "ip-masq-agent"),
+    ("DOCKER", "Docker"),
+)
+_TABLE_OWNERS = {
+    Table.PROXY: "service proxy (nftables)",
+    Table.RETURN: "symmetric return",
+    Table.FORWARDER: "packet forwarder",
+    Table.NODE: "node agent",
+    "wellhead-edge": "edge",
+    "kube-proxy": "kube-proxy (nftables)",
+    "flannel-ipv4": "flannel",
+    "flannel-ipv6": "flannel",
+    "calico": "Calico",
+    "kindnet": "kindnet",
+    "firewalld": "firewalld",
+}
+
+
+class Rule(NamedTuple):
+    """One rule that a packet met."""
+
+    table: str
+    """`ip nat`, `ip wellhead`."""
+    chain: str
+    text: str
+    """In nft's words, or in iptables'; '' where it can't be listed any more."""
+
+    @property
+    def owner(self) -> str:
+        """The party that made it, as far as names tell."""
+        name = self.table.partition(" ")[2]
+        if name in _TABLE_OWNERS:
+            return _TABLE_OWNERS[name]
+        found = [owner for prefix, owner in _CHAIN_OWNERS if prefix in self.chain or prefix in self.text]
+        return found[0] if found else f"table {self.table}"
+
+    @property
+    def service(self) -> str:
+        """namespace/name of the Service that its comment names."""
+        comment = next(
+            (part for match in _COMMENT.finditer(self.text) for part in match.groups() if part), ""
+        )
+        named = _SERVICE.search(comment)
+        return named[1] if named else ""
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it answers with an error, where the kernel's trace says only that it drops."""
+        return "REJECT" in self.text or re.search(r"\breject\b", self.text) is not None
+
+
+Key = tuple[int, str, str, int]
+"""(family, table, chain, handle)"""
+
+
+def texts(
+    wanted: Iterable[Key], run: Lister, save: Callable[[str, str], str] | None = None
+) -> dict[Key, Rule]:
+    """The rules of these handles. `run` lists by nft, `save` by a program of iptables, a table at a time."""
+    found: dict[Key, Rule] = {}
+    by_table: dict[tuple[int, str], list[Key]] = {}
+    for key in wanted:
+        by_table.setdefault(key[:2], []).append(key)
+    for (family, table), keys in by_table.items():
+        name = f"{_FAMILIES.get(family, 'inet')} {table}"
+        try:
+            listed = by_chain(run(f"list table {name}", Output.HANDLE | Output.TERSE))
+        except NftError:
+            listed = {}
+        if table in _IPTABLES_TABLES and family in _IPTABLES:
+            listed = beside(listed, (save or save_iptables)(_IPTABLES[family], table))
+        for key in keys:
+            text = listed.get(key[2], {}).get(key[3], "")
+            found[key] = Rule(name, key[2], text)
+    return found
+
+
+def by_chain(listing: str) -> dict[str, dict[int, str]]:
+    """Chain → handle → text, in the order of the rules, of what `nft -a list table` prints."""
+    chains: dict[str, dict[int, str]] = {}
+    current: dict[int, str] | None = None
+    for line in listing.splitlines():
+        if match := _CHAIN.match(line):
+            current = chains[match[1]] = {}
+        elif line.strip() == "}":
+            current = None
+        elif current is not None and not _HOOK.match(line) and (match := _RULE.match(line)):
+            current[int(match[2])] = match[1]
+    return chains
+
+
+def beside(listed: dict[str, dict[int, str]], saved: str) -> dict[str, dict[int, str]]:
+    """The same chains with iptables' words, where both lists have as many rules."""
+    rules: dict[str, list[str]] = {}
+    for line in saved.splitlines():
+        if line.startswith("-A "):
+            rules.setdefault(line.split(" ", 2)[1], []).append(line)
+    words: dict[str, dict[int, str]] = {}
+    for chain, handles in listed.items():
+        own = rules.get(chain, [])
+        words[chain] = dict(zip(handles, own, strict=True)) if len(own) == len(handles) else handles
+    return words
+
+
+def save_iptables(program: str, table: str) -> str:
+    """What a program of iptables saves of a table, in the namespace of the calling thread; '' if it can't."""
+    try:
+        done = subprocess.run([program, "-t", table], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout
