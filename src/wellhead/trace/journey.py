@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import msgspec
 
+from wellhead.linux.numbers import Table
 from wellhead.paths.codes import Code
 from wellhead.paths.way import Decision, Disposition, Outcome, SeenAs, Step, Value, Way, What
-from wellhead.trace.hops import Ends, Hop, Rewrite, hops
+from wellhead.trace.hops import ACCEPT, DROP, Ends, Hop, Rewrite, hops
 from wellhead.trace.names import Named, Names, Owner
 from wellhead.trace.packet import TCP, UDP, Flag, Packet, of_frame
 from wellhead.trace.places import Place
@@ -309,7 +310,7 @@ def _hop_view(
                 service=rule.service,
             )
             for seen, rule in found
-            if not seen.table.startswith("wellhead-trace")
+            if seen.table != Table.TRACE and (seen.handle or seen.verdict in (ACCEPT, DROP))
         ),
         dropped=hop.dropped_by is not None,
         tunnelled=any(frame.tunnelled for frame in hop.frames),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from struct import Struct
@@ -58,12 +58,17 @@ class Observer:
         tokens: Tokens,
         tunnel_ports: frozenset[int] = frozenset(),
         *,
-        all_tcp: bool = False,
+        opened_by: Collection[str] = (),
     ) -> None:
+        """`opened_by` are addresses of load balancers: what they open, whichever token it has, is watched
+        too.
+        """
         self._watches: list[_Watch] = []
         self._threads = ThreadPoolExecutor(thread_name_prefix="place")
         try:
-            opening = [self._threads.submit(_open, place, tokens, tunnel_ports, all_tcp) for place in places]
+            opening = [
+                self._threads.submit(_open, place, tokens, tunnel_ports, opened_by) for place in places
+            ]
             for each in opening:
                 with contextlib.suppress(CannotWatch):
                     self._watches.append(each.result())
@@ -117,7 +122,9 @@ def inside(place: Place, work: Callable[[], T]) -> T:
 
 
 class _Watch:
-    def __init__(self, place: Place, tokens: Tokens, tunnel_ports: frozenset[int], all_tcp: bool) -> None:
+    def __init__(
+        self, place: Place, tokens: Tokens, tunnel_ports: frozenset[int], opened_by: Collection[str]
+    ) -> None:
         self.place = place
         self._order = 0
         self._lost: list[str] = []
@@ -129,13 +136,13 @@ class _Watch:
             self._frames = opened.enter_context(
                 socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
             )
-            tokens.attach(self._frames, tunnel_ports, all_tcp=all_tcp)
+            tokens.attach(self._frames, tunnel_ports, all_tcp=bool(opened_by))
             self._frames.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             self._frames.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
             self._frames.setblocking(False)
             for _ in self._packets():
                 pass  # what came before the filter
-            self.nft.run(_table(tokens))
+            self.nft.run(_table(tokens, opened_by))
             self._interfaces = dict(socket.if_nameindex())
             self._counters = _counters()
             self._opened = opened.pop_all()
@@ -177,17 +184,22 @@ class _Watch:
         self._opened.close()
 
 
-def _open(place: Place, tokens: Tokens, tunnel_ports: frozenset[int], all_tcp: bool) -> _Watch:
+def _open(place: Place, tokens: Tokens, tunnel_ports: frozenset[int], opened_by: Collection[str]) -> _Watch:
     try:
-        return inside(place, lambda: _Watch(place, tokens, tunnel_ports, all_tcp))
+        return inside(place, lambda: _Watch(place, tokens, tunnel_ports, opened_by))
     except NftError as error:
         raise CannotWatch(f"{place.name}: {error}") from error
 
 
-def _table(tokens: Tokens) -> str:
+def _table(tokens: Tokens, opened_by: Collection[str]) -> str:
     """Chains before and after all others; those at the end only show the packet as it leaves."""
     first, last = HookPriority.TRACE_FIRST, HookPriority.TRACE_LAST
-    rules = "\n".join(f"    {match} meta nftrace set 1" for match in tokens.rules())
+    opening = [
+        f"{'ip6' if ':' in address else 'ip'} {which} {address} tcp flags & (syn | ack) == {flags}"
+        for address in opened_by
+        for which, flags in (("saddr", "syn"), ("daddr", "(syn | ack)"))
+    ]
+    rules = "\n".join(f"    {match} meta nftrace set 1" for match in (*tokens.rules(), *opening))
     chains = [
         f"  chain {hook} {{\n    type filter hook {hook} priority {priority};\n{body}\n  }}"
         for hook, priority, body in (

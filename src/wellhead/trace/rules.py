@@ -90,25 +90,42 @@ Key = tuple[int, str, str, int]
 """(family, table, chain, handle)"""
 
 
-def texts(
-    wanted: Iterable[Key], run: Lister, save: Callable[[str, str], str] | None = None
-) -> dict[Key, Rule]:
+def texts(wanted: Iterable[Key], run: Lister, save: Callable[[str, str], str]) -> dict[Key, Rule]:
     """The rules of these handles. `run` lists by nft, `save` by a program of iptables, a table at a time."""
     found: dict[Key, Rule] = {}
     by_table: dict[tuple[int, str], list[Key]] = {}
     for key in wanted:
         by_table.setdefault(key[:2], []).append(key)
     for (family, table), keys in by_table.items():
-        name = f"{_FAMILIES.get(family, 'inet')} {table}"
+        listings = _listings(family, table, run, save)
+        for key in keys:
+            _, _, chain, handle = key
+            name, text = next(
+                (
+                    (name, chains[chain][handle])
+                    for name, chains in listings
+                    if handle in chains.get(chain, {})
+                ),
+                (f"{_FAMILIES.get(family, 'inet')} {table}", ""),
+            )
+            found[key] = Rule(name, chain, text)
+    return found
+
+
+def _listings(
+    family: int, table: str, run: Lister, save: Callable[[str, str], str]
+) -> list[tuple[str, dict[str, dict[int, str]]]]:
+    """The tables of that name that the packet can have met. The trace says its family, not the table's."""
+    found = []
+    for of_table in dict.fromkeys((_FAMILIES.get(family, "inet"), "inet")):
+        name = f"{of_table} {table}"
         try:
             listed = by_chain(run(f"list table {name}", Output.HANDLE | Output.TERSE))
         except NftError:
-            listed = {}
-        if table in _IPTABLES_TABLES and family in _IPTABLES:
-            listed = beside(listed, (save or save_iptables)(_IPTABLES[family], table))
-        for key in keys:
-            text = listed.get(key[2], {}).get(key[3], "")
-            found[key] = Rule(name, key[2], text)
+            continue  # there is none, or no longer
+        if table in _IPTABLES_TABLES and family in _IPTABLES and of_table != "inet":
+            listed = beside(listed, save(_IPTABLES[family], table))
+        found.append((name, listed))
     return found
 
 

@@ -20,7 +20,8 @@ from wellhead.client.rest import Client, ConnectionLost
 from wellhead.lab import kubeconfigs, machines, topology
 from wellhead.lab.cluster import Cluster, LabError
 from wellhead.linux.numbers import TUNNEL_PORT
-from wellhead.trace import rules
+from wellhead.trace import pcapng, rules
+from wellhead.trace.hops import Hop
 from wellhead.trace.journey import Asked, Seen, Trace, trace
 from wellhead.trace.names import Named, Names, Owner, of_objects
 from wellhead.trace.observer import Observer, inside
@@ -34,6 +35,8 @@ from wellhead.trace.token import Tokens
 _API_SECONDS = 10.0
 _SETTLE = 0.02
 """Seconds: the kernel begins to stamp packets some milliseconds after it was asked to."""
+_ANSWERED_WITHIN = 0.1
+"""Seconds: the kernel shows a refusal as a drop, and its ICMP error comes at once."""
 _QUIET = 0.004
 _LAST_WORDS = 0.25
 """Seconds without news after which a request's packets have all been read, and the longest wait for that."""
@@ -50,6 +53,7 @@ class Session:
     """
 
     def __init__(self, cluster: Cluster, *, requests: int = 1, payloads: bool = False) -> None:
+        """Room for so many requests. `payloads` follows them through terminating load balancers."""
         found = machines.find(cluster.name)
         try:
             if not found:
@@ -64,7 +68,13 @@ class Session:
         self.names = _names(self.places, self.objects)
         self._tokens = Tokens(requests)
         self._used = 0
-        self._observer = Observer(self.places, self._tokens, _TUNNELS, all_tcp=payloads)
+        self._last: Seen | None = None
+        balancers = [
+            str(address) for address, named in self.names.by_address.items() if named.owner is Owner.BALANCER
+        ]
+        self._observer = Observer(
+            self.places, self._tokens, _TUNNELS, opened_by=balancers if payloads else ()
+        )
         time.sleep(_SETTLE)
 
     def __enter__(self) -> Self:
@@ -98,9 +108,15 @@ class Session:
         self._used += 1
         sightings: list[Sighting] = []
 
+        ended: float | None = None
+
         def hopeless() -> bool:
+            """Whether a rule has ended it, and its own answer, if it gives one, would have come by now."""
+            nonlocal ended
             sightings.extend(self._observer.sightings())
-            return Seen(sightings, token, _TUNNELS).is_over
+            if ended is None and Seen(sightings, token, _TUNNELS).is_over:
+                ended = time.monotonic()
+            return ended is not None and time.monotonic() > ended + _ANSWERED_WITHIN
 
         answer = send(
             place,
@@ -125,7 +141,20 @@ class Session:
             target.frontend,
             target.service,
         )
+        self._last = seen
         return trace(asked, seen, answer, self.names, texts, sightings, counted)
+
+    def pcapng(self) -> bytes:
+        """The packets of the last request, as a file that Wireshark opens."""
+        if self._last is None:
+            return b""
+        hops = [
+            (hop, f"leg {leg.number}, {direction}, at {self.names.place(hop.place)}: {_comment(hop)}")
+            for leg in self._last.legs
+            for direction, passed in (("request", leg.request), ("reply", leg.reply))
+            for hop in passed
+        ]
+        return pcapng.write(hops, {place.name: self.names.place(place.name) for place in self.places})
 
     def _read_all(self, sightings: list[Sighting]) -> None:
         """Until nothing new has come for a moment."""
@@ -145,6 +174,18 @@ class Session:
                 save = _saver(place)
                 found |= {(place.name, key): rule for key, rule in rules.texts(wanted, nft.run, save).items()}
         return found
+
+
+def _comment(hop: Hop) -> str:
+    changes = [
+        f"{before} > {after}"
+        for rewrite in hop.rewrites
+        for before, after in zip(rewrite.before, rewrite.after, strict=True)
+        if before != after
+    ]
+    if hop.dropped_by is not None:
+        changes.append(f"ended in chain {hop.dropped_by.chain} of table {hop.dropped_by.table}")
+    return ", ".join(changes) or "passed on as it is"
 
 
 def _saver(place: Place) -> Callable[[str, str], str]:
