@@ -65,10 +65,10 @@ def _answer(outcome: Outcome) -> str:
 def _why(outcome: Outcome) -> Iterator[str]:
     ending = [step for step in outcome.steps if step.what in (What.DROP, What.REFUSE)]
     rewriting = [step for step in outcome.steps if step.what in (What.SNAT, What.TERMINATE)]
-    for step in ending or rewriting:
+    if outcome.seen_as is SeenAs.CLIENT:
+        yield "Because: nobody on the way put another address in its place."
+    for step in ending or (rewriting if outcome.seen_as is not SeenAs.CLIENT else ()):
         yield f"Because: {step.because}"
-    if not ending and not rewriting and outcome.disposition is Disposition.DELIVERED:
-        yield "Because nobody on the way rewrote the source."
 
 
 def _hops(passed: Sequence[HopView], *, wide: bool) -> Iterator[str]:

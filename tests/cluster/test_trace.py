@@ -1,0 +1,211 @@
+"""`wellhead trace` says what the server says, who rewrote the source, and what ended a lost request."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import warnings
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.lab import BIN, CLIENT, Lab, Obj, client_address, eventually
+
+SERVICES: dict[str, Obj] = {
+    "cluster": {"type": "LoadBalancer"},
+    "local": {"type": "LoadBalancer", "externalTrafficPolicy": "Local"},
+    "keeping": {"type": "LoadBalancer", "annotations": {"wellhead.dev/preserve-client-ip": "true"}},
+    "terminating": {
+        "type": "LoadBalancer",
+        "loadBalancerClass": "wellhead.dev/proxy",
+        "ports": [{"name": "http", "port": 80, "targetPort": 8080}],
+    },
+    "nobody": {"type": "NodePort", "selector": {"app": "nobody"}},
+    "datagrams": {"type": "NodePort", "ports": [{"port": 53, "protocol": "UDP", "targetPort": 5353}]},
+}
+WITH_VIPS = ("cluster", "local", "keeping", "terminating")
+
+
+@pytest.fixture(scope="module")
+def lab(lab_of_each_mode: Lab) -> Lab:
+    """Every case in every proxy mode."""
+    return lab_of_each_mode
+
+
+@pytest.fixture(scope="module")
+def shop(lab: Lab, namespace: str) -> str:
+    """A server on node-1, a client pod on node-2, and the Services. Both nodes' proxies know them all."""
+    lab.run_pod("server", "node-1", namespace)
+    lab.run_pod("asker", "node-2", namespace, image="busybox")
+    for name, spec in SERVICES.items():
+        lab.expose(name, "server", namespace, ipFamilyPolicy="PreferDualStack", **spec)
+    for name in WITH_VIPS:
+        for vip in lab.vips(name, namespace, 2):
+            eventually(partial(_is_answered, lab, vip), True, 30)
+    kept = lab.vips("keeping", namespace, 2)[0]
+    eventually(lambda: lab.curl("client", f"http://{kept}/"), CLIENT, 30)
+    return namespace
+
+
+def _is_answered(lab: Lab, vip: str) -> bool:
+    host = f"[{vip}]" if ":" in vip else vip
+    return lab.curl("client", f"http://{host}/") is not None
+
+
+def traced(lab: Lab, namespace: str, *arguments: str) -> Obj:
+    """What `wellhead trace -o json` prints."""
+    answer: Obj = json.loads(lab.wellhead("trace", "-n", namespace, "-o", "json", *arguments, check=False))
+    return answer
+
+
+def outcome(trace: Obj) -> Obj:
+    found: Obj = trace["way"]["outcomes"][0]
+    return found
+
+
+ASKED: dict[str, tuple[str, ...]] = {
+    "load balancer, Cluster": ("--to", "svc/cluster"),
+    "load balancer, Local": ("--to", "svc/local"),
+    "load balancer, kept": ("--to", "svc/keeping"),
+    "load balancer that terminates": ("--to", "svc/terminating"),
+    "node port of another node": ("--to", "svc/cluster", "--via", "node-2"),
+    "node port of the server's node, Local": ("--to", "svc/local", "--via", "node-1"),
+    "ClusterIP from a pod": ("--from", "pod/asker", "--to", "svc/cluster"),
+    "ClusterIP from itself": ("--from", "pod/server", "--to", "svc/cluster"),
+    "ClusterIP from a node": ("--from", "node/node-2", "--to", "svc/cluster"),
+    "pod from a pod": ("--from", "pod/asker", "--to", "pod/server:8080"),
+    "IPv6": ("-6", "--to", "svc/cluster"),
+    "IPv6, Local": ("-6", "--to", "svc/local"),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_the_source_that_was_seen_is_what_the_server_saw(lab: Lab, shop: str, asked: str) -> None:
+    trace = traced(lab, shop, *ASKED[asked])
+    found = outcome(trace)
+    assert found["disposition"] == "delivered", trace
+    assert found["source"] == client_address(trace["answer"]["body"])
+    assert found["endpointPod"] == f"{shop}/server"
+    kept = found["source"] == trace["way"]["clientAddress"]
+    assert (found["seenAs"] == "client") == kept
+    rewriting = [step for step in found["steps"] if step["what"] in ("snat", "terminate")]
+    assert rewriting or kept, "whoever took the address away is named"
+    assert all("not seen" not in step["because"] for step in rewriting)
+
+
+def test_a_packet_that_is_dropped_ends_at_a_rule_that_names_its_service(lab: Lab, shop: str) -> None:
+    found = outcome(traced(lab, shop, "--to", "svc/local", "--via", "node-2"))
+    last = found["steps"][-1]
+    assert (found["disposition"], last["what"], last.get("node")) == ("dropped", "drop", "node-2")
+    assert last["who"].startswith("service proxy")
+
+
+def test_a_packet_that_is_refused_is_told_from_one_that_is_dropped(lab: Lab, shop: str) -> None:
+    found = outcome(traced(lab, shop, "--to", "svc/nobody", "--via", "node-3"))
+    assert found["disposition"] == "refused"
+    assert [step["what"] for step in found["steps"] if step.get("node") == "node-3"] == ["refuse"]
+
+
+def test_a_datagram_is_followed_to_the_pod_that_has_no_socket_for_it(lab: Lab, shop: str) -> None:
+    trace = traced(lab, shop, "--to", "svc/datagrams", "--via", "node-2")
+    assert outcome(trace)["disposition"] == "refused"
+    places = [hop["place"] for hop in trace["hops"] if hop["direction"] == "request"]
+    assert places[0] == "client"
+    assert places[-1] == f"pod {shop}/server"
+    answers = [hop["place"] for hop in trace["hops"] if hop["direction"] == "reply"]
+    assert (answers[0], answers[-1]) == (f"pod {shop}/server", "client")
+
+
+def test_a_connection_is_followed_through_a_terminating_balancer(lab: Lab, shop: str) -> None:
+    trace = traced(lab, shop, "--to", "svc/terminating")
+    assert [(hop["leg"], hop["place"]) for hop in trace["hops"] if hop["direction"] == "request"][-1] == (
+        2,
+        f"pod {shop}/server",
+    )
+    assert any(rule["text"] for hop in trace["hops"] if hop["leg"] == 2 for rule in hop["rules"])
+
+
+def test_people_read_the_answer_in_the_first_three_lines(lab: Lab, shop: str) -> None:
+    first, second, third, *_ = lab.wellhead("trace", "-n", shop, "--to", "svc/cluster").splitlines()
+    assert first.startswith(f"client {CLIENT} → ")
+    assert "The server sees 10.2" in second
+    assert "not the client's" in second
+    assert third.startswith("Because: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--to", "svc/nothing"), "there is no Service nothing"),
+        (("--to", "svc/cluster:81"), "has no port 81"),
+        (("--to", "198.51.100.1"), "which port"),
+        (("--to", "somewhere"), "is no address"),
+        (("--to", "svc/cluster", "--from", "pod/nobody"), "there is no pod/nobody"),
+        (("--to", "svc/cluster", "--via", "node-9"), "there is no node node-9"),
+    ],
+)
+def test_a_wrong_question_is_answered_with_what_there_is(
+    lab: Lab, shop: str, arguments: tuple[str, ...], words: str
+) -> None:
+    command = [str(BIN / "wellhead"), "trace", "--name", lab.name, "-n", shop, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def tables(lab: Lab, host: str) -> set[str]:
+    return set(lab.on(host, "nft", "list", "tables").splitlines())
+
+
+def test_nothing_is_left_even_by_a_kill(lab: Lab, shop: str) -> None:
+    before = {host: tables(lab, host) for host in ("client", "edge", "node-1", "node-2")}
+    traced(lab, shop, "--to", "svc/cluster")
+    assert {host: tables(lab, host) for host in before} == before
+    # An address where nobody answers and no rule drops: the trace waits, and is killed meanwhile.
+    command = [
+        str(BIN / "wellhead"),
+        "trace",
+        "--name",
+        lab.name,
+        "--to",
+        "198.51.100.200:9",
+        "--timeout",
+        "60",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            eventually(lambda: "table inet wellhead-trace" in tables(lab, "client"), True, 20)
+        finally:
+            process.send_signal(signal.SIGKILL)
+    eventually(lambda: {host: tables(lab, host) for host in before} == before, True)
+
+
+def test_the_packets_can_be_opened_with_their_places_and_comments(
+    lab: Lab, shop: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "trace.pcapng"
+    lab.wellhead("trace", "-n", shop, "--to", "svc/cluster", "--via", "node-2", "--pcapng", str(file))
+    interfaces, comments = _read(file)
+    assert {"client eth0", "node-2 eth0"} <= interfaces
+    assert any("node-2" in comment and ">" in comment for comment in comments)
+
+
+def _read(file: Path) -> tuple[set[str], list[str]]:
+    """Names of interfaces and comments of packets, by a reader that others wrote."""
+    warnings.simplefilter("ignore", DeprecationWarning)  # of its own tables of options
+    from pcapng import FileScanner, blocks
+
+    interfaces: set[str] = set()
+    comments: list[str] = []
+    with file.open("rb") as stream:
+        for block in FileScanner(stream):
+            options: dict[str, Any] = dict(getattr(block, "options", {}))
+            if isinstance(block, blocks.InterfaceDescription):
+                interfaces.add(options["if_name"])
+            elif isinstance(block, blocks.EnhancedPacket):
+                comments.append(str(options.get("opt_comment", "")))
+    return interfaces, comments
