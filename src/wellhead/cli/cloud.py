@@ -14,8 +14,8 @@ from wellhead.cloud.haproxy import plane
 from wellhead.cloud.health import Settings
 from wellhead.cloud.main import Config, clean_up, run
 from wellhead.cloud.vips import IPAddress, IPNetwork
-from wellhead.node.images import haproxy as haproxy_image
-from wellhead.node.images.store import ImageNotFound, ImageStore
+from wellhead.images import haproxy as haproxy_image
+from wellhead.images.store import ImageNotFound, ImageStore
 
 
 class _NetworkType(click.ParamType[IPNetwork]):

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from wellhead.cli.options import output_option
-from wellhead.node.images.build import build, missing
-from wellhead.node.images.packages import BuildError
-from wellhead.node.images.store import ImageStore
+from wellhead.images.build import build, missing
+from wellhead.images.packages import BuildError
+from wellhead.images.store import ImageStore
 
 _directory = click.option(
     "--image-dir",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from wellhead.lab import edge, kubeconfigs, pki, topology
 from wellhead.lab.cluster import Cluster, ClusterSpec
 from wellhead.lab.components import Component, components
 from wellhead.lab.topology import Topology
+from wellhead.linux import trees
 from wellhead.linux.files import make_private
 
 
@@ -47,7 +48,8 @@ def design(cluster: Cluster, spec: ClusterSpec) -> Design:
             for suffix in (".crt", ".key"):
                 (cluster.pki / f"{stem}{suffix}").unlink(missing_ok=True)
             cluster.kubeconfig(stem).unlink(missing_ok=True)
-        shutil.rmtree(cluster.node_directory(machine), ignore_errors=True)
+        with contextlib.suppress(OSError):  # `down` tries again
+            trees.remove(cluster.node_directory(machine))
 
     return Design(
         topology=picture,

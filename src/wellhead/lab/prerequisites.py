@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from wellhead.images.build import missing
+from wellhead.images.store import ImageStore
 from wellhead.lab.cluster import IMAGE_CACHE, LabError
 from wellhead.lab.machines import SYSTEM_PATH
 from wellhead.lab.processes import MACHINE
-from wellhead.node.images.build import missing
-from wellhead.node.images.store import ImageStore
 
 # Command: the Debian package that has it.
 PROGRAMS = {

@@ -6,13 +6,12 @@ It relies on no file and no process of the cluster being as they should be: what
 from __future__ import annotations
 
 import contextlib
-import shutil
 import signal
 import time
 
 from wellhead.lab import processes
 from wellhead.lab.cluster import Cluster, LabError, existing
-from wellhead.linux import mounts
+from wellhead.linux import trees
 
 _TIMEOUT = 20.0
 _SUPERVISOR_TIMEOUT = 3.0
@@ -59,13 +58,11 @@ def _end_processes(name: str) -> bool:
 
 
 def _delete_files(cluster: Cluster) -> None:
-    # A component that was run by hand outside of any machine may have mounted something here.
-    mounts.umount_below(cluster.directory)
     # Ended processes may have been in the middle of making a file.
     for attempt in range(5):
         try:
-            shutil.rmtree(cluster.directory)
-        except FileNotFoundError:
+            # A component that was run by hand outside of any machine may have mounted something here.
+            trees.remove(cluster.directory)
             return
         except OSError as error:
             if attempt == 4:

@@ -19,9 +19,9 @@ from wellhead.client import connection
 from wellhead.client.events import EventRecorder
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client
+from wellhead.images.store import ImageStore
 from wellhead.linux.inotify import Inotify
 from wellhead.node import machine
-from wellhead.node.images.store import ImageStore
 from wellhead.node.network.allocation import AddressPools
 from wellhead.node.network.families import IPAddress, IPNetwork
 from wellhead.node.network.netlink import Netlink

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from wellhead import __version__
 from wellhead.api.meta import Obj, now
-from wellhead.node.images.store import ImageStore
+from wellhead.images.store import ImageStore
 
 KUBELET_VERSION = f"v1.37.1+wellhead-{__version__}"
 _MAX_PODS = 110

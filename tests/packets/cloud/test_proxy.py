@@ -19,8 +19,8 @@ from tests.packets.cloud.backend import Answer, Backends, Download, fetch
 from tests.packets.cloud.conftest import ipv6
 from tests.packets.cloud.control import Obj
 from wellhead.cloud.haproxy import commands
-from wellhead.node.images import haproxy
-from wellhead.node.images.store import ImageNotFound, ImageStore
+from wellhead.images import haproxy
+from wellhead.images.store import ImageNotFound, ImageStore
 
 if TYPE_CHECKING:
     from tests.packets.cloud.conftest import Network

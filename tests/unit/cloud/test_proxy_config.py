@@ -18,9 +18,9 @@ from wellhead.cloud.haproxy.config import Instance, render
 from wellhead.cloud.haproxy.sections import Listener, Section, Server, sections
 from wellhead.cloud.haproxy.termination import Port, Termination
 from wellhead.cloud.nodes import BalancedNode
+from wellhead.images import haproxy
+from wellhead.images.store import ImageNotFound, ImageStore
 from wellhead.ip import Family
-from wellhead.node.images import haproxy
-from wellhead.node.images.store import ImageNotFound, ImageStore
 from wellhead.services.endpointslice import EndpointAddress
 
 VIP = IPv4Address("203.0.113.7")

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from tests.unit.node import pods
-from wellhead.node.images.store import MANIFEST, Config, Image, ImageStore
+from wellhead.images.store import MANIFEST, Config, Image, ImageStore
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.record import ContainerRecord, PodRecord, RecordFile
 from wellhead.node.pods.sandbox import Sandbox

@@ -12,7 +12,7 @@ import aiohttp
 from wellhead.client.events import EventRecorder
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client
-from wellhead.node.images.store import ImageStore
+from wellhead.images.store import ImageStore
 from wellhead.node.network.allocation import AddressPools
 from wellhead.node.network.netlink import Netlink
 from wellhead.node.network.rules import NodeRules

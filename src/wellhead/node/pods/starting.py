@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from wellhead.api.meta import Obj
-from wellhead.node.images.store import Image
+from wellhead.images.store import Image
 from wellhead.node.pods import environment, mounting, security, spec
 from wellhead.node.pods.state import PodState
 from wellhead.node.runtime.oci import Container

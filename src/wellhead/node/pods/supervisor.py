@@ -14,8 +14,8 @@ from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj, format_time, now, parse_time
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
-from wellhead.node.images.reference import has_latest_tag
-from wellhead.node.images.store import Image, ImageNotFound
+from wellhead.images.reference import has_latest_tag
+from wellhead.images.store import Image, ImageNotFound
 from wellhead.node.pods import hooks, last_words, probing, spec, starting
 from wellhead.node.pods.ending import Ending
 from wellhead.node.pods.environment import VariableError

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from wellhead.node.images.reference import has_latest_tag, normalize
-from wellhead.node.images.store import MANIFEST, Config, Image, ImageNotFound, ImageStore
+from wellhead.images.reference import has_latest_tag, normalize
+from wellhead.images.store import MANIFEST, Config, Image, ImageNotFound, ImageStore
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,51 @@ def test_an_unfinished_build_is_no_image(tmp_path: Path) -> None:
     (tmp_path / ".building-x").mkdir()
     _add(tmp_path / ".building-x", "aa", "docker.io/library/busybox:latest", "2026-01-01T00:00:00Z")
     assert ImageStore(tmp_path).images() == []
+
+
+def test_a_damaged_manifest_costs_its_image_and_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _add(tmp_path, "aa", "docker.io/library/busybox:latest", "2026-01-01T00:00:00Z")
+    _add(tmp_path, "bb", "docker.io/library/nginx:latest", "2026-01-01T00:00:00Z")
+    (tmp_path / "bb" / MANIFEST).write_text("{")
+    store = ImageStore(tmp_path)
+    assert [image.id for image in store.images()] == ["sha256:aa"]
+    assert [image.id for image in store.images()] == ["sha256:aa"]
+    assert len(caplog.records) == 1
+
+
+def test_an_image_is_where_its_manifest_is_and_nowhere_else(tmp_path: Path) -> None:
+    _add(tmp_path, "aa", "docker.io/library/busybox:latest", "2026-01-01T00:00:00Z")
+    manifest = tmp_path / "aa" / MANIFEST
+    manifest.write_bytes(manifest.read_bytes().replace(b"sha256:aa", b"sha256:../../etc"))
+    assert ImageStore(tmp_path).images() == []
+
+
+def test_what_was_read_is_read_again_only_when_it_is_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _add(tmp_path, "aa", "docker.io/library/busybox:latest", "2026-01-01T00:00:00Z")
+    store = ImageStore(tmp_path)
+    read: list[Path] = []
+    real = Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        read.append(path)
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    for _ in range(3):
+        assert len(store.images()) == 1
+    assert len(read) == 1
+    _add(tmp_path, "bb", "docker.io/library/busybox:latest", "2026-02-01T00:00:00Z")
+    assert [image.id for image in store.images()] == ["sha256:bb", "sha256:aa"]
+    assert len(read) == 2
+    fresh = tmp_path / "aa" / f".{MANIFEST}"
+    fresh.write_bytes(real(tmp_path / "aa" / MANIFEST).replace(b"busybox", b"another"))
+    fresh.rename(tmp_path / "aa" / MANIFEST)
+    assert store.find("another").id == "sha256:aa"
+
+
+def test_no_directory_is_no_image(tmp_path: Path) -> None:
+    assert ImageStore(tmp_path / "none").images() == []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wellhead.node.images import packages, recipe
-from wellhead.node.images.store import Config
+from wellhead.images import packages, recipe
+from wellhead.images.store import Config
 
 
 def _assemble(work: Path, rootfs: Path) -> list[str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from wellhead.node.images import packages
-from wellhead.node.images.store import Config
+from wellhead.images import packages
+from wellhead.images.store import Config
 
 
 @dataclass(frozen=True)

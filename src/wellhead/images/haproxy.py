@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from wellhead.node.images import packages, recipe
-from wellhead.node.images.store import Config, ImageStore
+from wellhead.images import packages, recipe
+from wellhead.images.store import Config, ImageStore
 
 NAME = "wellhead.dev/haproxy:latest"
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from wellhead.node.images import packages, recipe
-from wellhead.node.images.store import Config
+from wellhead.images import packages, recipe
+from wellhead.images.store import Config
 
 _MODULE = "/usr/lib/nginx/modules/ngx_http_js_module.so"
 _NGINX = "/usr/sbin/nginx"

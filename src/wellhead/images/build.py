@@ -14,10 +14,10 @@ from pathlib import Path
 
 import msgspec
 
+from wellhead.images import busybox, echoserver, haproxy
+from wellhead.images.recipe import Recipe
+from wellhead.images.store import MANIFEST, Image, ImageStore
 from wellhead.linux import mounts
-from wellhead.node.images import busybox, echoserver, haproxy
-from wellhead.node.images.recipe import Recipe
-from wellhead.node.images.store import MANIFEST, Image, ImageStore
 
 RECIPES: tuple[Recipe, ...] = (busybox.RECIPE, echoserver.RECIPE, haproxy.RECIPE)
 

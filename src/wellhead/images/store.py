@@ -1,0 +1,107 @@
+"""The images that are on this machine: DIR/ID/{image.json, rootfs/}."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import msgspec
+
+from wellhead.images.reference import normalize
+
+_log = logging.getLogger(__name__)
+
+MANIFEST = "image.json"
+
+
+class Config(msgspec.Struct, frozen=True, omit_defaults=True, rename="pascal"):
+    """What a container made from the image does by default (OCI image-spec, config.md)."""
+
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    working_dir: str = "/"
+    user: str = ""
+    stop_signal: str = ""
+
+
+class Image(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One image. `recipe` is the version of the instructions that it was built by; `size` is in bytes."""
+
+    id: str
+    names: tuple[str, ...]
+    config: Config
+    recipe: str
+    created: str
+    size: int
+    packages: tuple[str, ...] = ()
+
+
+class ImageNotFound(LookupError):
+    """No image of that name is here; the message names those that are."""
+
+
+class ImageStore:
+    """Finds images by name. Looks into the directory each time, so an image that was just built is found.
+
+    Blocks on the disk, so not for an event loop; any number of threads may use it at once. A manifest is read
+    again only when its file is another one.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._read: dict[str, tuple[tuple[int, int], Image | None]] = {}
+
+    def images(self) -> list[Image]:
+        """All images, the newest first. One with a damaged manifest is left out, and logged once."""
+        read = {}
+        for directory in self._directories():
+            try:
+                info = (self.directory / directory / MANIFEST).stat()
+            except OSError:
+                continue  # not an image, or removed meanwhile
+            version = info.st_ino, info.st_mtime_ns
+            known = self._read.get(directory)
+            if known is None or known[0] != version:
+                known = version, self._load(directory)
+            read[directory] = known
+        self._read = read
+        found = [image for _, image in read.values() if image is not None]
+        return sorted(found, key=lambda image: image.created, reverse=True)
+
+    def _directories(self) -> list[str]:
+        try:
+            return [name for name in os.listdir(self.directory) if not name.startswith(".")]
+        except FileNotFoundError:
+            return []
+
+    def _load(self, directory: str) -> Image | None:
+        path = self.directory / directory / MANIFEST
+        try:
+            image = msgspec.json.decode(path.read_bytes(), type=Image)
+        except (OSError, msgspec.DecodeError) as error:
+            _log.warning("%s: %s", path, error)
+            return None
+        if _directory_of(image.id) != directory:
+            _log.warning("%s is of another image: %s", path, image.id)
+            return None
+        return image
+
+    def find(self, name: str) -> Image:
+        """The newest image that has this name, in a short or a full form. Raises ImageNotFound."""
+        wanted = normalize(name)
+        images = self.images()
+        for image in images:
+            if wanted in image.names or wanted == image.id:
+                return image
+        known = ", ".join(sorted({known for image in images for known in image.names})) or "none"
+        raise ImageNotFound(f"no image {wanted} on this machine, and none is ever pulled; there are: {known}")
+
+    def rootfs(self, image: Image) -> Path:
+        """The image's unpacked root file system. Never write there: it is the lower layer of containers."""
+        return self.directory / _directory_of(image.id) / "rootfs"
+
+
+def _directory_of(id: str) -> str:
+    return id.removeprefix("sha256:")
