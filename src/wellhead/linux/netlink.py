@@ -57,6 +57,9 @@ class RouteGroup(enum.IntEnum):
     IPV6_ADDRESS = 9
     IPV6_ROUTE = 11
     IPV6_RULE = 19
+    IPV4_SETTINGS = 24
+    """Some of /proc/sys/net/ipv4/conf: forwarding, rp_filter (RTNLGRP_IPV4_NETCONF)."""
+    IPV6_SETTINGS = 25
 
 
 class RouteNews(enum.IntEnum):
@@ -72,6 +75,7 @@ class RouteNews(enum.IntEnum):
     DEL_NEIGH = 29
     NEW_RULE = 32
     DEL_RULE = 33
+    NEW_SETTINGS = 80
 
 
 class NetlinkError(OSError):

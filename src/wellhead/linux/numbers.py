@@ -88,6 +88,8 @@ class HookPriority(enum.IntEnum):
     """
 
     TRACE_FIRST = -500
+    NODE_SOURCES = -310
+    """What a pod sends with another's address goes no further."""
     FORWARDER_RAW = -300
     RETURN_RAW = -299
     """Both before connection tracking: the one leaves packets untracked, the other gives them zones."""
@@ -118,3 +120,6 @@ TUNNEL_PORT: Final = 4799
 
 POD_LINK_PREFIX: Final = "veth"
 """Of a node's ends of its pods' links: `veth` and eight hexadecimal digits."""
+
+POD_LINK_GROUP: Final = 0x57
+"""The interface group of those links: by it the node's rules know what pods send."""
