@@ -65,6 +65,9 @@ class StatusWriter:
     async def _write(self, status: Obj) -> None:
         # The uid makes the server refuse the patch if another pod has taken the name.
         body = {"metadata": {"uid": self._metadata["uid"]}, "status": status}
+        if addresses := status.get("podIPs"):
+            # By themselves the new addresses of a pod with another sandbox would come beside its old ones.
+            body["status"] = {**status, "podIPs": [{"$patch": "replace"}, *addresses]}
         name, namespace = self._metadata["name"], self._metadata["namespace"]
         try:
             await self._client.patch(PODS, name, body, namespace, kind="strategic", subresource="status")
