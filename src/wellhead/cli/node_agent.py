@@ -101,6 +101,14 @@ _NETWORKS: _Listed[IPNetwork] = _Listed("cidr", ip_network)
 @click.option("--tls-private-key-file", required=True, type=_FILE, help="Its key.")
 @click.option("--client-ca-file", required=True, type=_FILE, help="Who signs its clients' certificates.")
 @click.option("--cluster-dns", multiple=True, help="A cluster DNS server's address (repeatable).")
+@click.option(
+    "--allow-spoofing",
+    "spoofing_namespaces",
+    metavar="NAMESPACE",
+    multiple=True,
+    help="Pods of this namespace may send packets with a source address that isn't theirs (repeatable).  "
+    "[default: no pod may]",
+)
 @logging_options
 def command(
     kubeconfig: str | None,
@@ -117,6 +125,7 @@ def command(
     tls_private_key_file: Path,
     client_ca_file: Path,
     cluster_dns: tuple[str, ...],
+    spoofing_namespaces: tuple[str, ...],
     log_level: str,
     log_format: wellhead.component.LogFormat,
 ) -> None:
@@ -142,5 +151,6 @@ def command(
         tls_private_key_file=tls_private_key_file,
         client_ca_file=client_ca_file,
         cluster_dns=cluster_dns,
+        spoofing_namespaces=spoofing_namespaces,
     )
     wellhead.component.run("node-agent", run(config), log_level=log_level, log_format=log_format)

@@ -25,6 +25,8 @@ from wellhead.node import machine
 from wellhead.node.network.allocation import AddressPools
 from wellhead.node.network.families import IPAddress, IPNetwork
 from wellhead.node.network.netlink import Netlink
+from wellhead.node.network.pod_links import PodLinks
+from wellhead.node.network.restoring import Say
 from wellhead.node.network.routes import NodeRoutes
 from wellhead.node.network.rules import NodeRules
 from wellhead.node.node_status import NodeFacts, capacity
@@ -50,7 +52,8 @@ class Config:
     Of addresses and networks there is at most one a family, the primary family's first. `node_cidrs` and
     `cluster_cidrs` are what pods reach with their own addresses. The last three are the server's
     certificate, its key, and the authority of its clients' certificates (PEM files). `cluster_dns` are the
-    addresses of the cluster's DNS servers, if it has any.
+    addresses of the cluster's DNS servers, if it has any. Pods of `spoofing_namespaces` may send with any
+    source address.
 
     `kubeconfig` is the node's own identity, which sees no other node; `network_kubeconfig` one that reads the
     nodes to whose pods routes lead (a CNI plugin's, elsewhere).
@@ -70,6 +73,7 @@ class Config:
     tls_private_key_file: Path
     client_ca_file: Path
     cluster_dns: tuple[str, ...] = ()
+    spoofing_namespaces: tuple[str, ...] = ()
     port: int = app.PORT
 
 
@@ -101,7 +105,9 @@ async def run(config: Config) -> None:
             nodes = Informer(network, NODES)
             pods = Informer(client, PODS, field_selector=f"spec.nodeName={config.node_name}")
             recorder = EventRecorder(client, "kubelet", config.node_name)
-            rules = NodeRules(config.pod_cidrs, (*config.cluster_cidrs, *config.node_cidrs))
+            say = _announcer(recorder, config.node_name)
+            rules = NodeRules(config.pod_cidrs, (*config.cluster_cidrs, *config.node_cidrs), say)
+            links = PodLinks(netlink, say)
             context = Context(
                 node_name=config.node_name,
                 host_ips=tuple(map(str, config.node_ips)),
@@ -113,9 +119,10 @@ async def run(config: Config) -> None:
                 services=services,
                 images=images,
                 runtime=runtime,
-                netlink=netlink,
+                links=links,
                 rules=rules,
                 addresses=AddressPools(config.pod_cidrs, config.root_dir),
+                spoofing=frozenset(config.spoofing_namespaces),
                 dns=Dns(config.cluster_dns),
                 capabilities=available_capabilities(),
                 allocatable=capacity(config.root_dir),
@@ -135,16 +142,31 @@ async def run(config: Config) -> None:
                 ready=lambda: _readiness(serving),
             )
             registration = Registration(client, nodes, facts)
-            routes = NodeRoutes(netlink, nodes, config.node_name, config.pod_cidrs)
+            routes = NodeRoutes(links, nodes, config.node_name, config.pod_cidrs)
             async with (
                 _server(config, context, manager, tls),
                 asyncio.TaskGroup() as group,
             ):
                 serving.set()
-                for component in (recorder, nodes, services, pods, registration, routes, manager):
+                for component in (
+                    *(recorder, nodes, services, pods),
+                    *(registration, links, rules, routes, manager),
+                ):
                     group.create_task(component.run(), name=type(component).__name__)
     finally:
         netlink.close()
+
+
+def _announcer(recorder: EventRecorder, node_name: str) -> Say:
+    """Says what had to be put back in the log and, for whoever looks from elsewhere, on the Node."""
+    # As upstream's kubelet does: the UID of events about a Node is its name.
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node_name, "uid": node_name}}
+
+    def say(what: str) -> None:
+        _log.warning("%s", what)
+        recorder.event(node, "Warning", "NetworkRestored", what)
+
+    return say
 
 
 def _readiness(serving: asyncio.Event) -> tuple[bool, str]:

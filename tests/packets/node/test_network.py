@@ -10,7 +10,7 @@ import pytest
 from tests.packets.node.world import IPV4, IPV6, Family, World
 from wellhead.node.network import links, routes
 from wellhead.node.network.families import IPAddress
-from wellhead.node.network.rules import HostPort
+from wellhead.node.network.host_ports import HostPort
 
 
 @pytest.fixture
@@ -119,3 +119,15 @@ def test_routes_to_other_nodes_follow_the_wanted_ones(world: World, ip: Family) 
     }
     world.netlink(lambda netlink: routes.apply(netlink, own | {ip_network(pods_of(2)): address(3)}))
     assert present() == {f"unreachable {ip.pod_cidr}", f"{pods_of(2)} via {address(3)}"}
+
+
+@pytest.mark.parametrize(("loopback", "pod"), [("127.0.0.1", IPV4.a), ("127.1.2.3", IPV4.a), ("::1", IPV6.a)])
+@pytest.mark.parametrize("bound", [False, True], ids=["to-every-address", "to-loopback"])
+def test_a_host_port_answers_on_the_nodes_loopback(pods: World, loopback: str, pod: str, bound: bool) -> None:
+    host_ip = ip_address(loopback) if bound else None
+    pods.apply_rules(HostPort("tcp", 8000, host_ip, ip_address(pod), 80))
+    family = IPV4 if "." in loopback else IPV6
+    assert pods.seen("node", "a", pod, 80, dial=(loopback, 8000)) == family.gateway
+    if bound:
+        with pytest.raises(ConnectionRefusedError):
+            pods.seen("b", "a", pod, 80, dial=(family.node, 8000))

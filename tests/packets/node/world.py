@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
@@ -18,9 +19,12 @@ from pyroute2 import IPRoute
 from wellhead.linux import mounts, namespaces
 from wellhead.node.network import links, routes
 from wellhead.node.network.families import IPNetwork, within
-from wellhead.node.network.rules import HostPort, ruleset
+from wellhead.node.network.host_ports import HostPort
+from wellhead.node.network.links import PodLink
+from wellhead.node.network.ruleset import PodEnd, whole
 
 T = TypeVar("T")
+Socket = socket.socket
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class World:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
-        self._pods: set[str] = set()
+        self._links: dict[str, PodLink] = {}
         self.run(self._build)
 
     def close(self) -> None:
@@ -82,6 +86,13 @@ class World:
         """Do something on the node."""
         return self._thread.submit(work).result()
 
+    def run_async(self, work: Coroutine[Any, Any, T]) -> T:
+        """The same, on an event loop."""
+        return self.run(lambda: asyncio.run(work))
+
+    def link(self, uid: str) -> PodLink:
+        return self._links[uid]
+
     def netlink(self, work: Callable[[Any], T]) -> T:
         def call() -> T:
             with IPRoute() as ip:
@@ -92,27 +103,62 @@ class World:
     def path(self, host: str) -> Path:
         return self._directory / host
 
-    def add_pod(self, uid: str, *addresses: str) -> None:
+    def add_pod(self, uid: str, *addresses: str, spoofs: bool = False) -> None:
         """A pod with an address of each family."""
-        if uid not in self._pods:
-            self._pods.add(uid)
+        if uid not in self._links:
             self.run(lambda: namespaces.pin({"net": self.path(uid)}))
         pairs = zip(addresses, (IPV4, IPV6), strict=True)
         interfaces = [within(ip_address(address), family.pod_cidr) for address, family in pairs]
-        self.netlink(lambda ip: links.connect(ip, uid, self.path(uid), interfaces))
+        link = PodLink(uid, tuple(interfaces), spoofs=spoofs, localnet=frozenset({4, 6}))
+        self._links[uid] = link
+        self.netlink(lambda ip: links.connect(ip, link, self.path(uid)))
 
     def apply_rules(self, *host_ports: HostPort) -> None:
-        text = ruleset((IPV4.pod_cidr, IPV6.pod_cidr), (*IPV4.inside, *IPV6.inside), host_ports)
+        """The node's rules for all pods that were added."""
+        pods = [
+            PodEnd(
+                link.name,
+                link.sources,
+                frozenset(port for port in host_ports if str(port.pod_ip) in map(str, link.sources)),
+            )
+            for link in self._links.values()
+        ]
+        text = whole((IPV4.pod_cidr, IPV6.pod_cidr), (*IPV4.inside, *IPV6.inside), pods)
         self.run(lambda: subprocess.run(["nft", "-f", "-"], input=text, text=True, check=True))
 
-    def socket(self, host: str, family: socket.AddressFamily) -> socket.socket:
-        """A TCP socket on the node ("node"), behind it ("edge") or in a pod (its UID)."""
+    def wire(self, host: str, interface: str) -> Socket:
+        """Every frame on an interface, of a pod (its UID) or "edge"; what is sent to it goes out there."""
+        # Before the kernel has noticed that a link's other end is up, too, it drops what is sent.
+        while any(
+            "link/ether" in line and "state UP" not in line
+            for where in (host, "node")
+            for line in self.ip(where, "-o", "link").splitlines()
+        ):
+            pass
+
+        def make() -> socket.socket:
+            with namespaces.inside(self.path(host)):
+                found = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))  # ETH_P_ALL
+                found.bind((interface, 0))
+                return found
+
+        found = self.run(make)
+        found.settimeout(5)
+        return found
+
+    def socket(
+        self,
+        host: str,
+        family: socket.AddressFamily,
+        kind: socket.SocketKind = socket.SOCK_STREAM,
+    ) -> socket.socket:
+        """A socket on the node ("node"), behind it ("edge") or in a pod (its UID)."""
 
         def make() -> socket.socket:
             if host == "node":
-                return socket.socket(family)
+                return socket.socket(family, kind)
             with namespaces.inside(self.path(host)):
-                return socket.socket(family)
+                return socket.socket(family, kind)
 
         return self.run(make)
 

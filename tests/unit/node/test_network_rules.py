@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests.unit.node import pods
+from wellhead.node.network.host_ports import HostPort, HostPortTaken
 from wellhead.node.network.routes import wanted
-from wellhead.node.network.rules import HostPort, NodeRules, ruleset
+from wellhead.node.network.rules import NodeRules
+from wellhead.node.network.ruleset import PodEnd, changed, whole
 from wellhead.node.pods.sandbox import host_ports
-from wellhead.node.runtime import commands
-from wellhead.node.runtime.commands import CommandFailed
 
 POD_CIDR = IPv4Network("10.244.1.0/24")
 POD_CIDR_6 = IPv6Network("fd00:10:244:1::/64")
@@ -31,24 +31,25 @@ def _node(name: str, address: str | None, cidr: str | None) -> dict[str, Any]:
 
 
 def test_only_what_leaves_the_cluster_is_masqueraded() -> None:
-    text = ruleset([POD_CIDR], INSIDE)
+    text = whole([POD_CIDR], INSIDE)
     assert "elements = { 10.244.0.0/16, 10.240.0.0/24 }" in text
     assert "ip saddr 10.244.1.0/24 ip daddr != @inside" in text
 
 
 def test_the_table_is_replaced_in_one_transaction() -> None:
-    assert ruleset([POD_CIDR], INSIDE).startswith(
-        "add table ip wellhead-node\ndelete table ip wellhead-node\n"
-    )
+    text = whole([POD_CIDR, POD_CIDR_6], INSIDE)
+    for family in ("arp", "ip", "ip6"):
+        replaced = f"add table {family} wellhead-node\ndelete table {family} wellhead-node\ntable {family} "
+        assert text.count(replaced) == 1
 
 
 def test_a_host_port_leads_to_its_pod_on_all_addresses_or_one() -> None:
     pod = IPv4Address("10.244.1.7")
-    text = ruleset(
-        [POD_CIDR],
-        INSIDE,
-        [HostPort("tcp", 80, None, pod, 8080), HostPort("udp", 53, IPv4Address("10.240.0.11"), pod, 5353)],
-    )
+    ports = {
+        HostPort("tcp", 80, None, pod, 8080),
+        HostPort("udp", 53, IPv4Address("10.240.0.11"), pod, 5353),
+    }
+    text = whole([POD_CIDR], INSIDE, [PodEnd("veth7", (pod,), frozenset(ports))])
     assert "elements = { tcp . 80 : 10.244.1.7 . 8080 }" in text
     assert "elements = { 10.240.0.11 . udp . 53 : 10.244.1.7 . 5353 }" in text
     assert "elements = { 10.244.1.7 . 10.244.1.7 }" in text
@@ -56,7 +57,8 @@ def test_a_host_port_leads_to_its_pod_on_all_addresses_or_one() -> None:
 
 def test_each_family_has_a_table_with_what_is_its_own() -> None:
     ports = [HostPort("tcp", 80, None, ip_address(pod), 8080) for pod in ("10.244.1.7", "fd00:10:244:1::7")]
-    text = ruleset([POD_CIDR, POD_CIDR_6], [*INSIDE, IPv6Network("fd00:10:244::/48")], ports)
+    pod = PodEnd("veth7", tuple(port.pod_ip for port in ports), frozenset(ports))
+    text = whole([POD_CIDR, POD_CIDR_6], [*INSIDE, IPv6Network("fd00:10:244::/48")], [pod])
     four, _, six = text.partition("add table ip6 wellhead-node\n")
     assert "elements = { tcp . 80 : 10.244.1.7 . 8080 }" in four
     assert "fd00" not in four
@@ -104,23 +106,56 @@ def test_routes_lead_to_other_nodes_pods_and_nowhere_for_unused_addresses_of_our
     }
 
 
-async def test_refused_host_ports_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_pods_change_is_its_own_elements_alone() -> None:
+    pod = ip_address("10.244.1.7")
+    bare = PodEnd("veth7", (pod,))
+    serving = PodEnd("veth7", (pod,), frozenset({HostPort("tcp", 80, None, pod, 8080)}))
+    assert changed(None, bare) == (
+        'add element arp wellhead-node pod-addresses { "veth7" . 10.244.1.7 }\n'
+        'add element ip wellhead-node pod-addresses { "veth7" . 10.244.1.7 }\n'
+    )
+    assert changed(bare, serving) == (
+        "add element ip wellhead-node hairpins { 10.244.1.7 . 10.244.1.7 }\n"
+        "add element ip wellhead-node host-ports { tcp . 80 : 10.244.1.7 . 8080 }\n"
+    )
+    assert changed(serving, None).count("delete element") == 4
+    assert changed(serving, serving) == ""
+
+
+def _port(number: int, host_ip: str | None, pod: str, protocol: str = "tcp") -> HostPort:
+    return HostPort(protocol, number, ip_address(host_ip) if host_ip else None, ip_address(pod), 8080)
+
+
+@pytest.mark.parametrize(
+    ("wanted_port", "in_the_way"),
+    [
+        (_port(80, None, "10.244.1.8"), True),
+        (_port(80, "10.240.0.11", "10.244.1.8"), True),
+        (_port(80, "127.0.0.1", "10.244.1.8"), False),
+        (_port(81, None, "10.244.1.8"), False),
+        (_port(80, None, "10.244.1.8", "udp"), False),
+        (_port(80, None, "fd00:10:244:1::8"), False),
+    ],
+)
+async def test_host_ports_conflict_by_address_protocol_and_port(
+    monkeypatch: pytest.MonkeyPatch, wanted_port: HostPort, in_the_way: bool
+) -> None:
     written: list[str] = []
 
-    async def nft(*_: str, stdin: bytes) -> str:
-        text = stdin.decode()
-        if text.count("tcp . 80") > 1:
-            raise CommandFailed("nft", 1, "conflicting intervals")
+    async def load(_: NodeRules, text: str) -> None:
         written.append(text)
-        return ""
 
-    monkeypatch.setattr(commands, "run", nft)
+    monkeypatch.setattr(NodeRules, "_load", load)
     rules = NodeRules([POD_CIDR], INSIDE)
-    port = HostPort("tcp", 80, None, IPv4Address("10.244.1.7"), 8080)
-    await rules.set_host_ports("first", frozenset({port}))
-    with pytest.raises(CommandFailed):
-        await rules.set_host_ports(
-            "second", frozenset({HostPort("tcp", 80, None, IPv4Address("10.244.1.8"), 1)})
-        )
-    await rules.set_host_ports("first", frozenset())
-    assert "10.244.1" not in written[-1].partition("map host-ports")[2].partition("chain")[0]
+    await rules.admit("first", "veth7", [ip_address("10.244.1.7")])
+    await rules.set_host_ports("first", frozenset({_port(80, "10.240.0.11", "10.244.1.7")}))
+    await rules.admit("second", "veth8", [ip_address("10.244.1.8")])
+    before = list(written)
+    if in_the_way:
+        with pytest.raises(HostPortTaken, match=r"TCP port 80 of 10.240.0.11 leads to the pod 10.244.1.7"):
+            await rules.set_host_ports("second", frozenset({wanted_port}))
+        assert written == before
+        await rules.dismiss("first")
+    await rules.set_host_ports("second", frozenset({wanted_port}))
+    assert "host" in written[-1]
+    assert written[-1].count("add element") == 2

@@ -104,9 +104,10 @@ class World:
             services=[],  # type: ignore[arg-type]
             images=ImageStore(directory / "images"),
             runtime=runtime,
-            netlink=unused,
+            links=unused,
             rules=unused,
             addresses=unused,
+            spoofing=frozenset(),
             dns=unused,
             capabilities=frozenset(),
             allocatable={},

@@ -14,16 +14,17 @@ from pyroute2.netlink.exceptions import NetlinkError
 from wellhead.api.meta import Obj
 from wellhead.client.informer import Informer
 from wellhead.client.reconciler import Reconciler
+from wellhead.ip import IPAddress, IPNetwork
+from wellhead.linux.facts import Key, Value
 from wellhead.linux.numbers import RouteOwner
-from wellhead.node.network.families import IPAddress, IPNetwork
-from wellhead.node.network.netlink import Netlink
+from wellhead.linux.routes import MAIN_TABLE, Kind
+from wellhead.node.network.pod_links import PodLinks
 
 _log = logging.getLogger(__name__)
 
-_MAIN_TABLE = 254
-_UNREACHABLE = 7  # RTN_UNREACHABLE
-
+_PROTOCOL = int(RouteOwner.NODE)
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+_METRIC = {4: 0, 6: 1024}  # of a route that says none
 
 Routes = dict[IPNetwork, IPAddress | None]
 """Destination to gateway; None: nobody is there, say so at once."""
@@ -54,13 +55,27 @@ def internal_addresses(node: Obj) -> dict[int, IPAddress]:
     return found
 
 
+def facts(routes: Routes) -> dict[Key, Value]:
+    """What the kernel says while these are all there."""
+    found: dict[Key, Value] = {}
+    for network, gateway in routes.items():
+        kind = Kind.UNREACHABLE if gateway is None else Kind.UNICAST
+        key = ("route", MAIN_TABLE, str(network), _METRIC[network.version], "to")
+        found[key] = (kind, _PROTOCOL, str(gateway or ""))
+    return found
+
+
 class NodeRoutes:
     """Keeps the kernel's routes as the Node objects say, from their first list on."""
 
     def __init__(
-        self, netlink: Netlink, nodes: Informer, own_name: str, own_cidrs: Sequence[IPNetwork]
+        self,
+        links: PodLinks,
+        nodes: Informer,
+        own_name: str,
+        own_cidrs: Sequence[IPNetwork],
     ) -> None:
-        self._netlink = netlink
+        self._links = links
         self._nodes = nodes
         self._own_name = own_name
         self._own_cidrs = own_cidrs
@@ -80,7 +95,9 @@ class NodeRoutes:
 
     async def _reconcile(self, _: str) -> None:
         routes = wanted(self._nodes, self._own_name, self._own_cidrs)
-        await self._netlink.run(lambda ip: apply(ip, routes))
+        await self._links.set_routes(
+            facts(routes), lambda ip: apply(ip, routes), lambda: self._reconciler.enqueue("all")
+        )
 
 
 def _relevant(node: Obj | None) -> tuple[Any, ...]:
@@ -94,13 +111,13 @@ def apply(ip: Any, routes: Routes) -> None:
     """Make the kernel's routes that are ours, in the families of `routes`, be these. Raises NetlinkError."""
     present: Routes = {}
     for family in {destination.version for destination in routes}:
-        for route in ip.get_routes(family=_FAMILIES[family], table=_MAIN_TABLE, proto=RouteOwner.NODE):
+        for route in ip.get_routes(family=_FAMILIES[family], table=MAIN_TABLE, proto=_PROTOCOL):
             destination = ip_network(f"{route.get('dst')}/{route['dst_len']}")
-            unreachable = route["type"] == _UNREACHABLE
+            unreachable = route["type"] == Kind.UNREACHABLE
             present[destination] = None if unreachable else ip_address(route.get("gateway"))
     for destination in present.keys() - routes.keys():
         try:
-            ip.route("del", dst=str(destination), proto=RouteOwner.NODE)
+            ip.route("del", dst=str(destination), proto=_PROTOCOL)
         except NetlinkError as error:
             if error.code != errno.ESRCH:
                 raise
@@ -109,6 +126,6 @@ def apply(ip: Any, routes: Routes) -> None:
             continue
         _log.info("route to %s: %s", destination, gateway or "unreachable, but for its pods")
         if gateway is None:
-            ip.route("replace", dst=str(destination), type="unreachable", proto=RouteOwner.NODE)
+            ip.route("replace", dst=str(destination), type="unreachable", proto=_PROTOCOL)
         else:
-            ip.route("replace", dst=str(destination), gateway=str(gateway), proto=RouteOwner.NODE)
+            ip.route("replace", dst=str(destination), gateway=str(gateway), proto=_PROTOCOL)

@@ -1,141 +1,125 @@
-"""The node's own nftables tables, one a family: what pods send out of the cluster, and host ports.
-
-Ordering beside a service proxy's NAT: in the kernel, the first NAT rule that a new connection meets in a hook
-decides. Our masquerading sees destinations as they are after destination NAT, and only takes what leaves the
-cluster; what a proxy masquerades stays inside, and if both want to masquerade a connection it gets the same
-address from either. So the order doesn't matter there. Host ports come after a proxy's own frontends: a
-Service wins.
-"""
+"""Keeps the node's own nftables tables as they should be, whoever changes them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
 
-from wellhead.linux.numbers import HookPriority, Table
-from wellhead.node.network.families import IPAddress, IPNetwork
-from wellhead.node.runtime import commands
-from wellhead.node.runtime.commands import CommandFailed
+from wellhead.ip import IPAddress, IPNetwork
+from wellhead.linux import nft
+from wellhead.linux.netlink import Socket
+from wellhead.linux.nft import NftError
+from wellhead.linux.nftables import news
+from wellhead.linux.numbers import Table
+from wellhead.node.network.flows import forget_udp_flows
+from wellhead.node.network.host_ports import HostPort, HostPortTaken, conflict
+from wellhead.node.network.restoring import Restoring, Say
+from wellhead.node.network.ruleset import FAMILIES, PodEnd, changed, whole
+from wellhead.node.runtime.commands import uninterrupted
 
-TABLE = Table.NODE
-_NOT_ANYWHERE = {4: ("127.0.0.0/8", "224.0.0.0/4"), 6: ("::1", "ff00::/8")}  # loopback, multicast
-
-
-@dataclass(frozen=True, order=True)
-class HostPort:
-    """A port of the node that leads to a pod's port.
-
-    `host_ip` None: on every address of the node that is of `pod_ip`'s family.
-    """
-
-    protocol: str
-    port: int
-    host_ip: IPAddress | None
-    pod_ip: IPAddress
-    pod_port: int
-
-
-def ruleset(
-    pod_cidrs: Iterable[IPNetwork], inside: Sequence[IPNetwork], host_ports: Sequence[HostPort] = ()
-) -> str:
-    """What `nft -f` takes to replace our tables, in one transaction.
-
-    `inside` are the networks that pods of `pod_cidrs` reach with their own addresses.
-    """
-    return "".join(_table(each, inside, host_ports) for each in pod_cidrs)
-
-
-def _table(pod_cidr: IPNetwork, inside: Iterable[IPNetwork], host_ports: Iterable[HostPort]) -> str:
-    version = pod_cidr.version
-    ip, address = ("ip", "ipv4_addr") if version == 4 else ("ip6", "ipv6_addr")
-    loopback, multicast = _NOT_ANYWHERE[version]
-    networks = [str(network) for network in inside if network.version == version]
-    ports = sorted(
-        (each for each in host_ports if each.pod_ip.version == version),
-        key=lambda each: (each.protocol, each.port, str(each.host_ip)),
-    )
-    anywhere = [f"{p.protocol} . {p.port} : {p.pod_ip} . {p.pod_port}" for p in ports if p.host_ip is None]
-    bound = [f"{p.host_ip} . {p.protocol} . {p.port} : {p.pod_ip} . {p.pod_port}" for p in ports if p.host_ip]
-    hairpins = sorted({f"{p.pod_ip} . {p.pod_ip}" for p in ports})
-    return f"""\
-add table {ip} {TABLE}
-delete table {ip} {TABLE}
-table {ip} {TABLE} {{
-    set inside {{
-        type {address}
-        flags interval
-        auto-merge{_elements(networks)}
-    }}
-    map host-ports {{
-        type inet_proto . inet_service : {address} . inet_service{_elements(anywhere)}
-    }}
-    map host-ip-ports {{
-        type {address} . inet_proto . inet_service : {address} . inet_service{_elements(bound)}
-    }}
-    set hairpins {{
-        type {address} . {address}{_elements(hairpins)}
-    }}
-    chain to-host-port {{
-        dnat {ip} to {ip} daddr . meta l4proto . th dport map @host-ip-ports
-        dnat {ip} to meta l4proto . th dport map @host-ports
-    }}
-    chain prerouting {{
-        type nat hook prerouting priority {HookPriority.NODE_DSTNAT}; policy accept;
-        fib daddr type local goto to-host-port
-    }}
-    chain output {{
-        type nat hook output priority {HookPriority.NODE_DSTNAT}; policy accept;
-        {ip} daddr != {loopback} fib daddr type local goto to-host-port
-    }}
-    chain postrouting {{
-        type nat hook postrouting priority {HookPriority.NODE_SRCNAT}; policy accept;
-        {ip} saddr {pod_cidr} {ip} daddr != @inside {ip} daddr != {multicast} masquerade fully-random
-        ct status dnat {ip} saddr . {ip} daddr @hairpins masquerade fully-random
-    }}
-}}
-"""
-
-
-def _elements(items: list[str]) -> str:
-    return f"\n        elements = {{ {', '.join(items)} }}" if items else ""
+_log = logging.getLogger(__name__)
 
 
 class NodeRules:
-    """Keeps the tables as they should be."""
+    """The tables, and whose elements are in them by pod UID. `say` is told what had to be put back."""
 
-    def __init__(self, pod_cidrs: Iterable[IPNetwork], inside: Iterable[IPNetwork]) -> None:
+    def __init__(
+        self, pod_cidrs: Iterable[IPNetwork], inside: Iterable[IPNetwork], say: Say = _log.warning
+    ) -> None:
         self._pod_cidrs = tuple(pod_cidrs)
         self._inside = tuple(inside)
-        self._host_ports: dict[str, frozenset[HostPort]] = {}
+        self._pods: dict[str, PodEnd] = {}
         self._writing = asyncio.Lock()
+        self._ours: deque[int] = deque(maxlen=16)  # the processes that have written for us
+        self._news: Socket | None = None
+        self._restoring = Restoring(self._restore, say)
 
-    async def set_host_ports(self, pod_uid: str, ports: frozenset[HostPort]) -> None:
-        """Let these host ports lead to the pod, and no others.
+    async def admit(self, uid: str, link: str, addresses: Iterable[IPAddress]) -> None:
+        """Let the pod send from these addresses by this link, and from no others. Raises NftError."""
+        await self._set(uid, PodEnd(link, tuple(addresses)))
+
+    async def set_host_ports(self, uid: str, ports: frozenset[HostPort]) -> None:
+        """Let these host ports lead to the pod that was admitted, and no others.
+
+        UDP flows that went elsewhere, or nowhere, are decided anew.
 
         Raises:
-            CommandFailed: nft refuses them (another pod has one of them); all stays as it was.
+            HostPortTaken: another pod has one of them; all stays as it was.
+            NftError: nft refuses.
         """
-        before = self._host_ports.get(pod_uid, frozenset())
-        if ports == before:
+        pod = self._pods[uid]
+        if ports == pod.host_ports:
             return
-        self._host_ports[pod_uid] = ports
-        try:
-            await self.apply()
-        except CommandFailed:
-            self._host_ports[pod_uid] = before
-            raise
-        if not ports:
-            del self._host_ports[pod_uid]
+        others = (port for other, end in self._pods.items() if other != uid for port in end.host_ports)
+        if taken := conflict(ports, others):
+            raise HostPortTaken(f"{taken} leads to the pod {taken.pod_ip} already")
+        await self._set(uid, replace(pod, host_ports=ports))
+        await forget_udp_flows(ports ^ pod.host_ports, ports)
 
-    def restore(self, pod_uid: str, ports: frozenset[HostPort]) -> None:
+    async def dismiss(self, uid: str) -> None:
+        """The pod is no more. Raises NftError."""
+        pod = self._pods.get(uid)
+        if pod is not None:
+            await self._set(uid, None)
+            await forget_udp_flows(pod.host_ports, frozenset())
+
+    def restore(self, uid: str, pod: PodEnd) -> None:
         """Say before the first `apply` what a pod that is there already has."""
-        if ports:
-            self._host_ports[pod_uid] = ports
+        self._pods[uid] = pod
 
     async def apply(self) -> None:
-        """Write the whole tables (they are small). Raises CommandFailed."""
+        """Write the whole tables. Raises NftError."""
         async with self._writing:
-            ports = [port for each in self._host_ports.values() for port in each]
-            text = ruleset(self._pod_cidrs, self._inside, ports)
-            await commands.run("nft", "-f", "-", stdin=text.encode())
+            await self._load(whole(self._pod_cidrs, self._inside, self._pods.values()))
+
+    async def run(self) -> None:
+        """Put back what others change, until cancelled. The tables stay."""
+        self._news = news.news_socket()
+        try:
+            with contextlib.closing(news.watch(Table.NODE, FAMILIES, self._restoring.disturbed, self._news)):
+                # Since the tables were written, somebody may have changed them unheard.
+                await self.apply()
+                await self._restoring.run()
+        finally:
+            self._news = None
+
+    async def _set(self, uid: str, pod: PodEnd | None) -> None:
+        async with self._writing:
+            before = self._pods.get(uid)
+            if pod is None:
+                del self._pods[uid]
+            else:
+                self._pods[uid] = pod
+            try:
+                if text := changed(before, pod):
+                    await uninterrupted(self._change(text))
+            except BaseException:
+                self._pods.pop(uid, None)
+                if before is not None:
+                    self._pods[uid] = before
+                raise
+
+    async def _change(self, text: str) -> None:
+        try:
+            await self._load(text)
+        except NftError as error:
+            # Somebody has taken away what the change builds on, and we have not been told yet.
+            _log.info("the tables aren't as they should be: %s", error)
+            await self._load(whole(self._pod_cidrs, self._inside, self._pods.values()))
+
+    async def _load(self, text: str) -> None:
+        await asyncio.to_thread(lambda: nft.run(text, started=self._note))
+
+    def _note(self, process: int) -> None:
+        """Hear nothing of what this process is going to change for us."""
+        self._ours.append(process)
+        if self._news is not None:
+            self._news.ignore(self._ours)
+
+    async def _restore(self) -> str:
+        await self.apply()
+        return f"somebody changed the nftables tables {Table.NODE}: they were put back"

@@ -14,7 +14,7 @@ from wellhead.client.informer import Informer
 from wellhead.client.rest import Client
 from wellhead.images.store import ImageStore
 from wellhead.node.network.allocation import AddressPools
-from wellhead.node.network.netlink import Netlink
+from wellhead.node.network.pod_links import PodLinks
 from wellhead.node.network.rules import NodeRules
 from wellhead.node.pods.files import Dns
 from wellhead.node.references import References
@@ -28,7 +28,8 @@ _STARTS_AT_ONCE = 8
 class Context:
     """The node's services to its pods.
 
-    `pods` is the directory with one directory per pod UID, `http` a session for probes and hooks.
+    `pods` is the directory with one directory per pod UID, `http` a session for probes and hooks, `spoofing`
+    the namespaces whose pods may send with any source address.
     """
 
     node_name: str
@@ -41,9 +42,10 @@ class Context:
     services: Informer
     images: ImageStore
     runtime: Runtime
-    netlink: Netlink
+    links: PodLinks
     rules: NodeRules
     addresses: AddressPools
+    spoofing: frozenset[str]
     dns: Dns
     capabilities: frozenset[str]
     allocatable: Mapping[str, str]

@@ -11,10 +11,9 @@ from wellhead.api.meta import Obj
 from wellhead.client.backoff import Backoff
 from wellhead.client.informer import Informer
 from wellhead.linux import trees
-from wellhead.node.network import links
 from wellhead.node.pods import names, record, spec
 from wellhead.node.pods.context import Context
-from wellhead.node.pods.sandbox import host_ports
+from wellhead.node.pods.sandbox import pod_end, pod_link
 from wellhead.node.pods.state import PodState
 from wellhead.node.pods.worker import PodWorker
 from wellhead.waiting import first_error
@@ -40,9 +39,8 @@ class PodManager:
         known = set()
         for uid, one in records.items():
             if one.holds_ips:
-                addresses = [ip_address(each) for each in one.ips]
-                self._context.addresses.take(addresses)
-                self._context.rules.restore(uid, host_ports(one.pod, addresses))
+                self._context.addresses.take([ip_address(each) for each in one.ips])
+                self._take_over(one)
             known |= {each.current.id for each in one.containers.values() if each.current is not None}
             self._workers[uid] = PodWorker(self._context, one.pod, one)
         await self._context.runtime.sweep(known)
@@ -51,8 +49,18 @@ class PodManager:
                 _log.info("removing %s, which has no record", path)
                 await self._remove_stray(path)
 
+    def _take_over(self, one: record.PodRecord) -> None:
+        """What the network knows of a pod that is there already."""
+        uid = one.pod["metadata"]["uid"]
+        try:
+            self._context.rules.restore(uid, pod_end(self._context, one))
+            if one.sandbox:
+                self._context.links.restore(pod_link(self._context, one))
+        except KeyError:
+            _log.warning("pod %s has an address of a family that is no more", spec.described(one.pod))
+
     async def _remove_stray(self, directory: Path) -> None:
-        await self._context.netlink.run(lambda ip: links.disconnect(ip, directory.name))
+        await self._context.links.disconnect(directory.name)
         try:
             await asyncio.to_thread(trees.remove, directory)
         except OSError as error:

@@ -15,10 +15,11 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 from wellhead.api.meta import Obj
 from wellhead.linux import mounts, namespaces, trees
-from wellhead.node.network import links
 from wellhead.node.network.allocation import NoAddressLeft
 from wellhead.node.network.families import IPAddress
-from wellhead.node.network.rules import HostPort
+from wellhead.node.network.host_ports import HostPort, HostPortTaken
+from wellhead.node.network.links import PodLink
+from wellhead.node.network.ruleset import PodEnd
 from wellhead.node.pods import files, spec
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.record import PodRecord, RecordFile
@@ -75,12 +76,12 @@ class Sandbox:
                 await self._file.save(record)
             await asyncio.to_thread(self._make, pod, record.ips)
             if not spec.host_network(pod):
-                addresses = _addresses(record)
-                interfaces = self._context.addresses.interfaces(addresses)
-                where = self._directory / "ns/net"
-                await self._context.netlink.run(lambda ip: links.connect(ip, uid, where, interfaces))
-                await self._context.rules.set_host_ports(uid, host_ports(pod, addresses))
-        except (OSError, NoAddressLeft, NetlinkError, CommandFailed) as error:
+                link = pod_link(self._context, record)
+                # Before there is a link, so that its first packet meets them.
+                await self._context.rules.admit(uid, link.name, link.sources)
+                await self._context.links.connect(link, self._directory / "ns/net")
+                await self._context.rules.set_host_ports(uid, host_ports(pod, _addresses(record)))
+        except (OSError, NoAddressLeft, NetlinkError, CommandFailed, HostPortTaken) as error:
             raise SandboxError(str(error)) from error
         record.sandbox = True
         await self._file.save(record)
@@ -89,8 +90,8 @@ class Sandbox:
         """Remove whatever there is of the sandbox, and free its addresses."""
         uid = record.pod["metadata"]["uid"]
         if record.holds_ips:
-            await self._context.netlink.run(lambda ip: links.disconnect(ip, uid))
-            await self._context.rules.set_host_ports(uid, frozenset())
+            await self._context.links.disconnect(uid)
+            await self._context.rules.dismiss(uid)
             self._context.addresses.release(_addresses(record))
             record.holds_ips = False
         await asyncio.to_thread(self._unmake)
@@ -115,6 +116,26 @@ class Sandbox:
     def _unmake(self) -> None:
         for path in (self._directory / "ns", self.shm):
             trees.remove(path)
+
+
+def pod_link(context: Context, record: PodRecord) -> PodLink:
+    """The link that a pod with addresses of its own has. Raises KeyError: the node has other networks now."""
+    addresses = _addresses(record)
+    metadata = record.pod["metadata"]
+    return PodLink(
+        metadata["uid"],
+        context.addresses.interfaces(addresses),
+        spoofs=metadata["namespace"] in context.spoofing,
+        localnet=frozenset(
+            each.pod_ip.version for each in host_ports(record.pod, addresses) if each.answers_on_loopback
+        ),
+    )
+
+
+def pod_end(context: Context, record: PodRecord) -> PodEnd:
+    """What the node's rules say of such a pod."""
+    link = pod_link(context, record)
+    return PodEnd(link.name, link.sources, host_ports(record.pod, _addresses(record)))
 
 
 def _addresses(record: PodRecord) -> list[IPAddress]:

@@ -61,6 +61,7 @@ class PodWorker:
         self._told = asyncio.Event()
         self._vanished = asyncio.Event()
         self._active: list[Supervisor] = []
+        self._networkless = False
         self._notice()
 
     def update(self, pod: Obj) -> None:
@@ -118,14 +119,40 @@ class PodWorker:
         try:
             if record.sandbox and not await asyncio.to_thread(self.state.sandbox.exists, record.pod):
                 await self._note_reboot()
-            if not await self._prepare():
-                return
-            async with asyncio.TaskGroup() as inner:
-                keeping = inner.create_task(self.state.volumes.keep_current())
-                await self._run_containers(inner)
-                keeping.cancel()
+            while await self._prepare():
+                self.state.context.links.on_loss(self.uid, self._lose_network)
+                await self._run_all()
+                never = record.pod["spec"].get("restartPolicy") == "Never"
+                if not self._networkless or self._told.is_set() or never:
+                    return
+                await self._change_sandbox()
         finally:
             deadline.cancel()
+
+    async def _run_all(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            keeping = group.create_task(self.state.volumes.keep_current())
+            await self._run_containers(group)
+            keeping.cancel()
+
+    def _lose_network(self) -> None:
+        """Somebody has removed the pod's link: its containers end, and start again with another sandbox."""
+        self._networkless = True
+        message = "Pod sandbox changed, it will be killed and re-created."
+        self.state.event("Normal", "SandboxChanged", message)
+        self._stop_active()
+
+    async def _change_sandbox(self) -> None:
+        """Let go of a sandbox that has lost its network, and of what ran there."""
+        for name, each in self._record.containers.items():
+            if each.current is not None:
+                bundle = self.state.bundle(name, each.current.number)
+                await self.state.context.runtime.delete(each.current.id, bundle)
+        self._forget_init_containers()
+        await uninterrupted(self.state.sandbox.remove(self._record))
+        await self.state.save()
+        self._active.clear()
+        self._networkless = False
 
     async def _prepare(self) -> bool:
         """Make the sandbox and the volumes, again and again until it works. False if told to stop."""
@@ -186,7 +213,7 @@ class PodWorker:
                 self._activate(supervisor)
                 if not await supervisor.run():
                     return False
-            if self._told.is_set():
+            if self._told.is_set() or self._networkless:
                 return False
         return True
 
@@ -196,7 +223,7 @@ class PodWorker:
 
     def _activate(self, supervisor: Supervisor) -> None:
         self._active.append(supervisor)
-        if self._told.is_set():
+        if self._told.is_set() or self._networkless:
             supervisor.stop(self._grace_left())
 
     def _stop_active(self) -> None:
@@ -237,12 +264,16 @@ class PodWorker:
                 _end_unseen(each.current)
                 bundle = self.state.bundle(name, each.current.number)
                 await self.state.context.runtime.delete(each.current.id, bundle)
-        for container in spec.init_containers(record.pod):
-            mine = record.of(container["name"])
-            if mine.current is not None and not spec.is_sidecar(container):
-                mine.last, mine.current = mine.current, None
+        self._forget_init_containers()
         record.sandbox = False
         await self.state.save()
+
+    def _forget_init_containers(self) -> None:
+        """Have them run again."""
+        for container in spec.init_containers(self._record.pod):
+            mine = self._record.of(container["name"])
+            if mine.current is not None and not spec.is_sidecar(container):
+                mine.last, mine.current = mine.current, None
 
     async def _unless_told(self, work: Coroutine[Any, Any, Any]) -> None:
         """Wait for something, but no longer than until the pod shall end."""

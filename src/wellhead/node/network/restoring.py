@@ -1,0 +1,58 @@
+"""Putting back what others have changed: at once, and later and later if they keep at it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from pyroute2.netlink.exceptions import NetlinkError
+
+from wellhead.linux.nft import NftError
+
+_log = logging.getLogger(__name__)
+
+_FIRST_SECONDS, _LONGEST_SECONDS = 0.1, 30.0
+_QUIET = 4.0
+"""Who leaves things alone for so many times the present delay is not at it any more."""
+
+Say = Callable[[str], None]
+
+
+class Restoring:
+    """Calls `restore` after each call of `disturbed`, several of which may be seen to at once.
+
+    What `restore` returns, if it isn't empty, is told by `say`: what was put back. It may fail, and is called
+    again then.
+    """
+
+    def __init__(self, restore: Callable[[], Awaitable[str]], say: Say) -> None:
+        self._restore = restore
+        self._say = say
+        self._disturbed = asyncio.Event()
+
+    def disturbed(self) -> None:
+        """Somebody has changed something, or may have."""
+        self._disturbed.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        clock = asyncio.get_running_loop().time
+        restored, delay = float("-inf"), 0.0
+        while True:
+            await self._disturbed.wait()
+            if clock() - restored > _QUIET * delay:
+                delay = 0.0
+            await asyncio.sleep(restored + delay - clock())
+            self._disturbed.clear()
+            try:
+                said = await self._restore()
+            except (NftError, NetlinkError, OSError) as error:
+                _log.warning("can't put back what was changed, and will try again: %s", error)
+                self._disturbed.set()
+            else:
+                if not said:
+                    continue
+                self._say(said)
+            restored = clock()
+            delay = min(max(2 * delay, _FIRST_SECONDS), _LONGEST_SECONDS)
