@@ -98,7 +98,7 @@ def _cluster(
             f"the tutorial is about IPv4, and cluster {cluster.name} has no IPv4: name another one"
         )
     click.echo(f"Starting cluster {cluster.name} …", err=True)
-    started = startup.start(cluster, None, proxy_mode, ip_family)
+    started = startup.start(cluster, startup.Wishes(proxy_mode=proxy_mode, ip_family=ip_family))
     if started.remark:
         click.echo(started.remark, err=True)
     try:

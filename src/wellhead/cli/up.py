@@ -19,6 +19,9 @@ from wellhead.lab.startup import Started
 if TYPE_CHECKING:
     from wellhead.lab.readiness import Progress
 
+_NONE = "none"
+_OURS_OR_NONE = ("wellhead", _NONE)
+
 
 @click.command("up", short_help="Start a cluster, or finish starting it.")
 @cluster_option
@@ -40,6 +43,18 @@ if TYPE_CHECKING:
     "[default: dual, or ipv4 where the kernel has no IPv6]",
 )
 @click.option(
+    "--proxy",
+    type=click.Choice(_OURS_OR_NONE),
+    help="none: without a service proxy, so that another can be put in its place. What ours has written "
+    "stays until `wellhead proxy --cleanup` on each node.  [default: wellhead, or as before]",
+)
+@click.option(
+    "--cloud",
+    type=click.Choice(_OURS_OR_NONE),
+    help="none: without our load balancers, so that others can be put in their place.  "
+    "[default: wellhead, or as before]",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
@@ -47,7 +62,13 @@ if TYPE_CHECKING:
     help="Seconds after which waiting for the nodes fails; what was started stays.",
 )
 def command(
-    name: str, nodes: int | None, proxy_mode: str | None, ip_family: IpFamily | None, timeout: float
+    name: str,
+    nodes: int | None,
+    proxy_mode: str | None,
+    ip_family: IpFamily | None,
+    proxy: str | None,
+    cloud: str | None,
+    timeout: float,
 ) -> None:
     """Start a cluster on this machine and return when all of its nodes are Ready.
 
@@ -60,7 +81,9 @@ def command(
         cluster = Cluster(name)
         prerequisites.check_all()
         is_new = not cluster.directory.exists()
-        started = startup.start(cluster, nodes, proxy_mode, ip_family)
+        ours = {"proxy": proxy, "cloud": cloud}
+        has = {part: None if which is None else which != _NONE for part, which in ours.items()}
+        started = startup.start(cluster, startup.Wishes(nodes, proxy_mode, ip_family, has))
         if started.remark:
             click.echo(started.remark, err=True)
         _wait(cluster, started, timeout)

@@ -34,6 +34,8 @@ class ClusterSpec(msgspec.Struct, frozen=True, rename="camel"):
     proxy_mode: str
     api_port: int  # on the host's 127.0.0.1
     ip_family: IpFamily = "ipv4"
+    without: tuple[str, ...] = ()
+    """Components that somebody else's take the place of: proxy, cloud."""
 
     @property
     def plans(self) -> tuple[AddressPlan, ...]:

@@ -72,7 +72,7 @@ def components(cluster: Cluster, spec: ClusterSpec) -> tuple[Component, ...]:
         directories = kept.get(component.machine, [])
         return replace(component, belongings=of_command_line(cluster.root, component.argv, directories))
 
-    return tuple(map(secluded, found))
+    return tuple(secluded(component) for component in found if component.name not in spec.without)
 
 
 def _apiserver(cluster: Cluster, plans: Plans) -> Component:

@@ -105,7 +105,7 @@ def examine(cluster: Cluster) -> Health | None:
         name=cluster.name,
         healthy=not problems,
         api_server=f"https://127.0.0.1:{spec.api_port}",
-        proxy_mode=spec.proxy_mode,
+        proxy_mode="none of ours" if "proxy" in spec.without else spec.proxy_mode,
         ip_family=spec.ip_family,
         supervisor=supervisors[0].pid if supervisors else 0,
         machines=machine_healths,

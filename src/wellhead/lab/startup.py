@@ -8,7 +8,8 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from wellhead.lab import api_socket, logs, machines, prerequisites, processes, state, title
@@ -20,6 +21,8 @@ from wellhead.linux import signals
 
 DEFAULT_NODES = 3
 PROXY_MODES = ("iptables", "nftables")
+REPLACEABLE = ("proxy", "cloud")
+"""Components that somebody else\'s may take the place of."""
 DEFAULT_PROXY_MODE = PROXY_MODES[0]
 _DEFAULT_IP_FAMILY: IpFamily = "dual"
 _WITHOUT_IPV6 = "This kernel has no IPv6: the cluster is IPv4 only."
@@ -37,25 +40,40 @@ class Started:
     remark: str = ""
 
 
-def start(
-    cluster: Cluster, nodes: int | None, proxy_mode: str | None, ip_family: IpFamily | None = None
-) -> Started:
-    """Have a supervisor bring about the cluster, as it was or changed to `nodes` and `proxy_mode`.
+@dataclass(frozen=True)
+class Wishes:
+    """What a person wants of a cluster; None: as before, or as is usual."""
 
-    `ip_family` counts for a new cluster; without it that is dual-stack where the kernel has IPv6. Returns as
-    soon as the supervisor knows; then comes `wellhead.lab.readiness`.
+    nodes: int | None = None
+    proxy_mode: str | None = None
+    ip_family: IpFamily | None = None
+    """Counts for a new cluster; as usual, that is dual-stack where the kernel has IPv6."""
+    has: Mapping[str, bool | None] = field(default_factory=dict)
+    """Whether it has components of ours that others can take the place of: proxy, cloud."""
+
+    def without(self, old: ClusterSpec | None) -> tuple[str, ...]:
+        """The components that the cluster shall not have."""
+        has = {name: old is None or name not in old.without for name in REPLACEABLE}
+        has |= {name: wish for name, wish in self.has.items() if wish is not None}
+        return tuple(name for name in REPLACEABLE if not has[name])
+
+
+def start(cluster: Cluster, wishes: Wishes) -> Started:
+    """Have a supervisor bring about the cluster, as it was or changed as wished.
+
+    Returns as soon as the supervisor knows; then comes `wellhead.lab.readiness`.
 
     Raises:
         LabError: the wishes can't be fulfilled, or the disk is full.
     """
     most = min(plan.max_nodes for plans in PLANS.values() for plan in plans)
-    if nodes is not None and not 1 <= nodes <= most:
-        raise LabError(f"--nodes {nodes}: the address plan has room for 1 to {most}")
-    if ip_family is not None:
-        _check_kernel(ip_family)
+    if wishes.nodes is not None and not 1 <= wishes.nodes <= most:
+        raise LabError(f"--nodes {wishes.nodes}: the address plan has room for 1 to {most}")
+    if wishes.ip_family is not None:
+        _check_kernel(wishes.ip_family)
     try:
         with cluster.locked(create=True):
-            return _start(cluster, nodes, proxy_mode, ip_family)
+            return _start(cluster, wishes)
     except OSError as error:
         where = error.filename or cluster.directory
         raise LabError(
@@ -63,9 +81,7 @@ def start(
         ) from error
 
 
-def _start(
-    cluster: Cluster, nodes: int | None, proxy_mode: str | None, ip_family: IpFamily | None
-) -> Started:
+def _start(cluster: Cluster, wishes: Wishes) -> Started:
     old = cluster.read_spec()
     running = {process.component: process for process in processes.find(cluster.name)}
     if old is None and running:
@@ -73,7 +89,7 @@ def _start(
             f"cluster {cluster.name} runs, but {cluster.spec_file} is missing or damaged: "
             f"run `wellhead down --name {cluster.name}` first"
         )
-    family = _family(old, ip_family)
+    family = _family(old, wishes.ip_family)
     cluster.make_directories()
     snapshot = _ask_supervisor(cluster, running.get(processes.SUPERVISOR))
     with contextlib.ExitStack() as stack:
@@ -86,10 +102,11 @@ def _start(
             port = listener.getsockname()[1]
         spec = ClusterSpec(
             name=cluster.name,
-            nodes=nodes or (old.nodes if old else DEFAULT_NODES),
-            proxy_mode=proxy_mode or (old.proxy_mode if old else DEFAULT_PROXY_MODE),
+            nodes=wishes.nodes or (old.nodes if old else DEFAULT_NODES),
+            proxy_mode=wishes.proxy_mode or (old.proxy_mode if old else DEFAULT_PROXY_MODE),
             api_port=port,
             ip_family=family,
+            without=wishes.without(old),
         )
         if spec != old:
             cluster.write_spec(spec)
@@ -97,7 +114,7 @@ def _start(
             _start_supervisor(cluster, listener)
         elif spec != old:
             _tell_supervisor(cluster, snapshot.pid)
-    fell_back = old is None and ip_family is None and family != _DEFAULT_IP_FAMILY
+    fell_back = old is None and wishes.ip_family is None and family != _DEFAULT_IP_FAMILY
     return Started(spec, old is None, _WITHOUT_IPV6 if fell_back else "")
 
 

@@ -8,6 +8,7 @@ import pytest
 from wellhead.lab import guest, prerequisites, startup
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
 from wellhead.lab.node_watch import is_ready
+from wellhead.lab.startup import Wishes
 
 
 @pytest.mark.parametrize("nodes", [0, 245])
@@ -15,7 +16,7 @@ def test_a_number_of_nodes_that_does_not_fit_is_refused_before_anything_is_made(
     tmp_path: Path, nodes: int
 ) -> None:
     with pytest.raises(LabError, match="room for 1 to 244"):
-        startup.start(Cluster("test", tmp_path), nodes, None)
+        startup.start(Cluster("test", tmp_path), Wishes(nodes=nodes))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -24,7 +25,7 @@ def test_what_a_cluster_has_allocated_keeps_its_family(tmp_path: Path) -> None:
     cluster.make_directories()
     cluster.write_spec(ClusterSpec(name="test", nodes=1, proxy_mode="iptables", api_port=1, ip_family="ipv4"))
     with pytest.raises(LabError, match=r"--ip-family dual: cluster test is ipv4.*wellhead down --name test"):
-        startup.start(cluster, None, None, "dual")
+        startup.start(cluster, Wishes(ip_family="dual"))
 
 
 def test_without_ipv6_in_the_kernel_only_who_asks_for_it_is_refused(
@@ -34,12 +35,12 @@ def test_without_ipv6_in_the_kernel_only_who_asks_for_it_is_refused(
     monkeypatch.setattr(prerequisites, "has_ipv6", lambda: False)
     monkeypatch.setattr(startup, "_start_supervisor", lambda cluster, _listener: started.append(cluster))
     with pytest.raises(LabError, match=r"no IPv6.*use --ip-family ipv4"):
-        startup.start(Cluster("test", tmp_path), None, None, "dual")
+        startup.start(Cluster("test", tmp_path), Wishes(ip_family="dual"))
     assert list(tmp_path.iterdir()) == []
-    found = startup.start(Cluster("test", tmp_path), 1, None)
+    found = startup.start(Cluster("test", tmp_path), Wishes(nodes=1))
     assert (found.spec.ip_family, len(started)) == ("ipv4", 1)
     assert found.remark == "This kernel has no IPv6: the cluster is IPv4 only."
-    assert startup.start(Cluster("test", tmp_path), None, None).remark == ""
+    assert startup.start(Cluster("test", tmp_path), Wishes()).remark == ""
 
 
 def test_a_full_disk_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +49,7 @@ def test_a_full_disk_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(Cluster, "write_spec", full)
     with pytest.raises(LabError, match=r"/state/cluster\.json: No space left on device; make room there"):
-        startup.start(Cluster("test", tmp_path), None, None)
+        startup.start(Cluster("test", tmp_path), Wishes())
 
 
 def test_a_shell_finds_kubectl_and_the_sbin_programs_whatever_the_callers_path(tmp_path: Path) -> None:
@@ -90,3 +91,11 @@ def test_everything_that_is_missing_is_said_at_once(tmp_path: Path, monkeypatch:
 )
 def test_a_node_is_ready_when_it_says_so(status: dict[str, object], ready: bool) -> None:
     assert is_ready({"metadata": {"name": "node-1"}, "status": status}) == ready
+
+
+def test_a_part_that_is_left_to_others_stays_so_until_it_is_wanted_back() -> None:
+    before = ClusterSpec(name="test", nodes=1, proxy_mode="iptables", api_port=1, without=("proxy",))
+    assert Wishes().without(None) == ()
+    assert Wishes(has={"proxy": False, "cloud": None}).without(None) == ("proxy",)
+    assert Wishes(has={"proxy": None, "cloud": False}).without(before) == ("proxy", "cloud")
+    assert Wishes(has={"proxy": True}).without(before) == ()
