@@ -21,12 +21,12 @@ from wellhead.cloud.allocation import Allocation
 from wellhead.cloud.balancers import FINALIZER, Request
 from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.endpoints import endpoints, service_of
-from wellhead.cloud.forwarder.plane import Forwarder, ForwarderError
-from wellhead.cloud.haproxy.commands import ProxyError
+from wellhead.cloud.forwarder.plane import Forwarder
 from wellhead.cloud.haproxy.plane import TerminatingProxy
 from wellhead.cloud.haproxy.ports import PortTaken
 from wellhead.cloud.health import Outcome, Settings, State
 from wellhead.cloud.nodes import BalancedNode, balanced_node
+from wellhead.cloud.plane import PlaneError
 from wellhead.cloud.steering import Balancer, Steering
 from wellhead.cloud.vips import VIPPool, VIPUnavailable
 from wellhead.services.endpointslice import parse_endpoint_slice
@@ -182,7 +182,7 @@ class Controller:
             self._note_endpoints(service)
             try:
                 await self.steering.put(service, balancer)
-            except (ForwarderError, ProxyError) as error:
+            except PlaneError as error:
                 self._report_failure(service, obj, str(error))
                 raise
             self._programmed[service] = balancer

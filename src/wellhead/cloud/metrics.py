@@ -103,7 +103,7 @@ class _State:
             yield GaugeMetricFamily(
                 "wellhead_cloud_proxy_up",
                 "Whether the terminating proxy's HAProxy runs; it is started for the first Service.",
-                float(controller.proxy.pid is not None),
+                float(controller.proxy.haproxy.pid is not None),
             )
         passing = GaugeMetricFamily(
             "wellhead_cloud_health_check_passing",

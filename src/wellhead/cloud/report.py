@@ -53,11 +53,13 @@ class RefusedReport(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ProxyReport(msgspec.Struct, frozen=True, rename="camel"):
-    """The HAProxy of the terminating class; `pid` is None while there is none."""
+    """The HAProxy of the terminating class, and who keeps its sockets; None while there is none."""
 
     addresses: list[str]
     pid: int | None
     reloads: int
+    keeper: int | None
+    kept: bool  # whether clients would wait, and not be refused, if HAProxy ended now
 
 
 class Report(msgspec.Struct, frozen=True, rename="camel"):
@@ -119,7 +121,9 @@ def _balancer(
 def _proxy(proxy: TerminatingProxy | None) -> ProxyReport | None:
     if proxy is None:
         return None
-    return ProxyReport([str(address) for address in proxy.settings.addresses], proxy.pid, proxy.reloads)
+    haproxy = proxy.haproxy
+    addresses = [str(address) for address in proxy.settings.addresses]
+    return ProxyReport(addresses, haproxy.pid, haproxy.reloads, haproxy.keeper_pid, proxy.kept)
 
 
 def _client_ip(request: Request) -> dict[str, str]:

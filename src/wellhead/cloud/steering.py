@@ -116,7 +116,7 @@ class Steering:
         """Have none. Returns when no packet follows it any more.
 
         Raises:
-            ForwarderError, ProxyError: that isn't so yet. Ask again.
+            PlaneError: that isn't so yet. Ask again.
         """
         old = self._set(service, None)
         self._members.pop(service, None)

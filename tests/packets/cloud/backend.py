@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -38,8 +37,13 @@ class Backends:
         listener.bind((str(node), port))
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            try:
                 await self._answer(node, reader, writer)
+            except (OSError, asyncio.IncompleteReadError):
+                pass
+            finally:
+                if writer not in self._drips:
+                    writer.close()
 
         self._servers.append(await asyncio.start_server(answer, sock=listener))
 
@@ -79,24 +83,27 @@ class Backends:
         body = f"{node}\n{peer}\n{proxy}\n{head}".encode()
         writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         await writer.drain()
-        writer.close()
 
 
-async def fetch(client: Host, vip: str, port: int, *headers: str, source: str = "") -> Answer:
+async def fetch(
+    client: Host, vip: str, port: int, *headers: str, source: str = "", seconds: float = 3
+) -> Answer:
     """Ask the server behind a VIP. Raises OSError, TimeoutError, or EOFError if the connection is closed."""
     sock = client.socket(socket.SOCK_STREAM, version=ip_address(vip).version)
     try:
         if source:
             sock.bind((source, 0))
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(seconds):
             await asyncio.get_running_loop().sock_connect(sock, (vip, port))
             reader, writer = await asyncio.open_connection(sock=sock)
             lines = "\r\n".join(
                 ["GET / HTTP/1.1", "Host: example.com", "Connection: close", *headers, "", ""]
             )
-            writer.write(lines.encode())
-            text = (await reader.read()).decode()
-            writer.close()
+            try:
+                writer.write(lines.encode())
+                text = (await reader.read()).decode()
+            finally:
+                writer.close()
     finally:
         sock.close()
     status, _, body = text.partition("\r\n\r\n")

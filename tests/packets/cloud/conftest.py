@@ -14,12 +14,17 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from tests.packets.cloud.control import Control
+from wellhead.images import haproxy
+from wellhead.images.store import ImageNotFound, ImageStore
 from wellhead.linux import namespaces
+
+if TYPE_CHECKING:
+    from tests.packets.cloud.proxied import World
 
 T = TypeVar("T")
 
@@ -284,3 +289,21 @@ async def control(network: Network, tmp_path: Path) -> AsyncIterator[Control]:
         yield control
     finally:
         control.close()
+
+
+@pytest.fixture
+async def world(network: Network, control: Control) -> AsyncIterator[World]:
+    try:
+        haproxy.launcher(ImageStore(Path("/var/cache/wellhead/images")))
+    except ImageNotFound:
+        pytest.skip("needs `wellhead image build`")
+    from tests.packets.cloud.proxied import World  # it needs this module
+
+    world = World(network, control)
+    for node in network.nodes:
+        await network.serve_health(node, 10256)
+    control.start_cloud()
+    try:
+        yield world
+    finally:
+        world.close()

@@ -13,11 +13,12 @@ from wellhead.cloud.endpoints import Endpoints
 from wellhead.cloud.haproxy import changes
 from wellhead.cloud.haproxy.changes import Change, change, servers
 from wellhead.cloud.haproxy.client_ip import ClientIP
-from wellhead.cloud.haproxy.commands import Processes, ProxyError, parse_processes, sessions
+from wellhead.cloud.haproxy.commands import Processes, parse_processes, sessions
 from wellhead.cloud.haproxy.config import Instance, render
 from wellhead.cloud.haproxy.sections import Listener, Section, Server, sections
 from wellhead.cloud.haproxy.termination import Port, Termination
 from wellhead.cloud.nodes import BalancedNode
+from wellhead.cloud.plane import PlaneError
 from wellhead.images import haproxy
 from wellhead.images.store import ImageNotFound, ImageStore
 from wellhead.ip import Family
@@ -238,5 +239,5 @@ def test_the_masters_list_of_processes_is_understood() -> None:
 # programs
 """
     assert parse_processes(text) == Processes(29801, 3, 1, 27206, (27100,))
-    with pytest.raises(ProxyError):
+    with pytest.raises(PlaneError):
         parse_processes("")

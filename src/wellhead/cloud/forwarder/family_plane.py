@@ -24,6 +24,7 @@ from wellhead.cloud.forwarder.own_changes import OwnChanges
 from wellhead.cloud.forwarder.routes import Routes
 from wellhead.cloud.forwarder.ruleset import HERE
 from wellhead.cloud.forwarder.tables import Change, Frontend, Tables
+from wellhead.cloud.plane import PlaneError
 from wellhead.cloud.vips import IPAddress, IPNetwork
 
 _log = logging.getLogger(__name__)
@@ -33,8 +34,8 @@ _UNREACHABLE_RETRY_SECONDS = 5.0
 _SETTLE_SECONDS = 0.05  # others' changes that come together are mended together
 
 
-class ForwarderError(Exception):
-    """The kernel refused a change. It is tried again, so this is a delay, not a loss."""
+class ForwarderError(PlaneError):
+    """The kernel refused a change."""
 
 
 @dataclass

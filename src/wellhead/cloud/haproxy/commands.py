@@ -6,25 +6,19 @@ Source: HAProxy's management.txt, "Master CLI".
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import socket
-import struct
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from wellhead.cloud.plane import PlaneError
 
 _TIMEOUT_SECONDS = 5.0
 _BATCH = 64  # commands in a line, which must fit into HAProxy's buffer of 16 kB
 _PROCESS = re.compile(r"(\d+)\s+(master|worker)\s+(\d+)(?:\s+\[failed: (\d+)\])?")
 _SESSION = re.compile(r"^(0x[0-9a-f]+): .*? be=(\S+) srv=(\S+) ", re.MULTILINE)
-_CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 _ADDED = "New server registered."
 _DELETED = "Server deleted."
-
-
-class ProxyError(Exception):
-    """HAProxy doesn't do what it is told. It is tried again, so this is a delay, not a loss."""
 
 
 @dataclass(frozen=True)
@@ -41,23 +35,11 @@ class Processes:
     old: tuple[int, ...] = ()
 
 
-def master_pid(path: Path) -> int | None:
-    """The process that listens on this socket; None if there is none."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-        sock.settimeout(_TIMEOUT_SECONDS)
-        try:
-            sock.connect(os.fspath(path))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return None
-        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        return int(_CREDENTIALS.unpack(credentials)[0])
-
-
 async def ask(path: Path, line: str) -> str:
     """The answer to a line of commands.
 
     Raises:
-        ProxyError: nobody is there to answer, or takes too long.
+        PlaneError: nobody is there to answer, or takes too long.
     """
     try:
         async with asyncio.timeout(_TIMEOUT_SECONDS):
@@ -69,16 +51,16 @@ async def ask(path: Path, line: str) -> str:
             finally:
                 writer.close()
     except (OSError, TimeoutError) as error:
-        raise ProxyError(f"no answer from HAProxy: {str(error) or 'it takes too long'}") from error
+        raise PlaneError(f"no answer from HAProxy: {str(error) or 'it takes too long'}") from error
 
 
 async def processes(path: Path) -> Processes:
-    """HAProxy's processes now. Raises ProxyError."""
+    """HAProxy's processes now. Raises PlaneError."""
     return parse_processes(await ask(path, "show proc"))
 
 
 def parse_processes(text: str) -> Processes:
-    """What `show proc` says. Raises ProxyError if it doesn't say who is the master."""
+    """What `show proc` says. Raises PlaneError if it doesn't say who is the master."""
     master: re.Match[str] | None = None
     worker, old = None, []
     for line in text.splitlines():
@@ -90,7 +72,7 @@ def parse_processes(text: str) -> Processes:
             else:
                 old.append(int(match[1]))
     if master is None:
-        raise ProxyError(f"HAProxy's master doesn't say who it is: {text[:200]!r}")
+        raise PlaneError(f"HAProxy's master doesn't say who it is: {text[:200]!r}")
     return Processes(int(master[1]), int(master[3]), int(master[4] or 0), worker, tuple(old))
 
 
@@ -98,12 +80,12 @@ async def execute(path: Path, commands: Sequence[str]) -> None:
     """Give the current worker commands, all of which must succeed: they say nothing then, or what was added.
 
     Raises:
-        ProxyError: one failed. Others may have been done.
+        PlaneError: one failed. Others may have been done.
     """
     answer = await _all(path, "@1", commands)
     for line in answer.splitlines():
         if line.strip() not in ("", _ADDED):
-            raise ProxyError(f"HAProxy refuses a command: {line.strip()}")
+            raise PlaneError(f"HAProxy refuses a command: {line.strip()}")
 
 
 async def delete(path: Path, servers: Sequence[str]) -> frozenset[str]:

@@ -81,8 +81,10 @@ peers {_PEER}
 
 def _section(instance: Instance, section: Section) -> str:
     listener = section.listener
-    # "transparent", since IPv6 lets nobody bind to an address that is local by a route alone.
-    lines = [f"listen {listener.name}", f"  bind {_host(listener.vip)}:{listener.port} transparent"]
+    # "transparent", since IPv6 lets nobody bind to an address that is local by a route alone. "v6only", since
+    # a socket with an IPv6 address is, and HAProxy takes over none that its configuration calls otherwise.
+    options = "transparent v6only" if listener.vip.version == 6 else "transparent"
+    lines = [f"listen {listener.name}", f"  bind {_host(listener.vip)}:{listener.port} {options}"]
     lines += [
         f"  source {_host(source)}" for source in instance.sources if source.version == listener.vip.version
     ]

@@ -1,6 +1,7 @@
-"""The HAProxy process: started, found again after a restart of ours, reloaded, noticed when it ends.
+"""HAProxy, in master-worker mode, and the keeper of its sockets: started, reloaded, found again, replaced.
 
-It runs in master-worker mode and outlives this process. The socket of its master is how it is found.
+They outlive this process, and each other. A new HAProxy gets from the keeper the sockets that the last one
+listened on, and so accepts whoever has waited since; whatever HAProxy listens on next, the keeper is given.
 """
 
 from __future__ import annotations
@@ -9,69 +10,80 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-from wellhead.cloud.haproxy import commands
-from wellhead.cloud.haproxy.commands import ProxyError
+from wellhead.client.backoff import Backoff
+from wellhead.cloud.haproxy import commands, keeper
 from wellhead.cloud.haproxy.config import Instance
-from wellhead.linux import signals
+from wellhead.cloud.haproxy.daemon import Daemon
+from wellhead.cloud.plane import PlaneError
+from wellhead.ip import IPAddress
 
 _log = logging.getLogger(__name__)
 
 _START_SECONDS = 10.0
 _LOOK_SECONDS = 0.02
+_LONG_ENOUGH_SECONDS = 1.0  # one that has run for so long is started again at once when it has ended
+_KEEP_SECONDS = 3.0
 
 
-class Process:
-    """One HAProxy. `on_end` is called on the event loop when it has ended, however it did."""
+class HAProxy:
+    """One HAProxy with its keeper. `on_end` is called on the event loop when either has ended."""
 
     def __init__(self, program: Path, instance: Instance, on_end: Callable[[], None]) -> None:
-        self.pid: int | None = None
         self.reloads = 0
+        """How often the one that runs was reloaded."""
         self._program = program
         self._instance = instance
-        self._on_end = on_end
-        self._pidfd = -1
+        self._master = Daemon("HAProxy", instance.master_socket, on_end)
+        self._keeper = Daemon("HAProxy's keeper", instance.directory / keeper.SOCKET, on_end)
+        self._starts = Backoff(0.1, 10.0)
+        self._started = float("-inf")
+
+    @property
+    def pid(self) -> int | None:
+        """The master process; None while there is none."""
+        return self._master.pid
+
+    @property
+    def keeper_pid(self) -> int | None:
+        return self._keeper.pid
 
     async def adopt(self) -> bool:
-        """Take over the one that is running, if there is one. Returns whether."""
-        pid = await asyncio.to_thread(commands.master_pid, self._instance.master_socket)
-        if pid is None:
+        """Take over what is running. Returns whether HAProxy is."""
+        await self._keeper.adopt()
+        if not await self._master.adopt():
             return False
-        try:
-            pidfd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return False
-        try:
-            found = await commands.processes(self._instance.master_socket)
-        except ProxyError:
-            os.close(pidfd)
-            raise
-        self._watch(pid, pidfd)
-        self.reloads = found.reloads
-        _log.info("HAProxy is running already, as process %d", pid)
+        self.reloads = (await commands.processes(self._instance.master_socket)).reloads
         return True
 
     async def start(self, config: str) -> None:
-        """Start one with this configuration.
+        """Start it with this configuration. One that never runs for long is started less and less often.
 
         Raises:
-            ProxyError: it doesn't come up; why is in its log.
+            PlaneError: it doesn't come up; why is in its log.
         """
+        clock = asyncio.get_running_loop().time
+        if clock() - self._started > _LONG_ENOUGH_SECONDS:
+            self._starts.reset()
+        else:
+            await asyncio.sleep(self._starts.next())
+        self._started = clock()
         self._write(config)
-        pid = await asyncio.to_thread(self._spawn)
-        self._watch(pid, os.pidfd_open(pid))
+        await self._start_keeper()
+        arguments = [os.fspath(self._program), "-W", "-S", f"{self._instance.master_socket},mode,600"]
+        arguments += ["-x", os.fspath(self._instance.directory / keeper.SOCKET)]
+        await self._master.start([*arguments, "-f", os.fspath(self._instance.config)])
         self.reloads = 0
         await self._loaded(0, "HAProxy doesn't start")
-        _log.info("HAProxy runs as process %d", pid)
 
     async def reload(self, config: str) -> None:
         """Have it follow this configuration, without a moment in which nobody accepts connections.
 
         Raises:
-            ProxyError: it refuses, and goes on with what it has; why is in its log.
+            PlaneError: it refuses, and goes on with what it has; why is in its log.
         """
         before = await commands.processes(self._instance.master_socket)
         self._write(config)
@@ -79,42 +91,50 @@ class Process:
         await commands.ask(self._instance.master_socket, "reload")
         await self._loaded(before.reloads + 1, "HAProxy refuses its configuration")
 
+    async def keep(self, listeners: Collection[tuple[IPAddress, int]]) -> None:
+        """Have the keeper hold what HAProxy listens on now: these, and whatever else.
+
+        Raises:
+            PlaneError: it doesn't hold them all.
+        """
+        await self._start_keeper()
+        wanted = {f"{address} {port}" for address, port in listeners}
+        lacking, answer = wanted, ""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_KEEP_SECONDS):
+                while True:
+                    # Just after a reload it may still be the worker before that answers.
+                    answer = await commands.ask(self._instance.directory / keeper.SOCKET, "keep")
+                    lacking = wanted - set(answer.splitlines())
+                    if not lacking and not answer.startswith("error"):
+                        return
+                    await asyncio.sleep(_LOOK_SECONDS)
+        why = answer.strip() if answer.startswith("error") else f"it lacks {', '.join(sorted(lacking)[:5])}"
+        raise PlaneError(f"the keeper doesn't hold HAProxy's sockets: {why}")
+
     async def stop(self) -> None:
-        """End it, and the connections that it has. Returns when it is gone."""
-        if self.pid is None:
-            return
-        gone = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._pidfd)
-        loop.add_reader(self._pidfd, gone.set)
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, signal.SIGTERM)
-        try:
-            await gone.wait()
-        finally:
-            self._forget()
+        """End both, with the connections that there are. Returns when they are gone."""
+        await self._master.stop()
+        await self._keeper.stop()
 
     def release(self) -> None:
-        """Stop watching. It goes on without us."""
-        if self.pid is not None:
-            self._forget()
+        """Stop watching. They go on without us."""
+        self._master.release()
+        self._keeper.release()
 
-    def _spawn(self) -> int:
-        path = os.fspath(self._program)
-        arguments = [path, "-W", "-S", f"{self._instance.master_socket},mode,600"]
-        arguments += ["-f", os.fspath(self._instance.config)]
-        try:
-            return os.posix_spawn(
-                path,
-                arguments,
-                os.environ,
-                file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), *_closed()],
-                setsid=True,
-                setsigmask=(),
-                setsigdef=signals.DEFAULT,
-            )
-        except OSError as error:
-            raise ProxyError(f"{path} can't be run: {error.strerror}") from error
+    async def _start_keeper(self) -> None:
+        if await self._keeper.adopt():
+            return
+        program = [sys.executable, "-m", keeper.__name__, os.fspath(self._instance.directory)]
+        await self._keeper.start(program)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_START_SECONDS):
+                while self._keeper.pid is not None:
+                    with contextlib.suppress(PlaneError):
+                        await commands.ask(self._instance.directory / keeper.SOCKET, "")
+                        return
+                    await asyncio.sleep(_LOOK_SECONDS)
+        raise PlaneError("the keeper of HAProxy's sockets doesn't start")
 
     def _write(self, config: str) -> None:
         self._instance.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -127,7 +147,7 @@ class Process:
         try:
             async with asyncio.timeout(_START_SECONDS):
                 while self.pid is not None:
-                    with contextlib.suppress(ProxyError):  # between two programs, nobody is at the socket
+                    with contextlib.suppress(PlaneError):  # between two programs, nobody is at the socket
                         found = await commands.processes(self._instance.master_socket)
                         if found.master == self.pid and found.reloads >= reloads:
                             self.reloads = found.reloads
@@ -136,37 +156,11 @@ class Process:
                             return
                     await asyncio.sleep(_LOOK_SECONDS)
         except TimeoutError:
-            raise ProxyError(f"{otherwise} within {_START_SECONDS:.0f} s") from None
+            raise PlaneError(f"{otherwise} within {_START_SECONDS:.0f} s") from None
         except _Refused:
-            raise ProxyError(f"{otherwise}: see its messages in this component's log") from None
-        raise ProxyError(f"{otherwise}: it has ended; see its messages in this component's log")
-
-    def _watch(self, pid: int, pidfd: int) -> None:
-        self.pid, self._pidfd = pid, pidfd
-        asyncio.get_running_loop().add_reader(pidfd, self._ended)
-
-    def _ended(self) -> None:
-        _log.error("HAProxy (process %s) has ended", self.pid)
-        self._forget()
-        self._on_end()
-
-    def _forget(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._pidfd)
-        with contextlib.suppress(ChildProcessError):  # one that was adopted isn't ours to reap
-            os.waitid(os.P_PIDFD, self._pidfd, os.WEXITED | os.WNOHANG)
-        os.close(self._pidfd)
-        self.pid, self._pidfd = None, -1
+            raise PlaneError(f"{otherwise}: see its messages in this component's log") from None
+        raise PlaneError(f"{otherwise}: it has ended; see its messages in this component's log")
 
 
 class _Refused(Exception):
     pass
-
-
-def _closed() -> list[tuple[int, int]]:
-    """Descriptors that are ours alone, although a child would inherit them."""
-    found = []
-    for name in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            if int(name) > 2 and os.get_inheritable(int(name)):
-                found.append((os.POSIX_SPAWN_CLOSE, int(name)))
-    return found
