@@ -187,6 +187,11 @@ class Code(enum.StrEnum):
         _R,
         "A node's packets to another node's pods carry the address of its tunnel.",
     )
+    LOCAL_DELIVERY = (
+        "LocalDelivery",
+        _R,
+        "What a node delivers to itself doesn't pass POSTROUTING, where sources are masqueraded: it is kept.",
+    )
     HOST_PORT = "HostPort", _R, "A host port leads to the pod with the source kept."
     HOST_NETWORK = "HostNetwork", _R, "The pod uses its node's network: the node's address is its own."
 
@@ -326,6 +331,16 @@ class Code(enum.StrEnum):
         _A,
         "This is for new connections; what conntrack holds goes on as it began.",
     )
+    ASSUMES_RETURN_PATH = (
+        "AssumesSymmetricReturn",
+        _A,
+        "No node announces symmetric return yet; the nodes are assumed to do so some seconds after they are asked.",
+    )
+    ASSUMES_EXTERNAL_IP_NAT = (
+        "AssumesExternalIPTranslated",
+        _A,
+        "A node's ExternalIP is assumed to be translated, one to one, to its InternalIP before the node sees it.",
+    )
     ASSUMES_HEALTHY = (
         "AssumesHealthChecked",
         _A,
@@ -350,6 +365,11 @@ class Code(enum.StrEnum):
         "The same objects serve for a balancer that forwards and for one that terminates.",
     )
     AMBIGUOUS_PORT = "AmbiguousPort", _M, "The Service has several ports, and the answer differs."
+    AMBIGUOUS_SECOND_MASQUERADE = (
+        "AmbiguousSecondMasquerade",
+        _M,
+        "The endpoint's node has the same masquerade, and may replace the source once more, by an address of its own.",
+    )
     AMBIGUOUS_POLICY_CHANGE = (
         "AmbiguousOldFlows",
         _M,
@@ -375,6 +395,7 @@ class Code(enum.StrEnum):
         _U,
         "What a balancer does with a connection back to where it came from is not documented for this case.",
     )
+    UNKNOWN_ENDPOINTS = "UnknownEndpoints", _U, "Nothing that was read tells the Service's endpoints."
     UNKNOWN_EGRESS = "UnknownEgress", _U, "With which address the client leaves the cluster isn't known."
     UNREAD = "Unread", _U, "An object that would decide could not be read."
     BAD_OBJECT = "BadObject", _U, "An object is not as the API would have it, and is left out."

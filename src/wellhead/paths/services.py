@@ -1,0 +1,375 @@
+"""A Service of a world, as the core of the service proxies reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from wellhead.ip import Family, IPAddress, Protocol, parse_address
+from wellhead.paths.codes import Code
+from wellhead.paths.reading import Obj, addresses, is_true, number, table, tables, text, texts
+from wellhead.paths.way import Decision, Note
+from wellhead.paths.world import World, claimed_addresses
+from wellhead.services.endpointslice import Endpoint, EndpointAddress, EndpointSlice, parse_endpoint_slice
+from wellhead.services.names import FrontendOfKind, PortKey, ServiceKey
+from wellhead.services.service import Service, ServicePort, parse_service
+from wellhead.services.service_map import ServiceMap
+
+_PROTOCOLS = {each.value for each in Protocol}
+_UNALLOCATED = {Family.IPV4: "0.0.0.1", Family.IPV6: "::fffe"}
+"""Stand for a ClusterIP that the API server would give: manifests that never saw one have none."""
+
+
+@dataclass(frozen=True)
+class BalancerAddress:
+    """One entry of `status.loadBalancer.ingress`."""
+
+    ip: IPAddress | None
+    hostname: str
+    mode: str
+    """VIP, Proxy or empty."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a service proxy makes of Services: what older ones don't know is left out."""
+
+    ip_mode: bool = True
+    terminating: bool = True
+    internal_policy: bool = True
+    external_ips_local: bool = True
+    proxy_name: str = ""
+
+
+class ServiceFacts:
+    """One Service, its endpoints, and whoever claims the same addresses."""
+
+    def __init__(self, world: World, obj: Obj) -> None:
+        self.world = world
+        self.obj = obj
+        self.namespace = text(obj, "metadata", "namespace") or "default"
+        self.name = text(obj, "metadata", "name")
+        self.spec = table(obj, "spec")
+        self.type = text(self.spec, "type") or "ClusterIP"
+        self.annotations = {k: str(v) for k, v in table(obj, "metadata", "annotations").items()}
+        self._maps: dict[Reading, ServiceMap] = {}
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def title(self) -> str:
+        return f"Service {self}"
+
+    def decision(self, field: str, value: str = "") -> Decision:
+        return Decision(object=self.title, field=field, value=value or text(self.obj, *field.split(".")))
+
+    @property
+    def local(self) -> bool:
+        return text(self.spec, "externalTrafficPolicy") == "Local"
+
+    @property
+    def headless(self) -> bool:
+        return text(self.spec, "clusterIP") == "None"
+
+    @property
+    def key(self) -> ServiceKey:
+        return ServiceKey(self.namespace, self.name)
+
+    @cached_property
+    def balancer_addresses(self) -> tuple[BalancerAddress, ...]:
+        """Where the load balancer says that it can be reached."""
+        return tuple(
+            BalancerAddress(parse_address(text(each, "ip")), text(each, "hostname"), text(each, "ipMode"))
+            for each in tables(self.obj, "status", "loadBalancer", "ingress")
+        )
+
+    @cached_property
+    def source_ranges(self) -> list[str]:
+        return texts(self.spec, "loadBalancerSourceRanges")
+
+    @cached_property
+    def slices_known(self) -> bool:
+        """Whether anything tells the Service's endpoints."""
+        return bool(self.endpoint_slices)
+
+    @cached_property
+    def endpoint_slices(self) -> list[Obj]:
+        """Its EndpointSlices; where none were read, made of the pods that it selects, or of Endpoints."""
+        found = self.world.slices(self.namespace, self.name)
+        if found or self.world.entries("EndpointSlice"):
+            return found
+        if (endpoints := self.world.get("Endpoints", self.namespace, self.name)) is not None:
+            return _slices_of_endpoints(endpoints, self)
+        return _slices_of_pods(self)
+
+    def service_map(self, reading: Reading) -> ServiceMap:
+        """The core's map of it and of whoever claims the same addresses."""
+        if reading not in self._maps:
+            result = ServiceMap()
+            rivals = {id(each): each for each in self._rivals()}
+            for obj in (self.obj, *rivals.values()):
+                if (found := core_service(obj, reading)) is not None:
+                    result.set_service(found.key, found)
+            for each in self.endpoint_slices:
+                if (parsed := _core_slice(each, self.key, reading)) is not None:
+                    result.set_slice(parsed.service.namespace, parsed.name, parsed)
+            self._maps[reading] = result
+        return self._maps[reading]
+
+    def _rivals(self) -> list[Obj]:
+        found = [
+            other
+            for address in claimed_addresses(self.obj)
+            for other in self.world.services_at(address)
+            if other is not self.obj
+        ]
+        for each in tables(self.spec, "ports"):
+            if port := number(each, "nodePort"):
+                found += [o for o in self.world.services_at_node_port(port) if o is not self.obj]
+        return found
+
+    def ports(self, reading: Reading | None = None) -> tuple[ServicePort, ...]:
+        """Its ports, one for each family."""
+        found = self.service_map(reading or Reading()).service(self.key)
+        return found.ports if found is not None else ()
+
+    def held(self, port: ServicePort, reading: Reading | None = None) -> tuple[FrontendOfKind, ...]:
+        return self.service_map(reading or Reading()).held(port)
+
+    def endpoints(self, port: ServicePort, reading: Reading | None = None) -> dict[EndpointAddress, Endpoint]:
+        """Every endpoint of a port."""
+        return dict(self.service_map(reading or Reading()).endpoints(port))
+
+    def port_numbers(self) -> list[tuple[int, Protocol, str]]:
+        """(number, protocol, name) of its ports."""
+        return [
+            (found, Protocol(text(each, "protocol") or "TCP"), text(each, "name"))
+            for each in _sane_ports(self.spec)
+            if (found := number(each, "port"))
+        ]
+
+    @cached_property
+    def notes(self) -> tuple[Note, ...]:
+        """What is wrong with the object itself."""
+        found: list[Note] = []
+        raw = self.spec.get("ports")
+        if raw is not None and len(_sane_ports(self.spec)) < len(raw if isinstance(raw, list) else [raw]):
+            sentence = f"{self.title} has a port that isn't one; it is left out."
+            found.append(
+                Note(code=Code.BAD_OBJECT, sentence=sentence, decided_by=self.decision("spec.ports", "-"))
+            )
+        return tuple(found)
+
+
+def is_unallocated(address: IPAddress | None) -> bool:
+    """Whether an address only stands for one that the API server would give."""
+    return address is not None and str(address) in _UNALLOCATED.values()
+
+
+def _sane_ports(spec: Obj) -> list[Obj]:
+    return [
+        each
+        for each in tables(spec, "ports")
+        if 0 < (number(each, "port") or 0) < 65536 and (text(each, "protocol") or "TCP") in _PROTOCOLS
+    ]
+
+
+def core_service(obj: Obj, reading: Reading | None = None) -> Service | None:
+    """A Service as the core reads it; None where a proxy has nothing to do with it."""
+    reading = reading or Reading()
+    spec = table(obj, "spec")
+    ips = [text(spec, "clusterIP"), *texts(spec, "clusterIPs")]
+    kept = [str(each) for each in dict.fromkeys(addresses([each for each in ips if each]))]
+    kind = text(spec, "type") or "ClusterIP"
+    if not kept and "None" not in ips and kind != "ExternalName":
+        wanted = texts(spec, "ipFamilies") or ["IPv4"]
+        kept = [_UNALLOCATED[Family.IPV6 if each == "IPv6" else Family.IPV4] for each in wanted]
+    clean: Obj = {
+        "metadata": {
+            "name": text(obj, "metadata", "name"),
+            "namespace": text(obj, "metadata", "namespace") or "default",
+            "labels": {k: str(v) for k, v in table(obj, "metadata", "labels").items()},
+            "annotations": {k: str(v) for k, v in table(obj, "metadata", "annotations").items()},
+            "creationTimestamp": text(obj, "metadata", "creationTimestamp"),
+        },
+        "spec": {
+            "type": kind,
+            "clusterIP": kept[0] if kept else "None",
+            "clusterIPs": kept,
+            "ports": [_clean_port(each, kind) for each in _sane_ports(spec)],
+            "externalIPs": texts(spec, "externalIPs"),
+            "loadBalancerSourceRanges": texts(spec, "loadBalancerSourceRanges"),
+            "internalTrafficPolicy": text(spec, "internalTrafficPolicy") if reading.internal_policy else "",
+            "externalTrafficPolicy": text(spec, "externalTrafficPolicy"),
+            "sessionAffinity": text(spec, "sessionAffinity"),
+            "sessionAffinityConfig": {
+                "clientIP": {
+                    "timeoutSeconds": number(spec, "sessionAffinityConfig", "clientIP", "timeoutSeconds")
+                }
+            },
+            "healthCheckNodePort": number(spec, "healthCheckNodePort"),
+        },
+        "status": {"loadBalancer": {"ingress": _clean_ingress(obj, reading)}},
+    }
+    try:
+        return parse_service(clean, reading.proxy_name)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _clean_port(port: Obj, kind: str) -> Obj:
+    found = {
+        "name": text(port, "name"),
+        "protocol": text(port, "protocol") or "TCP",
+        "port": number(port, "port"),
+        "nodePort": number(port, "nodePort") if 0 < (number(port, "nodePort") or 0) < 65536 else None,
+    }
+    return found if kind != "ClusterIP" else found | {"nodePort": None}
+
+
+def _clean_ingress(obj: Obj, reading: Reading) -> list[Obj]:
+    return [
+        {"ip": text(each, "ip"), "ipMode": (text(each, "ipMode") if reading.ip_mode else "") or "VIP"}
+        for each in tables(obj, "status", "loadBalancer", "ingress")
+    ]
+
+
+def _core_slice(obj: Obj, service: ServiceKey, reading: Reading) -> EndpointSlice | None:
+    labels = {k: str(v) for k, v in table(obj, "metadata", "labels").items()}
+    clean: Obj = {
+        "metadata": {
+            "name": text(obj, "metadata", "name") or f"slice-{id(obj)}",
+            "namespace": service.namespace,
+            "labels": labels | {"kubernetes.io/service-name": service.name},
+        },
+        "addressType": text(obj, "addressType") or "IPv4",
+        "ports": [
+            {"name": text(e, "name"), "protocol": text(e, "protocol") or "TCP", "port": number(e, "port")}
+            for e in tables(obj, "ports")
+            if (text(e, "protocol") or "TCP") in _PROTOCOLS
+        ],
+        "endpoints": [_clean_endpoint(each, reading) for each in tables(obj, "endpoints")],
+    }
+    try:
+        return parse_endpoint_slice(clean)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _clean_endpoint(endpoint: Obj, reading: Reading) -> Obj:
+    conditions = table(endpoint, "conditions")
+    serving = conditions.get("serving")
+    if conditions.get("terminating") is True and not reading.terminating:
+        serving = False
+    hints = table(endpoint, "hints")
+    return {
+        "addresses": texts(endpoint, "addresses"),
+        "nodeName": text(endpoint, "nodeName"),
+        "conditions": {
+            "ready": conditions.get("ready"),
+            "serving": serving,
+            "terminating": conditions.get("terminating"),
+        },
+        "hints": {
+            kind: [{"name": text(each, "name")} for each in tables(hints, kind)]
+            for kind in ("forZones", "forNodes")
+        },
+    }
+
+
+def _slices_of_endpoints(endpoints: Obj, facts: ServiceFacts) -> list[Obj]:
+    """What the controller that mirrors Endpoints would make of them."""
+    result: list[Obj] = []
+    for index, subset in enumerate(tables(endpoints, "subsets")):
+        listed = [(each, True) for each in tables(subset, "addresses")]
+        listed += [(each, False) for each in tables(subset, "notReadyAddresses")]
+        result += _slices(
+            facts,
+            index,
+            tables(subset, "ports"),
+            [
+                (text(each, "ip"), text(each, "nodeName"), ready, table(each, "targetRef"))
+                for each, ready in listed
+            ],
+        )
+    return result
+
+
+def _slices_of_pods(facts: ServiceFacts) -> list[Obj]:
+    """What the endpoint slice controller would make of the pods that are there."""
+    selector = table(facts.spec, "selector")
+    if not selector:
+        return []
+    result: list[Obj] = []
+    chosen: list[Obj] = [
+        each
+        for each in facts.world.all("Pod")
+        if (text(each, "metadata", "namespace") or "default") == facts.namespace
+        and all(text(each, "metadata", "labels", key) == str(value) for key, value in selector.items())
+    ]
+    for index, pod in enumerate(chosen):
+        ports = [
+            {"name": text(p, "name"), "protocol": text(p, "protocol") or "TCP", "port": _target(p, pod)}
+            for p in _sane_ports(facts.spec)
+        ]
+        ready = any(
+            text(each, "type") == "Ready" and text(each, "status") == "True"
+            for each in tables(pod, "status", "conditions")
+        )
+        published = is_true(text(facts.spec, "publishNotReadyAddresses"))
+        listed = tables(pod, "status", "podIPs") or [{"ip": text(pod, "status", "podIP")}]
+        result += _slices(
+            facts,
+            index,
+            ports,
+            [(text(each, "ip"), text(pod, "spec", "nodeName"), ready or published, {}) for each in listed],
+        )
+    return result
+
+
+def _target(port: Obj, pod: Obj) -> int | None:
+    wanted: Any = port.get("targetPort") or port.get("port")
+    if isinstance(wanted, int):
+        return wanted
+    for container in tables(pod, "spec", "containers"):
+        for each in tables(container, "ports"):
+            if text(each, "name") == wanted:
+                return number(each, "containerPort")
+    return number(port, "targetPort")
+
+
+def _slices(
+    facts: ServiceFacts, index: int, ports: list[Obj], listed: list[tuple[str, str, bool, Obj]]
+) -> list[Obj]:
+    result: list[Obj] = []
+    for family in Family:
+        endpoints = [
+            {
+                "addresses": [ip],
+                "nodeName": node,
+                "conditions": {"ready": ready, "serving": ready, "terminating": False},
+                "targetRef": reference,
+            }
+            for ip, node, ready, reference in listed
+            if (address := parse_address(ip)) is not None and address.version == family
+        ]
+        if endpoints:
+            result.append(
+                {
+                    "metadata": {
+                        "name": f"{facts.name}-{index}-{family.value}",
+                        "namespace": facts.namespace,
+                    },
+                    "addressType": f"IPv{family.value}",
+                    "ports": ports,
+                    "endpoints": endpoints,
+                }
+            )
+    return result
+
+
+def port_title(key: PortKey) -> str:
+    """`shop/web:http`."""
+    return str(key)

@@ -1,0 +1,264 @@
+"""A cluster as its objects tell it: found by kind, name and address, decoded when they are asked for."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import Protocol
+
+from wellhead.ip import IPAddress, IPNetwork, parse_address
+from wellhead.paths.nodes import NodeFacts, node_facts
+from wellhead.paths.pods import PodFacts, pod_facts
+from wellhead.paths.reading import Obj, containers, images, table, tables, text, texts
+from wellhead.paths.way import Unread
+
+SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+WORKLOADS = ("DaemonSet", "Deployment", "StatefulSet")
+
+
+class Entry(Protocol):
+    """An object that may not be decoded yet."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def labels(self) -> dict[str, str]: ...
+    @property
+    def obj(self) -> Obj: ...
+
+
+class Decoded:
+    """An object that is decoded."""
+
+    def __init__(self, obj: Obj) -> None:
+        self.obj = obj
+        self.kind = text(obj, "kind")
+        self.namespace = text(obj, "metadata", "namespace")
+        self.name = text(obj, "metadata", "name")
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {key: str(value) for key, value in table(self.obj, "metadata", "labels").items()}
+
+
+class World:
+    """All that was read of a cluster, and what could not be.
+
+    Nothing of it raises: an object that is not as it should be is one that says less.
+    """
+
+    def __init__(self, entries: Iterable[Entry], unread: Iterable[Unread] = ()) -> None:
+        self.unread = tuple(unread)
+        self._of_kind: dict[str, list[Entry]] = defaultdict(list)
+        for each in entries:
+            self._of_kind[each.kind].append(each)
+
+    def kinds(self) -> set[str]:
+        return set(self._of_kind)
+
+    def all(self, kind: str) -> Iterator[Obj]:
+        """Every object of a kind, whatever its group."""
+        for each in self._of_kind.get(kind, ()):
+            yield each.obj
+
+    def entries(self, kind: str) -> list[Entry]:
+        return self._of_kind.get(kind, [])
+
+    def get(self, kind: str, namespace: str, name: str) -> Obj | None:
+        """The object of that name; without namespace, the first that has it."""
+        found = self._by_name(kind).get(name, ())
+        for each in found:
+            if not namespace or each.namespace in (namespace, ""):
+                return each.obj
+        return None
+
+    def _by_name(self, kind: str) -> dict[str, list[Entry]]:
+        if kind not in self._name_index:
+            index: dict[str, list[Entry]] = defaultdict(list)
+            for each in self._of_kind.get(kind, ()):
+                index[each.name].append(each)
+            self._name_index[kind] = index
+        return self._name_index[kind]
+
+    @cached_property
+    def _name_index(self) -> dict[str, dict[str, list[Entry]]]:
+        return {}
+
+    # Nodes
+
+    @cached_property
+    def nodes(self) -> dict[str, NodeFacts]:
+        found = (node_facts(each) for each in self.all("Node"))
+        return {each.name: each for each in found if each.name}
+
+    @cached_property
+    def _node_of_address(self) -> dict[IPAddress, str]:
+        found: dict[IPAddress, str] = {}
+        for node in self.nodes.values():
+            for each in node.addresses:
+                found.setdefault(each, node.name)
+        return found
+
+    def node_of_address(self, address: IPAddress | None) -> str:
+        """The node that has an address; empty if none has."""
+        return self._node_of_address.get(address, "") if address is not None else ""
+
+    def node_of_pod_address(self, address: IPAddress | None) -> str:
+        """The node whose podCIDRs hold an address, or whose pod has it."""
+        if address is None:
+            return ""
+        pod = self.pod_of_address(address)
+        if pod is not None and pod.node:
+            return pod.node
+        for node in self.nodes.values():
+            if any(address in each for each in node.pod_cidrs if each.version == address.version):
+                return node.name
+        return ""
+
+    @cached_property
+    def pod_cidrs(self) -> tuple[IPNetwork, ...]:
+        return tuple(each for node in self.nodes.values() for each in node.pod_cidrs)
+
+    # Pods
+
+    @cached_property
+    def _pods(self) -> list[PodFacts]:
+        return [pod_facts(each) for each in self.all("Pod")]
+
+    @property
+    def pods(self) -> list[PodFacts]:
+        """Those that run, or will."""
+        return [each for each in self._pods if each.lives]
+
+    def pod(self, namespace: str, name: str) -> PodFacts | None:
+        found = self.get("Pod", namespace, name)
+        return pod_facts(found) if found is not None else None
+
+    @cached_property
+    def _pod_of_address(self) -> dict[IPAddress, PodFacts]:
+        return {address: pod for pod in self.pods if not pod.host_network for address in pod.addresses}
+
+    def pod_of_address(self, address: IPAddress) -> PodFacts | None:
+        """The pod, of a network of its own, that has the address."""
+        return self._pod_of_address.get(address)
+
+    # Services
+
+    def service(self, namespace: str, name: str) -> Obj | None:
+        return self.get("Service", namespace, name)
+
+    @cached_property
+    def _slices(self) -> dict[tuple[str, str], list[Entry]]:
+        found: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+        for each in self._of_kind.get("EndpointSlice", ()):
+            if name := each.labels.get(SERVICE_NAME_LABEL):
+                found[each.namespace, name].append(each)
+        return found
+
+    def slices(self, namespace: str, name: str) -> list[Obj]:
+        """The EndpointSlices of a Service."""
+        return [each.obj for each in self._slices.get((namespace, name), ())]
+
+    @cached_property
+    def _claims(self) -> dict[IPAddress, list[Entry]]:
+        found: dict[IPAddress, list[Entry]] = defaultdict(list)
+        for entry in self._of_kind.get("Service", ()):
+            for each in claimed_addresses(entry.obj):
+                found[each].append(entry)
+        return found
+
+    def services_at(self, address: IPAddress) -> list[Obj]:
+        """The Services that claim an address of their own (ClusterIP, external IP, load balancer IP)."""
+        return [each.obj for each in self._claims.get(address, ())]
+
+    @cached_property
+    def _node_ports(self) -> dict[int, list[Entry]]:
+        found: dict[int, list[Entry]] = defaultdict(list)
+        for entry in self._of_kind.get("Service", ()):
+            for each in tables(entry.obj, "spec", "ports"):
+                if isinstance(port := each.get("nodePort"), int):
+                    found[port].append(entry)
+        return found
+
+    def services_at_node_port(self, port: int) -> list[Obj]:
+        return [each.obj for each in self._node_ports.get(port, ())]
+
+    # What runs here
+
+    @cached_property
+    def _workloads(self) -> list[Obj]:
+        return [each for kind in WORKLOADS for each in self.all(kind)]
+
+    def workload(self, *names: str, image: str = "") -> Obj | None:
+        """A DaemonSet, Deployment or StatefulSet with one of these names, or with an image so called."""
+        for each in self._workloads:
+            if text(each, "metadata", "name") in names:
+                return each
+        if image:
+            return self.workload_if(lambda each: any(runs(name, image) for name in images(each)))
+        return None
+
+    def workload_if(self, accepts: Callable[[Obj], bool]) -> Obj | None:
+        return next((each for each in self._workloads if accepts(each)), None)
+
+    @cached_property
+    def _pod_images(self) -> list[tuple[list[str], Obj]]:
+        return [(images(each), each) for each in self.all("Pod")]
+
+    def pods_running(self, *names: str) -> list[Obj]:
+        """Pods with an image so called."""
+        return [
+            pod
+            for found, pod in self._pod_images
+            if any(runs(image, name) for image in found for name in names)
+        ]
+
+    def config_map(self, *names: str, namespace: str = "") -> Obj | None:
+        """The ConfigMap of one of these names."""
+        for name in names:
+            if (found := self.get("ConfigMap", namespace, name)) is not None:
+                return found
+        return None
+
+    def is_unread(self, kind: str) -> Unread | None:
+        """Whether objects of a kind could not be read, and why."""
+        return next((each for each in self.unread if each.what.split(" ")[0] == kind), None)
+
+
+def runs(image: str, name: str) -> bool:
+    """Whether an image reference is of a program: its last part, before tag and digest, is or holds it.
+
+    A `name` with a slash is compared with as many last parts.
+    """
+    if "/" in name:
+        repository = image.partition("@")[0].rpartition(":")[0] or image
+        return f"/{repository}".endswith(f"/{name}")
+    last = image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    return last == name or last.startswith(f"{name}-") or last.endswith(f"-{name}")
+
+
+def image_tag(workload: Obj, name: str) -> str:
+    """The tag of a workload's image of that program; empty if it has none."""
+    for each in containers(workload):
+        image = text(each, "image").partition("@")[0]
+        if runs(image, name):
+            return image.rpartition("/")[2].partition(":")[2]
+    return ""
+
+
+def claimed_addresses(service: Obj) -> list[IPAddress]:
+    """Every address that a Service has for itself."""
+    spec = table(service, "spec")
+    values = [
+        text(spec, "clusterIP"),
+        *texts(spec, "clusterIPs"),
+        *texts(spec, "externalIPs"),
+        *(text(each, "ip") for each in tables(service, "status", "loadBalancer", "ingress")),
+    ]
+    found = (parse_address(each) for each in dict.fromkeys(values) if each)
+    return [each for each in found if each is not None]
