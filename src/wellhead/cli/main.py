@@ -30,6 +30,10 @@ _CLUSTER = {
     "image": _Entry("image", "Build and list the container images that pods can use."),
     "completion": _Entry("completion", "Print a shell's completion script."),
 }
+_INSTRUMENTS = {
+    "explain": _Entry("explain", "Say which source IP a Service's servers see, and why."),
+    "snapshot": _Entry("snapshot", "Write down what explain reads of a cluster."),
+}
 _COMPONENTS = {
     "apiserver": _Entry("apiserver", "Run the Kubernetes API server."),
     "controller-manager": _Entry("controller_manager", "Run the controllers."),
@@ -38,7 +42,7 @@ _COMPONENTS = {
     "proxy": _Entry("proxy", "Run a node's service proxy."),
     "cloud": _Entry("cloud", "Run the LoadBalancer controller and its forwarder."),
 }
-_COMMANDS = _CLUSTER | _COMPONENTS
+_COMMANDS = _CLUSTER | _INSTRUMENTS | _COMPONENTS
 
 
 class _LazyGroup(click.Group):
@@ -53,7 +57,11 @@ class _LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, entries in (("Cluster", _CLUSTER), ("Components, each on its own", _COMPONENTS)):
+        for title, entries in (
+            ("Cluster", _CLUSTER),
+            ("Instruments, for any cluster", _INSTRUMENTS),
+            ("Components, each on its own", _COMPONENTS),
+        ):
             with formatter.section(title):
                 formatter.write_dl([(name, entry.help) for name, entry in entries.items()])
 
