@@ -235,7 +235,7 @@ def _controller(explanation: Explanation, facts: ServiceFacts, codes: set[Code])
 
 
 def _elsewhere(explanation: Explanation, codes: set[Code], masquerading: set[Code]) -> Iterator[Note]:
-    if codes & {Code.REMOTE_POD_SHORT_CUT, Code.NO_LOOPBACK, Code.UNKNOWN_LOOPBACK, Code.IPVS_LOCAL_FALLBACK}:
+    if codes & {Code.REMOTE_POD_SHORT_CUT, Code.NO_LOOPBACK, Code.UNKNOWN_LOOPBACK}:
         facts = explanation.target.facts
         name = f"{facts.name}.{facts.namespace}.svc" if facts is not None else "the Service's name"
         yield note(
