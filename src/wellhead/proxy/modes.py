@@ -14,8 +14,6 @@ from wellhead.proxy.backends.iptables.node_rules import NodeRulesConfig
 from wellhead.proxy.backends.iptables.ruleset import RulesetConfig
 from wellhead.proxy.backends.iptables.transaction import TABLES
 from wellhead.proxy.backends.nftables import backend as nftables
-from wellhead.proxy.backends.nftables.messages import delete_table
-from wellhead.proxy.backends.nftables.netlink import NetlinkError, Socket, text
 from wellhead.proxy.backends.nftables.ruleset import NftablesConfig
 from wellhead.proxy.config import Config, ProxyMode
 from wellhead.proxy.metrics import Metrics
@@ -111,7 +109,7 @@ async def remove_others(mode: str) -> None:
     if mode != "nftables":
         await remove("nftables")
     else:
-        remove_kube_proxy_tables()
+        nftables.remove_tables(_KUBE_PROXY_TABLE)
     if mode != "iptables":
         await remove("iptables")
 
@@ -126,32 +124,9 @@ async def remove(mode: ProxyMode) -> None:
         await iptables.remove_all()
         return
     try:
-        nftables.remove_all()
-        remove_kube_proxy_tables()
-    except (OSError, BackendError) as error:
-        if not {getattr(each, "errno", None) for each in (error, error.__cause__)} & _NO_NFTABLES:
+        nftables.remove_tables()
+        nftables.remove_tables(_KUBE_PROXY_TABLE)
+    except BackendError as error:
+        if getattr(error.__cause__, "errno", None) not in _NO_NFTABLES:
             raise
         log.debug("no nftables in this kernel: %s", error)
-
-
-def remove_kube_proxy_tables() -> None:
-    """Remove the tables of kube-proxy's nftables mode: it would translate what we do, to stale endpoints.
-
-    Raises:
-        BackendError: some could not be removed.
-    """
-    socket = Socket()
-    try:
-        for family in Family:
-            gone = delete_table(family)._replace(payload=text(1, _KUBE_PROXY_TABLE))
-            try:
-                socket.transact([gone])
-            except NetlinkError as error:
-                if error.errno not in (errno.ENOENT, errno.EAFNOSUPPORT):
-                    raise BackendError(
-                        f"kube-proxy's nftables table ({family.name}): {error.strerror}"
-                    ) from error
-            else:
-                log.info("removed kube-proxy's nftables table (%s)", family.name)
-    finally:
-        socket.close()

@@ -29,9 +29,8 @@ from tests.packets.proxy.world import (
 from tests.packets.proxy_nftables.world import ALL_IPV6, NftablesWorld, sticky
 from tests.unit.services.objects import endpoint, endpoint_slice, service
 from wellhead.ip import Family
+from wellhead.linux.nftables.socket import Socket
 from wellhead.proxy.backends.nftables.backend import NftablesBackend
-from wellhead.proxy.backends.nftables.kernel import generation
-from wellhead.proxy.backends.nftables.netlink import Socket
 
 pytestmark = pytest.mark.cluster
 
@@ -198,7 +197,7 @@ class _Watcher:
         def read() -> int:
             netlink = Socket()
             try:
-                return generation(netlink)
+                return netlink.generation()
             finally:
                 netlink.close()
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from ipaddress import ip_network
 
 from wellhead.ip import Family
+from wellhead.linux.netlink import parse, parse_list, string
+from wellhead.linux.nftables.messages import messages
+from wellhead.linux.nftables.objects import Chain, Element, ElementKey, Transaction
+from wellhead.linux.nftables.statements import Verdict
 from wellhead.proxy.backends.nftables import layout
-from wellhead.proxy.backends.nftables.messages import messages
-from wellhead.proxy.backends.nftables.netlink import parse, parse_list, string
-from wellhead.proxy.backends.nftables.objects import Chain, Element, ElementKey, Transaction, Verdict
 from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains
 
 NEWTABLE, DELTABLE, NEWCHAIN, NEWRULE, DELRULE, DELCHAIN = 0, 2, 3, 6, 8, 5
@@ -16,7 +17,7 @@ NEWSET, DELSET, NEWSETELEM, DELSETELEM = 9, 11, 12, 14
 
 
 def types(transaction: Transaction) -> list[int]:
-    found = [each.type for each in messages(transaction, Family.IPV4)]
+    found = [each.type for each in messages(transaction, layout.table(Family.IPV4))]
     return [each for index, each in enumerate(found) if index == 0 or each != found[index - 1]]
 
 
@@ -25,7 +26,7 @@ def test_everything_comes_after_what_it_refers_to() -> None:
     assert types(
         Transaction(
             rebuild=True,
-            add_sets=list(layout.sets(Family.IPV4)),
+            add_sets=list(layout.table(Family.IPV4).sets),
             add_chains=list(base_chains(Surroundings(Family.IPV4))),
             add_elements=[Element(key, Verdict("cluster"))],
         )
@@ -48,7 +49,7 @@ def test_many_elements_are_split_as_attributes_lengths_demand() -> None:
         )
         for number in range(8, 3008)
     ]
-    found = list(messages(Transaction(add_elements=elements), Family.IPV4))
+    found = list(messages(Transaction(add_elements=elements), layout.table(Family.IPV4)))
     assert len(found) > 1
     count = 0
     for each in found:
@@ -69,6 +70,6 @@ def test_every_expression_has_a_name() -> None:
     for family in Family:
         for chain in base_chains(Surroundings(family)):
             for rule in chain.rules:
-                for kind, expression in parse_list(memoryview(rule.expressions)):
+                for kind, expression in parse_list(memoryview(rule.encoded.expressions)):
                     assert kind == 1
                     assert string(parse(expression)[1])

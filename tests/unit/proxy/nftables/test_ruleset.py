@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.proxy.nftables.table import FakeTable
 from tests.unit.services.objects import endpoint, endpoint_slice, node, service
 from wellhead.ip import Family
-from wellhead.proxy.backends.nftables.held import difference
-from wellhead.proxy.backends.nftables.objects import Chain, Element, Transaction
+from wellhead.linux.nftables.content import difference
+from wellhead.linux.nftables.fake import FakeTable
+from wellhead.linux.nftables.objects import Chain, Element, Transaction
 from wellhead.proxy.backends.nftables.ruleset import Ruleset
 from wellhead.services.endpointslice import EndpointSlice
 from wellhead.services.names import ServiceKey
@@ -106,7 +106,7 @@ class Proxy:
         self.ruleset = Ruleset(family)
 
     def start(self) -> Transaction:
-        held = self.table.held()
+        held = self.table.content()
         self.ruleset.adopt(held)
         fresh = self.ruleset.update(self.view.update())
         assert not fresh.delete_elements
@@ -149,7 +149,7 @@ def test_single_changes_lead_where_compiling_from_nothing_leads(
     assert dict(sorted(proxy.table.elements.items())) == content(proxy.ruleset.elements())
     assert proxy.table.chains == proxy.ruleset.chains
     elements = list(proxy.ruleset.elements())
-    assert not difference(proxy.ruleset, elements, proxy.table.held())
+    assert not difference(proxy.ruleset, elements, proxy.table.content())
 
 
 @given(steps, st.sampled_from(Family))
@@ -194,7 +194,7 @@ def test_whatever_others_did_is_undone(
     name = data.draw(st.sampled_from(sorted(table.chains)))
     table.chains[name] = Chain(name, (), table.chains[name].hook)
     table.chains["intruder"] = Chain("intruder", ())
-    table.commit(difference(proxy.ruleset, proxy.ruleset.elements(), table.held()))
+    table.commit(difference(proxy.ruleset, proxy.ruleset.elements(), table.content()))
     assert dict(sorted(table.elements.items())) == content(proxy.ruleset.elements())
     assert table.chains == proxy.ruleset.chains
 
@@ -257,7 +257,7 @@ def test_a_table_of_another_version_is_replaced_in_one_transaction() -> None:
     proxy.start()
     services_map = proxy.table.sets["services"]
     proxy.table.sets["services"] = type(services_map)("services", (), None)
-    found = difference(proxy.ruleset, proxy.ruleset.elements(), proxy.table.held())
+    found = difference(proxy.ruleset, proxy.ruleset.elements(), proxy.table.content())
     assert found.rebuild
     proxy.table.commit(found)
     assert dict(sorted(proxy.table.elements.items())) == content(proxy.ruleset.elements())
@@ -298,17 +298,21 @@ def test_the_client_addresses_that_are_kept_and_those_of_the_cluster_itself() ->
     cluster.set_slice("default", "web-1", endpoint_slice(*found))
     proxy = Proxy(cluster, FakeTable(), Family.IPV4)
     proxy.start()
-    assert not proxy.table.policies() & {"goto cluster-preserve"}, "nobody knows who is inside"
+    assert not policies(proxy.table) & {"goto cluster-preserve"}, "nobody knows who is inside"
 
     proxy.view.set_node(node(returning=frozenset({"node-2"}), inside=INSIDE))
     proxy.update()
-    assert "goto cluster-masquerade.cluster-masquerade.cluster-preserve" in proxy.table.policies()
+    assert "goto cluster-masquerade.cluster-masquerade.cluster-preserve" in policies(proxy.table)
     assert keys(proxy.table, "returning") == {"10.244.1.2", "10.244.2.2"}
     assert keys(proxy.table, "inside") == {"10.240.0.11", "10.240.0.13", "10.244.0.0", "10.244.2.0"}
 
     proxy.view.set_node(node())
     proxy.update()
     assert not keys(proxy.table, "returning") | keys(proxy.table, "inside")
+
+
+def policies(table: FakeTable) -> set[str]:
+    return {str(data) for key, data in table.elements.items() if key.set == "policies"}
 
 
 def keys(table: FakeTable, name: str) -> set[str]:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import errno
+import contextlib
 import logging
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from wellhead.client.collector import uncollected
 from wellhead.ip import Family, IPNetwork
+from wellhead.linux.netlink import NetlinkError
+from wellhead.linux.nftables.content import difference, read, remove
+from wellhead.linux.nftables.messages import messages
+from wellhead.linux.nftables.monitor import Monitor
+from wellhead.linux.nftables.objects import Element, Table, Transaction
+from wellhead.linux.nftables.socket import Socket
 from wellhead.proxy.backends.base import BackendError
-from wellhead.proxy.backends.nftables import kernel
-from wellhead.proxy.backends.nftables.held import difference
-from wellhead.proxy.backends.nftables.messages import delete_table, messages
-from wellhead.proxy.backends.nftables.monitor import Monitor
-from wellhead.proxy.backends.nftables.netlink import NetlinkError, Socket
+from wellhead.proxy.backends.nftables.layout import TABLE
 from wellhead.proxy.backends.nftables.numbers import OutOfNumbers
-from wellhead.proxy.backends.nftables.objects import Element, Transaction
 from wellhead.proxy.backends.nftables.ruleset import NftablesConfig, Ruleset
 from wellhead.services.node import LocalNode
 from wellhead.services.node_view import ViewDiff
@@ -71,13 +72,13 @@ class NftablesBackend:
     async def remove_leftovers(self) -> None:
         """Remove the table of a family that is no longer used."""
         used = {each.ruleset.family for each in self._families}
-        _remove(family for family in Family if family not in used)
+        remove_tables(families=(family for family in Family if family not in used))
 
     async def cleanup(self) -> None:
         """Remove our tables, in both families."""
         async with self._lock:
             self.close()
-            _remove(Family)
+            remove_tables()
             for family in self._families:
                 family.forget()
 
@@ -112,10 +113,10 @@ class NftablesBackend:
 class Link:
     """The way to the kernel: transactions, and the news of everybody else's."""
 
-    def __init__(self, nfprotos: set[int]) -> None:
+    def __init__(self, families: set[int]) -> None:
         self.socket = Socket()
         try:
-            self.monitor = Monitor(self.socket.port_id, nfprotos)
+            self.monitor = Monitor(self.socket.port_id, TABLE, families)
         except OSError:
             self.socket.close()
             raise
@@ -124,25 +125,25 @@ class Link:
         self.monitor.close()
         self.socket.close()
 
-    async def commit(self, transaction: Transaction, family: Family) -> None:
+    async def commit(self, transaction: Transaction, table: Table) -> None:
         """Put `transaction` in force.
 
         Raises:
             NetlinkError: it was refused, and nothing that a packet meets has changed.
         """
         if transaction.size < _LARGE:
-            self.socket.transact(messages(transaction, family))
+            self.socket.transact(messages(transaction, table))
             return
         stages = list(transaction.stages(_STAGE))
 
         def commit() -> None:
             # The kernel takes a batch without Python's lock: the ones after it are encoded meanwhile.
             with ThreadPoolExecutor(1) as ahead:
-                for batch in ahead.map(lambda each: self.socket.batch(messages(each, family)), stages):
+                for batch in ahead.map(lambda each: self.socket.batch(messages(each, table)), stages):
                     self.socket.commit(batch)
 
         # Half a million notifications of our own doing are not worth having.
-        with self.monitor.paused(lambda: kernel.generation(self.socket), len(stages)):
+        with self.monitor.paused(self.socket.generation, len(stages)):
             await asyncio.to_thread(commit)
 
 
@@ -191,14 +192,14 @@ class _FamilyTable:
             raise BackendError(f"{self}: {error}") from error
 
     def __str__(self) -> str:
-        return "nftables, table ip wellhead" if self.ruleset.family == 4 else "nftables, table ip6 wellhead"
+        return f"nftables, {self.ruleset.table}"
 
     async def _apply(self, link: Link, why: str, transactions: list[Transaction]) -> int:
         changed = 0
         self._known = False  # should this fail half-way, the next sync compares everything
         for each in transactions:
             if each:
-                await link.commit(each, self.ruleset.family)
+                await link.commit(each, self.ruleset.table)
                 log.debug("%s: %s: %d changes", why, self, each.size)
                 changed += each.size
         self._known = True
@@ -206,7 +207,7 @@ class _FamilyTable:
 
     async def _apply_all(self, link: Link, why: str, diff: ViewDiff | None, more: bool) -> int:
         try:
-            held = await asyncio.to_thread(kernel.read, link.socket, self.ruleset.family)
+            held = await asyncio.to_thread(read, link.socket, self.ruleset.table)
         except OSError:
             if diff is not None:  # it is not given again
                 self.ruleset.update(diff)
@@ -228,27 +229,16 @@ class _FamilyTable:
         return max(found.size, int(bool(found)))
 
 
-def _remove(families: Iterable[Family]) -> None:
-    try:
-        remove_all(families)
-    except OSError as error:
-        raise BackendError(f"nftables: {error}") from error
-
-
-def remove_all(families: Iterable[Family] = tuple(Family)) -> None:
-    """Remove the tables that this proxy made, in this or an earlier process.
+def remove_tables(name: str = TABLE, families: Iterable[Family] = tuple(Family)) -> None:
+    """Remove the tables of a name, by default those that this proxy made in this or an earlier process.
 
     Raises:
-        BackendError: some could not be removed.
-        OSError: there is no nftables here.
+        BackendError: some could not be removed, or there is no nftables here.
     """
-    socket = Socket()
     try:
-        for family in families:
-            try:
-                socket.transact([delete_table(family)])
-            except NetlinkError as error:
-                if error.errno not in (errno.ENOENT, errno.EAFNOSUPPORT):
-                    raise BackendError(f"nftables ({family.name}): {error.strerror}") from error
-    finally:
-        socket.close()
+        with contextlib.closing(Socket()) as socket:
+            for family in families:
+                if remove(socket, family, name):
+                    log.info("removed table %s %s", family.nft, name)
+    except OSError as error:
+        raise BackendError(f"nftables, table {name}: {error.strerror or error}") from error

@@ -9,9 +9,10 @@ import sys
 from functools import lru_cache
 from typing import NamedTuple
 
+from wellhead.linux.nftables.objects import Element, ElementKey
+from wellhead.linux.nftables.statements import Verdict
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.layout import word
-from wellhead.proxy.backends.nftables.objects import Element, ElementKey, Verdict
 from wellhead.services.view import Action, Handling, Routing, Scope
 
 RESTRICTED = "from-source-ranges-"

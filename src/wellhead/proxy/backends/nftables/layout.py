@@ -24,20 +24,20 @@ from functools import cache
 from struct import Struct
 
 from wellhead.ip import Family, IPAddress, IPNetwork, Protocol, collapse
-from wellhead.proxy.backends.nftables.objects import (
+from wellhead.linux.nftables.expressions import DADDR, L4PROTO, PRIORITY, TH_DPORT, Random
+from wellhead.linux.nftables.objects import Element, ElementKey, Set, SetFlag
+from wellhead.linux.nftables.objects import Table as NftTable
+from wellhead.linux.nftables.types import (
     CLASSID,
     INET_PROTO,
     INET_SERVICE,
     INTEGER,
     IPV4_ADDR,
     IPV6_ADDR,
-    Element,
-    ElementKey,
-    Set,
-    SetFlag,
 )
+from wellhead.linux.numbers import Table
 
-TABLE = "wellhead"
+TABLE = Table.PROXY
 
 CODE_MASK = 0x3FFF
 """The lowest bits, what comes next: a policy, a number of endpoints, an endpoint's slot; 0: nothing yet."""
@@ -69,19 +69,21 @@ CLUSTER_IPS = "cluster-ips"
 SERVICE_RANGES = "service-ranges"
 NODE_PORT_ADDRESSES = "node-port-addresses"
 INSIDE = "inside"
-RANGES = (SERVICE_RANGES, NODE_PORT_ADDRESSES, INSIDE)
-"""Sets of address ranges, a few elements each."""
 HAIRPINS = "hairpins"
 RETURNING = "returning"
 
-_PROTOCOL = {Protocol.TCP: b"\x06\0\0\0", Protocol.UDP: b"\x11\0\0\0", Protocol.SCTP: b"\x84\0\0\0"}
+_PROTOCOL = {each: bytes((each.number, 0, 0, 0)) for each in Protocol}
 _WORD = Struct("=I")
 _PORT = Struct("!Hxx")
 
 
 @cache
-def sets(family: Family) -> tuple[Set, ...]:
-    """Every set and map of a table, by what refers to what."""
+def table(family: Family) -> NftTable:
+    """The table of a family, with every set and map of it."""
+    return NftTable(family, TABLE, _sets(family))
+
+
+def _sets(family: Family) -> tuple[Set, ...]:
     address = IPV4_ADDR if family is Family.IPV4 else IPV6_ADDR
     frontend = (address, INET_PROTO, INET_SERVICE)
     node_port = (INET_PROTO, INET_SERVICE)
@@ -96,7 +98,7 @@ def sets(family: Family) -> tuple[Set, ...]:
             ENDPOINTS,
             numgen,
             (address, INET_SERVICE),
-            userdata=_typeof((_L4PROTO, _PRIORITY, _NUMGEN), _endpoint_typeof(family)),
+            described=((L4PROTO, PRIORITY, Random(2)), (DADDR[family], TH_DPORT)),
         ),
         Set(
             AFFINITY,
@@ -107,7 +109,7 @@ def sets(family: Family) -> tuple[Set, ...]:
         ),
         Set(SLOT_COUNTS, (CLASSID,), (CLASSID,)),
         Set(SLOT_PICKS, (CLASSID,), "verdict"),
-        Set(SLOTS, (CLASSID, INTEGER), (CLASSID,), userdata=_typeof((_PRIORITY, _NUMGEN), (_PRIORITY,))),
+        Set(SLOTS, (CLASSID, INTEGER), (CLASSID,), described=((PRIORITY, Random(2)), (PRIORITY,))),
         Set(SLOT_ENDPOINTS, (INET_PROTO, CLASSID), (address, INET_SERVICE)),
         Set(SOURCE_RANGES, (CLASSID, address), flags=SetFlag.INTERVAL),
         Set(CLUSTER_IPS, (address,)),
@@ -178,51 +180,3 @@ def _ranges(networks: Iterable[IPNetwork]) -> list[tuple[IPAddress, IPAddress]]:
         else:
             found.append((first, last))
     return found
-
-
-# ---- types by example, in nft's own encoding (NFTNL_UDATA_SET_…): bytes of type, length, value
-
-_EXPRESSION_PAYLOAD, _EXPRESSION_META, _EXPRESSION_CONCAT, _EXPRESSION_NUMGEN = 7, 9, 13, 23
-
-
-def _item(type: int, value: bytes) -> bytes:
-    return bytes((type, len(value))) + value
-
-
-def _number(type: int, value: int) -> bytes:
-    return _item(type, _WORD.pack(value))
-
-
-def _expression(kind: int, value: bytes) -> bytes:
-    return _number(0, kind) + _item(1, value)
-
-
-_L4PROTO = _expression(_EXPRESSION_META, _number(0, 16))
-_PRIORITY = _expression(_EXPRESSION_META, _number(0, 2))
-_NUMGEN = _expression(_EXPRESSION_NUMGEN, _number(0, 1) + _number(1, 2) + _number(2, 0))
-
-
-def _endpoint_typeof(family: Family) -> tuple[bytes, bytes]:
-    """`ip daddr . th dport`, by the numbers that nft gives protocols and their fields."""
-    header, field = (12, 12) if family is Family.IPV4 else (13, 9)
-    return (
-        _expression(_EXPRESSION_PAYLOAD, _number(0, header) + _number(1, field)),
-        _expression(_EXPRESSION_PAYLOAD, _number(0, 11) + _number(1, 2)),
-    )
-
-
-def _typeof(key: tuple[bytes, ...], data: tuple[bytes, ...]) -> bytes:
-    data_order = 1 if data == (_PRIORITY,) else 0  # a single field of the host's byte order
-    return (
-        _number(0, 0)
-        + _number(1, data_order)
-        + _item(3, _concat(key))
-        + _item(4, _concat(data))
-        + _number(6, 0)
-    )
-
-
-def _concat(fields: tuple[bytes, ...]) -> bytes:
-    if len(fields) == 1:
-        return fields[0]
-    return _expression(_EXPRESSION_CONCAT, b"".join(_item(i, each) for i, each in enumerate(fields)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from wellhead.ip import collapse
+from wellhead.linux.nftables.objects import COMMENT_LENGTH, Element, ElementKey
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.dispatch import (
     Dispatch,
@@ -14,7 +15,6 @@ from wellhead.proxy.backends.nftables.dispatch import (
     policy,
 )
 from wellhead.proxy.backends.nftables.numbers import Placement
-from wellhead.proxy.backends.nftables.objects import Element, ElementKey
 from wellhead.services.names import FrontendKind
 from wellhead.services.view import PortView, Scope
 
@@ -25,7 +25,6 @@ _KIND = {
     FrontendKind.NODE_PORT: " node port",
 }
 _SCOPES = (Scope.CLUSTER, Scope.LOCAL)
-_MAX_COMMENT = 127  # NFTNL_UDATA_COMMENT_MAXLEN, its final zero byte not counted
 
 
 class PortElements(NamedTuple):
@@ -117,4 +116,4 @@ def _endpoints(found: PortElements, view: PortView, placement: Placement, scope:
 
 def _comment(text: str) -> str:
     """As much of `text` as nft shows. Kubernetes' names are ASCII."""
-    return text if len(text) <= _MAX_COMMENT else text[:_MAX_COMMENT]
+    return text if len(text) <= COMMENT_LENGTH else text[:COMMENT_LENGTH]

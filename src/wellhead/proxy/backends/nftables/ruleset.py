@@ -6,11 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from wellhead.ip import Family, IPNetwork
+from wellhead.linux.nftables.content import Content, replace_ranges
+from wellhead.linux.nftables.objects import Chain, Element, ElementKey, Table, Transaction
+from wellhead.linux.nftables.statements import Verdict
 from wellhead.proxy.backends.nftables import layout
+from wellhead.proxy.backends.nftables.adoption import adopted_placement
 from wellhead.proxy.backends.nftables.dispatch import Dispatch, pick, timeout_of
-from wellhead.proxy.backends.nftables.held import Held, adopted_placement, replace_ranges
 from wellhead.proxy.backends.nftables.numbers import Numbers, OutOfNumbers, Placement, place
-from wellhead.proxy.backends.nftables.objects import Chain, Element, ElementKey, Set, Transaction, Verdict
 from wellhead.proxy.backends.nftables.port_elements import compile_port
 from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains, chains_for
 from wellhead.proxy.marks import Marks
@@ -55,13 +57,13 @@ class Ruleset:
         self._chains = {each.name: each for each in base_chains(self._surroundings)}
         self._node_elements: tuple[Element, ...] = ()
         self._node_elements_from: tuple[NftablesConfig, LocalNode | None] = (self._config, None)
-        self._adopted = Held()
+        self._adopted = Content()
 
     # ---- what there should be
 
     @property
-    def sets(self) -> tuple[Set, ...]:
-        return layout.sets(self.family)
+    def table(self) -> Table:
+        return layout.table(self.family)
 
     @property
     def chains(self) -> Mapping[str, Chain]:
@@ -84,7 +86,7 @@ class Ruleset:
 
     # ---- changes
 
-    def adopt(self, held: Held) -> None:
+    def adopt(self, held: Content) -> None:
         """Number the ports that come with the next update as `held` does, so that little needs changing."""
         self._adopted = held
         for each, value in held.elements.items():
@@ -114,7 +116,7 @@ class Ruleset:
                     self._set_port(key, view, transaction)
                 except OutOfNumbers as error:
                     refused = error  # the others are served all the same
-        self._adopted = Held()
+        self._adopted = Content()
         if refused is not None:
             raise refused
         return transaction
@@ -165,7 +167,7 @@ class Ruleset:
         old = self._node_elements
         new = tuple(self._compile_node_elements(node))
         self._node_elements = new
-        replace_ranges([each.id for each in old], new, transaction)
+        replace_ranges(self.table, [each.id for each in old], new, transaction)
 
     def _compile_node_elements(self, node: LocalNode | None) -> Iterator[Element]:
         ranges = [each for each in self._config.service_ranges if each.version == self.family]

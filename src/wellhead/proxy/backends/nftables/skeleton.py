@@ -10,11 +10,45 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from wellhead.ip import Family
-from wellhead.proxy.backends.nftables import expressions as expr
+from wellhead.linux.nftables import types
+from wellhead.linux.nftables.expressions import (
+    CT_STATE,
+    CT_STATUS,
+    DADDR,
+    IIFNAME,
+    L4PROTO,
+    MARK,
+    PRIORITY,
+    SADDR,
+    TH_DPORT,
+    Bits,
+    Concat,
+    Fib,
+    Lookup,
+    NetworkOrder,
+    Number,
+    Random,
+    concat,
+)
+from wellhead.linux.nftables.objects import Chain, Hook, Rule, rule
+from wellhead.linux.nftables.statements import (
+    DROP,
+    MASQUERADE_FULLY_RANDOM,
+    Assign,
+    Dnat,
+    DynamicOperation,
+    Has,
+    InNetwork,
+    InSet,
+    Is,
+    Reject,
+    Remember,
+    Verdict,
+    VerdictMap,
+)
+from wellhead.linux.numbers import HookPriority
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.dispatch import HANDLINGS, RESTRICTED, Dispatch, handling_chain
-from wellhead.proxy.backends.nftables.layout import word
-from wellhead.proxy.backends.nftables.objects import Chain, Hook, Rule
 from wellhead.proxy.marks import Marks
 from wellhead.services.node import Detector, FromBridge, FromNetwork
 from wellhead.services.view import Action, Handling, Routing, Scope
@@ -27,10 +61,13 @@ POLICY = "by-policy"
 MASQUERADE = "masquerading"
 PRESERVE = "preserving"
 
-_RTN_LOCAL = word(2)
-_CT_INVALID = word(1)
-_CT_DNAT = word(0x20)
-_IFNAMSIZ = 16
+_DSTNAT, _SRCNAT = HookPriority.PROXY_DSTNAT, HookPriority.PROXY_SRCNAT
+_ALL = 0xFFFFFFFF
+_LOCAL = types.FIB_ADDRTYPE.pack(2)  # RTN_LOCAL
+_INVALID, _DNAT = 1, 0x20  # of ct state, of ct status
+_ID = (types.CLASSID,)
+_CODE = Bits(PRIORITY, layout.CODE_MASK)
+_WITHOUT_CODE = rule(Assign(PRIORITY, Bits(PRIORITY, layout.NUMBER_AND_SCOPE_MASK)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,125 +107,95 @@ def chains_for(dispatch: Dispatch, surroundings: Surroundings) -> Iterator[Chain
 class _Compiler:
     def __init__(self, surroundings: Surroundings) -> None:
         self.surroundings = surroundings
-        family = surroundings.family
-        self.nfproto = family.number
-        ipv4 = family is Family.IPV4
-        self.size = 4 if ipv4 else 16
-        self.words = self.size // 4
-        self.source_offset, self.destination_offset = (12, 16) if ipv4 else (8, 24)
-
-    def source(self, word: int) -> bytes:
-        return expr.network_payload(self.source_offset, self.size, word)
-
-    def destination(self, word: int) -> bytes:
-        return expr.network_payload(self.destination_offset, self.size, word)
+        self.marks = surroundings.marks
+        self.family = family = surroundings.family
+        self.source, self.destination = SADDR[family], DADDR[family]
+        self.target = (self.destination.type, types.INET_SERVICE)
+        dialled = concat(self.destination, L4PROTO, TH_DPORT)
+        self.find_service = Assign(PRIORITY, Lookup(dialled, layout.SERVICES, _ID))
+        self.find_node_port = Assign(PRIORITY, Lookup(concat(L4PROTO, TH_DPORT), layout.NODE_PORTS, _ID))
 
     # ---- always there
 
     def base_chains(self) -> tuple[Chain, ...]:
+        to_services = (rule(Verdict(SERVICES, returns=True)),)
         return (
             *(Chain(handling_chain(each), self.handling(each)) for each in HANDLINGS),
             Chain(MASQUERADE, self.masquerade()),
             Chain(PRESERVE, self.preserve()),
-            Chain(POLICY, self.policy()),
-            Chain(SERVICE, self.decide(self._find_service())),
-            Chain(NODE_PORT, self.decide(self._find_node_port())),
-            Chain(NODE_PORTS, (_rule(*self._find_node_port(), expr.goto(NODE_PORT)),)),
+            Chain(POLICY, (rule(VerdictMap(_CODE, layout.POLICIES)),)),
+            Chain(SERVICE, self.decide(self.find_service)),
+            Chain(NODE_PORT, self.decide(self.find_node_port)),
+            Chain(NODE_PORTS, (rule(self.find_node_port, Verdict(NODE_PORT)),)),
             Chain(SERVICES, self.services()),
-            Chain("nat-prerouting", (_rule(expr.jump(SERVICES)),), Hook("nat", "prerouting", -100)),
-            Chain("nat-output", (_rule(expr.jump(SERVICES)),), Hook("nat", "output", -100)),
-            Chain("nat-postrouting", self.postrouting(), Hook("nat", "postrouting", 100)),
-            Chain("filter-forward", self.forward(), Hook("filter", "forward", 0)),
+            Chain("nat-prerouting", to_services, Hook("nat", "prerouting", _DSTNAT)),
+            Chain("nat-output", to_services, Hook("nat", "output", _DSTNAT)),
+            Chain("nat-postrouting", self.postrouting(), Hook("nat", "postrouting", _SRCNAT)),
+            Chain("filter-forward", self.forward(), Hook("filter", "forward", HookPriority.PROXY_FILTER)),
         )
 
     def services(self) -> tuple[Rule, ...]:
         return (
-            _rule(*self._find_service(), expr.goto(SERVICE)),
-            _rule(
-                self.destination(0),
-                expr.lookup(layout.NODE_PORT_ADDRESSES, 0),
-                expr.address_type(expr.FIB_DESTINATION, 0),
-                expr.compare(0, expr.EQUAL, _RTN_LOCAL),
-                expr.jump(NODE_PORTS),
+            rule(self.find_service, Verdict(SERVICE)),
+            rule(
+                InSet(self.destination, layout.NODE_PORT_ADDRESSES),
+                Is(Fib.DADDR_TYPE, _LOCAL),
+                Verdict(NODE_PORTS, returns=True),
             ),
-            _rule(
-                self.destination(0),
-                expr.lookup(layout.CLUSTER_IPS, 0),
-                expr.reject(self.nfproto),
+            rule(
+                InSet(self.destination, layout.CLUSTER_IPS),
+                Reject(self.family),
                 comment="a port that the Service has not",
             ),
-            _rule(
-                self.destination(0),
-                expr.lookup(layout.SERVICE_RANGES, 0),
-                expr.drop(),
+            rule(
+                InSet(self.destination, layout.SERVICE_RANGES),
+                DROP,
                 comment="an address that no Service has",
             ),
         )
 
-    def _find_service(self) -> tuple[bytes, ...]:
-        return (
-            self.destination(0),
-            expr.meta(expr.META_L4PROTO, self.words),
-            expr.destination_port(self.words + 1),
-            expr.lookup(layout.SERVICES, 0, into=0),
-            _set_priority(0),
-        )
-
-    def _find_node_port(self) -> tuple[bytes, ...]:
-        return (
-            expr.meta(expr.META_L4PROTO, 0),
-            expr.destination_port(1),
-            expr.lookup(layout.NODE_PORTS, 0, into=0),
-            _set_priority(0),
-        )
-
-    def decide(self, find: tuple[bytes, ...]) -> tuple[Rule, ...]:
+    def decide(self, find: Assign) -> tuple[Rule, ...]:
         """Decide about a packet, and once more from the start if that came to nothing.
 
         A transaction comes into force between two look-ups of one packet, too: the first may say two
         endpoints, and the second not find the second one any more.
         """
-        again = "the maps changed between two look-ups"
+        by_policy = Verdict(POLICY, returns=True)
         return (
-            _rule(expr.jump(POLICY)),
-            _rule(*find, expr.jump(POLICY), comment=again),
-            _rule(expr.drop()),
+            rule(by_policy),
+            rule(find, by_policy, comment="the maps changed between two look-ups"),
+            rule(DROP),
         )
-
-    def policy(self) -> tuple[Rule, ...]:
-        return (_rule(*_code(), expr.verdict_lookup(layout.POLICIES, 0)),)
 
     def masquerade(self) -> tuple[Rule, ...]:
         # The mark has done its work; a packet that is encapsulated and comes by again must not carry it.
-        both = self.surroundings.marks.masquerade | self.surroundings.marks.preserve
-        return (_rule(*_change_mark(both, set_bit=False)), _rule(expr.masquerade()))
+        both = self.marks.masquerade | self.marks.preserve
+        return (rule(Assign(MARK, Bits(MARK, ~both))), rule(MASQUERADE_FULLY_RANDOM))
 
     def preserve(self) -> tuple[Rule, ...]:
         return (
-            _rule(*_change_mark(self.surroundings.marks.preserve, set_bit=False)),
-            _rule(
-                self.destination(0),
-                expr.lookup(layout.RETURNING, 0, absent=True),
-                expr.masquerade(),
+            rule(Assign(MARK, Bits(MARK, ~self.marks.preserve))),
+            rule(
+                InSet(self.destination, layout.RETURNING, absent=True),
+                MASQUERADE_FULLY_RANDOM,
                 comment="its replies would not come back",
             ),
         )
 
     def postrouting(self) -> tuple[Rule, ...]:
+        translated = Has(CT_STATUS, _DNAT)
         return (
-            _rule(
-                *_ct_status_dnat(),
-                *_clear_priority(),
+            rule(
+                translated,
+                Assign(PRIORITY, Number(0, types.CLASSID)),
                 comment="the Service port's id has done its work",
             ),
-            _rule(*_marked(self.surroundings.marks.masquerade), expr.goto(MASQUERADE)),
-            _rule(*_marked(self.surroundings.marks.preserve), expr.goto(PRESERVE)),
-            _rule(
-                *_ct_status_dnat(),
-                self.source(0),
-                self.destination(self.words),
-                expr.lookup(layout.HAIRPINS, 0),
-                expr.masquerade(),
+            rule(Has(MARK, self.marks.masquerade), Verdict(MASQUERADE)),
+            rule(Has(MARK, self.marks.preserve), Verdict(PRESERVE)),
+            rule(
+                translated,
+                InSet(concat(self.source, self.destination), layout.HAIRPINS),
+                MASQUERADE_FULLY_RANDOM,
                 comment="a pod that reaches itself must see another source than its own",
             ),
         )
@@ -197,37 +204,31 @@ class _Compiler:
         if not self.surroundings.drop_invalid:
             return ()
         return (
-            _rule(
-                expr.conntrack(expr.CT_STATE, 0),
-                expr.bitwise(0, _CT_INVALID, word(0)),
-                expr.compare(0, expr.NOT_EQUAL, word(0)),
-                expr.drop(),
+            rule(
+                Has(CT_STATE, _INVALID),
+                DROP,
                 comment="not translated: its receiver would reset the connection",
             ),
         )
 
     def handling(self, handling: Handling) -> tuple[Rule, ...]:
         if handling.action is Action.REJECT:
-            return (_rule(expr.reject(self.nfproto)),)
+            return (rule(Reject(self.family)),)
         if handling.action is Action.DROP:
-            return (_rule(expr.drop()),)
+            return (rule(DROP),)
         rules = []
         if handling.preserve:
+            otherwise = Verdict(handling_chain(handling._replace(preserve=False)))
             rules += [
-                _rule(
-                    self.source(0),
-                    expr.lookup(layout.INSIDE, 0),
-                    expr.goto(handling_chain(handling._replace(preserve=False))),
-                ),
-                _rule(*_change_mark(self.surroundings.marks.preserve, set_bit=True)),
+                rule(InSet(self.source, layout.INSIDE), otherwise),
+                rule(Assign(MARK, Bits(MARK, _ALL, self.marks.preserve))),
             ]
         elif handling.masquerade:
-            rules.append(_rule(*_change_mark(self.surroundings.marks.masquerade, set_bit=True)))
-        scope = layout.LOCAL if handling.scope is Scope.LOCAL else 0
+            rules.append(rule(Assign(MARK, Bits(MARK, _ALL, self.marks.masquerade))))
         rules += [
-            _rule(*_change_priority(mask=layout.NUMBER_MASK, add=scope)),
-            _look_up_next(layout.ENDPOINT_COUNTS),
-            _rule(*_code(), expr.verdict_lookup(layout.PICKS, 0)),
+            rule(Assign(PRIORITY, Bits(PRIORITY, layout.NUMBER_MASK, _bit(handling.scope)))),
+            _next(layout.ENDPOINT_COUNTS),
+            rule(VerdictMap(_CODE, layout.PICKS)),
         ]
         return tuple(rules)
 
@@ -237,112 +238,57 @@ class _Compiler:
         if name.startswith(RESTRICTED):
             inner = name.removeprefix(RESTRICTED)
             yield from self.routing(inner, routing)
-            yield Chain(name, (self._unless_in_source_ranges(), _rule(expr.goto(inner))))
+            # In interval sets of several fields, numbers are in network order.
+            client = concat(NetworkOrder(Bits(PRIORITY, layout.NUMBER_MASK)), self.source)
+            outside = rule(InSet(client, layout.SOURCE_RANGES, absent=True), DROP)
+            yield Chain(name, (outside, rule(Verdict(inner))))
         elif not (routing.pods == routing.node == routing.others):
             yield Chain(name, tuple(self._by_origin(routing)))
-
-    def _unless_in_source_ranges(self) -> Rule:
-        return _rule(
-            expr.meta(expr.META_PRIORITY, 0),
-            expr.bitwise(0, word(layout.NUMBER_MASK), word(0)),
-            expr.to_network_order(0),
-            self.source(1),
-            expr.lookup(layout.SOURCE_RANGES, 0, absent=True),
-            expr.drop(),
-        )
 
     def _by_origin(self, routing: Routing) -> Iterator[Rule]:
         detector = self.surroundings.detector
         if detector is not None and not (routing.pods == routing.node == routing.others):
-            yield _rule(
-                *self._from_pods(detector),
-                expr.goto(handling_chain(routing.pods)),
-                comment="this node's pods",
-            )
+            to = Verdict(handling_chain(routing.pods))
+            yield rule(self._from_pods(detector), to, comment="this node's pods")
         if routing.node != routing.others:
-            yield _rule(
-                expr.address_type(expr.FIB_SOURCE, 0),
-                expr.compare(0, expr.EQUAL, _RTN_LOCAL),
-                expr.goto(handling_chain(routing.node)),
-                comment="this node",
-            )
-        yield _rule(expr.goto(handling_chain(routing.others)))
+            to = Verdict(handling_chain(routing.node))
+            yield rule(Is(Fib.SADDR_TYPE, _LOCAL), to, comment="this node")
+        yield rule(Verdict(handling_chain(routing.others)))
 
-    def _from_pods(self, detector: Detector) -> tuple[bytes, ...]:
+    def _from_pods(self, detector: Detector) -> InNetwork | Is:
         if isinstance(detector, FromNetwork):
-            network = detector.network
-            mask, base = network.netmask.packed, network.network_address.packed
-            masked = (
-                ()
-                if network.prefixlen == network.max_prefixlen
-                else (expr.bitwise(0, mask, bytes(self.size)),)
-            )
-            return (self.source(0), *masked, expr.compare(0, expr.EQUAL, base))
+            return InNetwork(self.source, detector.network)
         if isinstance(detector, FromBridge):
-            name = detector.interface.encode().ljust(_IFNAMSIZ, b"\0")
-        else:
-            name = detector.prefix.encode()
-        return (expr.meta(expr.META_IIFNAME, 0), expr.compare(0, expr.EQUAL, name))
+            return Is(IIFNAME, detector.interface.encode().ljust(types.IFNAME.size, b"\0"))
+        return Is(IIFNAME, detector.prefix.encode())
 
     # ---- by number of endpoints and by affinity timeout
 
     def pick(self, dispatch: Dispatch) -> Chain:
-        return Chain(
-            dispatch.chain,
-            (
-                _rule(*_change_priority(mask=layout.NUMBER_AND_SCOPE_MASK)),
-                _rule(
-                    expr.meta(expr.META_L4PROTO, 0),
-                    expr.meta(expr.META_PRIORITY, 1),
-                    expr.numgen_random(dispatch.number, 2),
-                    expr.lookup(layout.ENDPOINTS, 0, into=0),
-                    expr.destination_nat(self.nfproto, 0, self.words),
-                ),
-            ),
-        )
+        key = concat(L4PROTO, PRIORITY, Random(dispatch.number))
+        return Chain(dispatch.chain, (_WITHOUT_CODE, rule(self._to(key, layout.ENDPOINTS))))
 
     def pick_slot(self, dispatch: Dispatch) -> Chain:
-        return Chain(
-            dispatch.chain,
-            (
-                _rule(*_change_priority(mask=layout.NUMBER_AND_SCOPE_MASK)),
-                _rule(
-                    expr.meta(expr.META_PRIORITY, 0),
-                    expr.numgen_random(dispatch.number, 1),
-                    expr.lookup(layout.SLOTS, 0, into=0),
-                    _set_priority(0),
-                ),
-            ),
-        )
+        key = concat(PRIORITY, Random(dispatch.number))
+        return Chain(dispatch.chain, (_WITHOUT_CODE, rule(Assign(PRIORITY, Lookup(key, layout.SLOTS, _ID)))))
 
     def affinity(self, dispatch: Dispatch) -> Chain:
         """To the endpoint that the client is known to use, if that is still one, or to another."""
         remember = _remember_chain(dispatch.number)
-        scope_bit = layout.LOCAL if dispatch.scope is Scope.LOCAL else 0
         rules = (
             # A client is remembered once, whichever of the Service's addresses it dials.
-            _rule(*_change_priority(mask=layout.NUMBER_MASK)),
-            _rule(
-                expr.meta(expr.META_PRIORITY, 0),
-                self.source(1),
-                expr.lookup(layout.AFFINITY, 0, into=0),
-                _set_priority(0),
-            ),
-            _rule(*_change_priority(mask=~layout.LOCAL, add=scope_bit)),
-            _rule(
-                *_code(),
-                expr.compare(0, expr.NOT_EQUAL, word(0)),
-                expr.jump(remember),
-            ),
-            _rule(*_change_priority(mask=layout.NUMBER_AND_SCOPE_MASK)),
-            _rule(
-                *self._client(),
-                expr.dynset(expr.DYNSET_DELETE, layout.AFFINITY, 0, self.words + 1),
+            rule(Assign(PRIORITY, Bits(PRIORITY, layout.NUMBER_MASK))),
+            rule(Assign(PRIORITY, Lookup(concat(PRIORITY, self.source), layout.AFFINITY, _ID))),
+            rule(Assign(PRIORITY, Bits(PRIORITY, ~layout.LOCAL, _bit(dispatch.scope)))),
+            rule(Is(_CODE, types.CLASSID.pack(0), differs=True), Verdict(remember, returns=True)),
+            _WITHOUT_CODE,
+            rule(
+                self._remember(DynamicOperation.DELETE),
                 comment="an update would not replace what is remembered",
             ),
-            _look_up_next(layout.SLOT_COUNTS),
-            _rule(*_code(), expr.verdict_lookup(layout.SLOT_PICKS, 0)),
-            _rule(expr.goto(remember)),
+            _next(layout.SLOT_COUNTS),
+            rule(VerdictMap(_CODE, layout.SLOT_PICKS)),
+            rule(Verdict(remember)),
         )
         return Chain(dispatch.chain, rules)
 
@@ -350,77 +296,24 @@ class _Compiler:
         return Chain(
             _remember_chain(seconds),
             (
-                _rule(
-                    *self._client(),
-                    expr.dynset(expr.DYNSET_UPDATE, layout.AFFINITY, 0, self.words + 1, seconds),
-                ),
-                _rule(
-                    expr.meta(expr.META_L4PROTO, 0),
-                    expr.meta(expr.META_PRIORITY, 1),
-                    expr.lookup(layout.SLOT_ENDPOINTS, 0, into=0),
-                    expr.destination_nat(self.nfproto, 0, self.words),
-                ),
+                rule(self._remember(DynamicOperation.UPDATE, seconds)),
+                rule(self._to(concat(L4PROTO, PRIORITY), layout.SLOT_ENDPOINTS)),
             ),
         )
 
-    def _client(self) -> tuple[bytes, ...]:
-        """Key and value of what is remembered: (number, source), and number, scope and slot."""
-        return (
-            expr.meta(expr.META_PRIORITY, 0),
-            expr.bitwise(0, word(layout.NUMBER_MASK), word(0)),
-            self.source(1),
-            expr.meta(expr.META_PRIORITY, self.words + 1),
-        )
+    def _remember(self, operation: DynamicOperation, seconds: int = 0) -> Remember:
+        """Of a client of a Service port, by its number: number, scope and slot."""
+        client = concat(Bits(PRIORITY, layout.NUMBER_MASK), self.source)
+        return Remember(operation, layout.AFFINITY, client, PRIORITY, seconds)
+
+    def _to(self, key: Concat, map: str) -> Dnat:
+        return Dnat(self.family, Lookup(key, map, self.target))
 
 
-def _rule(*expressions: bytes, comment: str = "") -> Rule:
-    return Rule(b"".join(expressions), comment)
+def _bit(scope: Scope) -> int:
+    return layout.LOCAL if scope is Scope.LOCAL else 0
 
 
-def _set_priority(at: int) -> bytes:
-    return expr.meta_set(expr.META_PRIORITY, at)
-
-
-def _change_mark(bits: int, *, set_bit: bool) -> tuple[bytes, ...]:
-    return (
-        expr.meta(expr.META_MARK, 0),
-        expr.bitwise(0, word(~bits & 0xFFFFFFFF), word(bits if set_bit else 0)),
-        expr.meta_set(expr.META_MARK, 0),
-    )
-
-
-def _marked(bit: int) -> tuple[bytes, ...]:
-    return (
-        expr.meta(expr.META_MARK, 0),
-        expr.bitwise(0, word(bit), word(0)),
-        expr.compare(0, expr.NOT_EQUAL, word(0)),
-    )
-
-
-def _change_priority(*, mask: int, add: int = 0) -> tuple[bytes, ...]:
-    return (
-        expr.meta(expr.META_PRIORITY, 0),
-        expr.bitwise(0, word(mask & 0xFFFFFFFF), word(add)),
-        _set_priority(0),
-    )
-
-
-def _code() -> tuple[bytes, ...]:
-    return (expr.meta(expr.META_PRIORITY, 0), expr.bitwise(0, word(layout.CODE_MASK), word(0)))
-
-
-def _look_up_next(name: str) -> Rule:
+def _next(map: str) -> Rule:
     """Replace the id by what a map has for it: the same with another code."""
-    return _rule(expr.meta(expr.META_PRIORITY, 0), expr.lookup(name, 0, into=0), _set_priority(0))
-
-
-def _clear_priority() -> tuple[bytes, ...]:
-    return (expr.immediate(0, word(0)), _set_priority(0))
-
-
-def _ct_status_dnat() -> tuple[bytes, ...]:
-    return (
-        expr.conntrack(expr.CT_STATUS, 0),
-        expr.bitwise(0, _CT_DNAT, word(0)),
-        expr.compare(0, expr.NOT_EQUAL, word(0)),
-    )
+    return rule(Assign(PRIORITY, Lookup(PRIORITY, map, _ID)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wellhead.proxy.backends.nftables.objects import Chain, Element, ElementKey, Hook, Set, Transaction
+from wellhead.linux.nftables.objects import Chain, Element, ElementKey, Hook, Set, Transaction
 
 
 def filled(*, add_table: bool = False, rebuild: bool = False) -> Transaction:

@@ -1,4 +1,4 @@
-"""nftables' vocabulary as values: types, sets and maps, chains, rules, elements, and transactions of them."""
+"""nftables' vocabulary as values: tables, sets, maps, chains, rules, elements, and transactions of them."""
 
 from __future__ import annotations
 
@@ -9,32 +9,23 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from wellhead.ip import Family
+from wellhead.linux.nftables import typeof
+from wellhead.linux.nftables.expressions import Described
+from wellhead.linux.nftables.statements import Statement, Verdict
+from wellhead.linux.nftables.types import Type
 
-class Type(NamedTuple):
-    """A data type of set keys and values, as nft knows it (`nft describe`)."""
+COMMENT_LENGTH = 127
+"""The most bytes of a comment that nft shows (NFTNL_UDATA_COMMENT_MAXLEN, less its final zero)."""
 
-    name: str
-    number: int
-    size: int
-    """In bytes. Within a key of several fields each takes up whole 32-bit words."""
-    host_order: bool = False
-
-    @property
-    def padded(self) -> int:
-        return (self.size + 3) & ~3
-
-
-INTEGER = Type("integer", 4, 4, host_order=True)
-IPV4_ADDR = Type("ipv4_addr", 7, 4)
-IPV6_ADDR = Type("ipv6_addr", 8, 16)
-INET_PROTO = Type("inet_proto", 12, 1)
-INET_SERVICE = Type("inet_service", 13, 2)
-CLASSID = Type("classid", 23, 4, host_order=True)
+_NAMED_PRIORITIES = {-300: "raw", -150: "mangle", -100: "dstnat", 0: "filter", 50: "security", 100: "srcnat"}
+_NAMED_IN = {"dstnat": ("prerouting",), "srcnat": ("postrouting",)}  # elsewhere nft writes the number
 
 
 class SetFlag(enum.IntFlag):
     """What a set can do (NFT_SET_…)."""
 
+    ANONYMOUS = 0x1
     INTERVAL = 0x4
     MAP = 0x8
     TIMEOUT = 0x10
@@ -55,8 +46,8 @@ class Set:
     flags: SetFlag = NO_FLAGS
     size: int = 0
     """The most elements it may hold; 0: no limit."""
-    userdata: bytes = b""
-    """What nft needs to print the types by example (`typeof`) where they have no names."""
+    described: tuple[tuple[Described, ...], tuple[Described, ...]] | None = None
+    """Key and data by example (`typeof`), which nft needs to write types that have no names."""
 
     @property
     def key_length(self) -> int:
@@ -68,19 +59,51 @@ class Set:
             return 0
         return 16 if self.data == "verdict" else _length(self.data)
 
+    @property
+    def is_ranges(self) -> bool:
+        """Whether its elements are the ends of intervals, each an element of its own."""
+        return SetFlag.INTERVAL in self.flags and len(self.key) == 1
+
+    @property
+    def all_flags(self) -> SetFlag:
+        """Those that follow from its types included."""
+        flags = self.flags
+        if self.data is not None:
+            flags |= SetFlag.MAP
+        if SetFlag.INTERVAL in flags and len(self.key) > 1:
+            flags |= SetFlag.CONCAT
+        return flags
+
+    @property
+    def userdata(self) -> bytes:
+        """What nft has to know, and the kernel keeps for it."""
+        named = self.data not in (None, "verdict")
+        data_order = _byte_order(self.data) if isinstance(self.data, tuple) and named else None
+        if self.described is None:
+            return typeof.byte_orders(_byte_order(self.key), data_order)
+        key, data = ([each.typeof for each in fields] for fields in self.described)
+        return typeof.described(key, data, _byte_order(self.key), data_order or 0)
+
 
 def _length(types: tuple[Type, ...]) -> int:
     return types[0].size if len(types) == 1 else sum(each.padded for each in types)
 
 
-class Verdict(NamedTuple):
-    """Where a packet goes: to a chain, for good or until that returns."""
+def _byte_order(types: tuple[Type, ...]) -> int:
+    return 0 if len(types) > 1 else 1 if types[0].host_order else 2
 
-    chain: str
-    returns: bool = False
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table and what it declares."""
+
+    family: Family
+    name: str
+    sets: tuple[Set, ...] = ()
+    """By what refers to what."""
 
     def __str__(self) -> str:
-        return f"{'jump' if self.returns else 'goto'} {self.chain}"
+        return f"table {self.family.nft} {self.name}"
 
 
 class ElementKey(msgspec.Struct, frozen=True, order=True, gc=False):
@@ -111,6 +134,38 @@ class Hook(NamedTuple):
     """prerouting, input, forward, output or postrouting."""
     priority: int
 
+    def __str__(self) -> str:
+        word = _NAMED_PRIORITIES.get(self.priority, "")
+        written = word if word and self.name in _NAMED_IN.get(word, (self.name,)) else self.priority
+        return f"type {self.type} hook {self.name} priority {written}; policy accept;"
+
+
+class EncodedRule(NamedTuple):
+    """A rule as the kernel holds it."""
+
+    expressions: bytes
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is asked of a packet, and what is done with one that all of it is true of."""
+
+    statements: tuple[Statement, ...]
+    comment: str = ""
+
+    @property
+    def encoded(self) -> EncodedRule:
+        return EncodedRule(b"".join(each.encoded for each in self.statements), self.comment)
+
+    def __str__(self) -> str:
+        words = [str(each) for each in self.statements]
+        return " ".join([*words, f'comment "{self.comment}"'] if self.comment else words)
+
+
+def rule(*statements: Statement, comment: str = "") -> Rule:
+    return Rule(statements, comment)
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
@@ -120,13 +175,22 @@ class Chain:
     rules: tuple[Rule, ...]
     hook: Hook | None = None
 
+    @property
+    def encoded(self) -> EncodedChain:
+        return EncodedChain(tuple(each.encoded for each in self.rules), self.hook)
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """Expressions, in the encoding that the kernel prints them in (see `expressions.py`)."""
+    def __str__(self) -> str:
+        """As nft lists it."""
+        lines = [str(self.hook)] if self.hook is not None else []
+        lines += [str(each) for each in self.rules]
+        return "\n".join([f"chain {self.name} {{", *(f"\t{each}" for each in lines), "}"])
 
-    expressions: bytes
-    comment: str = ""
+
+class EncodedChain(NamedTuple):
+    """A chain as the kernel holds it."""
+
+    rules: tuple[EncodedRule, ...]
+    hook: Hook | None = None
 
 
 @dataclass(slots=True)

@@ -1,0 +1,165 @@
+"""A transaction as messages to the kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from struct import Struct
+
+from wellhead.linux.netlink import NESTED, attribute, nested, text, u32
+from wellhead.linux.nftables import attributes as nfta
+from wellhead.linux.nftables import typeof
+from wellhead.linux.nftables.objects import Chain, Element, Rule, Set, SetFlag, Table, Transaction
+from wellhead.linux.nftables.socket import Message
+from wellhead.linux.nftables.statements import verdict_data
+from wellhead.linux.nftables.types import Type
+
+_CREATE, _APPEND = 0x400, 0x800
+
+HOOKS = ("prerouting", "input", "forward", "output", "postrouting")
+INTERVAL_END = 1
+VERDICT_TYPE = 0xFFFFFF00
+_TYPE_BITS = 6
+_MOST_BYTES = 60_000  # an attribute's length is a 16-bit number
+
+_ATTRIBUTE = Struct("=HH")
+_TWO_ATTRIBUTES = Struct("=HHHH")
+_KEY_END = nfta.Element.KEY_END
+_END_OF_INTERVAL = u32(nfta.Element.FLAGS, INTERVAL_END)
+_LIST_ELEMENT = nfta.ListOf.ELEMENT | NESTED
+_LIST = nfta.Elements.ELEMENTS | NESTED
+_VALUE = int(nfta.Data.VALUE)
+
+
+def messages(transaction: Transaction, table: Table) -> Iterator[Message]:
+    """A transaction as nftables' messages, in an order in which each finds what it refers to."""
+    kind = nfta.Message
+    name = text(nfta.Table.NAME, table.name)
+
+    def message(type: nfta.Message, *attributes: bytes, flags: int = 0) -> Message:
+        return Message(type, flags, table.family.number, name + b"".join(attributes))
+
+    if transaction.rebuild:
+        yield message(kind.DEL_TABLE)
+    if transaction.add_table or transaction.rebuild:
+        yield message(kind.NEW_TABLE, flags=_CREATE)
+    for index, each in enumerate(transaction.add_sets):
+        yield message(kind.NEW_SET, *_set(each, index + 1), flags=_CREATE)
+    for chain in transaction.add_chains:
+        yield message(kind.NEW_CHAIN, *_chain(chain), flags=_CREATE)
+    for chain in transaction.replace_rules:
+        yield message(kind.DEL_RULE, text(nfta.Rule.CHAIN, chain.name))
+    for chain in (*transaction.add_chains, *transaction.replace_rules):
+        for rule in chain.rules:
+            of = text(nfta.Rule.CHAIN, chain.name)
+            yield message(kind.NEW_RULE, of, *_rule(rule), flags=_CREATE | _APPEND)
+    deleted = (Element(each) for each in transaction.delete_elements)
+    for set_name, packed in _packed(deleted, table):
+        yield message(kind.DEL_SET_ELEMENT, text(nfta.Elements.SET, set_name), packed)
+    for set_name, packed in _packed(transaction.add_elements, table):
+        yield message(kind.NEW_SET_ELEMENT, text(nfta.Elements.SET, set_name), packed, flags=_CREATE)
+    for chain_name in transaction.delete_chains:
+        yield message(kind.DEL_RULE, text(nfta.Rule.CHAIN, chain_name))
+    for chain_name in transaction.delete_chains:
+        yield message(kind.DEL_CHAIN, text(nfta.Chain.NAME, chain_name))
+    for set_name in transaction.delete_sets:
+        yield message(kind.DEL_SET, text(nfta.Set.NAME, set_name))
+
+
+def delete_table(family: int, name: str) -> Message:
+    """Remove a table, of a family by its number (NFPROTO_…)."""
+    return Message(nfta.Message.DEL_TABLE, 0, family, text(nfta.Table.NAME, name))
+
+
+def _set(each: Set, id: int) -> tuple[bytes, ...]:
+    kind = nfta.Set
+    description = []
+    if each.size:
+        description.append(u32(nfta.SetDescription.SIZE, each.size))
+    if SetFlag.CONCAT in each.all_flags:
+        fields = (nested(nfta.ListOf.ELEMENT, u32(nfta.SetField.LENGTH, field.size)) for field in each.key)
+        description.append(nested(nfta.SetDescription.CONCAT, *fields))
+    attributes = [
+        text(kind.NAME, each.name),
+        u32(kind.FLAGS, each.all_flags),
+        u32(kind.KEY_TYPE, type_number(each.key)),
+        u32(kind.KEY_LENGTH, each.key_length),
+    ]
+    if each.data is not None:
+        data_type = VERDICT_TYPE if each.data == "verdict" else type_number(each.data)
+        attributes += [u32(kind.DATA_TYPE, data_type), u32(kind.DATA_LENGTH, each.data_length)]
+    if description:
+        attributes.append(nested(kind.DESCRIPTION, *description))
+    return (*attributes, u32(kind.ID, id), attribute(kind.USERDATA, each.userdata))
+
+
+def type_number(types: Iterable[Type]) -> int:
+    """A key's or value's type as nft numbers it, concatenations included."""
+    number = 0
+    for each in types:
+        number = number << _TYPE_BITS | each.number
+    return number
+
+
+def _chain(chain: Chain) -> tuple[bytes, ...]:
+    name = text(nfta.Chain.NAME, chain.name)
+    if chain.hook is None:
+        return (name,)
+    number, priority = HOOKS.index(chain.hook.name), chain.hook.priority
+    hook = nested(nfta.Chain.HOOK, u32(nfta.Hook.NUMBER, number), u32(nfta.Hook.PRIORITY, priority))
+    return (name, hook, text(nfta.Chain.TYPE, chain.hook.type))
+
+
+def _rule(rule: Rule) -> tuple[bytes, ...]:
+    found = rule.encoded
+    expressions = attribute(nfta.Rule.EXPRESSIONS | NESTED, found.expressions)
+    if not found.comment:
+        return (expressions,)
+    return (expressions, attribute(nfta.Rule.USERDATA, typeof.comment(found.comment)))
+
+
+@lru_cache(maxsize=64)
+def _comment(comment: str) -> bytes:
+    return attribute(nfta.Element.USERDATA, typeof.comment(comment))
+
+
+def _packed(elements: Iterable[Element], table: Table) -> Iterator[tuple[str, bytes]]:
+    """Elements as NFTA_SET_ELEM_LIST_ELEMENTS attributes, as many in one as it may hold."""
+    prefixes = {
+        each.name: (
+            _prefix(nfta.Element.KEY, each.key_length),
+            _prefix(nfta.Element.DATA, each.data_length) if each.data_length else b"",
+        )
+        for each in table.sets
+    }
+    parts: dict[str, list[bytes]] = {name: [] for name in prefixes}
+    lengths: dict[str, int] = dict.fromkeys(prefixes, 0)
+    for each in elements:
+        at, data, comment = each.id, each.data, each.comment
+        name = at.set
+        key_prefix, data_prefix = prefixes[name]
+        body = key_prefix + at.key
+        if data is not None:
+            body += data_prefix + data if type(data) is bytes else verdict_data(data)
+        if at.interval_end:
+            body += _END_OF_INTERVAL
+        if at.key_end:
+            body += nested(_KEY_END, attribute(_VALUE, at.key_end))
+        if comment:
+            body += _comment(comment)
+        size = 4 + len(body)
+        length = lengths[name] + size
+        if length > _MOST_BYTES:
+            yield name, attribute(_LIST, b"".join(parts[name]))
+            parts[name].clear()
+            length = size
+        parts[name] += (_ATTRIBUTE.pack(size, _LIST_ELEMENT), body)
+        lengths[name] = length
+    for name, rest in parts.items():
+        if rest:
+            yield name, attribute(_LIST, b"".join(rest))
+
+
+def _prefix(type: int, length: int) -> bytes:
+    """The headers before a key or value of a set, all of which are of one length, in whole words."""
+    return _TWO_ATTRIBUTES.pack(8 + length, type | NESTED, 4 + length, _VALUE)
