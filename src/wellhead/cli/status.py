@@ -47,7 +47,8 @@ def _print(found: Health) -> None:
     click.echo(f"API server  {found.api_server}")
     click.echo(f"Proxy mode  {found.proxy_mode}")
     click.echo(f"IP family   {found.ip_family}")
-    click.echo(f"Supervisor  {found.supervisor or 'not running'}")
+    guardian = f", guarded by {found.guardian}" if found.guardian else ""
+    click.echo(f"Supervisor  {found.supervisor or 'not running'}{guardian}")
     click.echo(f"Memory      {_megabytes(found.pss)} (PSS of all components)\n")
     _table(
         ["MACHINE", "COMPONENT", "PID", "RESTARTS", "SINCE", "PSS"],

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 
@@ -139,6 +140,11 @@ class Cluster:
                 return
             finally:
                 os.close(descriptor)
+
+    def open_lock(self) -> TextIO:
+        """The file whose lock (flock(2)) the cluster's supervisor holds. Raises FileNotFoundError."""
+        descriptor = os.open(self.directory / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return os.fdopen(descriptor, "a")
 
     def _is_directory(self, descriptor: int) -> bool:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -59,6 +60,7 @@ class Health(msgspec.Struct, frozen=True, rename="camel"):
     proxy_mode: str
     ip_family: str
     supervisor: int
+    guardian: int
     machines: tuple[MachineHealth, ...]
     components: tuple[ComponentHealth, ...]
     nodes: tuple[NodeHealth, ...]
@@ -98,16 +100,18 @@ def examine(cluster: Cluster) -> Health | None:
     api_problem, nodes, services = asyncio.run(_ask_api(cluster))
     cloud = inits.get(topology.CLOUD)
     reports = balancers.ask(cloud.pid) if cloud is not None else {}
-    supervisors = [process for process in running if process.component == processes.SUPERVISOR]
     pss = sum(_pss(process.pid) for process in running if process.is_init or process.component)
     problems = _problems(spec, snapshot, machine_healths, component_healths, api_problem, nodes)
+    if snapshot is None and _pid_of(processes.GUARDIAN, running):
+        problems[0] = "the supervisor has just ended: its guardian starts another"
     return Health(
         name=cluster.name,
         healthy=not problems,
         api_server=f"https://127.0.0.1:{spec.api_port}",
         proxy_mode="none of ours" if "proxy" in spec.without else spec.proxy_mode,
         ip_family=spec.ip_family,
-        supervisor=supervisors[0].pid if supervisors else 0,
+        supervisor=_pid_of(processes.SUPERVISOR, running),
+        guardian=_pid_of(processes.GUARDIAN, running),
         machines=machine_healths,
         components=component_healths,
         nodes=nodes,
@@ -115,6 +119,10 @@ def examine(cluster: Cluster) -> Health | None:
         pss=pss,
         problems=tuple(problems),
     )
+
+
+def _pid_of(component: str, running: Iterable[Process]) -> int:
+    return next((process.pid for process in running if process.component == component), 0)
 
 
 def _component(

@@ -19,6 +19,7 @@ CLUSTER = "WELLHEAD_CLUSTER"
 MACHINE = "WELLHEAD_MACHINE"
 COMPONENT = "WELLHEAD_COMPONENT"
 SUPERVISOR = "supervisor"
+GUARDIAN = "guardian"
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from wellhead.lab import api_socket, logs, machines, prerequisites, processes, state, title
+from wellhead.lab import api_socket, launch, prerequisites, processes, state
 from wellhead.lab.addresses import PLANS, IpFamily
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
 from wellhead.lab.processes import Process
 from wellhead.lab.state import Snapshot
-from wellhead.linux import signals
 
 DEFAULT_NODES = 3
 PROXY_MODES = ("iptables", "nftables")
@@ -28,7 +24,6 @@ _DEFAULT_IP_FAMILY: IpFamily = "dual"
 _WITHOUT_IPV6 = "This kernel has no IPv6: the cluster is IPv4 only."
 
 _PATIENCE = 5.0  # seconds within which a supervisor that runs must answer
-_LISTENER = 3  # the descriptor number that the supervisor inherits
 
 
 @dataclass(frozen=True)
@@ -95,7 +90,7 @@ def _start(cluster: Cluster, wishes: Wishes) -> Started:
     with contextlib.ExitStack() as stack:
         listener = None
         port = old.api_port if old else 0
-        if snapshot is None and "apiserver" not in running:
+        if snapshot is None and running.keys().isdisjoint({"apiserver", processes.GUARDIAN}):
             # After a reboot the port may belong to somebody else: then it is another one.
             listener = (api_socket.bind(port) if old else None) or api_socket.choose()
             stack.enter_context(listener)
@@ -111,7 +106,7 @@ def _start(cluster: Cluster, wishes: Wishes) -> Started:
         if spec != old:
             cluster.write_spec(spec)
         if snapshot is None:
-            _start_supervisor(cluster, listener)
+            launch.start(cluster, launch.program(cluster), listener)
         elif spec != old:
             _tell_supervisor(cluster, snapshot.pid)
     fell_back = old is None and wishes.ip_family is None and family != _DEFAULT_IP_FAMILY
@@ -153,47 +148,6 @@ def _ask_supervisor(cluster: Cluster, supervisor: Process | None) -> Snapshot | 
             return None
         # An `up` that was killed has just started it.
         time.sleep(0.05)
-
-
-def _start_supervisor(cluster: Cluster, listener: socket.socket | None) -> None:
-    """Start it in a session of its own, with nothing of ours but the listening socket."""
-    output = logs.open_for_append(cluster.supervisor_log)
-    null = os.open(os.devnull, os.O_RDONLY)
-    try:
-        actions: list[tuple[int, int, int]] = [
-            (os.POSIX_SPAWN_DUP2, null, 0),
-            (os.POSIX_SPAWN_DUP2, output, 1),
-            (os.POSIX_SPAWN_DUP2, output, 2),
-        ]
-        if listener is not None:
-            # Moved out of the way first: a descriptor that is copied onto itself would be closed on exec.
-            moved = os.dup(listener.fileno()) if listener.fileno() == _LISTENER else listener.fileno()
-            actions.append((os.POSIX_SPAWN_DUP2, moved, _LISTENER))
-        listen_fd = str(_LISTENER) if listener is not None else "-1"
-        scripts = str(Path(sys.executable).parent)
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("WELLHEAD_")},
-            # Already in the environment it was started with, so that /proc shows it from the first moment.
-            processes.CLUSTER: cluster.name,
-            processes.COMPONENT: processes.SUPERVISOR,
-            "PATH": f"{scripts}:{machines.SYSTEM_PATH}",
-            title.PADDING_VARIABLE: title.PADDING,
-        }
-        module = "wellhead.lab.supervise"
-        # -P: else a file called, say, click.py where the user happens to be would be taken for the library.
-        argv = [sys.executable, "-P", "-m", module, cluster.name, str(cluster.root), listen_fd, title.PADDING]
-        os.posix_spawn(
-            sys.executable,
-            argv,
-            environment,
-            file_actions=actions,
-            setsid=True,
-            setsigmask=(),
-            setsigdef=signals.DEFAULT,
-        )
-    finally:
-        os.close(null)
-        os.close(output)
 
 
 def _tell_supervisor(cluster: Cluster, pid: int) -> None:

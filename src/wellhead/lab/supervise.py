@@ -1,6 +1,7 @@
-"""The supervisor's program: `python -m wellhead.lab.supervise NAME ROOT LISTEN-FD PADDING`, started by `up`.
+"""The supervisor's program: `python -m wellhead.lab.supervise NAME ROOT LISTEN-FD LOCK-FD PADDING`.
 
-LISTEN-FD is the API server's listening socket, or -1 when an API server that runs has it.
+`up` starts it, or its predecessor's guardian does. LISTEN-FD is the API server's listening socket, or -1 when
+an API server that runs has it. LOCK-FD holds the supervisor's lock, or is -1 when it is to be taken.
 """
 
 from __future__ import annotations
@@ -21,11 +22,16 @@ from wellhead.lab.supervisor import Supervisor
 from wellhead.linux import signals
 
 
-def hold_lock(cluster: Cluster) -> TextIO | None:
-    """Become the one supervisor of this cluster; None if there is one. Closing the file lets go."""
+def hold_lock(cluster: Cluster, inherited: int = -1) -> TextIO | None:
+    """Become the one supervisor of this cluster; None if there is one. Closing the file lets go.
+
+    A guardian has taken the lock already, and passes on the open file that holds it.
+    """
+    if inherited >= 0:
+        os.set_inheritable(inherited, False)
+        return os.fdopen(inherited, "a")
     cluster.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = (cluster.directory / "supervisor.lock").open("a")
-    os.fchmod(file.fileno(), 0o600)
+    file = cluster.open_lock()
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -47,11 +53,11 @@ def prepare_process(cluster: Cluster) -> None:
     logging.raiseExceptions = False  # a full disk must not end the supervisor
 
 
-def main(name: str, root: str, listen_fd: str) -> int:
+def main(name: str, root: str, listen_fd: str, lock_fd: str) -> int:
     """Supervise; returns the exit status: 1 after an error, 3 if the cluster has a supervisor."""
     cluster = Cluster(name, Path(root))
     prepare_process(cluster)
-    lock = hold_lock(cluster)
+    lock = hold_lock(cluster, int(lock_fd))
     if lock is None:
         return 3
     with lock:
@@ -65,4 +71,4 @@ def main(name: str, root: str, listen_fd: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:4]))
+    sys.exit(main(*sys.argv[1:5]))

@@ -16,13 +16,14 @@ import gc
 import json
 import logging
 import os
+import select
 import selectors
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterable
 
-from wellhead.lab import api_socket, logs, machines, processes, spawn
+from wellhead.lab import api_socket, guardian, logs, machines, processes, spawn
 from wellhead.lab.backoff import Backoff
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
 from wellhead.lab.components import Component
@@ -59,6 +60,8 @@ class Supervisor:
         self._wired: set[str] = set()
         self._edge_rules = ""
         self._crew = Crew(self._selector, self._component_ended)
+        self._guardian_pid, self._guardian_fd, self._guardian_started = 0, -1, 0.0
+        self._guardian_backoff = Backoff()
         self._backoffs: dict[Key, Backoff] = {}  # a machine's key is (machine, "")
         self._problem = ""
         self._problem_backoff = Backoff()
@@ -86,12 +89,14 @@ class Supervisor:
                 self._reload = False
                 self._problem_backoff = Backoff()
                 self._try(self._load)
+            self._see_to_guardian()
             self._try(self._reconcile)
             publisher.publish()
             for key, _ in self._selector.select(self._patience()):
                 key.data()
             self._crew.end_overdue()
             self._check_logs()
+        self._end_guardian()
         if self._killing:
             self._kill_all()
 
@@ -139,15 +144,61 @@ class Supervisor:
         # A child of the predecessor's that had not become what it was forked for.
         found = processes.find(self._cluster.name)
         processes.end(process for process in found if process.component == processes.SUPERVISOR)
+        guardians = [process for process in found if process.component == processes.GUARDIAN]
+        for process in guardians[:1]:
+            if (pidfd := processes.hold(process)) is not None:
+                self._watch_guardian(process.pid, pidfd)
+                self._recover_listener(process.pid, pidfd)
+        processes.end(guardians[1:])
         for name, machine in machines.find(self._cluster.name).items():
             self._add_machine(machine)
             log.info("adopted machine %s (%d)", name, machine.pid)
         for running in survivors(self._cluster.name):
             self._crew.add(running)
             log.info("adopted %s on %s (%d)", running.key[1], running.key[0], running.pid)
-            if self._api_listener is None:
-                port = self._spec.api_port
-                self._api_listener = api_socket.recover(running.pid, running.pidfd, port)
+            self._recover_listener(running.pid, running.pidfd)
+
+    def _recover_listener(self, pid: int, pidfd: int) -> None:
+        """Get the API server's socket out of a process that may have it."""
+        if self._api_listener is None:
+            self._api_listener = api_socket.recover(pid, pidfd, self._spec.api_port)
+
+    # Who watches us.
+
+    def _see_to_guardian(self) -> None:
+        if self._guardian_pid or not self._guardian_backoff.is_due(self._now):
+            return
+        try:
+            pid = guardian.fork(self._cluster, self._api_listener)
+            self._watch_guardian(pid, os.pidfd_open(pid))
+        except OSError as error:
+            self._guardian_backoff.failed(str(error), 0.0)
+            log.warning("no guardian: %s", error)
+
+    def _watch_guardian(self, pid: int, pidfd: int) -> None:
+        self._guardian_pid, self._guardian_fd = pid, pidfd
+        self._guardian_started = time.monotonic()
+        self._selector.register(self._guardian_fd, selectors.EVENT_READ, self._guardian_ended)
+
+    def _guardian_ended(self) -> None:
+        reap(self._guardian_pid)
+        log.warning("the guardian has ended")
+        self._guardian_backoff.failed("ended", time.monotonic() - self._guardian_started)
+        self._forget_guardian()
+
+    def _end_guardian(self) -> None:
+        """Before we end ourselves, by somebody's wish: else it would start another."""
+        if self._guardian_pid:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._guardian_fd, signal.SIGKILL)
+            select.select([self._guardian_fd], [], [])
+            reap(self._guardian_pid)
+            self._forget_guardian()
+
+    def _forget_guardian(self) -> None:
+        self._selector.unregister(self._guardian_fd)
+        os.close(self._guardian_fd)
+        self._guardian_pid, self._guardian_fd = 0, -1
 
     # What there should be.
 
@@ -323,6 +374,8 @@ class Supervisor:
         deadlines = [self._next_log_check, self._crew.deadline]
         if self._problem:
             deadlines.append(self._problem_backoff.not_before)
+        if not self._guardian_pid:
+            deadlines.append(self._guardian_backoff.not_before)
         names = self._design.topology.names
         idle: Iterable[Key] = [(name, "") for name in names if name not in self._machines]
         idle = [*idle, *(each.key for each in self._design.components if self._crew.get(each.key) is None)]

@@ -1,4 +1,4 @@
-"""A real supervisor of small components: `python fake_supervisor.py NAME ROOT LISTEN-FD PADDING`.
+"""A real supervisor of small components: `python fake_supervisor.py NAME ROOT LISTEN-FD LOCK-FD PADDING`.
 
 components.json in the cluster's directory lists them: [machine, name, argv, inherits].
 """
@@ -72,7 +72,7 @@ def design(cluster: Cluster, spec: ClusterSpec) -> Design:
 if __name__ == "__main__":
     cluster = Cluster(sys.argv[1], Path(sys.argv[2]))
     supervise.prepare_process(cluster)
-    lock = supervise.hold_lock(cluster)
+    lock = supervise.hold_lock(cluster, int(sys.argv[4]))
     if lock is None:
         sys.exit(3)
     with lock:

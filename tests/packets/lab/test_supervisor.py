@@ -16,6 +16,7 @@ import pytest
 
 from wellhead.lab import api_socket, guest, logs, processes, state, teardown, title
 from wellhead.lab.cluster import Cluster, ClusterSpec
+from wellhead.lab.processes import Process
 from wellhead.lab.state import ComponentState, Snapshot
 
 _PROGRAM = Path(__file__).parent / "fake_supervisor.py"
@@ -49,7 +50,8 @@ class Supervised:
         }
         descriptor = listener.fileno() if listener else -1
         output = logs.open_for_append(self.cluster.supervisor_log)
-        argv = [sys.executable, str(_PROGRAM), self.cluster.name, str(self.cluster.root), str(descriptor)]
+        argv = [sys.executable, str(_PROGRAM), self.cluster.name, str(self.cluster.root)]
+        argv += [str(descriptor), "-1"]
         self._supervisors.append(
             subprocess.Popen(
                 [*argv, title.PADDING],
@@ -64,9 +66,16 @@ class Supervised:
         os.close(output)
 
     def kill(self, signum: int = signal.SIGKILL) -> None:
-        """End the supervisor, and reap it."""
+        """End the supervisor, and its guardian before, and reap it."""
+        if signum == signal.SIGKILL:
+            processes.end(self.called(processes.GUARDIAN))
         self._supervisors[-1].send_signal(signum)
         self._supervisors[-1].wait(10)
+        processes.end(self.called(processes.GUARDIAN))
+
+    def called(self, component: str) -> list[Process]:
+        """The processes that are this component."""
+        return [each for each in processes.find(self.cluster.name) if each.component == component]
 
     def tell(self, signum: int) -> None:
         self._supervisors[-1].send_signal(signum)
@@ -218,6 +227,48 @@ def test_what_died_together_with_the_supervisor_is_made_again(supervise: Supervi
     assert all(machine.pid for machine in after.machines)
 
 
+def test_a_supervisor_that_was_killed_is_back_with_what_died_since(supervise: Supervise) -> None:
+    lab = supervise(SLEEPER, SERVER)
+    before = lab.running()
+    served = lab.ask_server()
+    for _ in range(5):
+        old = lab.running()
+        os.kill(old.pid, signal.SIGKILL)
+        (server,) = lab.called("server")
+        processes.end([server])
+        os.kill(component(old, "sleeper").pid, signal.SIGKILL)
+        after = lab.until(lambda s, old=old: s.pid != old.pid and all(c.pid for c in s.components))  # type: ignore[misc]
+        assert lab.ask_server() == served  # at the same port: somebody kept the socket
+        assert component(after, "sleeper").pid != component(old, "sleeper").pid
+    assert [m.pid for m in lab.running().machines] == [m.pid for m in before.machines]
+    assert len(lab.called(processes.SUPERVISOR)) == len(lab.called(processes.GUARDIAN)) == 1
+
+
+def test_supervisor_and_guardian_outlive_each_other_many_times(supervise: Supervise) -> None:
+    lab = supervise(SLEEPER)
+    before = lab.running()
+    for number in range(8):
+        which = (processes.GUARDIAN, processes.SUPERVISOR)[number % 2]
+        lab.until(lambda _: len(lab.called(processes.GUARDIAN)) == 1)
+        (victim,) = lab.called(which)
+        processes.end([victim])
+        lab.until(
+            lambda _, which=which, victim=victim: [p.pid for p in lab.called(which)] not in ([], [victim.pid])  # type: ignore[misc]
+        )
+    assert component(lab.running(), "sleeper").pid == component(before, "sleeper").pid
+
+
+def test_both_killed_at_once_stay_dead_until_another_is_started(supervise: Supervise) -> None:
+    lab = supervise(SLEEPER, SERVER)
+    before = lab.running()
+    lab.kill()
+    assert not lab.called(processes.SUPERVISOR)
+    lab.start()
+    after = lab.running()
+    assert {(c.name, c.pid) for c in after.components} == {(c.name, c.pid) for c in before.components}
+    lab.until(lambda _: len(lab.called(processes.GUARDIAN)) == 1)
+
+
 def test_there_is_one_supervisor(supervise: Supervise) -> None:
     lab = supervise(SLEEPER)
     first = lab.running()
@@ -278,12 +329,18 @@ def test_a_damaged_specification_is_said_and_changes_nothing(supervise: Supervis
 
 
 @pytest.mark.usefixtures("untouched_host")
-@pytest.mark.parametrize("harm", ["nothing", "supervisor", "machine", "state", "component", "stopped"])
+@pytest.mark.parametrize(
+    "harm", ["nothing", "supervisor", "both", "guardian", "machine", "state", "component", "stopped"]
+)
 def test_down_removes_everything_whatever_happened(supervise: Supervise, harm: str) -> None:
     lab = supervise(SLEEPER, SERVER)
     before = lab.running()
     if harm == "supervisor":
+        os.kill(before.pid, signal.SIGKILL)  # down comes while the guardian is at it
+    elif harm == "both":
         lab.kill()
+    elif harm == "guardian":
+        processes.end(lab.called(processes.GUARDIAN))
     elif harm == "machine":
         os.kill(before.machines[1].pid, signal.SIGKILL)
     elif harm == "component":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wellhead.lab import guest, prerequisites, startup
+from wellhead.lab import guest, launch, prerequisites, startup
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
 from wellhead.lab.node_watch import is_ready
 from wellhead.lab.startup import Wishes
@@ -33,7 +33,7 @@ def test_without_ipv6_in_the_kernel_only_who_asks_for_it_is_refused(
 ) -> None:
     started: list[Cluster] = []
     monkeypatch.setattr(prerequisites, "has_ipv6", lambda: False)
-    monkeypatch.setattr(startup, "_start_supervisor", lambda cluster, _listener: started.append(cluster))
+    monkeypatch.setattr(launch, "start", lambda cluster, *_: started.append(cluster))
     with pytest.raises(LabError, match=r"no IPv6.*use --ip-family ipv4"):
         startup.start(Cluster("test", tmp_path), Wishes(ip_family="dual"))
     assert list(tmp_path.iterdir()) == []
