@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from time import monotonic
 
 from wellhead.client.backoff import Backoff
 from wellhead.waiting import comes
@@ -60,18 +59,19 @@ class SyncLoop:
     async def run(self) -> None:
         """Serve requests until cancelled."""
         backoff = Backoff(0.2, 30.0)
-        earliest = monotonic()
-        next_check = monotonic() + self._check_period
+        now = asyncio.get_running_loop().time
+        earliest = now()
+        next_check = now() + self._check_period
         while True:
-            if await comes(self._wake, max(0.0, next_check - monotonic())):
-                await asyncio.sleep(earliest - monotonic())
-            started = monotonic()
+            if await comes(self._wake, max(0.0, next_check - now())):
+                await asyncio.sleep(earliest - now())
+            started = now()
             self._wake.clear()
             requested, self._requested = self._requested, False
             try:
                 if requested:
                     await self._sync()
-                if self._check_asked or monotonic() >= next_check:
+                if self._check_asked or now() >= next_check:
                     await self._check()
                 backoff.reset()
             except SyncFailed as error:
@@ -84,7 +84,7 @@ class SyncLoop:
                 self._check_asked = False
                 async with self._checked:
                     self._checked.notify_all()
-            ended = monotonic()
+            ended = now()
             earliest = max(started + self._min_period, ended + (ended - started))
             if ended >= next_check:
                 next_check = ended + self._check_period

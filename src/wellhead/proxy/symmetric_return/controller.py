@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import monotonic
 
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj
@@ -222,6 +221,7 @@ class SymmetricReturn:
         backoff = Backoff(0.5, 60.0)
         written = ""
         written_at = 0.0
+        now = asyncio.get_running_loop().time
         losing_since: float | None = None
         while True:
             await self._announce.wait()
@@ -233,8 +233,8 @@ class SymmetricReturn:
             if node.announced is not None and only_loses(node.announced, self._outcome.announced):
                 # To take it back breaks connections by this node: not for what is missing for a moment.
                 if losing_since is None:
-                    losing_since = monotonic()
-                if (left := losing_since + SETTLING_SECONDS - monotonic()) > 0:
+                    losing_since = now()
+                if (left := losing_since + SETTLING_SECONDS - now()) > 0:
                     asyncio.get_running_loop().call_later(left, self._announce.set)
                     continue
             losing_since = None
@@ -246,14 +246,14 @@ class SymmetricReturn:
                     self._say("can't be announced", str(error))
                     asyncio.get_running_loop().call_later(delay, self._announce.set)
                     continue
-                written, written_at = wanted, monotonic()
+                written, written_at = wanted, now()
                 log.info("announced on node %s: %s", self._node_name, wanted or "nothing")
             backoff.reset()
             if wanted != self._in_place:
                 self._in_place = None
                 self._publish()
                 if wanted == written:
-                    await asyncio.sleep(max(0.0, written_at + GRACE_SECONDS - monotonic()))
+                    await asyncio.sleep(max(0.0, written_at + GRACE_SECONDS - now()))
                 self._in_place = wanted
                 self._publish()
 
