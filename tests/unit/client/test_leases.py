@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.patience import pass_time, reached
 from wellhead.api.errors import Conflict, NotFound
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource
@@ -16,7 +17,7 @@ from wellhead.api.resources import LEASES
 from wellhead.client.leases import Elector, LeaseSettings
 from wellhead.client.rest import Client
 
-DURATION = 0.3
+DURATION = 15.0
 
 
 class Leases:
@@ -68,7 +69,7 @@ class Candidate:
     def __init__(self, api: Leases, name: str) -> None:
         settings = LeaseSettings(duration=DURATION)
         self.api, self.leading = api, False
-        self.elector = Elector(cast(Client, self), settings, name)
+        self.elector = Elector(cast(Client, self), settings, name, asyncio.get_running_loop().time)
         self.reachable = True
         self.task = asyncio.ensure_future(self.elector.run(self._work))
 
@@ -90,25 +91,17 @@ class Candidate:
             await self.task
 
 
-async def until(condition: Any) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    pytest.fail("never came true")
-
-
 async def test_one_leads_and_another_takes_over_at_once_when_it_stops() -> None:
     api = Leases()
     candidates = [Candidate(api, name) for name in "abc"]
-    await until(lambda: any(each.leading for each in candidates))
-    await asyncio.sleep(2 * DURATION)
+    await reached(lambda: any(each.leading for each in candidates))
+    await pass_time(2 * DURATION)
     (leader,) = (each for each in candidates if each.leading)
     assert api.holder == leader.elector.identity
     await leader.stop()
     assert api.holder != leader.elector.identity
     others = [each for each in candidates if each is not leader]
-    await until(lambda: any(each.leading for each in others))
+    await reached(lambda: any(each.leading for each in others))
     for each in others:
         await each.stop()
     assert api.lease is not None
@@ -118,13 +111,13 @@ async def test_one_leads_and_another_takes_over_at_once_when_it_stops() -> None:
 async def test_a_leader_that_cannot_renew_stops_before_another_starts() -> None:
     api = Leases()
     first = Candidate(api, "first")
-    await until(lambda: first.leading)
+    await reached(lambda: first.leading)
     second = Candidate(api, "second")
-    await asyncio.sleep(DURATION / 2)
+    await pass_time(DURATION / 2)
     first.reachable = False
     while not second.leading:
         assert not (first.leading and second.leading)
-        await asyncio.sleep(0.001)
+        await pass_time(0.1)
     assert not first.leading
     assert not first.elector.leads()
     await first.stop()
@@ -140,11 +133,11 @@ async def test_times_in_the_lease_mean_nothing_only_that_it_changes() -> None:
     )
     candidate = Candidate(api, "candidate")
     for renewal in range(6):
-        await asyncio.sleep(0.25)
+        await pass_time(0.25)
         assert api.lease is not None
         await api.update(LEASES, {**api.lease, "spec": {**api.lease["spec"], "renewTime": str(renewal)}})
         assert not candidate.leading
-    await until(lambda: candidate.leading)
+    await reached(lambda: candidate.leading)
     await candidate.stop()
 
 
@@ -155,7 +148,7 @@ async def test_a_process_that_slept_knows_at_once_that_it_may_not_lead() -> None
     clock = [0.0]
     elector = Elector(cast(Client, Leases()), LeaseSettings(duration=10), "me", lambda: clock[0])
     task = asyncio.ensure_future(elector.run(work))
-    await until(elector.leads)
+    await reached(elector.leads)
     clock[0] += 60
     assert not elector.leads()
     task.cancel()
@@ -168,7 +161,9 @@ async def test_what_the_leaders_work_raises_ends_the_election_and_frees_the_leas
         raise OSError("no such interface")
 
     api = Leases()
-    elector = Elector(cast(Client, api), LeaseSettings(duration=DURATION), "me")
+    elector = Elector(
+        cast(Client, api), LeaseSettings(duration=DURATION), "me", asyncio.get_running_loop().time
+    )
     with pytest.raises(OSError, match="no such interface"):
         await elector.run(work)
     assert api.holder == ""

@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, cast
 
-import pytest
-
+from tests.patience import reached
 from wellhead.api.errors import Conflict, NotFound
 from wellhead.api.meta import Key, Obj
 from wellhead.api.resource import Resource
@@ -190,7 +189,7 @@ class World:
             EventRecorder(client, "service-controller"),
             VIPPool(pools, random.Random(1)),
             self.forwarder,
-            Settings(interval=0.02, timeout=0.1),
+            Settings(),
         )
 
     def put_node(self, number: int, **metadata: object) -> None:
@@ -242,13 +241,7 @@ class World:
                 await task
 
     async def until(self, condition: Callable[[], object]) -> None:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + 5
-        while loop.time() < deadline:
-            if condition():
-                return
-            await asyncio.sleep(0.002)
-        pytest.fail(f"never came true; events: {list(self.api.objects['events'].values())}")
+        await reached(condition)
 
     async def vip(self, name: str = "web") -> str:
         await self.until(lambda: self.api.vip(name))

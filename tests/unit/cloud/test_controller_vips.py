@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from ipaddress import IPv4Address, IPv6Network, ip_address
 
 import pytest
 
+from tests.patience import pass_time
 from tests.unit.cloud.controller_world import ALL, POOL, World
 from wellhead.api.resources import NODES
 from wellhead.cloud.balancers import FINALIZER, status
@@ -20,7 +20,7 @@ async def test_deletion_frees_the_vip_after_the_packets_way_is_gone(world: World
         world.forwarder.broken = True
         world.api.delete()
         await world.until(lambda: not world.controller.steering.balancers)
-        await asyncio.sleep(0.05)
+        await pass_time(60)
         assert world.controller.pool.held_by(("default", "web")) == {IPv4Address(vip)}
         assert world.api.service()["metadata"]["finalizers"] == [FINALIZER]
         world.forwarder.broken = False
@@ -55,7 +55,7 @@ async def test_a_service_that_goes_over_to_another_class_at_once_is_let_go(world
         # From now on the same finalizer is the other's own.
         world.api.change(metadata={"finalizers": [FINALIZER]})
         world.api.delete()
-        await asyncio.sleep(0.05)
+        await pass_time(60)
         assert world.api.service()["metadata"]["finalizers"] == [FINALIZER]
 
 
@@ -75,7 +75,7 @@ async def test_another_class_is_left_alone(world: World) -> None:
         await world.vip("ours")
         assert world.api.vip() == ""
         world.api.delete()
-        await asyncio.sleep(0.05)
+        await pass_time(60)
         assert world.api.service()["metadata"]["finalizers"] == [FINALIZER]
         assert world.api.reasons() == []
 

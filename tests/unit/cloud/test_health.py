@@ -12,12 +12,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.patience import pass_time, settled
 from wellhead.cloud import health
 from wellhead.cloud.health import Check, HealthMonitor, Outcome, Settings, State, ask
 from wellhead.cloud.vips import IPAddress
 
 ONE, TWO = IPv4Address("10.240.0.11"), IPv4Address("10.240.0.12")
-FAST = Settings(interval=0.01, timeout=0.1, failures=2)
 
 
 class Recorder:
@@ -59,7 +59,6 @@ class Answers(dict[Check, Outcome]):
 def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     answers = Answers()
     monkeypatch.setattr(health, "ask", answers.ask)
-    monkeypatch.setattr(health, "_FIRST_RETRIES_SECONDS", ())
     return answers
 
 
@@ -113,7 +112,7 @@ async def test_a_new_check_is_answered_at_once(answers: Answers) -> None:
 
 
 async def test_a_check_is_shared_and_ends_with_its_last_user(answers: Answers) -> None:
-    monitor = HealthMonitor(Recorder(), FAST)
+    monitor = HealthMonitor(Recorder(), Settings())
     monitor.set_nodes(frozenset({ONE}))
     monitor.watch(30001)
     monitor.watch(30001)
@@ -124,15 +123,15 @@ async def test_a_check_is_shared_and_ends_with_its_last_user(answers: Answers) -
         assert monitor.states().keys() == {Check(ONE, 30001)}
         monitor.unwatch(30001)
         assert not monitor.states()
-        await asyncio.sleep(0.01)
+        await settled()
         asked = len(answers.asked)
-        await asyncio.sleep(0.05)
+        await pass_time(60)
         assert len(answers.asked) == asked
 
 
 async def test_a_node_is_dead_when_no_port_answers_and_only_once(answers: Answers) -> None:
     recorder = Recorder()
-    monitor = HealthMonitor(recorder, FAST)
+    monitor = HealthMonitor(recorder, Settings())
     monitor.set_nodes(frozenset({ONE, TWO}))
     monitor.watch(10256)
     monitor.watch(30001)
@@ -143,7 +142,7 @@ async def test_a_node_is_dead_when_no_port_answers_and_only_once(answers: Answer
         )
         while not recorder.dead:
             await recorder.next()
-        await asyncio.sleep(0.1)
+        await pass_time(60)
         assert recorder.dead == [TWO]
         answers.clear()
         while (Check(TWO, 30001), True) not in recorder.changes[4:]:
@@ -155,7 +154,7 @@ async def test_a_node_is_dead_when_no_port_answers_and_only_once(answers: Answer
 
 async def test_a_node_that_refuses_is_out_and_not_dead(answers: Answers) -> None:
     recorder = Recorder()
-    monitor = HealthMonitor(recorder, FAST)
+    monitor = HealthMonitor(recorder, Settings())
     monitor.set_nodes(frozenset({ONE}))
     monitor.watch(10256)
     async with running(monitor):
@@ -163,12 +162,12 @@ async def test_a_node_that_refuses_is_out_and_not_dead(answers: Answers) -> None
         answers[Check(ONE, 10256)] = Outcome.FAILED
         while (Check(ONE, 10256), False) not in recorder.changes:
             await recorder.next()
-        await asyncio.sleep(0.1)
+        await pass_time(60)
         assert recorder.dead == []
 
 
 async def test_a_node_that_goes_is_asked_no_more(answers: Answers) -> None:
-    monitor = HealthMonitor(Recorder(), FAST)
+    monitor = HealthMonitor(Recorder(), Settings())
     monitor.watch(10256)
     monitor.set_nodes(frozenset({ONE}))
     async with running(monitor):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import settled
 from tests.unit.services.objects import endpoint, endpoint_slice, node, service
 from wellhead.proxy.fallbacks import Fallbacks
 from wellhead.services.names import ServiceKey
@@ -45,18 +46,18 @@ async def test_it_is_said_once_and_again_when_the_nodes_change() -> None:
     proxy = Proxy()
     running = asyncio.create_task(proxy.fallbacks.run())
     proxy.update("node-1", "node-3")
-    await _settled()
+    await settled()
     [(key, message)] = proxy.said
     assert key == ServiceKey("default", "web")
     assert "endpoints on node-3:" in message
     proxy.update("node-3", "node-1", "node-3")
-    await _settled()
+    await settled()
     assert len(proxy.said) == 1
     proxy.update("node-3", "node-4")
-    await _settled()
+    await settled()
     assert "node-3, node-4" in proxy.said[1][1]
     proxy.update("node-1")
-    await _settled()
+    await settled()
     assert len(proxy.said) == 2
     running.cancel()
 
@@ -66,11 +67,6 @@ async def test_the_first_node_of_those_that_see_the_same_speaks(returning: set[s
     proxy = Proxy(dataclasses.replace(HERE, returning=frozenset(returning)))
     running = asyncio.create_task(proxy.fallbacks.run())
     proxy.update("node-9")
-    await _settled()
+    await settled()
     assert bool(proxy.said) == speaks
     running.cancel()
-
-
-async def _settled() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)

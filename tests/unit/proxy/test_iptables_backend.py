@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.patience import settled
 from tests.unit.services.objects import endpoint, endpoint_slice, node, service
 from wellhead.ip import Family
 from wellhead.proxy.backends.base import BackendError
@@ -95,7 +96,7 @@ async def test_a_cancelled_call_is_cancelled_even_if_the_program_has_just_ended(
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
     task = asyncio.create_task(Commands(Family.IPV4, "nft").save())
-    await asyncio.sleep(0)
+    await settled()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

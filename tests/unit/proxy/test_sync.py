@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.patience import pass_time, reached
 from wellhead.proxy.sync import SyncFailed, SyncLoop
 
 
@@ -47,32 +48,24 @@ async def running(recorder: Recorder, *, check_period: float = 60.0) -> AsyncIte
         task.cancel()
 
 
-async def until(reached: Callable[[], bool]) -> None:
-    for _ in range(5000):
-        if reached():
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError("it did not come about")
-
-
 async def test_the_first_request_is_served_and_nothing_without_one() -> None:
     recorder = Recorder()
     async with running(recorder) as loop:
-        await asyncio.sleep(0.01)
+        await pass_time(600)
         assert recorder.syncs == 0
         loop.request()
-        await until(lambda: recorder.syncs == 1)
+        await reached(lambda: recorder.syncs == 1)
 
 
 async def test_requests_during_a_sync_are_served_by_one_more() -> None:
-    recorder = Recorder(lasts=0.02)
+    recorder = Recorder(lasts=2)
     async with running(recorder) as loop:
         loop.request()
         await recorder.started.wait()
         for _ in range(100):
             loop.request()
-        await until(lambda: recorder.syncs == 2)
-        await asyncio.sleep(0.06)
+        await reached(lambda: recorder.syncs == 2)
+        await pass_time(600)
         assert recorder.syncs == 2
 
 
@@ -80,14 +73,14 @@ async def test_a_failed_sync_is_reported_and_tried_again() -> None:
     recorder = Recorder(fails=1)
     async with running(recorder) as loop:
         loop.request()
-        await until(lambda: recorder.syncs == 2)
+        await reached(lambda: recorder.syncs == 2)
         assert [str(each) for each in recorder.failures] == ["no"]
 
 
 async def test_the_rules_are_checked_periodically() -> None:
     recorder = Recorder()
-    async with running(recorder, check_period=0.01):
-        await until(lambda: recorder.checks >= 3)
+    async with running(recorder, check_period=10):
+        await reached(lambda: recorder.checks >= 3)
     assert recorder.syncs == 0
 
 
@@ -105,7 +98,7 @@ async def test_who_waits_for_a_check_is_not_held_up_by_a_failed_sync() -> None:
     async with running(recorder) as loop:
         loop.request()
         await loop.check_now()
-        await until(lambda: recorder.syncs == 2)
+        await reached(lambda: recorder.syncs == 2)
 
 
 async def test_a_defect_ends_the_loop() -> None:

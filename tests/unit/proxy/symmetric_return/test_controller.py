@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import pass_time, reached
 from tests.unit.proxy.symmetric_return.nodes import node, on_link
 from wellhead.api.errors import Forbidden
 from wellhead.api.meta import Obj
@@ -139,9 +140,7 @@ class Given:
         self.changes += 1
 
     async def until(self, true: Any) -> None:
-        async with asyncio.timeout(5):
-            while not true():  # noqa: ASYNC110 - what it waits for tells nobody
-                await asyncio.sleep(0.01)
+        await reached(true)
 
     async def run(self, test: Any) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -161,8 +160,6 @@ def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(controller, "watching", quiet)
     monkeypatch.setattr(controller, "remove_all", lambda marks: False)
     monkeypatch.setattr(controller, "is_in_use", lambda marks: False)
-    monkeypatch.setattr(controller, "GRACE_SECONDS", 0.2)
-    monkeypatch.setattr(controller, "_FIRST_SECONDS", 0.3)
 
 
 async def test_nothing_happens_before_it_is_wanted() -> None:
@@ -170,7 +167,7 @@ async def test_nothing_happens_before_it_is_wanted() -> None:
 
     async def test() -> None:
         await given.returning.known()
-        await asyncio.sleep(0.1)
+        await pass_time(60)
         assert given.client.announced is None
         assert given.returning.returning == Returning()
 
@@ -192,10 +189,7 @@ async def test_announcement_is_given_time_before_it_is_relied_on() -> None:
     await given.run(test())
 
 
-async def test_announcement_of_an_earlier_process_is_relied_on_at_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(controller, "GRACE_SECONDS", 60.0)
+async def test_announcement_of_an_earlier_process_is_relied_on_at_once() -> None:
     given = Given(FakeClient(node_object(1, MINE), node_object(2, announced_by(2))))
     given.returning.want()
 
@@ -220,8 +214,7 @@ async def test_changed_announcement_is_given_time_again() -> None:
     await given.run(test())
 
 
-async def test_promise_is_not_taken_back_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(controller, "SETTLING_SECONDS", 0.4)
+async def test_promise_is_not_taken_back_for_a_moment() -> None:
     given = Given(FakeClient(node_object(1, MINE), node_object(2, announced_by(2))))
     given.returning.want()
 
@@ -262,7 +255,7 @@ async def test_what_does_not_work_is_not_announced_and_told_once() -> None:
     async def test() -> None:
         await given.returning.known()
         await given.until(lambda: given.complaints)
-        await asyncio.sleep(0.3)
+        await pass_time(60)
         assert given.client.announced is None
         [(reason, message)] = given.complaints
         assert reason == "SymmetricReturnFailed"
