@@ -116,7 +116,7 @@ class Dispatcher:
             case [""]:
                 return await answer_value(call, {"paths": discovery.paths()})
             case ["healthz" | "livez" | "readyz", *_]:
-                return self._health.answer(call)
+                return await self._health.answer(call)
             case ["version"]:
                 return await answer_value(call, version())
             case ["metrics"]:

@@ -2,39 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
 from wellhead.api.errors import NotFound
 from wellhead.apiserver.call import Call
 
-Check = Callable[[], bool]
+Check = Callable[[], Awaitable[str]]
+"""Finds out why something doesn't work, by trying it; "" if it works."""
+
+_VALID_SECONDS = 1.0
+_NOT_FOR_LIFE = frozenset({"ready", "storage"})
 
 
 class Health:
-    """Named checks; a check is true while all is well."""
+    """Named checks. What a restart wouldn't mend counts for /readyz, not for /livez."""
 
     def __init__(self, checks: Mapping[str, Check]) -> None:
-        self._checks = {"ping": lambda: True, **checks}
+        self._checks: dict[str, Check] = {"ping": _ping, **checks}
 
-    def answer(self, call: Call) -> web.Response:
+    async def answer(self, call: Call) -> web.Response:
         """`ok`, or which check fails; with ?verbose or a failure, all of them. Raises NotFound."""
         _, endpoint, *one = call.info.path.rstrip("/").split("/")
-        # A server that is starting or stopping is alive, but not ready.
-        skipped = {"ready"} if endpoint == "livez" else set()
         if one:
             if one[0] not in self._checks or len(one) > 1:
                 raise NotFound.path()
-            ok = self._checks[one[0]]()
-            return _text("ok" if ok else f"internal server error: {one[0]} failed", ok)
+            problem = await self._checks[one[0]]()
+            text = f"internal server error: {one[0]} failed: {problem}" if problem else "ok"
+            return _text(text, not problem)
+        skipped = set(_NOT_FOR_LIFE) if endpoint == "livez" else set()
         skipped.update(name for name in call.query.get("exclude", "").split(",") if name)
-        results = {name: check() for name, check in self._checks.items() if name not in skipped}
-        ok = all(results.values())
+        asked = {name: check for name, check in self._checks.items() if name not in skipped}
+        problems = dict(zip(asked, await asyncio.gather(*(check() for check in asked.values())), strict=True))
+        ok = not any(problems.values())
         if ok and "verbose" not in call.query:
             return _text("ok", ok)
-        lines = [f"[+]{name} ok" if good else f"[-]{name} failed" for name, good in results.items()]
+        lines = [f"[-]{name} failed: {why}" if why else f"[+]{name} ok" for name, why in problems.items()]
         return _text("\n".join([*lines, f"{endpoint} check {'passed' if ok else 'failed'}", ""]), ok)
+
+
+class Shared:
+    """One check for all who ask at about the same time: it costs something."""
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._lock = asyncio.Lock()
+        self._problem = ""
+        self._until = 0.0
+
+    async def ask(self) -> str:
+        """The check's answer, or that of a moment ago."""
+        async with self._lock:
+            loop = asyncio.get_running_loop()
+            if loop.time() >= self._until:
+                self._problem = await self._check()
+                self._until = loop.time() + _VALID_SECONDS
+            return self._problem
+
+
+async def _ping() -> str:
+    return ""
 
 
 def _text(text: str, ok: bool) -> web.Response:

@@ -24,7 +24,7 @@ from wellhead.apiserver.bootstrap import ensure_kubernetes_service, ensure_names
 from wellhead.apiserver.dispatch import Dispatcher
 from wellhead.apiserver.event_expiry import expire_events
 from wellhead.apiserver.heads import head_of
-from wellhead.apiserver.health import Health
+from wellhead.apiserver.health import Health, Shared
 from wellhead.apiserver.listeners import listeners
 from wellhead.apiserver.metrics import Metrics
 from wellhead.apiserver.node_authorizer import NodeAuthorizer
@@ -131,7 +131,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             admission=Admission(registry.lookup),
             tokens=tokens,
             agents=agents,
-            health=Health({"ready": lambda: server.ready}),
+            health=Health({"ready": lambda: server.readiness(), "storage": Shared(cache.check).ask}),
             metrics=metrics,
             server_address=_authority(config.advertise_address, config.secure_port),
             watches=Watches(config.limits),

@@ -55,6 +55,10 @@ class Server:
         self.ready = False
         """Whether requests (other than for health) are answered."""
 
+    async def readiness(self) -> str:
+        """Why requests aren't answered; "" if they are."""
+        return "" if self.ready else "the server is starting or stopping"
+
     def protocol(self) -> web.Server:
         """What makes a connection's protocol: for `web.ServerRunner`."""
         return Connections(

@@ -170,14 +170,18 @@ class WatchCache:
         """Wait until everything that was stored at the start is here."""
         await self._started.wait()
 
-    async def transact(self, writes: Sequence[Write]) -> list[int]:
+    async def check(self) -> str:
+        """Why writes would fail now; "" if they work."""
+        return await self._store.check()
+
+    async def transact(self, writes: Sequence[Write], *, freeing: bool = False) -> list[int]:
         """Make all these writes or none; when it returns they are durable, and visible here.
 
         Raises:
             RevisionConflict: a key is not at the expected revision.
             StoreFailed: nothing was written.
         """
-        revisions = await self._store.transact(writes)
+        revisions = await self._store.transact(writes, freeing=freeing)
         if revisions[-1] > self.revision:
             reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             heapq.heappush(self._waiting, (revisions[-1], id(reached), reached))

@@ -19,7 +19,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from wellhead.storage import reserve
 from wellhead.storage.feed import Feed
+from wellhead.storage.reserve import Reserve
 from wellhead.storage.sqlite_file import open_database
 from wellhead.storage.store import (
     Bounds,
@@ -29,6 +31,7 @@ from wellhead.storage.store import (
     RevisionConflict,
     Snapshot,
     StoreFailed,
+    StoreFull,
     StoreKey,
     Write,
 )
@@ -41,6 +44,11 @@ _Answer = tuple[asyncio.Future[list[int]], list[int] | Exception]
 _HISTORY = 4096
 _COMPACT_EVERY = 256  # revisions
 _GROUP = 512  # transactions
+# Of what isn't in the file yet, the reserve has to hold all: the log's 4 MiB, and such a group.
+_GROUP_BYTES = 4 << 20
+_ANSWER_SECONDS = 5.0
+_PAGE = 4096  # bytes, as SQLite has them unless told otherwise
+_VACUUM_PAGES = 1024
 
 _LATEST = """
 SELECT revision, value IS NOT NULL FROM log
@@ -57,17 +65,23 @@ WHERE revision <= ? GROUP BY resource, namespace, name HAVING value IS NOT NULL
 class _Pending:
     """A transaction on its way to the writer thread, and where its answer goes."""
 
-    __slots__ = ("answer", "writes")
+    __slots__ = ("answer", "freeing", "writes")
 
-    def __init__(self, writes: Sequence[Write], answer: asyncio.Future[list[int]]) -> None:
+    def __init__(self, writes: Sequence[Write], answer: asyncio.Future[list[int]], freeing: bool) -> None:
         self.writes = writes
         self.answer = answer
+        self.freeing = freeing
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(len(write.value) for write in self.writes if write.value is not None)
 
 
 class SqliteStore:
     """A `Store` in one file, which belongs to this process alone while it is open."""
 
-    def __init__(self, path: Path, history: int = _HISTORY) -> None:
+    def __init__(self, path: Path, history: int = _HISTORY, reserve: int = reserve.SIZE) -> None:
         self._path = path
         self._history = history
         self._jobs: queue.SimpleQueue[_Pending | Callable[[], None] | None] = queue.SimpleQueue()
@@ -75,6 +89,9 @@ class SqliteStore:
         self._feed = Feed()
         # These belong to the writer thread once it runs.
         self._connection: sqlite3.Connection
+        self._reserve = Reserve(path.with_name(path.name + "-reserve"), reserve)
+        self._full = False
+        """Whether the reserve is given up: then what doesn't free room isn't written."""
         self._revision = 0
         self._compacted = 0
 
@@ -103,12 +120,22 @@ class SqliteStore:
         """What was written last under `key`."""
         return await self._run(lambda: self._get(key))
 
-    async def transact(self, writes: Sequence[Write]) -> list[int]:
-        """Make all these writes or none. Raises RevisionConflict, StoreFailed."""
+    async def check(self) -> str:
+        """Why writes would fail now, found out by one; "" if they work."""
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                return await self._run(self._check)
+        except TimeoutError:
+            return f"the disk hasn't answered for {_ANSWER_SECONDS:g} seconds"
+        except StoreFailed as error:
+            return str(error)
+
+    async def transact(self, writes: Sequence[Write], *, freeing: bool = False) -> list[int]:
+        """Make all these writes or none. Raises RevisionConflict, StoreFull, StoreFailed."""
         if self._thread is None:
             raise StoreFailed("the store is closed")
         answer: asyncio.Future[list[int]] = self._loop.create_future()
-        self._jobs.put(_Pending(writes, answer))
+        self._jobs.put(_Pending(writes, answer, freeing))
         return await answer
 
     async def watch(self, after: int) -> AsyncIterator[list[Change]]:
@@ -158,6 +185,10 @@ class SqliteStore:
         self._revision, self._compacted = self._connection.execute(
             "SELECT revision, compacted FROM state"
         ).fetchone()
+        try:
+            self._full = not self._reserve.hold()
+        except OSError as error:
+            raise StoreFailed(f"{self._path}: {error}") from error
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -167,13 +198,15 @@ class SqliteStore:
             group = [job]
             follow: Callable[[], None] | None = None
             stop = False
-            while len(group) < _GROUP:
+            size = job.size
+            while len(group) < _GROUP and size < _GROUP_BYTES:
                 try:
                     other = self._jobs.get_nowait()
                 except queue.Empty:
                     break
                 if isinstance(other, _Pending):
                     group.append(other)
+                    size += other.size
                     continue
                 follow, stop = other, other is None
                 break
@@ -185,27 +218,132 @@ class SqliteStore:
         self._connection.close()
 
     def _commit(self, group: list[_Pending]) -> None:
-        """Write a group in one SQLite transaction and answer all of it on the event loop."""
-        answers: list[_Answer]
+        """Write a group in one SQLite transaction and answer all of it on the event loop.
+
+        A group that finds the disk full is tried once more when there is no history left in the file: all of
+        it if that was enough, else those transactions that free room.
+        """
+        answers: list[_Answer] = []
+        if self._full and not self._recovered():
+            group, answers = self._only_freeing(group)
         changes: list[Change] = []
+        try:
+            changes, made = self._attempt(group)
+        except sqlite3.Error as error:
+            made = self._failed(group, error)
+            if not self._full and self._is_full(error):
+                self._give_up_reserve()
+                if not self._recovered():
+                    group, answers = self._only_freeing(group)
+                try:
+                    changes, made = self._attempt(group)
+                except sqlite3.Error as another:
+                    made = self._failed(group, another)
+        self._loop.call_soon_threadsafe(self._deliver, changes, answers + made)
+        if self._full and changes:
+            self._shrink()
+
+    def _failed(self, group: list[_Pending], error: sqlite3.Error) -> list[_Answer]:
+        _log.error("%d writes failed: %s", len(group), error)
+        kind = StoreFull if self._is_full(error) else StoreFailed
+        failure = kind(f"the database can't be written: {error}")
+        return [(pending.answer, failure) for pending in group]
+
+    def _attempt(self, group: list[_Pending]) -> tuple[list[Change], list[_Answer]]:
+        """One SQLite transaction. Raises sqlite3.Error, having undone it."""
+        changes: list[Change] = []
+        if not group:
+            return changes, []
         execute = self._connection.execute
         try:
             execute("BEGIN IMMEDIATE")
-            answers = [(pending.answer, self._write(pending.writes, changes)) for pending in group]
+            answers: list[_Answer] = [(each.answer, self._write(each.writes, changes)) for each in group]
             revision = self._revision + len(changes)
-            compacted = self._compact(revision)
+            compacted = self._compacted
+            if revision - self._history >= compacted + _COMPACT_EVERY:
+                compacted = self._compact(revision - self._history)
             execute("UPDATE state SET revision = ?, compacted = ?", (revision, compacted))
             execute("COMMIT")
-        except sqlite3.Error as error:
-            _log.error("%d writes failed: %s", len(group), error)
+        except sqlite3.Error:
             self._undo()
-            failure = StoreFailed(f"the database can't be written: {error}")
-            answers = [(pending.answer, failure) for pending in group]
-            changes = []
-        else:
-            self._revision = revision
-            self._compacted = compacted
-        self._loop.call_soon_threadsafe(self._deliver, changes, answers)
+            raise
+        self._revision, self._compacted = revision, compacted
+        return changes, answers
+
+    def _only_freeing(self, group: list[_Pending]) -> tuple[list[_Pending], list[_Answer]]:
+        """Those that free room, and the answers to the others."""
+        failure = StoreFull(self._why_full())
+        refused: list[_Answer] = [(each.answer, failure) for each in group if not each.freeing]
+        return [each for each in group if each.freeing], refused
+
+    def _is_full(self, error: sqlite3.Error) -> bool:
+        # Where blocks are allocated late, it is the fsync that finds none.
+        full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
+        return full or (
+            error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR and self._reserve.free() < _PAGE
+        )
+
+    def _give_up_reserve(self) -> None:
+        self._full = True
+        try:
+            self._reserve.release()
+        except OSError as error:
+            _log.error("the reserve can't be given up: %s", error)
+        _log.error("%s", self._why_full())
+        self._shrink()
+
+    def _recovered(self) -> bool:
+        """Whether the reserve is held again, with room beside it for what the log needs."""
+        try:
+            held = self._reserve.hold(2 * _GROUP_BYTES)
+        except OSError as error:
+            _log.error("the reserve: %s", error)
+            return False
+        if held:
+            self._full = False
+            _log.warning("there is room on the disk again")
+        return held
+
+    def _why_full(self) -> str:
+        free, size = self._reserve.free() >> 20, self._reserve.size >> 20
+        return (
+            f"the disk of the database is full ({free} MiB are left of the {size} that are held back):"
+            " until there is room, only deletions are written"
+        )
+
+    def _shrink(self) -> None:
+        """Forget all history and give back what the file doesn't need, in steps that need little room."""
+        execute = self._connection.execute
+        try:
+            # What is in the log only may make the file grow: that comes first, or the log grows for ever.
+            execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            while self._compacted < self._revision:
+                oldest = min(self._compacted + _COMPACT_EVERY, self._revision)
+                execute("BEGIN IMMEDIATE")
+                execute("UPDATE state SET compacted = ?", (self._compact(oldest),))
+                execute("COMMIT")
+                self._compacted = oldest
+                execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            while execute("PRAGMA freelist_count").fetchone()[0]:
+                # `execute` would do a single page: the statement has no rows to fetch.
+                self._connection.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+                execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            _log.error("the history stays: %s", error)
+            self._undo()
+
+    def _check(self) -> str:
+        if self._full and not self._recovered():
+            return self._why_full()
+        try:
+            self._connection.execute("UPDATE state SET revision = revision")
+        except sqlite3.Error as error:
+            self._undo()
+            if self._is_full(error):
+                self._give_up_reserve()
+                return self._why_full()
+            return f"the database can't be written: {error}"
+        return ""
 
     def _write(self, writes: Sequence[Write], changes: list[Change]) -> list[int] | RevisionConflict:
         """Append one transaction's rows, or none of them if a condition doesn't hold."""
@@ -226,14 +364,11 @@ class SqliteStore:
             changes.append(Change(revision, write.key, write.value))
         return [change.revision for change in changes[start:]]
 
-    def _compact(self, revision: int) -> int:
+    def _compact(self, oldest: int) -> int:
         """Delete the rows that nobody can ask for any more; the answer is the new oldest revision.
 
         Work in proportion to the writes: a row knows which one it replaced.
         """
-        oldest = revision - self._history
-        if oldest < self._compacted + _COMPACT_EVERY:
-            return self._compacted
         self._connection.execute(
             "DELETE FROM log WHERE revision IN"
             " (SELECT previous FROM log WHERE revision > ? AND revision <= ?)",

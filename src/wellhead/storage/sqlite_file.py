@@ -9,6 +9,7 @@ from pathlib import Path
 from wellhead.storage.store import StoreFailed
 
 SCHEMA_VERSION = 1
+_INCREMENTAL = 2
 _APPLICATION_ID = 0x77656C6C  # "well": tells a wellhead database from any other SQLite file
 
 _SCHEMA = """
@@ -49,13 +50,19 @@ def open_database(path: Path) -> sqlite3.Connection:
     try:
         # Before the first access: it keeps the WAL's index in memory and other processes out.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        if connection.execute("PRAGMA page_count").fetchone() == (0,):
+            # The file can give room back. (Later, to say so would write to it, on a full disk too.)
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
+        # Debian's SQLite overwrites what is deleted: in the log, that would take as much room as it frees.
+        connection.execute("PRAGMA secure_delete = FAST")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -2048")  # KiB: reads come from the watch cache
         connection.execute("PRAGMA journal_size_limit = 16777216")
         connection.execute("BEGIN IMMEDIATE")
         _check_schema(connection)
         connection.execute("COMMIT")
+        _learn_to_shrink(connection, path)
     except sqlite3.OperationalError as error:
         connection.close()
         if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
@@ -70,6 +77,15 @@ def open_database(path: Path) -> sqlite3.Connection:
         connection.close()
         raise StoreFailed(f"{path}: {error}") from None
     return connection
+
+
+def _learn_to_shrink(connection: sqlite3.Connection, path: Path) -> None:
+    """Write a file anew that was made before files could give room back, if there is room for that."""
+    (mode,) = connection.execute("PRAGMA auto_vacuum").fetchone()
+    disk = os.statvfs(path.parent)
+    if mode != _INCREMENTAL and disk.f_bavail * disk.f_frsize > 3 * path.stat().st_size:
+        connection.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
+        connection.execute("VACUUM")
 
 
 def _check_schema(connection: sqlite3.Connection) -> None:

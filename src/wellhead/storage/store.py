@@ -83,6 +83,10 @@ class StoreFailed(Exception):
     """
 
 
+class StoreFull(StoreFailed):
+    """There is no room left for a write that isn't `freeing`."""
+
+
 class Store(Protocol):
     """Each method may be called from one event loop only."""
 
@@ -103,13 +107,18 @@ class Store(Protocol):
     async def get(self, key: StoreKey) -> Record | None:
         """What was written last under `key`."""
 
-    async def transact(self, writes: Sequence[Write]) -> list[int]:
+    async def transact(self, writes: Sequence[Write], *, freeing: bool = False) -> list[int]:
         """Make all these writes or none; the answer is their revisions. They are durable when it returns.
+
+        Those that serve to free room, as deletions do, are made on a full disk too.
 
         Raises:
             RevisionConflict: a key is not at the expected revision.
-            StoreFailed: nothing was written.
+            StoreFull, StoreFailed: nothing was written.
         """
+
+    async def check(self) -> str:
+        """Why writes would fail now, found out by one; "" if they work."""
 
     def watch(self, after: int) -> AsyncIterator[list[Change]]:
         """Every change with a revision above `after`, in order, in batches, for ever.

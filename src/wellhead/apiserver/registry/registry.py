@@ -16,6 +16,7 @@ from wellhead.api.errors import (
     InternalError,
     NotFound,
     RequestEntityTooLarge,
+    ServiceUnavailable,
 )
 from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Key, Obj, key, parse_time
@@ -33,7 +34,7 @@ from wellhead.apiserver.registry.services import ServiceAllocator
 from wellhead.storage.cache import Collection, WatchCache
 from wellhead.storage.encoding import decode, encode, encode_json, with_revision
 from wellhead.storage.event_log import Item
-from wellhead.storage.store import RevisionConflict, StoreFailed, StoreKey, Write
+from wellhead.storage.store import RevisionConflict, StoreFailed, StoreFull, StoreKey, Write
 
 # How often a write that another one overtook is tried again before the client hears of it.
 _ATTEMPTS = 10
@@ -325,7 +326,11 @@ class Registry:
         name = StoreKey(resource.storage_prefix, namespace, metadata["name"])
         write = Write(name, value, 0 if item is None else item.revision)
         try:
-            revisions = await self.cache.transact([*around.before, write, *around.after])
+            # What an object that is going still needs (fewer finalizers, a status) brings its end nearer.
+            freeing = value is None or bool(metadata.get("deletionTimestamp"))
+            revisions = await self.cache.transact([*around.before, write, *around.after], freeing=freeing)
+        except StoreFull as error:
+            raise ServiceUnavailable(str(error)) from error
         except StoreFailed as error:
             raise InternalError(str(error)) from error
         return revisions[len(around.before)]
