@@ -6,7 +6,7 @@ import click
 
 from bench.preserving.measure import measure
 from bench.report import make_console, report
-from wellhead.proxy.config import MODES, ProxyMode
+from wellhead.proxy.mode import MODES, ProxyMode
 
 
 @click.command("bench.preserving")

@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.measure import Result, median
 from wellhead.api.meta import Obj
 from wellhead.lab.cluster import Cluster
-from wellhead.proxy.config import ProxyMode
+from wellhead.proxy.mode import ProxyMode
 from wellhead.services.service import PRESERVE_CLIENT_IP_ANNOTATION
 
 NAME = "bench-preserving"

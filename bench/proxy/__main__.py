@@ -11,7 +11,7 @@ import click
 from bench.proxy import growth, page
 from bench.proxy.measure import DEFAULT_SERVICES, measure
 from bench.report import make_console, report
-from wellhead.proxy.config import MODES, ProxyMode
+from wellhead.proxy.mode import MODES, ProxyMode
 
 
 def _numbers(_: click.Context, __: click.Parameter, text: str) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from bench.proxy import sync
 from bench.proxy.network import namespace
 from bench.proxy.plot import Line, plot
-from wellhead.proxy.config import ProxyMode
+from wellhead.proxy.mode import ProxyMode
 
 Values = tuple[tuple[int, float], ...]
 """(Services, seconds), by Services."""

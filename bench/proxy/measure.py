@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.measure import Result
 from bench.proxy import apiserver, connections, newcomers, objects, results, sync
 from bench.proxy.network import DIRECT, POD_PORT, node
-from wellhead.proxy.config import ProxyMode
+from wellhead.proxy.mode import ProxyMode
 
 DEFAULT_SERVICES = (10_000, 50_000)
 _FIRST_SYNCS = 3

@@ -24,7 +24,7 @@ from wellhead.api.meta import Obj
 from wellhead.api.resources import ENDPOINTSLICES, NAMESPACES, SERVICES
 from wellhead.client.connection import load
 from wellhead.client.rest import Client
-from wellhead.proxy.config import ProxyMode
+from wellhead.proxy.mode import ProxyMode
 
 _WRITERS = 8
 _AFTERMATH = 2.0  # seconds in which a proxy that starts removes what other modes have left

@@ -18,8 +18,9 @@ from bench.proxy.network import ENDPOINTS, POD_PORT, Namespace
 from wellhead.client.collector import settle, uncollected
 from wellhead.proxy import modes
 from wellhead.proxy.backends.iptables.commands import Variant
-from wellhead.proxy.config import Config, ProxyMode
+from wellhead.proxy.config import Config
 from wellhead.proxy.metrics import Metrics
+from wellhead.proxy.mode import ProxyMode
 from wellhead.proxy.node_config import NodeConfig
 from wellhead.proxy.watches import Watches, read_service, read_slice
 from wellhead.services.node import LocalNode

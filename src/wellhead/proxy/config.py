@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from wellhead.proxy.backends.iptables.commands import Variant
 from wellhead.proxy.marks import Marks
+from wellhead.proxy.mode import ProxyMode
 from wellhead.proxy.node_config import NodeConfig
 from wellhead.proxy.symmetric_return.settings import ReturnSettings
 from wellhead.proxy.sysctls import ConntrackSettings
 from wellhead.services.node_ports import NodePortAddresses
 
-ProxyMode = Literal["iptables", "nftables"]
-MODES: tuple[ProxyMode, ...] = ("iptables", "nftables")
 Address = tuple[str, int]
 
 

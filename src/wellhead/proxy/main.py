@@ -19,12 +19,13 @@ from wellhead.ip import Family, IPNetwork
 from wellhead.proxy import modes
 from wellhead.proxy.api_client import MeasuredClient
 from wellhead.proxy.backends.base import BackendError
-from wellhead.proxy.config import MODES, Config
+from wellhead.proxy.config import Config
 from wellhead.proxy.config_file import ends_when_changed
 from wellhead.proxy.fallbacks import Fallbacks
 from wellhead.proxy.health import ProxyHealth
 from wellhead.proxy.health_ports import HealthCheckPorts
 from wellhead.proxy.metrics import Metrics, of_family
+from wellhead.proxy.mode import MODES
 from wellhead.proxy.proxier import Proxier
 from wellhead.proxy.servers import CannotListen, health_app, operator_app, serve
 from wellhead.proxy.service_ranges import ServiceRanges

@@ -21,7 +21,7 @@ from prometheus_client import (
 
 import wellhead
 from wellhead.ip import Family
-from wellhead.proxy.config import MODES, ProxyMode
+from wellhead.proxy.mode import MODES, ProxyMode
 
 _M = TypeVar("_M", Counter, Gauge, Histogram)
 

@@ -15,8 +15,9 @@ from wellhead.proxy.backends.iptables.ruleset import RulesetConfig
 from wellhead.proxy.backends.iptables.transaction import TABLES
 from wellhead.proxy.backends.nftables import backend as nftables
 from wellhead.proxy.backends.nftables.ruleset import NftablesConfig
-from wellhead.proxy.config import Config, ProxyMode
+from wellhead.proxy.config import Config
 from wellhead.proxy.metrics import Metrics
+from wellhead.proxy.mode import ProxyMode
 from wellhead.proxy.sysctls import conntrack_is_liberal
 from wellhead.services.node_ports import answers_on_loopback
 

@@ -12,10 +12,11 @@ from typing import TypeVar
 from wellhead.ip import IPAddress, IPNetwork
 from wellhead.linux.numbers import RETURN_MARKS
 from wellhead.proxy.backends.iptables.commands import Variant
-from wellhead.proxy.config import MODES, Address, Config, ProxyMode
+from wellhead.proxy.config import Address, Config
 from wellhead.proxy.configuration.load import ConfigurationError, to_document
 from wellhead.proxy.configuration.schema import KubeProxyConfiguration
 from wellhead.proxy.marks import Marks
+from wellhead.proxy.mode import MODES, ProxyMode
 from wellhead.proxy.node_config import DetectLocalMode, NodeConfig
 from wellhead.proxy.sysctls import ConntrackSettings
 from wellhead.services.node_ports import NodePortAddresses
