@@ -18,6 +18,7 @@ _DNS_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE = "(" + _QUALIFIED + ")?"
 _CONFIG_KEY = "[-._a-zA-Z0-9]+"
+_HTTP_HEADER_NAME = "[-A-Za-z0-9]+"
 _ENV_NAME = "^[ -<>-~]+$"
 _MAX_PATH = 4095  # bytes, without the NUL that ends a path
 _MAX_FILE_NAME = 255
@@ -212,6 +213,13 @@ def env_name(text: str) -> list[str]:
         "a valid environment variable name must consist only of printable ASCII characters other than '=' "
         f"(regex used for validation is '{_ENV_NAME}')"
     ]
+
+
+def http_header_name(text: str) -> list[str]:
+    if re.fullmatch(_HTTP_HEADER_NAME, text, re.ASCII):
+        return []
+    message = "a valid HTTP header must consist of alphanumeric characters or '-'"
+    return [_refused(message, _HTTP_HEADER_NAME, "X-Header-Name")]
 
 
 def port_name(text: str) -> list[str]:

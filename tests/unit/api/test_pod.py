@@ -183,6 +183,25 @@ def test_status_sent_at_creation_is_dropped() -> None:
             'spec.nodeSelector: Invalid value: "a b": name part must consist',
         ),
         (
+            {"lifecycle": {"preStop": {"sleep": {"seconds": 31}}}},
+            {},
+            "spec.containers[0].lifecycle.preStop.sleep: Invalid value: 31: "
+            "must be non-negative and less than terminationGracePeriodSeconds (30)",
+        ),
+        (
+            {"lifecycle": {"postStart": {"sleep": {"seconds": -1}}}},
+            {"terminationGracePeriodSeconds": 5},
+            "spec.containers[0].lifecycle.postStart.sleep: Invalid value: -1: "
+            "must be non-negative and less than terminationGracePeriodSeconds (5)",
+        ),
+        (
+            {"livenessProbe": {"httpGet": {"port": 80, "httpHeaders": [{"name": "A b", "value": ""}]}}},
+            {},
+            'spec.containers[0].livenessProbe.httpGet.httpHeaders[0].name: Invalid value: "A b": '
+            "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', "
+            "regex used for validation is '[-A-Za-z0-9]+')",
+        ),
+        (
             {},
             {"hostAliases": [{"ip": "10.0.0.1", "hostnames": ["a", "b\n10.0.0.2 c"]}]},
             'spec.hostAliases[0].hostnames[1]: Invalid value: "b\\n10.0.0.2 c": a lowercase RFC',

@@ -10,6 +10,7 @@ from wellhead.api.formats import (
     dns_label,
     env_name,
     file_path,
+    http_header_name,
     ip_address,
     local_path,
     port_name,
@@ -35,10 +36,12 @@ def validate_container(
     is_init: bool,
     host_network: bool,
     host_ports: set[tuple[str, str, int]],
+    grace: int,
 ) -> list[Cause]:
     """A container with defaults, at the path `at`.
 
-    `volumes` are the names it may mount; `host_ports`, what containers before it hold, grows.
+    `volumes` are the names it may mount; `host_ports`, what containers before it hold, grows. `grace` is its
+    pod's terminationGracePeriodSeconds.
     """
     causes: list[Cause] = []
     name, image = container.get("name") or "", container.get("image") or ""
@@ -78,6 +81,7 @@ def validate_container(
     for hook in ("postStart", "preStop"):
         if hook in lifecycle:
             causes += _validate_handler(lifecycle[hook], f"{at}.lifecycle.{hook}")
+            causes += _validate_sleep(lifecycle[hook], grace, f"{at}.lifecycle.{hook}.sleep")
     return causes
 
 
@@ -252,7 +256,19 @@ def _validate_handler(handler: Obj, at: str) -> list[Cause]:
     for kind in ("httpGet", "tcpSocket", "grpc"):
         if kind in kinds:
             causes += validate_port_reference(handler[kind].get("port", 0), f"{at}.{kind}.port")
+    for index, header in enumerate((handler.get("httpGet") or {}).get("httpHeaders") or ()):
+        name = header.get("name") or ""
+        here = f"{at}.httpGet.httpHeaders[{index}].name"
+        causes += [Cause.invalid(here, name, problem) for problem in http_header_name(name)]
     scheme = (handler.get("httpGet") or {}).get("scheme", "HTTP")
     if scheme not in ("HTTP", "HTTPS"):
         causes.append(Cause.not_supported(f"{at}.httpGet.scheme", scheme, ("HTTP", "HTTPS")))
     return causes
+
+
+def _validate_sleep(handler: Obj, grace: int, at: str) -> list[Cause]:
+    seconds = (handler.get("sleep") or {}).get("seconds", 0)
+    if 0 <= seconds <= max(grace, 0):
+        return []
+    text = f"must be non-negative and less than terminationGracePeriodSeconds ({grace})"
+    return [Cause.invalid(at, seconds, text)]

@@ -87,6 +87,7 @@ def _validate_containers(spec: Obj, at: str) -> list[Cause]:
                 host_network=bool(spec.get("hostNetwork")),
                 # An init container's host ports are free again when the others start.
                 host_ports=host_ports if field == "containers" else set(),
+                grace=spec["terminationGracePeriodSeconds"],
             )
     return causes
 
