@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 from aiohttp import web
 
 from wellhead.api.resources import NODES, PODS, SERVICES
@@ -30,6 +29,7 @@ from wellhead.node.network.restoring import Say
 from wellhead.node.network.routes import NodeRoutes
 from wellhead.node.network.rules import NodeRules
 from wellhead.node.node_status import NodeFacts, capacity
+from wellhead.node.pods import http_actions
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.files import Dns
 from wellhead.node.pods.manager import PodManager
@@ -96,9 +96,7 @@ async def run(config: Config) -> None:
             Client(
                 connection.load(config.network_kubeconfig or config.kubeconfig), "wellhead-node-agent"
             ) as network,
-            aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=False, force_close=True, limit=0)
-            ) as http,
+            http_actions.session() as http,
             References(client) as references,
         ):
             services = Informer(client, SERVICES)

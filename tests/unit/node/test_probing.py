@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from wellhead.node.pods.probing import Outcome, UnknownPort, port_number, watch
+from wellhead.node.pods.http_actions import UnknownPort, port_number
+from wellhead.node.pods.outcome import Outcome
+from wellhead.node.pods.probing import watch
 
 
 async def _watch(results: Iterable[bool], **spec: Any) -> tuple[list[bool], list[str]]:
@@ -26,10 +28,13 @@ async def _watch(results: Iterable[bool], **spec: Any) -> tuple[list[bool], list
     reports: list[bool] = []
     failures: list[str] = []
 
+    def said(outcome: Outcome) -> None:
+        failures.append(outcome.message)
+
     async def report(ok: bool) -> None:
         reports.append(ok)
 
-    task = asyncio.ensure_future(watch(once, {"periodSeconds": 0.001, **spec}, report, failures.append))
+    task = asyncio.ensure_future(watch(once, {"periodSeconds": 0.001, **spec}, report, said))
     await done.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

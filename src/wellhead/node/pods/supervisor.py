@@ -20,6 +20,7 @@ from wellhead.node.pods import hooks, last_words, probing, spec, starting
 from wellhead.node.pods.ending import Ending
 from wellhead.node.pods.environment import VariableError
 from wellhead.node.pods.mounting import MountError
+from wellhead.node.pods.outcome import Outcome
 from wellhead.node.pods.record import Attempt
 from wellhead.node.pods.security import SecurityError
 from wellhead.node.pods.starting import ConfigError
@@ -244,9 +245,9 @@ class Supervisor:
             if hook:
                 try:
                     await hooks.run(self._state, self._container, hook)
-                except hooks.HookFailed as error:
-                    self._state.event("Warning", "FailedPostStartHook", f"PostStartHook failed: {error}")
-                    self._end_run(f"FailedPostStartHook: container {self._name} will be killed", None)
+                except hooks.HookFailed:
+                    self._state.event("Warning", "FailedPostStartHook", "PostStartHook failed")
+                    self._end_run("FailedPostStartHook", None)
                     return
             if not attempt.started:
                 if self._container.get("startupProbe"):
@@ -300,11 +301,13 @@ class Supervisor:
         await self._watch("Liveness", probe, report)
 
     async def _watch(self, kind: str, probe: Obj, report: Callable[[bool], Awaitable[None]]) -> None:
-        def failed(message: str) -> None:
-            if not self._end.begun:
-                self._state.event("Warning", "Unhealthy", f"{kind} probe failed: {message}")
+        def said(outcome: Outcome) -> None:
+            if outcome.ok:
+                self._state.event("Warning", "ProbeWarning", f"{kind} probe warning: {outcome.message}")
+            elif not self._end.begun:
+                self._state.event("Warning", "Unhealthy", f"{kind} probe failed: {outcome.message}")
 
-        await probing.watch(lambda: probing.probe(self._state, self._container, probe), probe, report, failed)
+        await probing.watch(lambda: probing.probe(self._state, self._container, probe), probe, report, said)
 
     def _end_run(self, why: str, probe: Obj | None) -> None:
         """End the present run, for a reason of its own; the restart policy decides what follows."""
@@ -319,8 +322,8 @@ class Supervisor:
         if hook:
             try:
                 await end.before_deadline(hooks.run(state, self._container, hook))
-            except hooks.HookFailed as error:
-                state.event("Warning", "FailedPreStopHook", f"PreStopHook failed: {error}")
+            except hooks.HookFailed:
+                state.event("Warning", "FailedPreStopHook", "PreStopHook failed")
             end.at_least(_KILL_PATIENCE)
         await state.context.runtime.signal(attempt.id, await self._stop_signal(attempt))
         await end.deadline()
