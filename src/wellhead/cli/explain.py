@@ -81,6 +81,8 @@ def command(
     wellhead explain 192.0.2.50:80 --from 198.51.100.79
     kubectl get svc,no,po,ds,endpointslices,cm -A -o yaml | wellhead explain svc/web -n shop -f -
     """
+    import gc
+
     from wellhead.paths.client import UnknownClient
     from wellhead.paths.targets import UnknownTarget
     from wellhead.snapshot.sources import NoSource, world_of
@@ -92,6 +94,7 @@ def command(
 
         click.echo(msgspec.json.format(msgspec.json.encode(published()), indent=2))
         return
+    gc.disable()  # all that is read is kept until the end
     try:
         if diff:
             _diff(diff, target, namespace, clients, port, node, output)

@@ -346,6 +346,7 @@ class Code(enum.StrEnum):
         _A,
         "The balancer's health checks are assumed to agree with the endpoints in the API.",
     )
+    ALIKE = "NodesAlike", _A, "In a large cluster, one node stands for all that are like it."
     ASSUMES_POD = (
         "AssumesPodRecognised",
         _A,

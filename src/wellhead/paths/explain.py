@@ -78,8 +78,8 @@ class Explanation:
     def _pod_on(self, node: str) -> Client:
         facts = self.target.facts
         endpoints = {e.ip for p in facts.ports() for e in facts.endpoints(p)} if facts is not None else set()
-        for pod in self.world.pods:
-            here = pod.node == node and pod.namespace == self.namespace and not pod.host_network
+        for pod in self.world.pods_on(node):
+            here = pod.namespace == self.namespace and not pod.host_network
             if here and pod.addresses and not endpoints & set(pod.addresses):
                 return pod_client(pod, self.namespace)
         return some_pod(self.world, node)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wellhead.ip import Family, IPAddress, Protocol
+from wellhead.paths.alike import classes
 from wellhead.paths.client import OUTSIDE, Client
 from wellhead.paths.codes import Code
 from wellhead.paths.packet import Ending, NodeAddress, Packet, Source, show
@@ -439,8 +440,8 @@ class Journeys:
         return Ending(end, Disposition.DELIVERED, where, name, notes)
 
     def _host_network_pod(self, node: str, packet: Packet) -> str:
-        for each in self.world.pods:
-            if each.host_network and each.node == node and (packet.port, packet.protocol.value) in each.ports:
+        for each in self.world.pods_on(node):
+            if each.host_network and (packet.port, packet.protocol.value) in each.ports:
                 return str(each)
         return ""
 
@@ -448,9 +449,7 @@ class Journeys:
 
     def at_node_itself(self, packet: Packet) -> Iterator[Ending]:
         """No Service's frontend: a host port, a pod of the host network, or nobody that is known of."""
-        for pod in self.world.pods:
-            if pod.node != packet.node:
-                continue
+        for pod in self.world.pods_on(packet.node):
             for each in pod.host_ports:
                 if (each.port, each.protocol) == (packet.port, packet.protocol.value) and each.host_ip in (
                     None,
@@ -564,22 +563,12 @@ class Journeys:
         everybody = [each.name for each in self.world.nodes.values() if not each.excluded]
         nodes = list(delivery.nodes) if delivery.nodes is not None else everybody
         if facts.local and delivery.checks_health:
-            serving = self.nodes_with_endpoints(facts, packet.protocol, packet.family)
+            serving = facts.endpoints_by_node(packet.family)
             passing = [each for each in nodes if each in serving]
             nodes = passing or ([each for each in everybody if each in serving] if delivery.one_of else [])
         if self.only_node:
             nodes = [each for each in nodes if each == self.only_node] or [self.only_node]
         return nodes
-
-    def nodes_with_endpoints(self, facts: ServiceFacts, protocol: Protocol, family: Family) -> set[str]:
-        """The nodes that have a ready endpoint."""
-        return {
-            each.node
-            for port in facts.ports()
-            if port.key.family is family
-            for each in facts.endpoints(port).values()
-            if each.ready and each.node
-        }
 
     def by_balancer(self, packet: Packet, facts: ServiceFacts) -> Iterator[Ending]:
         """A load balancer hands the packet on."""
@@ -639,12 +628,24 @@ class Journeys:
                 f"isn't in the objects: one of {_few(nodes)}."
             )
             packet = packet.noting(note(Code.AMBIGUOUS_INGRESS_NODE, sentence, do="Give --node."))
-        for node in nodes:
-            part = packet.having(share=packet.share / len(nodes))
+        for node, part in self._spread(packet, nodes, facts):
             if part.source.node == node and delivery.loopback != "works":
                 yield self._loopback(part, delivery, name)
                 continue
             yield from self._to_node(part, node, held, delivery, name)
+
+    def _spread(self, packet: Packet, nodes: list[str], facts: ServiceFacts) -> Iterator[tuple[str, Packet]]:
+        """A part of the connections for each node, in a large cluster for each kind of node."""
+        known = [self.world.nodes[each] for each in nodes if each in self.world.nodes]
+        if len(known) < len(nodes):
+            yield from ((each, packet.having(share=packet.share / len(nodes))) for each in nodes)
+            return
+        for node, alike in classes(known, facts, packet.family):
+            part = packet.having(share=packet.share * (1 + len(alike)) / len(nodes))
+            if alike:
+                sentence = f"{node.name} stands for {len(alike)} more nodes like it."
+                part = part.noting(note(Code.ALIKE, sentence))
+            yield node.name, part
 
     def _no_node(self, packet: Packet, facts: ServiceFacts, name: str) -> Iterator[Ending]:
         if not self.world.nodes:
@@ -775,11 +776,10 @@ class Journeys:
         if len(nodes) > 1:
             sentence = f"By which node it comes in isn't known: one of {_few(nodes)}."
             packet = packet.noting(note(Code.AMBIGUOUS_INGRESS_NODE, sentence, do="Give --node."))
-        for node in nodes:
+        for node, part in self._spread(packet, nodes, facts):
             because = (
                 f"BGPConfiguration announces it ({field})" if field else "somebody's route leads to this node"
             )
-            part = packet.having(share=packet.share / len(nodes))
             part = part.step(
                 "the network", What.FORWARD, Code.ANNOUNCED_BY_ALL if field else Code.ROUTED, because, to=node
             )

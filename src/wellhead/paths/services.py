@@ -54,6 +54,7 @@ class ServiceFacts:
         self.type = text(self.spec, "type") or "ClusterIP"
         self.annotations = {k: str(v) for k, v in table(obj, "metadata", "annotations").items()}
         self._maps: dict[Reading, ServiceMap] = {}
+        self._by_node: dict[Family, dict[str, int]] = {}
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -141,6 +142,18 @@ class ServiceFacts:
     def endpoints(self, port: ServicePort, reading: Reading | None = None) -> dict[EndpointAddress, Endpoint]:
         """Every endpoint of a port."""
         return dict(self.service_map(reading or Reading()).endpoints(port))
+
+    def endpoints_by_node(self, family: Family) -> dict[str, int]:
+        """How many ready endpoints of its ports each node has."""
+        if family not in self._by_node:
+            counts: dict[str, int] = {}
+            for port in self.ports():
+                if port.key.family is family:
+                    for each in self.endpoints(port).values():
+                        if each.ready and each.node:
+                            counts[each.node] = counts.get(each.node, 0) + 1
+            self._by_node[family] = counts
+        return self._by_node[family]
 
     def port_numbers(self) -> list[tuple[int, Protocol, str]]:
         """(number, protocol, name) of its ports."""

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from wellhead.ip import Family, IPAddress, Protocol, family_of, parse_address
-from wellhead.paths.nodes import NodeFacts
+from wellhead.paths.alike import classes
 from wellhead.paths.pods import PodFacts
 from wellhead.paths.routes import RouteTo, routes_to
 from wellhead.paths.services import ServiceFacts, is_unallocated
 from wellhead.paths.world import World
 from wellhead.services.names import FrontendKind
 from wellhead.services.service import ServicePort
-
-MANY_NODES = 40
-"""Beyond, one node stands for all that are like it."""
 
 
 class UnknownTarget(ValueError):
@@ -116,7 +113,7 @@ def service_dials(world: World, facts: ServiceFacts, only: int | None = None) ->
             if kind is FrontendKind.EXTERNAL_IP:
                 yield dial("ExternalIP", frontend.address, node=world.node_of_address(frontend.address))
         if node_port is not None:
-            for node, alike in classes(world, facts, family):
+            for node, alike in classes(world.nodes.values(), facts, family):
                 for address in node.addresses:
                     if address.version == family:
                         others = tuple(f"{a}" for n in alike for a in n.addresses if a.version == family)
@@ -172,36 +169,6 @@ def _dial(
 def port_number(port: ServicePort) -> int:
     """The Service's own number for a port."""
     return next(frontend.port for kind, frontend in port.claims if kind is FrontendKind.CLUSTER_IP)
-
-
-def classes(
-    world: World, facts: ServiceFacts | None, family: Family
-) -> Iterator[tuple[NodeFacts, list[NodeFacts]]]:
-    """Nodes, each with those that it stands for: in small clusters every one for itself."""
-    nodes = list(world.nodes.values())
-    if len(nodes) <= MANY_NODES or facts is None:
-        for each in nodes:
-            yield each, []
-        return
-    here: dict[str, int] = {}
-    for port in facts.ports():
-        if port.key.family is family:
-            for endpoint in facts.endpoints(port).values():
-                if endpoint.ready:
-                    here[endpoint.node] = here.get(endpoint.node, 0) + 1
-    found: dict[tuple[object, ...], list[NodeFacts]] = {}
-    for each in nodes:
-        key = (
-            here.get(each.name, 0),
-            each.zone,
-            each.proxy_version or each.kubelet_version,
-            each.excluded,
-            len(each.internal),
-            len(each.external),
-        )
-        found.setdefault(key, []).append(each)
-    for members in found.values():
-        yield members[0], members[1:]
 
 
 def _pod_target(world: World, name: str, namespace: str, port: int | None) -> Target:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Protocol
 
-from wellhead.ip import IPAddress, IPNetwork, parse_address
+import msgspec
+
+from wellhead.ip import IPAddress, IPNetwork
+from wellhead.paths.heads import ServiceHead, service_head
 from wellhead.paths.nodes import NodeFacts, node_facts
-from wellhead.paths.pods import PodFacts, pod_facts
-from wellhead.paths.reading import Obj, containers, images, table, tables, text, texts
+from wellhead.paths.pods import PodFacts, pod_facts, pod_facts_of_json
+from wellhead.paths.reading import Obj, containers, images, table, text
 from wellhead.paths.way import Unread
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
@@ -30,10 +34,15 @@ class Entry(Protocol):
     def labels(self) -> dict[str, str]: ...
     @property
     def obj(self) -> Obj: ...
+    @property
+    def raw(self) -> bytes | None:
+        """The object as JSON, where that is at hand."""
 
 
 class Decoded:
     """An object that is decoded."""
+
+    raw: bytes | None = None
 
     def __init__(self, obj: Obj) -> None:
         self.obj = obj
@@ -127,13 +136,20 @@ class World:
     # Pods
 
     @cached_property
-    def _pods(self) -> list[PodFacts]:
-        return [pod_facts(each) for each in self.all("Pod")]
-
-    @property
     def pods(self) -> list[PodFacts]:
         """Those that run, or will."""
-        return [each for each in self._pods if each.lives]
+        return [each for each in map(_read_pod, self._of_kind.get("Pod", ())) if each.lives]
+
+    @cached_property
+    def _pods_of_node(self) -> dict[str, list[PodFacts]]:
+        found: dict[str, list[PodFacts]] = defaultdict(list)
+        for each in self.pods:
+            found[each.node].append(each)
+        return found
+
+    def pods_on(self, node: str) -> list[PodFacts]:
+        """The pods of a node."""
+        return self._pods_of_node.get(node, [])
 
     def pod(self, namespace: str, name: str) -> PodFacts | None:
         found = self.get("Pod", namespace, name)
@@ -165,10 +181,14 @@ class World:
         return [each.obj for each in self._slices.get((namespace, name), ())]
 
     @cached_property
+    def _heads(self) -> list[tuple[Entry, ServiceHead]]:
+        return [(each, service_head(each)) for each in self._of_kind.get("Service", ())]
+
+    @cached_property
     def _claims(self) -> dict[IPAddress, list[Entry]]:
         found: dict[IPAddress, list[Entry]] = defaultdict(list)
-        for entry in self._of_kind.get("Service", ()):
-            for each in claimed_addresses(entry.obj):
+        for entry, head in self._heads:
+            for each in head.addresses():
                 found[each].append(entry)
         return found
 
@@ -179,10 +199,9 @@ class World:
     @cached_property
     def _node_ports(self) -> dict[int, list[Entry]]:
         found: dict[int, list[Entry]] = defaultdict(list)
-        for entry in self._of_kind.get("Service", ()):
-            for each in tables(entry.obj, "spec", "ports"):
-                if isinstance(port := each.get("nodePort"), int):
-                    found[port].append(entry)
+        for entry, head in self._heads:
+            for each in head.node_ports():
+                found[each].append(entry)
         return found
 
     def services_at_node_port(self, port: int) -> list[Obj]:
@@ -206,17 +225,18 @@ class World:
     def workload_if(self, accepts: Callable[[Obj], bool]) -> Obj | None:
         return next((each for each in self._workloads if accepts(each)), None)
 
-    @cached_property
-    def _pod_images(self) -> list[tuple[list[str], Obj]]:
-        return [(images(each), each) for each in self.all("Pod")]
-
     def pods_running(self, *names: str) -> list[Obj]:
         """Pods with an image so called."""
-        return [
-            pod
-            for found, pod in self._pod_images
-            if any(runs(image, name) for image in found for name in names)
-        ]
+        chosen = [each for each in self._pods_by_image if any(runs(each, name) for name in names)]
+        return [entry.obj for image in chosen for entry in self._pods_by_image[image]]
+
+    @cached_property
+    def _pods_by_image(self) -> dict[str, list[Entry]]:
+        found: dict[str, list[Entry]] = defaultdict(list)
+        for entry in self._of_kind.get("Pod", ()):
+            for image in _read_pod(entry).images:
+                found[image].append(entry)
+        return found
 
     def config_map(self, *names: str, namespace: str = "") -> Obj | None:
         """The ConfigMap of one of these names."""
@@ -253,12 +273,11 @@ def image_tag(workload: Obj, name: str) -> str:
 
 def claimed_addresses(service: Obj) -> list[IPAddress]:
     """Every address that a Service has for itself."""
-    spec = table(service, "spec")
-    values = [
-        text(spec, "clusterIP"),
-        *texts(spec, "clusterIPs"),
-        *texts(spec, "externalIPs"),
-        *(text(each, "ip") for each in tables(service, "status", "loadBalancer", "ingress")),
-    ]
-    found = (parse_address(each) for each in dict.fromkeys(values) if each)
-    return [each for each in found if each is not None]
+    return service_head(Decoded(service)).addresses()
+
+
+def _read_pod(entry: Entry) -> PodFacts:
+    if entry.raw is not None:
+        with contextlib.suppress(msgspec.DecodeError):
+            return pod_facts_of_json(entry.raw)
+    return pod_facts(entry.obj)

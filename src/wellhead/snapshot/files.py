@@ -35,10 +35,10 @@ _head = msgspec.json.Decoder(_Head)
 class LazyEntry:
     """An object of a snapshot, whose kind and name are known and which is decoded when it is asked for."""
 
-    __slots__ = ("_obj", "_raw", "kind", "labels", "name", "namespace")
+    __slots__ = ("_obj", "kind", "labels", "name", "namespace", "raw")
 
     def __init__(self, raw: bytes, head: _Head) -> None:
-        self._raw = raw
+        self.raw: bytes | None = raw
         self._obj: dict[str, Any] | None = None
         self.kind, self.name, self.namespace = head.kind, head.metadata.name, head.metadata.namespace
         self.labels: dict[str, str] = head.metadata.labels or {}
@@ -46,7 +46,7 @@ class LazyEntry:
     @property
     def obj(self) -> dict[str, Any]:
         if self._obj is None:
-            found: dict[str, Any] = msgspec.json.decode(self._raw)
+            found: dict[str, Any] = msgspec.json.decode(self.raw or b"{}")
             self._obj = found
         return self._obj
 

@@ -44,6 +44,8 @@ def sees(outcome: Outcome) -> str:
     address = outcome.source
     if outcome.seen_as is SeenAs.CLIENT:
         return f"the client, {address}" if address else "the client"
+    if outcome.seen_as is SeenAs.NODE and any(each.code is Code.ALIKE for each in outcome.notes):
+        return "an address of the node that it comes in by"
     if outcome.seen_as is SeenAs.NODE:
         where = f"an address of {outcome.source_owner}"
         return f"{address}, {where}" if address else where
