@@ -41,7 +41,7 @@ def node(name: str, number: int, pods: str | None = None, **more: Any) -> Obj:
 
 
 def service(name: str = "api", **spec: Any) -> Obj:
-    """A Service of namespace team: ClusterIP 10.60.0.1, port 80 to 8080; node port 31000 unless it is a ClusterIP."""
+    """A Service of namespace team, port 80 to 8080; node port 31000 unless it is a ClusterIP."""
     metadata = {
         "name": name,
         "namespace": spec.pop("namespace", "team"),
@@ -201,4 +201,6 @@ def seen(found: Iterable[Outcome]) -> dict[str, float]:
 
 def codes(found: Iterable[Outcome]) -> set[str]:
     """The codes of all steps and notes."""
-    return {each.code.value for outcome in found for each in (*outcome.steps, *outcome.notes)}
+    whole = list(found)
+    steps = {each.code.value for outcome in whole for each in outcome.steps}
+    return steps | {each.code.value for outcome in whole for each in outcome.notes}

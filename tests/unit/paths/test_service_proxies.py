@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.unit.paths.objects import (
@@ -30,7 +32,7 @@ from tests.unit.paths.objects import (
 VIP = [{"ip": "198.18.5.5", "ipMode": "VIP"}]
 
 
-def balancer(**spec: object) -> dict[str, object]:
+def balancer(**spec: Any) -> dict[str, Any]:
     return service(type="LoadBalancer", ingress=VIP, **spec)
 
 
