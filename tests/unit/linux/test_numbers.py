@@ -82,3 +82,28 @@ def test_they_are_chosen_nowhere_else(what: str) -> None:
         if re.search(ELSEWHERE[what], line, re.IGNORECASE)
     ]
     assert found == []
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "architecture.md"
+
+
+def test_the_page_about_them_has_them_all() -> None:
+    page = PAGE.read_text().partition("## Where a packet meets us")[2]
+    ranges = (
+        numbers.FORWARDER_MARKS,
+        numbers.RETURN_ZONES,
+        numbers.FORWARDER_TABLES,
+        numbers.RETURN_TABLES,
+        numbers.RETURN_CHECK_TABLES,
+    )
+    said = [
+        *(rf"^ +{each.value}  " for each in HookPriority),
+        *(rf"\b{int(each)}\b" for each in (*RouteOwner, numbers.TUNNEL_VNI, numbers.TUNNEL_PORT)),
+        *(f"`{each}`" for each in (*numbers.Table, numbers.TUNNEL_DEVICE)),
+        *(f"{each:#x}" for each in (numbers.RETURN_MARKS, numbers.POD_LINK_GROUP)),
+        f"0x{numbers.MASQUERADE_MARK:08x}",
+        *(f"{each.start:#x} to {each.stop - 1:#x}" for each in ranges),
+        rf"{RulePriority.RETURN_PAST}-{RulePriority.RETURN_END} return",
+        rf"{RulePriority.FORWARDER}  forwarder",
+    ]
+    assert [each for each in said if not re.search(each, page, re.MULTILINE)] == []
