@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from wellhead.api.duration import age
+from wellhead.api.ages import age
 from wellhead.api.meta import Obj
 from wellhead.api.selectors import LabelSelector
 

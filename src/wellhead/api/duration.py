@@ -1,45 +1,65 @@
-"""Ages as kubectl shows them: apimachinery's duration.HumanDuration."""
+"""Durations as Go spells them, and with it every API object and flag: `30s`, `1m30s`, `1.5h`, `500ms`.
+
+Source: time.ParseDuration and time.Duration.String; metav1.Duration. Ages, as kubectl shows them, are others:
+`ages.py`.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+from typing import Final
 
-from wellhead.api.meta import parse_time
-
-_MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 365 * 86400
-
-
-def human_duration(seconds: float) -> str:
-    """`45s`, `3m12s`, `5h`, `2d3h`, `1y40d`: two units where the larger one alone says too little."""
-    if seconds < -1:
-        return "<invalid>"
-    whole = max(int(seconds), 0)
-    if whole < 2 * _MINUTE:
-        return f"{whole}s"
-    if whole < 10 * _MINUTE:
-        return _two(whole, _MINUTE, "m", 1, "s")
-    if whole < 3 * _HOUR:
-        return f"{whole // _MINUTE}m"
-    if whole < 8 * _HOUR:
-        return _two(whole, _HOUR, "h", _MINUTE, "m")
-    if whole < 2 * _DAY:
-        return f"{whole // _HOUR}h"
-    if whole < 8 * _DAY:
-        return _two(whole, _DAY, "d", _HOUR, "h")
-    if whole < 2 * _YEAR:
-        return f"{whole // _DAY}d"
-    if whole < 8 * _YEAR:
-        return _two(whole, _YEAR, "y", _DAY, "d")
-    return f"{whole // _YEAR}y"
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_MOST = 2**63 / 1e9  # seconds: Go counts nanoseconds in 64 bits
+_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 
 
-def age(timestamp: str | None, now: datetime | None = None) -> str:
-    """How long ago an RFC 3339 time was; `<unknown>` for none."""
-    if not timestamp:
-        return "<unknown>"
-    return human_duration(((now or datetime.now(UTC)) - parse_time(timestamp)).total_seconds())
+class Duration:
+    """A span of time, in seconds. No dataclass: the decoder would take those for objects with fields."""
 
+    __slots__ = ("seconds",)
 
-def _two(seconds: int, large: int, large_unit: str, small: int, small_unit: str) -> str:
-    rest = seconds % large // small
-    return f"{seconds // large}{large_unit}" + (f"{rest}{small_unit}" if rest else "")
+    def __init__(self, seconds: float) -> None:
+        self.seconds: Final = float(seconds)
+
+    @classmethod
+    def parse(cls, text: str) -> Duration:
+        """Read what Go's time.ParseDuration reads.
+
+        Raises:
+            ValueError: it is no duration; a number needs a unit, unless it is 0.
+        """
+        sign, rest = (-1.0, text[1:]) if text[:1] == "-" else (1.0, text.removeprefix("+"))
+        if rest == "0":
+            return cls(0.0)
+        parts = _PART.findall(rest)
+        if not parts or "".join(number + unit for number, unit in parts) != rest:
+            raise ValueError(f"{text!r} is not a duration such as 30s, 1m30s or 500ms")
+        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+        if seconds >= _MOST:
+            raise ValueError(f"{text!r} is not a duration: it is longer than 292 years")
+        return cls(sign * seconds)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Duration) and self.seconds == other.seconds
+
+    def __hash__(self) -> int:
+        return hash(self.seconds)
+
+    def __repr__(self) -> str:
+        return f"Duration({self.seconds:g})"
+
+    def __str__(self) -> str:
+        """As Go prints it: `1m30s`, `24h0m0s`, `500ms`, `0s`."""
+        seconds, sign = abs(self.seconds), "-" if self.seconds < 0 else ""
+        if 0 < seconds < 1:
+            for unit, size in (("ms", 1e-3), ("µs", 1e-6)):
+                if seconds >= size:
+                    return f"{sign}{seconds / size:.6g}{unit}"
+            return f"{sign}{seconds / 1e-9:.6g}ns"
+        hours, rest = divmod(seconds, 3600)
+        minutes, rest = divmod(rest, 60)
+        text = f"{rest:.9f}".rstrip("0").rstrip(".") + "s"
+        if hours:
+            return f"{sign}{hours:.0f}h{minutes:.0f}m{text}"
+        return f"{sign}{minutes:.0f}m{text}" if minutes else sign + text

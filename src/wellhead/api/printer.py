@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from wellhead.api.duration import age
+from wellhead.api.ages import age
 from wellhead.api.meta import Obj
 
 Cell = str | int

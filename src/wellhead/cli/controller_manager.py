@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from wellhead import component
+from wellhead.api.duration import Duration
 from wellhead.cli.options import logging_options
 from wellhead.component import LogFormat
 from wellhead.controllers.main import Config, run
@@ -19,27 +20,13 @@ class _Duration(click.ParamType[float]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         text = str(value)
-        seconds, number = 0.0, ""
-        units = {"h": 3600.0, "m": 60.0, "s": 1.0}
-        for letter in text:
-            if letter in units and number:
-                seconds += self._number(number, text, param, ctx) * units[letter]
-                number = ""
-            else:
-                number += letter
-        if number:
-            seconds += self._number(number, text, param, ctx)
+        try:
+            seconds = Duration.parse(f"{text}s" if text.isdecimal() else text).seconds
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
         if seconds <= 0:
             self.fail(f"{text!r} is not a positive duration such as 40s or 1m30s", param, ctx)
         return seconds
-
-    def _number(
-        self, number: str, text: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        try:
-            return float(number)
-        except ValueError:
-            self.fail(f"{text!r} is not a duration such as 40s or 1m30s", param, ctx)
 
 
 @click.command(name="controller-manager")

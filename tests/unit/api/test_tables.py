@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.unit.api.objects import named
-from wellhead.api.duration import human_duration
+from wellhead.api.ages import human_duration
 from wellhead.api.errors import BadRequest
 from wellhead.api.meta import Obj, format_time
 from wellhead.api.resource import Resource

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from wellhead.proxy.configuration.duration import Duration
+from wellhead.api.duration import Duration
 from wellhead.proxy.configuration.load import ConfigurationError, from_document, from_file, to_document
 from wellhead.proxy.configuration.schema import API_VERSION, KIND, KubeProxyConfiguration
 from wellhead.proxy.configuration.settings import SETTINGS, without_effect
@@ -221,32 +221,3 @@ def test_every_field_is_in_the_table_once() -> None:
     names = [each.path for each in SETTINGS]
     assert len(set(names)) == len(names)
     assert set(names) == leaves(to_document(KubeProxyConfiguration())) - {("apiVersion",), ("kind",)}
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds", "printed"),
-    [
-        ("0", 0, "0s"),
-        ("30s", 30, "30s"),
-        ("1m30s", 90, "1m30s"),
-        ("1.5h", 5400, "1h30m0s"),
-        ("24h", 86400, "24h0m0s"),
-        ("500ms", 0.5, "500ms"),
-        (".5s", 0.5, "500ms"),
-        ("1.25s", 1.25, "1.25s"),
-        ("250us", 0.00025, "250µs"),
-        ("10ns", 1e-8, "10ns"),
-        ("-2s", -2, "-2s"),
-    ],
-)
-def test_durations_are_gos(text: str, seconds: float, printed: str) -> None:
-    found = Duration.parse(text)
-    assert found.seconds == pytest.approx(seconds)
-    assert str(found) == printed
-    assert Duration.parse(str(found)) == found
-
-
-@pytest.mark.parametrize("text", ["", "30", "1 s", "1d", "s", "1m30", "one", "1..5s", "5 minutes"])
-def test_what_go_does_not_read_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a duration"):
-        Duration.parse(text)

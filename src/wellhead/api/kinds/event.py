@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from wellhead.api import cells
-from wellhead.api.duration import age
+from wellhead.api.ages import age
 from wellhead.api.errors import Cause
 from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj

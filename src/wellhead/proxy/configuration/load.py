@@ -11,7 +11,7 @@ from typing import Any, cast
 import msgspec
 import yaml
 
-from wellhead.proxy.configuration.duration import Duration
+from wellhead.api.duration import Duration
 from wellhead.proxy.configuration.schema import API_VERSION, KIND, KubeProxyConfiguration
 from wellhead.proxy.configuration.settings import SETTINGS, Setting
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from wellhead.proxy.configuration.duration import Duration
+from wellhead.api.duration import Duration
 
 API_VERSION = "kubeproxy.config.k8s.io/v1alpha1"
 KIND = "KubeProxyConfiguration"

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
-from wellhead.proxy.configuration.duration import Duration
+from wellhead.api.duration import Duration
 from wellhead.proxy.configuration.schema import KubeProxyConfiguration, Section
 
 Kind = Literal["string", "number", "boolean", "duration", "list", "map"]

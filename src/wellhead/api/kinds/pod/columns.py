@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from wellhead.api import cells
-from wellhead.api.duration import age
+from wellhead.api.ages import age
 from wellhead.api.meta import Obj, condition, is_condition_true
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 
