@@ -37,7 +37,8 @@ def test_output_exit_codes_input_and_files_pass_through(lab: Lab) -> None:
     assert (failed.returncode, failed.stdout) == (7, b"out\n")
     assert failed.stderr.startswith(b"err\n")
     missing = subprocess.run([*kubectl, "no-such-program"], capture_output=True, check=False, timeout=30)
-    assert b"no-such-program" in missing.stderr
+    assert missing.stderr.count(b"no-such-program") == 1
+    assert missing.stdout == b""
     assert missing.returncode == 1
 
 
@@ -215,6 +216,19 @@ def test_a_missing_image_is_named_and_a_pod_may_run_out_of_time(lab: Lab) -> Non
     assert "docker.io/library/busybox:latest" in waiting["message"]
     eventually(lambda: status(lab, "missing")["phase"], "Failed")
     assert status(lab, "missing")["reason"] == "DeadlineExceeded"
+
+
+def test_a_running_pods_image_and_deadline_may_change(lab: Lab) -> None:
+    create(lab, "changing", shell("main", "sleep 1000"), restartPolicy="Never")
+    wait(lab, "changing")
+    lab.kubectl("set", "image", "pod/changing", "main=k8s.gcr.io/echoserver:1.4")
+    eventually(lambda: container(lab, "changing").get("restartCount"), 1)
+    wait(lab, "changing")
+    assert container(lab, "changing")["image"] == "k8s.gcr.io/echoserver:1.4"
+    assert "nginx" in lab.kubectl("exec", "changing", "--", "ls", "/etc")
+    lab.kubectl("patch", "pod", "changing", "-p", '{"spec":{"activeDeadlineSeconds":1}}')
+    eventually(lambda: status(lab, "changing").get("reason"), "DeadlineExceeded")
+    eventually(lambda: status(lab, "changing")["phase"], "Failed")
 
 
 def test_a_pod_that_completes_succeeds_and_its_log_stays(lab: Lab) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.unit.node import pods
-from tests.unit.node.world import world
+from tests.unit.node.world import World, add_image, world
 
 
 async def test_what_a_keepers_death_costs_is_a_restart_without_a_delay(tmp_path: Path) -> None:
@@ -43,3 +47,80 @@ async def test_a_pod_that_is_never_restarted_fails_with_its_keeper(tmp_path: Pat
     current = here.main.current
     assert current is not None
     assert "its own exit code is not known" in current.message
+
+
+def _with_image(here: World, name: str) -> dict[str, Any]:
+    """The pod as it is after somebody has changed its container's image."""
+    pod = here.state.pod
+    container = {**pod["spec"]["containers"][0], "image": name}
+    changed = {**pod, "spec": {**pod["spec"], "containers": [container]}}
+    here.state.record.pod = changed
+    return changed
+
+
+@pytest.mark.parametrize("policy", ["Always", "Never"])
+async def test_another_image_is_another_run_whatever_the_policy(tmp_path: Path, policy: str) -> None:
+    here = world(tmp_path, pods.container("main"), restartPolicy=policy)
+    add_image(tmp_path / "images", "busybox:2")
+    supervisor = here.supervise()
+    await here.until(lambda: here.runs(0))
+    supervisor.update(here.state.pod)  # the same
+    supervisor.update(_with_image(here, "busybox:2"))
+    await here.until(lambda: here.runs(1))
+    assert here.recorder.said("Killing") == ["Container main definition changed, will be restarted"]
+    assert here.runtime.signals == ["SIGTERM"]
+    assert here.main.current is not None
+    assert here.main.current.image == "busybox:2"
+    assert here.main.delay == 0.0
+    supervisor.stop(5.0)
+    await here.task
+
+
+async def test_an_image_that_changed_while_no_agent_ran_is_noticed(tmp_path: Path) -> None:
+    here = world(tmp_path, pods.container("main"))
+    add_image(tmp_path / "images", "busybox:2")
+    here.supervise()
+    await here.until(lambda: here.runs(0))
+    here.task.cancel()
+    await asyncio.gather(here.task, return_exceptions=True)
+    _with_image(here, "busybox:2")
+    supervisor = here.supervise()
+    await here.until(lambda: here.runs(1))
+    supervisor.stop(5.0)
+    await here.task
+
+
+async def test_an_image_that_can_be_had_ends_the_wait_for_one_that_cannot(tmp_path: Path) -> None:
+    here = world(tmp_path, pods.container("main", image="nosuch"))
+    supervisor = here.supervise()
+    for _ in range(3):  # until the pauses are long
+        await here.until(lambda: "main" in here.state.view.waiting)
+        await asyncio.sleep(0)
+    supervisor.update(_with_image(here, "busybox"))
+    await here.until(lambda: here.runs(0))
+    supervisor.stop(5.0)
+    await here.task
+
+
+async def test_an_image_that_works_ends_the_back_off_of_one_that_does_not(tmp_path: Path) -> None:
+    here = world(tmp_path, pods.container("main"))
+    add_image(tmp_path / "images", "busybox:2")
+    supervisor = here.supervise()
+    for number in range(2):
+        await here.until(lambda: here.runs(number))  # noqa: B023 asked here
+        here.runtime.end(1)
+    await here.until(lambda: "main" in here.state.view.waiting)
+    supervisor.update(_with_image(here, "busybox:2"))
+    await here.until(lambda: here.runs(2))
+    supervisor.stop(5.0)
+    await here.task
+
+
+async def test_a_step_of_initialization_is_left_to_finish(tmp_path: Path) -> None:
+    here = world(tmp_path, pods.container("main"))
+    supervisor = here.supervise(init=True)
+    await here.until(lambda: here.runs(0))
+    supervisor.update(_with_image(here, "busybox:2"))
+    here.runtime.end(0)
+    assert await here.task
+    assert here.runtime.signals == []

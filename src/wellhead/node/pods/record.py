@@ -26,7 +26,8 @@ class Attempt(msgspec.Struct, omit_defaults=True):
 
     `number` counts restarts. `launched`: its process was started. `started`: its startup probe (if any) has
     passed. `ready`: its readiness probe's last word. `lost`: it ended because what kept it did (its conmon,
-    its machine), so that nobody knows its own exit code, and nobody may blame it.
+    its machine), so that nobody knows its own exit code, and nobody may blame it. `replaced`: it is ended
+    because the spec names another image now.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Attempt(msgspec.Struct, omit_defaults=True):
     finished_at: str = ""
     exit_code: int = 0
     lost: bool = False
+    replaced: bool = False
     reason: str = ""
     message: str = ""
 

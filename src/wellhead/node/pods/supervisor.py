@@ -29,7 +29,7 @@ from wellhead.node.pods.status import Waiting
 from wellhead.node.runtime.commands import uninterrupted
 from wellhead.node.runtime.containers import Exit, RuntimeFailure
 from wellhead.node.runtime.oci import Container
-from wellhead.waiting import comes
+from wellhead.waiting import first_of
 
 FIRST_DELAY, LONGEST_DELAY = 10.0, 300.0  # seconds, as CrashLoopBackOff's
 _FORGIVEN_AFTER = 600.0  # seconds of running after which the delays begin anew
@@ -50,8 +50,10 @@ class Supervisor:
         self._container = container
         self._name: str = container["name"]
         self._policy = spec.restart_policy(state.pod, container, init=init)
+        self._is_step = init and not spec.is_sidecar(container)
         self._stopping = asyncio.Event()
         self._end = Ending()
+        self._outdated = asyncio.Event()
         self._losses = Backoff(0.05, 10.0)
         self.tried = asyncio.Event()
         """Set once the container was started, or it turned out that it can't be (now)."""
@@ -62,6 +64,14 @@ class Supervisor:
         """Let the container end within `grace` seconds, and start it no more. May be called again."""
         self._stopping.set()
         self._end.begin(f"Stopping container {self._name}", grace)
+
+    def update(self, pod: Obj) -> None:
+        """The pod as the API has it now: another image means another run, whatever the policy."""
+        everyone = (*spec.init_containers(pod), *spec.containers(pod))
+        before = self._container
+        self._container = next((each for each in everyone if each["name"] == self._name), before)
+        if self._container["image"] != before["image"]:
+            self._outdated.set()
 
     async def run(self) -> bool:
         """Until the container has ended and won't be started again: whether its last exit code was 0.
@@ -104,7 +114,7 @@ class Supervisor:
         if self._stopping.is_set():
             return False
         current = self._state.record.of(self._name).current
-        if current is None or self._policy == "Always":
+        if current is None or current.replaced or self._policy == "Always":
             return True
         return self._policy == "OnFailure" and current.exit_code != 0
 
@@ -113,11 +123,15 @@ class Supervisor:
         mine = self._state.record.of(self._name)
         if mine.current is None:
             return True
+        if mine.current.replaced:
+            mine.delay = 0.0
+            return True
         if mine.current.lost:  # through no fault of its own: that doesn't count
             await self._pause(self._losses.next())
             return not self._stopping.is_set()
+        self._outdated.clear()
         since = (parse_time(now()) - parse_time(mine.current.finished_at)).total_seconds()
-        left = mine.delay - since
+        left = mine.delay - since if mine.current.image == self._container["image"] else 0.0
         if left > 0:
             pod = spec.described(self._state.pod)
             delay, what = _duration(mine.delay), "restarting failed container"
@@ -125,6 +139,8 @@ class Supervisor:
             self._state.wait_for(self._name, Waiting("CrashLoopBackOff", message))
             self._state.event("Warning", "BackOff", f"Back-off {what} {self._name} in pod {pod}")
             await self._pause(left)
+            if mine.current.image != self._container["image"]:
+                mine.delay = 0.0  # what failed is no more
         mine.delay = min(max(mine.delay * 2, FIRST_DELAY), LONGEST_DELAY)
         return not self._stopping.is_set()
 
@@ -170,6 +186,7 @@ class Supervisor:
         """The image and the plan, tried again until both can be had. None if told to stop meanwhile."""
         backoff = Backoff(0.5, 20.0)
         while not self._stopping.is_set():
+            self._outdated.clear()
             try:
                 image = await self._find_image()
                 if image is not None:
@@ -242,6 +259,7 @@ class Supervisor:
         hook = (self._container.get("lifecycle") or {}).get("postStart") if fresh else None
         async with asyncio.TaskGroup() as group:
             group.create_task(self._end_when_told(attempt))
+            group.create_task(self._end_when_outdated(attempt))
             if hook:
                 try:
                     await hooks.run(self._state, self._container, hook)
@@ -315,6 +333,15 @@ class Supervisor:
             grace = (probe or {}).get("terminationGracePeriodSeconds")
             self._end.begin(why, float(spec.grace_period(self._state.pod) if grace is None else grace))
 
+    async def _end_when_outdated(self, attempt: Attempt) -> None:
+        while self._is_step or attempt.image == self._container["image"]:
+            self._outdated.clear()
+            await self._outdated.wait()
+        if not self._end.begun:
+            attempt.replaced = True
+            await self._state.note()
+            self._end_run(f"Container {self._name} definition changed, will be restarted", None)
+
     async def _end_when_told(self, attempt: Attempt) -> None:
         end, state = self._end, self._state
         state.event("Normal", "Killing", await end.told())
@@ -339,8 +366,10 @@ class Supervisor:
         return "SIGTERM"
 
     async def _pause(self, seconds: float) -> None:
-        """Sleep, but not once told to stop."""
-        await comes(self._stopping, seconds)
+        """Sleep, but not once told to stop, or that the container shall be another one."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await first_of(self._stopping.wait(), self._outdated.wait())
 
 
 def _duration(seconds: float) -> str:

@@ -60,6 +60,8 @@ class PodWorker:
         self._writer = StatusWriter(context.client, pod)
         self._told = asyncio.Event()
         self._vanished = asyncio.Event()
+        self._updated = asyncio.Event()
+        self._supervisors: list[Supervisor] = []
         self._active: list[Supervisor] = []
         self._networkless = False
         self._notice()
@@ -68,6 +70,9 @@ class PodWorker:
         """The pod as the API has it now."""
         self._record.pod = pod
         self.state.volumes.update(pod)
+        for supervisor in self._supervisors:
+            supervisor.update(pod)
+        self._updated.set()
         self._notice()
         self._changed()
 
@@ -188,7 +193,7 @@ class PodWorker:
         if await self._initialize(group, sidecars):
             tasks = []
             for container in spec.containers(self._record.pod):
-                supervisor = Supervisor(self.state, container, init=False)
+                supervisor = self._supervise(container, init=False)
                 self._activate(supervisor)
                 tasks.append(group.create_task(supervisor.run()))
                 # In order: a container's postStart hook may be what the next one waits for.
@@ -205,7 +210,7 @@ class PodWorker:
     ) -> bool:
         """Run the init containers, one after the other. False if the pod shall not go on."""
         for container in spec.init_containers(self._record.pod):
-            supervisor = Supervisor(self.state, container, init=True)
+            supervisor = self._supervise(container, init=True)
             if spec.is_sidecar(container):
                 sidecars.append((supervisor, group.create_task(supervisor.run())))
                 await self._unless_told(supervisor.started.wait())
@@ -216,6 +221,11 @@ class PodWorker:
             if self._told.is_set() or self._networkless:
                 return False
         return True
+
+    def _supervise(self, container: Obj, *, init: bool) -> Supervisor:
+        supervisor = Supervisor(self.state, container, init=init)
+        self._supervisors.append(supervisor)
+        return supervisor
 
     def _has_succeeded(self, container: Obj) -> bool:
         attempt = self._record.of(container["name"]).current
@@ -243,12 +253,13 @@ class PodWorker:
         return min(max((until - parse_time(now())).total_seconds(), 1.0), grace)
 
     async def _watch_deadline(self) -> None:
-        """Fail the pod once it has been active for longer than activeDeadlineSeconds."""
-        seconds = self._record.pod["spec"].get("activeDeadlineSeconds")
-        if seconds is None:
-            return
-        active = (parse_time(now()) - parse_time(self._record.started_at)).total_seconds()
-        await asyncio.sleep(max(float(seconds) - active, 0))
+        """Fail the pod once it has been active for longer than activeDeadlineSeconds, now or once set."""
+        while True:
+            self._updated.clear()
+            seconds = self._record.pod["spec"].get("activeDeadlineSeconds")
+            active = (parse_time(now()) - parse_time(self._record.started_at)).total_seconds()
+            if not await comes(self._updated, None if seconds is None else max(float(seconds) - active, 0)):
+                break
         self._record.reason = "DeadlineExceeded"
         self._record.message = "Pod was active on the node longer than the specified deadline"
         self.state.event("Normal", "DeadlineExceeded", self._record.message)

@@ -21,6 +21,7 @@ from wellhead.node.runtime import descriptors, terminals
 from wellhead.node.runtime.commands import uninterrupted
 from wellhead.node.runtime.containers import Runtime, RuntimeFailure
 
+_NOTED_WITHIN = 0.01  # seconds that crun needs at most, once a command runs, to note its number
 _OUTPUT_LIMIT = 10_000  # bytes of a probe's or hook's output that anybody ever sees
 
 
@@ -45,7 +46,7 @@ class Exec:
         self._open: set[int] = set()
         self._said = b""
         self._size: tuple[int, int] | None = None
-        self._has_spoken = False
+        self._has_spoken = self._started = False
         self.stdin = self.stdout = self.stderr = -1
 
     async def __aenter__(self) -> Self:
@@ -73,10 +74,27 @@ class Exec:
         await self._clean()
 
     async def read_errors(self) -> bytes:
-        """What comes from `stderr`; b"" at the end."""
+        """What the command says on `stderr`; b"" at the end.
+
+        What crun says there of a command that it can't start is not the command's: `wait` tells it.
+        """
         data = await descriptors.read(self.stderr)
-        self._said = (self._said + data)[:_OUTPUT_LIMIT]
+        while data and not self._is_started():
+            # Either crun speaks, or the command before crun has noted its number.
+            try:
+                async with asyncio.timeout(_NOTED_WITHIN):
+                    more = await descriptors.read(self.stderr)
+            except TimeoutError:
+                continue
+            if not more:
+                self._said = data[:_OUTPUT_LIMIT]
+                return b""
+            data += more
         return data
+
+    def _is_started(self) -> bool:
+        self._started = self._started or self._pid() is not None
+        return self._started
 
     async def write(self, data: bytes) -> None:
         """Give the command input; what it no longer takes is dropped."""
@@ -117,7 +135,7 @@ class Exec:
         """The command's exit code. Raises RuntimeFailure if it could not be started at all."""
         assert self._process is not None
         code = await self._process.wait()
-        if self._pid() is None:
+        if not self._is_started():
             while await self.read_errors():
                 pass
             raise RuntimeFailure(_plain(self._said) or f"crun exec: exit code {code}")
