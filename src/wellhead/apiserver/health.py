@@ -14,6 +14,7 @@ Check = Callable[[], Awaitable[str]]
 """Finds out why something doesn't work, by trying it; "" if it works."""
 
 _VALID_SECONDS = 1.0
+_PATIENCE_SECONDS = 5.0
 _NOT_FOR_LIFE = frozenset({"ready", "storage"})
 
 
@@ -57,9 +58,16 @@ class Shared:
         async with self._lock:
             loop = asyncio.get_running_loop()
             if loop.time() >= self._until:
-                self._problem = await self._check()
+                self._problem = await self._answer()
                 self._until = loop.time() + _VALID_SECONDS
             return self._problem
+
+    async def _answer(self) -> str:
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                return await self._check()
+        except TimeoutError:
+            return f"it hasn't answered for {_PATIENCE_SECONDS:g} seconds"
 
 
 async def _ping() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import reached
 from tests.unit.apiserver.cluster import Cluster, User, serve
 from tests.unit.apiserver.objects import CONFIGMAPS, NAMESPACES, configmap
 from tests.unit.apiserver.pki import Pki
@@ -60,12 +60,12 @@ async def ready(cluster: Cluster, path: str = "/readyz") -> tuple[int, str]:
 
 async def until_ready_is(cluster: Cluster, code: int) -> str:
     """The verbose answer; one of a moment ago may still count."""
-    async with asyncio.timeout(10):
-        while True:
-            found, text = await ready(cluster, "/readyz?verbose")
-            if found == code:
-                return text
-            await asyncio.sleep(0.02)
+
+    async def ask() -> tuple[int, str]:
+        return await ready(cluster, "/readyz?verbose")
+
+    found: tuple[int, str] = await reached(ask, lambda answer: answer[0] == code)
+    return found[1]
 
 
 async def test_a_full_disk_is_said_and_outlived(pki: Pki, tmp_path: Path, storage: str) -> None:

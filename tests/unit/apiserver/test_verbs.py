@@ -255,14 +255,14 @@ async def test_events_are_the_same_in_both_groups(admin: User) -> None:
 
 
 async def test_a_write_that_cannot_be_stored_says_so(admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def full(self: MemoryStore, writes: object) -> list[int]:
-        raise StoreFailed("the database can't be written: database or disk is full")
+    async def full(self: MemoryStore, writes: object, *, freeing: bool) -> list[int]:
+        raise StoreFailed("the database can't be written: disk I/O error")
 
     with monkeypatch.context() as patched:
         patched.setattr(MemoryStore, "transact", full)
         status = (await admin.call("POST", SERVICES, service("a", clusterIP="10.0.7.7"))).expect(500)
         assert status["reason"] == "InternalError"
-        assert "disk is full" in status["message"]
+        assert "disk I/O error" in status["message"]
     await admin.create(SERVICES, service("a", clusterIP="10.0.7.7"))
 
 
