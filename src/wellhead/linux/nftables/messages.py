@@ -24,10 +24,10 @@ _MOST_BYTES = 60_000  # an attribute's length is a 16-bit number
 
 _ATTRIBUTE = Struct("=HH")
 _TWO_ATTRIBUTES = Struct("=HHHH")
-_KEY_END = nfta.Element.KEY_END
+_KEY, _DATA, _KEY_END = map(int, (nfta.Element.KEY, nfta.Element.DATA, nfta.Element.KEY_END))
 _END_OF_INTERVAL = u32(nfta.Element.FLAGS, INTERVAL_END)
 _LIST_ELEMENT = nfta.ListOf.ELEMENT | NESTED
-_LIST = nfta.Elements.ELEMENTS | NESTED
+_LIST = int(nfta.Elements.ELEMENTS | NESTED)
 _VALUE = int(nfta.Data.VALUE)
 
 
@@ -125,18 +125,16 @@ def _comment(comment: str) -> bytes:
 
 def _packed(elements: Iterable[Element], table: Table) -> Iterator[tuple[str, bytes]]:
     """Elements as NFTA_SET_ELEM_LIST_ELEMENTS attributes, as many in one as it may hold."""
-    prefixes = {
-        each.name: (
-            _prefix(nfta.Element.KEY, each.key_length),
-            _prefix(nfta.Element.DATA, each.data_length) if each.data_length else b"",
-        )
-        for each in table.sets
-    }
-    parts: dict[str, list[bytes]] = {name: [] for name in prefixes}
-    lengths: dict[str, int] = dict.fromkeys(prefixes, 0)
+    prefixes: dict[str, tuple[bytes, bytes]] = {}
+    parts: dict[str, list[bytes]] = {}
+    lengths: dict[str, int] = {}
     for each in elements:
         at, data, comment = each.id, each.data, each.comment
         name = at.set
+        if name not in prefixes:
+            key_length, data_length = table.lengths[name]
+            prefixes[name] = _prefix(_KEY, key_length), _prefix(_DATA, data_length)
+            parts[name], lengths[name] = [], 0
         key_prefix, data_prefix = prefixes[name]
         body = key_prefix + at.key
         if data is not None:
@@ -160,6 +158,7 @@ def _packed(elements: Iterable[Element], table: Table) -> Iterator[tuple[str, by
             yield name, attribute(_LIST, b"".join(rest))
 
 
+@lru_cache(maxsize=64)
 def _prefix(type: int, length: int) -> bytes:
     """The headers before a key or value of a set, all of which are of one length, in whole words."""
     return _TWO_ATTRIBUTES.pack(8 + length, type | NESTED, 4 + length, _VALUE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -93,7 +94,7 @@ def _byte_order(types: tuple[Type, ...]) -> int:
     return 0 if len(types) > 1 else 1 if types[0].host_order else 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
     """A table and what it declares."""
 
@@ -101,6 +102,11 @@ class Table:
     name: str
     sets: tuple[Set, ...] = ()
     """By what refers to what."""
+
+    @cached_property
+    def lengths(self) -> dict[str, tuple[int, int]]:
+        """Of keys and of data, by set."""
+        return {each.name: (each.key_length, each.data_length) for each in self.sets}
 
     def __str__(self) -> str:
         return f"table {self.family.nft} {self.name}"
