@@ -128,6 +128,12 @@ def test_a_connection_is_followed_through_a_terminating_balancer(lab: Lab, shop:
     assert any(rule["text"] for hop in trace["hops"] if hop["leg"] == 2 for rule in hop["rules"])
 
 
+def test_a_prediction_is_put_beside_it(lab: Lab, shop: str) -> None:
+    compared = traced(lab, shop, "--to", "svc/cluster", "--compare")
+    assert compared["differences"] == []
+    assert len(compared["predicted"]["outcomes"]) == 3, "one endpoint, three nodes to come in by"
+
+
 def test_people_read_the_answer_in_the_first_three_lines(lab: Lab, shop: str) -> None:
     first, second, third, *_ = lab.wellhead("trace", "-n", shop, "--to", "svc/cluster").splitlines()
     assert first.startswith(f"client {CLIENT} → ")

@@ -12,17 +12,24 @@ from click.shell_completion import CompletionItem
 from wellhead.cli import hosts
 from wellhead.cli.options import cluster_option
 from wellhead.ip import Family
-from wellhead.lab import prerequisites, topology
+from wellhead.lab import kubeconfigs, prerequisites, topology
 from wellhead.lab.cluster import Cluster, LabError
-from wellhead.paths.way import Disposition
+from wellhead.paths.rendering.mermaid import mermaid
+from wellhead.paths.rendering.svg import svg
+from wellhead.paths.way import Disposition, Way
+from wellhead.snapshot.sources import NoSource, world_of
 from wellhead.trace import text
+from wellhead.trace.compare import differences
 from wellhead.trace.observer import CannotWatch
+from wellhead.trace.predict import predict
 from wellhead.trace.request import How
 from wellhead.trace.session import Session
 from wellhead.trace.target import Frontend, Unclear, Wanted
 
 _NOT_DELIVERED = 1
 _USAGE = 2
+_DIFFERS = 3
+_PICTURES = {"svg": svg, "mermaid": mermaid}
 
 
 def _complete_client(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -66,10 +73,15 @@ def _complete_client(ctx: click.Context, param: click.Parameter, incomplete: str
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["text", "wide", "json"]),
+    type=click.Choice(["text", "wide", "json", "svg", "mermaid"]),
     default="text",
     show_default=True,
     help="wide adds every rule that the packet met.",
+)
+@click.option(
+    "--compare",
+    is_flag=True,
+    help="Put beside it what `wellhead explain` predicts; a difference is an error.",
 )
 @click.option(
     "--pcapng",
@@ -88,6 +100,7 @@ def command(
     ipv6: bool,
     timeout: float,
     output: str,
+    compare: bool,
     pcapng: Path | None,
 ) -> None:
     """Send one real request in a cluster of this machine, and follow exactly that one: through every network
@@ -101,7 +114,7 @@ def command(
 
     Nothing is left behind, and no other connection is touched: the request is recognised by the sequence
     number that its client chooses. Exits with 0 when the server answered, 1 when it didn't, 2 when the
-    question is wrong.
+    question is wrong, 3 when --compare finds a difference.
     """  # fmt: skip
     wanted = Wanted(
         target,
@@ -124,8 +137,26 @@ def command(
         sys.exit(_USAGE)
     if pcapng is not None:
         pcapng.write_bytes(packets)
+    predicted = _predicted(name, namespace, found.way) if compare else None
+    differing = differences(predicted, found.way) if predicted is not None else ()
+    outcome = found.way.outcomes[0]
     if output == "json":
-        click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
+        shown = {"trace": found, "predicted": predicted, "differences": differing} if compare else found
+        click.echo(msgspec.json.format(msgspec.json.encode(shown)).decode())
+    elif output in _PICTURES:
+        click.echo(_PICTURES[output](found.way, outcome))
     else:
         click.echo("\n".join(text.lines(found, wide=output == "wide")))
-    sys.exit(0 if found.way.outcomes[0].disposition is Disposition.DELIVERED else _NOT_DELIVERED)
+    if compare and output in ("text", "wide"):
+        click.echo("\n".join(("", *text.comparison(predicted, differing))))
+    if differing:
+        sys.exit(_DIFFERS)
+    sys.exit(0 if outcome.disposition is Disposition.DELIVERED else _NOT_DELIVERED)
+
+
+def _predicted(name: str, namespace: str, observed: Way) -> Way | None:
+    kubeconfig = str(Cluster(name).kubeconfig(kubeconfigs.HOST_ADMIN))
+    try:
+        return predict(world_of((), kubeconfig, namespace), observed)
+    except NoSource as error:
+        raise click.ClickException(str(error)) from None

@@ -86,6 +86,11 @@ class Session:
     def close(self) -> None:
         self._observer.close()
 
+    @property
+    def left(self) -> int:
+        """How many requests there is still room for."""
+        return self._tokens.count - self._used
+
     def client(self, name: str, namespace: str = "default") -> Place:
         """`client`, `pod/X`, `pod/NS/X`, `node/X` or the name of any machine. Raises Unclear."""
         kind, _, rest = name.partition("/")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from wellhead.paths.way import Disposition, Outcome, SeenAs, What
+from wellhead.paths.rendering.drawing import draw
+from wellhead.paths.way import Disposition, Outcome, Report, SeenAs, Way, What
+from wellhead.trace.compare import describe
 from wellhead.trace.journey import HopView, RewriteView, Trace
 
 _SEEN = {
@@ -25,6 +27,9 @@ def lines(trace: Trace, *, wide: bool = False) -> Iterator[str]:
     """All of it. `wide` adds every rule that the packet met."""
     yield from summary(trace)
     yield ""
+    if drawing := draw(Report(target=trace.way.service, ways=(trace.way,))):
+        yield from (f"    {line}".rstrip() for line in drawing.splitlines())
+        yield ""
     for leg in sorted({hop.leg for hop in trace.hops}):
         for direction, title in (("request", "Request"), ("reply", "Reply")):
             passed = [hop for hop in trace.hops if (hop.leg, hop.direction) == (leg, direction)]
@@ -41,6 +46,19 @@ def lines(trace: Trace, *, wide: bool = False) -> Iterator[str]:
     for place in trace.incomplete:
         yield f"Incomplete: more came at {place} than there was room for. Try again."
     yield "Times are the instrument's: packets that are traced take longer. -o wide shows every rule."
+
+
+def comparison(predicted: Way | None, differences: Sequence[str]) -> Iterator[str]:
+    """What `wellhead explain` had said, and whether it was so."""
+    if predicted is None:
+        yield "Nothing was predicted: the cluster's objects don't know this address."
+        return
+    outcomes = predicted.outcomes
+    yield f"Predicted ({len(outcomes)} outcome{'s' * (len(outcomes) != 1)}):"
+    yield from (f"  {each.share:6.1%}  {describe(each)}" for each in outcomes)
+    yield from (f"✗ {each}" for each in differences)
+    if not differences:
+        yield "✓ What was seen is one of them."
 
 
 def summary(trace: Trace) -> Iterator[str]:
