@@ -67,6 +67,7 @@ class Config:
     listen_fds: tuple[int, ...] = ()
     """Listening sockets that were inherited."""
     service_account_issuer: str = "https://kubernetes.default.svc"
+    enable_admission_plugins: tuple[str, ...] = ()
     service_account_max_token_expiration: int = 30 * 86400
     """Seconds."""
     service_cluster_ip_ranges: tuple[IPNetwork, ...] = (IPv4Network("10.0.0.0/16"),)
@@ -128,7 +129,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             registry=registry,
             authenticator=authenticator,
             authorizer=authorizer,
-            admission=Admission(registry.lookup),
+            admission=Admission(registry.lookup, config.enable_admission_plugins),
             tokens=tokens,
             agents=agents,
             health=Health({"ready": lambda: server.readiness(), "storage": Shared(cache.check).ask}),

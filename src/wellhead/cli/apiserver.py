@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from wellhead import component
+from wellhead.apiserver.admission import PLUGINS
 from wellhead.apiserver.main import Config, IPAddress, IPNetwork, run
 from wellhead.cli.limits import limit_options, limits_of
 from wellhead.cli.options import logging_options
@@ -113,6 +114,12 @@ class _PortRange(click.ParamType[range]):
     required=True,
     help="An EC P-256 private key that signs and verifies service-account tokens (PEM).",
 )
+@click.option(
+    "--enable-admission-plugins",
+    type=click.Choice(PLUGINS),
+    multiple=True,
+    help="Beside NodeRestriction and what a kind needs (repeatable): no Service gets new externalIPs.",
+)
 @click.option("--service-account-issuer", default="https://kubernetes.default.svc", show_default=True)
 @click.option(
     "--service-account-max-token-expiration",
@@ -150,6 +157,7 @@ def command(
     kubelet_client_certificate: Path,
     kubelet_client_key: Path,
     service_account_key_file: Path,
+    enable_admission_plugins: tuple[str, ...],
     service_account_issuer: str,
     service_account_max_token_expiration: int,
     service_cluster_ip_range: tuple[IPNetwork, ...],
@@ -184,6 +192,7 @@ def command(
         bind_addresses=bind_address,
         secure_port=secure_port,
         listen_fds=listen_fd,
+        enable_admission_plugins=enable_admission_plugins,
         service_account_issuer=service_account_issuer,
         service_account_max_token_expiration=service_account_max_token_expiration,
         service_cluster_ip_ranges=service_cluster_ip_range,

@@ -207,6 +207,7 @@ async def serve(
     storage: str = "memory:",
     node_ports: range = range(30000, 32768),
     service_ranges: str = "10.0.0.0/16",
+    plugins: tuple[str, ...] = (),
     limits: Limits = DEFAULTS,
 ) -> AsyncIterator[Cluster]:
     """A server that is ready, until the context ends. Its address is of the first range's family."""
@@ -228,6 +229,7 @@ async def serve(
         listen_fds=(listener.detach(),),
         service_cluster_ip_ranges=ranges,
         service_node_port_range=node_ports,
+        enable_admission_plugins=plugins,
         limits=limits,
     )
     task = asyncio.create_task(run(config))

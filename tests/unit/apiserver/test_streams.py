@@ -13,6 +13,14 @@ from tests.unit.apiserver.agent import Agent, running_agent
 from tests.unit.apiserver.cluster import Cluster, User
 from tests.unit.apiserver.objects import PODS, SERVICES, node, pod, service, service_account
 from tests.unit.apiserver.pki import Pki
+from wellhead.apiserver.subresources import proxy
+
+
+@pytest.fixture(autouse=True)
+def on_loopback(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here pods and agents are where the proxy doesn't go, unless a test is about an `address`."""
+    if "address" not in request.fixturenames:
+        monkeypatch.setattr(proxy, "check_address", lambda _: None)
 
 
 @pytest.fixture
@@ -142,6 +150,17 @@ async def web_server() -> AsyncIterator[int]:
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     yield runner.addresses[0][1]
     await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "169.254.169.254", "0.0.0.0", "224.0.0.1", "::1", "fe80::1", "::ffff:127.0.0.1"]
+)
+async def test_nothing_is_handed_on_to_the_servers_own_loopback_or_links(
+    admin: User, agent: Agent, address: str
+) -> None:
+    await admin.patch(f"{PODS}/a/status", {"status": {"podIP": address, "podIPs": [{"ip": address}]}})
+    for path in (f"{PODS}/a:1/proxy/", f"{PODS}/https:a:1/proxy/x", "/api/v1/nodes/node-1/proxy/pods"):
+        assert "address not allowed" in (await admin.call("GET", path)).expect(400)["message"]
 
 
 async def test_requests_are_handed_on_to_pods_and_services(

@@ -13,6 +13,7 @@ from aiohttp import web
 from yarl import URL
 
 from wellhead.api.errors import BadRequest, NotFound, ServiceUnavailable
+from wellhead.api.kinds.targets import validate_endpoint_ip
 from wellhead.api.meta import Obj
 from wellhead.api.numbers import parse_uint64
 from wellhead.api.resources import ENDPOINTS, NODES, PODS, SERVICES
@@ -97,6 +98,7 @@ def _location(call: Call, registry: Registry, wanted: _Name) -> tuple[str, bool]
     """The URL's beginning, and whether its certificate is one of ours."""
     if call.resource == NODES:
         agent = agent_url(registry.object(NODES, "", wanted.name))
+        check_address(agent.host or "")
         if wanted.scheme == "http" or wanted.port not in ("", str(agent.port)):
             raise BadRequest(
                 f"invalid node request {quoted(call.info.name)}: only its agent can be reached,"
@@ -115,8 +117,19 @@ def _location(call: Call, registry: Registry, wanted: _Name) -> tuple[str, bool]
             )
     else:
         address, port = _endpoint(registry, call.info.namespace, wanted)
+    check_address(address)
     host = f"[{address}]" if ":" in address else address
     return f"{wanted.scheme or 'http'}://{host}" + (f":{port}" if port else ""), False
+
+
+def check_address(host: str) -> None:
+    """Raises BadRequest for what only the server itself should reach: its loopback, its links.
+
+    It is the address that is dialled that is looked at, no name that could be resolved to another one later
+    (CVE-2020-8562).
+    """
+    if causes := validate_endpoint_ip(host, ""):
+        raise BadRequest(f"address not allowed: {causes[0].message}")
 
 
 def _is_port(text: str) -> bool:
