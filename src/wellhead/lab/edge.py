@@ -8,12 +8,12 @@ go in circles. Where a VIP's packets go is the cloud's forwarder's business: the
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 
 from wellhead.lab.addresses import AddressPlan, IPAddress
 from wellhead.lab.cluster import LabError
 from wellhead.lab.topology import INTERNET, NODES
+from wellhead.linux import nft
 
 TABLE = "wellhead-edge"
 
@@ -28,15 +28,18 @@ def ruleset(nodes: int, plans: Sequence[AddressPlan]) -> str:
     return "".join(_table(nodes, plan) for plan in plans)
 
 
-def apply(rules: str) -> None:
-    """Give the rules to the kernel, in the network namespace of the caller.
+def apply(rules: str) -> int:
+    """Give the rules to the kernel, in the network namespace of the caller; returns nft's process number.
 
     Raises:
         LabError: nft refuses them.
     """
-    done = subprocess.run(["nft", "-f", "-"], input=rules, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise LabError(f"nft refuses the edge's rules: {done.stderr.strip()}")
+    processes: list[int] = []
+    try:
+        nft.run(rules, started=processes.append)
+    except nft.NftError as error:
+        raise LabError(f"the edge's rules: {error}") from error
+    return processes[0]
 
 
 def _table(nodes: int, plan: AddressPlan) -> str:
@@ -48,10 +51,7 @@ def _table(nodes: int, plan: AddressPlan) -> str:
     outward = ", ".join(f"{internal} : {external}" for external, internal in pairs)
     internal = ", ".join(str(internal) for _, internal in pairs)
     private = ", ".join(_PRIVATE[version])
-    return f"""\
-add table {family} {TABLE}
-delete table {family} {TABLE}
-table {family} {TABLE} {{
+    content = f"""\
     map internal-ip {{
         type ipv{version}_addr : ipv{version}_addr
         elements = {{ {inward} }}
@@ -100,5 +100,5 @@ table {family} {TABLE} {{
         # From node to ExternalIP of a node: the answer has to come back this way.
         oifname "{NODES}" ct status dnat snat to {family} saddr map @external-ip
     }}
-}}
 """
+    return nft.replacement(family, TABLE, content)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
-import json
 import logging
 import os
 import select
@@ -21,7 +20,10 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from wellhead.lab import api_socket, guardian, logs, machines, processes, spawn
 from wellhead.lab.backoff import Backoff
@@ -32,6 +34,9 @@ from wellhead.lab.design import Design
 from wellhead.lab.machines import Machine
 from wellhead.lab.state import ComponentState, MachineState, Publisher, Snapshot
 from wellhead.lab.topology import EDGE
+
+if TYPE_CHECKING:
+    from wellhead.lab.network_watch import NetworkWatch
 
 log = logging.getLogger("wellhead.supervisor")
 
@@ -59,6 +64,7 @@ class Supervisor:
         self._machines: dict[str, Machine] = {}
         self._wired: set[str] = set()
         self._edge_rules = ""
+        self._watch: NetworkWatch | None = None
         self._crew = Crew(self._selector, self._component_ended)
         self._guardian_pid, self._guardian_fd, self._guardian_started = 0, -1, 0.0
         self._guardian_backoff = Backoff()
@@ -241,12 +247,15 @@ class Supervisor:
             signal.pidfd_send_signal(machine.pidfd, signal.SIGKILL)
 
     def _wire(self) -> None:
-        """Make what is missing of the links, and tell those who lost one."""
+        """Make what is missing of the machines' networks, and tell those who lost a link."""
         # Without those on their way out.
         switched_on = {name: self._machines[name] for name in self._design.topology.names}
-        unwired = [name for name in switched_on if name not in self._wired]
+        changed, edge_changed = self._watch.take(self._now) if self._watch else ([], False)
+        doubtful = {name for name in switched_on if name not in self._wired or name in changed}
+        if edge_changed:
+            self._edge_rules = ""
         rules = self._design.edge_rules if self._design.edge_rules != self._edge_rules else ""
-        if not unwired and not rules:
+        if not doubtful and not rules:
             return
         picture = self._design.topology
 
@@ -254,7 +263,7 @@ class Supervisor:
             # Here and not above: the child loads the netlink library while the parent loads the components.
             from wellhead.lab import links
 
-            return json.dumps(links.repair(picture, switched_on, unwired, rules))
+            return msgspec.json.encode(links.repair(picture, switched_on, doubtful, rules)).decode()
 
         wait = machines.start_child(work)
         try:
@@ -263,13 +272,41 @@ class Supervisor:
                 self._preload(component.name)
         finally:
             report = wait()
-        lost = set(json.loads(report))
-        self._wired |= set(unwired)
+        repair = msgspec.json.decode(report)
+        lost = set(repair["fresh"])
+        self._wired |= doubtful
         self._edge_rules = self._design.edge_rules
+        if edge_changed:
+            log.warning("somebody changed the edge's rules: put back")
+        for name, what in repair["mended"].items():
+            log.warning("somebody changed the network of %s (%s): put back", name, ", ".join(what))
+        self._watch_networks(switched_on, repair["nft"])
         for running in self._crew:
             if running.key[0] in lost or (EDGE in lost and self._inherits_edge(running.key)):
                 log.info("%s on %s lost its network", running.key[1], running.key[0])
                 self._crew.ask_to_end(running)
+
+    def _watch_networks(self, machines: Mapping[str, Machine], nft: int) -> None:
+        """Hear from now on what others change of the networks that have just been made (`nft`: by whom)."""
+        # Here and not above: see _wire.
+        from wellhead.lab import edge, network_facts
+        from wellhead.lab.network_watch import NetworkWatch
+
+        if self._watch is None:
+            self._watch = NetworkWatch(self._selector, edge.TABLE)
+        self._watch.ours(nft)
+        for name, machine in machines.items():
+            wanted = network_facts.wanted(self._design.topology, name)
+            try:
+                if name in self._watch:
+                    self._watch.want(name, wanted)
+                else:
+                    self._watch.attach(machine, wanted)
+                    if name == EDGE:
+                        self._watch.attach_table(machine)
+            except OSError as error:  # it was switched off, of which we will hear
+                log.info("%s isn't watched: %s", name, error)
+            self._watch.settled(name)
 
     def _inherits_edge(self, key: Key) -> bool:
         return any(each.key == key and each.inherits == "edge network" for each in self._design.components)
@@ -345,6 +382,8 @@ class Supervisor:
         machine.close()
         del self._machines[machine.name]
         self._wired.discard(machine.name)
+        if self._watch:
+            self._watch.detach(machine.name)
         if machine.name == EDGE:
             self._edge_rules = ""
         if machine.name in self._design.topology.names:
@@ -377,7 +416,9 @@ class Supervisor:
         if not self._guardian_pid:
             deadlines.append(self._guardian_backoff.not_before)
         names = self._design.topology.names
-        idle: Iterable[Key] = [(name, "") for name in names if name not in self._machines]
+        idle: list[Key] = [(name, "") for name in names if name not in self._machines]
+        if self._watch and not self._problem and not idle:
+            deadlines.append(self._watch.deadline(self._now))
         idle = [*idle, *(each.key for each in self._design.components if self._crew.get(each.key) is None)]
         deadlines += [
             self._backoff(key).not_before for key in idle if not self._backoff(key).is_due(self._now)

@@ -7,9 +7,11 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.packets.lab.supervised import Supervise, Supervised
 from wellhead.lab import processes, teardown
 from wellhead.lab.cluster import Cluster
 
@@ -76,3 +78,16 @@ def untouched_host() -> Iterator[None]:
     yield
     assert visible() <= lines_before
     assert settings() == settings_before
+
+
+@pytest.fixture
+def supervise(cluster: Cluster) -> Iterator[Supervise]:
+    made: list[Supervised] = []
+
+    def make(*components: Any, nodes: int = 1) -> Supervised:
+        made.append(Supervised(cluster, list(components), nodes))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wellhead.lab import edge, supervise, topology
+from wellhead.lab.addresses import IPV4, IPV6
 from wellhead.lab.cluster import Cluster, ClusterSpec
 from wellhead.lab.components import INHERITED, Component
 from wellhead.lab.design import Design
@@ -60,7 +61,7 @@ def design(cluster: Cluster, spec: ClusterSpec) -> Design:
     components = tuple(
         Component(machine, name, tuple(argv), inherits) for machine, name, argv, inherits in listed
     )
-    picture = topology.build(spec.nodes)
+    picture = topology.build(spec.nodes, (IPV4, IPV6))
 
     def delete_files_of(machine: str) -> None:
         (cluster.directory / f"deleted-{machine}").touch()

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Collection
+from dataclasses import asdict
 from typing import Self
 
 from wellhead.lab import edge, guest, links, machines, topology
@@ -61,8 +62,11 @@ class Network:
         """Wire what isn't. Returns who got new interfaces."""
         names = list(self.machines) if doubtful is None else doubtful
         rules = edge.ruleset(self._nodes, self.picture.plans)
-        work = lambda: json.dumps(links.repair(self.picture, self.machines, names, rules))  # noqa: E731
-        found: list[str] = json.loads(machines.in_child(work))
+        repair = machines.in_child(
+            lambda: json.dumps(asdict(links.repair(self.picture, self.machines, names, rules)))
+        )
+        self.mended: dict[str, list[str]] = json.loads(repair)["mended"]
+        found: list[str] = json.loads(repair)["fresh"]
         return found
 
     def grow(self, nodes: int) -> None:

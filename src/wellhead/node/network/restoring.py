@@ -1,4 +1,4 @@
-"""Putting back what others have changed: at once, and later and later if they keep at it."""
+"""Putting back what others have changed: at once, but only so often."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from collections.abc import Awaitable, Callable
 from pyroute2.netlink.exceptions import NetlinkError
 
 from wellhead.linux.nft import NftError
+from wellhead.pace import Pace
 
 _log = logging.getLogger(__name__)
-
-_FIRST_SECONDS, _LONGEST_SECONDS = 0.1, 30.0
-_QUIET = 4.0
-"""Who leaves things alone for so many times the present delay is not at it any more."""
 
 Say = Callable[[str], None]
 
@@ -38,12 +35,10 @@ class Restoring:
     async def run(self) -> None:
         """Until cancelled."""
         clock = asyncio.get_running_loop().time
-        restored, delay = float("-inf"), 0.0
+        pace = Pace()
         while True:
             await self._disturbed.wait()
-            if clock() - restored > _QUIET * delay:
-                delay = 0.0
-            await asyncio.sleep(restored + delay - clock())
+            await asyncio.sleep(pace.not_before(clock()) - clock())
             self._disturbed.clear()
             try:
                 said = await self._restore()
@@ -54,5 +49,4 @@ class Restoring:
                 if not said:
                     continue
                 self._say(said)
-            restored = clock()
-            delay = min(max(2 * delay, _FIRST_SECONDS), _LONGEST_SECONDS)
+            pace.done(clock())
