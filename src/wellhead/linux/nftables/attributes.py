@@ -33,7 +33,7 @@ class Message(enum.IntEnum):
 
 class Table(enum.IntEnum):
     NAME = 1
-    """The same number in all messages but NEW_GENERATION names the table that they are about."""
+    """The same number names the table that any message but NEW_GENERATION is about, and comes first."""
 
 
 class Chain(enum.IntEnum):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from wellhead.linux.netlink import NETFILTER, Message, News, Socket, parse_list, string
+from wellhead.linux.nftables import attributes as nfta
 
 SUBSYSTEM = 10
 """What NETLINK_NETFILTER calls nftables (NFNL_SUBSYS_NFTABLES): the upper byte of a message's kind."""
 NFPROTO_INET = 1
 """The family of tables that see both IPv4 and IPv6; theirs are `Family.number`."""
 _GROUP = 7
-_NEW_GENERATION = 15
-_TABLE_NAME = 1  # the attribute of that number names the table in all of nftables' news but NEWGEN
 
 
 def news_socket() -> Socket:
@@ -27,12 +26,12 @@ def listen(socket: Socket, on: bool) -> None:
 
 def concerns(message: Message, table: str, families: Collection[int]) -> bool:
     """Whether a message is about a table of this name, in one of these families (NFPROTO_…)."""
-    if message.kind >> 8 != SUBSYSTEM or message.kind & 0xFF == _NEW_GENERATION:
+    if message.kind >> 8 != SUBSYSTEM or message.kind & 0xFF == nfta.Message.NEW_GENERATION:
         return False
     if message.body[0] not in families:
         return False
     kind, value = next(parse_list(message.body[4:]), (0, memoryview(b"")))
-    return kind == _TABLE_NAME and string(value) == table
+    return kind == nfta.Table.NAME and string(value) == table
 
 
 def watch(

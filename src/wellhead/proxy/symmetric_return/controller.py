@@ -271,8 +271,8 @@ async def annotate(client: Client, node_name: str, value: str | None) -> None:
     await client.patch(NODES, node_name, _annotated(value))
 
 
-async def withdraw(client: Client, node_name: str) -> bool:
-    """Remove a node's announcement. Returns whether there was one.
+async def withdraw(client: Client, node_name: str) -> None:
+    """Remove a node's announcement, if there is one.
 
     Raises:
         wellhead.api.errors.ApiError, ConnectionLost: it may still be there.
@@ -281,4 +281,3 @@ async def withdraw(client: Client, node_name: str) -> bool:
     if node.text:
         await annotate(client, node_name, None)
         log.info("withdrew the announcement on node %s", node_name)
-    return bool(node.text)

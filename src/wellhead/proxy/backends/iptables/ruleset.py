@@ -65,13 +65,11 @@ class Ruleset:
         for service, (_, check) in diff.health_checks.items():
             self._set_health_check(service, check)
 
-    def do_without_affinity(self) -> bool:
-        """Leave affinity out, since the kernel can't do it. Returns whether any port asks for it."""
+    def do_without_affinity(self) -> None:
+        """Leave affinity out, since the kernel can't do it."""
         self._surroundings = dataclasses.replace(self._surroundings, affinity=False)
-        asking = [key for key, view in self._views.items() if view.affinity_seconds is not None]
-        for key in asking:
+        for key in [key for key, view in self._views.items() if view.affinity_seconds is not None]:
             self._set_port(key, self._views[key])
-        return bool(asking)
 
     def take_changed(self) -> set[Chain]:
         """The chains that came, went or changed since the last call."""
