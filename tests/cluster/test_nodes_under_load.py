@@ -121,12 +121,19 @@ def kill(lab: Lab) -> None:
     os.kill(init.pid, signal.SIGKILL)
 
 
+_CUT = """table netdev cut {
+    chain in { type filter hook ingress device node-2 priority 0; policy drop; }
+    chain out { type filter hook egress device node-2 priority 0; policy drop; }
+}"""
+
+
 def cut(lab: Lab) -> None:
-    lab.on("edge", "ip", "link", "set", "node-2", "down")
+    """Not by setting the link down: that would be put back."""
+    lab.on("edge", "nft", _CUT)
 
 
 def mend(lab: Lab) -> None:
-    lab.on("edge", "ip", "link", "set", "node-2", "up")
+    lab.on("edge", "nft", "delete table netdev cut")
 
 
 @pytest.mark.parametrize(
