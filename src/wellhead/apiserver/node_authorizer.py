@@ -23,7 +23,6 @@ _WRITE = ("update", "patch")
 _ANYWHERE = {
     ("", "services"): _READ,
     ("", "events"): ("create", *_WRITE),
-    ("events.k8s.io", "events"): ("create", *_WRITE),
     ("authentication.k8s.io", "tokenreviews"): ("create",),
     ("authorization.k8s.io", "subjectaccessreviews"): ("create",),
     # Of these, the restriction lets only the node's own through.
