@@ -31,7 +31,7 @@ from wellhead.apiserver.node_authorizer import NodeAuthorizer
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.registry.services import ServiceAllocator
 from wellhead.apiserver.server import Server
-from wellhead.apiserver.subresources.node_connection import agent_tls
+from wellhead.apiserver.subresources.node_connection import agent_tls, no_redirects
 from wellhead.apiserver.tokens import Tokens
 from wellhead.apiserver.watches import Watches
 from wellhead.storage.cache import WatchCache
@@ -123,7 +123,9 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
     tls = _server_tls(config)
     to_agents = agent_tls(config.client_ca_file, config.kubelet_client_certificate, config.kubelet_client_key)
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=to_agents, limit=0), auto_decompress=False
+        connector=aiohttp.TCPConnector(ssl=to_agents, limit=0),
+        auto_decompress=False,
+        middlewares=(no_redirects,),
     ) as agents:
         dispatcher = Dispatcher(
             registry=registry,

@@ -21,10 +21,13 @@ class Agent:
     port: int = 0
     exit_code: int = 0
     breaks_off: bool = False
+    redirects_to: str = ""
     requests: list[tuple[str, list[tuple[str, str]]]] = field(default_factory=list)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
         self._record(request)
+        if self.redirects_to:
+            raise web.HTTPTemporaryRedirect(self.redirects_to)
         if request.match_info["pod"] == "refused":
             return web.Response(status=500, text="no such container")
         socket = web.WebSocketResponse(protocols=["v5.channel.k8s.io", "v4.channel.k8s.io"])
@@ -45,6 +48,8 @@ class Agent:
 
     async def logs(self, request: web.Request) -> web.StreamResponse:
         self._record(request)
+        if self.redirects_to:
+            raise web.HTTPTemporaryRedirect(self.redirects_to)
         if request.query.get("previous"):
             return web.Response(status=400, text='previous terminated container "main" in pod "a" not found')
         lines = b"".join(b"line %d\n" % number for number in range(3))

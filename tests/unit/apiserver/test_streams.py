@@ -196,3 +196,19 @@ async def test_kubectl_logs_exec_and_attach(cluster: Cluster, agent: Agent) -> N
     agent.exit_code = 3
     code, output = await cluster.kubectl("exec", "a", "--", "ls")
     assert (code, output) == (3, "hello\ncommand terminated with exit code 3\n")
+
+
+async def test_an_agent_sends_nobody_to_another_node(admin: User, agent: Agent, pki: Pki) -> None:
+    """There, it would be the API server that asks: with its certificate, for what the client wanted here."""
+    async with running_agent(pki) as other:
+        agent.redirects_to = f"https://127.0.0.1:{other.port}/exec/default/b/main?command=id&output=1"
+        (await admin.call("GET", f"{PODS}/a/log")).expect(500)
+        with pytest.raises(aiohttp.WSServerHandshakeError) as raised:
+            await admin.session.ws_connect(f"{admin.url}{PODS}/a/exec?command=ls&stdout=true")
+        assert raised.value.status == 500
+        handed_on = await admin.session.get(
+            f"{admin.url}/api/v1/nodes/node-1/proxy/containerLogs/default/a/main", allow_redirects=False
+        )
+        assert handed_on.status == 307
+        assert len(agent.requests) == 3
+        assert other.requests == []

@@ -74,6 +74,21 @@ def agent_url(node: Obj) -> URL:
         raise ServiceUnavailable(f"the node's address {quoted(host)} is none: {error}") from None
 
 
+async def no_redirects(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """What stands between the session and the agents: a node that is taken over sends nobody elsewhere.
+
+    To another node it would be with the API server's own certificate (CVE-2020-8559); aiohttp follows for
+    WebSockets, too.
+    """
+    response = await handler(request)
+    if 300 <= response.status < 400:
+        response.close()
+        raise aiohttp.ClientConnectionError("the node's agent answers with a redirect")
+    return response
+
+
 async def request(
     session: aiohttp.ClientSession, method: str, url: URL, **options: Any
 ) -> aiohttp.ClientResponse:

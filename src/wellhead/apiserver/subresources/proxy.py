@@ -67,7 +67,15 @@ async def proxy(call: Call, registry: Registry, session: aiohttp.ClientSession) 
     body = call.http.content if call.http.body_exists else None
     try:
         answer = await request(
-            session, call.http.method, url, headers=headers, data=body, allow_redirects=False, ssl=verified
+            session,
+            call.http.method,
+            url,
+            headers=headers,
+            data=body,
+            # A redirect is for the client, who follows it as itself.
+            allow_redirects=False,
+            middlewares=(),
+            ssl=verified,
         )
     except Unreachable as error:
         raise ServiceUnavailable(f"error trying to reach service: {error}") from error
