@@ -270,6 +270,39 @@ def test_only_a_privileged_container_reaches_the_hosts_devices(lab: Lab) -> None
     assert lab.kubectl("logs", "privileged") == ""
 
 
+def test_how_volumes_are_mounted_may_be_said_in_detail(lab: Lab) -> None:
+    script = (
+        "stat -c %a /v; hostname; cp /bin/busybox /v/copy; /v/copy true 2>&1; grep ' /v ' /proc/self/mounts;"
+        "touch /host/below/x; stat -L -c %u /cm/a"
+    )
+    mounts = [
+        {"name": "v", "mountPath": "/v", "bindMountOptions": ["noexec", "nosuid"]},
+        {"name": "h", "mountPath": "/host", "readOnly": True, "recursiveReadOnly": "Enabled"},
+        {"name": "cm", "mountPath": "/cm"},
+    ]
+    apply(lab, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": {"a": "1"}})
+    lab.on("node-1", "sh", "-c", "mkdir -p /run/c-test/below; mount -t tmpfs x /run/c-test/below")
+    create(
+        lab,
+        "detailed",
+        shell("main", script, volumeMounts=mounts),
+        restartPolicy="Never",
+        hostnameOverride="a.longer.name",
+        volumes=[
+            {"name": "v", "emptyDir": {"mode": 0o750}},
+            {"name": "h", "hostPath": {"path": "/run/c-test"}},
+            {"name": "cm", "configMap": {"name": "cm", "defaultUser": 1234}},
+        ],
+    )
+    wait(lab, "detailed", "jsonpath={.status.phase}=Succeeded")
+    said = lab.kubectl("logs", "detailed").splitlines()
+    lab.on("node-1", "umount", "/run/c-test/below")
+    assert {"750", "a.longer.name", "1234", "touch: /host/below/x: Read-only file system"} <= set(said)
+    assert any("/v/copy" in line and "Permission denied" in line for line in said)
+    (options,) = [line.split()[3].split(",") for line in said if " /v " in line]
+    assert {"noexec", "nosuid", "nodev"} <= set(options)
+
+
 def test_what_has_no_effect_is_said_once(lab: Lab) -> None:
     limits = {"limits": {"memory": "64Mi"}}
     create(lab, "limited", shell("main", "sleep 1000", resources=limits))

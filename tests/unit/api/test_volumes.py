@@ -134,6 +134,26 @@ def test_a_template_is_held_to_the_same() -> None:
             "must be a number between 0 and 0777 (octal), both inclusive",
         ),
         (
+            _with_volume(emptyDir={"mode": 0o2000}),
+            "spec.volumes[0].emptyDir.mode: Invalid value: 1024: "
+            "must be a number between 0 and 01777 (octal), both inclusive",
+        ),
+        (
+            _with_volume(configMap={"name": "n", "items": [{"key": "k", "path": "x", "user": 2**31}]}),
+            "spec.volumes[0].configMap.items[0].user: Invalid value: 2147483648: "
+            "must be between 0 and 2147483647, inclusive",
+        ),
+        (
+            _pod(securityContext={"supplementalGroups": [1, -1]}),
+            "spec.securityContext.supplementalGroups[1]: Invalid value: -1: "
+            "must be between 0 and 2147483647, inclusive",
+        ),
+        (
+            _pod({"securityContext": {"runAsUser": -1}}),
+            "spec.containers[0].securityContext.runAsUser: Invalid value: -1: "
+            "must be between 0 and 2147483647, inclusive",
+        ),
+        (
             _with_volume(secret={"secretName": "n", "items": [{"key": "", "path": "x"}]}),
             "spec.volumes[0].secret.items[0].key: Required value",
         ),
@@ -177,6 +197,10 @@ def test_what_is_wrong_with_a_volume_is_said(pod: Obj, problem: str) -> None:
         ({"subPathExpr": "/$(X)"}, 'subPathExpr: Invalid value: "/$(X)": must be a relative path'),
         ({"subPathExpr": "../$(X)"}, "subPathExpr: Invalid value: \"../$(X)\": must not contain '..'"),
         ({"subPath": "a\0"}, 'subPath: Invalid value: "a\\x00": must not contain a NUL character'),
+        (
+            {"bindMountOptions": ["noexec", "dev"]},
+            'bindMountOptions[1]: Unsupported value: "dev": supported values: "nodev", "noexec", "nosuid"',
+        ),
         ({"mountPath": "/a\0"}, 'mountPath: Invalid value: "/a\\x00": must not contain a NUL character'),
     ],
 )

@@ -67,6 +67,11 @@ async def test_values_come_from_all_kinds_of_sources_and_the_spec_wins() -> None
         ({"configMapKeyRef": {"name": "none", "key": "a"}}, 'configmap "none" not found'),
         ({"secretKeyRef": {"name": "key", "key": "none"}}, "couldn't find key none in Secret shop/key"),
         ({"fieldRef": {"fieldPath": "spec.nothing"}}, "unsupported fieldPath: spec.nothing"),
+        (
+            {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}},
+            "valueFrom.fileKeyRef is not supported",
+        ),
+        ({"newestKeyRef": {}}, "valueFrom.newestKeyRef is not supported"),
     ],
 )
 async def test_what_is_missing_is_named(source: dict[str, Any], message: str) -> None:

@@ -20,6 +20,11 @@ def test_a_pod_knows_its_own_name_and_its_aliases() -> None:
     )
 
 
+def test_a_host_name_may_be_overridden_and_has_no_domain_then() -> None:
+    text = hosts(pods.pod(hostnameOverride="a.long.name", subdomain="sub"), ["10.244.1.2"])
+    assert "10.244.1.2\ta.long.name\n" in text
+
+
 def test_cluster_dns_comes_first_and_the_nodes_search_domains_stay() -> None:
     assert resolv_conf(pods.pod(), CLUSTER, NODE) == (
         "search shop.svc.cluster.local svc.cluster.local cluster.local example.org\n"

@@ -124,3 +124,32 @@ async def test_a_step_of_initialization_is_left_to_finish(tmp_path: Path) -> Non
     here.runtime.end(0)
     assert await here.task
     assert here.runtime.signals == []
+
+
+async def test_a_rule_about_an_exit_code_says_what_the_policy_does_not(tmp_path: Path) -> None:
+    rules = [
+        {"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}},
+        {"action": "RestartAllContainers", "exitCodes": {"operator": "NotIn", "values": [0, 1]}},
+    ]
+    main = pods.container("main", restartPolicy="Never", restartPolicyRules=rules)
+    here = world(tmp_path, main, restartPolicy="Never")
+    here.supervise()
+    await here.until(lambda: here.runs(0))
+    here.runtime.end(42)
+    await here.until(lambda: here.runs(1))
+    here.runtime.end(5)
+    assert not await here.task
+    assert here.main.current is not None
+    assert here.main.current.number == 1
+
+
+async def test_a_variable_of_a_kind_that_is_not_known_is_said_to_be_so(tmp_path: Path) -> None:
+    source = {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}
+    here = world(tmp_path, pods.container("main", env=[{"name": "A", "valueFrom": source}]))
+    supervisor = here.supervise()
+    await here.until(lambda: "main" in here.state.view.waiting)
+    assert here.state.view.waiting["main"].reason == "CreateContainerConfigError"
+    text = "Error: valueFrom.fileKeyRef is not supported by the wellhead node agent"
+    assert here.recorder.said("Unsupported") == [text]
+    supervisor.stop(0.0)
+    await here.task

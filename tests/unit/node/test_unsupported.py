@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tests.unit.node import pods
+from wellhead.api.definitions import definitions
+from wellhead.api.resources import PODS
+from wellhead.node.pods import fields
 from wellhead.node.pods.unsupported import without_effect
 
 AVAILABLE = frozenset({"CAP_MKNOD", "CAP_NET_ADMIN"})
@@ -38,13 +41,47 @@ def test_each_thing_is_named_with_its_place_and_the_reason() -> None:
         {"name": "a", "emptyDir": {"sizeLimit": "1Gi"}},
         {"name": "b", "emptyDir": {"sizeLimit": "1Gi", "medium": "Memory"}},
     ]
-    said = _said({"securityContext": own}, securityContext=context, volumes=volumes, hostUsers=False)
-    assert [each.split(":")[0] for each in said] == [
-        "spec.hostUsers has no effect",
-        "spec.securityContext.seccompProfile has no effect",
-        'sizeLimit of volume "a" has no effect',
-        *['container "main"'] * 3,
+    rules = [{"action": "RestartAllContainers"}, {"action": "Restart"}]
+    container = {"securityContext": own, "restartPolicyRules": rules}
+    said = _said(container, securityContext=context, volumes=volumes, hostUsers=False)
+    main = 'container "main": '
+    assert sorted(said) == [
+        f"{main}CAP_MKNOD is not given: only privileged containers have it here, since device access is not "
+        "filtered",
+        f"{main}CAP_SYS_TIME is not given: the node's agent doesn't have it itself",
+        f"{main}restartPolicyRules with the action RestartAllContainers have no effect: this agent doesn't "
+        "know it",
+        f"{main}securityContext.seccompProfile has no effect: system calls are not filtered",
+        'sizeLimit of volume "a" has no effect: its medium is not Memory',
+        "spec.hostUsers has no effect: containers share the node's user namespace",
+        "spec.securityContext.seccompProfile has no effect: system calls are not filtered",
     ]
-    assert "securityContext.seccompProfile has no effect: system calls are not filtered" in said[3]
-    assert "CAP_MKNOD is not given: only privileged containers have it" in said[4]
-    assert "CAP_SYS_TIME is not given: the node's agent doesn't have it itself" in said[5]
+
+
+def test_a_field_that_is_newer_than_the_agent_is_named() -> None:
+    probe = {"httpGet": {"port": 1, "newest": True}, "periodSeconds": 1}
+    said = _said({"readinessProbe": probe, "newer": "Always"}, new=[1])
+    assert [each.partition(" has")[0] for each in said] == [
+        "spec.new",
+        'container "main": readinessProbe.httpGet.newest',
+        'container "main": newer',
+    ]
+    assert said[0].endswith("has no effect: this agent doesn't know it")
+    assert _said(new=[], newer=False, newest=None) == []
+
+
+def test_every_field_of_the_schema_is_served_or_has_its_consequence() -> None:
+    known = definitions(PODS.gvk)
+    for name in {*fields.SERVED, *fields.NO_EFFECT, *fields.REFUSED}:
+        schema = known.fields(f"io.k8s.api.core.v1.{name}")
+        assert schema, f"there is no type {name}"
+        served, said = fields.SERVED.get(name, {}), fields.NO_EFFECT.get(name, {})
+        refused = fields.REFUSED.get(name, frozenset())
+        assert not served.keys() & said.keys()
+        left = schema.keys() - served.keys() - said.keys() - refused
+        assert left == set() or "*" in refused, f"{name}: {sorted(left)}"
+        assert (served.keys() | said.keys() | refused) - {"*"} <= schema.keys(), f"{name} has no such field"
+        for field, child in served.items():
+            if child:
+                assert schema[field].type == f"io.k8s.api.core.v1.{child}"
+                assert child in fields.SERVED

@@ -69,6 +69,17 @@ async def test_items_choose_keys_paths_and_modes() -> None:
     assert await _files(volume) == {"deep/password": ("s3cret", 0o400)}
 
 
+async def test_a_file_has_its_items_owner_or_its_volumes(tmp_path: Path) -> None:
+    items = [{"key": "pw", "path": "a", "user": 7}, {"key": "pw", "path": "b", "mode": 0}]
+    volume = {"name": "v", "secret": {"secretName": "key", "items": items, "defaultUser": 5}}
+    found = await content.files(volume, Surroundings(pods.pod(), _get, _token, {}))
+    assert {path: (file.mode, file.user) for path, file in found.items()} == {"a": (0o644, 7), "b": (0, 5)}
+    if os.geteuid() == 0:
+        atomic.write(tmp_path, found, group=9)
+        owners = {name: (tmp_path / name).stat() for name in ("a", "b")}
+        assert {(info.st_uid, info.st_gid) for info in owners.values()} == {(7, 9), (5, 9)}
+
+
 async def test_a_missing_object_or_key_is_named_unless_it_is_optional() -> None:
     with pytest.raises(VolumeError, match='configmap "none" not found'):
         await _files({"name": "v", "configMap": {"name": "none"}})

@@ -23,6 +23,10 @@ class VariableError(Exception):
     """A variable's value can't be had (now); the message names what is missing."""
 
 
+class UnsupportedVariable(VariableError):
+    """A variable's value is of a kind that this agent doesn't know."""
+
+
 def expand(text: str, variables: Mapping[str, str]) -> str:
     """Replace $(NAME) by its value; what has no value stays as it is, and $$ is a dollar sign."""
 
@@ -143,6 +147,9 @@ async def _value_from(
             return downward.resource(subject, reference, allocatable)
     except downward.FieldError as error:
         raise VariableError(str(error)) from None
+    if not source.keys() & {"configMapKeyRef", "secretKeyRef"}:
+        kinds = ", ".join(source)
+        raise UnsupportedVariable(f"valueFrom.{kinds} is not supported by the wellhead node agent")
     kind = "ConfigMap" if "configMapKeyRef" in source else "Secret"
     reference = source.get("configMapKeyRef") or source.get("secretKeyRef") or {}
     namespace = pod["metadata"]["namespace"]

@@ -47,7 +47,7 @@ def hosts(pod: Obj, ips: Sequence[str]) -> str:
     ]
     if not spec.host_network(pod):
         name, subdomain = spec.hostname(pod), pod["spec"].get("subdomain")
-        if subdomain:
+        if subdomain and not pod["spec"].get("hostnameOverride"):
             domain = f"{subdomain}.{pod['metadata']['namespace']}.svc.cluster.local"
             lines += [f"{ip}\t{name}.{domain}\t{name}" for ip in ips]
         else:

@@ -1,4 +1,4 @@
-"""gRPC probes: one call of grpc.health.v1.Health/Check, over HTTP/2 without TLS.
+"""gRPC probes: one call of grpc.health.v1.Health/Check, over HTTP/2.
 
 Source: pkg/probe/grpc/grpc.go of v1.37; the gRPC protocol over HTTP/2 and its health checking protocol. h2
 does the HTTP/2. What a server sends is bounded: it is a pod's, and may lie.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Iterable
 from urllib.parse import unquote
 
@@ -59,7 +60,8 @@ async def check(host: str, action: Obj, seconds: float) -> Outcome:
     connected = False
     try:
         async with asyncio.timeout(seconds):
-            reader, writer = await _connect(host, int(action["port"]))
+            tls = _tls() if action.get("mode") == "TLS" else None
+            reader, writer = await _connect(host, int(action["port"]), tls)
             connected = True
             try:
                 status = await _call(reader, writer, where, str(action.get("service") or ""))
@@ -80,12 +82,22 @@ async def check(host: str, action: Obj, seconds: float) -> Outcome:
     return Outcome(False, f'service unhealthy (responded with "{status}")')
 
 
-async def _connect(host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+def _tls() -> ssl.SSLContext:
+    """TLS to whomever it may be, as probes have it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+async def _connect(
+    host: str, port: int, tls: ssl.SSLContext | None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection, tried again and again: who probes waits until its time is over."""
     backoff = Backoff(0.1, 1.0)
     while True:
         with contextlib.suppress(OSError):
-            return await asyncio.open_connection(host, port)
+            return await asyncio.open_connection(host, port, ssl=tls)
         await asyncio.sleep(backoff.next())
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from wellhead.api.formats import descending_path, file_path
+from wellhead.api.kinds.pod.containers import BIND_MOUNT_OPTIONS
 from wellhead.api.meta import Obj
 from wellhead.linux import trees
 from wellhead.node.pods import environment
@@ -47,7 +48,16 @@ def mounts(state: PodState, container: Obj, variables: Mapping[str, str], number
             source = place
         propagation = _PROPAGATION.get(each.get("mountPropagation") or "", "rprivate")
         read_only = bool(each.get("readOnly")) or any(kind in volume for kind in _FILES)
-        found.append(Mount(source, _target(each["mountPath"]), read_only, propagation))
+        found.append(
+            Mount(
+                source,
+                _target(each["mountPath"]),
+                read_only=read_only,
+                recursively=(each.get("recursiveReadOnly") or "Disabled") != "Disabled",
+                propagation=propagation,
+                options=_options(each),
+            )
+        )
     taken = {mount.target for mount in found}
     own = [
         Mount(state.sandbox.files / "hosts", "/etc/hosts"),
@@ -58,6 +68,14 @@ def mounts(state: PodState, container: Obj, variables: Mapping[str, str], number
     ]
     everything = (*(mount for mount in own if mount.target not in taken), *found)
     return tuple(sorted(everything, key=_depth))
+
+
+def _options(mount: Obj) -> tuple[str, ...]:
+    # No others: one like `dev` would take back what keeps containers from the host's devices.
+    options = tuple(mount.get("bindMountOptions") or ())
+    if unknown := set(options) - BIND_MOUNT_OPTIONS:
+        raise MountError(f"bindMountOptions {', '.join(sorted(unknown))} are not supported")
+    return options
 
 
 def _forget(pinned: Path) -> None:

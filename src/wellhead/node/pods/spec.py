@@ -32,13 +32,25 @@ def restart_policy(pod: Obj, container: Obj, *, init: bool) -> str:
     return "OnFailure" if init and policy == "Always" else policy
 
 
+def rule_says_restart(container: Obj, code: int) -> bool:
+    """Whether the first of the container's restartPolicyRules that is about this exit code says so."""
+    for rule in container.get("restartPolicyRules") or ():
+        condition = rule.get("exitCodes") or {}
+        is_in = code in (condition.get("values") or ())
+        if condition.get("operator") in ("In", "NotIn") and is_in == (condition["operator"] == "In"):
+            return bool(rule.get("action") == "Restart")
+    return False
+
+
 def host_network(pod: Obj) -> bool:
     """Whether the pod lives in the node's network namespace."""
     return bool(pod["spec"].get("hostNetwork"))
 
 
 def hostname(pod: Obj) -> str:
-    """The host name that the pod's processes see: at most 63 characters, as a DNS label."""
+    """The host name that the pod's processes see: a DNS label, unless overridden by a longer name."""
+    if override := pod["spec"].get("hostnameOverride"):
+        return str(override)
     name = str(pod["spec"].get("hostname") or pod["metadata"]["name"])
     return name[:63].rstrip("-.")
 

@@ -18,7 +18,7 @@ from wellhead.images.reference import has_latest_tag
 from wellhead.images.store import Image, ImageNotFound
 from wellhead.node.pods import hooks, last_words, probing, spec, starting
 from wellhead.node.pods.ending import Ending
-from wellhead.node.pods.environment import VariableError
+from wellhead.node.pods.environment import UnsupportedVariable, VariableError
 from wellhead.node.pods.mounting import MountError
 from wellhead.node.pods.outcome import Outcome
 from wellhead.node.pods.record import Attempt
@@ -116,6 +116,8 @@ class Supervisor:
         current = self._state.record.of(self._name).current
         if current is None or current.replaced or self._policy == "Always":
             return True
+        if not current.lost and spec.rule_says_restart(self._container, current.exit_code):
+            return True
         return self._policy == "OnFailure" and current.exit_code != 0
 
     async def _wait_turn(self) -> bool:
@@ -194,7 +196,8 @@ class Supervisor:
                     return image, await plan
             except (ConfigError, MountError, SecurityError, VariableError) as error:
                 self._state.wait_for(self._name, Waiting("CreateContainerConfigError", str(error)))
-                self._state.event("Warning", "Failed", f"Error: {error}")
+                reason = "Unsupported" if isinstance(error, UnsupportedVariable) else "Failed"
+                self._state.event("Warning", reason, f"Error: {error}")
             except (ApiError, ConnectionLost) as error:
                 self._state.wait_for(self._name, Waiting("CreateContainerConfigError", str(error)))
             self.tried.set()

@@ -46,11 +46,15 @@ _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-tr
 
 @dataclass(frozen=True)
 class Mount:
-    """A file or directory of the node, shown in a container at `target`."""
+    """A file or directory of the node, shown in a container at `target`.
+
+    `read_only` holds for what is mounted below it as well if `recursively`.
+    """
 
     source: Path
     target: str
     read_only: bool = False
+    recursively: bool = False
     propagation: str = "rprivate"
     options: tuple[str, ...] = ()
 
@@ -157,13 +161,14 @@ def _system_mounts(container: Container) -> list[dict[str, Any]]:
 
 
 def _bind(mount: Mount, container: Container) -> dict[str, Any]:
-    access = "ro" if mount.read_only else "rw"
-    # The host's devices are in reach of a hostPath as well. crun takes `rnodev` for directories only.
-    nodev = "rnodev" if mount.source.is_dir() else "nodev"
+    # The host's devices are in reach of a hostPath as well. crun takes `rnodev`, `rro` for directories only.
+    r = "r" if mount.source.is_dir() else ""
+    access = ["ro", *(["rro"] if r and mount.recursively else [])] if mount.read_only else ["rw"]
+    nodev = f"{r}nodev"
     devices = () if container.privileged else (nodev,)
     return {
         "destination": mount.target,
         "type": "bind",
         "source": str(mount.source),
-        "options": ["rbind", mount.propagation, access, *devices, *mount.options],
+        "options": ["rbind", mount.propagation, *access, *devices, *mount.options],
     }

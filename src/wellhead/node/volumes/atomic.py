@@ -26,10 +26,11 @@ class BadPath(ValueError):
 
 @dataclass(frozen=True)
 class File:
-    """A file's bytes and permission bits."""
+    """A file's bytes, permission bits, and owner (None: root)."""
 
     data: bytes
     mode: int
+    user: int | None = None
 
 
 def write(directory: Path, files: Mapping[str, File], group: int | None = None) -> bool:
@@ -80,8 +81,11 @@ def _write(top: int, path: str, file: File, group: int | None) -> None:
     with open(paths.create_file(top, path), "wb") as target:
         target.write(file.data)
         os.fchmod(target.fileno(), file.mode if group is None else file.mode | (file.mode & 0o400) >> 3)
-        if group is not None:
-            os.fchown(target.fileno(), -1, group)
+        os.fchown(target.fileno(), _kept(file.user), _kept(group))
+
+
+def _kept(id: int | None) -> int:
+    return -1 if id is None else id  # fchown(2): as it is
 
 
 def _link_names(directory: Path, names: set[str]) -> None:

@@ -17,6 +17,7 @@ from wellhead.node.volumes.atomic import File
 _DEFAULT_MODE = 0o644
 _DEFAULT_TOKEN_SECONDS = 3600
 
+_KINDS = ("projected", "configMap", "secret", "downwardAPI")
 _SOURCES = {"configMap": ("ConfigMap", "name"), "secret": ("Secret", "secretName")}
 
 
@@ -40,6 +41,18 @@ class Surroundings:
     get: Callable[[Reference], Awaitable[Obj | None]]
     token: Callable[[Token], Awaitable[str]]
     allocatable: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Default:
+    """What holds for a file unless its item says otherwise."""
+
+    mode: int
+    user: int | None
+
+    def file(self, data: bytes, item: Obj) -> File:
+        mode, user = item.get("mode"), item.get("user")
+        return File(data, self.mode if mode is None else int(mode), self.user if user is None else int(user))
 
 
 def sources(volume: Obj) -> list[tuple[str, Obj]]:
@@ -67,8 +80,8 @@ def references(pod: Obj, volumes: Iterable[Obj]) -> set[Reference]:
 
 async def files(volume: Obj, surroundings: Surroundings) -> dict[str, File]:
     """The files of a configMap, secret, downwardAPI or projected volume. Raises VolumeError."""
-    source = volume.get("projected") or volume.get("configMap") or volume.get("secret")
-    default = int((source or volume.get("downwardAPI") or {}).get("defaultMode") or _DEFAULT_MODE)
+    source: Obj = next((volume[kind] for kind in _KINDS if volume.get(kind)), {})
+    default = _Default(int(source.get("defaultMode") or _DEFAULT_MODE), source.get("defaultUser"))
     found: dict[str, File] = {}
     for kind, one in sources(volume):
         if kind in _SOURCES:
@@ -79,13 +92,15 @@ async def files(volume: Obj, surroundings: Surroundings) -> dict[str, File]:
             seconds = int(one.get("expirationSeconds") or _DEFAULT_TOKEN_SECONDS)
             token = await surroundings.token(Token(one.get("audience") or "", seconds))
             # For everybody's eyes if a container's user isn't root, as the kubelet has it.
-            found[one["path"]] = File(token.encode(), _DEFAULT_MODE)
+            found[one["path"]] = default.file(token.encode(), {**one, "mode": _DEFAULT_MODE})
         else:
             raise VolumeError(f"projected source {kind} is not supported")
     return found
 
 
-async def _object_files(kind: str, source: Obj, default: int, surroundings: Surroundings) -> dict[str, File]:
+async def _object_files(
+    kind: str, source: Obj, default: _Default, surroundings: Surroundings
+) -> dict[str, File]:
     namespace = surroundings.pod["metadata"]["namespace"]
     reference = Reference(_SOURCES[kind][0], namespace, source["name"])
     obj = await surroundings.get(reference)
@@ -96,11 +111,11 @@ async def _object_files(kind: str, source: Obj, default: int, surroundings: Surr
     data = payload(obj)
     items = source.get("items")
     if not items:
-        return {name: File(value, default) for name, value in data.items()}
+        return {name: default.file(value, {}) for name, value in data.items()}
     chosen = {}
     for item in items:
         if item["key"] in data:
-            chosen[item["path"]] = File(data[item["key"]], int(item.get("mode") or default))
+            chosen[item["path"]] = default.file(data[item["key"]], item)
         elif not source.get("optional"):
             raise VolumeError(f"references non-existent {reference.kind.lower()} key: {item['key']}")
     return chosen
@@ -116,7 +131,7 @@ def payload(obj: Obj) -> dict[str, bytes]:
     }
 
 
-def _downward_files(source: Obj, default: int, surroundings: Surroundings) -> dict[str, File]:
+def _downward_files(source: Obj, default: _Default, surroundings: Surroundings) -> dict[str, File]:
     found = {}
     pod = surroundings.pod
     for item in source.get("items") or ():
@@ -130,5 +145,5 @@ def _downward_files(source: Obj, default: int, surroundings: Surroundings) -> di
                 text = downward.resource(container, reference, surroundings.allocatable)
         except downward.FieldError as error:
             raise VolumeError(str(error)) from None
-        found[item["path"]] = File(text.encode(), int(item.get("mode") or default))
+        found[item["path"]] = default.file(text.encode(), item)
     return found

@@ -133,7 +133,8 @@ def _empty_directory(path: Path, source: Obj, group: int | None) -> None:
         mounts.mount("tmpfs", path, "tmpfs", mounts.MS_NODEV | mounts.MS_NOSUID, size)
     if group is not None:
         os.chown(path, -1, group)
-    path.chmod(0o777 if group is None else 0o2777)
+    mode = source.get("mode")
+    path.chmod((0o777 if mode is None else int(mode)) if group is None else 0o2777)
 
 
 def _check_host_path(path: str) -> None:

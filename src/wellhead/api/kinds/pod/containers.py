@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wellhead.api.errors import Cause
+from wellhead.api.errors import Cause, one_of
 from wellhead.api.formats import (
     descending_path,
     dns_label,
@@ -16,13 +16,14 @@ from wellhead.api.formats import (
     port_name,
     port_number,
 )
-from wellhead.api.kinds.pod.volumes import path_causes
+from wellhead.api.kinds.pod.volumes import path_causes, validate_ids
 from wellhead.api.kinds.targets import validate_port_reference
 from wellhead.api.meta import Obj
 from wellhead.api.quantity import Quantity
 
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
+BIND_MOUNT_OPTIONS = frozenset({"noexec", "nodev", "nosuid"})
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 _ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 _NOT_NEGATIVE = "must be greater than or equal to 0"
@@ -68,6 +69,9 @@ def validate_container(
     causes += _validate_mounts(container.get("volumeMounts") or (), f"{at}.volumeMounts", volumes)
     causes += _validate_resources(container["resources"], f"{at}.resources")
     causes += _validate_probes(container, at, is_init)
+    causes += validate_ids(
+        container.get("securityContext") or {}, f"{at}.securityContext", "runAsUser", "runAsGroup"
+    )
     restarts = container.get("restartPolicy")
     if restarts and is_init and restarts != "Always":
         causes.append(Cause.not_supported(f"{at}.restartPolicy", restarts, ("Always",)))
@@ -181,6 +185,8 @@ def _validate_mounts(mounts: Sequence[Obj], at: str, volumes: set[str]) -> list[
         causes += path_causes(path, f"{here}.mountPath", file_path)
         for field in ("subPath", "subPathExpr"):
             causes += path_causes(mount.get(field) or "", f"{here}.{field}", descending_path)
+        for number, option in enumerate(mount.get("bindMountOptions") or ()):
+            causes += one_of(f"{here}.bindMountOptions[{number}]", option, BIND_MOUNT_OPTIONS)
         if mount.get("subPath") and mount.get("subPathExpr"):
             causes.append(
                 Cause.invalid(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from wellhead.api.errors import Cause, one_of
 from wellhead.api.formats import dns_label, dns_subdomain, ip_address, qualified_name
 from wellhead.api.kinds.pod.containers import validate_container
-from wellhead.api.kinds.pod.volumes import validate_volumes
+from wellhead.api.kinds.pod.volumes import validate_ids, validate_volumes
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_labels
 
@@ -51,6 +51,8 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
                 f"{at}.activeDeadlineSeconds", deadline, "must be between 1 and 2147483647, inclusive"
             )
         )
+    ids = ("runAsUser", "runAsGroup", "fsGroup", "supplementalGroups")
+    causes += validate_ids(spec.get("securityContext") or {}, f"{at}.securityContext", *ids)
     causes += _validate_gates(spec.get("schedulingGates") or (), f"{at}.schedulingGates")
     for index, toleration in enumerate(spec.get("tolerations") or ()):
         causes += _validate_toleration(toleration, f"{at}.tolerations[{index}]")

@@ -23,6 +23,8 @@ _HOST_PATH_TYPES = (
     "Socket",
 )
 _MODE = "must be a number between 0 and 0777 (octal), both inclusive"
+_DIRECTORY_MODE = "must be a number between 0 and 01777 (octal), both inclusive"
+_ID_MAX = 2**31 - 1
 _TOKEN_SECONDS_MIN, _TOKEN_SECONDS_MAX = 600, 1 << 32
 # Where each kind of source says which object it is about.
 _NAMES = (("secret", "secretName"), ("configMap", "name"))
@@ -64,6 +66,10 @@ def _validate_source(volume: Obj, at: str) -> Iterator[Cause]:
             yield from _validate_object(volume[source], f"{at}.{source}", field)
     for source in ("secret", "configMap", "downwardAPI", "projected"):
         yield from _validate_mode(volume.get(source) or {}, "defaultMode", f"{at}.{source}")
+        yield from validate_ids(volume.get(source) or {}, f"{at}.{source}", "defaultUser")
+    mode = (volume.get("emptyDir") or {}).get("mode")
+    if mode is not None and not 0 <= mode <= 0o1777:
+        yield Cause.invalid(f"{at}.emptyDir.mode", mode, _DIRECTORY_MODE)
     if "downwardAPI" in volume:
         yield from _validate_downward(volume["downwardAPI"], f"{at}.downwardAPI")
     if "projected" in volume:
@@ -111,12 +117,23 @@ def _validate_file(item: Obj, at: str) -> Iterator[Cause]:
         yield Cause.required(f"{at}.path")
     yield from path_causes(path, f"{at}.path", local_path)
     yield from _validate_mode(item, "mode", at)
+    yield from validate_ids(item, at, "user")
 
 
 def _validate_mode(source: Obj, field: str, at: str) -> Iterator[Cause]:
     mode = source.get(field)
     if mode is not None and not 0 <= mode <= 0o777:
         yield Cause.invalid(f"{at}.{field}", mode, _MODE)
+
+
+def validate_ids(source: Obj, at: str, *fields: str) -> Iterator[Cause]:
+    """Users and groups, each a number or a list of them."""
+    for field in fields:
+        value = source.get(field)
+        for index, number in enumerate(value if isinstance(value, list) else [value]):
+            if number is not None and not 0 <= number <= _ID_MAX:
+                place = f"{at}.{field}[{index}]" if isinstance(value, list) else f"{at}.{field}"
+                yield Cause.invalid(place, number, f"must be between 0 and {_ID_MAX}, inclusive")
 
 
 def _validate_projected(volume: Obj, at: str) -> Iterator[Cause]:
