@@ -6,7 +6,7 @@ help:
 	@echo "make tutorial   set up what is missing, then walk the whole tutorial on a cluster of its own"
 	@echo "make test       set up what is missing, then linters, types and all tests"
 	@echo "make setup      the common first half of both; puts wellhead into .venv/bin"
-	@echo "make bench      measure, print a table, write bench-results.json"
+	@echo "make bench      measure, print tables, write bench-results.json"
 	@echo "make format     format the code"
 	@echo "make clean      stop all clusters, remove .venv and the caches"
 

@@ -1,4 +1,4 @@
-"""Run the measurements, print a table, write bench-results.json."""
+"""Run the measurements, print a table for each subject, write bench-results.json."""
 
 from __future__ import annotations
 
@@ -18,17 +18,15 @@ from bench.report import make_console, report
 def main() -> None:
     """Measure everything: the cluster, the service proxy, keeping client addresses. Takes five minutes."""
     console = make_console()
-    results: list[Result] = []
+    subjects: dict[str, list[Result]] = {}
     with console.status("starting a cluster a few times"), cluster.cluster() as up:
-        results.append(up)
-        results += cluster.memory()
-        results += asyncio.run(cluster.api())
+        subjects["A cluster"] = [up, *cluster.memory(), *asyncio.run(cluster.api())]
     with console.status("the service proxy") as status:
-        results += measure(DEFAULT_SERVICES, "nftables", doing=status.update)
+        subjects["The service proxy"] = measure(DEFAULT_SERVICES, "nftables", doing=status.update)
         points = growth.measure(status.update)
     with console.status("keeping client addresses"):
-        results += measure_preserving("nftables")
-    report(console, results, points)
+        subjects["Keeping client addresses"] = measure_preserving("nftables")
+    report(console, subjects, points)
 
 
 if __name__ == "__main__":

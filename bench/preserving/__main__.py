@@ -18,7 +18,7 @@ def main(mode: ProxyMode) -> None:
     console = make_console()
     with console.status(f"{mode} mode"):
         results = measure(mode)
-    report(console, results)
+    report(console, {f"Keeping client addresses, {mode} mode": results})
 
 
 if __name__ == "__main__":

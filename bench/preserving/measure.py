@@ -140,7 +140,7 @@ def measure(mode: ProxyMode) -> list[Result]:
     rows = []
     for (kind, where), url in bulk.items():
         samples, masqueraded = found[url], found[bulk["masqueraded", where]]
-        case = f"{kind}, dialled {where}"
+        case = f"{kind}, {where}"
         rows += [
             _row("download", [each / 1e9 for each in samples["bits"]], "Gbit/s", case),
             _row("new connections", samples["connections"], "1/s", case),
@@ -151,7 +151,9 @@ def measure(mode: ProxyMode) -> list[Result]:
 
 
 def _row(name: str, samples: list[float], unit: str, case: str) -> Result:
-    found = median(name, samples, unit, "TCP, client outside to node port")
+    found = median(
+        name, samples, unit, "TCP, client outside to node port of the endpoint's node (here) or of another"
+    )
     return Result(found.name, found.value, unit, found.method, found.samples, case)
 
 

@@ -57,7 +57,7 @@ def main(
     with console.status("") as status:
         results = measure(services, mode, kubeconfig, status.update)
         points = growth.measure(status.update) if grow else []
-    report(console, results, points)
+    report(console, {"The service proxy": results}, points)
     if docs is not None and points:
         page.write(results, points, docs)
         console.print(f"and to {docs}")
