@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -28,15 +28,28 @@ def until(ask: Callable[[], T], is_so: Callable[[T], object] = bool, *, seconds:
     return answer
 
 
+@overload
 async def reached(
-    ask: Callable[[], T | Awaitable[T]], is_so: Callable[[T], object] = bool, *, seconds: float = PATIENCE
-) -> T:
+    ask: Callable[[], Awaitable[T]], is_so: Callable[[T], object] = bool, *, seconds: float = PATIENCE
+) -> T: ...
+
+
+@overload
+async def reached(
+    ask: Callable[[], T], is_so: Callable[[T], object] = bool, *, seconds: float = PATIENCE
+) -> T: ...
+
+
+async def reached(
+    ask: Callable[[], Any], is_so: Callable[[Any], object] = bool, *, seconds: float = PATIENCE
+) -> Any:
     """`until` for event loops; in virtual time, too. `ask` may be a coroutine function."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
     while True:
-        asked: Any = ask()
-        answer: T = await asked if isinstance(asked, Awaitable) else asked
+        answer = ask()
+        if isinstance(answer, Awaitable):
+            answer = await answer
         if is_so(answer):
             return answer
         if loop.time() > deadline:

@@ -77,6 +77,6 @@ def namespace(lab: Lab, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of this module's own; deleted with all its contents."""
     name = request.module.__name__.rpartition(".")[2].replace("_", "-")
     lab.kubectl("create", "namespace", name)
-    lab.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=10s")
+    lab.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=60s")
     yield name
     lab.kubectl("delete", "namespace", name)

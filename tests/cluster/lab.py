@@ -6,13 +6,13 @@ import json
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE, until
 from wellhead.lab.cluster import Cluster
 
 Obj = dict[str, Any]
@@ -34,12 +34,12 @@ class Lab:
     name: str
     proxy_mode: str = "iptables"
 
-    def wellhead(self, *arguments: str, timeout: float = 90, check: bool = True) -> str:
+    def wellhead(self, *arguments: str, timeout: float = 3 * PATIENCE, check: bool = True) -> str:
         """Run `wellhead …` on this cluster; its standard output. Fails the test if it fails."""
         command = [str(BIN / "wellhead"), arguments[0], "--name", self.name, *arguments[1:]]
         return _run(command, timeout=timeout, check=check)
 
-    def on(self, host: str, *command: str, timeout: float = 30, check: bool = True) -> str:
+    def on(self, host: str, *command: str, timeout: float = 3 * PATIENCE, check: bool = True) -> str:
         """Run a command on a host, in its namespaces."""
         return self.wellhead("exec", host, "--", *command, timeout=timeout, check=check)
 
@@ -56,7 +56,7 @@ class Lab:
                 process.terminate()
 
     def kubectl(
-        self, *arguments: str, stdin: str | None = None, check: bool = True, timeout: float = 60
+        self, *arguments: str, stdin: str | None = None, check: bool = True, timeout: float = 3 * PATIENCE
     ) -> str:
         """Run kubectl on the host."""
         command = [str(BIN / "kubectl"), "--kubeconfig", self.kubeconfig, *arguments]
@@ -96,7 +96,7 @@ class Lab:
         body = {"nodeName": node, "terminationGracePeriodSeconds": 1, "containers": [container], **spec}
         metadata = {"name": name, "namespace": namespace, "labels": {"app": name}}
         self.apply({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": body})
-        self.kubectl("wait", "-n", namespace, "--for=condition=Ready", f"pod/{name}", "--timeout=30s")
+        self.kubectl("wait", "-n", namespace, "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
         return self.get("pod", name, "-n", namespace)
 
     def expose(self, name: str, app: str, namespace: str, **spec: Any) -> Obj:
@@ -131,16 +131,16 @@ def pid_of(lab: Lab, machine: str, component: str) -> int:
     return int(found[0]) if found else 0
 
 
-def eventually(question: Callable[[], Any], wanted: Any, seconds: float = 10) -> None:
+def eventually(question: Callable[[], Any], wanted: Any, seconds: float = PATIENCE) -> None:
     """Ask until the answer is (or, if a set is wanted, is one of) `wanted`; fail with the last answer."""
-    deadline = time.monotonic() + seconds
-    while True:
-        answer = question()
-        if (answer in wanted) if isinstance(wanted, set) else (answer == wanted):
-            return
-        if time.monotonic() > deadline:
-            raise AssertionError(f"wanted {wanted!r}, last answer {answer!r}")
-        time.sleep(0.05)
+    try:
+        until(
+            question,
+            lambda answer: answer in wanted if isinstance(wanted, set) else answer == wanted,
+            seconds=seconds,
+        )
+    except AssertionError as error:
+        raise AssertionError(f"wanted {wanted!r}, {error}") from None
 
 
 def client_address(answer: str) -> str | None:

@@ -72,7 +72,7 @@ def balanced(lab: Lab, namespace: str, name: str, kind: str, app: str, **spec: o
     """Make a Service of that kind for the pods labelled app=APP; its VIP."""
     lab.expose(name, app, namespace, type="LoadBalancer", loadBalancerClass=KINDS[kind], **spec)
     address = "jsonpath={.status.loadBalancer.ingress[0].ip}"
-    lab.kubectl("wait", f"--for={address}", f"service/{name}", "-n", namespace, "--timeout=10s")
+    lab.kubectl("wait", f"--for={address}", f"service/{name}", "-n", namespace, "--timeout=60s")
     return lab.kubectl("get", "service", name, "-n", namespace, "-o", address)
 
 

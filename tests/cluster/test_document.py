@@ -7,6 +7,7 @@ import re
 import pexpect
 
 from tests.cluster.lab import BIN, Lab
+from tests.patience import PATIENCE
 
 
 def test_kubectl_run_it_is_interactive_on_a_terminal(lab: Lab) -> None:
@@ -15,7 +16,7 @@ def test_kubectl_run_it_is_interactive_on_a_terminal(lab: Lab) -> None:
         ["--kubeconfig", lab.kubeconfig, "run", "box", "-it", "--image=busybox", "--restart=Never", "--rm"],
         encoding="utf-8",
         dimensions=(33, 111),
-        timeout=20,
+        timeout=PATIENCE,
     )
     try:
         terminal.expect_exact("/ # ")

@@ -45,7 +45,7 @@ def by_all(but: str = "") -> dict[str, set[str]]:
 def clients(lab: Lab, urls: dict[str, str]) -> Iterator[Crowd]:
     """Clients who download in each way, by all nodes."""
     with crowd(lab) as found:
-        eventually(lambda: nodes_of_new_ones(found, urls), by_all(), seconds=20)
+        eventually(lambda: nodes_of_new_ones(found, urls), by_all())
         for way, (_, family) in WAYS.items():
             begun = found.download(urls[way] + ENDLESS, COUNT[family.version])
             assert Counter(each.state for each in begun) == {"running": COUNT[family.version]}
@@ -73,7 +73,7 @@ def going_on(clients: Crowd) -> list[bool]:
     def progress() -> list[int]:
         return [now.received - then.received for now, then in zip(downloads(clients), before, strict=True)]
 
-    eventually(lambda: sorted(progress())[-len(before) // 4] >= 1024, True, seconds=20)
+    eventually(lambda: sorted(progress())[-len(before) // 4] >= 1024, True)
     return [each > 0 for each in progress()]
 
 
@@ -111,7 +111,7 @@ def test_a_drained_node_breaks_none_gets_no_new_ones_and_gets_them_again_when_it
         assert broken(clients) == Counter()
     finally:
         lab.kubectl(*undrain)
-    eventually(lambda: nodes_of_new_ones(clients, urls), by_all(), seconds=20)
+    eventually(lambda: nodes_of_new_ones(clients, urls), by_all())
     assert broken(clients) == Counter()
 
 
@@ -152,13 +152,13 @@ def test_a_dead_node_breaks_exactly_its_own_and_gets_new_ones_when_it_returns(
     )
     harm(lab)
     try:
-        eventually(lambda: broken(clients), its_own, seconds=20)
+        eventually(lambda: broken(clients), its_own)
         if repair:
             others = by_all(but="node-2")
-            eventually(lambda: nodes_of_new_ones(clients, urls), others, seconds=20)
+            eventually(lambda: nodes_of_new_ones(clients, urls), others)
     finally:
         if repair:
             repair(lab)
-    eventually(lambda: nodes_of_new_ones(clients, urls), by_all(), seconds=30)
+    eventually(lambda: nodes_of_new_ones(clients, urls), by_all())
     # A node that was cut off has lost nothing: what it had may go on where nobody ended it yet.
     assert broken(clients) <= its_own

@@ -22,8 +22,6 @@ from tests.cluster.lab import (
 from tests.cluster.load import DOWNLOADS, ENDLESS, SHORT, Crowd, crowd, server
 
 ANNOTATION = "wellhead.dev/preserve-client-ip"
-PATIENCE = 30.0
-"""Nodes get to know each other when a first Service asks."""
 UDP_PORT = 8098
 _ASK = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.settimeout(1); s.connect(({!r}, {})); "
 _ASK += "s.send(b'?'); print(s.recv(100).decode())"
@@ -64,7 +62,7 @@ def none_keep(clients: Crowd, port: int) -> bool:
 def test_switched_off_or_the_proxies_killed_connections_go_on_as_they_began(
     lab: Lab, namespace: str, port: int, clients: Crowd
 ) -> None:
-    eventually(lambda: all_keep(clients, port), True, PATIENCE)
+    eventually(lambda: all_keep(clients, port), True)
     for node in NODES:
         begun = clients.download(f"http://{EXTERNAL_IP[node]}:{port}{ENDLESS}", 5)
         assert {(each.state, each.seen) for each in begun} == {("running", CLIENT)}
@@ -81,13 +79,13 @@ def test_switched_off_or_the_proxies_killed_connections_go_on_as_they_began(
     all_go_on()
 
     lab.kubectl("annotate", "service", "web", "-n", namespace, f"{ANNOTATION}=true")
-    eventually(lambda: all_keep(clients, port), True, PATIENCE)
+    eventually(lambda: all_keep(clients, port), True)
     killed = {node: pid_of(lab, node, "proxy") for node in NODES}
     for pid in killed.values():
         os.kill(pid, signal.SIGKILL)
     all_go_on()
     eventually(lambda: all(pid_of(lab, node, "proxy") not in (0, killed[node]) for node in NODES), True)
-    eventually(lambda: all_keep(clients, port), True, PATIENCE)
+    eventually(lambda: all_keep(clients, port), True)
     all_go_on()
 
 
@@ -120,5 +118,5 @@ def test_udp_and_a_pod_in_its_nodes_network(lab: Lab, namespace: str) -> None:
         def answers() -> list[str]:
             return [lab.on("client", *ask, check=False).strip() for ask in asks]
 
-        eventually(answers, [CLIENT] * len(NODES), PATIENCE)
+        eventually(answers, [CLIENT] * len(NODES))
     lab.kubectl("delete", "service", "udp", "-n", namespace)

@@ -24,7 +24,7 @@ def test_a_deleted_service_leaves_nothing_and_all_of_it_can_be_had_again(lab: La
     wish = {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}
     lab.expose("all", "server", namespace, **wish)
     address = "jsonpath={.status.loadBalancer.ingress[0].ip}"
-    lab.kubectl("wait", f"--for={address}", "service/all", "-n", namespace, "--timeout=10s")
+    lab.kubectl("wait", f"--for={address}", "service/all", "-n", namespace, "--timeout=60s")
     service = lab.get("service", "all", "-n", namespace)
     spec, vip = service["spec"], service["status"]["loadBalancer"]["ingress"][0]["ip"]
     eventually(lambda: lab.curl("client", vip) is not None, True)
@@ -42,5 +42,5 @@ def test_a_deleted_service_leaves_nothing_and_all_of_it_can_be_had_again(lab: La
         "ports": [{"port": 80, "targetPort": 8080, "nodePort": spec["ports"][0]["nodePort"]}],
     }
     lab.expose("again", "server", namespace, **again)
-    lab.kubectl("wait", f"--for={address}={vip}", "service/again", "-n", namespace, "--timeout=10s")
+    lab.kubectl("wait", f"--for={address}={vip}", "service/again", "-n", namespace, "--timeout=60s")
     lab.kubectl("delete", "service", "again", "-n", namespace)

@@ -25,7 +25,7 @@ def a_namespace_full_of_work(lab: Lab) -> Iterator[str]:
     name = "rights"
     lab.kubectl("create", "namespace", name)
     try:
-        lab.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=10s")
+        lab.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, "--timeout=60s")
         yield name
     finally:
         lab.kubectl("delete", "namespace", name, "--ignore-not-found")
@@ -65,5 +65,5 @@ def test_no_component_is_refused_what_its_work_needs(lab: Lab) -> None:
         pod = lab.get("pods", *at)["items"][0]["metadata"]["name"]
         lab.kubectl("delete", "pod", pod, *at)
         lab.kubectl("delete", "deployment", "web", "--cascade=orphan", *at)
-        lab.kubectl("wait", "--for=condition=Ready", "servicecidr/rights", "--timeout=10s")
+        lab.kubectl("wait", "--for=condition=Ready", "servicecidr/rights", "--timeout=60s")
     assert refused(lab) == [], json.dumps(refused(lab), indent=1)

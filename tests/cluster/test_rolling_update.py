@@ -46,7 +46,7 @@ def vips(lab: Lab, namespace: str) -> Iterator[dict[str, str]]:
     """By name, the VIPs of a Service of each kind with each policy, for the same pods."""
     lab.apply({**DOWNLOADS, "metadata": {"name": "downloads", "namespace": namespace}})
     lab.apply(deployment(namespace, "node-1", "node-2"))
-    lab.kubectl("rollout", "status", "deployment/rolling", "-n", namespace, "--timeout=30s")
+    lab.kubectl("rollout", "status", "deployment/rolling", "-n", namespace, "--timeout=60s")
     names = {f"{kind}-{policy.lower()}": (kind, policy) for kind in KINDS for policy in ("Cluster", "Local")}
     yield {
         name: balanced(lab, namespace, name, kind, "rolling", externalTrafficPolicy=policy)
@@ -66,7 +66,7 @@ def clients(lab: Lab, vips: dict[str, str]) -> Iterator[Crowd]:
             began = (each for vip in vips.values() for each in found.download(f"http://{vip}{SHORT}", 10))
             return all(each.state in ("running", "complete") for each in began)
 
-        eventually(all_answer, True, seconds=20)
+        eventually(all_answer, True)
         yield found
 
 
@@ -78,8 +78,8 @@ def test_a_rolling_update_fails_no_request_and_breaks_no_download(
     for vip in vips.values():
         clients.download(f"http://{vip}{FINITE}", 25)
     lab.apply(deployment(namespace, *NODES[2:]))
-    lab.kubectl("rollout", "status", "deployment/rolling", "-n", namespace, "--timeout=30s")
-    eventually(lambda: len(set(old) & set(pods(lab, namespace))), 0, seconds=30)
+    lab.kubectl("rollout", "status", "deployment/rolling", "-n", namespace, "--timeout=60s")
+    eventually(lambda: len(set(old) & set(pods(lab, namespace))), 0)
     asked = clients.asked()
     print(f"{asked['count']} requests, {asked['late']} late")
     assert asked["failures"] == []

@@ -25,7 +25,7 @@ def spy(lab: Lab, namespace: str) -> str:
         "spec": spec,
     }
     lab.apply(pod)
-    lab.kubectl("wait", "--for=condition=Ready", "pod/spy", "-n", namespace, "--timeout=30s")
+    lab.kubectl("wait", "--for=condition=Ready", "pod/spy", "-n", namespace, "--timeout=60s")
     return "spy"
 
 

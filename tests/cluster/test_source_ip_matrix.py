@@ -17,8 +17,6 @@ from tests.cluster.asker import Askers
 from tests.cluster.family import IPV4, IPV6, Family, url
 from tests.cluster.lab import ECHOSERVER, Lab, Obj, eventually
 
-PATIENCE = 30.0
-"""Nodes get to know each other when a first Service asks for symmetric return."""
 POD_NODES = ("node-1", "node-2")
 POLICIES: dict[str, Obj] = {
     "Cluster": {"externalTrafficPolicy": "Cluster"},
@@ -155,7 +153,7 @@ def test_client_to_node_port(ask: Askers, node_port: int, policy: str, node: str
     if policy == "Cluster":
         eventually(lambda: ask.on("client", server).client, ip.addresses[node])
     elif policy == "Preserving" or node == "node-1":
-        eventually(lambda: ask.on("client", server).client, ip.client, PATIENCE)
+        eventually(lambda: ask.on("client", server).client, ip.client)
     else:
         # First that the rules are there at all, then: dropped, which curl reports as 28. A refusal is 7, and
         # right only as long as this node hasn't heard of the endpoint.
@@ -167,7 +165,7 @@ def test_client_to_node_port(ask: Askers, node_port: int, policy: str, node: str
 def test_client_to_load_balancer(ask: Askers, vips: list[str], policy: str, ip: Family) -> None:
     wanted = ip.any_node() if policy == "Cluster" else {ip.client}
     server = url(ip.of(vips))
-    eventually(lambda: {ask.on("client", server).client for _ in range(10)} <= wanted, True, PATIENCE)
+    eventually(lambda: {ask.on("client", server).client for _ in range(10)} <= wanted, True)
 
 
 def test_pod_to_load_balancer(ask: Askers, vips: list[str], policy: str, client_pod: Obj, ip: Family) -> None:
@@ -223,7 +221,7 @@ def test_node_port_on_loopback_answers_in_iptables_mode_and_ipv4_only(
 
 def test_client_to_external_ip(ask: Askers, claimed_node: str, policy: str, ip: Family) -> None:
     wanted = ip.addresses[claimed_node] if policy == "Cluster" else {ip.client}
-    eventually(lambda: ask.on("client", url(ip.external_ip[claimed_node])).client, wanted, PATIENCE)
+    eventually(lambda: ask.on("client", url(ip.external_ip[claimed_node])).client, wanted)
 
 
 def test_pod_to_another_nodes_address_keeps_the_source(

@@ -22,6 +22,7 @@ def _virtual() -> asyncio.AbstractEventLoop:
 def pytest_asyncio_loop_factories(
     item: pytest.Item,
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    if any(each in item.path.as_posix() for each in _WITH_SERVERS):
+    path = item.path.as_posix()
+    if any(each in path for each in _WITH_SERVERS) and item.path.name != "test_store.py":
         return {"real": asyncio.SelectorEventLoop}
     return {"virtual": _virtual}

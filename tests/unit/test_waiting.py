@@ -36,6 +36,6 @@ async def test_what_goes_wrong_in_one_of_several_is_raised_and_found_in_its_grou
         raise ValueError("this one")
 
     with pytest.raises(BaseExceptionGroup) as caught:
-        await first_of(fails(), asyncio.sleep(3600))
+        await first_of(fails(), asyncio.Event().wait())
     assert str(first_error(caught.value)) == "this one"
     assert first_error(KeyError("alone")).args == ("alone",)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from tests.patience import PATIENCE
+
 if TYPE_CHECKING:
     from tests.packets.cloud.conftest import Host, IPAddress
 
@@ -86,7 +88,7 @@ class Backends:
 
 
 async def fetch(
-    client: Host, vip: str, port: int, *headers: str, source: str = "", seconds: float = 3
+    client: Host, vip: str, port: int, *headers: str, source: str = "", seconds: float = PATIENCE
 ) -> Answer:
     """Ask the server behind a VIP. Raises OSError, TimeoutError, or EOFError if the connection is closed."""
     sock = client.socket(socket.SOCK_STREAM, version=ip_address(vip).version)
@@ -127,14 +129,14 @@ class Download:
     @classmethod
     async def start(cls, client: Host, vip: str, port: int) -> Download:
         sock = client.socket(socket.SOCK_STREAM)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE):
             await asyncio.get_running_loop().sock_connect(sock, (vip, port))
             reader, writer = await asyncio.open_connection(sock=sock)
             writer.write(b"GET /drip HTTP/1.1\r\nHost: example.com\r\n\r\n")
             await reader.readuntil(b"drip\n")
         return cls(reader, writer)
 
-    async def goes_on(self, seconds: float = 2.0) -> bool:
+    async def goes_on(self, seconds: float = PATIENCE) -> bool:
         """Whether another line comes, of those that are dripped."""
         try:
             async with asyncio.timeout(seconds):
@@ -142,7 +144,7 @@ class Download:
         except (OSError, TimeoutError):
             return False
 
-    async def ended(self, seconds: float = 5.0) -> bool:
+    async def ended(self, seconds: float = PATIENCE) -> bool:
         """Whether the connection is closed, or will be in this time."""
         try:
             async with asyncio.timeout(seconds):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from tests.packets.cloud.control import Control
+from tests.patience import PATIENCE
 from wellhead.images import haproxy
 from wellhead.images.store import ImageNotFound, ImageStore
 from wellhead.linux import namespaces
@@ -169,7 +170,9 @@ class Network:
         server = await asyncio.start_server(_well, sock=listener)
         self._close.callback(server.close)
 
-    async def connect(self, vip: IPAddress = VIPS[0], port: int = PORT, seconds: float = 1.0) -> Connection:
+    async def connect(
+        self, vip: IPAddress = VIPS[0], port: int = PORT, seconds: float = PATIENCE
+    ) -> Connection:
         """Open a TCP connection. Raises OSError or TimeoutError."""
         sock = self.client.socket(socket.SOCK_STREAM, version=vip.version)
         try:
@@ -271,7 +274,7 @@ async def network() -> AsyncIterator[Network]:
 async def control(network: Network, tmp_path: Path) -> AsyncIterator[Control]:
     control = Control(network, tmp_path)
     try:
-        await control.until(lambda: control.kubectl("get", "--raw", "/readyz"), 20)
+        await control.until(lambda: control.kubectl("get", "--raw", "/readyz"))
         nodes = [
             {
                 "apiVersion": "v1",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from tests.patience import PATIENCE, reached
 from wellhead.lab import kubeconfigs, pki
 from wellhead.lab.addresses import IPV4
 
@@ -111,16 +112,13 @@ class Control:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    async def until(self, condition: Callable[[], Any], seconds: float = 10) -> Any:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        while loop.time() < deadline:
-            try:
-                if result := await asyncio.to_thread(condition):
-                    return result
-            except AssertionError:
-                pass
-            await asyncio.sleep(0.05)
+    async def until(self, condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+        async def ask() -> Any:
+            with contextlib.suppress(AssertionError):
+                return await asyncio.to_thread(condition)
+
+        with contextlib.suppress(AssertionError):
+            return await reached(ask, seconds=seconds)
         logs = {path.name: path.read_text()[-2000:] for path in self.directory.glob("*.log")}
         pytest.fail("never came true\n" + "\n".join(f"{name}:\n{text}" for name, text in logs.items()))
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
+from functools import partial
 from typing import TYPE_CHECKING
-
-import pytest
 
 from tests.packets.cloud.backend import Answer, Backends, Download, fetch
 from tests.packets.cloud.conftest import ipv6
 from tests.packets.cloud.control import Obj
+from tests.patience import PATIENCE, reached
 from wellhead.cloud.haproxy import commands
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class World:
         assert {each["ipMode"] for each in status} == {"Proxy"}
         return str(status[0]["ip"])
 
-    async def get(self, vip: str, *headers: str, source: str = "", seconds: float = 3) -> Answer:
+    async def get(self, vip: str, *headers: str, source: str = "", seconds: float = PATIENCE) -> Answer:
         return await fetch(self.network.client, vip, 80, *headers, source=source, seconds=seconds)
 
     async def nodes(self, vip: str, count: int = 12, source: str = "") -> set[str]:
@@ -71,13 +70,12 @@ class World:
 
     async def hands_over(self) -> None:
         """Wait until HAProxy would tell a successor whom it remembers: it doesn't in its first seconds."""
-        for _ in range(150):
-            answer = await commands.ask(self.control.state / "master.sock", "@1 show peers")
+
+        def would(answer: str) -> bool:
             flags = re.search(r"id=wellhead .* flags=0x([0-9a-f]+)", answer)
-            if flags is not None and int(flags[1], 16) & 3 == 3:
-                return
-            await asyncio.sleep(0.1)
-        pytest.fail(answer)
+            return flags is not None and int(flags[1], 16) & 3 == 3
+
+        await reached(partial(commands.ask, self.control.state / "master.sock", "@1 show peers"), would)
 
     def patch(self, spec: str, name: str = "web") -> None:
         self.control.kubectl("patch", "service", name, "-p", f'{{"spec":{spec}}}')

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.patience import reached
 from wellhead.cloud.announce.announcer import Announcer
 from wellhead.cloud.forwarder.plane import Forwarder
 from wellhead.cloud.forwarder.tables import Change, Frontend, Target
@@ -120,12 +121,8 @@ async def test_another_speaker_takes_over_and_every_connection_goes_on(
     # Its kernel goes on forwarding what still comes to it.
     assert all([await connection.works() for connection in before])
     async with second.speaking():
-        for _ in range(50):
-            await asyncio.sleep(0.05)
-            if second.host.inside(lambda: _mac("eth0")) in switched.edge.run(f"ip neigh show {vip}"):
-                break
-        else:
-            pytest.fail(switched.edge.run("ip neigh"))
+        mac = second.host.inside(lambda: _mac("eth0"))
+        await reached(lambda: switched.edge.run(f"ip neigh show {vip}"), lambda found: mac in found)
         assert all([await connection.works() for connection in before])
         first.host.run("ip link set eth0 down")
         assert all([await connection.works() for connection in [*before, await switched.connect(vip)]])
@@ -155,10 +152,8 @@ async def test_a_speaker_may_be_a_node_itself_and_a_table_that_it_left_harms_nob
         assert all([await connection.works() for connection in before])
     async with Speaker(switched.nodes[TWO]).speaking():
         learn_macs(switched.nodes[TWO], switched)
-        for _ in range(50):
-            await asyncio.sleep(0.05)
-            if switched.nodes[TWO].inside(lambda: _mac("eth0")) in switched.edge.run(f"ip neigh show {vip}"):
-                break
+        mac = switched.nodes[TWO].inside(lambda: _mac("eth0"))
+        await reached(lambda: switched.edge.run(f"ip neigh show {vip}"), lambda found: mac in found)
         assert all([await connection.works() for connection in before])
         after = await connect(switched, vip, 20)
         assert {connection.node for connection in after} == {ONE, TWO, THREE}

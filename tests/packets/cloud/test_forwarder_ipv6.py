@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.patience import PATIENCE, reached
 from wellhead.cloud.forwarder.plane import Forwarder
 from wellhead.cloud.forwarder.tables import Change, Frontend, Target
 from wellhead.cloud.vips import IPNetwork
@@ -111,7 +112,7 @@ async def test_a_udp_flow_stays_until_its_node_has_nothing_to_say(
 
     async def ask() -> IPv6Address:
         await asyncio.get_running_loop().sock_sendto(sock, b"who?", (str(VIP), 80))
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(PATIENCE):
             answer = (await asyncio.get_running_loop().sock_recv(sock, 100)).decode().split()
         assert answer[1] == CLIENT
         return IPv6Address(f"fd00:10:240::{answer[0].rpartition('.')[2]}")
@@ -152,11 +153,8 @@ async def test_what_others_take_away_comes_back(network: Network, forwarder: For
     wanted = [network.edge.run(table) for table in tables]
     network.edge.run("nft flush ruleset", "ip -6 rule flush proto 89", "ip rule flush proto 89")
     network.edge.run(f"ip route del default via {ONE} table {0x40000001}")
-    for _ in range(100):
-        await asyncio.sleep(0.05)
-        found = [network.edge.run(table) for table in tables]
-        if [sorted(text.split()) for text in found] == [sorted(text.split()) for text in wanted]:
-            break
-    else:
-        assert found == wanted
+    await reached(
+        lambda: [sorted(network.edge.run(table).split()) for table in tables],
+        lambda found: found == [sorted(text.split()) for text in wanted],
+    )
     assert all([await connection.works() for connection in before])

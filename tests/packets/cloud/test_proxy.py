@@ -8,16 +8,18 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.packets.cloud.backend import fetch
+from tests.packets.cloud.backend import Answer, fetch
 from tests.packets.cloud.conftest import ipv6
 from tests.packets.cloud.control import Obj
 from tests.packets.cloud.proxied import World, proxied
+from tests.patience import reached
 
 if TYPE_CHECKING:
     from tests.packets.cloud.conftest import Network
@@ -103,13 +105,25 @@ async def test_source_ranges_and_affinity_are_the_proxys_business(world: World) 
     assert await world.nodes(vip, source=other) == {others if others != mine else new}
 
 
+def tells_by(proxy: str, answer: Answer) -> bool:
+    return answer.proxy.startswith(proxy)
+
+
+async def refused(world: World, vip: str) -> bool:
+    try:
+        await world.get(vip)
+    except (OSError, EOFError):
+        return True
+    return False
+
+
 async def until_nodes(world: World, vip: str, condition: Callable[[set[str]], bool]) -> None:
-    for _ in range(100):
+    async def served() -> bool:
         with contextlib.suppress(EOFError, OSError):
-            if condition(await world.nodes(vip)):
-                return
-        await asyncio.sleep(0.05)
-    pytest.fail("never came true")
+            return condition(await world.nodes(vip))
+        return False
+
+    await reached(served)
 
 
 async def test_policy_local_uses_the_nodes_whose_own_check_passes_without_a_reload(world: World) -> None:
@@ -181,9 +195,12 @@ async def test_a_node_that_dies_loses_its_connections_and_no_other(world: World)
     world.network.nodes[TWO].run("ip link set eth0 down")
     await world.control.until(lambda: " is dead" in world.control.log("cloud"))
     await until_nodes(world, vip, lambda found: found == {str(ONE), str(THREE)})
-    await asyncio.sleep(4)
-    ended = [await download.ended(0.1) for download in downloads]
-    assert ended.count(True) == 2
+    ends = {asyncio.ensure_future(each.ended()): each for each in downloads}
+    await reached(lambda: sum(end.done() for end in ends) >= 2)
+    going_on = [download for end, download in ends.items() if end.cancel()]
+    await asyncio.gather(*ends, return_exceptions=True)
+    await world.backends.drip()
+    assert [await each.goes_on() for each in going_on] == [True] * 4
     world.control.kubectl("delete", "node", "node-2")
     await world.control.until(lambda: len(world.states()) == 2)
     assert await world.nodes(vip) == {str(ONE), str(THREE)}
@@ -194,14 +211,7 @@ async def test_haproxy_is_started_again_when_it_ends_and_cleanup_ends_it_for_goo
     before = world.haproxy()
     os.kill(before, signal.SIGKILL)
     await world.control.until(lambda: world.haproxy() != before)
-    for _ in range(50):
-        try:
-            assert (await world.get(vip)).node in ALL
-            break
-        except OSError:
-            await asyncio.sleep(0.1)
-    else:
-        pytest.fail("nobody answers")
+    await until_nodes(world, vip, lambda found: found <= ALL)
 
     haproxy = world.haproxy()
     world.control.kill_cloud()
@@ -302,18 +312,11 @@ async def test_an_ipv6_client_is_told_of_in_every_way_and_ranges_count_for_its_f
         world.control.kubectl(
             "annotate", "--overwrite", "service", "both", f"wellhead.dev/client-ip={version}"
         )
-        for _ in range(100):
-            if (answer := await world.get(vip)).proxy != "none":
-                break
-            await asyncio.sleep(0.05)
-        while not answer.proxy.startswith(proxy):
-            answer = await world.get(vip)
+        answer = await reached(partial(world.get, vip), partial(tells_by, proxy))
         assert answer.proxy == f"{proxy} {client} {vip}"
     world.patch('{"loadBalancerSourceRanges":["2001:db8:52::/64"]}', "both")
     await world.control.until(lambda: "2001:db8:52" in (world.control.state / "haproxy.cfg").read_text())
-    await asyncio.sleep(1)
-    with pytest.raises((OSError, EOFError)):
-        await world.get(vip)
+    await reached(partial(refused, world, vip))
     assert (await world.get(second)).proxy == answer.proxy.replace(client, CLIENT).replace(vip, second)
 
 

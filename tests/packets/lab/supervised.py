@@ -9,11 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.patience import PATIENCE, until
 from wellhead.lab import api_socket, logs, processes, state, teardown, title
 from wellhead.lab.cluster import Cluster, ClusterSpec
 from wellhead.lab.processes import Process
@@ -87,16 +87,19 @@ class Supervised:
                 supervisor.kill()
             supervisor.wait(10)
 
-    def until(self, condition: Callable[[Snapshot], bool], patience: float = 15) -> Snapshot:
+    def until(self, condition: Callable[[Snapshot], bool], patience: float = PATIENCE) -> Snapshot:
         """The first state that meets the condition."""
-        deadline = time.monotonic() + patience
-        snapshot = None
-        while time.monotonic() < deadline:
-            snapshot = state.ask(self.cluster.supervisor_socket)
-            if snapshot is not None and condition(snapshot):
-                return snapshot
-            time.sleep(0.02)
-        raise AssertionError(f"{snapshot}\n" + "\n".join(logs.tail(self.cluster.supervisor_log, 30)))
+        try:
+            found = until(
+                lambda: state.ask(self.cluster.supervisor_socket),
+                lambda found: found is not None and condition(found),
+                seconds=patience,
+            )
+        except AssertionError as error:
+            log = "\n".join(logs.tail(self.cluster.supervisor_log, 30))
+            raise AssertionError(f"{error}\n{log}") from None
+        assert found is not None
+        return found
 
     def running(self) -> Snapshot:
         return self.until(lambda snapshot: all(c.pid for c in snapshot.components))

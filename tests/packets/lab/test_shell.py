@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pexpect
 import pytest
 
 from tests.packets.lab.network import Network
+from tests.patience import PATIENCE
 from wellhead.lab.cluster import Cluster
 
 _WELLHEAD = str(Path(sys.executable).parent / "wellhead")
@@ -33,7 +33,7 @@ class Terminal:
     def __init__(self) -> None:
         environment = os.environ | {"TERM": "dumb", "SHELL": "/bin/bash"}
         self._child: pexpect.spawn[str] = pexpect.spawn(
-            "/bin/bash", ["--norc"], encoding="utf-8", timeout=10, dimensions=(30, 200), env=environment
+            "/bin/bash", ["--norc"], encoding="utf-8", timeout=PATIENCE, dimensions=(30, 200), env=environment
         )
         self.type("PS1='OUTSIDE''> '", _OUTSIDE)
 
@@ -75,11 +75,9 @@ def test_a_shell_is_on_the_host_says_so_and_passes_its_status_on(terminal: Termi
 def test_job_control_works_in_a_shell(terminal: Terminal, name: str) -> None:
     prompt = f"[client.{name}] "
     terminal.type(f"{_WELLHEAD} shell --name {name}", prompt)
-    terminal.type("echo run''ning; sleep 100", "running")
-    time.sleep(0.2)
+    terminal.type("sh -c 'echo run\"\"ning; exec sleep 100'", "running")
     terminal.press("c", prompt)
-    terminal.type("echo run''ning; cat", "running")
-    time.sleep(0.2)
+    terminal.type("sh -c 'echo run\"\"ning; exec cat'", "running")
     assert "Stopped" in terminal.press("z", prompt)
     terminal.type("fg", "cat")
     terminal.type("echoed", "echoed\r\nechoed")
@@ -89,11 +87,9 @@ def test_job_control_works_in_a_shell(terminal: Terminal, name: str) -> None:
 
 def test_ctrl_c_and_ctrl_z_reach_a_command(terminal: Terminal, name: str) -> None:
     run = f"{_WELLHEAD} exec --name {name} client -- sh -c"
-    terminal.type(f"{run} 'echo run\"\"ning; sleep 100'; echo status=$?", "running")
-    time.sleep(0.2)
+    terminal.type(f"{run} 'echo run\"\"ning; exec sleep 100'; echo status=$?", "running")
     assert "status=130" in terminal.press("c", _OUTSIDE)
     terminal.type(f"{run} 'echo run\"\"ning; exec cat'", "running")
-    time.sleep(0.2)
     assert "Stopped" in terminal.press("z", _OUTSIDE)
     terminal.type("fg", "exec cat")
     terminal.type("echoed", "echoed\r\nechoed")
@@ -101,10 +97,9 @@ def test_ctrl_c_and_ctrl_z_reach_a_command(terminal: Terminal, name: str) -> Non
 
 
 def test_the_terminal_comes_back_to_a_script_without_job_control(terminal: Terminal, name: str) -> None:
-    script = f'{_WELLHEAD} shell --name {name}; read line; echo "got $line"'
+    script = f'{_WELLHEAD} shell --name {name}; echo ba""ck; read line; echo "got $line"'
     terminal.type(f"sh -c '{script}'", f"[client.{name}] ")
-    terminal.type("exit", "exit")
-    time.sleep(0.3)
+    terminal.type("exit", "back")
     terminal.type("a line", "got a line")
 
 

@@ -39,7 +39,7 @@ def create(lab: Lab, name: str, *containers: Obj, **spec: Any) -> None:
 
 
 def wait(lab: Lab, name: str, condition: str = "condition=Ready") -> None:
-    lab.kubectl("wait", f"--for={condition}", f"pod/{name}", "--timeout=20s")
+    lab.kubectl("wait", f"--for={condition}", f"pod/{name}", "--timeout=60s")
 
 
 def status(lab: Lab, name: str) -> Obj:

@@ -90,7 +90,7 @@ def test_a_deep_tree_with_links_goes_and_what_they_lead_to_stays(lab: Lab, tmp_p
         shell("main", script, volumeMounts=mounts),
         volumes=[{"name": "v", "emptyDir": {}}, {"name": "host", "hostPath": {"path": str(tmp_path)}}],
     )
-    eventually(lambda: lab.kubectl("logs", "deep", check=False), "made\n", seconds=30)
+    eventually(lambda: lab.kubectl("logs", "deep", check=False), "made\n")
     uid = lab.get("pod", "deep")["metadata"]["uid"]
     assert _directories(lab, uid)
     lab.kubectl("delete", "pod", "deep", "--grace-period=1")

@@ -14,6 +14,7 @@ import pytest
 
 from tests.cluster.lab import BIN, Lab, eventually
 from tests.packets.node.cluster_pods import apply, container, create, shell, status, wait
+from tests.patience import PATIENCE, reached
 from wellhead.client.connection import load
 
 pytestmark = pytest.mark.usefixtures("no_pods_left")
@@ -164,7 +165,7 @@ def test_probes_decide_about_readiness_and_restarts(lab: Lab) -> None:
     lab.kubectl(
         "exec", "probed", "--", "sh", "-c", "kill -STOP $(cat /tmp/nginx.pid) $(pidof nginx)", check=False
     )
-    eventually(lambda: container(lab, "probed")["restartCount"], 1, seconds=20)
+    eventually(lambda: container(lab, "probed")["restartCount"], 1)
     wait(lab, "probed")
     events = lab.kubectl("get", "events", "--field-selector", "involvedObject.name=probed")
     assert "failed liveness probe, will be restarted" in events
@@ -174,7 +175,8 @@ def test_probes_decide_about_readiness_and_restarts(lab: Lab) -> None:
 def test_a_deleted_pod_ends_in_order(lab: Lab) -> None:
     """preStop, then SIGTERM to the container, then the sidecar, and the exit codes are told."""
     hook = {"preStop": {"exec": {"command": ["sh", "-c", "echo stopping > /proc/1/fd/1"]}}}
-    trap = "trap 'cut -d. -f1-2 /proc/uptime | cut -d\\  -f1; exit 0' TERM; while :; do sleep 0.02; done"
+    trap = "trap 'cut -d. -f1-2 /proc/uptime | cut -d\\  -f1; exit 0' TERM; echo ready; "
+    trap += "while :; do sleep 0.02; done"
     create(
         lab,
         "ending",
@@ -188,11 +190,13 @@ def test_a_deleted_pod_ends_in_order(lab: Lab) -> None:
         name: subprocess.Popen([*kubectl, name], stdout=subprocess.PIPE, text=True)
         for name in ("main", "side")
     }
-    time.sleep(0.5)
+    for each in followers.values():
+        assert each.stdout is not None
+        assert each.stdout.readline() == "ready\n"
     began = time.monotonic()
     lab.kubectl("delete", "pod", "ending")
     assert time.monotonic() - began < 5
-    said = {name: follower.communicate(timeout=10)[0].split() for name, follower in followers.items()}
+    said = {name: follower.communicate(timeout=PATIENCE)[0].split() for name, follower in followers.items()}
     assert said["main"][0] == "stopping"
     assert float(said["main"][1]) <= float(said["side"][0])
 
@@ -365,7 +369,7 @@ async def test_a_terminal_follows_the_users(lab: Lab, way: str) -> None:
     connection = load(lab.kubeconfig)
     tls = connection.ssl_context or True
     url = f"{connection.server}/api/v1/namespaces/default/pods/one/{way}&stdin=1&stdout=1&tty=1"
-    said = b""
+    said, descriptors = b"", len(os.listdir("/proc/self/fd"))
     async with (
         aiohttp.ClientSession() as session,
         session.ws_connect(url, ssl=tls, protocols=["v5.channel.k8s.io"]) as socket,
@@ -375,10 +379,11 @@ async def test_a_terminal_follows_the_users(lab: Lab, way: str) -> None:
                 size = {"Width": columns + more, "Height": rows + more}
                 await socket.send_bytes(b"\x04" + json.dumps(size).encode())
             await socket.send_bytes(b"\x00stty size\n")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE):
                 while b"%d %d\r\n" % (rows, columns) not in said:
                     said += (await socket.receive_bytes())[1:]
-    await asyncio.sleep(0.25)  # a closed session's TLS connection is not gone at once (aiohttp's manual)
+    # A closed session's TLS connection is not gone at once (aiohttp's manual).
+    await reached(lambda: len(os.listdir("/proc/self/fd")) <= descriptors)
 
 
 def test_kubectl_forwards_many_connections_to_a_port(lab: Lab) -> None:

@@ -70,7 +70,7 @@ def test_a_pod_whose_link_was_deleted_gets_another_sandbox(lab: Lab, pod: str) -
     before = status(lab, "server")["podIP"]
     assert container(lab, "server")["restartCount"] == 0
     lab.on("node-1", "ip", "link", "del", pod)
-    eventually(lambda: container(lab, "server")["restartCount"], 1, seconds=60)
+    eventually(lambda: container(lab, "server")["restartCount"], 1)
     wait(lab, "server")
     assert status(lab, "server")["podIP"] != before
     answer = "hello" in lab.on("node-1", "curl", "-sS", "--max-time", "5", "http://10.240.0.11:8000")

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.packets.proxy.world import CLIENT, World, dial
+from tests.patience import PATIENCE, until
 from tests.unit.services.objects import Obj, endpoint, service_object, slice_object
 
 VIP = "203.0.113.140"
@@ -41,7 +41,7 @@ class Proxy:
         return self.wait()
 
     def wait(self) -> int:
-        return self._process.wait(10)
+        return self._process.wait(PATIENCE)
 
     @property
     def said(self) -> str:
@@ -73,18 +73,17 @@ def at(*addresses: str) -> Obj:
     )
 
 
-def eventually(what: Callable[[], bool], seconds: float = 10.0) -> None:
+def eventually(what: Callable[[], bool]) -> None:
     """Wait for something that the proxy has been asked for to come about."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
+    until(what)
 
 
 def get(world: World, url: str, **headers: str) -> tuple[int, str, Any]:
     def fetch() -> tuple[int, str, Any]:
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=2) as answer:
+            with urllib.request.urlopen(
+                urllib.request.Request(url, headers=headers), timeout=PATIENCE
+            ) as answer:
                 return answer.status, answer.read().decode(), answer.headers
         except urllib.error.HTTPError as error:
             with error:

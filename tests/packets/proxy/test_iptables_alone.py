@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from tests.packets.proxy.world import (
     World,
     dial,
 )
+from tests.patience import until
 
 pytestmark = pytest.mark.cluster
 
@@ -57,7 +57,10 @@ def test_the_timeout_of_affinity_counts_from_the_last_new_connection(world: Worl
     world.program([sticky], at(POD_A, POD_B, POD_FAR))
     first = dial(world.outside, VIP, 80, source=CLIENT).server
     (before,) = last_seen(world)
-    time.sleep(0.1)
-    assert dial(world.outside, VIP, 80, source=CLIENT).server == first
-    (after,) = last_seen(world)
-    assert after > before
+
+    def seen_later() -> bool:
+        assert dial(world.outside, VIP, 80, source=CLIENT).server == first
+        (after,) = last_seen(world)
+        return after > before
+
+    until(seen_later)

@@ -70,10 +70,10 @@ def test_in_nftables_mode_what_others_remove_comes_back_without_waiting(
     start(*NFTABLES, "--iptables-sync-period", "1h")
     eventually(serves(world, POD_A))
     world.node.run("nft delete table ip wellhead")
-    eventually(lambda: "table ip wellhead" in tables(world), seconds=3)
+    eventually(lambda: "table ip wellhead" in tables(world))
     eventually(serves(world, POD_A))
     world.node.run("nft flush table ip wellhead")
-    eventually(serves(world, POD_A), seconds=3)
+    eventually(serves(world, POD_A))
 
 
 @pytest.mark.parametrize("modes", [("iptables", "nftables"), ("nftables", "iptables")])

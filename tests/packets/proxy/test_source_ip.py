@@ -127,7 +127,7 @@ def test_ipv6_is_the_same(world: World) -> None:
     world.program([web()], [])
     # The refusal is sent at once. Where it arrives while connect() still holds the socket, as it does between
     # namespaces of one machine, Linux takes note of it in IPv4, but in IPv6 only of the next, a second later.
-    assert dial(world.outside, VIP6, 80, source=CLIENT6, timeout=3) == REFUSED
+    assert dial(world.outside, VIP6, 80, source=CLIENT6) == REFUSED
     assert dial(world.pod_a, CLUSTER_IP6, 80, udp=True) == REFUSED
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 
 from tests.packets.proxy.world import Answer, Host, dial
+from tests.patience import PATIENCE, until
 
 LATE_SECONDS = 0.9
 """Whoever waited longer has repeated a SYN, which the kernel does after one second."""
@@ -27,15 +28,14 @@ class Downloads:
     def start(self, host: Host, address: str, port: int) -> None:
         """Begin another one, through the frontend that the client dials; its first number has come."""
         client = host.inside(socket.socket)
-        client.settimeout(5)
+        client.settimeout(PATIENCE)
         client.connect((address, port))
         received: list[int] = []
         thread = threading.Thread(target=_receive, args=(client, received), name="download")
         self._clients.append((client, received))
         self._threads.append(thread)
         thread.start()
-        while not received:
-            time.sleep(0.01)
+        until(lambda: received)
 
     def received(self) -> list[int]:
         """The last number that each has got."""
@@ -92,7 +92,7 @@ def dialling(host: Host, *frontends: tuple[str, int]) -> Iterator[Dialling]:
         while not stop.wait(0.002):
             for address, port in frontends:
                 started = time.monotonic()
-                found.answers.append((f"{address}:{port}", dial(host, address, port, timeout=4)))
+                found.answers.append((f"{address}:{port}", dial(host, address, port, timeout=PATIENCE)))
                 found.late += time.monotonic() - started > LATE_SECONDS
 
     thread = threading.Thread(target=dial_on, name="dialling")

@@ -22,6 +22,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple, TypeVar
 
+from tests.patience import PATIENCE
 from wellhead.ip import Family
 from wellhead.linux import namespaces
 from wellhead.proxy import stale_flows
@@ -289,7 +290,7 @@ def _serve(selector: selectors.BaseSelector) -> None:
 
 
 def dial(
-    host: Host, address: str, port: int, *, source: str = "", udp: bool = False, timeout: float = 3.0
+    host: Host, address: str, port: int, *, source: str = "", udp: bool = False, timeout: float | None = None
 ) -> Answer:
     """Open a connection from a host and say what comes of it. A SYN that is lost is repeated after 1 s."""
     with connect(host, address, port, source=source, udp=udp, timeout=timeout) as client:
@@ -319,12 +320,13 @@ class Client:
 
 @contextlib.contextmanager
 def connect(
-    host: Host, address: str, port: int, *, source: str = "", udp: bool = False, timeout: float = 3.0
+    host: Host, address: str, port: int, *, source: str = "", udp: bool = False, timeout: float | None = None
 ) -> Iterator[Client]:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
     with host.inside(lambda: socket.socket(family, kind)) as sock:
-        sock.settimeout(timeout)
+        # Nobody repeats a datagram: one that is lost is known to be soon.
+        sock.settimeout(timeout or (3.0 if udp else PATIENCE))
         if source:
             sock.bind((source, 0))
         yield Client(sock, (address, port))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from tests.packets.proxy.test_source_ip import (
@@ -25,6 +23,7 @@ from tests.packets.proxy.world import (
     dial,
 )
 from tests.packets.proxy_nftables.world import ALL_IPV6, NftablesWorld, sticky
+from tests.patience import until
 
 pytestmark = pytest.mark.cluster
 
@@ -90,11 +89,7 @@ def test_a_client_is_forgotten_when_it_stays_away(world: NftablesWorld) -> None:
     dial(world.outside, VIP, 80, source=CLIENT)
     (remembered,) = (each[0]["elem"] for each in world.elements("affinity"))
     assert remembered["timeout"] == 1
-    for _ in range(100):
-        if not world.elements("affinity"):
-            return
-        threading.Event().wait(0.05)
-    pytest.fail("still remembered")
+    until(lambda: world.elements("affinity") == [])
 
 
 def test_the_timeout_counts_from_the_last_new_connection(world: NftablesWorld) -> None:
@@ -108,7 +103,6 @@ def test_the_timeout_counts_from_the_last_new_connection(world: NftablesWorld) -
     world.nft("flush map ip6 wellhead affinity")
     world.await_(world.backend.check())
     first = dial(world.outside, VIP6, 80, source=CLIENT6).server
-    while left() > 97:
-        threading.Event().wait(0.1)
+    until(left, lambda seconds: seconds <= 97)
     assert dial(world.outside, VIP6, 80, source=CLIENT6).server == first
     assert left() >= 99

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from tests.packets.proxy.test_source_ip import web
 from tests.packets.proxy.world import POD_A6, POD_B6, POD_FAR6, Host, World
+from tests.patience import PATIENCE
 from wellhead.ip import Family
 from wellhead.proxy.backends.nftables.backend import NftablesBackend
 from wellhead.proxy.backends.nftables.ruleset import NftablesConfig
@@ -42,7 +43,7 @@ class NodeLoop:
         self._loop.close()
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -19,6 +19,7 @@ import msgspec
 import yaml
 from multidict import CIMultiDict
 
+from tests.patience import reached
 from tests.unit.apiserver.pki import Pki
 from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Obj
@@ -236,13 +237,15 @@ async def serve(
     async with Cluster(f"https://127.0.0.1:{port}", pki, directory) as cluster:
         probe = await cluster.user(None)
         try:
-            while not task.done():
+
+            async def is_ready() -> bool:
+                if task.done():
+                    task.result()
                 with contextlib.suppress(aiohttp.ClientConnectionError):
-                    if (await probe.call("GET", "/readyz")).code == 200:
-                        break
-                await asyncio.sleep(0.01)
-            else:
-                await task
+                    return (await probe.call("GET", "/readyz")).code == 200
+                return False
+
+            await reached(is_ready)
             yield cluster
         finally:
             task.cancel()

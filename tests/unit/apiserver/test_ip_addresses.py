@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.patience import reached
 from tests.unit.apiserver.cluster import User, serve
 from tests.unit.apiserver.objects import SERVICES, service
 from tests.unit.apiserver.pki import Pki
@@ -49,14 +50,6 @@ def taken(name: str, **labels: str) -> Obj:
 
 async def names(admin: User) -> set[str]:
     return {item["metadata"]["name"] for item in (await admin.get(ADDRESSES))["items"]}
-
-
-async def eventually(ask: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(5):
-        while True:
-            if await ask():
-                return
-            await asyncio.sleep(0.01)
 
 
 async def test_they_come_and_go_with_the_service(pki: Pki, tmp_path: Path) -> None:
@@ -104,7 +97,7 @@ async def test_an_address_that_somebody_deletes_comes_back(admin: User) -> None:
     async def is_back() -> bool:
         return "10.0.7.7" in await names(admin)
 
-    await eventually(is_back)
+    await reached(is_back)
 
 
 async def test_a_start_repairs_what_is_missing_wrong_or_orphaned(pki: Pki, tmp_path: Path) -> None:
@@ -266,6 +259,6 @@ def test_after_any_history_services_and_addresses_agree(history: list[list[tuple
                 async def agree() -> bool:  # an address that a user deleted is on its way back
                     return disagreement(made) == ""
 
-                await eventually(agree)
+                await reached(agree)
 
     asyncio.run(run())

@@ -214,8 +214,9 @@ async def test_a_client_that_goes_is_forgotten_at_once(cluster: Cluster, admin: 
         pytest.fail("the watch is still there")
 
 
-async def follow(user: User, since: str) -> None:
+async def follow(user: User, since: str, following: asyncio.Event) -> None:
     async with user.watch(CONFIGMAPS, resourceVersion=since) as watch:
+        following.set()
         await watch.next()
 
 
@@ -226,8 +227,9 @@ async def test_a_watch_resumes_after_the_server_restarted(pki: Pki, tmp_path: Pa
         created = await admin.create(CONFIGMAPS, configmap("a"))
         await admin.create(CONFIGMAPS, configmap("b", {"app": "x"}))
         await admin.delete(f"{CONFIGMAPS}/b")
-        pending = asyncio.create_task(follow(admin, await version(admin)))
-        await asyncio.sleep(0.1)
+        following = asyncio.Event()
+        pending = asyncio.create_task(follow(admin, await version(admin), following))
+        await following.wait()
     with pytest.raises(EOFError):
         await pending
     async with serve(pki, tmp_path, storage) as cluster:

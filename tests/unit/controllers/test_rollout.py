@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from tests.unit.controllers.world import World, deployment
 from wellhead.api.meta import condition
 from wellhead.api.resources import DEPLOYMENTS, PODS, REPLICASETS
@@ -99,9 +97,10 @@ async def test_a_pod_that_is_deleted_is_replaced_exactly_once(world: World) -> N
     world.agents.most_running = 3
     for pod in await world.listed(PODS, "app=web"):
         await world.client.delete(PODS, pod["metadata"]["name"], "default")
-    await asyncio.sleep(0.5)
+    await world.until(lambda: world.events("SuccessfulCreate"), lambda found: len(found) >= 6)
     await world.rolled_out("web")
     await world.count(PODS, 3, "app=web")
+    await world.something_else()
     assert len(await world.events("SuccessfulCreate")) == 6
 
 

@@ -12,12 +12,24 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.patience import PATIENCE, reached
 from tests.unit.apiserver.cluster import Cluster
 from tests.unit.apiserver.pki import Pki
 from wellhead.api.errors import NotFound
 from wellhead.api.meta import Key, Obj, is_deleting, key, now, now_micro
 from wellhead.api.resource import Resource
-from wellhead.api.resources import DEPLOYMENTS, EVENTS, LEASES, NAMESPACES, NODES, PODS, SERVICEACCOUNTS
+from wellhead.api.resources import (
+    DEPLOYMENTS,
+    ENDPOINTSLICES,
+    EVENTS,
+    LEASES,
+    NAMESPACES,
+    NODES,
+    PODS,
+    REPLICASETS,
+    SERVICEACCOUNTS,
+    SERVICES,
+)
 from wellhead.apiserver import main as apiserver
 from wellhead.client.connection import load
 from wellhead.client.informer import Informer
@@ -105,19 +117,10 @@ class World:
     agents: Agents
 
     async def until(
-        self, ask: Callable[[], Awaitable[T]], is_so: Callable[[T], object], seconds: float = 15
+        self, ask: Callable[[], Awaitable[T]], is_so: Callable[[T], object], seconds: float = PATIENCE
     ) -> T:
         """Ask again until it is so. Raises AssertionError with the last answer if it never is."""
-        last: T | None = None
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    last = await ask()
-                    if is_so(last):
-                        return last
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            raise AssertionError(f"still: {last}") from None
+        return await reached(ask, is_so, seconds=seconds)
 
     async def is_serving(self) -> bool:
         try:
@@ -158,8 +161,41 @@ class World:
 
         return await self.until(lambda: self.client.get(DEPLOYMENTS, name, "default"), done)
 
+    async def something_else(self) -> None:
+        """Another Deployment and its Service come and go, from beginning to end.
+
+        Each controller works its keys off in the order in which they came: so whoever had something to do
+        before has done it by then.
+        """
+        await self.client.create(DEPLOYMENTS, deployment("else"))
+        await self.client.create(SERVICES, service("else"))
+        await self.rolled_out("else")
+        await self.until(
+            lambda: self.listed(ENDPOINTSLICES, "kubernetes.io/service-name=else"),
+            lambda found: sum(len(each.get("endpoints") or ()) for each in found) >= 3,
+        )
+        await self.client.delete(SERVICES, "else", "default")
+        await self.client.delete(DEPLOYMENTS, "else", "default")
+        await self.count(PODS, 0, "app=else")
+        await self.count(REPLICASETS, 0, "app=else")
+        await self.count(ENDPOINTSLICES, 0, "kubernetes.io/service-name=else")
+
+    async def versions(self) -> dict[str, str]:
+        """What is in the default namespace, in which version, but for traces of `something_else`."""
+        kinds = (DEPLOYMENTS, REPLICASETS, PODS, SERVICES, ENDPOINTSLICES, EVENTS)
+        return {
+            f"{each.kind} {found['metadata']['name']}": found["metadata"]["resourceVersion"]
+            for each in kinds
+            for found in await self.listed(each)
+            if not found["metadata"]["name"].startswith("else")
+        }
+
     async def events(self, reason: str) -> list[str]:
-        return [each["message"] for each in await self.listed(EVENTS) if each["reason"] == reason]
+        return [
+            each["message"]
+            for each in await self.listed(EVENTS)
+            if each["reason"] == reason and not each["involvedObject"]["name"].startswith("else")
+        ]
 
     async def add_node(self, name: str, **labels: str) -> None:
         node = {

@@ -222,7 +222,7 @@ async def test_promise_is_not_taken_back_for_a_moment() -> None:
         await given.until(lambda: given.returning.returning.nodes == {"node-2"})
         given.path.announced = None
         await given.until(lambda: given.returning.returning == Returning())
-        await asyncio.sleep(0.1)
+        await pass_time(1)
         assert given.client.announced == encode(MINE)
         given.path.announced = MINE
         await given.until(lambda: given.returning.returning.nodes == {"node-2"})
