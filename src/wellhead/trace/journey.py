@@ -24,6 +24,8 @@ VERSION = "wellhead.dev/trace/v1"
 
 _VERDICTS = {0: "drop", 1: "accept", -1: "continue", -2: "break", -3: "jump", -4: "goto", -5: "return"}
 _TRANSLATING = ("dnat", "snat", "masquerade", "redirect", "DNAT", "SNAT", "MASQUERADE", "REDIRECT", "NETMAP")
+_PORT_UNREACHABLE = ((3, 3), (1, 4))
+"""Type and code in ICMP and in ICMPv6."""
 _MARKING = ("MARK-MASQ", "mark set")
 
 
@@ -389,14 +391,20 @@ def _way(asked: Asked, seen: Seen, answer: Answer, names: Names, views: Sequence
 
 
 def _disposition(leg: _Leg, answer: Answer) -> Disposition:
+    """By what came back, which a client's system may tell it late: of the first ICMPv6 error, not at all."""
     if answer.ended is Ended.ANSWERED:
         return Disposition.DELIVERED
-    if answer.ended is Ended.REFUSED:
+    back = [frame.packet for hop in leg.reply for frame in hop.frames]
+    if answer.ended is Ended.REFUSED or any(map(_refuses, back)):
         return Disposition.REFUSED
-    if answer.ended is Ended.UNREACHABLE:
+    if answer.ended is Ended.UNREACHABLE or any(packet.icmp is not None for packet in back):
         return Disposition.UNREACHABLE
-    errors = [hop for hop in leg.reply if hop.frames and hop.frames[0].packet.icmp is not None]
-    return Disposition.UNREACHABLE if errors else Disposition.DROPPED
+    return Disposition.DROPPED
+
+
+def _refuses(packet: Packet) -> bool:
+    """A reset, or an ICMP error that says that nobody listens at this port."""
+    return packet.icmp in _PORT_UNREACHABLE or bool(packet.flags & Flag.RST)
 
 
 def _seen_as(same: bool, owner: Named | None, *, delivered: bool) -> SeenAs:

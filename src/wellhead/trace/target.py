@@ -139,7 +139,12 @@ def _service(named: _Named, wanted: Wanted, objects: Objects) -> Target:
                 f"Service {named.namespace}/{named.name} has no node port: its type is {_type(service)}"
             )
         node = _node(objects.nodes, wanted.via)
-        addresses = _node_addresses(node, outside=wanted.from_outside)
+        families = service["spec"].get("ipFamilies") or ["IPv4", "IPv6"]
+        addresses = [
+            each
+            for each in _node_addresses(node, outside=wanted.from_outside)
+            if f"IPv{each.version}" in families
+        ]
         port = entry["nodePort"]
     else:
         addresses, port = _addresses(service, frontend), entry["port"]

@@ -187,11 +187,18 @@ class KubeProxy(ServiceProxy):
         is_pod = packet.source.kind == "pod"
         return detector is not None and is_pod and packet.source.node == node
 
+    @property
+    def guards_what_has_no_endpoints(self) -> bool:
+        """Whether source ranges count before it is looked whether there are endpoints: in nftables mode the
+        ranges are checked at a hook of their own."""
+        return self.mode == "nftables"
+
     def decide(self, arrival: Arrival) -> Iterable[Verdict]:
         reading = self.reading(arrival.node)
         packet, kind = arrival.packet, arrival.frontend.kind
         view = self.view(arrival, reading)
-        if kind is FrontendKind.LOAD_BALANCER_IP and view.allowed_sources:
+        first = kind is FrontendKind.LOAD_BALANCER_IP and self.guards_what_has_no_endpoints
+        if view.guards(kind) or (first and view.allowed_sources):
             source = packet.source.address
             if source is not None and not within(source, view.allowed_sources):
                 ranges = arrival.facts.decision(

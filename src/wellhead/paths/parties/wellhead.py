@@ -53,6 +53,10 @@ class WellheadProxy(KubeProxy):
             "inside": tuple(inside),
         }
 
+    @property
+    def guards_what_has_no_endpoints(self) -> bool:
+        return False  # in either mode: where nothing is forwarded there is nothing to guard
+
     def is_inside(self, packet: Packet) -> bool:
         return packet.source.kind != "outside" or within(
             packet.source.address, (*self.world.pod_cidrs, *self.configuration.cluster_cidrs)
