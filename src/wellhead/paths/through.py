@@ -304,7 +304,7 @@ class Controllers:
                     source=Source(taken.address, SeenAs.NODE, node, words, "node", node)
                 ).noting(*taken.notes)
             elif where != node or each.ip not in (before.destination,):
-                part = self.journeys.leave(part, where)
+                part = self.journeys.leave(part)
             yield self.journeys.reach(part, where)
 
     def _dials_cluster_ip(self, spec: ControllerSpec | None, route: RouteTo, facts: ServiceFacts) -> bool:

@@ -149,7 +149,8 @@ def _balancer(explanation: Explanation, facts: ServiceFacts, ways: Sequence[Way]
     if delivery is None:
         return
     terminates = delivery.how.startswith("terminate")
-    if facts.source_ranges and (terminates or delivery.how == "endpoint"):
+    guarded = delivery.enforces_ranges
+    if facts.source_ranges and not guarded and (terminates or delivery.how == "endpoint"):
         sentence = (
             (
                 "The balancer ends connections: nodes would compare the ranges "

@@ -199,6 +199,8 @@ class Delivery:
     """What becomes of a connection that comes back to its sender: works, fails, unknown."""
     private: bool = False
     """Whether clients inside reach it with their own addresses."""
+    enforces_ranges: bool = False
+    """Whether it turns away clients in none of loadBalancerSourceRanges by itself."""
     checks_health: bool = True
     """Whether it leaves out nodes without endpoints under Local."""
 

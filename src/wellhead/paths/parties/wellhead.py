@@ -144,6 +144,7 @@ class TerminatingProxy(Balancer):
             because=Code.BALANCER_TERMINATES.meaning,
             decided_by=facts.decision("spec.loadBalancerClass", PROXY),
             address_note="the load balancer's own address",
+            enforces_ranges=True,
             forwarded=tuple(
                 Forwarded(
                     by=self.name,
