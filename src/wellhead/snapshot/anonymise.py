@@ -4,7 +4,8 @@ Names become words of the same kind (`service-3`), addresses others of the same 
 of a network stays inside of the network's replacement, and host numbers within a network keep their order
 and distance (a gateway stays the first address). What Kubernetes, a program or a cloud gives a meaning to
 is kept: kinds, keys of labels and annotations that are theirs, names of their ConfigMaps, DaemonSets,
-images and namespaces."""
+images and namespaces.
+"""
 
 from __future__ import annotations
 

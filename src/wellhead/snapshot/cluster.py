@@ -1,5 +1,6 @@
 """Reading a cluster as far as one may: what is forbidden is listed with what it leaves open, and the rest
-is used."""
+is used.
+"""
 
 from __future__ import annotations
 

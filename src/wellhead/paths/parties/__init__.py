@@ -6,4 +6,5 @@ front, as a controller in between. `found` chooses those of one cluster. A party
 nobody knows has a name and `known` False: it is answered for with UNKNOWN, never with silence.
 
 To add one: write its file with the base class of its role (`base`), and put it into `found`'s list of that
-role."""
+role.
+"""

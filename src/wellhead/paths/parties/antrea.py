@@ -1,7 +1,8 @@
 """Antrea, and its AntreaProxy where it replaces kube-proxy (proxyAll).
 
 Sources: antrea.io docs (“Network Flow Visibility”, `docs/antrea-proxy.md`, `docs/noencap-hybrid-modes.md`:
-pods' traffic to outside of the pods' networks is masqueraded unless noSNAT)."""
+pods' traffic to outside of the pods' networks is masqueraded unless noSNAT).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Azure: the load balancer, and the pods' network of AKS.
 
 Sources: cloud-provider-azure `site/content/en/topics/loadbalancer.md` (floating IP is on unless disabled;
-the client's address is kept to the node); AKS' documentation on network plugins."""
+the client's address is kept to the node); AKS' documentation on network plugins.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 Sources: docs.tigera.io (IPPool, FelixConfiguration, BGPConfiguration; “Advertise Kubernetes service IP
 addresses”; “eBPF data plane”: source addresses are kept in Tunnel and DSR mode); felix' `rules/nat.go`
-(cali-nat- outgoing, and the masquerade of a host's own packets into a tunnel)."""
+(cali-nat- outgoing, and the masquerade of a host's own packets into a tunnel).
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Clouds' HTTP load balancers for Ingresses: outside of the cluster, dialling pods or node ports.
 
 Sources: Google: see `gke`. Amazon: aws-load-balancer-controller `docs/guide/ingress/annotations.md`
-(target-type: instance by default). Azure: application-gateway-kubernetes-ingress (pods are dialled)."""
+(target-type: instance by default). Azure: application-gateway-kubernetes-ingress (pods are dialled).
+"""
 
 from __future__ import annotations
 

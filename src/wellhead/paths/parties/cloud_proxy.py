@@ -1,5 +1,6 @@
 """What many clouds' load balancers have in common: proxies that dial node ports, and pass-through ones
-beside them."""
+beside them.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 Sources: flannel's `pkg/trafficmngr/iptables` (the rules of FLANNEL-POSTRTG, in their order),
 `Documentation/ backends.md`; k3s' `pkg/agent/flannel`. Seen with packets: a connection that comes in is
-left alone towards the node's own pods and masqueraded towards other nodes'."""
+left alone towards the node's own pods and masqueraded towards other nodes'.
+"""
 
 from __future__ import annotations
 

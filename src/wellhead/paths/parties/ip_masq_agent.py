@@ -3,7 +3,8 @@
 Sources: kubernetes-sigs/ip-masq-agent README and `cmd/ip-masq-agent`: one chain on POSTROUTING for all that
 isn't for the node itself; it returns for destinations in nonMasqueradeCIDRs and masquerades the rest,
 whoever sends it. Azure's agent merges its ConfigMaps. Seen with packets: connections that come in are
-masqueraded, too."""
+masqueraded, too.
+"""
 
 from __future__ import annotations
 

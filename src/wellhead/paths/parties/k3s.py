@@ -2,7 +2,8 @@
 
 Sources: k3s' documentation (“Networking: Service Load Balancer”), k3s-io/klipper-lb `entry`;
 k3s-io/k3s#1652, #3391. Under Cluster its pods send to the ClusterIP, under Local to their node's node port.
-Seen with packets: the server sees the ServiceLB pod."""
+Seen with packets: the server sees the ServiceLB pod.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """kindnet, the network of kind's clusters.
 
 Sources: kindnetd's masquerading agent (`KIND-MASQ-AGENT`): what isn't for a pod subnet is masqueraded,
-whoever sends it and also what comes in; its plugin ptp, whose veths carry the node's gateway address."""
+whoever sends it and also what comes in; its plugin ptp, whose veths carry the node's gateway address.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 What it does with a packet is the core's (`wellhead.services`), which the tests of this project hold against
 the real one. Sources: kube-proxy's configuration API (kubeproxy.config.k8s.io/v1alpha1), the CHANGELOGs of
-the releases named below, `pkg/proxy/{iptables,ipvs}/proxier.go`."""
+the releases named below, `pkg/proxy/{iptables,ipvs}/proxier.go`.
+"""
 
 from __future__ import annotations
 

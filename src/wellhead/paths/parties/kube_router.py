@@ -2,7 +2,8 @@
 
 Sources: kube-router's `docs/user-guide.md` and `docs/dsr.md`; cloudnativelabs/kube-router PR 277 and
 `pkg/controllers/proxy`: IPVS connections are masqueraded unless they come from, or go to, the node's own
-pods."""
+pods.
+"""
 
 from __future__ import annotations
 

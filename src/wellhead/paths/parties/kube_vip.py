@@ -1,7 +1,8 @@
 """kube-vip: one node answers ARP for the address, or BGP announces it.
 
 Source: kube-vip.io/docs (“Flags and environment variables”, “ARP”, “BGP”); the annotation
-kube-vip.io/vipHost names the node that has the address."""
+kube-vip.io/vipHost names the node that has the address.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """MetalLB: announcing by one node (layer 2) or by routers (BGP).
 
 Sources: metallb.universe.tf (“Layer 2 mode”, “BGP mode”, “Usage: traffic policies”): under Local only nodes
-with endpoints announce; ServiceL2Status names the announcing node; metallb/metallb#257, #1309."""
+with endpoints announce; ServiceL2Status names the announcing node; metallb/metallb#257, #1309.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """OpenStack: Octavia, whose amphorae are proxies and whose OVN provider passes packets on.
 
 Source: cloud-provider-openstack
-`docs/openstack-cloud-controller-manager/expose-applications-using-loadbalancer-type-service.md`."""
+`docs/openstack-cloud-controller-manager/expose-applications-using-loadbalancer-type-service.md`.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Oracle Cloud: load balancers that are proxies, and network load balancers that may keep the source.
 
 Source: oracle/oci-cloud-controller-manager `docs/load-balancer-annotations.md`; is-preserve-source counts
-under policy Local alone."""
+under policy Local alone.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Weave Net.
 
 Source: weaveworks/weave `net/ipsets`, `weave-kube` (NO_MASQ_LOCAL): unless told otherwise, what comes from
-outside its range to pods is masqueraded, which takes the client's address under Local as well."""
+outside its range to pods is masqueraded, which takes the client's address under Local as well.
+"""
 
 from __future__ import annotations
 

@@ -2,4 +2,5 @@
 
 They stand on each other, in this order: `base`, `postrouting` (what leaves a node, and who receives it),
 `proxy` (a node's service proxy), `node` (what else a node has at its addresses), `balancing` (load
-balancers, routers), and on top `wellhead.paths.journey`, which begins with a client. """
+balancers, routers), and on top `wellhead.paths.journey`, which begins with a client.
+"""
