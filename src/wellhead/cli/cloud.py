@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import Any
 
 import click
 
 from wellhead import component
 from wellhead.cli.options import logging_options
-from wellhead.client.leases import LeaseSettings
-from wellhead.cloud.haproxy import plane
-from wellhead.cloud.health import Settings
-from wellhead.cloud.main import Config, clean_up, run
-from wellhead.cloud.vips import IPAddress, IPNetwork
-from wellhead.images import haproxy as haproxy_image
-from wellhead.images.store import ImageNotFound, ImageStore
+from wellhead.cloud.classes import PROXY_CLASS
+from wellhead.cloud.main import clean_up, run
+from wellhead.cloud.options import WITHOUT_ADDRESS, OptionError, Options, resolve
+from wellhead.ip import IPAddress, IPNetwork
 
 
 class _NetworkType(click.ParamType[IPNetwork]):
@@ -58,7 +56,6 @@ class _BindAddress(click.ParamType[tuple[str, int]]):
 )
 @click.option(
     "--vip-pool",
-    "vip_pools",
     type=_NetworkType(),
     multiple=True,
     default=("203.0.113.0/24",),
@@ -74,7 +71,6 @@ class _BindAddress(click.ParamType[tuple[str, int]]):
 )
 @click.option(
     "--proxy-address",
-    "proxy_addresses",
     type=_AddressType(),
     multiple=True,
     metavar="IP",
@@ -139,7 +135,6 @@ class _BindAddress(click.ParamType[tuple[str, int]]):
 )
 @click.option(
     "--announce",
-    "announce",
     multiple=True,
     metavar="INTERFACE",
     help="Answer for VIPs by ARP and neighbour discovery at this interface, on the network that nodes share "
@@ -153,7 +148,6 @@ class _BindAddress(click.ParamType[tuple[str, int]]):
 )
 @click.option(
     "--leader-elect-lease-duration",
-    "lease_duration",
     type=click.FloatRange(min=1),
     default=5.0,
     show_default=True,
@@ -163,7 +157,6 @@ class _BindAddress(click.ParamType[tuple[str, int]]):
 )
 @click.option(
     "--leader-elect-resource-namespace",
-    "lease_namespace",
     default="kube-system",
     show_default=True,
     metavar="NAMESPACE",
@@ -171,7 +164,6 @@ class _BindAddress(click.ParamType[tuple[str, int]]):
 )
 @click.option(
     "--leader-elect-resource-name",
-    "lease_name",
     default="wellhead-cloud",
     show_default=True,
     metavar="NAME",
@@ -184,28 +176,7 @@ class _BindAddress(click.ParamType[tuple[str, int]]):
     "--proxy-address is given), and exit. A controller that runs would put them back: stop it first.",
 )
 @logging_options
-def command(
-    kubeconfig: str | None,
-    vip_pools: tuple[IPNetwork, ...],
-    forwarder_netns: str | None,
-    proxy_addresses: tuple[IPAddress, ...],
-    haproxy: Path | None,
-    image_dir: Path,
-    proxy_state_dir: Path,
-    proxy_dials_endpoints: bool,
-    health_check_interval: float,
-    health_check_timeout: float,
-    health_check_failures: int,
-    metrics_bind_address: tuple[str, int],
-    announce: tuple[str, ...],
-    leader_elect: bool | None,
-    lease_duration: float,
-    lease_namespace: str,
-    lease_name: str,
-    cleanup: bool,
-    log_level: str,
-    log_format: component.LogFormat,
-) -> None:
+def command(cleanup: bool, log_level: str, log_format: component.LogFormat, **given: Any) -> None:
     """Give Services of type LoadBalancer an address, and lead what clients send there to healthy nodes.
 
     Serves Services without a loadBalancerClass and those of class wellhead.dev/forwarder by forwarding their
@@ -224,36 +195,11 @@ def command(
     On two machines or more of the nodes' network, nodes or not, with addresses of it that nobody else has:
       wellhead cloud --kubeconfig admin.conf --vip-pool 10.240.0.128/27 --announce eth0
     """
-    proxy, no_proxy = None, "this controller runs no proxy: it was started without --proxy-address"
-    if len({address.version for address in proxy_addresses}) < len(proxy_addresses):
-        raise click.BadParameter("one IPv4 and one IPv6 address at most", param_hint="--proxy-address")
-    if proxy_addresses:
-        try:
-            program = haproxy or haproxy_image.launcher(ImageStore(image_dir))
-            proxy = plane.Settings(proxy_addresses, program, proxy_state_dir, proxy_dials_endpoints)
-        except ImageNotFound:
-            no_proxy = (
-                "HAProxy is not there: run `wellhead image build` where the controller runs, or start the "
-                "controller with --haproxy PATH"
-            )
-            click.echo(f"Services of class wellhead.dev/proxy are refused: {no_proxy}", err=True)
-    if announce and proxy_addresses and forwarder_netns is None:
-        raise click.UsageError(
-            "--proxy-address with --announce needs --forwarder-netns: HAProxy's namespace holds VIPs as its "
-            "own, and its kernel would answer for them whether it leads or not"
-        )
-    elected = bool(announce) if leader_elect is None else leader_elect
-    config = Config(
-        vip_pools=vip_pools,
-        kubeconfig=kubeconfig,
-        forwarder_netns=forwarder_netns,
-        proxy=proxy,
-        no_proxy=no_proxy,
-        health=Settings(health_check_interval, health_check_timeout, health_check_failures),
-        metrics_host=metrics_bind_address[0],
-        metrics_port=metrics_bind_address[1],
-        announce=announce,
-        lease=LeaseSettings(lease_namespace, lease_name, lease_duration) if elected else None,
-    )
+    try:
+        config = resolve(Options(**given))
+    except OptionError as error:
+        raise click.UsageError(str(error)) from None
+    if config.proxy is None and config.no_proxy != WITHOUT_ADDRESS:
+        click.echo(f"Services of class {PROXY_CLASS} are refused: {config.no_proxy}", err=True)
     main = clean_up(config) if cleanup else run(config)
     component.run("cloud", main, log_level=log_level, log_format=log_format)

@@ -5,47 +5,20 @@ from __future__ import annotations
 import asyncio
 import socket
 import uuid
-from dataclasses import dataclass, field
 
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
-from wellhead.client.leases import Elector, LeaseSettings
+from wellhead.client.leases import Elector
 from wellhead.client.rest import Client
 from wellhead.cloud.announce.announcer import Announcer
 from wellhead.cloud.controller import Controller
 from wellhead.cloud.forwarder.plane import Forwarder
-from wellhead.cloud.haproxy import plane
 from wellhead.cloud.haproxy.plane import TerminatingProxy
-from wellhead.cloud.health import Settings
 from wellhead.cloud.metrics import Metrics
+from wellhead.cloud.options import Config
 from wellhead.cloud.report import Report, Standby, report
 from wellhead.cloud.server import serving
-from wellhead.cloud.vips import IPNetwork, VIPPool
-
-
-@dataclass(frozen=True)
-class Config:
-    """How to run the component."""
-
-    vip_pools: tuple[IPNetwork, ...]
-    """Where VIPs come from; clients' packets to them must reach the forwarder. At least one."""
-    kubeconfig: str | None = None
-    """Path; None: $KUBECONFIG, or a pod's service account."""
-    forwarder_netns: str | None = None
-    """Path of the network namespace of the router that forwards; None: this process's own."""
-    proxy: plane.Settings | None = None
-    """The terminating proxy; None: Services of its class are refused."""
-    no_proxy: str = "there is no proxy here"
-    """Why there is none, for the Services that want it."""
-    announce: tuple[str, ...] = ()
-    """The interfaces of that namespace at which VIPs are announced: it is a machine on the nodes' network
-    then, not the router in front of it. None: somebody else leads VIPs to the router."""
-    lease: LeaseSettings | None = None
-    """The Lease by which several processes agree on who controls; None: this is the only one."""
-    health: Settings = field(default_factory=Settings)
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = 10258
-    """0: any free port."""
+from wellhead.cloud.vips import VIPPool
 
 
 async def run(config: Config) -> None:

@@ -1,0 +1,117 @@
+"""How to run the component: the options that people give, and what follows from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wellhead.client.leases import LeaseSettings
+from wellhead.cloud.haproxy import plane
+from wellhead.cloud.health import Settings
+from wellhead.images import haproxy
+from wellhead.images.store import ImageNotFound, ImageStore
+from wellhead.ip import IPAddress, IPNetwork
+
+WITHOUT_ADDRESS = "this controller runs no proxy: it was started without --proxy-address"
+
+
+class OptionError(ValueError):
+    """Options that can't be, or can't be together. The message names them."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """How to run the component."""
+
+    vip_pools: tuple[IPNetwork, ...]
+    """Where VIPs come from; clients' packets to them must reach the forwarder. At least one."""
+    kubeconfig: str | None = None
+    """Path; None: $KUBECONFIG, or a pod's service account."""
+    forwarder_netns: str | None = None
+    """Path of the network namespace of the router that forwards; None: this process's own."""
+    proxy: plane.Settings | None = None
+    """The terminating proxy; None: Services of its class are refused."""
+    no_proxy: str = "there is no proxy here"
+    """Why there is none, for the Services that want it."""
+    announce: tuple[str, ...] = ()
+    """The interfaces of that namespace at which VIPs are announced: it is a machine on the nodes' network
+    then, not the router in front of it. None: somebody else leads VIPs to the router."""
+    lease: LeaseSettings | None = None
+    """The Lease by which several processes agree on who controls; None: this is the only one."""
+    health: Settings = field(default_factory=Settings)
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 10258
+    """0: any free port."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says, by the names of its flags; `wellhead cloud --help` explains them."""
+
+    vip_pool: tuple[IPNetwork, ...]
+    kubeconfig: str | None
+    forwarder_netns: str | None
+    proxy_address: tuple[IPAddress, ...]
+    haproxy: Path | None
+    image_dir: Path
+    proxy_state_dir: Path
+    proxy_dials_endpoints: bool
+    health_check_interval: float
+    health_check_timeout: float
+    health_check_failures: int
+    metrics_bind_address: tuple[str, int]
+    announce: tuple[str, ...]
+    leader_elect: bool | None
+    leader_elect_lease_duration: float
+    leader_elect_resource_namespace: str
+    leader_elect_resource_name: str
+
+
+def resolve(options: Options) -> Config:
+    """What is to be run. Raises OptionError."""
+    proxy, no_proxy = _proxy(options)
+    if options.announce and options.proxy_address and options.forwarder_netns is None:
+        raise OptionError(
+            "--proxy-address with --announce needs --forwarder-netns: HAProxy's namespace holds VIPs as its "
+            "own, and its kernel would answer for them whether it leads or not"
+        )
+    lease = LeaseSettings(
+        options.leader_elect_resource_namespace,
+        options.leader_elect_resource_name,
+        options.leader_elect_lease_duration,
+    )
+    # Two that announce the same addresses would be worse than none.
+    elected = bool(options.announce) if options.leader_elect is None else options.leader_elect
+    host, port = options.metrics_bind_address
+    return Config(
+        vip_pools=options.vip_pool,
+        kubeconfig=options.kubeconfig,
+        forwarder_netns=options.forwarder_netns,
+        proxy=proxy,
+        no_proxy=no_proxy,
+        health=Settings(
+            options.health_check_interval, options.health_check_timeout, options.health_check_failures
+        ),
+        metrics_host=host,
+        metrics_port=port,
+        announce=options.announce,
+        lease=lease if elected else None,
+    )
+
+
+def _proxy(options: Options) -> tuple[plane.Settings | None, str]:
+    """The terminating proxy, or why there is none."""
+    addresses = options.proxy_address
+    if len({address.version for address in addresses}) < len(addresses):
+        raise OptionError("--proxy-address: one IPv4 and one IPv6 address at most")
+    if not addresses:
+        return None, WITHOUT_ADDRESS
+    try:
+        program = options.haproxy or haproxy.launcher(ImageStore(options.image_dir))
+    except ImageNotFound:
+        return None, (
+            "HAProxy is not there: run `wellhead image build` where the controller runs, or start the "
+            "controller with --haproxy PATH"
+        )
+    settings = plane.Settings(addresses, program, options.proxy_state_dir, options.proxy_dials_endpoints)
+    return settings, ""
