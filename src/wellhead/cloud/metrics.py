@@ -105,6 +105,11 @@ class _State:
                 "Whether the terminating proxy's HAProxy runs; it is started for the first Service.",
                 float(controller.proxy.haproxy.pid is not None),
             )
+            yield GaugeMetricFamily(
+                "wellhead_cloud_proxy_sockets_kept",
+                "Whether new connections would wait, and not be refused, if HAProxy ended now.",
+                float(controller.proxy.kept),
+            )
         passing = GaugeMetricFamily(
             "wellhead_cloud_health_check_passing",
             "Whether a node passes a health check.",

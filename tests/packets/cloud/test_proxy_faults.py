@@ -126,3 +126,15 @@ async def test_a_vip_that_is_given_back_is_not_kept(world: World) -> None:
     os.kill(world.haproxy(), signal.SIGKILL)
     world.control.kubectl("delete", "service", "other")
     await world.control.until(lambda: ":80 " not in world.control.host.run("ss -Hltn"))
+
+
+@pytest.mark.parametrize("family", ["-4", "-6"])
+async def test_a_vip_whose_route_somebody_took_away_is_answered_again(world: World, family: str) -> None:
+    vip = await world.service("web", ipFamilies=["IPv4" if family == "-4" else "IPv6"])
+    await world.get(vip)
+    show = f"ip {family} route show table local proto 90"
+    before = world.control.host.run(show)
+    assert vip in before
+    world.control.host.run(f"ip {family} route flush table local proto 90")
+    await world.control.until(lambda: world.control.host.run(show) == before)
+    await world.get(vip)

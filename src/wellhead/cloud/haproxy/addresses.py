@@ -1,62 +1,63 @@
 """The VIPs that this machine answers for: local routes, so that they are its own without being any link's.
 
 The router leads a VIP's packets here; what makes this machine take them is a route of type local on `lo`
-(ip-route(8)). Routes are marked as ours, and found again after a restart. These functions block.
+(ip-route(8)). Routes are marked as ours, and found again after a restart. All but `watch` block.
 """
 
 from __future__ import annotations
 
-import errno
-from collections.abc import Collection
-from ipaddress import ip_address
-from socket import AF_INET, AF_INET6
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from ipaddress import ip_network
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
-from wellhead.cloud.vips import IPAddress
+from wellhead.ip import IPAddress, family_of
+from wellhead.linux import routes
+from wellhead.linux.netlink import ROUTE, Message, News, RouteGroup, RouteNews, Socket
 from wellhead.linux.numbers import RouteOwner
+from wellhead.linux.routes import LOCAL_TABLE, Kind, Owned, Route
 
-_LOCAL_TABLE = 255
-_LOOPBACK = 1
+_LOOPBACK = "lo"
+_GROUPS = (RouteGroup.LINK, RouteGroup.IPV4_ROUTE, RouteGroup.IPV6_ROUTE)
 
 
 def held() -> frozenset[IPAddress]:
     """The addresses that an earlier call of `hold` left."""
-    with IPRoute() as ip:
+    with _ours() as ours:
         return frozenset(
-            ip_address(route.get("dst"))
-            for family, length in ((AF_INET, 32), (AF_INET6, 128))
-            for route in ip.get_routes(family=family, table=_LOCAL_TABLE)
-            if route["proto"] == RouteOwner.VIPS and route["dst_len"] == length
+            each.to.network_address for each in ours.routes() if each.to.prefixlen == each.to.max_prefixlen
         )
 
 
 def hold(addresses: Collection[IPAddress]) -> None:
     """Answer for these too."""
-    with IPRoute() as ip:
+    with _ours() as ours:
         for address in addresses:
-            ip.route("replace", **_route(address))
+            ours.replace(_route(address))
 
 
 def release(addresses: Collection[IPAddress]) -> None:
     """Don't answer for these any more."""
-    with IPRoute() as ip:
+    with _ours() as ours:
         for address in addresses:
-            try:
-                ip.route("del", **_route(address))
-            except NetlinkError as error:
-                if error.code != errno.ESRCH:
-                    raise
+            ours.delete(_route(address))
 
 
-def _route(address: IPAddress) -> dict[str, str | int]:
-    return {
-        "dst": f"{address}/{address.max_prefixlen}",
-        "oif": _LOOPBACK,
-        "table": _LOCAL_TABLE,
-        "type": "local",
-        "scope": "host",
-        "proto": RouteOwner.VIPS,
-        "family": AF_INET if address.version == 4 else AF_INET6,
-    }
+def watch(disturbed: Callable[[], None]) -> News:
+    """Call back, on the running loop, when one of these routes may have gone, by our own doing too."""
+
+    def heard(message: Message) -> None:
+        if message.kind in (RouteNews.DEL_ROUTE, RouteNews.NEW_LINK):
+            disturbed()
+
+    return News(Socket(ROUTE, _GROUPS), heard, disturbed)
+
+
+@contextmanager
+def _ours() -> Iterator[Owned]:
+    with routes.routing() as request:
+        yield Owned(request, RouteOwner.VIPS, (LOCAL_TABLE,))
+
+
+def _route(address: IPAddress) -> Route:
+    to = ip_network(address)
+    return Route(family_of(address), LOCAL_TABLE, to, devices=(_LOOPBACK,), kind=Kind.LOCAL)

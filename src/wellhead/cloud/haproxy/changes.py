@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from wellhead.cloud.haproxy.config import server_address, server_options
 from wellhead.cloud.haproxy.sections import Section, Server
-from wellhead.cloud.vips import IPAddress
+from wellhead.ip import IPAddress
 
 Sections = Mapping[str, Section]
 """The sections of one Service, by name."""

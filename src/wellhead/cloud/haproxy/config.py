@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.cloud.haproxy.sections import Listener, Section, Server
-from wellhead.cloud.vips import IPAddress
+from wellhead.ip import IPAddress
 
 CONNECT_SECONDS = 2
 """How long a server has to answer before another is tried."""

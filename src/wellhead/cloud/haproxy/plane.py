@@ -75,6 +75,7 @@ class TerminatingProxy:
         self._held: frozenset[IPAddress] = frozenset()
         self._unwanted: Later[IPAddress] = Later(_FAREWELL_SECONDS)  # held for no Service any more
         self._dead: Later[str] = Later(_BURIAL_SECONDS)  # servers (SECTION/SERVER) that are no more
+        self._routes_disturbed = False  # whether somebody may have taken VIPs' routes away
         self.kept = True
         """Whether the keeper holds the sockets that HAProxy has."""
 
@@ -94,9 +95,11 @@ class TerminatingProxy:
 
     async def run(self) -> None:
         """Make changes until cancelled."""
+        news = addresses.watch(self._disturbed)
         try:
             await self._follower.run(self._follow)
         finally:
+            news.close()
             self.haproxy.release()
 
     async def remove(self) -> None:
@@ -112,17 +115,25 @@ class TerminatingProxy:
         self.kept = False
         self._follower.wake()
 
+    def _disturbed(self) -> None:
+        self._routes_disturbed = True
+        self._follower.wake(_GATHER_SECONDS)
+
     async def _follow(self, wishes: Wishes) -> float | None:
         self._remember(wishes)  # first, so that a failure loses nothing
+        disturbed, self._routes_disturbed = self._routes_disturbed, False
         try:
-            if not self._adopted:
+            if disturbed or not self._adopted:
                 self._held = await asyncio.to_thread(addresses.held)
+            if not self._adopted:
                 await self.haproxy.adopt()
                 self._adopted = True
-            await self._hold(self._wanted if self._running is None else wishes.services)
+            everything = disturbed or self._running is None
+            await self._hold(self._wanted if everything else wishes.services)
             await self._steer(wishes.services.keys())
         except BaseException:
             self._running = None
+            self._routes_disturbed |= disturbed
             raise
         await self._bury()
         await self._release()
@@ -172,6 +183,7 @@ class TerminatingProxy:
         except PlaneError as error:
             _log.warning("new connections would be refused if HAProxy ended now: %s", error)
             return False
+        self._routes_disturbed = False  # whether somebody may have taken VIPs' routes away
         self.kept = True
         return True
 

@@ -9,7 +9,7 @@ import errno
 import socket
 from collections.abc import Iterable
 
-from wellhead.cloud.vips import IPAddress
+from wellhead.ip import IPAddress
 
 _IP_FREEBIND, _IPV6_FREEBIND = 15, 78  # linux/in.h, linux/in6.h
 

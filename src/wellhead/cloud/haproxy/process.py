@@ -104,13 +104,20 @@ class HAProxy:
             async with asyncio.timeout(_KEEP_SECONDS):
                 while True:
                     # Just after a reload it may still be the worker before that answers.
-                    answer = await commands.ask(self._instance.directory / keeper.SOCKET, "keep")
+                    answer = await self._ask_keeper("keep")
                     lacking = wanted - set(answer.splitlines())
                     if not lacking and not answer.startswith("error"):
                         return
                     await asyncio.sleep(_LOOK_SECONDS)
         why = answer.strip() if answer.startswith("error") else f"it lacks {', '.join(sorted(lacking)[:5])}"
         raise PlaneError(f"the keeper doesn't hold HAProxy's sockets: {why}")
+
+    async def _ask_keeper(self, line: str) -> str:
+        try:
+            return await commands.ask(self._instance.directory / keeper.SOCKET, line)
+        except PlaneError:
+            await self._keeper.stop()  # it is there, and can't be reached: another will be
+            raise
 
     async def stop(self) -> None:
         """End both, with the connections that there are. Returns when they are gone."""

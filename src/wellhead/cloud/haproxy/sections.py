@@ -10,8 +10,7 @@ from wellhead.cloud.endpoints import Endpoints
 from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.cloud.haproxy.termination import Port, Termination
 from wellhead.cloud.nodes import BalancedNode
-from wellhead.cloud.vips import IPAddress, IPNetwork
-from wellhead.ip import Family
+from wellhead.ip import Family, IPAddress, IPNetwork
 
 
 @dataclass(frozen=True)
