@@ -12,7 +12,8 @@ from wellhead.cloud.haproxy import ports
 from wellhead.cloud.haproxy.plane import Settings
 from wellhead.cloud.haproxy.ports import PortTaken
 from wellhead.cloud.steering import Balancer
-from wellhead.cloud.vips import IPAddress, VIPPool, VIPUnavailable
+from wellhead.cloud.vips import VIPPool, VIPUnavailable
+from wellhead.ip import IPAddress
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from wellhead.api.meta import Key, Obj, key
 from wellhead.cloud.classes import FORWARDER_CLASS, PROXY_CLASS, Unsupported, class_of
 from wellhead.cloud.haproxy.termination import Termination, termination
-from wellhead.cloud.vips import IPAddress
+from wellhead.ip import IPAddress
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 VIP_ANNOTATION = "wellhead.dev/load-balancer-ip"

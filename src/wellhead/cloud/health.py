@@ -23,7 +23,7 @@ from typing import Protocol
 
 import aiohttp
 
-from wellhead.cloud.vips import IPAddress
+from wellhead.ip import IPAddress
 from wellhead.waiting import comes
 
 _DEAD_ERRNOS = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT)

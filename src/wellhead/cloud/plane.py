@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import subprocess
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 from pyroute2.netlink.exceptions import NetlinkError
 
 from wellhead.client.backoff import Backoff
+from wellhead.linux.nft import NftError
 from wellhead.waiting import comes
 
 _log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Follower(Generic[W]):
                 waiters, self._waiters = self._waiters, []
                 try:
                     again = await follow(wishes)
-                except (PlaneError, NetlinkError, OSError, subprocess.SubprocessError) as error:
+                except (PlaneError, NftError, NetlinkError, OSError) as error:
                     _settle(waiters, PlaneError(str(error)))
                     delay = backoff.next()
                     _log.error("%s does not follow, again in %.1f s: %s", self._name, delay, error)

@@ -14,7 +14,7 @@ from wellhead.cloud.haproxy.plane import TerminatingProxy
 from wellhead.cloud.health import Check, HealthMonitor
 from wellhead.cloud.nodes import BalancedNode
 from wellhead.cloud.steering import Balancer
-from wellhead.cloud.vips import IPAddress
+from wellhead.ip import IPAddress
 
 NodeStatus = Literal["in", "out", "unknown", "excluded"]
 

@@ -23,7 +23,7 @@ from wellhead.cloud.haproxy.plane import TerminatingProxy
 from wellhead.cloud.haproxy.sections import Section, sections
 from wellhead.cloud.health import Check, HealthMonitor, Outcome, Settings, State
 from wellhead.cloud.nodes import BalancedNode
-from wellhead.cloud.vips import IPAddress
+from wellhead.ip import IPAddress
 
 _log = logging.getLogger(__name__)
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from wellhead.api.meta import Key
-
-IPAddress = IPv4Address | IPv6Address
-IPNetwork = IPv4Network | IPv6Network
+from wellhead.ip import IPAddress, IPNetwork
 
 
 class VIPUnavailable(Exception):

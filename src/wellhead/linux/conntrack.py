@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Collection, Iterable, Iterator
 from ipaddress import ip_address
+from struct import Struct
 from typing import Any, NamedTuple
 
 from pyroute2 import NFCTSocket
@@ -16,10 +17,35 @@ from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
 
 from wellhead.ip import Family, IPAddress, Protocol
+from wellhead.linux.netlink import (
+    NESTED,
+    NETFILTER,
+    NLM_F_DUMP,
+    NLM_F_REQUEST,
+    NLMSG_DONE,
+    NLMSG_ERROR,
+    Socket,
+    attribute,
+    message,
+    nested,
+    parse,
+    refusal,
+    u32,
+)
 
 _BY_NUMBER = {each.number: each for each in Protocol}
 _FULL_MASK = 0xFFFFFFFF
 _ANY_FAMILY = 0
+
+# Of linux/netfilter/nfnetlink_conntrack.h: messages, attributes, and what a dump may be filtered by.
+_GET, _DELETE = 0x0101, 0x0102
+_TUPLE_ORIGINAL, _MARK, _ZONE, _MARK_MASK, _FILTER = 1, 8, 18, 21, 25
+_TUPLE_IP, _TUPLE_PROTOCOL = 1, 2
+_IPV4_DESTINATION, _IPV6_DESTINATION = 2, 4
+_DESTINATIONS = {Family.IPV4: _IPV4_DESTINATION, Family.IPV6: _IPV6_DESTINATION}
+_NUMBER, _DESTINATION_PORT = 1, 3
+_ORIGINAL_FLAGS, _REPLY_FLAGS = 1, 2
+_BY_DESTINATION, _BY_PROTOCOL, _BY_PORT = 1 << 1, 1 << 3, 1 << 5
 
 
 class End(NamedTuple):
@@ -116,11 +142,83 @@ def forget_all(gone: Collection[Flow]) -> int:
     return forgotten
 
 
+def forget_dialled(family: Family, to: Iterable[Dialled], mark: int = 0, mask: int = _FULL_MASK) -> int:
+    """Forget the flows to any of these that have this mark under the mask. Returns how many there were.
+
+    The kernel looks at every flow for each, but tells only of those asked for, bit by bit; none is kept
+    here. (IPv6's addresses it can't compare: there it tells of all to the port.)
+    """
+    forgotten = 0
+    with Socket(NETFILTER) as asking, Socket(NETFILTER) as deleting:
+        for each in to:
+            asking.send(_dump(family, each, mark, mask))
+            for gone in _dumped(asking, family, each):
+                forgotten += len(gone)
+                # Unacknowledged: one that ended by itself meanwhile is as good.
+                deleting.send(
+                    b"".join(
+                        message(_DELETE, NLM_F_REQUEST, 0, _head(family) + attributes) for attributes in gone
+                    )
+                )
+                deleting.waiting(lambda _: None)
+    return forgotten
+
+
 def forget_marked(marks: Iterable[int], mask: int = _FULL_MASK, family: Family | None = None) -> None:
     """Forget the flows that have one of these marks under the mask, in either role and all zones."""
     with NFCTSocket(nfgen_family=family.number if family else _ANY_FAMILY) as conntrack:
         for each in marks:
             conntrack.flush(mark=each, mark_mask=mask)
+
+
+def _head(family: Family) -> bytes:
+    return bytes((family.number, 0, 0, 0))  # struct nfgenmsg
+
+
+def _dump(family: Family, to: Dialled, mark: int, mask: int) -> bytes:
+    """The request for flows."""
+    flags = _BY_PROTOCOL | _BY_PORT
+    address = b""
+    if to.ip is not None and family is Family.IPV4:
+        flags |= _BY_DESTINATION
+        address = nested(_TUPLE_IP, attribute(_IPV4_DESTINATION, to.ip.packed))
+    protocol = nested(
+        _TUPLE_PROTOCOL,
+        attribute(_NUMBER, bytes((to.protocol.number,))),
+        attribute(_DESTINATION_PORT, to.port.to_bytes(2, "big")),
+    )
+    word = Struct("=I").pack
+    body = [
+        _head(family),
+        nested(_TUPLE_ORIGINAL, address or nested(_TUPLE_IP), protocol),
+        nested(_FILTER, attribute(_ORIGINAL_FLAGS, word(flags)), attribute(_REPLY_FLAGS, word(0))),
+        u32(_MARK, mark),
+        u32(_MARK_MASK, mask),
+    ]
+    return message(_GET, NLM_F_REQUEST | NLM_F_DUMP, 0, b"".join(body))
+
+
+def _dumped(asked: Socket, family: Family, to: Dialled) -> Iterator[list[bytes]]:
+    """By what each of the flows in an answer can be named again, a datagram's together."""
+    while True:
+        found = []
+        done = False
+        for each in asked.receive():
+            if each.kind == NLMSG_ERROR and (error := refusal(each)) is not None:
+                raise error
+            if each.kind in (NLMSG_ERROR, NLMSG_DONE):
+                done = True
+                continue
+            held = parse(each.body[4:])
+            original = held[_TUPLE_ORIGINAL]
+            address = parse(parse(original)[_TUPLE_IP]).get(_DESTINATIONS[family], b"")
+            if to.ip is None or bytes(address) == to.ip.packed:
+                name = attribute(_TUPLE_ORIGINAL | NESTED, bytes(original))
+                found.append(name + (attribute(_ZONE, bytes(held[_ZONE])) if _ZONE in held else b""))
+        if found:
+            yield found
+        if done:
+            return
 
 
 def _filter(family: Family, protocol: Protocol | None, to: IPAddress | None, port: int) -> Any:

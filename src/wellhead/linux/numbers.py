@@ -63,6 +63,8 @@ class RulePriority(enum.IntEnum):
     """The return's come before those of a pod network that chooses routes by the pod's address."""
     RETURN_END = 90
     FORWARDER = 1000
+    FORWARDER_END = 1001
+    """What is left of packets to VIPs goes nowhere."""
 
 
 # ---- nftables

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-from wellhead.ip import Family, IPAddress, IPNetwork
+from wellhead.ip import Family, IPAddress, IPNetwork, family_of
 from wellhead.linux.numbers import RouteOwner
 
 MAIN_TABLE, LOCAL_TABLE = 254, 255
@@ -33,6 +33,8 @@ class Action(enum.IntEnum):
     TO_TABLE = 1
     GOTO = 2
     NOP = 3
+    BLACKHOLE = 6
+    """They vanish, and nobody is told."""
 
 
 class Kind(enum.IntEnum):
@@ -95,6 +97,17 @@ def local_addresses(family: Family) -> frozenset[IPAddress]:
     with routing() as ip:
         found = (each.get("local") or each.get("address") for each in ip.get_addr(family=family.number))
         return frozenset(ip_address(each) for each in found)
+
+
+def hardware_address(ip: Any, link: int, neighbour: IPAddress) -> frozenset[str]:
+    """What the kernel knows of a neighbour on the link of this index: its hardware address, or nothing."""
+    try:
+        found = list(ip.neigh("get", dst=str(neighbour), ifindex=link, family=family_of(neighbour).number))
+    except NetlinkError as error:
+        if error.code not in _GONE:
+            raise
+        return frozenset()
+    return frozenset(entry.get("lladdr") for entry in found if entry.get("lladdr"))
 
 
 class Owned:

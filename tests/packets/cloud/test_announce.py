@@ -15,7 +15,7 @@ from tests.patience import reached
 from wellhead.cloud.announce.announcer import Announcer
 from wellhead.cloud.forwarder.plane import Forwarder
 from wellhead.cloud.forwarder.tables import Change, Frontend, Target
-from wellhead.cloud.vips import IPAddress, IPNetwork
+from wellhead.ip import IPAddress, IPNetwork
 
 if TYPE_CHECKING:
     from tests.packets.cloud.conftest import Connection, Host, Network

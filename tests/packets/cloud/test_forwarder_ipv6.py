@@ -14,7 +14,7 @@ import pytest
 from tests.patience import PATIENCE, reached
 from wellhead.cloud.forwarder.plane import Forwarder
 from wellhead.cloud.forwarder.tables import Change, Frontend, Target
-from wellhead.cloud.vips import IPNetwork
+from wellhead.ip import IPNetwork
 
 if TYPE_CHECKING:
     from tests.packets.cloud.conftest import Connection, Network

@@ -19,10 +19,12 @@ from wellhead.client.events import EventRecorder
 from wellhead.client.rest import Client, Event, Listing
 from wellhead.cloud.controller import Controller
 from wellhead.cloud.forwarder.hashing import Node
-from wellhead.cloud.forwarder.plane import Forwarder, ForwarderError
+from wellhead.cloud.forwarder.plane import Forwarder
 from wellhead.cloud.forwarder.tables import Change, Frontend, Target
 from wellhead.cloud.health import Check, Outcome, Settings
-from wellhead.cloud.vips import IPNetwork, VIPPool
+from wellhead.cloud.plane import PlaneError
+from wellhead.cloud.vips import VIPPool
+from wellhead.ip import IPNetwork
 
 POOL = IPv4Network("203.0.113.0/29")  # .1 to .6
 ONE, TWO, THREE = (IPv4Address(f"10.240.0.{host}") for host in (11, 12, 13))
@@ -159,7 +161,7 @@ class FakeForwarder(Forwarder):
         self.mute += mute
         future: asyncio.Future[list[None]] = asyncio.get_running_loop().create_future()
         if self.broken:
-            future.set_exception(ForwarderError("nft: no"))
+            future.set_exception(PlaneError("nft: no"))
         else:
             future.set_result([])
         return future

@@ -15,7 +15,7 @@ from aiohttp import web
 from tests.patience import pass_time, settled
 from wellhead.cloud import health
 from wellhead.cloud.health import Check, HealthMonitor, Outcome, Settings, State, ask
-from wellhead.cloud.vips import IPAddress
+from wellhead.ip import IPAddress
 
 ONE, TWO = IPv4Address("10.240.0.11"), IPv4Address("10.240.0.12")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from ipaddress import IPv4Address, IPv4Network
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wellhead.cloud.forwarder.hashing import Node
+from wellhead.cloud.forwarder.held import Held, read
 from wellhead.cloud.forwarder.tables import Change, Frontend, Tables, Target
 
 NODES: list[Node] = [IPv4Address(f"10.240.0.{host}") for host in (11, 12, 13)]
@@ -36,7 +38,7 @@ class Kernel:
                     assert held.get(key, value) == value, f"{name}: {key} exists"
                     held[key] = value
                 else:
-                    assert held.pop(key) == value
+                    assert value in ("", held.pop(key))
 
 
 def tables() -> Tables:
@@ -134,3 +136,117 @@ def test_what_is_forwarded_is_what_was_asked_for(steps: list[Change]) -> None:
         assert reached == {MARKS[node] for node in groups[target.group]}
     sticky = {str(frontend) for frontend, target in wanted.items() if target.client_affinity}
     assert kernel.elements.get("client-affinity", {}).keys() == sticky
+
+
+def held(kernel: Kernel, made: Tables) -> Held:
+    """What would be read of the kernel's table."""
+    frame = made.replace()
+    marks = {name: elements for name, elements in kernel.elements.items() if name not in ("groups", "pools")}
+    return Held(
+        chains=frozenset(f"group-{number}" for number in kernel.elements.get("groups", {})),
+        hooks={
+            name: (kind, hook, int(priority))
+            for name, kind, hook, priority in re.findall(
+                r"chain (\S+) {\s+type (\w+) hook (\w+) priority (-?\d+);", frame
+            )
+        },
+        pools=frozenset({IPv4Network("203.0.113.0/24")}),
+        elements={
+            name: {key: int(value, 0) if value else None for key, value in elements.items()}
+            for name, elements in marks.items()
+        },
+    )
+
+
+@settings(deadline=None)
+@given(st.lists(changes | routes, max_size=5), st.lists(changes | routes, max_size=5))
+def test_a_table_of_an_earlier_run_is_mended_into_what_a_replacement_would_be(
+    earlier: list[Change | dict[Node, int]], later: list[Change | dict[Node, int]]
+) -> None:
+    first, second, kernel, replaced = (
+        *(Tables([IPv4Network("203.0.113.0/24")]) for _ in range(2)),
+        Kernel(),
+        Kernel(),
+    )
+    for made, steps in ((first, earlier), (second, later)):
+        for step in steps:
+            if isinstance(step, Change):
+                made.change(step)
+            else:
+                made.route(step, frozenset({"nodes"}))
+    kernel.apply(first.replace())
+    commands = second.mend(held(kernel, first))
+    assert commands is not None
+    kernel.apply(commands)
+    replaced.apply(second.replace())
+    assert nonempty(kernel) == nonempty(replaced)
+    assert "add element" not in (second.mend(held(kernel, second)) or "").replace(
+        "add element ip wellhead-forwarder groups", ""
+    )
+
+
+def nonempty(kernel: Kernel) -> Elements:
+    return {name: elements for name, elements in kernel.elements.items() if elements}
+
+
+def test_a_table_with_other_hooks_or_pools_is_not_mended() -> None:
+    made = tables()
+    right = held(Kernel(), made)
+    assert made.mend(right) is not None
+    assert made.mend(dataclasses.replace(right, hooks={})) is None
+    assert made.mend(dataclasses.replace(right, pools=frozenset())) is None
+
+
+def test_nfts_json_is_read() -> None:
+    chain = {"family": "ip", "table": "wellhead-forwarder", "name": "prerouting"}
+    hook = {"type": "filter", "hook": "prerouting", "prio": -150, "policy": "accept"}
+    flow = {"type": ["ipv4_addr", "inet_proto", "inet_service"]}
+    pools = [{"prefix": {"addr": "203.0.113.0", "len": 24}}, "192.0.2.1"]
+    web = [{"concat": ["203.0.113.140", "tcp", 80]}, 1]
+    group = [2, {"goto": {"target": "group-2"}}]
+    found = read(
+        [
+            {"metainfo": {"version": "1.0.6"}},
+            {"chain": {**chain, **hook}},
+            {"chain": {**chain, "name": "group-2"}},
+            {
+                "set": {
+                    "name": "pools",
+                    "type": "ipv4_addr",
+                    "elem": pools,
+                }
+            },
+            {"set": {"name": "node-links", "type": "ifname", "elem": ["nodes"]}},
+            {"set": {"name": "terminated", **flow}},
+            {
+                "map": {
+                    "name": "frontends",
+                    **flow,
+                    "map": "mark",
+                    "elem": [web],
+                }
+            },
+            {"map": {"name": "buckets", "type": "mark", "map": "mark", "elem": [["0x400", "0x40000001"]]}},
+            {
+                "map": {
+                    "name": "groups",
+                    "type": "mark",
+                    "map": "verdict",
+                    "elem": [group],
+                }
+            },
+        ]
+    )
+    assert found == Held(
+        frozenset({"prerouting", "group-2"}),
+        {"prerouting": ("filter", "prerouting", -150)},
+        frozenset({IPv4Network("203.0.113.0/24"), IPv4Network("192.0.2.1/32")}),
+        {
+            "node-links": {'"nodes"': None},
+            "terminated": {},
+            "frontends": {"203.0.113.140 . tcp . 80": 1},
+            "buckets": {"1024": 0x40000001},
+        },
+    )
+    assert found.groups == {2}
+    assert read([{"set": {"name": "node-links", "elem": [{"range": [1, 2]}]}}]) is None

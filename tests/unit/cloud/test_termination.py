@@ -10,7 +10,7 @@ from wellhead.api.meta import Obj
 from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.cloud.haproxy.termination import Port, Termination, termination
-from wellhead.cloud.vips import IPNetwork
+from wellhead.ip import IPNetwork
 
 
 def service(*ports: Obj, client_ip: str | None = None, **spec: object) -> Obj:

@@ -12,15 +12,16 @@ from collections.abc import Callable, Collection
 from wellhead.client.backoff import Backoff
 from wellhead.cloud.announce.packets import answer, unasked
 from wellhead.cloud.announce.sockets import Link
-from wellhead.cloud.forwarder.disturbances import messages, subscribed
-from wellhead.cloud.forwarder.netns import NetnsThread
-from wellhead.cloud.vips import IPAddress
+from wellhead.ip import IPAddress
+from wellhead.linux.netlink import ROUTE, Message, News, RouteGroup, RouteNews, Socket
+from wellhead.linux.netns import NetnsThread
+from wellhead.waiting import comes
 
 _log = logging.getLogger(__name__)
 
 _REPEATS = 5  # an announcement may be lost; a second apart
 _INTERVAL_SECONDS = 1.0
-_NETLINK_ROUTE, _LINK_GROUP, _RTM_NEWLINK = 0, 1, 16
+_LONG_ENOUGH_SECONDS = 2.0  # what has worked for so long is tried again soon when it fails
 _INTERFACE = struct.Struct("=BxHiII")
 _IFF_LOWER_UP = 1 << 16
 
@@ -65,7 +66,7 @@ class Announcer:
         try:
             while True:
                 try:
-                    await self._announce(thread)
+                    await self._announce(thread, backoff)
                 except OSError as error:
                     delay = backoff.next()
                     names = ", ".join(self._interfaces)
@@ -74,7 +75,7 @@ class Announcer:
         finally:
             thread.close()
 
-    async def _announce(self, thread: NetnsThread) -> None:
+    async def _announce(self, thread: NetnsThread, backoff: Backoff) -> None:
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as stack:
             links = []
@@ -85,18 +86,18 @@ class Announcer:
                 for sock in (link.arp, link.ndp):
                     loop.add_reader(sock, self._guarded, self._answer, link, sock)
                     stack.callback(loop.remove_reader, sock)
-            notices = await thread.call(subscribed, _NETLINK_ROUTE, (_LINK_GROUP,))
-            stack.callback(notices.close)
-            loop.add_reader(notices, self._note_links, notices, links)
-            stack.callback(loop.remove_reader, notices)
+            indices = {link.index for link in links}
+            notices = await thread.call(Socket, ROUTE, (RouteGroup.LINK,))
+            news = News(notices, lambda message: self._note_link(message, indices), self._announce_all)
+            stack.callback(news.close)
             self._broken = None
-            self._due = dict.fromkeys(self.vips, _REPEATS)
-            self._wake.set()
+            self._announce_all()
+            began = loop.time()
             while True:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_INTERVAL_SECONDS if self._due else None):
-                        await self._wake.wait()
+                await comes(self._wake, _INTERVAL_SECONDS if self._due else None)
                 self._wake.clear()
+                if loop.time() - began > _LONG_ENOUGH_SECONDS:
+                    backoff.reset()
                 if self._broken is not None:
                     raise self._broken
                 vips = self.vips
@@ -122,15 +123,16 @@ class Announcer:
             self._broken = error
             self._wake.set()
 
-    def _note_links(self, notices: socket.socket, links: Collection[Link]) -> None:
+    def _announce_all(self) -> None:
+        self._due = dict.fromkeys(self.vips, _REPEATS)
+        self._wake.set()
+
+    def _note_link(self, message: Message, indices: Collection[int]) -> None:
         """A link that comes up may lead to others than before: announce everything again."""
-        indices = {link.index for link in links}
-        for kind, body in messages(notices):
-            if kind != _RTM_NEWLINK or len(body) < _INTERFACE.size:
-                continue
-            _, _, index, flags, _ = _INTERFACE.unpack_from(body)
-            up = bool(flags & _IFF_LOWER_UP)
-            if index in indices and up and self._up.get(index) is False:
-                self._due = dict.fromkeys(self.vips, _REPEATS)
-                self._wake.set()
-            self._up[index] = up
+        if message.kind != RouteNews.NEW_LINK or len(message.body) < _INTERFACE.size:
+            return
+        _, _, index, flags, _ = _INTERFACE.unpack_from(message.body)
+        up = bool(flags & _IFF_LOWER_UP)
+        if index in indices and up and self._up.get(index) is False:
+            self._announce_all()
+        self._up[index] = up

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
-from wellhead.cloud.vips import IPAddress
+from wellhead.ip import IPAddress
 
 ETH_P_ARP, ETH_P_IPV6 = 0x0806, 0x86DD
 _BROADCAST = b"\xff" * 6

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator
 from ipaddress import IPv6Address
 
 from wellhead.cloud.announce.packets import ETH_P_ARP, ETH_P_IPV6, Question, question, solicited_node
-from wellhead.cloud.vips import IPAddress
+from wellhead.ip import IPAddress
 
 _SO_ATTACH_FILTER = 26
 _PACKET_OUTGOING = 4

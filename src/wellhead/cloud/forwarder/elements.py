@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
-from wellhead.cloud.forwarder.family import IPV4, Family
+from wellhead.ip import Family
 from wellhead.linux.numbers import Table
 
 K = TypeVar("K", bound=Hashable)
@@ -16,9 +16,9 @@ TABLE = Table.FORWARDER
 class Elements(Generic[K]):
     """What a set (values are None) or a map of marks holds; `str` of a key is how nft writes it."""
 
-    def __init__(self, name: str, family: Family = IPV4) -> None:
+    def __init__(self, name: str, family: Family = Family.IPV4) -> None:
         self.held: dict[K, int | None] = {}
-        self._name = name
+        self.name = name
         self._family = family
         self._before: dict[
             K, tuple[int | None] | None
@@ -54,6 +54,16 @@ class Elements(Generic[K]):
         come = [_text(key, self.held[key]) for key in before if key in changed and key in self.held]
         return self._command("delete", gone) + self._command("add", come)
 
+    def mend(self, there: Mapping[str, int | None]) -> str:
+        """The commands that make of a set or map with these elements, as nft writes them, this one."""
+        self._before = {}
+        wanted = {str(key): value for key, value in self.held.items()}
+        gone = {key: value for key, value in there.items() if key not in wanted or wanted[key] != value}
+        come = {key: value for key, value in wanted.items() if key not in there or there[key] != value}
+        return self._command("delete", (_text(*each) for each in gone.items())) + self._command(
+            "add", (_text(*each) for each in come.items())
+        )
+
     def all(self) -> str:
         """The command that fills the set or map when it is empty."""
         self._before = {}
@@ -68,7 +78,7 @@ class Elements(Generic[K]):
 
     def _command(self, verb: str, elements: Iterable[str]) -> str:
         text = ", ".join(elements)
-        return f"{verb} element {self._family.nft} {TABLE} {self._name} {{ {text} }}\n" if text else ""
+        return f"{verb} element {self._family.nft} {TABLE} {self.name} {{ {text} }}\n" if text else ""
 
 
 def _text(key: object, value: int | None) -> str:

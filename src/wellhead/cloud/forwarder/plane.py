@@ -5,21 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Iterable
 
-from wellhead.cloud.forwarder.family import IPV4, IPV6
-from wellhead.cloud.forwarder.family_plane import FamilyPlane, ForwarderError, remove
+from wellhead.cloud.forwarder.family_plane import FamilyPlane
 from wellhead.cloud.forwarder.hashing import Node
-from wellhead.cloud.forwarder.netns import NetnsThread
 from wellhead.cloud.forwarder.own_changes import OwnChanges
+from wellhead.cloud.forwarder.router import Router
 from wellhead.cloud.forwarder.tables import Change, Frontend
-from wellhead.cloud.vips import IPAddress, IPNetwork
-
-__all__ = ["Forwarder", "ForwarderError"]
+from wellhead.ip import Family, IPAddress, IPNetwork
+from wellhead.linux.netns import NetnsThread
 
 
 class Forwarder:
     """One router's forwarding of VIPs. Changes that come while one is being made are made together.
 
-    `run` replaces what an earlier run left in the kernel in one transaction a family, by what was submitted
+    `run` makes of what an earlier run left in the kernel, in one transaction a family, what was submitted
     before it started; flows that were established stay with their nodes. What others take away is put back.
     When it is cancelled everything stays in the kernel and goes on forwarding; `remove` takes it away.
 
@@ -41,12 +39,10 @@ class Forwarder:
         networks = list(pools)
         ours = OwnChanges()
         self._planes: dict[int, FamilyPlane] = {}
-        for family in (IPV4, IPV6):
-            mine = [network for network in networks if network.version == family.version]
+        for family in Family:
+            mine = [network for network in networks if network.version == family]
             if mine:
-                self._planes[family.version] = FamilyPlane(
-                    family, mine, netns, observe, announced, on_vips, ours
-                )
+                self._planes[family] = FamilyPlane(family, mine, netns, observe, announced, on_vips, ours)
 
     def submit(
         self,
@@ -56,7 +52,7 @@ class Forwarder:
         lost: Collection[Node] = (),
         mute: Collection[tuple[Frontend, Node]] = (),
     ) -> asyncio.Future[list[None]]:
-        """Ask for a change. The future is done when packets follow it, or raises ForwarderError.
+        """Ask for a change. The future is done when packets follow it, or raises PlaneError.
 
         `nodes` are all that can get packets; one that is left out loses its flows and its route. Those in
         `lost` stay, but their flows are decided anew: the node is dead, so they are too. So are those from
@@ -103,8 +99,8 @@ class Forwarder:
         """Remove tables, rules, routes and the flows' memory of them: every trace, of both families."""
         thread = NetnsThread(self._netns)
         try:
-            for family in (IPV4, IPV6):
-                await thread.call(remove, family)
+            for family in Family:
+                await thread.call(Router(family, (), (), OwnChanges()).remove)
         finally:
             thread.close()
 

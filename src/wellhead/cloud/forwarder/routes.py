@@ -9,18 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from socket import AF_UNSPEC
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from wellhead import ip
-from wellhead.cloud.forwarder.family import IPV4, Family
 from wellhead.cloud.forwarder.hashing import Node
 from wellhead.cloud.forwarder.ruleset import HERE
-from wellhead.cloud.vips import IPNetwork
+from wellhead.ip import Family, IPNetwork
 from wellhead.linux import routes as kernel
 from wellhead.linux.numbers import FORWARDER_TABLES, RouteOwner, RulePriority
-from wellhead.linux.routes import Owned, Route, Rule
+from wellhead.linux.routes import Action, Owned, Route, Rule
 
 _OWN_TABLE = FORWARDER_TABLES.start  # no node's
 _FULL_MASK = 0xFFFFFFFF
@@ -32,9 +29,9 @@ class Routes:
     A node that is this machine itself has the mark `HERE`, and neither.
     """
 
-    def __init__(self, family: Family = IPV4) -> None:
+    def __init__(self, family: Family = Family.IPV4) -> None:
         self.marks: dict[Node, int] = {}
-        self._family = ip.Family(family.version)
+        self._family = family
 
     def adopt(self) -> None:
         """Take over what an earlier run left in the kernel."""
@@ -81,12 +78,14 @@ class Routes:
         """Give the router a route to the VIPs for what it sends itself, through this interface.
 
         The kernel sends an ICMP error only if there is some route to its destination; the rules then mark
-        it, and its mark leads it to the right node.
+        it, and its mark leads it to the right node. A packet to a VIP that no rule has marked (it came while
+        the table was being made) goes nowhere, in silence: who sent it tries again, and isn't told that there
+        is no way.
         """
         with self._ours() as ours:
             ours.replace(Route(self._family, _OWN_TABLE, self._family.everywhere, devices=(link,)))
-            wanted = {self._own_rule(pool) for pool in pools}
-            present = {rule for rule in ours.rules() if rule.table == _OWN_TABLE}
+            wanted = {rule for pool in pools for rule in (self._own_rule(pool), self._end(pool))}
+            present = {rule for rule in ours.rules() if not rule.mark}
             for rule in wanted - present:
                 ours.add_rule(rule)
             for rule in present - wanted:
@@ -104,15 +103,18 @@ class Routes:
             found = (route.devices for route in ours.routes() if route.table in wanted)
             return frozenset(name for devices in found for name in devices)
 
-    def macs(self, nodes: Collection[Node]) -> frozenset[str]:
-        """These nodes' hardware addresses, as far as the kernel knows them: health checks see to that."""
-        wanted = {str(node) for node in nodes}
+    def macs(self, nodes: Collection[Node], links: Collection[str]) -> frozenset[str]:
+        """These nodes' hardware addresses, as far as the kernel knows them: health checks see to that.
+
+        They are asked for one by one: of other neighbours on these links there may be many more.
+        """
+        found: set[str] = set()
         with kernel.routing() as request:
-            return frozenset(
-                entry.get("lladdr")
-                for entry in request.get_neighbours(family=AF_UNSPEC)
-                if entry.get("dst") in wanted and entry.get("lladdr")
-            )
+            for link in links:
+                for index in request.link_lookup(ifname=link):
+                    for node in nodes:
+                        found |= kernel.hardware_address(request, index, node)
+        return frozenset(found)
 
     @contextmanager
     def _ours(self) -> Iterator[Owned]:
@@ -131,6 +133,9 @@ class Routes:
 
     def _rule(self, mark: int) -> Rule:
         return Rule(self._family, RulePriority.FORWARDER, mark=mark, mask=_FULL_MASK, table=mark)
+
+    def _end(self, pool: IPNetwork) -> Rule:
+        return Rule(self._family, RulePriority.FORWARDER_END, Action.BLACKHOLE, to=pool)
 
     def _own_rule(self, pool: IPNetwork) -> Rule:
         # `lo`: what the router sends itself.

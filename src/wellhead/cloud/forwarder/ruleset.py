@@ -12,13 +12,14 @@ nodes have forwarded is for this one.
 
 from __future__ import annotations
 
-from wellhead.cloud.forwarder.family import Family
 from wellhead.cloud.forwarder.hashing import BUCKETS
+from wellhead.ip import Family
 from wellhead.linux.numbers import FORWARDER_MARK_MASK, FORWARDER_MARKS, HookPriority
 
 HERE = FORWARDER_MARKS.start
 """The mark that stands for the machine itself, where it is a node: its packets stay. No packet carries it."""
 
+_REDIRECT = {Family.IPV4: "icmp type redirect", Family.IPV6: "icmpv6 type nd-redirect"}
 _SEED = 0x57484C42  # any constant: the same flow must hash the same after a restart, and on another machine
 _NODE = f"and {FORWARDER_MARK_MASK:#x} == {HERE:#x}"  # group numbers and buckets are below
 
@@ -152,6 +153,6 @@ meta mark set ct mark accept
   # A client on this network must not learn to send to a node directly.
   chain own {{
     type filter hook output priority {HookPriority.FORWARDER_MANGLE}; policy accept;
-    oifname @node-links {family.redirect} drop
+    oifname @node-links {_REDIRECT[family]} drop
   }}
 """

@@ -17,14 +17,18 @@ hash takes a detour by the packet's mark.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from wellhead.cloud.forwarder.elements import TABLE, Elements
-from wellhead.cloud.forwarder.family import IPV4, Family
 from wellhead.cloud.forwarder.hashing import BUCKETS, Node, assign
+from wellhead.cloud.forwarder.held import Held
 from wellhead.cloud.forwarder.ruleset import HERE, group_chain, rules
-from wellhead.cloud.vips import IPAddress, IPNetwork
+from wellhead.ip import Family, IPAddress, IPNetwork, collapse
+from wellhead.linux import nft
+
+_HOOK = re.compile(r"chain (\S+) \{\s+type (\w+) hook (\w+) priority (-?\d+);")
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Tables:
     """
 
     def __init__(
-        self, pools: Iterable[IPNetwork], family: Family = IPV4, announced: Collection[str] = ()
+        self, pools: Iterable[IPNetwork], family: Family = Family.IPV4, announced: Collection[str] = ()
     ) -> None:
         self._pools = tuple(pools)
         self._family = family
@@ -156,17 +160,47 @@ class Tables:
 
     def replace(self) -> str:
         """nft commands that replace the table, if there is one, by all that it should hold."""
-        pools = ", ".join(map(str, self._pools))
+        return "".join(
+            [
+                nft.replacement(self._family.nft, TABLE),
+                self._frame(),
+                *(elements.all() for elements in self._everything),
+            ]
+        )
+
+    def mend(self, there: Held) -> str | None:
+        """nft commands that make of the table that is there what it should be; None: only replacing it does.
+
+        What is right stays. A replaced table's chains, old and new, are asked one after the other, and a
+        packet that passes just then may meet neither's rules; those of a chain that stays change at once.
+        """
+        frame = self._frame()
+        hooks = {name: (kind, hook, int(priority)) for name, kind, hook, priority in _HOOK.findall(frame)}
+        if there.hooks != hooks or there.pools != frozenset(collapse(self._pools)):
+            return None
         table = f"{self._family.nft} {TABLE}"
-        address = self._family.address_type
+        superfluous = there.groups - set(range(1, self._chains + 1))
+        return "".join(
+            [
+                *(f"flush chain {table} {name}\n" for name in sorted(there.chains)),
+                frame,
+                *(
+                    f"delete element {table} groups {{ {number} }}\ndelete chain {table} group-{number}\n"
+                    for number in sorted(superfluous)
+                ),
+                *(elements.mend(there.elements.get(elements.name, {})) for elements in self._everything),
+            ]
+        )
+
+    def _frame(self) -> str:
+        """The commands that make all of the table but its elements."""
+        address, pools = self._family.address_type, ", ".join(map(str, self._pools))
         neighbours = """\
   set here { type ifname; }
   set node-macs { type ether_addr; }
 """
         head = f"""\
-add table {table}
-delete table {table}
-table {table} {{
+table {self._family.nft} {TABLE} {{
   set pools {{ type {address}; flags interval; auto-merge; elements = {{ {pools} }} }}
   set node-links {{ type ifname; }}
 {neighbours if self._announced else ""}\
@@ -177,8 +211,9 @@ table {table} {{
   map groups {{ type mark : verdict; }}
 {rules(self._family, announced=bool(self._announced))}}}
 """
-        chains = (group_chain(self._family, TABLE, number) for number in range(1, self._chains + 1))
-        return "".join([head, *chains, *(elements.all() for elements in self._everything)])
+        return head + "".join(
+            group_chain(self._family, TABLE, number) for number in range(1, self._chains + 1)
+        )
 
     def _group(self, name: str) -> _Group:
         group = self._groups.get(name)
