@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import aiohttp
 from aiohttp import web
@@ -60,6 +61,12 @@ class Dispatcher:
         async def review(call: Call) -> web.StreamResponse:
             return await reviews.review(call, authenticator, authorizer)
 
+        async def stream(call: Call) -> web.StreamResponse:
+            # A WebSocket begins with a GET; to read is not to run something (upstream's
+            # AuthorizePodWebsocketUpgradeCreatePermission).
+            authorizer.check(call.user, replace(call.info, verb="create"))
+            return await streams.stream(call, registry, agents)
+
         self._review = review
         self._verbs: dict[str, Handler] = {
             "get": lambda call: get(call, registry),
@@ -86,7 +93,7 @@ class Dispatcher:
         }
         for subresource in ("exec", "attach", "portforward"):
             for verb in ("get", "create"):
-                self._subresources[subresource, verb] = lambda call: streams.stream(call, registry, agents)
+                self._subresources[subresource, verb] = stream
         for verb in ("get", "create", "update", "patch", "delete"):
             self._subresources["proxy", verb] = lambda call: proxy.proxy(call, registry, agents)
 

@@ -285,6 +285,7 @@ async def test_a_node_creates_mirror_pods_that_refer_to_nothing(agent: User, adm
         {"volumes": [{"name": "v", "projected": {"sources": projected}}]},
         {"volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]},
         {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "p"}}]},
+        {"resourceClaims": [{"name": "gpu", "resourceClaimName": "c"}]},
         {"imagePullSecrets": [{"name": "s"}]},
         {"containers": [container | {"envFrom": [{"secretRef": {"name": "s"}}]}]},
         {"initContainers": [container | {"name": "i", "envFrom": [{"configMapRef": {"name": "c"}}]}]},

@@ -16,6 +16,7 @@ from tests.unit.apiserver.objects import (
     service_account,
 )
 from wellhead.api.meta import Obj
+from wellhead.apiserver import policy
 
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 SECRETS = "/api/v1/namespaces/default/secrets"
@@ -171,6 +172,22 @@ async def test_a_proxy_announces_on_its_own_node_only(
     nowhere = {"Impersonate-User": "system:kube-proxy"}
     answer = await admin.call("PATCH", f"{NODES}/node-1", change, content_type=MERGE, headers=nowhere)
     assert answer.code == 403
+
+
+@pytest.mark.parametrize("subresource", ["exec", "attach", "portforward"])
+async def test_who_may_read_may_not_run_by_that(
+    admin: User, subresource: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await admin.create(ACCOUNTS, service_account())
+    await admin.create(PODS, pod("a"))
+    reads = policy.Rule(frozenset({"get"}), frozenset({""}), frozenset({"pods", f"pods/{subresource}"}))
+    monkeypatch.setitem(policy.ROLES, "reader", (reads,))
+    monkeypatch.setitem(policy.USERS, f"reader of {subresource}", ("reader",))
+    reader = {"Impersonate-User": f"reader of {subresource}"}
+    (await admin.call("GET", f"{PODS}/a", headers=reader)).expect(200)
+    path = f"{PODS}/a/{subresource}?command=id&stdout=1"
+    refused = (await admin.call("GET", path, headers=reader)).expect(403)
+    assert f'cannot create resource "pods/{subresource}"' in refused["message"]
 
 
 async def test_a_pods_own_token_opens_nothing_but_discovery_and_questions(
