@@ -131,6 +131,9 @@ class _Teller:
             click.secho(f"    … {len(lines) - _LONGEST_OUTPUT} more lines", dim=True)
         if outcome.ok:
             click.secho("  ✓", fg="green")
+        if outcome.drawing:
+            click.echo("\n    What happened, as a packet that was followed drew it:\n")
+            click.echo("\n".join(f"      {line}".rstrip() for line in outcome.drawing.splitlines()))
         for difference in outcome.differences:
             click.secho(f"  ✗ {difference}", fg="red")
 

@@ -453,7 +453,7 @@ def _steps(
             evidence=" ".join(first.evidence),
             seconds=first.microseconds / 1e6,
         )
-        yield from (step for view in asking for step in _changes(view))
+        yield from (step for view in asking for step in _changes(view, names))
         last = asking[-1]
         if last.dropped:
             yield _ended(last, leg.request[-1], names)
@@ -493,7 +493,7 @@ def _steps(
                     to=change.to,
                     code=Code.REPLY_RESTORED,
                     because=f"On the way back, {view.place} restores the {change.what}.",
-                    node=view.place,
+                    node=view.place if view.place in names.nodes else "",
                     evidence=" ".join(view.evidence),
                     seconds=view.microseconds / 1e6,
                 )
@@ -501,7 +501,7 @@ def _steps(
             )
 
 
-def _changes(view: HopView) -> Iterable[Step]:
+def _changes(view: HopView, names: Names) -> Iterable[Step]:
     for change in view.rewrites:
         what = What.DNAT if change.what == "destination" else What.SNAT
         because = f"A rule of {change.who} rewrites the {change.what}: {change.rule}"
@@ -517,7 +517,7 @@ def _changes(view: HopView) -> Iterable[Step]:
             code=Code.REWRITTEN_BY_RULE,
             because=because,
             decided_by=Decision(object=f"Service {change.service}") if change.service else None,
-            node=view.place,
+            node=view.place if view.place in names.nodes else "",
             evidence=" ".join(view.evidence),
             seconds=view.microseconds / 1e6,
         )
@@ -535,7 +535,7 @@ def _ended(view: HopView, hop: Hop, names: Names) -> Step:
         code=Code.REFUSED_BY_RULE if refused else Code.DROPPED_BY_RULE,
         because=f"{'Refused' if refused else 'Dropped'} on {view.place} by: {words}",
         decided_by=Decision(object=f"Service {rule.service}") if rule and rule.service else None,
-        node=view.place,
+        node=view.place if view.place in names.nodes else "",
         evidence=" ".join(view.evidence),
         seconds=view.microseconds / 1e6,
     )

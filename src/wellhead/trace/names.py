@@ -40,6 +40,8 @@ class Names:
     by_address: dict[IPAddress, Named] = field(default_factory=dict)
     pods: dict[str, str] = field(default_factory=dict)
     """uid → namespace/name"""
+    nodes: set[str] = field(default_factory=set)
+    """The places that are nodes."""
 
     def of(self, address: IPAddress) -> Named | None:
         return self.by_address.get(address)
@@ -72,6 +74,7 @@ def of_objects(
             names.add(named, (entry["ip"] for entry in (pod.get("status") or {}).get("podIPs") or ()))
     for node in nodes:
         name = node["metadata"]["name"]
+        names.nodes.add(name)
         addresses = (node.get("status") or {}).get("addresses") or ()
         names.add(Named(Owner.NODE, name, name), (entry["address"] for entry in addresses))
     for service in services:

@@ -18,6 +18,9 @@ from wellhead.linux.numbers import Table
 Lister = Callable[[str, Output], str]
 """Runs a command of nft in a place, and answers what it lists."""
 
+Program = Callable[..., str]
+"""Runs a program there, by its words, and answers what it prints."""
+
 _FAMILIES = {1: "inet", 2: "ip", 5: "netdev", 7: "bridge", 10: "ip6"}
 _IPTABLES = {2: "iptables-nft-save", 10: "ip6tables-nft-save"}
 _IPTABLES_TABLES = frozenset({"raw", "mangle", "nat", "filter", "security"})
@@ -90,14 +93,14 @@ Key = tuple[int, str, str, int]
 """(family, table, chain, handle)"""
 
 
-def texts(wanted: Iterable[Key], run: Lister, save: Callable[[str, str], str]) -> dict[Key, Rule]:
-    """The rules of these handles. `run` lists by nft, `save` by a program of iptables, a table at a time."""
+def texts(wanted: Iterable[Key], run: Lister, program: Program) -> dict[Key, Rule]:
+    """The rules of these handles. `run` lists by libnftables, `program` runs a program."""
     found: dict[Key, Rule] = {}
     by_table: dict[tuple[int, str], list[Key]] = {}
     for key in wanted:
         by_table.setdefault(key[:2], []).append(key)
     for (family, table), keys in by_table.items():
-        listings = _listings(family, table, run, save)
+        listings = _listings(family, table, run, program)
         for key in keys:
             _, _, chain, handle = key
             name, text = next(
@@ -113,19 +116,21 @@ def texts(wanted: Iterable[Key], run: Lister, save: Callable[[str, str], str]) -
 
 
 def _listings(
-    family: int, table: str, run: Lister, save: Callable[[str, str], str]
+    family: int, table: str, run: Lister, program: Program
 ) -> list[tuple[str, dict[str, dict[int, str]]]]:
     """The tables of that name that the packet can have met. The trace says its family, not the table's."""
     found = []
     for of_table in dict.fromkeys((_FAMILIES.get(family, "inet"), "inet")):
         name = f"{of_table} {table}"
+        if table in _IPTABLES_TABLES and family in _IPTABLES and of_table != "inet":
+            # Not by the library: iptables' extensions are loaded once for a process, for one family.
+            listed = by_chain(program("nft", "-a", "list", "table", of_table, table))
+            found.append((name, beside(listed, program(_IPTABLES[family], "-t", table))))
+            continue
         try:
-            listed = by_chain(run(f"list table {name}", Output.HANDLE | Output.TERSE))
+            found.append((name, by_chain(run(f"list table {name}", Output.HANDLE | Output.TERSE))))
         except NftError:
             continue  # there is none, or no longer
-        if table in _IPTABLES_TABLES and family in _IPTABLES and of_table != "inet":
-            listed = beside(listed, save(_IPTABLES[family], table))
-        found.append((name, listed))
     return found
 
 
@@ -156,10 +161,10 @@ def beside(listed: dict[str, dict[int, str]], saved: str) -> dict[str, dict[int,
     return words
 
 
-def save_iptables(program: str, table: str) -> str:
-    """What a program of iptables saves of a table, in the namespace of the calling thread; '' if it can't."""
+def run_program(*command: str) -> str:
+    """What a program prints, in the network namespace of the calling thread; '' if it can't be run."""
     try:
-        done = subprocess.run([program, "-t", table], capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout

@@ -176,8 +176,8 @@ class Session:
         for place in self.places:
             if wanted := seen.rules_of(place.name):
                 nft = self._observer.rules(place.name)
-                save = _saver(place)
-                found |= {(place.name, key): rule for key, rule in rules.texts(wanted, nft.run, save).items()}
+                listed = rules.texts(wanted, nft.run, _programs(place))
+                found |= {(place.name, key): rule for key, rule in listed.items()}
         return found
 
 
@@ -193,8 +193,8 @@ def _comment(hop: Hop) -> str:
     return ", ".join(changes) or "passed on as it is"
 
 
-def _saver(place: Place) -> Callable[[str, str], str]:
-    return lambda program, table: inside(place, lambda: rules.save_iptables(program, table))
+def _programs(place: Place) -> Callable[..., str]:
+    return lambda *command: inside(place, lambda: rules.run_program(*command))
 
 
 def _as_typed(name: str) -> str:

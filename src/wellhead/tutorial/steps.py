@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from wellhead.tutorial.drawing import Drawn
 from wellhead.tutorial.expect import Expectation, Facts, answers, anything, exactly, matching, table
 
 Where = Literal["client", "node", "endpoint node", "other node", "pod"]
@@ -36,6 +37,8 @@ class Step:
     note: str = ""
     enters: str = ""
     leaves: bool = False
+    drawn: Drawn | None = None
+    """What is drawn afterwards, as the document draws it, of a packet that is sent for it."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,11 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     exactly(""),
                 ),
                 Step(
-                    "client", _CURL_NODES.format(""), answers(nodes, _node_addresses, "a node's"), patience=5
+                    "client",
+                    _CURL_NODES.format(""),
+                    answers(nodes, _node_addresses, "a node's"),
+                    patience=5,
+                    drawn=Drawn("nodeport", "without"),
                 ),
                 Step(
                     "client",
@@ -181,6 +188,7 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     _CURL_NODES.format("--connect-timeout 1 "),
                     answers(1, _client, "the client's"),
                     patience=5,
+                    drawn=Drawn("nodeport", "with"),
                 ),
             ),
         ),
@@ -200,7 +208,13 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     table(service_table, 1, _external_ip),
                     patience=5,
                 ),
-                Step("client", "curl <vip>", answers(1, _node_addresses, "a node's"), patience=5),
+                Step(
+                    "client",
+                    "curl <vip>",
+                    answers(1, _node_addresses, "a node's"),
+                    patience=5,
+                    drawn=Drawn("loadbalancer"),
+                ),
                 Step(
                     "client",
                     f"kubectl patch svc loadbalancer{_LOCAL}",
@@ -230,7 +244,12 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     patience=5,
                 ),
                 Step("client", "sleep 10", exactly("")),
-                Step("client", "curl <vip>", answers(1, _client, "the client's")),
+                Step(
+                    "client",
+                    "curl <vip>",
+                    answers(1, _client, "the client's"),
+                    drawn=Drawn("loadbalancer"),
+                ),
                 Step(
                     "client",
                     "for i in $(seq 20); do curl -s <vip> | grep client_address; done",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from wellhead.api.meta import Obj
+from wellhead.tutorial.drawing import drawing
 from wellhead.tutorial.expect import Facts, fill
 from wellhead.tutorial.shells import Shell
 from wellhead.tutorial.steps import Section, Step, document
@@ -29,6 +30,7 @@ class Outcome:
     output: str
     differences: tuple[str, ...]
     note: str = ""
+    drawing: str = ""
 
     @property
     def ok(self) -> bool:
@@ -79,7 +81,8 @@ class Walk:
                     break
                 time.sleep(_ASK_AGAIN_AFTER)
             place = "pod busybox" if step.where == "pod" else host
-            yield Outcome(section.title, place, command, output, tuple(differences), step.note)
+            drawn = drawing(self._cluster, step.drawn) if step.drawn is not None and not differences else ""
+            yield Outcome(section.title, place, command, output, tuple(differences), step.note, drawn)
 
     def _host(self, step: Step) -> str:
         match step.where:

@@ -45,7 +45,8 @@ def test_chains_that_changed_meanwhile_keep_nfts_words() -> None:
 
 def test_a_comment_names_the_service_and_the_chain_the_party() -> None:
     key = (2, "nat", "KUBE-POSTROUTING", 11)
-    rule = texts([key], lambda command, _: _list(command), lambda program, table: SAVED)[key]
+    printed = {"nft": LISTING, "iptables-nft-save": SAVED}
+    rule = texts([key], lambda command, _: _list(command), lambda program, *_: printed[program])[key]
     assert rule.service == "shop/web"
     assert rule.owner == "service proxy (iptables)"
     assert Rule("ip wellhead-forwarder", "prerouting", "").owner == "packet forwarder"
@@ -60,7 +61,7 @@ def test_refusing_is_told_from_dropping() -> None:
 
 def test_a_rule_that_is_gone_has_no_text() -> None:
     key = (2, "gone", "x", 4)
-    assert texts([key], lambda command, _: _list(command), lambda program, table: "")[key].text == ""
+    assert texts([key], lambda command, _: _list(command), lambda *_: "")[key].text == ""
 
 
 def test_a_table_of_both_families_is_found() -> None:
@@ -71,9 +72,7 @@ def test_a_table_of_both_families_is_found() -> None:
             raise NftError("no such table")
         return "table inet wellhead-return {\n chain arriving {\n  ct zone set 5 # handle 4\n }\n}\n"
 
-    assert texts([key], run, lambda program, table: "")[key] == Rule(
-        "inet wellhead-return", "arriving", "ct zone set 5"
-    )
+    assert texts([key], run, lambda *_: "")[key] == Rule("inet wellhead-return", "arriving", "ct zone set 5")
 
 
 def _list(command: str) -> str:
