@@ -215,3 +215,15 @@ async def test_a_pods_own_token_opens_nothing_but_discovery_and_questions(
         ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews"),
     ):
         assert await code(user, action) == 403, action
+
+
+async def test_what_has_no_namespace_is_in_none(admin: User) -> None:
+    """Or a right in one namespace would reach what is everybody's (CVE-2019-11247)."""
+    await admin.create(NODES, node("node-1"))
+    for path in (
+        "/api/v1/namespaces/default/nodes",
+        "/apis/networking.k8s.io/v1/namespaces/default/servicecidrs",
+    ):
+        for method in ("GET", "DELETE"):
+            for name in ("", "/node-1"):
+                assert (await admin.call(method, path + name)).code == 404
