@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from wellhead.cli.options import cluster_option
+from wellhead.cli.progress import progress
 from wellhead.lab import prerequisites, teardown
 from wellhead.lab.cluster import Cluster, LabError
 
@@ -21,7 +22,11 @@ def command(name: str, everything: bool) -> None:
     try:
         prerequisites.check_host()
         for each in teardown.names() if everything else [name]:
-            cluster = Cluster(each)
-            click.echo(f"Removed {each}." if teardown.remove(cluster) else f"There is no cluster {each}.")
+            with progress(f"Removing {each}") as report:
+                was_there = teardown.remove(Cluster(each), report)
+            click.echo(f"Removed {each}." if was_there else f"There is no cluster {each}.")
     except LabError as error:
         raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        click.echo("Interrupted: `wellhead down` again removes what is left.", err=True)
+        raise click.Abort from None

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wellhead.cli.options import output_option
+from wellhead.cli.progress import progress
 from wellhead.images.build import build, missing
 from wellhead.images.packages import BuildError
 from wellhead.images.store import ImageStore
@@ -38,7 +39,8 @@ def command() -> None:
 def build_command(image_dir: Path, again: bool) -> None:
     """Build the built-in images that are missing. Needs root, apt and (only then) a network."""
     try:
-        built = build(ImageStore(image_dir), again=again, say=lambda line: click.echo(line, err=True))
+        with progress("Building images") as report:
+            built = build(ImageStore(image_dir), again=again, report=report)
     except (BuildError, OSError) as error:
         raise click.ClickException(str(error)) from None
     for image in built:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from wellhead.cli.options import cluster_option
+from wellhead.cli.progress import progress
 from wellhead.lab import prerequisites, startup, teardown
 from wellhead.lab.addresses import IP_FAMILIES, IpFamily
 from wellhead.lab.cluster import Cluster, LabError
@@ -112,8 +111,15 @@ def _wait(cluster: Cluster, started: Started, timeout: float) -> None:
     from wellhead.lab import readiness
 
     try:
-        with _progress(cluster.name) as report:
-            asyncio.run(readiness.wait(cluster, started, timeout, report))
+        with progress(f"Starting {cluster.name}") as report:
+
+            def tell(at: Progress) -> None:
+                components = f"{at.components}/{at.components_total} components"
+                nodes = f"{at.nodes}/{at.nodes_total} nodes Ready"
+                total = at.components_total + at.nodes_total
+                report(f"{components}, {nodes}", at.components + at.nodes, total)
+
+            asyncio.run(readiness.wait(cluster, started, timeout, tell))
     except readiness.NotReady as error:
         raise click.ClickException(f"{error}\n{_what_to_do(cluster.name)}") from None
 
@@ -124,24 +130,3 @@ def _what_to_do(name: str) -> str:
         f"What was started goes on: `wellhead status{option}` and `wellhead logs COMPONENT{option}` "
         f"say more, `wellhead up{option}` waits again, `wellhead down{option}` removes everything."
     )
-
-
-@contextlib.contextmanager
-def _progress(name: str) -> Iterator[Callable[[Progress], None]]:
-    """A line that changes on a terminal; elsewhere a line a step."""
-    from rich.console import Console  # a tenth of the time that starting a cluster takes: not for --help
-
-    console = Console(stderr=True)
-
-    def text(progress: Progress) -> str:
-        return (
-            f"{progress.components}/{progress.components_total} components, "
-            f"{progress.nodes}/{progress.nodes_total} nodes Ready"
-        )
-
-    if console.is_terminal:
-        with console.status(f"Starting {name}") as status:
-            yield lambda progress: status.update(f"Starting {name}: {text(progress)}")
-    else:
-        click.echo(f"Starting {name}", err=True)
-        yield lambda progress: click.echo(f"  {text(progress)}", err=True)

@@ -19,6 +19,8 @@ from wellhead.images.recipe import Recipe
 from wellhead.images.store import MANIFEST, Image, ImageStore
 from wellhead.linux import mounts
 
+Report = Callable[[str, int, int], None]
+
 RECIPES: tuple[Recipe, ...] = (busybox.RECIPE, echoserver.RECIPE, haproxy.RECIPE)
 
 
@@ -29,10 +31,11 @@ def missing(store: ImageStore) -> list[Recipe]:
 
 
 def build(
-    store: ImageStore, *, again: bool = False, say: Callable[[str], None] = lambda _: None
+    store: ImageStore, *, again: bool = False, report: Report = lambda what, done, total: None
 ) -> list[Image]:
     """Build what is missing, or everything if `again`. Returns what was built.
 
+    `report` is told what is being built, how many are done, and how many there are to do.
     Safe beside another build of the same store: one waits for the other and then finds its work done. A
     build that is interrupted leaves nothing that would be taken for an image.
 
@@ -42,9 +45,10 @@ def build(
     store.directory.mkdir(parents=True, exist_ok=True)
     with _lock(store.directory):
         _sweep(store.directory)
-        built = []
-        for recipe in RECIPES if again else missing(store):
-            say(f"building {recipe.names[0]}")
+        built: list[Image] = []
+        wanted = RECIPES if again else missing(store)
+        for recipe in wanted:
+            report(recipe.names[0], len(built), len(wanted))
             built.append(_build(store, recipe))
         if built:
             _remove_superseded(store)

@@ -8,10 +8,13 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
+from collections.abc import Callable
 
 from wellhead.lab import processes
 from wellhead.lab.cluster import Cluster, LabError, existing
 from wellhead.linux import trees
+
+Report = Callable[[str, int, int], None]
 
 _TIMEOUT = 20.0
 _SUPERVISOR_TIMEOUT = 3.0
@@ -23,28 +26,32 @@ def names() -> list[str]:
     return sorted(found | {process.cluster for process in processes.find()})
 
 
-def remove(cluster: Cluster) -> bool:
+def remove(cluster: Cluster, report: Report = lambda what, done, total: None) -> bool:
     """Remove a cluster, whatever is left of it; returns whether there was anything.
 
+    `report` is told what is done, how many processes have ended, and how many there were.
     Raises:
         LabError: a process doesn't end, or a file can't be deleted; says which.
     """
     with cluster.locked(create=False) as has_files:
-        had_processes = _end_processes(cluster.name)
+        had_processes = _end_processes(cluster.name, report)
         if has_files:
+            report("files", 0, 0)
             _delete_files(cluster)
     with contextlib.suppress(OSError):  # other clusters have theirs there
         cluster.root.rmdir()
     return has_files or had_processes
 
 
-def _end_processes(name: str) -> bool:
+def _end_processes(name: str, report: Report) -> bool:
     """The supervisor first, for it would start again what ends; then machines, which take theirs along."""
-    found_any = False
+    found_any, most = False, 0
     deadline = time.monotonic() + _TIMEOUT
     # Until nothing is found: a process that forks while it is looked for is found the next time.
     while found := processes.find(name):
         found_any = True
+        most = max(most, len(found))
+        report(f"{len(found)} processes", most - len(found), most)
         supervisors = [process for process in found if process.component == processes.SUPERVISOR]
         # It kills everything else, and reaps what is its own. If it can't, we do it without.
         processes.end(supervisors, signal.SIGUSR1, timeout=_SUPERVISOR_TIMEOUT)
