@@ -1,11 +1,12 @@
 # The commands of this project. Everything is safe to repeat; after the first time nothing is downloaded.
-.PHONY: setup tutorial test test-fidelity bench lint format clean
+.PHONY: setup tutorial test test-fidelity test-faults bench lint format clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make tutorial   set up what is missing, then walk the whole tutorial on a cluster of its own"
 	@echo "make test       set up what is missing, then linters, types and all tests"
 	@echo "make test-fidelity   a thousand random ways predicted and sent, in each proxy mode"
+	@echo "make test-faults     kill everything 20 times under load, print what was lost (KILLS, RATE, API_KILLS)"
 	@echo "make setup      the common first half of both; puts wellhead into .venv/bin"
 	@echo "make bench      measure, print tables, write bench-results.json"
 	@echo "make format     format the code"
@@ -22,6 +23,12 @@ test: setup lint
 
 test-fidelity: setup
 	@WELLHEAD_FIDELITY_WAYS=1000 .venv/bin/pytest -q -s tests/cluster/test_fidelity.py
+
+KILLS ?= 20
+RATE ?= 300
+API_KILLS ?= 200
+test-faults: setup
+	@.venv/bin/python -m tests.faults --kills $(KILLS) --rate $(RATE) --api-kills $(API_KILLS)
 
 lint: setup
 	@.venv/bin/ruff check

@@ -107,8 +107,13 @@ class Crowd:
         """From now on, ask for each of these every so many seconds."""
         self._command({"ask": urls, "every": every})
 
+    def count(self) -> int:
+        """How often it was asked until now."""
+        count: int = self._command({"count": None})
+        return count
+
     def asked(self) -> Obj:
-        """Stop asking; `count`, `late` (a SYN was repeated), `failures` in words."""
+        """Stop asking; `count`, `late` (a SYN was repeated), `failures` in words; `by_url`: these counts."""
         answer: Obj = self._command({"asked": None})
         return answer
 

@@ -5,7 +5,8 @@ Reads commands from standard input, a line of JSON each, and answers each by a l
     {"download": URL, "count": N}   open N downloads at once; how each began
     {"report": null}                how far every download has come
     {"ask": [URL, …], "every": S}   from now on ask for these in turn, each by a connection of its own
-    {"asked": null}                 stop that; how many, which failed, and how many were late
+    {"count": null}                 how many that are until now
+    {"asked": null}                 stop that; how many, which failed, and how many were late, also by URL
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import asyncio
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any
 from urllib.parse import urlsplit
@@ -81,7 +83,9 @@ class Asking:
 
     def __init__(self, urls: list[str], every: float) -> None:
         self.urls, self.every = urls, every
-        self.count = self.late = 0
+        self.count: Counter[str] = Counter()
+        self.late: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
         self.failures: list[str] = []
         self.stopping = asyncio.Event()
 
@@ -101,9 +105,10 @@ class Asking:
             state = download.state
         except TimeoutError:
             state = "no answer"
-        self.count += 1
-        self.late += time.monotonic() - started > _LATE_SECONDS
+        self.count[url] += 1
+        self.late[url] += time.monotonic() - started > _LATE_SECONDS
         if state != "complete":
+            self.failed[url] += 1
             self.failures.append(f"{begun:.2f} {url}: {state} ({download.headers})")
 
 
@@ -139,10 +144,17 @@ async def main() -> None:
             asking = Asking(command["ask"], command["every"])
             asked = start(asking.run())
             say("asking")
+        elif "count" in command:
+            say(asking.count.total() if asking is not None else 0)
         elif asking is not None and asked is not None:
             asking.stopping.set()
             await asked
-            say({"count": asking.count, "late": asking.late, "failures": asking.failures})
+            by_url = {
+                url: {"count": asking.count[url], "late": asking.late[url], "failed": asking.failed[url]}
+                for url in asking.urls
+            }
+            total, late = asking.count.total(), asking.late.total()
+            say({"count": total, "late": late, "failures": asking.failures, "by_url": by_url})
     for task in running:
         task.cancel()
 

@@ -1,0 +1,88 @@
+"""Who can be killed: every component, every machine, and what keeps them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.lab import Lab
+from tests.patience import until
+from wellhead.lab import processes
+from wellhead.lab.processes import Process
+
+
+@dataclass(frozen=True)
+class Victim:
+    """A component of a machine, the machine itself (no component), or HAProxy's master or worker there.
+
+    `loses` says in which frontends connections may be lost with it, and why that can't be otherwise.
+    """
+
+    machine: str
+    component: str = ""
+    loses: str = ""
+
+    def __str__(self) -> str:
+        return " on ".join(filter(None, (self.component, self.machine))) or "?"
+
+    def pid(self, lab: Lab) -> int:
+        """Its process number, as the host counts; 0 if it doesn't run."""
+        found = processes.find(lab.name)
+        if self.component.startswith("haproxy"):
+            return _haproxy(found, self.component)
+        for each in found:
+            if each.machine == self.machine and (
+                each.component == self.component if self.component else each.is_init
+            ):
+                return each.pid
+        return 0
+
+    def kill(self, lab: Lab) -> None:
+        """Kill it, and wait until there is another. Raises AssertionError if none comes."""
+        before = self.pid(lab)
+        assert before, f"{self} doesn't run"
+        os.kill(before, signal.SIGKILL)
+        until(lambda: self.pid(lab), lambda now: now not in (0, before))
+
+
+_WHILE_OFF = "what goes by the machine, until the others have noticed (two failed checks, 2 s)"
+
+COMPONENTS = (
+    Victim("control-plane", "apiserver"),
+    Victim("control-plane", "controller-manager"),
+    Victim("control-plane", "scheduler"),
+    Victim("node-1", "node-agent"),
+    Victim("node-1", "proxy"),
+    Victim("node-3", "node-agent"),
+    Victim("node-3", "proxy"),
+    Victim("cloud", "cloud"),
+    Victim("", processes.SUPERVISOR),
+    Victim("", processes.GUARDIAN),
+    Victim("cloud", "haproxy master", loses="VIP, terminating: connections of its workers"),
+    Victim("cloud", "haproxy worker", loses="VIP, terminating: its established connections"),
+)
+MACHINES = (
+    Victim("control-plane"),
+    Victim("cloud", loses="VIP, terminating, while the machine is off"),
+    Victim("node-1", loses=_WHILE_OFF),
+    Victim("node-3", loses=_WHILE_OFF),
+    Victim("node-2", loses="the clients there"),
+    Victim("edge", loses="all that comes from outside, while the router is off"),
+    Victim("client", loses="the clients there"),
+)
+
+
+def _haproxy(found: list[Process], which: str) -> int:
+    """The master is the one whose parent isn't HAProxy."""
+    parents = {}
+    for each in found:
+        with contextlib.suppress(OSError, IndexError):
+            if each.machine == "cloud" and Path(f"/proc/{each.pid}/comm").read_text().startswith("haproxy"):
+                parents[each.pid] = int(
+                    Path(f"/proc/{each.pid}/stat").read_text().rpartition(")")[2].split()[1]
+                )
+    is_worker = which == "haproxy worker"
+    return next((pid for pid, parent in parents.items() if (parent in parents) == is_worker), 0)
