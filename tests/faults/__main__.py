@@ -36,6 +36,7 @@ def main(kills: int, rate: float, each: int, api_kills: int, only: str, proxy_mo
     lab = Lab(f"faults-{os.getpid()}", proxy_mode)
     wrong = 0
     table = Table("KILLED", *(("TIMES", "ASKED", "LATE", "LOST")), "LOST WHERE", box=None, pad_edge=False)
+    table.columns[0].no_wrap = True
     for column in table.columns[1:5]:
         column.justify = "right"
     with contextlib.ExitStack() as stack:

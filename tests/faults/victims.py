@@ -26,7 +26,7 @@ class Victim:
     loses: str = ""
 
     def __str__(self) -> str:
-        return " on ".join(filter(None, (self.component, self.machine))) or "?"
+        return "/".join(filter(None, (self.machine, self.component)))
 
     def pid(self, lab: Lab) -> int:
         """Its process number, as the host counts; 0 if it doesn't run."""
@@ -70,7 +70,7 @@ MACHINES = (
     Victim("node-1", loses=_WHILE_OFF),
     Victim("node-3", loses=_WHILE_OFF),
     Victim("node-2", loses="the clients there"),
-    Victim("edge", loses="all that comes from outside, while the router is off"),
+    Victim("edge", loses="all between machines, while the router and their network are off"),
     Victim("client", loses="the clients there"),
 )
 
