@@ -153,3 +153,27 @@ async def test_a_variable_of_a_kind_that_is_not_known_is_said_to_be_so(tmp_path:
     assert here.recorder.said("Unsupported") == [text]
     supervisor.stop(0.0)
     await here.task
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ("", "SIGQUIT"),
+        ("SIGUSR1", "SIGUSR1"),
+        ("SIGRTMIN+3", "SIGRTMIN+3"),
+        ("--all", "SIGTERM"),
+        ("9 x", "SIGTERM"),
+    ],
+)
+async def test_a_container_is_told_to_stop_by_a_signal_and_nothing_else(
+    tmp_path: Path, said: str, sent: str
+) -> None:
+    main = pods.container("main", lifecycle={"stopSignal": said})
+    here = world(tmp_path, main)
+    add_image(tmp_path / "images", "busybox", stop_signal="SIGQUIT")
+    here.runtime.obeys.add(sent)
+    supervisor = here.supervise()
+    await here.until(lambda: here.runs(0))
+    supervisor.stop(5.0)
+    await here.task
+    assert here.runtime.signals == [sent]

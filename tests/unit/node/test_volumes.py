@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import os
 import re
-from pathlib import Path
+import tempfile
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.unit.node import pods
 from wellhead.node.references import Reference
@@ -156,3 +159,33 @@ async def test_a_path_of_the_host_says_where_it_leads(
     unused: Any = None
     with pytest.raises(VolumeError, match=re.escape(problem)):
         await PodVolumes(pod, unused, unused, tmp_path, {}).prepare(pod)
+
+
+_NAMES = st.sampled_from(["a", "b", "..", ".", "", "..data", "..2026", "...", "é", "x" * 300, "a\0", "c.d"])
+
+
+@given(
+    first=st.dictionaries(st.lists(_NAMES, max_size=4).map("/".join), st.binary(max_size=3), max_size=4),
+    second=st.dictionaries(st.lists(_NAMES, max_size=4).map("/".join), st.binary(max_size=3), max_size=4),
+)
+@settings(max_examples=150, deadline=None)
+def test_whatever_files_are_asked_for_the_volume_has_all_of_some_and_nothing_else_changes(
+    first: dict[str, bytes], second: dict[str, bytes]
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        top = Path(directory)
+        (top / "outside").write_text("stays")
+        has: dict[str, bytes] = {}
+        for wanted in (first, second):
+            try:
+                atomic.write(top / "v", {path: File(data, 0o644) for path, data in wanted.items()})
+            except (BadPath, OSError):
+                continue
+            # Of two ways to say one path, the last counts.
+            has = {str(PurePosixPath(path)): data for path, data in wanted.items()}
+        assert sorted(path.name for path in top.iterdir()) in (["outside"], ["outside", "v"])
+        assert (top / "outside").read_text() == "stays"
+        assert {path: (top / "v" / path).read_bytes() for path in has} == has
+        if has:
+            names = {path.name for path in (top / "v").iterdir() if not path.name.startswith("..")}
+            assert names == {path.split("/")[0] for path in has}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import Awaitable, Callable
 
 from wellhead.api.errors import ApiError
@@ -360,13 +361,13 @@ class Supervisor:
         await state.context.runtime.signal(attempt.id, "SIGKILL")
 
     async def _stop_signal(self, attempt: Attempt) -> str:
-        own = (self._container.get("lifecycle") or {}).get("stopSignal")
-        if own:
-            return str(own)
-        with contextlib.suppress(ImageNotFound):
-            image = await asyncio.to_thread(self._state.context.images.find, attempt.image)
-            return image.config.stop_signal or "SIGTERM"
-        return "SIGTERM"
+        """The container's own stop signal, or its image's; SIGTERM if what they name is no signal's name."""
+        own = str((self._container.get("lifecycle") or {}).get("stopSignal") or "")
+        if not own:
+            with contextlib.suppress(ImageNotFound):
+                image = await asyncio.to_thread(self._state.context.images.find, attempt.image)
+                own = image.config.stop_signal
+        return own if re.fullmatch(r"(SIG)?[A-Z]+[0-9]*([+-][0-9]+)?|[0-9]+", own, re.ASCII) else "SIGTERM"
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, but not once told to stop, or that the container shall be another one."""
