@@ -9,19 +9,17 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import Awaitable, Callable
 
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj, format_time, now, parse_time
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
-from wellhead.images.reference import has_latest_tag
 from wellhead.images.store import Image, ImageNotFound
-from wellhead.node.pods import hooks, last_words, probing, spec, starting
+from wellhead.node.pods import hooks, images, last_words, spec, starting
+from wellhead.node.pods.checks import Checks
 from wellhead.node.pods.ending import Ending
 from wellhead.node.pods.environment import UnsupportedVariable, VariableError
 from wellhead.node.pods.mounting import MountError
-from wellhead.node.pods.outcome import Outcome
 from wellhead.node.pods.record import Attempt
 from wellhead.node.pods.security import SecurityError
 from wellhead.node.pods.starting import ConfigError
@@ -191,7 +189,7 @@ class Supervisor:
         while not self._stopping.is_set():
             self._outdated.clear()
             try:
-                image = await self._find_image()
+                image = await images.find(self._state, self._container)
                 if image is not None:
                     plan = starting.plan(self._state, self._container, image, os.urandom(32).hex(), number)
                     return image, await plan
@@ -204,29 +202,6 @@ class Supervisor:
             self.tried.set()
             await self._pause(backoff.next())
         return None
-
-    async def _find_image(self) -> Image | None:
-        """The container's image; None, with events and a reason to wait, if it is not on this machine."""
-        state, name = self._state, self._container["image"]
-        try:
-            image = await asyncio.to_thread(state.context.images.find, name)
-        except ImageNotFound as error:
-            default = "Always" if has_latest_tag(name) else "IfNotPresent"
-            if (self._container.get("imagePullPolicy") or default) == "Never":
-                reason = "ErrImageNeverPull"
-                state.event("Warning", reason, f'Container image "{name}" is not present: {error}')
-            else:
-                before = state.view.waiting.get(self._name)
-                reason = "ImagePullBackOff" if before is not None else "ErrImagePull"
-                if before is None:
-                    state.event("Warning", "Failed", f'Failed to pull image "{name}": {error}')
-                else:
-                    state.event("Normal", "BackOff", f'Back-off pulling image "{name}"')
-            state.event("Warning", "Failed", f"Error: {reason}")
-            state.wait_for(self._name, Waiting(reason, str(error)))
-            return None
-        state.event("Normal", "Pulled", f'Container image "{name}" already present on machine')
-        return image
 
     async def _attend(self, attempt: Attempt, *, fresh: bool) -> None:
         """Look after a running container until it has ended; then note how."""
@@ -271,15 +246,13 @@ class Supervisor:
                     self._state.event("Warning", "FailedPostStartHook", "PostStartHook failed")
                     self._end_run("FailedPostStartHook", None)
                     return
+            checks = Checks(self._state, self._container, self._end_run, lambda: self._end.begun)
             if not attempt.started:
-                if self._container.get("startupProbe"):
-                    await self._probe_startup()
+                await checks.startup()
                 self._mark_started(attempt)
                 await self._state.note()
-            if self._container.get("readinessProbe"):
-                group.create_task(self._probe_readiness(attempt))
-            if self._container.get("livenessProbe"):
-                group.create_task(self._probe_liveness(attempt))
+            group.create_task(checks.readiness(attempt))
+            group.create_task(checks.liveness())
 
     def _waits_before_started(self) -> bool:
         hook = (self._container.get("lifecycle") or {}).get("postStart")
@@ -290,46 +263,6 @@ class Supervisor:
         if not self._container.get("readinessProbe"):
             attempt.ready = True
         self.started.set()
-
-    async def _probe_startup(self) -> None:
-        probe, passed = self._container["startupProbe"], asyncio.Event()
-
-        async def report(ok: bool) -> None:
-            if ok:
-                passed.set()
-            else:
-                self._end_run(f"Container {self._name} failed startup probe, will be restarted", probe)
-
-        async with asyncio.TaskGroup() as group:
-            watching = group.create_task(self._watch("Startup", probe, report))
-            await passed.wait()
-            watching.cancel()
-
-    async def _probe_readiness(self, attempt: Attempt) -> None:
-        async def report(ok: bool) -> None:
-            if attempt.ready != ok:
-                attempt.ready = ok
-                await self._state.note()
-
-        await self._watch("Readiness", self._container["readinessProbe"], report)
-
-    async def _probe_liveness(self, attempt: Attempt) -> None:
-        probe = self._container["livenessProbe"]
-
-        async def report(ok: bool) -> None:
-            if not ok:
-                self._end_run(f"Container {self._name} failed liveness probe, will be restarted", probe)
-
-        await self._watch("Liveness", probe, report)
-
-    async def _watch(self, kind: str, probe: Obj, report: Callable[[bool], Awaitable[None]]) -> None:
-        def said(outcome: Outcome) -> None:
-            if outcome.ok:
-                self._state.event("Warning", "ProbeWarning", f"{kind} probe warning: {outcome.message}")
-            elif not self._end.begun:
-                self._state.event("Warning", "Unhealthy", f"{kind} probe failed: {outcome.message}")
-
-        await probing.watch(lambda: probing.probe(self._state, self._container, probe), probe, report, said)
 
     def _end_run(self, why: str, probe: Obj | None) -> None:
         """End the present run, for a reason of its own; the restart policy decides what follows."""

@@ -183,6 +183,8 @@ class Exec:
             self._directory = Path(tempfile.mkdtemp(prefix="exec-", dir=self._bundle))
         except FileNotFoundError as error:
             raise RuntimeFailure("container not found: it does not run") from error
+        except OSError as error:
+            raise RuntimeFailure(str(error)) from error
         process |= {"args": list(self._args), "terminal": self._tty}
         if self._tty and not any(each.startswith("TERM=") for each in process["env"]):
             process["env"] = [*process["env"], "TERM=xterm"]
