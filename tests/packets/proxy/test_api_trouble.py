@@ -64,6 +64,7 @@ def test_while_the_server_is_away_nothing_changes(
     proxy = start("--proxy-mode", mode)
     eventually(serves(world, POD_A))
     eventually(lambda: get(world, f"http://{NODE}:10256/healthz")[0] == 200)
+    eventually(proxy.has_synced)  # in the other family, too
     api.stop()
     before = len(proxy.said)
     for asked in range(1, 4):
