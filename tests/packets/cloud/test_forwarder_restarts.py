@@ -15,12 +15,13 @@ from pyroute2 import NFCTSocket
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
 
 from tests.packets.cloud.test_forwarder import ALL, POOL, VIP, WEB, running, spread
+from tests.patience import reached
 from wellhead.cloud.forwarder.plane import Forwarder
 from wellhead.cloud.forwarder.tables import Change, Frontend, Target
 from wellhead.linux.numbers import FORWARDER_MARKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from tests.packets.cloud.conftest import Network
 
@@ -81,7 +82,7 @@ async def test_nobody_is_told_that_there_is_no_way_while_the_table_is_gone(netwo
         clients = [start_client(network) for _ in range(2)]
         for _ in range(10):
             network.edge.run("nft flush ruleset")
-            await until(lambda: "wellhead-forwarder" in network.edge.run("nft list tables"))
+            await reached(lambda: "wellhead-forwarder" in network.edge.run("nft list tables"))
         for found in [await asyncio.to_thread(end, client) for client in clients]:
             assert found.pop("connected") > 0
             assert found == {}
@@ -103,16 +104,8 @@ async def test_a_chain_or_an_element_that_somebody_changed_is_mended(network: Ne
             f"add chain {table} own2 {{ type filter hook forward priority 0; policy drop; }}",
         ):
             network.edge.run(f"nft {harm}")
-            await until(lambda: listing(network) == before)
+            await reached(lambda: listing(network) == before)
         assert (await network.connect()).node in ALL
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("never came true")
 
 
 def listing(network: Network) -> list[str]:
@@ -144,7 +137,7 @@ async def test_a_frontend_that_goes_takes_its_flows_along_and_no_others(network:
     try:
         async with running(forwarder):
             await forwarder.submit()
-            await until(lambda: not flows(network, WEB))
+            await reached(lambda: not flows(network, WEB))
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
