@@ -13,7 +13,11 @@ from wellhead.linux.nftables.statements import Verdict
 
 
 class FakeTable:
-    """What there is of one table, and the transactions that change it."""
+    """What there is of one table, and the transactions that change it.
+
+    Stricter than the kernel where that would let a mistake pass: to add what is there already, or a key or
+    value of another length than the set's.
+    """
 
     def __init__(self) -> None:
         self.exists = False
@@ -30,7 +34,7 @@ class FakeTable:
         """Put a transaction in force.
 
         Raises:
-            NetlinkError: the kernel would refuse it (ENOENT, EEXIST, EINVAL, EBUSY); all is as it was.
+            NetlinkError: it is refused (ENOENT, EEXIST, EINVAL, EBUSY); all is as it was.
         """
         after = FakeTable()
         if not transaction.rebuild:

@@ -1,8 +1,9 @@
-"""The fake table refuses what the kernel would, and is then as it was."""
+"""The fake table refuses what the kernel would, and mistakes, and is then as it was."""
 
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 import pytest
 
@@ -25,47 +26,53 @@ def chain(name: str, *statements: object) -> Chain:
     return Chain(name, (rule(*statements),) if statements else ())  # type: ignore[arg-type]
 
 
+def made() -> Transaction:
+    """What makes the table that everything here happens to."""
+    return Transaction(
+        add_table=True,
+        add_sets=[ADDRESSES, WAYS, PORTS],
+        add_chains=[chain("end"), chain("start", InSet(DESTINATION, "addresses"), Verdict("end"))],
+        add_elements=[Element(A), Element(B, Verdict("end"))],
+    )
+
+
 @pytest.fixture
 def table() -> FakeTable:
     found = FakeTable()
-    found.commit(
-        Transaction(
-            add_table=True,
-            add_sets=[ADDRESSES, WAYS, PORTS],
-            add_chains=[chain("end"), chain("start", InSet(DESTINATION, "addresses"), Verdict("end"))],
-            add_elements=[Element(A), Element(B, Verdict("end"))],
-        )
-    )
+    found.commit(made())
     return found
 
 
-@pytest.mark.parametrize(
-    ("number", "change"),
-    [
-        (errno.EEXIST, Transaction(add_table=True)),
-        (errno.EEXIST, Transaction(add_sets=[ADDRESSES])),
-        (errno.EEXIST, Transaction(add_chains=[chain("end")])),
-        (errno.EEXIST, Transaction(add_elements=[Element(A)])),
-        (errno.ENOENT, Transaction(add_elements=[Element(ElementKey("others", bytes(4)))])),
-        (errno.ENOENT, Transaction(delete_elements=[ElementKey("addresses", b"\1\0\0\0")])),
-        (errno.ENOENT, Transaction(replace_rules=[chain("new")])),
-        (errno.ENOENT, Transaction(delete_chains=["new"])),
-        (errno.ENOENT, Transaction(delete_sets=["others"])),
-        (errno.ENOENT, Transaction(add_chains=[chain("new", InSet(DESTINATION, "others"))])),
-        (errno.ENOENT, Transaction(add_chains=[chain("new", Verdict("nowhere"))])),
-        (errno.ENOENT, Transaction(add_chains=[chain("new", VerdictMap(DESTINATION, "others"))])),
-        (errno.EINVAL, Transaction(add_elements=[Element(ElementKey("addresses", bytes(5)))])),
-        (errno.EINVAL, Transaction(add_elements=[Element(ElementKey("ports", bytes(4)), bytes(3))])),
-        (errno.EINVAL, Transaction(add_elements=[Element(ElementKey("ports", bytes(4)))])),
-        (errno.EINVAL, Transaction(add_elements=[Element(ElementKey("ports", bytes(4)), Verdict("end"))])),
-        (errno.EBUSY, Transaction(add_elements=[Element(ElementKey("ways", b"\1\0\0\0"), Verdict("no"))])),
-        (errno.EBUSY, Transaction(delete_chains=["end"])),
-        (errno.ENOENT, Transaction(delete_sets=["addresses"])),
-    ],
-)
-def test_what_the_kernel_refuses_changes_nothing(table: FakeTable, number: int, change: Transaction) -> None:
+REFUSED: list[tuple[int, Transaction]] = [
+    (errno.ENOENT, Transaction(add_elements=[Element(ElementKey("others", bytes(4)))])),
+    (errno.ENOENT, Transaction(delete_elements=[ElementKey("addresses", b"\1\0\0\0")])),
+    (errno.ENOENT, Transaction(replace_rules=[chain("new")])),
+    (errno.ENOENT, Transaction(delete_chains=["new"])),
+    (errno.ENOENT, Transaction(delete_sets=["others"])),
+    (errno.ENOENT, Transaction(add_chains=[chain("new", InSet(DESTINATION, "others"))])),
+    (errno.ENOENT, Transaction(add_chains=[chain("new", Verdict("nowhere"))])),
+    (errno.ENOENT, Transaction(add_chains=[chain("new", VerdictMap(DESTINATION, "others"))])),
+    (errno.EINVAL, Transaction(add_elements=[Element(ElementKey("ports", bytes(4)))])),
+    (errno.EINVAL, Transaction(add_elements=[Element(ElementKey("ports", bytes(4)), Verdict("end"))])),
+    (errno.EBUSY, Transaction(add_elements=[Element(ElementKey("ways", b"\1\0\0\0"), Verdict("no"))])),
+    (errno.EBUSY, Transaction(delete_chains=["end"])),
+    (errno.ENOENT, Transaction(delete_sets=["addresses"])),
+]
+MISTAKES: list[tuple[int, Transaction]] = [
+    (errno.EEXIST, Transaction(add_table=True)),
+    (errno.EEXIST, Transaction(add_sets=[ADDRESSES])),
+    (errno.EEXIST, Transaction(add_chains=[chain("end")])),
+    (errno.EEXIST, Transaction(add_elements=[Element(A)])),
+    (errno.EINVAL, Transaction(add_elements=[Element(ElementKey("addresses", bytes(5)))])),
+    (errno.EINVAL, Transaction(add_elements=[Element(ElementKey("ports", bytes(4)), bytes(3))])),
+]
+"""What the kernel would let pass."""
+
+
+@pytest.mark.parametrize(("number", "change"), REFUSED + MISTAKES)
+def test_what_is_refused_changes_nothing(table: FakeTable, number: int, change: Transaction) -> None:
     before = table.content()
-    change.add_sets.append(Set("more", (IPV4_ADDR,)))
+    change = replace(change, add_sets=[*change.add_sets, Set("more", (IPV4_ADDR,))])
     with pytest.raises(NetlinkError) as refused:
         table.commit(change)
     assert refused.value.errno == number
