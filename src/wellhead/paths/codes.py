@@ -402,6 +402,11 @@ class Code(enum.StrEnum):
     BAD_OBJECT = "BadObject", _U, "An object is not as the API would have it, and is left out."
 
     # Warnings
+    CLUSTER_UNDOES = (
+        "ClusterUndoesPreservation",
+        _W,
+        "The balancer keeps the client's address up to the node, where policy Cluster loses it.",
+    )
     WRONG_SERVICE = (
         "PolicyOnServiceBehindIngress",
         _W,

@@ -16,7 +16,7 @@ from wellhead.paths.parties.wellhead import WellheadProxy
 from wellhead.paths.rendering.words import group
 from wellhead.paths.routes import routes_to
 from wellhead.paths.services import ServiceFacts
-from wellhead.paths.way import Disposition, Note, SeenAs, Way, What
+from wellhead.paths.way import Disposition, Note, Outcome, SeenAs, Way, What
 from wellhead.services.service import PRESERVE_CLIENT_IP_ANNOTATION
 
 _NLB = "service.beta.kubernetes.io/aws-load-balancer-"
@@ -38,7 +38,7 @@ def advice(explanation: Explanation, ways: Sequence[Way]) -> list[Note]:
         return [
             note(Code.NOTHING_TO_DO, "the server sees the client.", do="nothing: the server sees the client.")
         ]
-    facts = explanation.target.facts
+    facts = explanation.target.facts or _service_on_the_way(explanation, outcomes)
     masquerading = {s.code for each in outcomes for s in each.steps if s.what in (What.SNAT, What.TERMINATE)}
     found: list[Note] = []
     if facts is not None:
@@ -47,6 +47,16 @@ def advice(explanation: Explanation, ways: Sequence[Way]) -> list[Note]:
     if not found and facts is not None and delivered:
         found.append(note(Code.NAME_NODES, "The server sees a node: allow lists there must name nodes."))
     return list(dict.fromkeys(found))
+
+
+def _service_on_the_way(explanation: Explanation, outcomes: Sequence[Outcome]) -> ServiceFacts | None:
+    """The Service whose frontend was found on the way, where another address was asked for."""
+    for step in (each for outcome in outcomes for each in outcome.steps):
+        if step.code is Code.DESTINATION_NAT and step.decided_by is not None:
+            namespace, _, name = step.decided_by.object.removeprefix("Service ").partition("/")
+            if (obj := explanation.world.service(namespace, name)) is not None:
+                return ServiceFacts(explanation.world, obj)
+    return None
 
 
 def patch(facts: ServiceFacts, policy: str = "Local") -> str:

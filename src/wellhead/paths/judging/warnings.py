@@ -163,6 +163,12 @@ def _balancer(explanation: Explanation, facts: ServiceFacts, ways: Sequence[Way]
     if terminates and text(facts.spec, "sessionAffinity") == "ClientIP":
         sentence = "The balancer ends connections: affinity sees its addresses, not the clients'."
         yield note(Code.AFFINITY_BEHIND_MASQUERADE, sentence, facts.decision("spec.sessionAffinity"))
+    keeps = delivery.how == "node-port" and any(
+        each.code is Code.CLUSTER_POLICY and each.what is What.SNAT for o in outside(ways) for each in o.steps
+    )
+    if keeps and not facts.local:
+        policy = facts.decision("spec.externalTrafficPolicy", "Cluster")
+        yield note(Code.CLUSTER_UNDOES, Code.CLUSTER_UNDOES.meaning, policy)
     bare = [each for each in facts.balancer_addresses if each.ip is not None and each.mode != "Proxy"]
     if terminates and bare:
         sentence = (

@@ -14,8 +14,11 @@ from wellhead.paths.way import Note, Report, Step
 def answer(report: Report) -> list[str]:
     """Three lines: what the server sees, why, what to do."""
     seen, because = headline(report.ways)
-    first = report.advice[0] if report.advice else None
-    do = (first.do or first.sentence) if first is not None else "nothing."
+    asked = [outcome for way in group(report.ways) for outcome in way.outcomes]
+    wanted = [each.do for each in (*report.advice, *open_questions(asked)) if each.do]
+    do = (
+        wanted[0] if wanted else report.advice[0].sentence if report.advice else "nothing that is known here."
+    )
     return [seen, f"why: {because}" if because else "why: unknown", f"do:  {do}"]
 
 

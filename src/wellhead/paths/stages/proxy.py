@@ -10,7 +10,7 @@ from wellhead.paths.packet import Ending, Packet, show
 from wellhead.paths.parties.base import Arrival, Verdict, note
 from wellhead.paths.services import Reading, ServiceFacts
 from wellhead.paths.stages.postrouting import Postrouting
-from wellhead.paths.way import Disposition, What
+from wellhead.paths.way import Decision, Disposition, What
 from wellhead.services.endpointslice import EndpointAddress
 from wellhead.services.names import Frontend, FrontendKind, FrontendOfKind
 from wellhead.services.service import ServicePort
@@ -23,6 +23,14 @@ class Held:
     facts: ServiceFacts
     port: ServicePort
     frontend: FrontendOfKind
+
+
+FIELDS = {
+    FrontendKind.CLUSTER_IP: "spec.clusterIP",
+    FrontendKind.EXTERNAL_IP: "spec.externalIPs",
+    FrontendKind.LOAD_BALANCER_IP: "status.loadBalancer.ingress[].ip",
+    FrontendKind.NODE_PORT: "spec.ports[].nodePort",
+}
 
 
 def _frontend(held: Held) -> str:
@@ -109,6 +117,7 @@ class ProxyStage(Postrouting):
             f"{packet.target} is {_frontend(held)} of {held.facts.title}",
             from_=packet.target,
             to=show(endpoint.ip, endpoint.port),
+            decided_by=Decision(object=held.facts.title, field=FIELDS[held.frontend.kind]),
         ).having(destination=endpoint.ip, port=endpoint.port)
         where = verdict.endpoint_node or self.world.node_of_address(endpoint.ip)
         if endpoint.ip in self._own(here) and not packet.born_here:
