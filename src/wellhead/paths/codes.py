@@ -157,11 +157,6 @@ class Code(enum.StrEnum):
         _R,
         "The Service is labelled for another service proxy (service.kubernetes.io/service-proxy-name).",
     )
-    OTHER_HOLDER = (
-        "FrontendHeldByOther",
-        _R,
-        "Another Service claims the same address and port, and is the older one.",
-    )
     AFFINITY = "SessionAffinity", _R, "sessionAffinity ClientIP: a client returns to its last endpoint."
     IPVS_SELF_SOURCE = (
         "IpvsServiceAddressAsSource",
@@ -247,11 +242,6 @@ class Code(enum.StrEnum):
         _R,
         "The load balancer has no address yet: nobody implements the Service, or hasn't so far.",
     )
-    HAIRPIN_SHORT_CUT = (
-        "ShortCutBypassesBalancer",
-        _R,
-        "From inside, the service proxy takes the balancer's address itself: the balancer is not on the way.",
-    )
 
     # Assumptions
     ASSUMES_KUBE_PROXY = (
@@ -269,11 +259,6 @@ class Code(enum.StrEnum):
         "AssumesNoOtherMasquerade",
         _A,
         "The pod network is not known; it is assumed to leave these packets' sources alone.",
-    )
-    ASSUMES_POSTROUTING_ORDER = (
-        "AssumesPostroutingOrder",
-        _A,
-        "The service proxy's masquerade and the network's are assumed to be in their usual order.",
     )
     ASSUMES_PREROUTING_ORDER = (
         "AssumesPreroutingOrder",
@@ -315,11 +300,6 @@ class Code(enum.StrEnum):
         "AssumesReachable",
         _A,
         "That the address leads to the nodes at all isn't in the API; it is assumed.",
-    )
-    ASSUMES_OUTSIDE = (
-        "AssumesOutsideClient",
-        _A,
-        "“Outside” is taken to be an address in none of the cluster's networks and pools.",
     )
     ASSUMES_DOCUMENTED_CLOUD = (
         "AssumesDocumentedCloud",
@@ -365,16 +345,10 @@ class Code(enum.StrEnum):
         _M,
         "The same objects serve for a balancer that forwards and for one that terminates.",
     )
-    AMBIGUOUS_PORT = "AmbiguousPort", _M, "The Service has several ports, and the answer differs."
     AMBIGUOUS_SECOND_MASQUERADE = (
         "AmbiguousSecondMasquerade",
         _M,
         "The endpoint's node has the same masquerade, and may replace the source once more, by an address of its own.",
-    )
-    AMBIGUOUS_POLICY_CHANGE = (
-        "AmbiguousOldFlows",
-        _M,
-        "The traffic policy was changed: running flows may still go by the old one.",
     )
     UNKNOWN_PROXY = "UnknownProxy", _U, "A service proxy that nothing is known of."
     UNKNOWN_NETWORK = "UnknownNetwork", _U, "A pod network that nothing is known of, or none is seen."
@@ -390,7 +364,6 @@ class Code(enum.StrEnum):
         "Which of the node's addresses the masquerade takes isn't known.",
     )
     UNKNOWN_TARGET = "UnknownTarget", _U, "The address is neither a Service's nor a node's nor a pod's."
-    UNKNOWN_CLIENT = "UnknownClient", _U, "The client isn't among the objects."
     UNKNOWN_LOOPBACK = (
         "UnknownLoopback",
         _U,

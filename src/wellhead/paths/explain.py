@@ -128,7 +128,9 @@ class Explanation:
             frontend=dial.frontend,
             service=str(dial.facts) if dial.facts is not None else "",
             outcomes=outcomes,
-            notes=(),
+            notes=(note(Code.HEADLESS),)
+            if self.target.facts is not None and self.target.facts.headless
+            else (),
             alike=dial.alike,
         )
 
@@ -136,6 +138,10 @@ class Explanation:
         """What becomes of a client's connection to one address; never an exception."""
         if dial.route is not None and dial.facts is not None:
             return self.controllers.through(client, dial, dial.facts, dial.route)
+        if dial.frontend == "ExternalName":
+            packet = Packet(client.source(dial.family), None, dial.port, dial.protocol, dial.family)
+            sentence = f"The Service is an alias: clients dial {dial.shown} and whatever is there."
+            return [packet.noting(note(Code.EXTERNAL_NAME, sentence)).end(Disposition.UNKNOWN)]
         if (
             dial.frontend in ("LoadBalancerIP", "Hostname")
             and dial.address is None

@@ -48,6 +48,9 @@ class Journeys(BalancingStage):
         if packet.destination is not None and packet.destination in self._own(packet.node):
             yield from self.at_node_itself(packet)
             return
+        if (other := self.of_another_proxy(packet)) is not None:
+            yield self._unknown(packet, other)
+            return
         yield from self.across(packet, facts)
 
     def from_outside(self, packet: Packet, facts: ServiceFacts | None = None) -> Iterator[Ending]:

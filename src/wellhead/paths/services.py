@@ -13,7 +13,7 @@ from wellhead.paths.way import Decision, Note
 from wellhead.paths.world import World, claimed_addresses
 from wellhead.services.endpointslice import Endpoint, EndpointAddress, EndpointSlice, parse_endpoint_slice
 from wellhead.services.names import FrontendOfKind, PortKey, ServiceKey
-from wellhead.services.service import Service, ServicePort, parse_service
+from wellhead.services.service import PROXY_NAME_LABEL, Service, ServicePort, parse_service
 from wellhead.services.service_map import ServiceMap
 
 _PROTOCOLS = {each.value for each in Protocol}
@@ -131,17 +131,22 @@ class ServiceFacts:
                 found += [o for o in self.world.services_at_node_port(port) if o is not self.obj]
         return found
 
+    @cached_property
+    def own_reading(self) -> Reading:
+        """As the proxy reads it that it is for."""
+        return Reading(proxy_name=text(self.obj, "metadata", "labels", PROXY_NAME_LABEL))
+
     def ports(self, reading: Reading | None = None) -> tuple[ServicePort, ...]:
         """Its ports, one for each family."""
-        found = self.service_map(reading or Reading()).service(self.key)
+        found = self.service_map(reading or self.own_reading).service(self.key)
         return found.ports if found is not None else ()
 
     def held(self, port: ServicePort, reading: Reading | None = None) -> tuple[FrontendOfKind, ...]:
-        return self.service_map(reading or Reading()).held(port)
+        return self.service_map(reading or self.own_reading).held(port)
 
     def endpoints(self, port: ServicePort, reading: Reading | None = None) -> dict[EndpointAddress, Endpoint]:
         """Every endpoint of a port."""
-        return dict(self.service_map(reading or Reading()).endpoints(port))
+        return dict(self.service_map(reading or self.own_reading).endpoints(port))
 
     def endpoints_by_node(self, family: Family) -> dict[str, int]:
         """How many ready endpoints of its ports each node has."""

@@ -124,7 +124,10 @@ def service_dials(world: World, facts: ServiceFacts, only: int | None = None) ->
                 yield dial("ClusterIP", frontend.address, shown)
         if facts.type == "LoadBalancer" and not facts.balancer_addresses:
             yield dial("LoadBalancerIP", None, "<pending>")
-    if facts.headless or facts.type == "ExternalName":
+    if facts.type == "ExternalName":
+        alias = str(facts.spec.get("externalName") or "?")
+        yield Dial("ExternalName", None, alias, only or 80, Protocol.TCP, Family.IPV4, facts)
+    elif facts.headless:
         yield from _endpoint_dials(world, facts)
 
 

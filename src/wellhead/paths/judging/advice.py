@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from wellhead.ip import Protocol
 from wellhead.paths.codes import Code
 from wellhead.paths.explain import Explanation
 from wellhead.paths.judging.spread import announcing_node, spread
@@ -146,6 +147,9 @@ def _by_code(
             f"{price.without} of {price.nodes} nodes have no endpoint, and drop.",
             do=do,
         )
+    if facts.local and any(protocol is Protocol.UDP for _, protocol, _ in facts.port_numbers()):
+        do = "On the nodes: conntrack -D -p udp --orig-port-dst NODEPORT, or pause the senders."
+        yield note(Code.CLEAR_CONNTRACK, "Flows from before the policy keep their old fate.", do=do)
     if Code.NO_ENDPOINTS in codes:
         do = f"kubectl -n {facts.namespace} get endpointslices -l kubernetes.io/service-name={facts.name}"
         yield note(Code.CHECK_HEALTH_PORT, "No endpoint is ready: look at the pods and the selector.", do=do)

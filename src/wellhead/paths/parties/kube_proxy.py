@@ -8,6 +8,7 @@ the releases named below, `pkg/proxy/{iptables,ipvs}/proxier.go`.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -209,6 +210,10 @@ class KubeProxy(ServiceProxy):
                     1.0, "drop", Code.SOURCE_RANGES, f"{source} is in none of the ranges", decided_by=ranges
                 )
                 return
+            if source is None:
+                sentence = f"Clients outside of {', '.join(arrival.facts.source_ranges)} are dropped."
+                packet = packet.noting(note(Code.AMBIGUOUS_CLIENT, sentence, do="Give --from ADDRESS."))
+        notes = self._assumed(arrival, reading)
         routing = view.routing(kind)
         if self.takes_for_pod(packet, arrival.node):
             handling, who = routing.pods, "pods"
@@ -216,7 +221,26 @@ class KubeProxy(ServiceProxy):
             handling, who = routing.node, "node"
         else:
             handling, who = routing.others, "others"
-        yield from self._verdicts(arrival, reading, view, handling, who)
+        for each in self._verdicts(arrival, reading, view, handling, who):
+            yield dataclasses.replace(
+                each, notes=(*packet.notes[len(arrival.packet.notes) :], *notes, *each.notes)
+            )
+
+    def _assumed(self, arrival: Arrival, reading: Reading) -> tuple[Note, ...]:
+        """What of this node isn't in the objects."""
+        found = []
+        facts, kind = arrival.facts, arrival.frontend.kind
+        if kind is FrontendKind.EXTERNAL_IP and facts.local and self.version(arrival.node) is None:
+            found.append(note(Code.ASSUMES_VERSION))
+        by_interface = (self.configuration.detect_local_mode or "ClusterCIDR") in (
+            "BridgeInterface",
+            "InterfaceNamePrefix",
+        )
+        if by_interface and arrival.packet.source.kind == "pod":
+            found.append(note(Code.ASSUMES_POD))
+        if arrival.port.affinity_seconds is not None:
+            found.append(note(Code.AFFINITY, decided_by=facts.decision("spec.sessionAffinity")))
+        return tuple(found)
 
     def view(self, arrival: Arrival, reading: Reading) -> PortView:
         """How the core handles the port on this node."""

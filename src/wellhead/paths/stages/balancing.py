@@ -108,6 +108,8 @@ class BalancingStage(NodeStage):
         if not nodes:
             yield from self._no_node(packet, facts, name)
             return
+        if facts.local and delivery.checks_health:
+            packet = packet.noting(note(Code.ASSUMES_HEALTHY))
         if len(nodes) > 1 and delivery.one_of:
             sentence = (
                 f"Which node leads {packet.target if packet.destination else 'the address'} "
@@ -246,6 +248,9 @@ class BalancingStage(NodeStage):
             if self.only_node
             else [each for each in self.world.nodes if each != packet.source.node]
         )
+        if (other := self.of_another_proxy(packet)) is not None:
+            yield self._unknown(packet, other)
+            return
         if not nodes:
             yield self._unknown(packet, note(Code.UNREAD, "No Nodes were read.", do="Add the Nodes."))
             return

@@ -80,6 +80,9 @@ class NodeStage(ProxyStage):
             )
             yield refused.end(Disposition.REFUSED)
             return
+        if (other := self.of_another_proxy(packet)) is not None:
+            yield self._unknown(packet, other)
+            return
         sentence = f"{packet.target} on {packet.node} is no Service's, and nothing is known to listen there."
         yield self._unknown(packet, note(Code.NOBODY_LISTENS, sentence))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wellhead.ip import Family, IPAddress
+from wellhead.ip import Family, IPAddress, Protocol
 from wellhead.paths.codes import Code
 from wellhead.paths.packet import Ending, NodeAddress, Packet, Source
 from wellhead.paths.parties.base import Agent, Network, Rewrite, Verdict, note
@@ -97,6 +97,8 @@ class Postrouting(Stage):
                 packet.source.kind == "node" and address not in self._own(where)
             ):
                 notes = (note(Code.AMBIGUOUS_SECOND_MASQUERADE),)
+        if packet.protocol is Protocol.UDP:
+            notes = (*notes, note(Code.ASSUMES_NEW_CONNECTION))
         if packet.source.address is None and packet.source.seen_as is SeenAs.NODE and not packet.notes:
             notes = (*notes, note(Code.UNKNOWN_NODE_ADDRESS))
         end = packet.having(node=where).step(

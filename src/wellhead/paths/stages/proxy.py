@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from wellhead.paths.codes import Code
 from wellhead.paths.packet import Ending, Packet, show
 from wellhead.paths.parties.base import Arrival, Verdict, note
+from wellhead.paths.reading import text
 from wellhead.paths.services import Reading, ServiceFacts
 from wellhead.paths.stages.postrouting import Postrouting
-from wellhead.paths.way import Decision, Disposition, What
+from wellhead.paths.way import Decision, Disposition, Note, What
 from wellhead.services.endpointslice import EndpointAddress
 from wellhead.services.names import Frontend, FrontendKind, FrontendOfKind
-from wellhead.services.service import ServicePort
+from wellhead.services.service import PROXY_NAME_LABEL, ServicePort
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,18 @@ class ProxyStage(Postrouting):
             found = self._holding(obj, wanted, reading)
             if found is not None and proxy.answers_node_ports_at(packet.node, destination) is None:
                 return found
+        return None
+
+    def of_another_proxy(self, packet: Packet) -> Note | None:
+        """Whether the destination is a Service's that this service proxy leaves to another one."""
+        found = list(self.world.services_at(packet.destination)) if packet.destination is not None else []
+        if packet.destination in self._own(packet.node):
+            found += self.world.services_at_node_port(packet.port)
+        for obj in found:
+            if name := text(obj, "metadata", "labels", PROXY_NAME_LABEL):
+                facts = self.facts(obj)
+                decided = facts.decision(f"metadata.labels[{PROXY_NAME_LABEL}]", name)
+                return note(Code.NOT_FOR_THIS_PROXY, f"{facts.title} is left to the proxy {name}.", decided)
         return None
 
     def _reading(self, node: str) -> Reading:
