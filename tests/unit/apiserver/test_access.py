@@ -183,6 +183,33 @@ async def test_components_have_their_roles(
     (await user.call(*denied)).expect(403)
 
 
+async def test_access_reviews_know_what_a_list_is_limited_to(admin: User) -> None:
+    async def may(selector: object) -> bool:
+        attributes = {"verb": "list", "resource": "pods", "fieldSelector": selector}
+        spec = {"user": "system:node:node-1", "groups": ["system:nodes"], "resourceAttributes": attributes}
+        answer = await admin.create(f"{ACCESS}/subjectaccessreviews", {"spec": spec})
+        return bool(answer["status"]["allowed"])
+
+    def term(**changed: object) -> Obj:
+        return {"requirements": [{"key": "spec.nodeName", "operator": "In", "values": ["node-1"]} | changed]}
+
+    assert await may({"rawSelector": "spec.nodeName=node-1"})
+    assert await may(term())
+    for selector in (
+        None,
+        {},
+        {"rawSelector": "spec.nodeName!=node-1"},
+        {"rawSelector": "spec.nodeName=node-2"},
+        {"rawSelector": "not a selector"},
+        term(values=["node-2"]),
+        term(values=["node-1", "node-2"]),
+        term(operator="NotIn"),
+    ):
+        assert not await may(selector), selector
+    both = {"resourceAttributes": {"verb": "list", "fieldSelector": {"rawSelector": "a=b"} | term()}}
+    (await admin.call("POST", f"{ACCESS}/selfsubjectaccessreviews", {"spec": both})).expect(422)
+
+
 async def test_impersonation_is_for_those_who_may(cluster: Cluster, admin: User) -> None:
     async def as_(user: User, **headers: str) -> int:
         sent = {f"Impersonate-{name.replace('_', '-')}": value for name, value in headers.items()}

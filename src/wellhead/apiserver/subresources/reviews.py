@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from wellhead.api.errors import Cause, Invalid, Unauthorized
+from wellhead.api.errors import BadRequest, Cause, Invalid, Unauthorized
 from wellhead.api.meta import Obj, now
+from wellhead.api.selectors import FieldSelector, FieldTerm
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.attributes import Attributes
 from wellhead.apiserver.authn import Authenticator, User
@@ -77,7 +78,10 @@ def _access_status(call: Call, spec: Obj, user: User, authorizer: Authorizer) ->
     other: Obj | None = spec.get("nonResourceAttributes")
     match resource, other:
         case dict(), None:
-            attributes = Attributes(**{field: resource.get(field, "") for field in _RESOURCE_ATTRIBUTES})
+            attributes = Attributes(
+                **{field: resource.get(field, "") for field in _RESOURCE_ATTRIBUTES},
+                fields=_fields(call, resource.get("fieldSelector") or {}),
+            )
         case None, dict():
             attributes = Attributes(other.get("verb", "").lower(), path=other.get("path", ""))
         case _:
@@ -88,3 +92,23 @@ def _access_status(call: Call, spec: Obj, user: User, authorizer: Authorizer) ->
             )
             raise Invalid.of(call.resource.group, call.resource.kind, "", [cause])
     return {"allowed": authorizer.allows(user, attributes)}
+
+
+def _fields(call: Call, selector: Obj) -> FieldSelector:
+    """The list or watch that is asked about is limited to these; what isn't understood doesn't limit it."""
+    raw, requirements = selector.get("rawSelector"), selector.get("requirements")
+    if raw and requirements:
+        at = "spec.resourceAttributes.fieldSelector.rawSelector"
+        cause = Cause.invalid(at, raw, "may not specified at the same time as requirements")
+        raise Invalid.of(call.resource.group, call.resource.kind, "", [cause])
+    if raw:
+        try:
+            return FieldSelector.parse(raw)
+        except BadRequest:
+            return FieldSelector()
+    terms = (
+        FieldTerm(each.get("key") or "", each["values"][0])
+        for each in requirements or ()
+        if each.get("operator") == "In" and len(each.get("values") or ()) == 1
+    )
+    return FieldSelector(tuple(terms))
