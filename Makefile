@@ -1,5 +1,5 @@
 # The commands of this project. Everything is safe to repeat; after the first time nothing is downloaded.
-.PHONY: setup tutorial test test-fidelity test-faults bench lint format clean
+.PHONY: setup tutorial test test-fidelity test-faults test-hostile bench lint format clean
 .DEFAULT_GOAL := help
 
 help:
@@ -7,6 +7,7 @@ help:
 	@echo "make test       set up what is missing, then linters, types and all tests"
 	@echo "make test-fidelity   a thousand random ways predicted and sent, in each proxy mode"
 	@echo "make test-faults     kill everything 20 times under load, print what was lost (KILLS, RATE, API_KILLS)"
+	@echo "make test-hostile  requests, files and packets that mean harm, for some minutes"
 	@echo "make setup      the common first half of both; puts wellhead into .venv/bin"
 	@echo "make bench      measure, print tables, write bench-results.json"
 	@echo "make format     format the code"
@@ -29,6 +30,9 @@ RATE ?= 300
 API_KILLS ?= 200
 test-faults: setup
 	@.venv/bin/python -m tests.faults --kills $(KILLS) --rate $(RATE) --api-kills $(API_KILLS)
+
+test-hostile: setup
+	@WELLHEAD_HOSTILE=much .venv/bin/pytest -n 2 tests/hostile
 
 lint: setup
 	@.venv/bin/ruff check

@@ -29,7 +29,7 @@ class Limits:
     )
     nesting: int = _bound(100, "How deep lists and maps of a body may lie in each other.")
     object_bytes: int = _bound(1536 * 1024, "Bytes of an object, as stored.")
-    selector_terms: int = _bound(100, "Conditions in a label selector, and in a field selector.")
+    selector_terms: int = _bound(32, "Conditions in a label selector, and in a field selector.")
     patch_operations: int = _bound(10_000, "Operations of a JSON patch.")
     patch_copied_bytes: int = _bound(3 * MEBIBYTE, "Bytes that a JSON patch may copy, all together.")
     patch_moves: int = _bound(20_000_000, "List items that a JSON patch may shift, all together.")

@@ -12,6 +12,7 @@ from wellhead.api.errors import (
     UnsupportedMediaType,
 )
 from wellhead.api.limits import Limits
+from wellhead.apiserver.apart import Apart
 from wellhead.text import quoted
 
 
@@ -21,6 +22,8 @@ class Bodies:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._held = 0
+        self.apart = Apart()
+        """Where large ones are decoded."""
 
     async def read(self, request: web.BaseRequest) -> bytes:
         """The whole body; empty if there is none.

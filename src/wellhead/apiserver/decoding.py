@@ -33,4 +33,7 @@ def decode_body(call: Call, body: object, expected: GroupVersionKind, complaints
 async def decoded_object(call: Call, expected: GroupVersionKind) -> Obj:
     """The request's body as an object of that kind. Raises what `Call.object` and `decode_body` raise."""
     document = await call.object()
-    return decode_body(call, document.value, expected, document.complaints)
+    size = len(await call.body())
+    return await call.bodies.apart.run(
+        size, lambda: decode_body(call, document.value, expected, document.complaints)
+    )

@@ -19,6 +19,7 @@ from wellhead.storage.store import (
 )
 
 _HISTORY = 4096
+_HISTORY_BYTES = 64 * 1024 * 1024
 
 
 class MemoryStore:
@@ -31,6 +32,7 @@ class MemoryStore:
         self._history: deque[Change] = deque()
         self._before: dict[StoreKey, Record] = {}  # the records as of self.compacted
         self._length = history
+        self._bytes = 0
         self._compacted = self._revision
         self._feed = Feed()
 
@@ -79,9 +81,11 @@ class MemoryStore:
         for change in changes:
             _apply(self._records, change)
             self._history.append(change)
+            self._bytes += len(change.value or b"")
         self._revision += len(changes)
-        while len(self._history) > self._length:
+        while len(self._history) > self._length or self._bytes > _HISTORY_BYTES:
             oldest = self._history.popleft()
+            self._bytes -= len(oldest.value or b"")
             _apply(self._before, oldest)
             self._compacted = oldest.revision
         self._feed.publish(changes)

@@ -137,26 +137,26 @@ def bodies(draw: st.DrawFn, resource: Resource) -> Obj:
 @given(data=st.data())
 def test_any_body(resource: Resource, data: st.DataObject) -> None:
     try:
-        created = _stored(resource, data.draw(bodies(resource)), None)
+        created = stored(resource, data.draw(bodies(resource)), None)
     except ApiError as error:
         assert 400 <= error.code < 500  # noqa: PT017  (any error is fine, a crash is not)
         return
     before = copy.deepcopy(created)
     to_table(resource, [created])
     assert decode(created, resource.gvk, "Strict").object == created
-    again = _stored(resource, created, created)
+    again = stored(resource, created, created)
     assert again == created
     for subresource in ("", "status") if resource.has_status else ("",):
         patch = data.draw(bodies(resource))
         try:
             patched = apply_strategic_merge_patch(created, patch, resource.gvk)
-            _stored(resource, patched, created, subresource)
+            stored(resource, patched, created, subresource)
         except ApiError as error:
             assert 400 <= error.code < 500  # noqa: PT017
     assert created == before
 
 
-def _stored(resource: Resource, body: Obj, old: Obj | None, subresource: str = "") -> Obj:
+def stored(resource: Resource, body: Obj, old: Obj | None, subresource: str = "") -> Obj:
     decoded = decode(copy.deepcopy(body), resource.gvk, "Ignore").object
     if old is None:
         new = writes.create(resource, decoded, CONTEXT)

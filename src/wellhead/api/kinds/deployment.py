@@ -30,7 +30,7 @@ DEPLOYMENTS = Resource(
 )
 
 _STRATEGIES = ("Recreate", "RollingUpdate")
-_PERCENT = re.compile("[0-9]+%", re.ASCII)
+_PERCENT = re.compile("[0-9]{1,9}%", re.ASCII)
 
 
 class DeploymentStrategy(Strategy):

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from wellhead.api import writes
@@ -23,6 +24,7 @@ from wellhead.api.meta import Key, Obj, key, parse_time
 from wellhead.api.resource import Resource
 from wellhead.api.resources import IPADDRESSES, NAMESPACES, SERVICES, kind_of
 from wellhead.api.strategy import Context
+from wellhead.apiserver.apart import Apart
 from wellhead.apiserver.registry.deletion import (
     DeleteOptions,
     check_preconditions,
@@ -57,6 +59,7 @@ class Registry:
     def __init__(self, cache: WatchCache, allocator: ServiceAllocator, limits: Limits = DEFAULTS) -> None:
         self.cache = cache
         self._limits = limits
+        self._apart = Apart()
         self._allocator = allocator
 
     # Reading
@@ -98,8 +101,10 @@ class Registry:
 
     # Writing
 
-    async def create(self, resource: Resource, namespace: str, obj: Obj, *, dry_run: bool = False) -> Written:
-        """Store a new object, from a body that was decoded with its schema.
+    async def create(
+        self, resource: Resource, namespace: str, obj: Obj, *, size: int = 0, dry_run: bool = False
+    ) -> Written:
+        """Store a new object, from a body that was decoded with its schema; it had `size` bytes.
 
         Raises:
             BadRequest, Forbidden, Invalid: the object breaks a rule.
@@ -112,7 +117,8 @@ class Registry:
         for attempt in range(_NAME_ATTEMPTS):
             candidate = obj if attempt == _NAME_ATTEMPTS - 1 or sent_name else _copy(obj)
             self._check_namespace(resource, namespace, candidate)
-            created = writes.create(resource, candidate, context)
+            prepare = partial(writes.create, resource, candidate, context)
+            created = await self._apart.run(size, prepare)
             name = created["metadata"]["name"]
             if self.collection(resource).get(namespace if resource.namespaced else "", name) is None:
                 try:
@@ -131,10 +137,12 @@ class Registry:
         change: Callable[[Obj], Obj],
         *,
         subresource: str = "",
+        size: int = 0,
         dry_run: bool = False,
     ) -> Written:
-        """Replace an object by what `change` makes of (a copy of) it.
+        """Replace an object by what `change` makes of (a copy of) it, on a thread if that is large.
 
+        `size` is how many bytes the change has.
         When another write overtakes this one, `change` is called again with the newer object, unless it
         insists on a resourceVersion.
 
@@ -148,11 +156,8 @@ class Registry:
         for attempt in range(_ATTEMPTS):
             item = self.item(resource, namespace, name)
             old = self.decoded(resource, item)
-            new = change(_copy(old))
-            sent = (new.get("metadata") or {}).get("resourceVersion") or ""
-            if sent and sent != old["metadata"]["resourceVersion"]:
-                raise Conflict.of(resource, name)
-            new = writes.update(resource, new, old, context, subresource)
+            prepare = partial(_changed, resource, old, change, context, subresource)
+            new = await self._apart.run(size + len(item.data), prepare)
             try:
                 return await self._replace(resource, item, old, new, dry_run)
             except RevisionConflict:
@@ -345,6 +350,16 @@ _NAMESPACE_BUSY = (
     "The system is ensuring all content is removed from this namespace.  Upon completion, this namespace will"
     " automatically be purged by the system."
 )
+
+
+def _changed(
+    resource: Resource, old: Obj, change: Callable[[Obj], Obj], context: Context, subresource: str
+) -> Obj:
+    new = change(_copy(old))
+    sent = (new.get("metadata") or {}).get("resourceVersion") or ""
+    if sent and sent != old["metadata"]["resourceVersion"]:
+        raise Conflict.of(resource, old["metadata"]["name"])
+    return writes.update(resource, new, old, context, subresource)
 
 
 def _copy(obj: Obj) -> Obj:

@@ -20,5 +20,7 @@ async def create(call: Call, registry: Registry, admission: Admission) -> web.St
     dry_run = call.dry_run
     obj = await decoded_object(call, resource.gvk)
     admission.create(call.user, resource, call.info.namespace, obj)
-    written = await registry.create(resource, call.info.namespace, obj, dry_run=dry_run)
+    written = await registry.create(
+        resource, call.info.namespace, obj, size=len(await call.body()), dry_run=dry_run
+    )
     return await answer_object(call, written.data, 201)

@@ -8,7 +8,7 @@ from wellhead.api.errors import BadRequest, Gone
 from wellhead.api.meta import Obj
 from wellhead.apiserver.answers import answer_json, partial_metadata, table
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.negotiation import object_format
+from wellhead.apiserver.negotiation import Format, object_format
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.revisions import (
     Continue,
@@ -30,22 +30,24 @@ async def list_objects(call: Call, registry: Registry) -> web.StreamResponse:
     items, metadata = _page(call, registry, chosen)
     resource = call.resource
     documents = [registry.present(resource, item) for item in items]
-    if form.projection == "Table":
-        objects = [decode(document) for document in documents]
-        result = table(resource, objects, call, form, metadata["resourceVersion"])
-        result["metadata"] = metadata
-        return await answer_json(call, encode_json(result), as_yaml=form.yaml)
     if form.projection:
-        result = {
-            "kind": "PartialObjectMetadataList",
-            "apiVersion": f"meta.k8s.io/{form.version}",
-            "metadata": metadata,
-            "items": [partial_metadata(decode(document), form) for document in documents],
-        }
-        return await answer_json(call, encode_json(result), as_yaml=form.yaml)
+        size = sum(map(len, documents))
+        data = await call.bodies.apart.run(size, lambda: _projected(call, form, documents, metadata))
+        return await answer_json(call, data, as_yaml=form.yaml)
     head = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata}
     data = b'%b,"items":[%b]}' % (encode_json(head)[:-1], b",".join(documents))
     return await answer_json(call, data, as_yaml=form.yaml)
+
+
+def _projected(call: Call, form: Format, documents: list[bytes], metadata: Obj) -> bytes:
+    """The objects as a Table, or as a list of their metadata."""
+    if form.projection == "Table":
+        objects = [decode(document) for document in documents]
+        result = table(call.resource, objects, call, form, metadata["resourceVersion"])
+        return encode_json(result | {"metadata": metadata})
+    items = [partial_metadata(decode(document), form) for document in documents]
+    head = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{form.version}"}
+    return encode_json({**head, "metadata": metadata, "items": items})
 
 
 def _page(call: Call, registry: Registry, chosen: Selection) -> tuple[list[Item], Obj]:

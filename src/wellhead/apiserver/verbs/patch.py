@@ -75,6 +75,12 @@ async def patch(call: Call, registry: Registry, admission: Admission) -> web.Str
         return new
 
     written = await registry.update(
-        resource, info.namespace, info.name, change, subresource=info.subresource, dry_run=dry_run
+        resource,
+        info.namespace,
+        info.name,
+        change,
+        subresource=info.subresource,
+        size=len(await call.body()),
+        dry_run=dry_run,
     )
     return await answer_object(call, written.data)

@@ -31,6 +31,7 @@ async def update(
     dry_run = call.dry_run
     new = await decoded_object(call, resource.gvk)
     check_name(new, info.name)
+    size = len(await call.body())
 
     def change(old: Obj) -> Obj:
         sent = {**new, "metadata": dict(new.get("metadata") or {})}
@@ -39,7 +40,13 @@ async def update(
 
     try:
         written = await registry.update(
-            resource, info.namespace, info.name, change, subresource=info.subresource, dry_run=dry_run
+            resource,
+            info.namespace,
+            info.name,
+            change,
+            subresource=info.subresource,
+            size=size,
+            dry_run=dry_run,
         )
     except NotFound:
         if resource not in _CREATED_BY_UPDATE or info.subresource:
@@ -48,7 +55,7 @@ async def update(
         authorizer.check(call.user, replace(info, verb="create"))
         new["metadata"] = (new.get("metadata") or {}) | {"name": info.name}
         admission.create(call.user, resource, info.namespace, new)
-        written = await registry.create(resource, info.namespace, new, dry_run=dry_run)
+        written = await registry.create(resource, info.namespace, new, size=size, dry_run=dry_run)
         return await answer_object(call, written.data, 201)
     return await answer_object(call, written.data)
 

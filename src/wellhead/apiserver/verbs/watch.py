@@ -54,6 +54,7 @@ async def _watch(call: Call, registry: Registry) -> web.StreamResponse:
     transport = call.http.transport
     if transport is not None:
         watcher.on_overflow = transport.abort
+        transport.set_write_buffer_limits(_CHUNK)  # as much as is kept for a client who doesn't read
     try:
         existing = collection.items(chosen.namespace) if initial else []
         stream = _Stream(call, registry, form)
@@ -132,19 +133,25 @@ class _Stream:
         await self.response.write(b"")
 
     async def events(self, events: Iterable[tuple[EventType, Item]]) -> None:
-        """Send these events."""
-        lines: list[bytes] = []
+        """Send these events, in chunks: of a large object, each is a view of the bytes that all share."""
+        pieces: list[bytes] = []
         size = 0
         for seen_as, item in events:
-            line = self._line(seen_as, self._registry.present(self._call.resource, item))
-            lines.append(line)
-            size += len(line)
-            if size > _CHUNK:
-                await self.response.write(b"".join(lines))
-                lines.clear()
-                size = 0
-        if lines:
-            await self.response.write(b"".join(lines))
+            data = self._data(self._registry.present(self._call.resource, item))
+            if size + len(data) > _CHUNK:
+                await self.response.write(b"".join(pieces))
+                pieces, size = [], 0
+            pieces.append(b'{"type":"%b","object":' % seen_as.encode())
+            if len(data) > _CHUNK:
+                await self.response.write(b"".join(pieces))
+                pieces = []
+                for start in range(0, len(data), _CHUNK):
+                    await self.response.write(memoryview(data)[start : start + _CHUNK])
+            else:
+                pieces.append(data)
+                size += len(data)
+            pieces.append(b"}\n")
+        await self.response.write(b"".join(pieces))
 
     async def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> None:
         """Say that nothing up to `revision` is missing."""
@@ -171,7 +178,8 @@ class _Stream:
         """End the answer as one that is complete."""
         await self.response.write_eof()
 
-    def _line(self, type: EventType, data: bytes) -> bytes:
+    def _data(self, data: bytes) -> bytes:
+        """The object in the form that the client asked for."""
         if self._form.projection == "Table":
             obj = decode(data)
             result = table(
@@ -183,4 +191,4 @@ class _Stream:
             data = encode_json(result)
         elif self._form.projection:
             data = encode_json(partial_metadata(decode(data), self._form))
-        return b'{"type":"%b","object":%b}\n' % (type.encode(), data)
+        return data

@@ -1,0 +1,84 @@
+"""Every hostile request is answered, costs little, and nobody else notices it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.hostile.corpus import CONFIGMAPS, CORPUS, Hostile, before
+from tests.hostile.server import Connection, Server, request, serve
+
+_MOST_SECONDS = 1.0
+_MOST_GROWTH = 50 * 1024 * 1024
+_OTHERS_WAIT = 0.1
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("server")) as server:
+        with server.connection() as connection:
+            for each in before():
+                assert connection.ask(each)[0] in (200, 201)
+        yield server
+
+
+class _Others:
+    """Somebody else, who asks again and again for a small thing while a request is answered.
+
+    Time is what the server has computed, not what passed: a loaded machine slows everybody down.
+    """
+
+    def __init__(self, server: Server, connection: Connection) -> None:
+        self._server = server
+        self._connection = connection
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+        self.longest = 0.0
+        self.codes: set[int] = set()
+
+    def __enter__(self) -> _Others:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _ask(self) -> None:
+        while not self._done.is_set():
+            begun = self._server.cpu
+            code, _ = self._connection.ask(request("GET", f"{CONFIGMAPS}/nobody"))
+            self.longest = max(self.longest, self._server.cpu - begun)
+            self.codes.add(code)
+            self._done.wait(0.002)
+
+
+@pytest.mark.parametrize("part", CORPUS, ids=lambda part: part.__name__)
+def test_hostile_requests_hurt_nobody(server: Server, part: Callable[[], Iterator[Hostile]]) -> None:
+    complaints = [complaint for hostile in part() for complaint in _complaints(server, hostile)]
+    assert not complaints, "\n".join(complaints)
+
+
+def _complaints(server: Server, hostile: Hostile) -> Iterator[str]:
+    with server.connection() as connection, server.connection() as others_connection:
+        others_connection.ask(request("GET", "/version"))
+        server.forget_peak()
+        resident, begun = server.resident, server.cpu
+        with _Others(server, others_connection) as others:
+            code, body = connection.ask(hostile.request)
+            spent = server.cpu - begun
+        growth = server.peak - resident
+    if code not in hostile.codes:
+        yield f"{hostile.name}: answered {code}, not one of {hostile.codes}: {body[:300]!r}"
+    if b"\x1b" in body:
+        yield f"{hostile.name}: the answer speaks to terminals"
+    if spent > _MOST_SECONDS:
+        yield f"{hostile.name}: computed for {spent:.2f} s"
+    if growth > _MOST_GROWTH:
+        yield f"{hostile.name}: grew by {growth / 1e6:.0f} MB"
+    if others.codes - {404}:
+        yield f"{hostile.name}: others were answered {others.codes}"
+    if others.longest > _OTHERS_WAIT:
+        yield f"{hostile.name}: others waited for {others.longest:.2f} s of work"
