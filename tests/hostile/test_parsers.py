@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.hostile.effort import fuzzing
 from wellhead.api import schema
+from wellhead.api.duration import Duration
 from wellhead.api.errors import ApiError
 from wellhead.api.formats import cidr, dns_subdomain, label_value, parse_ip, port_name, qualified_name
 from wellhead.api.limits import DEFAULTS
@@ -27,11 +28,12 @@ from wellhead.apiserver.negotiation import object_format
 from wellhead.apiserver.protobuf.decoding import decode_protobuf
 from wellhead.apiserver.revisions import decode_continue
 from wellhead.client.connection import load
-from wellhead.cloud.haproxy.commands import ProxyError, parse_processes
+from wellhead.cloud.haproxy.commands import parse_processes
+from wellhead.cloud.plane import PlaneError
+from wellhead.images.reference import normalize
+from wellhead.images.store import MANIFEST, ImageStore
 from wellhead.linux.netlink import parse_list, split
-from wellhead.node.images.reference import normalize
 from wellhead.node.server import log_files, spdy
-from wellhead.proxy.configuration.duration import Duration
 from wellhead.proxy.configuration.load import ConfigurationError, from_file
 from wellhead.proxy.symmetric_return import announcement
 from wellhead.services.endpointslice import parse_endpoint_slice
@@ -142,6 +144,13 @@ _ANNOUNCEMENT = (
 )
 
 
+def _manifest(data: bytes) -> object:
+    directory = Path(_directory, "a")
+    directory.mkdir(exist_ok=True)
+    (directory / MANIFEST).write_bytes(data)
+    return ImageStore(Path(_directory)).images()
+
+
 def _proto(data: bytes) -> object:
     return decode_protobuf(b"k8s\0" + data)
 
@@ -191,13 +200,19 @@ PARSERS = (
     Parser("durations", _text(Duration.parse), (ValueError,), _DURATION_WORDS),
     Parser("kube-proxy's configuration", _file(from_file), (ConfigurationError,), _PROXY),
     Parser("kubeconfigs", _file(lambda path: load(str(path))), (ValueError, OSError), _KUBECONFIG),
+    Parser(
+        "images' manifests",
+        _manifest,
+        (),
+        ('{"id":"sha256:a",', '"names":["a"],', '"config":{', "}", *_JSON_WORDS),
+    ),
     Parser("image names", _text(normalize), (), ("a", "/", ":", "@", ".", "localhost", "sha256")),
     Parser("announcements in annotations", _text(announcement.parse), (), _ANNOUNCEMENT),
     Parser("netlink", _netlink, (), ("\x10\x00\x00\x00", "\x08\x00", "\x01\x00", "\x00\x00", "\xff\xff")),
     Parser(
         "HAProxy's processes",
         _text(parse_processes),
-        (ProxyError,),
+        (PlaneError,),
         ("1 ", "master ", "worker ", "0 ", "\n", "[x] ", "9" * 30),
     ),
     Parser(
