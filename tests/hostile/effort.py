@@ -6,17 +6,23 @@ import os
 from collections.abc import Sequence
 from typing import TypeVar
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 T = TypeVar("T")
 
 MUCH = os.environ.get("WELLHEAD_HOSTILE") == "much"
 LENGTH = 10_000 if MUCH else 2_000
 """Of a list that is meant to be long."""
-EXAMPLES = 2_000 if MUCH else 60
+EXAMPLES = 1_000 if MUCH else 15
 """Of each thing that hypothesis makes up."""
 
-fuzzing = settings(max_examples=EXAMPLES, deadline=None, derandomize=not MUCH)
+fuzzing = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=not MUCH,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),  # what fails is shown as it was found: shrinking may take long
+)
 """For every fuzzer. Within `make test` the same examples come each time."""
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.hostile.effort import fuzzing
+from tests.hostile.effort import MUCH, fuzzing
 from wellhead.api import schema
 from wellhead.api.duration import Duration
 from wellhead.api.errors import ApiError
@@ -230,8 +230,10 @@ def _inputs(draw: st.DrawFn, words: tuple[str, ...]) -> bytes:
         for word in words
     ]
     word = st.sampled_from(latin)
+    if draw(st.integers(0, 19)) == 0:  # something that could be right, and then something deep
+        return b"".join(draw(st.lists(word, max_size=8))) + draw(word) * (5000 if MUCH else 1500)
     if draw(st.integers(0, 9)) == 0:
-        return draw(word) * draw(st.sampled_from([100, 3000, 20_000])) + draw(word)
+        return draw(word) * draw(st.sampled_from([100, 20_000 if MUCH else 1000])) + draw(word)
     return b"".join(draw(st.lists(word | st.binary(max_size=3), max_size=40)))
 
 

@@ -102,7 +102,7 @@ def _from_file(path: Path, master: str | None) -> Connection:
         config = yaml.safe_load(path.read_text())
     except OSError as error:
         raise KubeconfigError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
         raise KubeconfigError(f"{path}: not YAML: {error}") from error
     if not isinstance(config, dict):
         raise KubeconfigError(f"{path}: not a kubeconfig")
@@ -132,10 +132,32 @@ def _from_file(path: Path, master: str | None) -> Connection:
 
 
 def _named(path: Path, config: dict[str, Any], plural: str, singular: str, name: str) -> dict[str, Any]:
-    for entry in config.get(plural) or []:
-        if entry.get("name") == name:
-            return dict(entry.get(singular) or {})
+    entries = config.get(plural) or []
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict) and entry.get("name") == name:
+            found = entry.get(singular) or {}
+            if not isinstance(found, dict):
+                raise KubeconfigError(f"{path}: {singular} {name!r} is not a map")
+            for field in _TEXTS:
+                if not isinstance(found.get(field) or "", str):
+                    raise KubeconfigError(f"{path}: {field} of {singular} {name!r} is not text")
+            return found
     raise KubeconfigError(f"{path}: no entry {name!r} in {plural}")
+
+
+_TEXTS = (
+    "server",
+    "tls-server-name",
+    "certificate-authority",
+    "certificate-authority-data",
+    "client-certificate",
+    "client-certificate-data",
+    "client-key",
+    "client-key-data",
+    "token",
+    "tokenFile",
+    "namespace",
+)
 
 
 def _ssl_context(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:

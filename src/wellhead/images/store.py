@@ -80,7 +80,7 @@ class ImageStore:
         path = self.directory / directory / MANIFEST
         try:
             image = msgspec.json.decode(path.read_bytes(), type=Image)
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, RecursionError) as error:
             _log.warning("%s: %s", path, error)
             return None
         if _directory_of(image.id) != directory:

@@ -72,7 +72,7 @@ def parse(text: str | None) -> Announcement | None:
             ip_address(each)
         if found.tunnel is not None:
             ip_address(found.tunnel.address)
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     macs = [*found.links.values(), *([found.tunnel.mac] if found.tunnel else [])]
     return found if found.version == _VERSION and all(map(_is_hardware_address, macs)) else None
