@@ -11,7 +11,9 @@ from typing import Final
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MOST = 2**63 / 1e9  # seconds: Go counts nanoseconds in 64 bits
-_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+# With one way only to match a number: a long one without a unit is refused in a time that its length says.
+_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
+_SHOWN = 100  # characters
 
 
 class Duration:
@@ -32,12 +34,15 @@ class Duration:
         sign, rest = (-1.0, text[1:]) if text[:1] == "-" else (1.0, text.removeprefix("+"))
         if rest == "0":
             return cls(0.0)
-        parts = _PART.findall(rest)
-        if not parts or "".join(number + unit for number, unit in parts) != rest:
-            raise ValueError(f"{text!r} is not a duration such as 30s, 1m30s or 500ms")
-        seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+        seconds, at = 0.0, 0
+        while at < len(rest) or not rest:
+            part = _PART.match(rest, at)
+            if part is None:
+                raise ValueError(f"{text[:_SHOWN]!r} is not a duration such as 30s, 1m30s or 500ms")
+            seconds += float(part[1]) * _UNITS[part[2]]
+            at = part.end()
         if seconds >= _MOST:
-            raise ValueError(f"{text!r} is not a duration: it is longer than 292 years")
+            raise ValueError(f"{text[:_SHOWN]!r} is not a duration: it is longer than 292 years")
         return cls(sign * seconds)
 
     def __eq__(self, other: object) -> bool:
