@@ -25,8 +25,8 @@ from wellhead.lab.cluster import Cluster
 from wellhead.paths.way import Way
 from wellhead.snapshot.sources import world_of
 from wellhead.trace.compare import differences
+from wellhead.trace.here import watch_cluster
 from wellhead.trace.predict import predict
-from wellhead.trace.session import Session
 from wellhead.trace.target import Frontend, Unclear, Wanted
 
 WAYS = int(os.environ.get("WELLHEAD_FIDELITY_WAYS", "40"))
@@ -135,7 +135,7 @@ def gone(lab: Lab, namespace: str, asked: list[tuple[str, Wanted]], tried: list[
     world = world_of((), lab.kubeconfig, namespace)
     deadline = time.monotonic() + LEARNING_SECONDS
     wrong: list[str] = []
-    with Session(Cluster(lab.name), requests=4096) as session:
+    with watch_cluster(Cluster(lab.name), requests=4096) as session:
 
         def go(client: str, wanted: Wanted) -> tuple[Way, tuple[str, ...]]:
             seen = session.send(client, wanted, seconds=NO_ANSWER_SECONDS).way

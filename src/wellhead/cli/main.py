@@ -41,6 +41,7 @@ _COMPONENTS = {
     "scheduler": _Entry("scheduler", "Run the scheduler."),
     "node-agent": _Entry("node_agent", "Run a node's agent: pods, probes, pod network."),
     "proxy": _Entry("proxy", "Run a node's service proxy."),
+    "trace-node": _Entry("trace_node", "Watch a node's packets, for `wellhead trace` elsewhere."),
     "cloud": _Entry("cloud", "Run the LoadBalancer controller and its forwarder."),
 }
 _COMMANDS = _CLUSTER | _INSTRUMENTS | _COMPONENTS

@@ -20,6 +20,8 @@ from wellhead.paths.way import Disposition, Way
 from wellhead.snapshot.sources import NoSource, world_of
 from wellhead.trace import text
 from wellhead.trace.compare import differences
+from wellhead.trace.here import watch_cluster
+from wellhead.trace.nodes import watch_nodes
 from wellhead.trace.observer import CannotWatch
 from wellhead.trace.predict import predict
 from wellhead.trace.request import How
@@ -88,6 +90,12 @@ def _complete_client(ctx: click.Context, param: click.Parameter, incomplete: str
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also write the packets to this file, with names of places and a comment on each.",
 )
+@click.option(
+    "--kubeconfig",
+    metavar="FILE",
+    help="Trace in the cluster of this file, whichever it is, by the helpers that deploy/trace puts on its "
+    "nodes; `client` is this machine.",
+)
 def command(
     name: str,
     client: str,
@@ -102,6 +110,7 @@ def command(
     output: str,
     compare: bool,
     pcapng: Path | None,
+    kubeconfig: str | None,
 ) -> None:
     """Send one real request in a cluster of this machine, and follow exactly that one: through every network
     namespace, in both directions, with each rule that rewrote or ended it.
@@ -126,8 +135,7 @@ def command(
         how=How(how) if how else None,
     )
     try:
-        prerequisites.check_host()
-        with Session(Cluster(name), payloads=True) as session:
+        with _watched(name, kubeconfig) as session:
             found = session.send(client, wanted, seconds=timeout, path=path)
             packets = session.pcapng() if pcapng is not None else b""
     except (LabError, CannotWatch) as error:
@@ -137,7 +145,7 @@ def command(
         sys.exit(_USAGE)
     if pcapng is not None:
         pcapng.write_bytes(packets)
-    predicted = _predicted(name, namespace, found.way) if compare else None
+    predicted = _predicted(name, kubeconfig, namespace, found.way) if compare else None
     differing = differences(predicted, found.way) if predicted is not None else ()
     outcome = found.way.outcomes[0]
     if output == "json":
@@ -154,8 +162,15 @@ def command(
     sys.exit(0 if outcome.disposition is Disposition.DELIVERED else _NOT_DELIVERED)
 
 
-def _predicted(name: str, namespace: str, observed: Way) -> Way | None:
-    kubeconfig = str(Cluster(name).kubeconfig(kubeconfigs.HOST_ADMIN))
+def _watched(name: str, kubeconfig: str | None) -> Session:
+    if kubeconfig is not None:
+        return watch_nodes(kubeconfig)
+    prerequisites.check_host()
+    return watch_cluster(Cluster(name), payloads=True)
+
+
+def _predicted(name: str, kubeconfig: str | None, namespace: str, observed: Way) -> Way | None:
+    kubeconfig = kubeconfig or str(Cluster(name).kubeconfig(kubeconfigs.HOST_ADMIN))
     try:
         return predict(world_of((), kubeconfig, namespace), observed)
     except NoSource as error:

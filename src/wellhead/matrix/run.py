@@ -22,6 +22,7 @@ from wellhead.paths.way import Disposition, Way
 from wellhead.paths.world import World
 from wellhead.snapshot.sources import world_of
 from wellhead.trace.compare import differences
+from wellhead.trace.here import watch_cluster
 from wellhead.trace.predict import predict
 from wellhead.trace.session import Session
 
@@ -80,7 +81,7 @@ def _tried(
 ) -> Iterator[Row]:
     rounds = int(_SETTLE_SECONDS / _AGAIN_SECONDS)
     world = world_of((), str(cluster.kubeconfig(kubeconfigs.HOST_ADMIN)), place.namespace)
-    with Session(cluster, requests=len(wanted) + 40 * rounds, payloads=True) as session:
+    with watch_cluster(cluster, requests=len(wanted) + 40 * rounds, payloads=True) as session:
         deadline = time.monotonic() + _SETTLE_SECONDS
         for done, cell in enumerate(wanted):
             progress(done, len(wanted))

@@ -134,7 +134,15 @@ def hops(sightings: Iterable[Sighting], matches: Matches, tunnel_ports: frozense
         visits = list(_visits(packets.get(place, [])))
         groups = _once(_groups(rules.get(place, []), matches))
         found += _joined(place, visits, groups)
-    return sorted(found, key=lambda hop: hop.time)
+    return sorted(found, key=_order)
+
+
+def _order(hop: Hop) -> tuple[int, bool, int]:
+    """By what routers have taken of its time to live first: clocks of different machines differ."""
+    if not hop.frames:
+        return 0, True, hop.time
+    first = hop.frames[0]
+    return -first.packet.ttl, not first.outgoing, first.time
 
 
 def _frame(seen: PacketSeen, matches: Matches, tunnel_ports: frozenset[int]) -> Frame | None:

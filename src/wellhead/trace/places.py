@@ -14,7 +14,7 @@ class Place:
     """A network namespace with a name."""
 
     name: str
-    path: Path
+    path: str
     """What can be opened to join it."""
     pod: str = ""
     """The uid of the pod whose network it is; '' for a machine's."""
@@ -24,11 +24,10 @@ class Place:
 
 def of_machine(name: str, pid: int) -> list[Place]:
     """A machine by any process in it, and the pods whose network it holds."""
-    places = [Place(name, Path(f"/proc/{pid}/ns/net"), node=name)]
+    places = [Place(name, f"/proc/{pid}/ns/net", node=name)]
     for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines():
         mounted = line.split()[4]
         if match := _POD_NETWORK.search(mounted):
             # The bind mount is in the machine's mount namespace, to which its root leads.
-            path = Path(f"/proc/{pid}/root{mounted}")
-            places.append(Place(f"pod {match[1]}", path, pod=match[1], node=name))
+            places.append(Place(f"pod {match[1]}", f"/proc/{pid}/root{mounted}", pod=match[1], node=name))
     return places

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from wellhead.lab.cluster import Cluster, LabError
 from wellhead.paths.rendering.drawing import draw
 from wellhead.paths.way import Report, Way
+from wellhead.trace.here import watch_cluster
 from wellhead.trace.observer import CannotWatch
 from wellhead.trace.session import Session
 from wellhead.trace.target import Unclear, Wanted
@@ -27,7 +28,7 @@ def drawing(cluster: str, drawn: Drawn) -> str:
     Where it can't be followed, the text says why: a drawing is no step that could go wrong.
     """
     try:
-        with Session(Cluster(cluster)) as session:
+        with watch_cluster(Cluster(cluster)) as session:
             way = session.send("client", Wanted(f"svc/{drawn.service}", via=_node(session, drawn))).way
     except (LabError, CannotWatch, Unclear) as error:
         return f"(no drawing: {error})"
