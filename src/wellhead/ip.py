@@ -54,7 +54,6 @@ class _Words:
     """nft's data type of an address."""
     ethertype = _Either(0x0800, 0x86DD)
     """What an Ethernet frame says that it carries (ETH_P_IP, ETH_P_IPV6)."""
-    address_bits = _Either(32, 128)
     everywhere = _Either[IPNetwork](IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
     loopback = _Either[IPNetwork](IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 

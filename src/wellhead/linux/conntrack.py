@@ -106,14 +106,6 @@ def all_flows(family: Family, protocol: Protocol | None = None) -> Iterator[Flow
                 yield flow
 
 
-def marked(family: Family, mark: int, mask: int = _FULL_MASK) -> Iterator[Flow]:
-    """The flows of a family that have this mark under the mask."""
-    with NFCTSocket(nfgen_family=family.number) as conntrack:
-        for entry in conntrack.dump(mark=mark, mark_mask=mask):
-            if (flow := _flow(family, entry)) is not None:
-                yield flow
-
-
 def any_marked(marks: Iterable[int], mask: int = _FULL_MASK) -> bool:
     """Whether there is a flow, of either family, that has one of these marks under the mask."""
     with NFCTSocket(nfgen_family=_ANY_FAMILY) as conntrack:
@@ -219,14 +211,6 @@ def _dumped(asked: Socket, family: Family, to: Dialled) -> Iterator[list[bytes]]
             yield found
         if done:
             return
-
-
-def _filter(family: Family, protocol: Protocol | None, to: IPAddress | None, port: int) -> Any:
-    # Kernels up to (at least) 6.18 compare IPv6 addresses the wrong way round here, and give every flow but
-    # those asked for: whoever asks looks at the address again.
-    address = str(to) if to is not None and family is Family.IPV4 else None
-    number = protocol.number if protocol is not None else None
-    return NFCTAttrTuple(family=family.number, daddr=address, proto=number, dport=port)
 
 
 def _flow(family: Family, entry: Any) -> Flow | None:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 
 import msgspec
 from aiohttp import web
@@ -22,7 +21,6 @@ from wellhead.waiting import comes
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = (0.5, 5.0)  # at first, and at most
-_ANY: dict[Family, str] = {Family.IPV4: str(IPv4Address(0)), Family.IPV6: str(IPv6Address(0))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,7 @@ class HealthCheckPorts:
         for family in self._families:
             networks = self._networks(family)
             if networks == (family.everywhere,):
-                found.add(_ANY[family])
+                found.add(str(family.everywhere.network_address))
                 continue
             mine = await asyncio.to_thread(local_addresses, family)
             found |= {

@@ -64,11 +64,8 @@ def test_flows_are_found_by_protocol_address_and_port(tracking: Host, family: Fa
 
 @pytest.mark.parametrize("family", Family)
 def test_flows_are_found_and_forgotten_by_mark(tracking: Host, family: Family) -> None:
-    def marked(mark: int, mask: int) -> list[int]:
-        return sorted(each.destination.port for each in conntrack.marked(family, mark, mask))
-
-    assert tracking.inside(lambda: marked(0x10000, 0xFF0000)) == [5301]
-    assert tracking.inside(lambda: marked(0x300, 0xFFFF)) == [5301, 5302]
+    assert tracking.inside(lambda: conntrack.any_marked([0x300], 0xFFFF))
+    assert not tracking.inside(lambda: conntrack.any_marked([0x30000], 0xFF0000))
     assert tracking.inside(lambda: conntrack.any_marked([0x10000], 0xFF0000))
     tracking.inside(lambda: conntrack.forget_marked([0x10000], 0xFF0000, family))
     assert ports(tracking, family) == [5302, 5303]

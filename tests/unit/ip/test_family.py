@@ -22,7 +22,6 @@ def test_the_loopback_network_of_a_family_is_in_all_of_it(family: Family) -> Non
     assert family.loopback.version == family.everywhere.version == family
     assert family.loopback.subnet_of(family.everywhere)  # type: ignore[arg-type]
     assert family.everywhere.prefixlen == 0
-    assert family.loopback.max_prefixlen == family.address_bits
 
 
 def test_a_family_picks_its_addresses_in_their_order() -> None:

@@ -105,5 +105,6 @@ def test_the_page_about_them_has_them_all() -> None:
         *(f"{each.start:#x} to {each.stop - 1:#x}" for each in ranges),
         rf"{RulePriority.RETURN_PAST}-{RulePriority.RETURN_END} return",
         rf"{RulePriority.FORWARDER}  forwarder",
+        rf"{RulePriority.FORWARDER_END}  forwarder",
     ]
     assert [each for each in said if not re.search(each, page, re.MULTILINE)] == []

@@ -9,7 +9,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
 from typing import TypeVar
 
-from wellhead.ip import IPAddress, IPNetwork
+from wellhead.ip import Family, IPAddress, IPNetwork
 from wellhead.linux.numbers import RETURN_MARKS
 from wellhead.proxy.backends.iptables.commands import Variant
 from wellhead.proxy.config import Address, Config
@@ -23,8 +23,8 @@ from wellhead.services.node_ports import NodePortAddresses
 
 T = TypeVar("T")
 
-_LOCALHOST = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-_ALL = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+_LOCALHOST = tuple(each.loopback for each in Family)
+_ALL = {each.everywhere for each in Family}
 
 
 def resolve(
@@ -174,7 +174,7 @@ def _node_port_addresses(texts: list[str], mode: ProxyMode) -> NodePortAddresses
             return ()
         else:
             found.append(_network(each))
-    return () if set(_ALL) <= set(found) else tuple(found)
+    return () if set(found) >= _ALL else tuple(found)
 
 
 def _listening(text: str) -> Address | None:
