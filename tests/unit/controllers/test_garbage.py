@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -57,6 +59,15 @@ def test_in_foreground_deletion_a_dependent_with_dependents_goes_in_the_foregrou
 def test_a_circle_of_owners_in_foreground_deletion_ends() -> None:
     dependent = node("d", "x", deleting=True, finalizers=(FOREGROUND,))
     assert verdict(node("x", "d"), {"d": OwnerState.WAITS}, [dependent]) == Unblock()
+
+
+def test_nothing_in_another_namespace_holds_an_object_up() -> None:
+    owner = node("owner", deleting=True, finalizers=(FOREGROUND,))
+    here = replace(node("here"), owners=(Owner("v1", "ConfigMap", "owner", "owner", blocks=True),))
+    there = replace(here, uid="there", namespace="other", finalizers=frozenset({"example.com/stays"}))
+    everywhere = replace(here, uid="everywhere", namespace="")
+    assert blocking(owner, [here, there, everywhere]) == [here]
+    assert blocking(replace(owner, namespace=""), [here, there, everywhere]) == [here, there, everywhere]
 
 
 def test_the_graph_asks_for_a_look_at_dependents_of_what_is_gone() -> None:

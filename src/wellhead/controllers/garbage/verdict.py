@@ -66,5 +66,13 @@ def verdict(node: Node, owners: Mapping[str, OwnerState], dependents: Sequence[N
 
 
 def blocking(node: Node, dependents: Sequence[Node]) -> list[Node]:
-    """The dependents that hold up the node's foreground deletion."""
-    return [each for each in dependents if any(o.uid == node.uid and o.blocks for o in each.owners)]
+    """The dependents that hold up the node's foreground deletion.
+
+    Nothing in another namespace does, whatever it says of its owner: else whoever may write there could keep
+    what is here from going.
+    """
+    return [
+        each
+        for each in dependents
+        if node.namespace in ("", each.namespace) and any(o.uid == node.uid and o.blocks for o in each.owners)
+    ]
