@@ -5,8 +5,8 @@
 
 Sources of pods: a pod's link is of the interface group POD_LINK_GROUP from the moment when it is made, and
 what comes in by such a link has to have an address that is listed with it. So a pod of which nothing is known
-yet can't send, nor one with a hostile idea of its address; and no packet of anybody else costs more than one
-comparison. The chain comes before connection tracking: what is refused leaves no trace.
+yet can't send, nor one with a hostile idea of its address; a packet of anybody else costs two comparisons.
+The chain comes before connection tracking: what is refused leaves no trace.
 
 Ordering beside a service proxy's NAT: in the kernel, the first NAT rule that a new connection meets in a hook
 decides. Our masquerading sees destinations as they are after destination NAT, and only takes what leaves the
@@ -108,20 +108,30 @@ def _arp(pods: Iterable[PodEnd]) -> str:
 
 
 def _sources(family: Family) -> str:
-    """The rules for packets of pods. Whoever returns goes on as if there were none."""
-    spoofed = 'counter drop comment "not the source of this pod"'
+    """Two chains: what nearly every packet of a pod meets, and the rest."""
+    own = f"iifname . {family.nft} saddr @pod-addresses"
     if family is Family.IPV4:
-        return f"""\
-        ip daddr {family.loopback} counter drop comment "the node's own loopback"
-        iifname . ip saddr @pod-addresses return
-        {spoofed}"""
-    # From its link-local address a pod only finds neighbours and groups, and from none at all it asks whether
-    # it may have an address (RFC 4862) or joins a group before it has one (RFC 3590).
+        quick = f"{own} ip daddr != {family.loopback} accept"
+        rest = [f'ip daddr {family.loopback} counter drop comment "the node\'s own loopback"']
+    else:
+        # From its link-local address a pod only finds neighbours and groups, and from none at all it asks
+        # whether it may have an address (RFC 4862) or joins a group before it has one (RFC 3590).
+        quick = f"ip6 saddr != fe80::/10 {own} accept"
+        rest = [
+            f"{own} icmpv6 type {{ {_ND}, {_MLD} }} accept",
+            f"ip6 saddr :: icmpv6 type {{ nd-neighbor-solicit, nd-router-solicit, {_MLD} }} accept",
+        ]
+    lines = "\n        ".join([*rest, 'counter drop comment "not the source of this pod"'])
     return f"""\
-        ip6 saddr != fe80::/10 iifname . ip6 saddr @pod-addresses return
-        iifname . ip6 saddr @pod-addresses icmpv6 type {{ {_ND}, {_MLD} }} return
-        ip6 saddr :: icmpv6 type {{ nd-neighbor-solicit, nd-router-solicit, {_MLD} }} return
-        {spoofed}"""
+    chain from-pod {{
+        {lines}
+    }}
+    chain sources {{
+        type filter hook prerouting priority {HookPriority.NODE_SOURCES}; policy accept;
+        iifgroup {POD_LINK_GROUP} {quick}
+        iifgroup {POD_LINK_GROUP} goto from-pod
+    }}
+"""
 
 
 def _table(pod_cidr: IPNetwork, inside: Iterable[IPNetwork], pods: Collection[PodEnd]) -> str:
@@ -150,14 +160,7 @@ def _table(pod_cidr: IPNetwork, inside: Iterable[IPNetwork], pods: Collection[Po
     set hairpins {{
         type {address} . {address}{held("hairpins")}
     }}
-    chain from-pod {{
-{_sources(family)}
-    }}
-    chain sources {{
-        type filter hook prerouting priority {HookPriority.NODE_SOURCES}; policy accept;
-        iifgroup {POD_LINK_GROUP} jump from-pod
-    }}
-    chain to-host-port {{
+{_sources(family)}    chain to-host-port {{
         dnat {ip} to {ip} daddr . meta l4proto . th dport map @host-ip-ports
         dnat {ip} to meta l4proto . th dport map @host-ports
     }}
