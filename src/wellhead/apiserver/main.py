@@ -137,7 +137,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             health=Health({"ready": lambda: server.readiness(), "storage": Shared(cache.check).ask}),
             metrics=metrics,
             server_address=_authority(config.advertise_address, config.secure_port),
-            watches=Watches(config.limits),
+            watches=Watches(config.limits, metrics.refused),
         )
         server = Server(authenticator, authorizer, dispatcher, metrics, config.limits)
         await ensure_namespaces(registry)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from wellhead.api.errors import TooManyRequests
 from wellhead.api.limits import Limits
@@ -13,8 +14,10 @@ from wellhead.api.limits import Limits
 class Watches:
     """Counts them, for one server."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, refused: Callable[[str], None]) -> None:
+        """`refused` is called with the limit for which a watch was cut off."""
         self._limits = limits
+        self._refused = refused
         self._users: Counter[str] = Counter()
 
     @contextlib.contextmanager
@@ -31,3 +34,8 @@ class Watches:
             self._users[user] -= 1
             if not self._users[user]:
                 del self._users[user]
+
+    def cut_off(self, transport: asyncio.Transport) -> None:
+        """End the connection of a watch whose client doesn't read."""
+        self._refused("watch-history-bytes")
+        transport.abort()

@@ -201,6 +201,7 @@ async def test_a_client_that_does_not_read_is_cut_off(cluster: Cluster, admin: U
         metrics = await admin.get("/metrics")
     assert 'apiserver_longrunning_requests{resource="configmaps",verb="WATCH"} 0.0' in metrics
     assert 'apiserver_terminated_watchers_total{resource="configmaps"} 1.0' in metrics
+    assert 'apiserver_refused_requests_total{limit="watch-history-bytes"} 1.0' in metrics
 
 
 async def test_a_client_that_goes_is_forgotten_at_once(cluster: Cluster, admin: User) -> None:

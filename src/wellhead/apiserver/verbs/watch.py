@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterable
+from functools import partial
 
 from aiohttp import web
 
@@ -33,10 +34,10 @@ async def watch(call: Call, registry: Registry, watches: Watches) -> web.StreamR
     """Raises Gone, BadRequest, Invalid, NotAcceptable, Timeout, TooManyRequests; nothing once the first byte
     is sent."""
     with watches.open(call.user.name):
-        return await _watch(call, registry)
+        return await _watch(call, registry, watches)
 
 
-async def _watch(call: Call, registry: Registry) -> web.StreamResponse:
+async def _watch(call: Call, registry: Registry, watches: Watches) -> web.StreamResponse:
     form = object_format(call.http.headers.get("Accept", ""))
     chosen = selection(call, registry)
     bookmarks = call.flag("allowWatchBookmarks")
@@ -53,7 +54,7 @@ async def _watch(call: Call, registry: Registry) -> web.StreamResponse:
         raise Gone.too_old(after or 0, collection.oldest) from None
     transport = call.http.transport
     if transport is not None:
-        watcher.on_overflow = transport.abort
+        watcher.on_overflow = partial(watches.cut_off, transport)
         transport.set_write_buffer_limits(_CHUNK)  # as much as is kept for a client who doesn't read
     try:
         existing = collection.items(chosen.namespace) if initial else []
