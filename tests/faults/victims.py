@@ -10,13 +10,14 @@ from pathlib import Path
 
 from tests.cluster.lab import Lab
 from tests.patience import until
+from wellhead.cloud.haproxy import keeper
 from wellhead.lab import processes
 from wellhead.lab.processes import Process
 
 
 @dataclass(frozen=True)
 class Victim:
-    """A component of a machine, the machine itself (no component), or HAProxy's master or worker there.
+    """A component of a machine, the machine itself (no component), or HAProxy's master, worker, keeper.
 
     `loses` says in which frontends connections may be lost with it, and why that can't be otherwise.
     """
@@ -63,6 +64,7 @@ COMPONENTS = (
     Victim("", processes.GUARDIAN),
     Victim("cloud", "haproxy master", loses="VIP, terminating: connections of its workers"),
     Victim("cloud", "haproxy worker", loses="VIP, terminating: its established connections"),
+    Victim("cloud", "haproxy keeper"),
 )
 MACHINES = (
     Victim("control-plane"),
@@ -76,7 +78,9 @@ MACHINES = (
 
 
 def _haproxy(found: list[Process], which: str) -> int:
-    """The master is the one whose parent isn't HAProxy."""
+    """The master is the one whose parent isn't HAProxy; its keeper is no HAProxy at all."""
+    if which == "haproxy keeper":
+        return next((each.pid for each in found if each.machine == "cloud" and _is_keeper(each.pid)), 0)
     parents = {}
     for each in found:
         with contextlib.suppress(OSError, IndexError):
@@ -86,3 +90,9 @@ def _haproxy(found: list[Process], which: str) -> int:
                 )
     is_worker = which == "haproxy worker"
     return next((pid for pid, parent in parents.items() if (parent in parents) == is_worker), 0)
+
+
+def _is_keeper(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return keeper.__name__.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return False
