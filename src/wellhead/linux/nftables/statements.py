@@ -83,9 +83,6 @@ class Has:
         if kind.bits:
             return f"{self.value} {kind.write(kind.pack(self.bits))}"
         none = kind.write(kind.pack(0))
-        free = kind.size * 8 - self.bits.bit_length() or (self.bits & -self.bits).bit_length() - 1
-        if self.bits == (1 << kind.size * 8) - (1 << free):  # nft takes the highest bits for a prefix
-            return f"{self.value} != {none}/{kind.size * 8 - free}"
         return f"{self.value} & {kind.write(kind.pack(self.bits))} != {none}"
 
 
