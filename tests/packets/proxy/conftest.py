@@ -1,4 +1,4 @@
-"""A world for each variant of iptables, shared by the tests of a module; an API server and proxies in it."""
+"""A world for each backend, shared by the tests of a module; an API server and proxies in it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Protocol
 
 import pytest
 
+from tests.packets.proxy.backends import IPTABLES
 from tests.packets.proxy.fake_api import PORT, FakeApi
+from tests.packets.proxy.nftables_world import NftablesWorld
 from tests.packets.proxy.process import NODE_CIDR, Proxy, at, other, web
-from tests.packets.proxy.world import NODE, POD_A, World
+from tests.packets.proxy.world import NODE, POD_A, Host, World
 from wellhead.proxy.config import Config
 from wellhead.proxy.main import cleanup
 
@@ -22,9 +24,10 @@ class Start(Protocol):
     def __call__(self, *flags: str, alone: bool = False) -> Proxy: ...
 
 
-@pytest.fixture(scope="module", params=["nft", "legacy"])
+@pytest.fixture(scope="module", params=IPTABLES)
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    found = World(request.param)
+    """Programmed by iptables mode in a variant, or by nftables mode."""
+    found = NftablesWorld() if request.param == "nftables" else World(request.param)
     try:
         yield found
     finally:
@@ -87,3 +90,13 @@ def start(world: World, kubeconfig: Path, tmp_path: Path) -> Iterator[Start]:
         print(log.read_text() if started else "")
         # As `--cleanup` does, which has tests of its own: a process a test less.
         world.node.await_(cleanup(Config("node-1", kubeconfig=str(tmp_path / "none"))))
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    """A network namespace with nothing in it."""
+    found = Host()
+    try:
+        yield found
+    finally:
+        found.close()

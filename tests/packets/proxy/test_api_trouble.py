@@ -6,13 +6,14 @@ import re
 
 import pytest
 
+from tests.packets.proxy.backends import by_any
 from tests.packets.proxy.conftest import Start
 from tests.packets.proxy.fake_api import FakeApi
 from tests.packets.proxy.process import VIP, at, eventually, get, serves
 from tests.packets.proxy.world import CLIENT, NODE, POD_A, POD_B, POD_FAR, Answer, World, connect, dial
 from tests.unit.services.objects import endpoint, service_object, slice_object
 
-pytestmark = [pytest.mark.cluster, pytest.mark.parametrize("world", ["nft"], indirect=True, scope="module")]
+pytestmark = [pytest.mark.cluster, by_any]
 both_modes = pytest.mark.parametrize("mode", ["iptables", "nftables"])
 
 BYSTANDERS = 20

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.packets.proxy.backends import by_any
 from tests.packets.proxy.conftest import Start
 from tests.packets.proxy.fake_api import FakeApi
 from tests.packets.proxy.process import eventually, get, get_json, serves
 from tests.packets.proxy.world import NODE, POD_A, World
 from wellhead.proxy.configuration.schema import API_VERSION, KIND
 
-pytestmark = [pytest.mark.cluster, pytest.mark.parametrize("world", ["nft"], indirect=True, scope="module")]
+pytestmark = [pytest.mark.cluster, by_any]
 
 
 def text(kubeconfig: Path, **fields: Any) -> str:

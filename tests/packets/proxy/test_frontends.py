@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.packets.proxy.backends import by_every_backend
 from tests.packets.proxy.test_source_ip import CLUSTER_IP, EXTERNAL, VIP, at, web
 from tests.packets.proxy.world import (
     CLIENT,
@@ -25,7 +26,7 @@ from tests.unit.services.objects import endpoint, endpoint_slice, service
 from wellhead.services.endpointslice import EndpointSlice
 from wellhead.services.service import Service
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, by_every_backend]
 
 ANYWHERE = {POD_A, POD_B, POD_FAR}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.packets.proxy.test_source_ip import VIP, at, web
+from tests.packets.proxy.test_source_ip import CLUSTER_IP, EXTERNAL, VIP, at, web
 from tests.packets.proxy.world import (
     CLIENT,
     GATEWAY,
@@ -18,6 +18,7 @@ from tests.packets.proxy.world import (
     POD_B,
     POD_FAR,
     REFUSED,
+    Answer,
     World,
     dial,
 )
@@ -64,3 +65,25 @@ def test_the_timeout_of_affinity_counts_from_the_last_new_connection(world: Worl
         return after > before
 
     until(seen_later)
+
+
+@pytest.mark.parametrize("udp", [False, True])
+def test_node_ports_answer_on_loopback(world: World, udp: bool) -> None:
+    for policy in ("Cluster", "Local"):
+        world.program([web(externalTrafficPolicy=policy)], at(POD_A))
+        assert dial(world.node, "127.0.0.1", 30080, udp=udp) == Answer(POD_A, GATEWAY)
+        world.program([web(externalTrafficPolicy=policy)], at(POD_FAR))
+        assert dial(world.node, "127.0.0.1", 30080, udp=udp) == Answer(POD_FAR, NODE)
+
+
+@pytest.mark.parametrize("udp", [False, True])
+@pytest.mark.parametrize("policy", ["Cluster", "Local"])
+def test_without_endpoints_every_frontend_refuses_at_once(world: World, policy: str, udp: bool) -> None:
+    world.program([web(externalTrafficPolicy=policy, internalTrafficPolicy=policy)], [])
+    for address, port in ((VIP, 80), (EXTERNAL, 80), (NODE, 30080)):
+        assert dial(world.outside, address, port, source=CLIENT, udp=udp) == REFUSED, address
+        assert dial(world.pod_a, address, port, udp=udp) == REFUSED, address
+        assert dial(world.node, address, port, udp=udp) == REFUSED, address
+    for client in (world.pod_a, world.node):
+        assert dial(client, CLUSTER_IP, 80, udp=udp) == REFUSED
+    assert dial(world.node, "127.0.0.1", 30080, udp=udp) == REFUSED

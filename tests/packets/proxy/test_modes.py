@@ -6,12 +6,13 @@ import signal
 
 import pytest
 
+from tests.packets.proxy.backends import by_any
 from tests.packets.proxy.conftest import Start
 from tests.packets.proxy.fake_api import FakeApi
 from tests.packets.proxy.process import HEALTH_CHECK_PORT, VIP, at, eventually, get, serves
 from tests.packets.proxy.world import CLIENT, GATEWAY, NODE, POD_A, POD_B, SILENCE, Answer, World, dial
 
-pytestmark = [pytest.mark.cluster, pytest.mark.parametrize("world", ["nft"], indirect=True, scope="module")]
+pytestmark = [pytest.mark.cluster, by_any]
 
 NFTABLES = ("--proxy-mode", "nftables")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.packets.proxy.backends import by_every_backend
 from tests.packets.proxy.test_source_ip import EXTERNAL, VIP, VIP6, at, web
 from tests.packets.proxy.world import (
     CLIENT,
@@ -32,7 +33,7 @@ from tests.packets.proxy.world import (
 )
 from wellhead.services.service import PRESERVE_CLIENT_IP_ANNOTATION, Service
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, by_every_backend]
 
 _INSIDE = ("10.240.0.0/24", "10.244.0.0/16", "fd00:10:240::/64", "fd00:10:244::/48")
 RETURNING = dataclasses.replace(

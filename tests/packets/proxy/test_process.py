@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from tests.packets.proxy.backends import by_any
 from tests.packets.proxy.conftest import Start
 from tests.packets.proxy.fake_api import FakeApi
 from tests.packets.proxy.process import (
@@ -23,7 +24,6 @@ from tests.packets.proxy.process import (
 from tests.packets.proxy.world import CLIENT, NODE, POD_A, POD_B, SILENCE, Answer, World, dial
 
 pytestmark = pytest.mark.cluster
-whatever_the_variant = pytest.mark.parametrize("world", ["nft"], indirect=True, scope="module")
 
 
 def test_it_serves_what_the_api_says(world: World, api: FakeApi, start: Start) -> None:
@@ -39,7 +39,7 @@ def test_it_serves_what_the_api_says(world: World, api: FakeApi, start: Start) -
     assert "KUBE-SEP-" not in world.saved()
 
 
-@whatever_the_variant
+@by_any
 def test_its_own_ports_tell_mode_metrics_and_health(world: World, api: FakeApi, start: Start) -> None:
     eventually(start().has_synced)
     assert get(world, "http://127.0.0.1:10249/proxyMode")[:2] == (200, "iptables")
@@ -62,7 +62,7 @@ def test_its_own_ports_tell_mode_metrics_and_health(world: World, api: FakeApi, 
     assert get(world, f"http://{NODE}:10256/livez")[0] == 200
 
 
-@whatever_the_variant
+@by_any
 def test_the_health_check_node_port(world: World, api: FakeApi, start: Start) -> None:
     url = f"http://localhost:{HEALTH_CHECK_PORT}/healthz"
     start()
@@ -82,7 +82,7 @@ def test_the_health_check_node_port(world: World, api: FakeApi, start: Start) ->
     eventually(lambda: get(world, url)[0] == 0)
 
 
-@whatever_the_variant
+@by_any
 def test_a_taken_health_check_port_is_reported_and_tried_again(
     world: World, api: FakeApi, start: Start
 ) -> None:
@@ -119,7 +119,7 @@ def test_a_restart_interrupts_nothing(world: World, api: FakeApi, start: Start) 
     assert rules(world) == before
 
 
-@whatever_the_variant
+@by_any
 def test_it_goes_on_without_the_api_and_catches_up(world: World, api: FakeApi, start: Start) -> None:
     start()
     eventually(serves(world, POD_A))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.packets.proxy.backends import by_every_backend
 from tests.packets.proxy.world import (
     CLIENT,
     CLIENT6,
@@ -29,7 +30,7 @@ from tests.unit.services.objects import endpoint, endpoint_slice, service
 from wellhead.services.endpointslice import EndpointSlice
 from wellhead.services.service import Service
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, by_every_backend]
 
 VIP, EXTERNAL = "203.0.113.140", "198.18.0.1"
 VIP6 = "2001:db8:113::140"
@@ -149,15 +150,6 @@ def test_inside_traffic_to_this_nodes_node_port_under_local(world: World) -> Non
     assert dial(world.other_node, NODE, 30080, source=POD_FAR, timeout=0.3) == SILENCE
 
 
-@pytest.mark.parametrize("udp", [False, True])
-def test_node_ports_answer_on_loopback(world: World, udp: bool) -> None:
-    for policy in ("Cluster", "Local"):
-        world.program([web(externalTrafficPolicy=policy)], at(POD_A))
-        assert dial(world.node, "127.0.0.1", 30080, udp=udp) == Answer(POD_A, GATEWAY)
-        world.program([web(externalTrafficPolicy=policy)], at(POD_FAR))
-        assert dial(world.node, "127.0.0.1", 30080, udp=udp) == Answer(POD_FAR, NODE)
-
-
 def test_internal_local_stays_on_the_node_or_is_dropped(world: World) -> None:
     local = web(internalTrafficPolicy="Local")
     world.program([local], at(POD_B, POD_FAR))
@@ -167,19 +159,6 @@ def test_internal_local_stays_on_the_node_or_is_dropped(world: World) -> None:
     world.program([local], at(POD_FAR))
     assert dial(world.pod_a, CLUSTER_IP, 80, timeout=0.3) == SILENCE
     assert dial(world.node, CLUSTER_IP, 80, timeout=0.3) == SILENCE
-
-
-@pytest.mark.parametrize("udp", [False, True])
-@pytest.mark.parametrize("policy", ["Cluster", "Local"])
-def test_without_endpoints_every_frontend_refuses_at_once(world: World, policy: str, udp: bool) -> None:
-    world.program([web(externalTrafficPolicy=policy, internalTrafficPolicy=policy)], [])
-    for address, port in ((VIP, 80), (EXTERNAL, 80), (NODE, 30080)):
-        assert dial(world.outside, address, port, source=CLIENT, udp=udp) == REFUSED, address
-        assert dial(world.pod_a, address, port, udp=udp) == REFUSED, address
-        assert dial(world.node, address, port, udp=udp) == REFUSED, address
-    for client in (world.pod_a, world.node):
-        assert dial(client, CLUSTER_IP, 80, udp=udp) == REFUSED
-    assert dial(world.node, "127.0.0.1", 30080, udp=udp) == REFUSED
 
 
 def test_a_terminating_balancers_address_is_not_short_circuited(world: World) -> None:

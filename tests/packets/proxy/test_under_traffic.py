@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.packets.proxy.backends import by_any
 from tests.packets.proxy.conftest import Start
 from tests.packets.proxy.fake_api import FakeApi
 from tests.packets.proxy.process import VIP, Proxy, at, eventually, serves, web
@@ -13,7 +14,7 @@ from tests.packets.proxy.traffic import Dialling, Downloads, dialling
 from tests.packets.proxy.world import NODE, POD_A, POD_B, POD_FAR, World
 from tests.unit.services.objects import endpoint, service_object, slice_object
 
-pytestmark = [pytest.mark.cluster, pytest.mark.parametrize("world", ["nft"], indirect=True, scope="module")]
+pytestmark = [pytest.mark.cluster, by_any]
 both_modes = pytest.mark.parametrize("mode", ["iptables", "nftables"])
 
 STREAM, WEB = "10.0.0.70", "10.0.0.10"

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.packets.proxy.backends import by_nftables
+from tests.packets.proxy.nftables_world import ALL_IPV6, CONFIG, NftablesWorld, sticky
 from tests.packets.proxy.test_source_ip import (
     CLUSTER_IP,
     CLUSTER_IP6,
@@ -37,13 +39,12 @@ from tests.packets.proxy.world import (
     Answer,
     dial,
 )
-from tests.packets.proxy_nftables.world import ALL_IPV6, CONFIG, NftablesWorld, sticky
 from tests.unit.services.objects import endpoint, endpoint_slice, service
 from wellhead.ip import Family
 from wellhead.proxy.backends.nftables.ruleset import NftablesConfig
 from wellhead.services.node import FromBridge, FromInterfacePrefix, LocalNode
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, by_nftables]
 
 
 @pytest.mark.parametrize("policy", ["Cluster", "Local"])

@@ -9,6 +9,8 @@ import threading
 
 import pytest
 
+from tests.packets.proxy.backends import by_nftables
+from tests.packets.proxy.nftables_world import ALL_IPV6, NftablesWorld, sticky
 from tests.packets.proxy.test_source_ip import (
     CLUSTER_IP,
     VIP,
@@ -26,14 +28,13 @@ from tests.packets.proxy.world import (
     Answer,
     dial,
 )
-from tests.packets.proxy_nftables.world import ALL_IPV6, NftablesWorld, sticky
 from tests.patience import PATIENCE
 from tests.unit.services.objects import endpoint, endpoint_slice, service
 from wellhead.ip import Family
 from wellhead.linux.nftables.socket import Socket
 from wellhead.proxy.backends.nftables.backend import NftablesBackend
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, by_nftables]
 
 
 def test_a_restart_changes_nothing_and_drops_nothing(world: NftablesWorld) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.packets.proxy.backends import by_nftables
+from tests.packets.proxy.nftables_world import ALL_IPV6, NftablesWorld, sticky
 from tests.packets.proxy.test_source_ip import (
     CLUSTER_IP,
     VIP,
@@ -22,10 +24,9 @@ from tests.packets.proxy.world import (
     POD_FAR6,
     dial,
 )
-from tests.packets.proxy_nftables.world import ALL_IPV6, NftablesWorld, sticky
 from tests.patience import until
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, by_nftables]
 
 
 @pytest.mark.parametrize("udp", [False, True])
