@@ -23,7 +23,11 @@ _CLUSTERS_OF_THEIR_OWN = ("tests/cluster/test_ip_families.py", "tests/cluster/te
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _KINDS.index(item.path.relative_to(_HERE).parts[0]))
+    def rank(item: pytest.Item) -> int:
+        kind = item.path.relative_to(_HERE).parts[0]
+        return _KINDS.index(kind) if kind in _KINDS else len(_KINDS) - 1
+
+    items.sort(key=rank)  # stable: within a kind as they were collected
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,16 +7,14 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from tests.patience import until
 from tests.unit.apiserver.pki import Pki
-
-_TICK = 0.02  # seconds between two looks
 
 
 class Connection:
@@ -169,9 +167,10 @@ def serve(directory: Path, storage: str = "memory:") -> Iterator[Server]:
 
 
 def _wait_until_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
+    def is_ready() -> bool:
+        assert process.poll() is None, "the server ended at its start"
         with contextlib.suppress(ConnectionError, ssl.SSLError), server.connection() as connection:
-            if connection.ask(request("GET", "/readyz"))[0] == 200:
-                return
-        time.sleep(_TICK)
-    raise AssertionError("the server ended at its start")
+            return connection.ask(request("GET", "/readyz"))[0] == 200
+        return False
+
+    until(is_ready)

