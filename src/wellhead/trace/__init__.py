@@ -1,8 +1,8 @@
 """One real request, followed: through which interfaces and rules it came, and what became of its addresses.
 
-`token` is how it is recognised, `places` where one can look, `observer` what looks (sockets and a table with
-an owner in each network namespace), `sightings` what was seen. `hops` puts sightings in order and `journey`
-makes the value that is shown, a way as `wellhead.paths` has them; both are pure, as are `packet`,
-`messages`, `rules`, `names`, `target`, `text` and `pcapng`. `request` sends, and `session` is all of it for
-a cluster of this machine.
+`token` is how it is recognised, `places` where one can look, `observer` what looks (sockets, and a table with
+an owner, in each network namespace), `sightings` what was seen. From there on all is pure: `hops` puts
+sightings in order, `seen` finds a request and its reply among them, `journey` makes the value shown, a
+way as `wellhead.paths` has them. `watcher` is who watches a machine: this process, or a `helper` there. And
+`session` is all of it together: `here` for a cluster of this machine, `nodes` for any other.
 """

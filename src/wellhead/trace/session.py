@@ -13,13 +13,15 @@ from typing import Self
 
 from wellhead.trace import pcapng
 from wellhead.trace.hops import Hop
-from wellhead.trace.journey import Asked, Seen, Trace, trace
+from wellhead.trace.journey import Asked, trace
 from wellhead.trace.names import Names
 from wellhead.trace.places import Place
 from wellhead.trace.rules import Key, Rule
+from wellhead.trace.seen import Seen
 from wellhead.trace.sightings import Sighting
 from wellhead.trace.target import Objects, Unclear, Wanted, find
 from wellhead.trace.token import Tokens
+from wellhead.trace.values import Trace
 from wellhead.trace.watcher import Order, Watcher, Watching
 
 _SETTLE = 0.02

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from wellhead.paths.rendering.drawing import draw
 from wellhead.paths.way import Disposition, Outcome, Report, SeenAs, Way, What
 from wellhead.trace.compare import describe
-from wellhead.trace.journey import HopView, RewriteView, Trace
+from wellhead.trace.values import HopView, RewriteView, Trace
 
 _SEEN = {
     SeenAs.CLIENT: "the client's own address",
