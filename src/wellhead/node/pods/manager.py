@@ -10,7 +10,7 @@ from pathlib import Path
 from wellhead.api.meta import Obj
 from wellhead.client.backoff import Backoff
 from wellhead.client.informer import Informer
-from wellhead.linux import trees
+from wellhead.linux import mount_news, trees
 from wellhead.node.pods import names, record, spec
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.sandbox import pod_end, pod_link
@@ -19,6 +19,8 @@ from wellhead.node.pods.worker import PodWorker
 from wellhead.waiting import first_error
 
 _log = logging.getLogger(__name__)
+
+_SETTLE_SECONDS = 0.1
 
 
 class PodManager:
@@ -29,6 +31,7 @@ class PodManager:
         self._pods = pods
         self._workers: dict[str, PodWorker] = {}
         self._group: asyncio.TaskGroup | None = None
+        self._looking = False
 
     async def recover(self) -> None:
         """Take over what an earlier agent left, before anything new is made: addresses, rules, containers.
@@ -77,7 +80,23 @@ class PodManager:
             for uid, worker in self._workers.items():
                 if uid not in present:
                     worker.vanish()
-            await asyncio.Event().wait()
+            with mount_news.watch(lambda: self._look_at_mounts_soon(group)):
+                await asyncio.Event().wait()
+
+    def _look_at_mounts_soon(self, group: asyncio.TaskGroup) -> None:
+        """A pod's start makes several mounts: look once for all of them."""
+        if not self._looking:
+            self._looking = True
+            group.create_task(self._look_at_mounts(), name="mounts")
+
+    async def _look_at_mounts(self) -> None:
+        await asyncio.sleep(_SETTLE_SECONDS)
+        self._looking = False
+        for worker in list(self._workers.values()):
+            state = worker.state
+            whole = await asyncio.to_thread(state.sandbox.is_whole, state.pod)
+            if state.record.sandbox and not whole:  # one that is being taken down says so first
+                worker.lose_sandbox()
 
     def find(self, namespace: str, name: str) -> PodState | None:
         """The state of the pod that has this name now."""

@@ -61,6 +61,10 @@ class Sandbox:
             path is None or namespaces.identity(path) is not None for path in self.namespaces(pod).values()
         )
 
+    def is_whole(self, pod: Obj) -> bool:
+        """Whether nobody has unmounted a part of it."""
+        return self.exists(pod) and self.shm.is_mount()
+
     async def create(self, record: PodRecord) -> None:
         """Make the sandbox and note its addresses in the record, which is saved first.
 
@@ -94,8 +98,8 @@ class Sandbox:
             await self._context.rules.dismiss(uid)
             self._context.addresses.release(_addresses(record))
             record.holds_ips = False
-        await asyncio.to_thread(self._unmake)
         record.sandbox = False
+        await asyncio.to_thread(self._unmake)
 
     def _make(self, pod: Obj, ips: Sequence[str]) -> None:
         self._unmake()

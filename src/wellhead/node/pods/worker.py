@@ -63,7 +63,7 @@ class PodWorker:
         self._updated = asyncio.Event()
         self._supervisors: list[Supervisor] = []
         self._active: list[Supervisor] = []
-        self._networkless = False
+        self._sandboxless = False
         self._notice()
 
     def update(self, pod: Obj) -> None:
@@ -125,10 +125,10 @@ class PodWorker:
             if record.sandbox and not await asyncio.to_thread(self.state.sandbox.exists, record.pod):
                 await self._note_reboot()
             while await self._prepare():
-                self.state.context.links.on_loss(self.uid, self._lose_network)
+                self.state.context.links.on_loss(self.uid, self.lose_sandbox)
                 await self._run_all()
                 never = record.pod["spec"].get("restartPolicy") == "Never"
-                if not self._networkless or self._told.is_set() or never:
+                if not self._sandboxless or self._told.is_set() or never:
                     return
                 await self._change_sandbox()
         finally:
@@ -140,24 +140,27 @@ class PodWorker:
             await self._run_containers(group)
             keeping.cancel()
 
-    def _lose_network(self) -> None:
-        """Somebody has removed the pod's link: its containers end, and start again with another sandbox."""
-        self._networkless = True
+    def lose_sandbox(self) -> None:
+        """Somebody has removed a part of it: the containers end, and start again with another sandbox."""
+        if self._sandboxless:
+            return
+        self._sandboxless = True
         message = "Pod sandbox changed, it will be killed and re-created."
         self.state.event("Normal", "SandboxChanged", message)
         self._stop_active()
 
     async def _change_sandbox(self) -> None:
-        """Let go of a sandbox that has lost its network, and of what ran there."""
+        """Let go of a sandbox of which a part is gone, and of what ran there."""
         for name, each in self._record.containers.items():
             if each.current is not None:
                 bundle = self.state.bundle(name, each.current.number)
                 await self.state.context.runtime.delete(each.current.id, bundle)
+            each.delay = 0.0  # it is not the container that has failed
         self._forget_init_containers()
         await uninterrupted(self.state.sandbox.remove(self._record))
         await self.state.save()
         self._active.clear()
-        self._networkless = False
+        self._sandboxless = False
 
     async def _prepare(self) -> bool:
         """Make the sandbox and the volumes, again and again until it works. False if told to stop."""
@@ -218,7 +221,7 @@ class PodWorker:
                 self._activate(supervisor)
                 if not await supervisor.run():
                     return False
-            if self._told.is_set() or self._networkless:
+            if self._told.is_set() or self._sandboxless:
                 return False
         return True
 
@@ -233,7 +236,7 @@ class PodWorker:
 
     def _activate(self, supervisor: Supervisor) -> None:
         self._active.append(supervisor)
-        if self._told.is_set() or self._networkless:
+        if self._told.is_set() or self._sandboxless:
             supervisor.stop(self._grace_left())
 
     def _stop_active(self) -> None:
