@@ -326,6 +326,11 @@ class Code(enum.StrEnum):
         _A,
         "The balancer's health checks are assumed to agree with the endpoints in the API.",
     )
+    ASSUMES_EXAMPLES = (
+        "AssumesExampleNodes",
+        _A,
+        "No cluster's Nodes are among the objects: examples are taken.",
+    )
     ALIKE = "NodesAlike", _A, "In a large cluster, one node stands for all that are like it."
     ASSUMES_POD = (
         "AssumesPodRecognised",

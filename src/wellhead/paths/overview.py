@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wellhead.paths.client import OUTSIDE
-from wellhead.paths.explain import Explanation, Question
+from wellhead.paths.explain import Question
 from wellhead.paths.reading import tables, text, texts
 from wellhead.paths.rendering.words import headline
+from wellhead.paths.report import explain
 from wellhead.paths.world import World
 
 
@@ -32,8 +33,8 @@ def overview(world: World, namespace: str) -> list[str]:
     """What servers see of clients outside, Service by Service."""
     lines = []
     for target, space in reachable(world, namespace):
-        explanation = Explanation(world, Question(target, space, (OUTSIDE,)))
-        if ways := explanation.ways():
-            answer, _ = headline(ways)
+        report = explain(world, Question(target, space, (OUTSIDE,)))
+        if report.ways:
+            answer, _ = headline(report.ways)
             lines.append(f"{space}/{target.removeprefix('svc/')}: {answer}")
     return lines

@@ -59,7 +59,7 @@ def pod_facts(pod: Obj) -> PodFacts:
         if (found := number(each, "hostPort")) and not host_network
     ]
     return PodFacts(
-        namespace=text(pod, "metadata", "namespace"),
+        namespace=text(pod, "metadata", "namespace") or "default",
         name=text(pod, "metadata", "name"),
         node=text(spec, "nodeName"),
         addresses=tuple(addresses([each for each in listed if each])),
@@ -126,7 +126,7 @@ def pod_facts_of_json(raw: bytes) -> PodFacts:
     ports = [each for container in spec.containers for each in container.ports]
     listed = [each.ip for each in status.podIPs] or [status.podIP]
     return PodFacts(
-        namespace=pod.metadata.namespace,
+        namespace=pod.metadata.namespace or "default",
         name=pod.metadata.name,
         node=spec.nodeName,
         addresses=tuple(addresses([each for each in listed if each])),

@@ -173,7 +173,7 @@ class World:
         found: dict[tuple[str, str], list[Entry]] = defaultdict(list)
         for each in self._of_kind.get("EndpointSlice", ()):
             if name := each.labels.get(SERVICE_NAME_LABEL):
-                found[each.namespace, name].append(each)
+                found[each.namespace or "default", name].append(each)
         return found
 
     def slices(self, namespace: str, name: str) -> list[Obj]:

@@ -183,3 +183,36 @@ print(sorted(each for each in sys.modules if each.startswith(heavy)))
 """
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert done.stdout.rstrip().endswith("[]")
+
+
+NEVER_APPLIED = """
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: %s, externalTrafficPolicy: %s, selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "policy", "said"),
+    [
+        (
+            "LoadBalancer",
+            "Local",
+            "outside → <load balancer>:80 (the load balancer's address): the server sees the client",
+        ),
+        ("NodePort", "Local", "outside → a node port: the server sees the client at <a-node>:"),
+        (
+            "NodePort",
+            "Cluster",
+            "outside → a node port: the server sees an address of the node that was dialled at",
+        ),
+    ],
+)
+def test_manifests_that_no_cluster_has_seen_are_answered_by_example(
+    kind: str, policy: str, said: str
+) -> None:
+    found = run("svc/web", "-f", "-", stdin=NEVER_APPLIED % (kind, policy))
+    assert found.output.startswith(said)
+    assert "AssumesExampleNodes" in found.output
+    assert "0.0." not in run("svc/web", "-f", "-", "-o", "json", stdin=NEVER_APPLIED % (kind, policy)).output

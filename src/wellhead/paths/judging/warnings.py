@@ -119,7 +119,8 @@ def _policy(explanation: Explanation, facts: ServiceFacts, ways: Sequence[Way]) 
         sentence = "The balancer sends to endpoints directly: externalTrafficPolicy has no say on that way."
         yield note(Code.POLICY_WITHOUT_EFFECT, sentence, policy)
     proxy = explanation.parties.proxy
-    if isinstance(proxy, KubeProxy) and not _detects(proxy):
+    given = isinstance(proxy, KubeProxy) and proxy.configuration.cluster_cidr_given
+    if isinstance(proxy, KubeProxy) and given and not _detects(proxy):
         sentence = (
             "kube-proxy has no clusterCIDR: pods count as clients outside, "
             "and are dropped where Local drops those."

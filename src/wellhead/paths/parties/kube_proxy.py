@@ -61,6 +61,8 @@ class Configuration:
     detect_local_mode: str = ""
     cluster_cidrs: tuple[IPNetwork, ...] = ()
     cluster_cidr_given: bool = False
+    recognises_pods: bool = False
+    """Whether pods are assumed to be recognised, where nothing tells how."""
     masquerade_all: bool = False
     node_port_addresses: list[str] = field(default_factory=list)
     bridge: str = ""
@@ -174,6 +176,8 @@ class KubeProxy(ServiceProxy):
                 return FromInterfacePrefix(self.configuration.prefix)
             case "NodeCIDR":
                 found = node.pod_cidrs if node else ()
+            case _ if self.configuration.recognises_pods:
+                return FromInterfacePrefix("")
             case _:
                 found = self.configuration.cluster_cidrs
         return next((FromNetwork(each) for each in found if each.version == family), None)
@@ -466,6 +470,7 @@ def make(world: World, configuration: Configuration) -> KubeProxy:
     detects_by_cidr = (configuration.detect_local_mode or "ClusterCIDR") == "ClusterCIDR"
     if detects_by_cidr and not configuration.cluster_cidr_given:
         configuration.cluster_cidrs = _guessed(world)
+        configuration.recognises_pods = not configuration.cluster_cidrs
         sentence = "clusterCIDR can't be seen: it is assumed to hold the pods' networks"
         if configuration.cluster_cidrs:
             sentence += f" ({', '.join(map(str, configuration.cluster_cidrs))})"

@@ -33,9 +33,10 @@ def text(report: Report, *, wide: bool = False) -> str:
     if len(report.advice) > 1 or wide:
         parts.append("\n".join(f"advice: {_note(each)}" for each in report.advice))
     asked = [outcome for way in (report.ways if wide else group(report.ways)) for outcome in way.outcomes]
+    general = [each for way in report.ways[:1] for each in way.notes]
     notes = [
         each
-        for each in open_questions(asked)
+        for each in [*general, *open_questions(asked)]
         if each.code.kind in (Kind.ASSUMPTION, Kind.AMBIGUOUS, Kind.UNKNOWN)
     ]
     if notes:
