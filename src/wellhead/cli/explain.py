@@ -16,8 +16,30 @@ _OUTPUTS = ["wide", "json", "svg", "mermaid", "markdown"]
 _LOSES, _UNKNOWN = 1, 3
 
 
+def _complete_target(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Services and pods of the files that are named on the line; without files, what a target may look like."""
+    files = ctx.params.get("files") or ()
+    if not files or "-" in files:
+        return [each for each in ("svc/", "pod/") if each.startswith(incomplete)]
+    from wellhead.snapshot.sources import NoSource, world_of
+
+    try:
+        world = world_of(files, None, "")
+    except NoSource:
+        return []
+    wanted, found = ctx.params.get("namespace") or "", []
+    for kind, prefix in (("Service", "svc"), ("Pod", "pod")):
+        found += [f"{prefix}/{each.name}" for each in world.entries(kind) if wanted in ("", each.namespace)]
+    return [each for each in found if each.startswith(incomplete)]
+
+
 @click.command("explain", short_help="Say which source IP a Service's servers see, and why.")
-@click.argument("target", required=False, metavar="[svc/NAME|pod/NAME|ADDRESS[:PORT]]")
+@click.argument(
+    "target",
+    required=False,
+    metavar="[svc/NAME|pod/NAME|ADDRESS[:PORT]]",
+    shell_complete=_complete_target,
+)
 @click.option("-n", "--namespace", default="", help="The namespace of the Service or pod.")
 @click.option(
     "-f",

@@ -10,6 +10,7 @@ from pathlib import Path
 import jsonschema_rs
 import pytest
 import yaml
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from tests.unit.paths.objects import (
@@ -216,3 +217,10 @@ def test_manifests_that_no_cluster_has_seen_are_answered_by_example(
     assert found.output.startswith(said)
     assert "AssumesExampleNodes" in found.output
     assert "0.0." not in run("svc/web", "-f", "-", "-o", "json", stdin=NEVER_APPLIED % (kind, policy)).output
+
+
+def test_targets_complete_from_the_files_on_the_line(under_local: str) -> None:
+    completion = ShellComplete(command, {}, "explain", "_EXPLAIN_COMPLETE")
+    found = completion.get_completions(["-f", under_local], "s")
+    assert [each.value for each in found] == ["svc/api"]
+    assert [each.value for each in completion.get_completions([], "p")] == ["pod/"]
