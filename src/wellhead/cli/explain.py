@@ -17,7 +17,7 @@ _LOSES, _UNKNOWN = 1, 3
 
 
 def _complete_target(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Services and pods of the files that are named on the line; without files, what a target may look like."""
+    """Services and pods of the files on the line; without files, what a target may look like."""
     files = ctx.params.get("files") or ()
     if not files or "-" in files:
         return [each for each in ("svc/", "pod/") if each.startswith(incomplete)]
