@@ -177,3 +177,14 @@ async def test_a_container_is_told_to_stop_by_a_signal_and_nothing_else(
     supervisor.stop(5.0)
     await here.task
     assert here.runtime.signals == [sent]
+
+
+async def test_what_a_pod_asks_for_acts_on_nobodys_terminal(tmp_path: Path) -> None:
+    here = world(tmp_path, pods.container("main", image="evil\x1b[2J"))
+    supervisor = here.supervise()
+    await here.until(lambda: "main" in here.state.view.waiting)
+    message = here.state.view.waiting["main"].message
+    assert "evil\\x1b[2J" in message
+    assert message.isprintable()
+    supervisor.stop(0.0)
+    await here.task

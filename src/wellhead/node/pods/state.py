@@ -16,6 +16,7 @@ from wellhead.node.pods.sandbox import Sandbox
 from wellhead.node.pods.status import View, Waiting
 from wellhead.node.runtime import execs
 from wellhead.node.volumes.pod_volumes import PodVolumes
+from wellhead.text import printable
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ class PodState:
         if waiting is None:
             self.view.waiting.pop(name, None)
         else:
-            self.view.waiting[name] = waiting
+            # Others' words may be in it: a command, a path, what crun makes of them.
+            self.view.waiting[name] = Waiting(waiting.reason, printable(waiting.message, lines=True))
         self.changed()
 
     def event(self, type: EventType, reason: str, message: str) -> None:

@@ -28,6 +28,7 @@ from wellhead.node.pods.status import Waiting
 from wellhead.node.runtime.commands import uninterrupted
 from wellhead.node.runtime.containers import Exit, RuntimeFailure
 from wellhead.node.runtime.oci import Container
+from wellhead.text import printable
 from wellhead.waiting import first_of
 
 FIRST_DELAY, LONGEST_DELAY = 10.0, 300.0  # seconds, as CrashLoopBackOff's
@@ -173,7 +174,8 @@ class Supervisor:
             await runtime.start(container.id)
         except RuntimeFailure as error:
             await runtime.delete(container.id, container.bundle)
-            attempt.exit_code, attempt.reason, attempt.message = _START_FAILED, "StartError", str(error)
+            attempt.exit_code, attempt.reason = _START_FAILED, "StartError"
+            attempt.message = printable(str(error), lines=True)
             attempt.finished_at = now()
             state.event("Warning", "Failed", f"Error: {error}")
         else:
