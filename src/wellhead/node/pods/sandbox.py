@@ -66,7 +66,7 @@ class Sandbox:
         return self.exists(pod) and self.shm.is_mount()
 
     async def create(self, record: PodRecord) -> None:
-        """Make the sandbox and note its addresses in the record, which is saved first.
+        """Make the sandbox and note its addresses in the record, which is saved before anything is made.
 
         Raises:
             SandboxError: something failed; what was made so far is removed again by `remove`.
@@ -87,8 +87,7 @@ class Sandbox:
                 await self._context.rules.set_host_ports(uid, host_ports(pod, _addresses(record)))
         except (OSError, NoAddressLeft, NetlinkError, CommandFailed, HostPortTaken) as error:
             raise SandboxError(str(error)) from error
-        record.sandbox = True
-        await self._file.save(record)
+        record.sandbox = True  # saved with the first container, before which it might as well be made anew
 
     async def remove(self, record: PodRecord) -> None:
         """Remove whatever there is of the sandbox, and free its addresses."""
