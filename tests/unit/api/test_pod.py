@@ -183,6 +183,24 @@ def test_status_sent_at_creation_is_dropped() -> None:
             'spec.nodeSelector: Invalid value: "a b": name part must consist',
         ),
         (
+            {"restartPolicy": "Sometimes"},
+            {},
+            'spec.containers[0].restartPolicy: Unsupported value: "Sometimes": supported values: "Always", '
+            '"Never", "OnFailure"',
+        ),
+        (
+            {"restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}]},
+            {},
+            "spec.containers[0].restartPolicy: Required value: "
+            "must specify restartPolicy when restart rules are used",
+        ),
+        (
+            {"restartPolicy": "Never", "restartPolicyRules": [{"action": "Explode", "exitCodes": {}}]},
+            {},
+            'spec.containers[0].restartPolicyRules[0].action: Unsupported value: "Explode": '
+            'supported values: "Restart", "RestartAllContainers"',
+        ),
+        (
             {"lifecycle": {"preStop": {"sleep": {"seconds": 31}}}},
             {},
             "spec.containers[0].lifecycle.preStop.sleep: Invalid value: 31: "

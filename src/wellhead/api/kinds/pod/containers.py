@@ -21,6 +21,9 @@ from wellhead.api.kinds.targets import validate_port_reference
 from wellhead.api.meta import Obj
 from wellhead.api.quantity import Quantity
 
+_RESTART_POLICIES = ("Always", "Never", "OnFailure")
+_RESTART_ACTIONS = ("Restart", "RestartAllContainers")
+_MAX_RESTART_RULES = 20
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 BIND_MOUNT_OPTIONS = frozenset({"noexec", "nodev", "nosuid"})
@@ -75,6 +78,9 @@ def validate_container(
     restarts = container.get("restartPolicy")
     if restarts and is_init and restarts != "Always":
         causes.append(Cause.not_supported(f"{at}.restartPolicy", restarts, ("Always",)))
+    if restarts and not is_init:
+        causes += one_of(f"{at}.restartPolicy", restarts, _RESTART_POLICIES)
+    causes += _validate_restart_rules(container, at)
     lifecycle = container.get("lifecycle") or {}
     if lifecycle and is_init and restarts != "Always":
         causes.append(
@@ -86,6 +92,24 @@ def validate_container(
         if hook in lifecycle:
             causes += _validate_handler(lifecycle[hook], f"{at}.lifecycle.{hook}")
             causes += _validate_sleep(lifecycle[hook], grace, f"{at}.lifecycle.{hook}.sleep")
+    return causes
+
+
+def _validate_restart_rules(container: Obj, at: str) -> list[Cause]:
+    rules, here = container.get("restartPolicyRules") or (), f"{at}.restartPolicyRules"
+    causes: list[Cause] = []
+    if rules and not container.get("restartPolicy"):
+        text = "must specify restartPolicy when restart rules are used"
+        causes.append(Cause.required(f"{at}.restartPolicy", text))
+    if len(rules) > _MAX_RESTART_RULES:
+        causes.append(Cause.too_many(here, len(rules), _MAX_RESTART_RULES))
+    for index, rule in enumerate(rules):
+        causes += one_of(f"{here}[{index}].action", rule.get("action"), _RESTART_ACTIONS)
+        if "exitCodes" not in rule:
+            causes.append(Cause.required(f"{here}[{index}].exitCodes", "must be specified"))
+        else:
+            operator = rule["exitCodes"].get("operator")
+            causes += one_of(f"{here}[{index}].exitCodes.operator", operator, ("In", "NotIn"))
     return causes
 
 
