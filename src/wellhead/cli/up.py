@@ -54,6 +54,14 @@ _OURS_OR_NONE = ("wellhead", _NONE)
     "[default: wellhead, or as before]",
 )
 @click.option(
+    "--allow-spoofing",
+    "spoofing",
+    metavar="NAMESPACE",
+    multiple=True,
+    help="Pods of this namespace may send packets with a source address that isn't theirs (repeatable; '' "
+    "for none).  [default: no pod may, or as before]",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
@@ -67,6 +75,7 @@ def command(
     ip_family: IpFamily | None,
     proxy: str | None,
     cloud: str | None,
+    spoofing: tuple[str, ...],
     timeout: float,
 ) -> None:
     """Start a cluster on this machine and return when all of its nodes are Ready.
@@ -82,7 +91,8 @@ def command(
         is_new = not cluster.directory.exists()
         ours = {"proxy": proxy, "cloud": cloud}
         has = {part: None if which is None else which != _NONE for part, which in ours.items()}
-        started = startup.start(cluster, startup.Wishes(nodes, proxy_mode, ip_family, has))
+        allowed = tuple(filter(None, spoofing)) if spoofing else None
+        started = startup.start(cluster, startup.Wishes(nodes, proxy_mode, ip_family, has, allowed))
         if started.remark:
             click.echo(started.remark, err=True)
         _wait(cluster, started, timeout)

@@ -37,6 +37,8 @@ class ClusterSpec(msgspec.Struct, frozen=True, rename="camel"):
     ip_family: IpFamily = "ipv4"
     without: tuple[str, ...] = ()
     """Components that somebody else's take the place of: proxy, cloud."""
+    spoofing: tuple[str, ...] = ()
+    """Namespaces whose pods may send with any source address."""
 
     @property
     def plans(self) -> tuple[AddressPlan, ...]:

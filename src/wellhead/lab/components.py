@@ -59,7 +59,7 @@ def components(cluster: Cluster, spec: ClusterSpec) -> tuple[Component, ...]:
     plans = spec.plans
     found = (
         _apiserver(cluster, plans),
-        *(_node_agent(cluster, number, plans) for number in nodes),
+        *(_node_agent(cluster, spec, number) for number in nodes),
         _controller_manager(cluster),
         _scheduler(cluster),
         *(_proxy(cluster, spec, number) for number in nodes),
@@ -118,8 +118,8 @@ def _scheduler(cluster: Cluster) -> Component:
     return Component(CONTROL_PLANE, "scheduler", argv)
 
 
-def _node_agent(cluster: Cluster, number: int, plans: Plans) -> Component:
-    name = node_name(number)
+def _node_agent(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
+    name, plans = node_name(number), spec.plans
     return Component(
         name,
         "node-agent",
@@ -138,6 +138,7 @@ def _node_agent(cluster: Cluster, number: int, plans: Plans) -> Component:
             *_flag("tls-cert-file", cluster.pki / f"{name}-server.crt"),
             *_flag("tls-private-key-file", cluster.pki / f"{name}-server.key"),
             *_flag("client-ca-file", cluster.pki / f"{pki.CA}.crt"),
+            *_flags("allow-spoofing", spec.spoofing),
         ),
     )
 

@@ -45,6 +45,8 @@ class Wishes:
     """Counts for a new cluster; as usual, that is dual-stack where the kernel has IPv6."""
     has: Mapping[str, bool | None] = field(default_factory=dict)
     """Whether it has components of ours that others can take the place of: proxy, cloud."""
+    spoofing: tuple[str, ...] | None = None
+    """The namespaces whose pods may send with any source address."""
 
     def without(self, old: ClusterSpec | None) -> tuple[str, ...]:
         """The components that the cluster shall not have."""
@@ -102,6 +104,7 @@ def _start(cluster: Cluster, wishes: Wishes) -> Started:
             api_port=port,
             ip_family=family,
             without=wishes.without(old),
+            spoofing=wishes.spoofing if wishes.spoofing is not None else old.spoofing if old else (),
         )
         if spec != old:
             cluster.write_spec(spec)

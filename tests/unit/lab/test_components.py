@@ -45,6 +45,14 @@ def test_a_node_agent_is_told_who_it_is() -> None:
     assert flags["--root-dir"] == "/state/test/nodes/node-2"
 
 
+def test_every_agent_is_told_whose_pods_may_spoof() -> None:
+    spec = ClusterSpec(name="test", nodes=2, proxy_mode="nftables", api_port=1, spoofing=("one", "two"))
+    agents = [each for each in components(Cluster("test", Path("/state")), spec) if each.name == "node-agent"]
+    for agent in agents:
+        assert " ".join(agent.argv).endswith("--allow-spoofing one --allow-spoofing two")
+    assert "--allow-spoofing" not in _flags(_components()["node-1", "node-agent"])
+
+
 def test_the_proxy_runs_in_the_mode_asked_for() -> None:
     flags = _flags(_components()["node-1", "proxy"])
     assert flags["--proxy-mode"] == "nftables"
