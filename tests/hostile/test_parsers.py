@@ -231,9 +231,9 @@ def _inputs(draw: st.DrawFn, words: tuple[str, ...]) -> bytes:
     ]
     word = st.sampled_from(latin)
     if draw(st.integers(0, 19)) == 0:  # something that could be right, and then something deep
-        return b"".join(draw(st.lists(word, max_size=8))) + draw(word) * (5000 if MUCH else 1500)
+        return b"".join(draw(st.lists(word, max_size=8))) + draw(word) * (5000 if MUCH else 400)
     if draw(st.integers(0, 9)) == 0:
-        return draw(word) * draw(st.sampled_from([100, 20_000 if MUCH else 1000])) + draw(word)
+        return draw(word) * draw(st.sampled_from([100, 20_000 if MUCH else 400])) + draw(word)
     return b"".join(draw(st.lists(word | st.binary(max_size=3), max_size=40)))
 
 
