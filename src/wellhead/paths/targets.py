@@ -276,23 +276,14 @@ def _address_target(world: World, text: str, address: IPAddress, port: int | Non
 
 def _node_dials(world: World, address: IPAddress, node: str, port: int | None) -> list[Dial]:
     family, found = family_of(address), []
-    services = (
-        [each.obj for each in world.entries("Service")] if port is None else world.services_at_node_port(port)
-    )
+    services = world.services_with_node_ports() if port is None else world.services_at_node_port(port)
     for obj in services:
         facts = ServiceFacts(world, obj)
-        found += [
-            each
-            for each in service_dials(world, facts)
-            if each.frontend == "NodePort"
-            and port in (None, each.port)
-            and each.family is family
-            and each.node == node
-            and each.address == address
-        ]
-    for pod in world.pods:
-        if pod.node != node:
-            continue
+        for each in facts.ports():
+            numbers = [frontend.port for kind, frontend in each.claims if kind is FrontendKind.NODE_PORT]
+            if each.key.family is family and numbers and port in (None, *numbers):
+                found.append(_dial(facts, each, numbers[0], "NodePort", address, node=node))
+    for pod in world.pods_on(node):
         found += [
             Dial(
                 "HostPort",

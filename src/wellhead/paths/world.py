@@ -204,6 +204,11 @@ class World:
                 found[each].append(entry)
         return found
 
+    def services_with_node_ports(self) -> list[Obj]:
+        """Every Service that has a node port, once."""
+        found = {id(each): each for entries in self._node_ports.values() for each in entries}
+        return [each.obj for each in found.values()]
+
     def services_at_node_port(self, port: int) -> list[Obj]:
         return [each.obj for each in self._node_ports.get(port, ())]
 

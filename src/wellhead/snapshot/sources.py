@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import subprocess
 import tempfile
@@ -46,7 +47,9 @@ def reading_of(kubeconfig: str | None, namespace: str) -> Reading:
         raise NoSource(f"the API server can't be reached: {error}") from error
     except ExceptionGroup as group:
         first = group.exceptions[0]
-        if isinstance(first, (ApiError, ConnectionLost)):
+        if isinstance(first, ConnectionLost):
+            raise NoSource(f"the API server can't be reached: {first}") from group
+        if isinstance(first, ApiError):
             raise NoSource(f"the API server can't be read: {first}") from group
         raise
 
@@ -110,12 +113,18 @@ def _with_credentials(path: Path) -> Connection:
         ("clientKeyData", "client-key-data"),
     ):
         if status.get(name):
-            import base64
-
             user[field] = base64.b64encode(str(status[name]).encode()).decode()
-    with tempfile.NamedTemporaryFile(
-        "w", suffix=".kubeconfig", dir=path.parent
-    ) as file:  # relative paths stay right
+    for section in ("clusters", "users"):
+        for each in config.get(section) or []:
+            _from_directory(each.get(section.removesuffix("s")) or {}, path.parent)
+    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as file:
         file.write(yaml.safe_dump(config))
         file.flush()
         return load(file.name)
+
+
+def _from_directory(entry: dict[str, Any], directory: Path) -> None:
+    """Make the files that a kubeconfig names absolute: they are relative to it."""
+    for field in ("certificate-authority", "client-certificate", "client-key", "tokenFile"):
+        if entry.get(field):
+            entry[field] = str((directory / str(entry[field])).resolve())
