@@ -6,15 +6,10 @@ resources that are served here. What a request that is let through may change, `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-from wellhead.api.kinds.pod.references import is_mirror, references
-from wellhead.api.meta import Obj
 from wellhead.api.resources import PODS
 from wellhead.apiserver.attributes import Attributes
+from wellhead.apiserver.node_references import NodeReferences, node_of
 from wellhead.storage.cache import WatchCache
-from wellhead.storage.encoding import decode
-from wellhead.storage.event_log import Item
 
 LEASE_NAMESPACE = "kube-node-lease"
 
@@ -36,10 +31,11 @@ _ANYWHERE = {
 
 
 class NodeAuthorizer:
-    """Decides by the pods that are bound to the node now."""
+    """Decides by the pods that are bound to the node now. `cache` has started."""
 
     def __init__(self, cache: WatchCache) -> None:
-        self._cache = cache
+        self._pods = cache[PODS.storage_prefix]
+        self._references = NodeReferences(self._pods)
 
     def allows(self, node: str, action: Attributes) -> bool:
         """Whether the node of this name may do it; nobody has the name ""."""
@@ -55,11 +51,11 @@ class NodeAuthorizer:
                 selected = verb in ("list", "watch") and action.fields.exact("spec.nodeName") == node
                 return selected or (verb in _READ and self._runs(node, namespace, name))
             case "", "configmaps" | "secrets":
-                return verb in _READ and self._references(node, namespace, action.resource, name)
+                return verb in _READ and self._references.has(node, namespace, action.resource, name)
             case "", "serviceaccounts":
-                return verb == "get" and self._references(node, namespace, action.resource, name)
+                return verb == "get" and self._references.has(node, namespace, action.resource, name)
             case "", "serviceaccounts/token":
-                return verb == "create" and self._references(node, namespace, action.resource, name)
+                return verb == "create" and self._references.has(node, namespace, action.resource, name)
             case "coordination.k8s.io", "leases":
                 if namespace != LEASE_NAMESPACE:
                     return False
@@ -67,21 +63,5 @@ class NodeAuthorizer:
         return False
 
     def _runs(self, node: str, namespace: str, name: str) -> bool:
-        item = self._cache[PODS.storage_prefix].get(namespace, name)
-        return item is not None and _node_of(item) == node
-
-    def _references(self, node: str, namespace: str, resource: str, name: str) -> bool:
-        return any((resource, name) in references(pod["spec"]) for pod in self._pods(node, namespace))
-
-    def _pods(self, node: str, namespace: str) -> Iterator[Obj]:
-        for item in self._cache[PODS.storage_prefix].items(namespace):
-            if _node_of(item) == node:
-                pod = decode(item.data)
-                # A node makes those itself: what they name must give it nothing.
-                if not is_mirror(pod):
-                    yield pod
-
-
-def _node_of(item: Item) -> object:
-    spec = item.head.get("spec")
-    return spec.get("nodeName") if isinstance(spec, dict) else None
+        item = self._pods.get(namespace, name)
+        return item is not None and node_of(item) == node
