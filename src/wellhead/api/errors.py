@@ -43,10 +43,6 @@ class Cause:
         return cls(field, "FieldValueInvalid", f"Invalid value: {shown(value)}: {detail}")
 
     @classmethod
-    def type_invalid(cls, field: str, value: object, detail: str) -> Cause:
-        return cls(field, "FieldValueTypeInvalid", f"Invalid value: {shown(value)}: {detail}")
-
-    @classmethod
     def duplicate(cls, field: str, value: object, detail: str = "") -> Cause:
         message = f"Duplicate value: {shown(value)}" + (f": {detail}" if detail else "")
         return cls(field, "FieldValueDuplicate", message)

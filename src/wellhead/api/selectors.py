@@ -104,13 +104,6 @@ class LabelSelector:
             )
         return cls(tuple(found))
 
-    @classmethod
-    def from_labels(cls, labels: Mapping[str, str] | None) -> LabelSelector:
-        """From a plain map, as a Service has it. None or empty selects nothing."""
-        if not labels:
-            return cls(nothing=True)
-        return cls(tuple(Requirement(name, "in", frozenset({value})) for name, value in labels.items()))
-
     def matches(self, labels: Mapping[str, str] | None) -> bool:
         """Whether an object with these metadata.labels is selected."""
         return not self.nothing and all(r.matches(labels or {}) for r in self.requirements)

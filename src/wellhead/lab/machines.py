@@ -125,17 +125,14 @@ def create(cluster: str, name: str) -> Machine:
     return Machine(name, pid, os.pidfd_open(pid))
 
 
-def in_child(work: Callable[[], str]) -> str:
+def start_child(work: Callable[[], str]) -> Callable[[], str]:
     """Do `work` in a child process, so that nothing that it joins, opens or starts stays with the caller.
+
+    The function returned waits for its end, and returns what it returned.
 
     Raises:
         LabError: with the message of the exception that ended `work`.
     """
-    return start_child(work)()
-
-
-def start_child(work: Callable[[], str]) -> Callable[[], str]:
-    """Start `work` in a child process; the function returned waits, and returns or raises as `in_child`."""
     readable, writable = os.pipe()
     pid = os.fork()
     if pid == 0:

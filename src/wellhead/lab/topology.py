@@ -91,10 +91,6 @@ class Topology:
                 return machine
         raise KeyError(name)
 
-    def links_of(self, name: str) -> tuple[Link, ...]:
-        """The links with an end in machine `name`."""
-        return tuple(link for link in self.links if name in (link.machine, link.peer))
-
     def hardware_address(self, machine: str, interface: str) -> str:
         """The same MAC address every time the interface is made, so that neighbours need not ask again.
 

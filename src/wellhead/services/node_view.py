@@ -150,10 +150,3 @@ class NodeView:
             if endpoint.ready and endpoint.node == self._node.name
         }
         return HealthCheck(service.health_check_node_port, len(here))
-
-
-def node_view(services: ServiceMap, node: LocalNode) -> NodeView:
-    """The view that `node` has of `services`, complete."""
-    view = NodeView(services, node)
-    view.update()
-    return view

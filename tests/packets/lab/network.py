@@ -62,9 +62,9 @@ class Network:
         """Wire what isn't. Returns who got new interfaces."""
         names = list(self.machines) if doubtful is None else doubtful
         rules = edge.ruleset(self._nodes, self.picture.plans)
-        repair = machines.in_child(
+        repair = machines.start_child(
             lambda: json.dumps(asdict(links.repair(self.picture, self.machines, names, rules)))
-        )
+        )()
         self.mended: dict[str, list[str]] = json.loads(repair)["mended"]
         found: list[str] = json.loads(repair)["fresh"]
         return found
@@ -116,7 +116,7 @@ class Network:
             with open(path) as file:
                 return file.read().strip()
 
-        return machines.in_child(work)
+        return machines.start_child(work)()
 
     def interface(self, name: str, interface: str) -> list[str]:
         """`ip -o addr show` of an interface, in words."""
@@ -125,7 +125,7 @@ class Network:
             namespaces.setns(self.machines[name].open_network(), namespaces.CLONE_NEWNET)
             return os.popen(f"ip -o addr show dev {interface}; ip -o link show dev {interface}").read()
 
-        return machines.in_child(work).split()
+        return machines.start_child(work)().split()
 
     def _start(self, name: str, argv: list[str]) -> None:
         # Twice forked: an orphan is its machine's first process' to reap.

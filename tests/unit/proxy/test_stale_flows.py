@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.services.objects import DRAINING, endpoint, endpoint_slice, node, service
+from tests.unit.services.objects import DRAINING, endpoint, endpoint_slice, node, node_view, service
 from wellhead.ip import Family, Protocol
 from wellhead.linux.conntrack import End, Flow
 from wellhead.proxy.stale_flows import Destination, Valid, is_stale, valid_flows
 from wellhead.services.node import LocalNode
-from wellhead.services.node_view import node_view
 from wellhead.services.service_map import service_map
 from wellhead.services.view import PortView
 

@@ -7,7 +7,9 @@ from typing import Any
 from wellhead.ip import Family, networks_of
 from wellhead.services.endpointslice import EndpointSlice, parse_endpoint_slice
 from wellhead.services.node import Detector, FromNetwork, LocalNode
+from wellhead.services.node_view import NodeView
 from wellhead.services.service import Service, parse_service
+from wellhead.services.service_map import ServiceMap
 
 Obj = dict[str, Any]
 
@@ -107,3 +109,10 @@ def node(name: str = "node-1", *, detects: bool = True, **facts: Any) -> LocalNo
 
 DRAINING: dict[str, Any] = {"ready": False, "serving": True, "terminating": True}
 STOPPING: dict[str, Any] = {"ready": False, "serving": False, "terminating": True}
+
+
+def node_view(services: ServiceMap, node: LocalNode) -> NodeView:
+    """The view that `node` has of `services`, complete."""
+    view = NodeView(services, node)
+    view.update()
+    return view

@@ -10,11 +10,11 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.services.objects import endpoint, endpoint_slice, node, service
+from tests.unit.services.objects import endpoint, endpoint_slice, node, node_view, service
 from wellhead.services.endpointslice import EndpointSlice
 from wellhead.services.names import ServiceKey
 from wellhead.services.node import LocalNode
-from wellhead.services.node_view import NodeView, node_view
+from wellhead.services.node_view import NodeView
 from wellhead.services.service import Service, ServicePort
 from wellhead.services.service_map import ServiceMap, service_map
 from wellhead.services.view import Action, Scope

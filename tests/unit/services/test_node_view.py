@@ -6,10 +6,10 @@ from ipaddress import ip_address
 from itertools import permutations
 from typing import Any
 
-from tests.unit.services.objects import DRAINING, Obj, endpoint, endpoint_slice, node, service
+from tests.unit.services.objects import DRAINING, Obj, endpoint, endpoint_slice, node, node_view, service
 from wellhead.services.names import ServiceKey
 from wellhead.services.node import is_leaving, parse_node
-from wellhead.services.node_view import HealthCheck, NodeView, node_view
+from wellhead.services.node_view import HealthCheck, NodeView
 from wellhead.services.service_map import ServiceMap, service_map
 
 WEB = ServiceKey("default", "web")

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.services.objects import DRAINING, endpoint, endpoint_slice, node, service
+from tests.unit.services.objects import DRAINING, endpoint, endpoint_slice, node, node_view, service
 from wellhead.services.endpointslice import EndpointSlice
 from wellhead.services.node import LocalNode
-from wellhead.services.node_view import node_view
 from wellhead.services.service_map import service_map
 from wellhead.services.view import Action, Handling, PortView, Preserved, Routing, Scope
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from ipaddress import ip_address
 from typing import Any
 
-from tests.unit.services.objects import endpoint, endpoint_slice, node, service
+from tests.unit.services.objects import endpoint, endpoint_slice, node, node_view, service
 from wellhead.linux.nftables.objects import Element
 from wellhead.linux.nftables.statements import Verdict
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.numbers import Placement, place
 from wellhead.proxy.backends.nftables.port_elements import PortElements, compile_port
-from wellhead.services.node_view import node_view
 from wellhead.services.service_map import service_map
 
 NUMBER = 8

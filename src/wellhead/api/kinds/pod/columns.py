@@ -26,11 +26,6 @@ class _Summary:
         self.restarted_at = max(self.restarted_at, ended)
 
 
-def pod_status(pod: Obj) -> str:
-    """What the STATUS column says: Running, Completed, CrashLoopBackOff, Init:0/1, Terminating …"""
-    return _summary(pod).reason
-
-
 def _summary(pod: Obj) -> _Summary:
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
     summary = _Summary(

@@ -162,7 +162,8 @@ def intervals(name: str, networks: Iterable[IPNetwork], comment: str = "") -> It
 
 def source_range(number: int, network: IPNetwork) -> ElementKey:
     """The key of clients in `network` for a Service port."""
-    packed_id = port_id(number)[:: -1 if sys.byteorder == "little" else 1]  # see `to_network_order`
+    # In interval sets of several fields, numbers are in network order.
+    packed_id = port_id(number)[:: -1 if sys.byteorder == "little" else 1]
     return ElementKey(
         SOURCE_RANGES,
         packed_id + network.network_address.packed,
