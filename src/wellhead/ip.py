@@ -93,15 +93,19 @@ def parse_protocol(text: str | None) -> Protocol:
 
 
 def parse_address(text: str) -> IPAddress | None:
-    """The address that `text` spells, or None when it spells none."""
+    """The address that `text` spells, or None when it spells none.
+
+    An IPv6 address with a scope (RFC 4007, `%eth0`) is none: it means something on one machine alone, and
+    Python lets anything stand behind the sign, which whoever writes it into rules or a configuration repeats.
+    """
     try:
         one, two, three, four = text.split(".")
         return IPv4Address(_OCTETS[one] << 24 | _OCTETS[two] << 16 | _OCTETS[three] << 8 | _OCTETS[four])
     except (ValueError, KeyError, AttributeError):
         pass  # not IPv4 as it is always spelled, which a table reads in a third of the time
     try:
-        return ip_address(text)
-    except ValueError:
+        return None if "%" in text else ip_address(text)
+    except (ValueError, TypeError):
         return None
 
 
@@ -117,9 +121,14 @@ def addresses_of(family: Family, texts: Iterable[str]) -> tuple[IPAddress, ...]:
 
 
 def networks_of(family: Family, texts: Iterable[str]) -> tuple[IPNetwork, ...]:
-    """The networks of one family among `texts`, in their order, each once. Host bits may be set."""
+    """The networks of one family among `texts`, in their order, each once. Host bits may be set.
+
+    None has a scope: see `parse_address`.
+    """
     found: dict[IPNetwork, None] = {}
     for text in texts:
+        if "%" in text:
+            continue
         try:
             network = ip_network(text.strip(), strict=False)
         except ValueError:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from wellhead.api.meta import Key, Obj, key
 from wellhead.cloud.classes import FORWARDER_CLASS, PROXY_CLASS, Unsupported, class_of
 from wellhead.cloud.haproxy.termination import Termination, termination
-from wellhead.ip import IPAddress
+from wellhead.ip import IPAddress, parse_address
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 VIP_ANNOTATION = "wellhead.dev/load-balancer-ip"
@@ -117,12 +116,10 @@ def _requested_addresses(service: Obj, families: tuple[int, ...]) -> frozenset[I
     text = annotations.get(VIP_ANNOTATION) or service["spec"].get("loadBalancerIP") or ""
     found: dict[int, IPAddress] = {}
     for each in text.split(",") if text else ():
-        try:
-            address = ip_address(each.strip())
-        except ValueError:
+        if (address := parse_address(each.strip())) is None:
             raise Unsupported(
                 f"{each.strip()!r} was asked for as the load balancer's address, but is no IP address"
-            ) from None
+            )
         if address.version not in families:
             raise Unsupported(
                 f"{address} was asked for, but the Service's ipFamilies have no IPv{address.version}"
@@ -135,13 +132,10 @@ def _requested_addresses(service: Obj, families: tuple[int, ...]) -> frozenset[I
 
 def published_vips(service: Obj) -> list[IPAddress]:
     """The addresses in the Service's status."""
-    found = []
-    for entry in service.get("status", {}).get("loadBalancer", {}).get("ingress") or []:
-        try:
-            found.append(ip_address(entry.get("ip", "")))
-        except ValueError:
-            continue  # a host name, which other clouds' load balancers have
-    return found
+    ingress = service.get("status", {}).get("loadBalancer", {}).get("ingress") or []
+    # Other clouds' load balancers have host names.
+    found = (parse_address(entry.get("ip") or "") for entry in ingress)
+    return [each for each in found if each is not None]
 
 
 def publishes(service: Obj, vips: Sequence[IPAddress], ip_mode: str) -> bool:

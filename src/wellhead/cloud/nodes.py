@@ -6,10 +6,9 @@ Source: KEP-3458: readiness does not count, since a health check of the node's p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from wellhead.api.meta import Obj
-from wellhead.ip import IPAddress
+from wellhead.ip import IPAddress, parse_address
 
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 AUTOSCALER_TAINT = "ToBeDeletedByClusterAutoscaler"
@@ -41,11 +40,8 @@ def balanced_node(node: Obj) -> BalancedNode | None:
     for entry in node.get("status", {}).get("addresses") or []:
         if entry.get("type") != "InternalIP":
             continue
-        try:
-            address = ip_address(entry["address"])
-        except ValueError:
-            continue
-        addresses.setdefault(address.version, address)
+        if (address := parse_address(entry["address"])) is not None:
+            addresses.setdefault(address.version, address)
     if not addresses:
         return None
     return BalancedNode(node["metadata"]["name"], tuple(addresses.values()), is_excluded(node))

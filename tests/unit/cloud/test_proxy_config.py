@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from wellhead.cloud.balancers import VIP_ANNOTATION, published_vips, request
+from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.endpoints import Endpoints
 from wellhead.cloud.haproxy import changes
 from wellhead.cloud.haproxy.changes import Change, change, servers
@@ -16,8 +18,8 @@ from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.cloud.haproxy.commands import Processes, parse_processes, sessions
 from wellhead.cloud.haproxy.config import Instance, render
 from wellhead.cloud.haproxy.sections import Listener, Section, Server, sections
-from wellhead.cloud.haproxy.termination import Port, Termination
-from wellhead.cloud.nodes import BalancedNode
+from wellhead.cloud.haproxy.termination import Port, Termination, termination
+from wellhead.cloud.nodes import BalancedNode, balanced_node
 from wellhead.cloud.plane import PlaneError
 from wellhead.images import haproxy
 from wellhead.images.store import ImageNotFound, ImageStore
@@ -241,3 +243,23 @@ def test_the_masters_list_of_processes_is_understood() -> None:
     assert parse_processes(text) == Processes(29801, 3, 1, 27206, (27100,))
     with pytest.raises(PlaneError):
         parse_processes("")
+
+
+@pytest.mark.parametrize(
+    "evil", ["x\n  server evil 192.0.2.66:1", "x ; flush ruleset ; ", "x }\nflush ruleset\n", "eth0"]
+)
+def test_nothing_that_is_written_into_a_service_or_node_becomes_configuration(evil: str) -> None:
+    """Python takes anything for the scope of an IPv6 address; a router's rules would repeat it as root."""
+    scoped = f"2001:db8:113::5%{evil}"
+    spec = {"ports": [{"port": 80}], "ipFamilies": ["IPv6"], "type": "LoadBalancer"}
+    metadata = {"namespace": "default", "name": "web"}
+    with pytest.raises(Unsupported, match="is no IP address"):
+        request({"metadata": {**metadata, "annotations": {VIP_ANNOTATION: scoped}}, "spec": spec})
+    ranges = {"loadBalancerSourceRanges": [f"{scoped}/128"]}
+    with pytest.raises(Unsupported, match="is no network"):
+        termination({"metadata": metadata, "spec": {**spec, **ranges}})
+    assert published_vips({"status": {"loadBalancer": {"ingress": [{"ip": scoped}]}}}) == []
+    addresses = [{"type": "InternalIP", "address": scoped}, {"type": "InternalIP", "address": "fd00::1"}]
+    node = balanced_node({"metadata": {"name": "node-1"}, "status": {"addresses": addresses}})
+    assert node is not None
+    assert [str(each) for each in node.addresses] == ["fd00::1"]

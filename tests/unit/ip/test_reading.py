@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wellhead.ip import IPAddress, parse_address
+from wellhead.ip import Family, IPAddress, addresses_of, networks_of, parse_address
 
 PIECES = [
     *".:%/ -+x",
@@ -31,7 +31,7 @@ PIECES = [
 
 def as_python_reads_it(text: str) -> IPAddress | None:
     try:
-        return ip_address(text)
+        return None if "%" in text else ip_address(text)
     except ValueError:
         return None
 
@@ -69,3 +69,10 @@ def test_an_address_is_what_python_takes_for_one(text: str) -> None:
 )
 def test_unusual_spellings(text: str) -> None:
     assert parse_address(text) == as_python_reads_it(text)
+
+
+@pytest.mark.parametrize("text", ["fe80::1%eth0", "2001:db8::1%x\nevil", "fe80::%a b/64"])
+def test_what_has_a_scope_is_no_address_and_no_network(text: str) -> None:
+    assert parse_address(text) is None
+    assert addresses_of(Family.IPV6, [text]) == ()
+    assert networks_of(Family.IPV6, [text, f"{text}/128"]) == ()

@@ -14,7 +14,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from wellhead.api.meta import Obj
 from wellhead.client.informer import Informer
 from wellhead.client.reconciler import Reconciler
-from wellhead.ip import IPAddress, IPNetwork
+from wellhead.ip import IPAddress, IPNetwork, parse_address
 from wellhead.linux.facts import Key, Value
 from wellhead.linux.numbers import RouteOwner
 from wellhead.linux.routes import MAIN_TABLE, Kind
@@ -49,8 +49,7 @@ def internal_addresses(node: Obj) -> dict[int, IPAddress]:
     """The node's first InternalIP of each family, by the family's number."""
     found: dict[int, IPAddress] = {}
     for each in (node.get("status") or {}).get("addresses") or []:
-        if each["type"] == "InternalIP":
-            address = ip_address(each["address"])
+        if each["type"] == "InternalIP" and (address := parse_address(each["address"])) is not None:
             found.setdefault(address.version, address)
     return found
 
