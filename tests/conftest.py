@@ -17,7 +17,7 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 _HERE = Path(__file__).parent
-_KINDS = ("cluster", "packets", "hostile", "unit")
+_KINDS = ("cluster", "packets", "hostile", "integration", "unit")
 _CLUSTERS_OF_THEIR_OWN = ("tests/cluster/test_ip_families.py", "tests/cluster/test_walk.py")
 
 

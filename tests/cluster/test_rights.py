@@ -1,4 +1,4 @@
-"""Our components have the rights that their work needs (what is refused, tests/unit/apiserver tests)."""
+"""Our components have the rights that their work needs (tests/integration/apiserver: what is refused)."""
 
 from __future__ import annotations
 

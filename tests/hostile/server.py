@@ -13,8 +13,8 @@ from pathlib import Path
 
 import msgspec
 
+from tests.integration.apiserver.pki import Pki
 from tests.patience import until
-from tests.unit.apiserver.pki import Pki
 
 
 class Connection:

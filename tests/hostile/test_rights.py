@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.rights import UPSTREAM, expected
-from tests.unit.apiserver.cluster import Cluster, User, serve
-from tests.unit.apiserver.objects import configmap, node, pod, service_account
-from tests.unit.apiserver.pki import Pki
+from tests.integration.apiserver.cluster import Cluster, User, serve
+from tests.integration.apiserver.objects import configmap, node, pod, service_account
+from tests.integration.apiserver.pki import Pki
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource
 from wellhead.api.resources import RESOURCES

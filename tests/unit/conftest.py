@@ -6,9 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 import looptime
-import pytest
-
-_WITH_SERVERS = ("tests/unit/apiserver/", "tests/unit/controllers/")
 
 
 class _VirtualTime(looptime.LoopTimeEventLoop, asyncio.SelectorEventLoop):
@@ -19,10 +16,5 @@ def _virtual() -> asyncio.AbstractEventLoop:
     return _VirtualTime(idle_step=0.01)  # while a thread works, time passes as outside, in steps of 10 ms
 
 
-def pytest_asyncio_loop_factories(
-    item: pytest.Item,
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    path = item.path.as_posix()
-    if any(each in path for each in _WITH_SERVERS) and item.path.name != "test_store.py":
-        return {"real": asyncio.SelectorEventLoop}
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     return {"virtual": _virtual}

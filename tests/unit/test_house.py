@@ -25,8 +25,8 @@ _WAITS = {
     "tests/cluster/load_client.py": "a client that asks so many times a second",
     "tests/cluster/test_fidelity.py": "nothing tells when a node has learned, and few questions may be asked",
     "tests/packets/cloud/test_proxy_faults.py": "clients that come so many times a second",
-    "tests/unit/controllers/world.py": "a watch that is late, and agents that renew leases now and then",
-    "tests/unit/controllers/test_nodes.py": "agents that renew leases now and then",
+    "tests/integration/controllers/world.py": "a watch that is late",
+    "tests/integration/controllers/test_nodes.py": "agents that renew leases now and then",
     "tests/unit/proxy/test_sync.py": "a sync that takes its time, which is virtual",
     "tests/unit/node/test_port_tunnel.py": "a program that takes its time, which is virtual",
 }

@@ -1,0 +1,43 @@
+"""One authority a session, one server a test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.apiserver.cluster import Cluster, User, serve
+from tests.integration.apiserver.pki import Pki
+
+
+@pytest.fixture(scope="session")
+def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
+    pki = Pki(tmp_path_factory.mktemp("pki"))
+    pki.issue("server", "kube-apiserver", server=True)
+    pki.issue("agent", "system:node:node-1", "system:nodes", server=True)
+    pki.issue("admin", "kubernetes-admin", "system:masters")
+    pki.issue("nobody", "nobody")
+    pki.issue("node-1", "system:node:node-1", "system:nodes")
+    pki.issue("kube-proxy", "system:kube-proxy", "wellhead.dev/node:node-1")
+    for component in (
+        "kube-controller-manager",
+        "kube-scheduler",
+        "cloud-controller-manager",
+        "node-network",
+    ):
+        pki.issue(component, f"system:{component}")
+    return pki
+
+
+@pytest.fixture
+async def cluster(pki: Pki, tmp_path: Path) -> AsyncIterator[Cluster]:
+    async with serve(pki, tmp_path) as cluster:
+        yield cluster
+        metrics = (await (await cluster.user()).call("GET", "/metrics")).expect(200)
+        assert "apiserver_defects_total 0.0" in metrics, "an exception reached the last resort: see the log"
+
+
+@pytest.fixture
+async def admin(cluster: Cluster) -> User:
+    return await cluster.user()
