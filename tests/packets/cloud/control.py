@@ -145,15 +145,15 @@ class Control:
         return (self.directory / f"{name}.log").read_text()
 
     def close(self) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait()
         # What outlives the controller on purpose, and its children: they have the path of their files in
-        # their command line.
+        # their command line. A controller would start them again.
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             with contextlib.suppress(OSError):
                 if str(self.state).encode() in entry.read_bytes():
                     os.kill(int(entry.parent.name), signal.SIGKILL)
-        for process in self._processes:
-            process.kill()
-            process.wait()
 
     def _start(self, *arguments: str, host: Host | None = None, log: str = "") -> subprocess.Popen[bytes]:
         def start() -> subprocess.Popen[bytes]:
