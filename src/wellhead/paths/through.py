@@ -29,6 +29,7 @@ from wellhead.paths.way import Decision, Disposition, Forwarded, Note, SeenAs, W
 from wellhead.paths.world import World
 from wellhead.services.names import FrontendKind
 from wellhead.services.service import ServicePort
+from wellhead.services.traffic import usable
 
 SPECS: tuple[ControllerSpec, ...] = (
     ingress_nginx.SPEC,
@@ -278,7 +279,7 @@ class Controllers:
                     )
             return
         known = facts.endpoints(wanted)
-        ready = [each for each, endpoint in known.items() if endpoint.ready]
+        ready = list(usable(known))
         if not ready:
             refused = packet.step(
                 name,

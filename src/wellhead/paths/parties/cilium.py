@@ -157,7 +157,7 @@ class CiliumProxy(ServiceProxy):
         if handling.action is not Action.FORWARD:
             yield from self._core.nobody(arrival, self._core.reading(arrival.node), view, handling)
             return
-        ranges = view.allowed_sources if kind is FrontendKind.LOAD_BALANCER_IP and not inside else ()
+        ranges = view.allowed_sources if view.guards(kind) and not inside else ()
         if ranges and packet.source.address is not None and not within(packet.source.address, ranges):
             yield Verdict(
                 1.0,

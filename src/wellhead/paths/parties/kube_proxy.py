@@ -11,11 +11,12 @@ import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any
 
 import msgspec
 
-from wellhead.ip import Family, IPAddress, IPNetwork
+from wellhead.ip import Family, IPAddress, IPNetwork, family_of
 from wellhead.paths.codes import Code
 from wellhead.paths.nodes import NodeFacts, version_of
 from wellhead.paths.packet import Packet
@@ -37,6 +38,8 @@ from wellhead.paths.way import Decision, Note
 from wellhead.paths.world import World, image_tag
 from wellhead.services.names import FrontendKind
 from wellhead.services.node import Detector, FromBridge, FromInterfacePrefix, FromNetwork, LocalNode
+from wellhead.services.node_ports import NodePortAddresses, node_port_networks
+from wellhead.services.traffic import usable
 from wellhead.services.view import Action, Handling, PortView, Scope, view_port
 
 _EXTERNAL_IPS_LOCAL_SINCE = (1, 19)  # gate ExternalPolicyForExternalIP, on by default
@@ -382,21 +385,19 @@ class KubeProxy(ServiceProxy):
 
     def answers_node_ports_at(self, node: str, address: IPAddress) -> Note | None:
         given = self.configuration.node_port_addresses
+        by_primary = given == ["primary"] or (self.mode == "nftables" and not given)
+        chosen: NodePortAddresses = "primary" if by_primary else networks(given)
+        family = family_of(address)
+        if within(address, node_port_networks(chosen, family, self.local_node(node))):
+            return None
         facts = self.world.nodes.get(node)
+        if by_primary and (facts is None or address not in facts.internal):
+            return (
+                None  # an address that the Node doesn't list: a primary one's translation, for all one knows
+            )
+        where = f"the primary address of {node}" if by_primary else "an address in nodePortAddresses"
         decided = self.decision("nodePortAddresses", ",".join(given) or "[]")
-        if given and given != ["primary"]:
-            if within(address, networks(given)):
-                return None
-            return note(Code.NOT_A_NODE_PORT_ADDRESS, f"{address} is in none of nodePortAddresses", decided)
-        if (self.mode == "nftables" or given) and facts is not None:
-            primary = {facts.internal_of(family) for family in Family}
-            if address in facts.internal and address not in primary:
-                return note(
-                    Code.NOT_A_NODE_PORT_ADDRESS,
-                    f"only the primary addresses of {node} answer node ports",
-                    decided,
-                )
-        return None
+        return note(Code.NOT_A_NODE_PORT_ADDRESS, f"{address} is not {where}", decided)
 
 
 class IpvsKubeProxy(KubeProxy):
@@ -415,10 +416,9 @@ class IpvsKubeProxy(KubeProxy):
         if found and found[0].code is Code.SOURCE_RANGES:
             yield from found
             return
-        view = self.view(arrival, reading)
         known = facts.endpoints(arrival.port, reading)
-        local = [each for each in known if known[each].node == arrival.node and known[each].ready]
-        chosen = local or [each for each in known if known[each].ready] or list(view.cluster)
+        local = usable({each: found for each, found in known.items() if found.node == arrival.node})
+        chosen = tuple(local or usable(known))
         if not chosen:
             yield from found
             return
@@ -491,25 +491,15 @@ def _guessed(world: World) -> tuple[IPNetwork, ...]:
         nets = [each for each in world.pod_cidrs if each.version == family]
         if not nets:
             bits = 24 if family is Family.IPV4 else 64
-            nets = [
-                type(IPNetworkOf(each))((int(each), bits), strict=False)
-                for pod in world.pods
-                if not pod.host_network
-                for each in pod.addresses
-                if each.version == family
-            ]
+            pods = (each for each in world.pods if not each.host_network)
+            own = family.of(address for pod in pods for address in pod.addresses)
+            nets = [ip_network(f"{each}/{bits}", strict=False) for each in own]
         if nets:
             net = nets[0]
-            while not all(each.subnet_of(net) for each in nets):  # type: ignore[arg-type]
+            while not all(each[0] in net for each in nets):
                 net = net.supernet()
             result.append(net)
     return tuple(result)
-
-
-def IPNetworkOf(address: IPAddress) -> IPNetwork:  # noqa: N802
-    from ipaddress import ip_network
-
-    return ip_network(address)
 
 
 def _from_config_map(world: World, configuration: Configuration) -> bool:

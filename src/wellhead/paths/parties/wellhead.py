@@ -6,6 +6,7 @@ Sources: docs/proxy-behaviour.md, docs/preserving-source-ip.md, docs/load-balanc
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Any
 
 import msgspec
@@ -43,7 +44,7 @@ class WellheadProxy(KubeProxy):
 
     def preserving(self, name: str) -> dict[str, Any]:
         inside = [
-            *(type_network(each) for node in self.world.nodes.values() for each in node.addresses),
+            *(ip_network(each) for node in self.world.nodes.values() for each in node.addresses),
             *self.world.pod_cidrs,
             *self.configuration.cluster_cidrs,
         ]
@@ -61,13 +62,6 @@ class WellheadProxy(KubeProxy):
         return packet.source.kind != "outside" or within(
             packet.source.address, (*self.world.pod_cidrs, *self.configuration.cluster_cidrs)
         )
-
-
-def type_network(address: IPAddress) -> Any:
-    """The network that holds one address alone."""
-    from ipaddress import ip_network
-
-    return ip_network(address)
 
 
 def _announces(annotation: str) -> bool:

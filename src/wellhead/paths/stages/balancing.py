@@ -16,6 +16,7 @@ from wellhead.paths.stages.node import NodeStage
 from wellhead.paths.way import Disposition, Forwarded, SeenAs, What
 from wellhead.services.names import FrontendKind
 from wellhead.services.service import ServicePort
+from wellhead.services.traffic import usable
 
 
 def _filled(forwarded: Forwarded, source: Source) -> Forwarded:
@@ -204,7 +205,7 @@ class BalancingStage(NodeStage):
         self, packet: Packet, facts: ServiceFacts, held: ServicePort, delivery: Delivery, name: str
     ) -> Iterator[Ending]:
         known = facts.endpoints(held)
-        ready = [each for each, endpoint in known.items() if endpoint.ready]
+        ready = list(usable(known))
         if not ready:
             stopped = packet.step(
                 name, What.REFUSE, Code.NO_ENDPOINTS, f"{facts.title} has no ready endpoint"
