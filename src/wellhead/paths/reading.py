@@ -131,3 +131,16 @@ def command_line(workload: Obj) -> dict[str, str]:
 def images(workload: Obj) -> list[str]:
     """The images of a workload's containers."""
     return [text(each, "image") for each in containers(workload)]
+
+
+def parsed(document: str) -> Obj:
+    """A YAML or JSON document in a ConfigMap; an empty mapping where it is neither."""
+    if not document.strip():
+        return {}
+    import yaml
+
+    try:
+        found = yaml.load(document, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+    except yaml.YAMLError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from wellhead.ip import Family, IPAddress, Protocol, parse_address
 from wellhead.paths.codes import Code
-from wellhead.paths.reading import Obj, addresses, is_true, number, table, tables, text, texts
+from wellhead.paths.reading import Obj, addresses, number, table, tables, text, texts
+from wellhead.paths.slices import sane_ports, slices_of_endpoints, slices_of_pods
 from wellhead.paths.way import Decision, Note
 from wellhead.paths.world import World, claimed_addresses
 from wellhead.services.endpointslice import Endpoint, EndpointAddress, EndpointSlice, parse_endpoint_slice
@@ -102,8 +102,8 @@ class ServiceFacts:
         if found or self.world.entries("EndpointSlice"):
             return found
         if (endpoints := self.world.get("Endpoints", self.namespace, self.name)) is not None:
-            return _slices_of_endpoints(endpoints, self)
-        return _slices_of_pods(self)
+            return slices_of_endpoints(endpoints, self)
+        return slices_of_pods(self)
 
     def service_map(self, reading: Reading) -> ServiceMap:
         """The core's map of it and of whoever claims the same addresses."""
@@ -164,7 +164,7 @@ class ServiceFacts:
         """(number, protocol, name) of its ports."""
         return [
             (found, Protocol(text(each, "protocol") or "TCP"), text(each, "name"))
-            for each in _sane_ports(self.spec)
+            for each in sane_ports(self.spec)
             if (found := number(each, "port"))
         ]
 
@@ -173,7 +173,7 @@ class ServiceFacts:
         """What is wrong with the object itself."""
         found: list[Note] = []
         raw = self.spec.get("ports")
-        if raw is not None and len(_sane_ports(self.spec)) < len(raw if isinstance(raw, list) else [raw]):
+        if raw is not None and len(sane_ports(self.spec)) < len(raw if isinstance(raw, list) else [raw]):
             sentence = f"{self.title} has a port that isn't one; it is left out."
             found.append(
                 Note(code=Code.BAD_OBJECT, sentence=sentence, decided_by=self.decision("spec.ports", "-"))
@@ -184,14 +184,6 @@ class ServiceFacts:
 def is_unallocated(address: IPAddress | None) -> bool:
     """Whether an address only stands for one that the API server would give."""
     return address is not None and str(address) in _UNALLOCATED.values()
-
-
-def _sane_ports(spec: Obj) -> list[Obj]:
-    return [
-        each
-        for each in tables(spec, "ports")
-        if 0 < (number(each, "port") or 0) < 65536 and (text(each, "protocol") or "TCP") in _PROTOCOLS
-    ]
 
 
 def core_service(obj: Obj, reading: Reading | None = None) -> Service | None:
@@ -216,7 +208,7 @@ def core_service(obj: Obj, reading: Reading | None = None) -> Service | None:
             "type": kind,
             "clusterIP": kept[0] if kept else "None",
             "clusterIPs": kept,
-            "ports": [_clean_port(each, kind) for each in _sane_ports(spec)],
+            "ports": [_clean_port(each, kind) for each in sane_ports(spec)],
             "externalIPs": texts(spec, "externalIPs"),
             "loadBalancerSourceRanges": texts(spec, "loadBalancerSourceRanges"),
             "internalTrafficPolicy": text(spec, "internalTrafficPolicy") if reading.internal_policy else "",
@@ -295,97 +287,6 @@ def _clean_endpoint(endpoint: Obj, reading: Reading) -> Obj:
             for kind in ("forZones", "forNodes")
         },
     }
-
-
-def _slices_of_endpoints(endpoints: Obj, facts: ServiceFacts) -> list[Obj]:
-    """What the controller that mirrors Endpoints would make of them."""
-    result: list[Obj] = []
-    for index, subset in enumerate(tables(endpoints, "subsets")):
-        listed = [(each, True) for each in tables(subset, "addresses")]
-        listed += [(each, False) for each in tables(subset, "notReadyAddresses")]
-        result += _slices(
-            facts,
-            index,
-            tables(subset, "ports"),
-            [
-                (text(each, "ip"), text(each, "nodeName"), ready, table(each, "targetRef"))
-                for each, ready in listed
-            ],
-        )
-    return result
-
-
-def _slices_of_pods(facts: ServiceFacts) -> list[Obj]:
-    """What the endpoint slice controller would make of the pods that are there."""
-    selector = table(facts.spec, "selector")
-    if not selector:
-        return []
-    result: list[Obj] = []
-    chosen: list[Obj] = [
-        each
-        for each in facts.world.all("Pod")
-        if (text(each, "metadata", "namespace") or "default") == facts.namespace
-        and all(text(each, "metadata", "labels", key) == str(value) for key, value in selector.items())
-    ]
-    for index, pod in enumerate(chosen):
-        ports = [
-            {"name": text(p, "name"), "protocol": text(p, "protocol") or "TCP", "port": _target(p, pod)}
-            for p in _sane_ports(facts.spec)
-        ]
-        ready = any(
-            text(each, "type") == "Ready" and text(each, "status") == "True"
-            for each in tables(pod, "status", "conditions")
-        )
-        published = is_true(text(facts.spec, "publishNotReadyAddresses"))
-        listed = tables(pod, "status", "podIPs") or [{"ip": text(pod, "status", "podIP")}]
-        result += _slices(
-            facts,
-            index,
-            ports,
-            [(text(each, "ip"), text(pod, "spec", "nodeName"), ready or published, {}) for each in listed],
-        )
-    return result
-
-
-def _target(port: Obj, pod: Obj) -> int | None:
-    wanted: Any = port.get("targetPort") or port.get("port")
-    if isinstance(wanted, int):
-        return wanted
-    for container in tables(pod, "spec", "containers"):
-        for each in tables(container, "ports"):
-            if text(each, "name") == wanted:
-                return number(each, "containerPort")
-    return number(port, "targetPort")
-
-
-def _slices(
-    facts: ServiceFacts, index: int, ports: list[Obj], listed: list[tuple[str, str, bool, Obj]]
-) -> list[Obj]:
-    result: list[Obj] = []
-    for family in Family:
-        endpoints = [
-            {
-                "addresses": [ip],
-                "nodeName": node,
-                "conditions": {"ready": ready, "serving": ready, "terminating": False},
-                "targetRef": reference,
-            }
-            for ip, node, ready, reference in listed
-            if (address := parse_address(ip)) is not None and address.version == family
-        ]
-        if endpoints:
-            result.append(
-                {
-                    "metadata": {
-                        "name": f"{facts.name}-{index}-{family.value}",
-                        "namespace": facts.namespace,
-                    },
-                    "addressType": f"IPv{family.value}",
-                    "ports": ports,
-                    "endpoints": endpoints,
-                }
-            )
-    return result
 
 
 def port_title(key: PortKey) -> str:

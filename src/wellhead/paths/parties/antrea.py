@@ -10,8 +10,9 @@ from wellhead.ip import Family
 from wellhead.paths.codes import Code
 from wellhead.paths.packet import NodeAddress, Packet
 from wellhead.paths.parties.base import Network, Rewrite, named
-from wellhead.paths.parties.kube_proxy import Configuration, KubeProxy, kube_proxy, make, parsed
-from wellhead.paths.reading import Obj, is_true, text, within
+from wellhead.paths.parties.kube_proxy import KubeProxy, kube_proxy, make
+from wellhead.paths.parties.kube_proxy_configuration import Configuration
+from wellhead.paths.reading import Obj, is_true, parsed, text, within
 from wellhead.paths.way import Decision
 from wellhead.paths.world import World
 

@@ -15,7 +15,8 @@ from wellhead.paths.codes import Code
 from wellhead.paths.nodes import NodeFacts
 from wellhead.paths.packet import NodeAddress, Packet
 from wellhead.paths.parties.base import Arrival, Network, Rewrite, Verdict, named, note
-from wellhead.paths.parties.kube_proxy import Configuration, KubeProxy, kube_proxy, make
+from wellhead.paths.parties.kube_proxy import KubeProxy, kube_proxy, make
+from wellhead.paths.parties.kube_proxy_configuration import Configuration
 from wellhead.paths.reading import Obj, environment, is_true, networks, tables, text, within
 from wellhead.paths.way import Decision
 from wellhead.paths.world import World

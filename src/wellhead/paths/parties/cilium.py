@@ -27,7 +27,8 @@ from wellhead.paths.parties.base import (
     named,
     note,
 )
-from wellhead.paths.parties.kube_proxy import Configuration, KubeProxy, kube_proxy, make
+from wellhead.paths.parties.kube_proxy import KubeProxy, kube_proxy, make
+from wellhead.paths.parties.kube_proxy_configuration import Configuration
 from wellhead.paths.reading import Obj, is_true, networks, split, table, tables, text, within
 from wellhead.paths.services import ServiceFacts
 from wellhead.paths.way import Decision

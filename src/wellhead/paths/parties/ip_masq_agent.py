@@ -12,8 +12,7 @@ from wellhead.ip import Family, IPNetwork
 from wellhead.paths.codes import Code
 from wellhead.paths.packet import Packet
 from wellhead.paths.parties.base import Agent, Rewrite, named, note
-from wellhead.paths.parties.kube_proxy import parsed
-from wellhead.paths.reading import Obj, command_line, is_true, networks, table, text, texts, within
+from wellhead.paths.reading import Obj, command_line, is_true, networks, parsed, table, text, texts, within
 from wellhead.paths.way import Decision
 from wellhead.paths.world import World
 

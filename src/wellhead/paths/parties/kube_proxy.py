@@ -7,39 +7,28 @@ the releases named below, `pkg/proxy/{iptables,ipvs}/proxier.go`.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from ipaddress import ip_network
 from typing import Any
 
 import msgspec
 
-from wellhead.ip import Family, IPAddress, IPNetwork, family_of
+from wellhead.ip import Family, IPAddress, family_of
 from wellhead.paths.codes import Code
 from wellhead.paths.nodes import NodeFacts, version_of
 from wellhead.paths.packet import Packet
-from wellhead.paths.parties.base import Arrival, ServiceProxy, Verdict, named, note
+from wellhead.paths.parties.base import Arrival, ServiceProxy, Verdict, note
+from wellhead.paths.parties.kube_proxy_configuration import Configuration, complete, configuration_of
 from wellhead.paths.reading import (
-    Obj,
-    command_line,
-    flags,
-    is_true,
     networks,
-    split,
-    table,
-    text,
-    texts,
     within,
 )
 from wellhead.paths.services import Reading
 from wellhead.paths.way import Decision, Note
-from wellhead.paths.world import World, image_tag
+from wellhead.paths.world import World
 from wellhead.services.names import FrontendKind
 from wellhead.services.node import Detector, FromBridge, FromInterfacePrefix, FromNetwork, LocalNode
 from wellhead.services.node_ports import NodePortAddresses, node_port_networks
-from wellhead.services.traffic import usable
 from wellhead.services.view import Action, Handling, PortView, Scope, view_port
 
 _EXTERNAL_IPS_LOCAL_SINCE = (1, 19)  # gate ExternalPolicyForExternalIP, on by default
@@ -52,62 +41,6 @@ _GATES = {
     "terminating": ("ProxyTerminatingEndpoints", _TERMINATING_SINCE),
     "ip_mode": ("LoadBalancerIPMode", _IP_MODE_SINCE),
 }
-_K3S_PODS = "10.42.0.0/16"
-
-
-@dataclass
-class Configuration:
-    """What kube-proxy was told, by whom, and what of it is assumed."""
-
-    source: str = ""
-    mode: str = ""
-    detect_local_mode: str = ""
-    cluster_cidrs: tuple[IPNetwork, ...] = ()
-    cluster_cidr_given: bool = False
-    recognises_pods: bool = False
-    """Whether pods are assumed to be recognised, where nothing tells how."""
-    masquerade_all: bool = False
-    node_port_addresses: list[str] = field(default_factory=list)
-    bridge: str = ""
-    prefix: str = ""
-    gates: dict[str, bool] = field(default_factory=dict)
-    version: str = ""
-    notes: tuple[Note, ...] = ()
-
-    def take(self, settings: Obj, source: str) -> None:
-        """Add what a configuration file says (KubeProxyConfiguration)."""
-        self.source = source
-        self.mode = text(settings, "mode") or self.mode
-        self.detect_local_mode = text(settings, "detectLocalMode") or self.detect_local_mode
-        if "clusterCIDR" in settings:
-            self._cidr(text(settings, "clusterCIDR"))
-        if "clusterCIDRs" in settings:
-            self._cidr(",".join(texts(settings, "clusterCIDRs")))
-        for part in ("iptables", "nftables", "ipvs", "linux"):
-            self.masquerade_all |= is_true(text(settings, part, "masqueradeAll"))
-        self.node_port_addresses = texts(settings, "nodePortAddresses") or self.node_port_addresses
-        self.bridge = text(settings, "detectLocal", "bridgeInterface") or self.bridge
-        self.prefix = text(settings, "detectLocal", "interfaceNamePrefix") or self.prefix
-        self.gates |= {k: is_true(text(v)) for k, v in table(settings, "featureGates").items()}
-
-    def take_flags(self, given: dict[str, str], source: str) -> None:
-        """Add what a command line says; flags that a configuration file makes void are few and are taken."""
-        self.source = self.source or source
-        self.mode = given.get("proxy-mode", self.mode)
-        self.detect_local_mode = given.get("detect-local-mode", self.detect_local_mode)
-        if "cluster-cidr" in given:
-            self._cidr(given["cluster-cidr"])
-        self.masquerade_all |= is_true(given.get("masquerade-all", "false"))
-        if "nodeport-addresses" in given:
-            self.node_port_addresses = split(given["nodeport-addresses"])
-        self.bridge = given.get("pod-bridge-interface", self.bridge)
-        self.prefix = given.get("pod-interface-name-prefix", self.prefix)
-        for each in split(given.get("feature-gates", "")):
-            name, _, value = each.partition("=")
-            self.gates[name] = is_true(value)
-
-    def _cidr(self, value: str) -> None:
-        self.cluster_cidrs, self.cluster_cidr_given = networks(split(value)), True
 
 
 class KubeProxy(ServiceProxy):
@@ -400,158 +333,22 @@ class KubeProxy(ServiceProxy):
         return note(Code.NOT_A_NODE_PORT_ADDRESS, f"{address} is not {where}", decided)
 
 
-class IpvsKubeProxy(KubeProxy):
-    """ipvs mode: the Service's addresses are local to every node, and Local falls back to all endpoints."""
-
-    def decide(self, arrival: Arrival) -> Iterable[Verdict]:
-        facts, kind = arrival.facts, arrival.frontend.kind
-        if kind is FrontendKind.CLUSTER_IP or not arrival.port.external_local:
-            yield from super().decide(arrival)
-            return
-        reading = self.reading(arrival.node)
-        if kind is FrontendKind.EXTERNAL_IP and not reading.external_ips_local:
-            yield from super().decide(arrival)
-            return
-        found = list(super().decide(arrival))
-        if found and found[0].code is Code.SOURCE_RANGES:
-            yield from found
-            return
-        known = facts.endpoints(arrival.port, reading)
-        local = usable({each: found for each, found in known.items() if found.node == arrival.node})
-        chosen = tuple(local or usable(known))
-        if not chosen:
-            yield from found
-            return
-        policy = facts.decision("spec.externalTrafficPolicy", "Local")
-        for each in chosen:
-            masquerade = arrival.packet.source.address == each.ip
-            code = Code.LOCAL_POLICY if local else Code.IPVS_LOCAL_FALLBACK
-            notes: tuple[Note, ...] = ()
-            if arrival.packet.born_here:
-                notes = (note(Code.IPVS_SELF_SOURCE),)
-            yield Verdict(
-                1 / len(chosen),
-                "forward",
-                Code.HAIRPIN if masquerade else code,
-                (Code.HAIRPIN if masquerade else code).meaning,
-                each,
-                known[each].node,
-                masquerade,
-                decided_by=policy,
-                notes=notes,
-            )
-
-
 def kube_proxy(world: World) -> KubeProxy | None:
     """kube-proxy as the objects show it; None if nothing of it is seen."""
-    configuration = Configuration()
-    seen = _from_config_map(world, configuration)
-    workload = world.workload("kube-proxy", image="kube-proxy") or next(
-        iter(world.pods_running("kube-proxy")), None
-    )
-    if workload is not None:
-        configuration.take_flags(command_line(workload), named(workload))
-        configuration.version = image_tag(workload, "kube-proxy")
-        seen = True
-    seen |= _from_k3s(world, configuration)
-    if not seen:
-        return None
-    return make(world, configuration)
+    found = configuration_of(world)
+    return make(world, found) if found is not None else None
 
 
 def assumed(world: World) -> KubeProxy:
     """kube-proxy with its defaults: what most clusters have when nothing else is seen."""
-    configuration = Configuration(notes=(note(Code.ASSUMES_KUBE_PROXY),))
-    return make(world, configuration)
+    return make(world, Configuration(notes=(note(Code.ASSUMES_KUBE_PROXY),)))
 
 
 def make(world: World, configuration: Configuration) -> KubeProxy:
     """kube-proxy of a configuration, with what is missing in it assumed."""
-    detects_by_cidr = (configuration.detect_local_mode or "ClusterCIDR") == "ClusterCIDR"
-    if detects_by_cidr and not configuration.cluster_cidr_given:
-        configuration.cluster_cidrs = _guessed(world)
-        configuration.recognises_pods = not configuration.cluster_cidrs
-        sentence = "clusterCIDR can't be seen: it is assumed to hold the pods' networks"
-        if configuration.cluster_cidrs:
-            sentence += f" ({', '.join(map(str, configuration.cluster_cidrs))})"
-        configuration.notes += (
-            note(Code.ASSUMES_MODE_DEFAULT, f"{sentence}.", do="Read the ConfigMap kube-proxy."),
-        )
-    elif not configuration.source:
-        configuration.notes += (note(Code.ASSUMES_MODE_DEFAULT),)
+    complete(world, configuration)
     if configuration.mode == "ipvs":
+        from wellhead.paths.parties.kube_proxy_ipvs import IpvsKubeProxy  # it is made of this one
+
         return IpvsKubeProxy(world, configuration)
     return KubeProxy(world, configuration)
-
-
-def _guessed(world: World) -> tuple[IPNetwork, ...]:
-    """The least networks that hold every node's podCIDRs, or every pod, by family."""
-    result: list[IPNetwork] = []
-    for family in Family:
-        nets = [each for each in world.pod_cidrs if each.version == family]
-        if not nets:
-            bits = 24 if family is Family.IPV4 else 64
-            pods = (each for each in world.pods if not each.host_network)
-            own = family.of(address for pod in pods for address in pod.addresses)
-            nets = [ip_network(f"{each}/{bits}", strict=False) for each in own]
-        if nets:
-            net = nets[0]
-            while not all(each[0] in net for each in nets):
-                net = net.supernet()
-            result.append(net)
-    return tuple(result)
-
-
-def _from_config_map(world: World, configuration: Configuration) -> bool:
-    found = world.config_map("kube-proxy", "kube-proxy-config")
-    if found is None:
-        return False
-    for key in ("config.conf", "config", "kube-proxy-config.yaml", "kube-proxy.conf", "config.yaml"):
-        if settings := parsed(text(found, "data", key)):
-            configuration.take(settings, named(found))
-            return True
-    configuration.source = named(found)
-    return True
-
-
-def _from_k3s(world: World, configuration: Configuration) -> bool:
-    """k3s and RKE2 run kube-proxy inside of their own program, and write its arguments on the Node."""
-    for node in world.nodes.values():
-        if "+k3s" not in node.kubelet_version and "+rke2" not in node.kubelet_version:
-            continue
-        given = flags(_node_args(node))
-        cidr = given.get("cluster-cidr", "")
-        if cidr:
-            configuration.take_flags({"cluster-cidr": cidr}, f"Node {node.name} (k3s.io/node-args)")
-        elif not configuration.cluster_cidr_given:
-            configuration.take_flags({"cluster-cidr": _K3S_PODS}, f"Node {node.name} (k3s in kubeletVersion)")
-            configuration.notes += (
-                note(
-                    Code.ASSUMES_MODE_DEFAULT,
-                    f"k3s' flags can't be seen: its default cluster CIDR {_K3S_PODS} is assumed.",
-                ),
-            )
-        for each in (value for name, value in given.items() if name == "kube-proxy-arg"):
-            configuration.take_flags(flags([f"--{each}"]), f"Node {node.name} (k3s.io/node-args)")
-        return True
-    return False
-
-
-def _node_args(node: NodeFacts) -> list[str]:
-    with contextlib.suppress(msgspec.DecodeError, TypeError):
-        found = msgspec.json.decode(node.annotations.get("k3s.io/node-args", ""))
-        return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
-    return []
-
-
-def parsed(document: str) -> Obj:
-    """A YAML or JSON document in a ConfigMap; an empty mapping where it is neither."""
-    if not document.strip():
-        return {}
-    import yaml
-
-    try:
-        found = yaml.load(document, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except yaml.YAMLError:
-        return {}
-    return found if isinstance(found, dict) else {}

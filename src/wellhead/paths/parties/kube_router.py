@@ -13,7 +13,8 @@ from wellhead.ip import Family
 from wellhead.paths.codes import Code
 from wellhead.paths.packet import NodeAddress, Packet
 from wellhead.paths.parties.base import Arrival, Network, Rewrite, ServiceProxy, Verdict, forward, named
-from wellhead.paths.parties.kube_proxy import Configuration, KubeProxy, make
+from wellhead.paths.parties.kube_proxy import KubeProxy, make
+from wellhead.paths.parties.kube_proxy_configuration import Configuration
 from wellhead.paths.reading import command_line, is_true, within
 from wellhead.paths.way import Decision
 from wellhead.paths.world import World

@@ -15,8 +15,9 @@ from wellhead.ip import Family, IPAddress, Protocol
 from wellhead.paths.codes import Code
 from wellhead.paths.packet import NodeAddress, Packet
 from wellhead.paths.parties.base import Balancer, Delivery, Network, Rewrite, named, note
-from wellhead.paths.parties.kube_proxy import Configuration, KubeProxy, parsed
-from wellhead.paths.reading import command_line, is_true, text, within
+from wellhead.paths.parties.kube_proxy import KubeProxy
+from wellhead.paths.parties.kube_proxy_configuration import Configuration
+from wellhead.paths.reading import command_line, is_true, parsed, text, within
 from wellhead.paths.services import ServiceFacts
 from wellhead.paths.way import Forwarded, Note, SeenAs
 from wellhead.paths.world import World
