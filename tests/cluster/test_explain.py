@@ -16,6 +16,7 @@ import pytest
 from tests.cluster.asker import Answer, Askers
 from tests.cluster.family import IPV4, IPV6, url
 from tests.cluster.lab import Lab, Obj, eventually
+from tests.patience import PATIENCE
 from wellhead.paths.explain import Question
 from wellhead.paths.report import explain
 from wellhead.paths.way import Disposition, Outcome, SeenAs, Way
@@ -25,7 +26,7 @@ from wellhead.snapshot.sources import reading_of
 STATES = 3
 SERVICES = 2
 TERMINATING_PROXY = {"10.240.0.3", "fd00:10:240::3"}
-PATIENCE, LITTLE_PATIENCE = 30.0, 3.0  # until the proxies have a Service, and once they have
+LITTLE_PATIENCE = 3.0  # once the proxies have a Service
 CLIENT_NODES = ("node-1", "node-3")
 _REFUSED, _TIMED_OUT = 7, 28
 
@@ -164,7 +165,11 @@ def test_explain_reads_this_cluster_by_the_command(lab: Lab, pods: dict[str, Obj
     lab.expose("told", "one", namespace, type="NodePort", externalTrafficPolicy="Local")
     command = [str(Path(sys.executable).parent / "wellhead"), "explain", "svc/told", "-n", namespace]
     done = subprocess.run(
-        [*command, "--kubeconfig", lab.kubeconfig], capture_output=True, text=True, timeout=60, check=True
+        [*command, "--kubeconfig", lab.kubeconfig],
+        capture_output=True,
+        text=True,
+        timeout=3 * PATIENCE,
+        check=True,
     )
     first, second, _ = done.stdout.splitlines()[:3]
     assert "the client" in first

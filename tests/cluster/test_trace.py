@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.lab import BIN, CLIENT, Lab, Obj, client_address, eventually
+from tests.patience import PATIENCE
 
 SERVICES: dict[str, Obj] = {
     "cluster": {"type": "LoadBalancer"},
@@ -157,7 +158,7 @@ def test_a_wrong_question_is_answered_with_what_there_is(
     lab: Lab, shop: str, arguments: tuple[str, ...], words: str
 ) -> None:
     command = [str(BIN / "wellhead"), "trace", "--name", lab.name, "-n", shop, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3 * PATIENCE)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr

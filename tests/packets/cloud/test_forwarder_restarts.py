@@ -15,7 +15,7 @@ from pyroute2 import NFCTSocket
 from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
 
 from tests.packets.cloud.test_forwarder import ALL, POOL, VIP, WEB, running, spread
-from tests.patience import reached
+from tests.patience import PATIENCE, reached
 from wellhead.cloud.forwarder.plane import Forwarder
 from wellhead.cloud.forwarder.tables import Change, Frontend, Target
 from wellhead.linux.numbers import FORWARDER_MARKS
@@ -158,7 +158,7 @@ def start_client(network: Network) -> subprocess.Popen[str]:
 
 def end(client: subprocess.Popen[str]) -> dict[str, int]:
     with client:
-        out, _ = client.communicate(timeout=30)
+        out, _ = client.communicate(timeout=PATIENCE)
     found: dict[str, int] = json.loads(out)
     return found
 

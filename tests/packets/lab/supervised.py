@@ -70,7 +70,7 @@ class Supervised:
         if signum == signal.SIGKILL:
             processes.end(self.called(processes.GUARDIAN))
         self._supervisors[-1].send_signal(signum)
-        self._supervisors[-1].wait(10)
+        self._supervisors[-1].wait(PATIENCE)
         processes.end(self.called(processes.GUARDIAN))
 
     def called(self, component: str) -> list[Process]:
@@ -85,7 +85,7 @@ class Supervised:
         for supervisor in self._supervisors:
             with contextlib.suppress(ProcessLookupError):
                 supervisor.kill()
-            supervisor.wait(10)
+            supervisor.wait(PATIENCE)
 
     def until(self, condition: Callable[[Snapshot], bool], patience: float = PATIENCE) -> Snapshot:
         """The first state that meets the condition."""
@@ -106,7 +106,7 @@ class Supervised:
 
     def ask_server(self) -> bytes:
         """What the component that serves the API socket says."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE) as connection:
             return connection.recv(100)
 
 

@@ -26,18 +26,22 @@ def test_output_exit_codes_input_and_files_pass_through(lab: Lab) -> None:
     assert lab.kubectl("logs", "one") == "started\n"
     kubectl = [str(BIN / "kubectl"), "--kubeconfig", lab.kubeconfig, "exec", "-i", "one", "--"]
     data = b"0123456789abcdef" * 40_000
-    echoed = subprocess.run([*kubectl, "cat"], input=data, capture_output=True, check=True, timeout=30)
+    echoed = subprocess.run(
+        [*kubectl, "cat"], input=data, capture_output=True, check=True, timeout=3 * PATIENCE
+    )
     assert echoed.stdout == data
     failed = subprocess.run(
         [*kubectl, "sh", "-c", "echo out; echo err >&2; exit 7"],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
-        timeout=30,
+        timeout=3 * PATIENCE,
     )
     assert (failed.returncode, failed.stdout) == (7, b"out\n")
     assert failed.stderr.startswith(b"err\n")
-    missing = subprocess.run([*kubectl, "no-such-program"], capture_output=True, check=False, timeout=30)
+    missing = subprocess.run(
+        [*kubectl, "no-such-program"], capture_output=True, check=False, timeout=3 * PATIENCE
+    )
     assert missing.stderr.count(b"no-such-program") == 1
     assert missing.stdout == b""
     assert missing.returncode == 1
@@ -46,7 +50,7 @@ def test_output_exit_codes_input_and_files_pass_through(lab: Lab) -> None:
 def test_a_short_command_s_output_and_exit_code_are_kubectl_runs(lab: Lab) -> None:
     command = [str(BIN / "kubectl"), "--kubeconfig", lab.kubeconfig, "run", "short", "--image=busybox"]
     command += ["--restart=Never", "--rm", "-i", "--quiet", "--", "sh", "-c", "cat; exit 5"]
-    done = subprocess.run(command, input=b"hello\n", capture_output=True, check=False, timeout=30)
+    done = subprocess.run(command, input=b"hello\n", capture_output=True, check=False, timeout=3 * PATIENCE)
     assert done.returncode == 5
     assert done.stdout == b"hello\n"
 
@@ -335,7 +339,7 @@ pods = client.CoreV1Api()
 shell = stream(pods.connect_get_namespaced_pod_exec, "web", "default", command=["sh"], stdin=True,
                stdout=True, stderr=True, tty=False, _preload_content=False)
 shell.write_stdin("echo one; exit 4\\n")
-shell.run_forever(timeout=10)
+shell.run_forever(timeout=60)
 print(shell.read_stdout().strip(), shell.returncode)
 forward = portforward(pods.connect_get_namespaced_pod_portforward, "web", "default", ports="8080")
 connection = forward.socket(8080)
@@ -355,7 +359,7 @@ def test_pythons_client_runs_commands_and_forwards_ports(lab: Lab) -> None:
         [sys.executable, "-c", PYTHONS_CLIENT],
         capture_output=True,
         text=True,
-        timeout=40,
+        timeout=3 * PATIENCE,
         check=True,
         env={**os.environ, "KUBECONFIG": lab.kubeconfig},
     )
