@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.patience import PATIENCE, reached
+from tests.patience import reached
 from wellhead.cloud.forwarder.plane import Forwarder
 from wellhead.cloud.forwarder.tables import Change, Frontend, Target
 from wellhead.ip import IPNetwork
@@ -96,55 +95,6 @@ async def test_established_flows_stay_while_nodes_drain_die_and_a_controller_res
     assert "wellhead" not in network.edge.run("nft list tables")
     assert "fwmark" not in network.edge.run("ip rule") + network.edge.run("ip -6 rule")
     assert "mark=0x4000" not in network.edge.run("conntrack -L -f ipv6")
-
-
-async def test_client_affinity_sends_all_flows_of_a_client_to_one_node(
-    network: Network, forwarder: Forwarder
-) -> None:
-    await forwarder.submit(Change({WEB: Target("all", client_affinity=True)}, {"all": ALL | ALL4}))
-    assert len({connection.node for connection in await connect(network, 20)}) == 1
-
-
-async def test_a_udp_flow_stays_until_its_node_has_nothing_to_say(
-    network: Network, forwarder: Forwarder
-) -> None:
-    sock = network.client.socket(socket.SOCK_DGRAM, version=6)
-
-    async def ask() -> IPv6Address:
-        await asyncio.get_running_loop().sock_sendto(sock, b"who?", (str(VIP), 80))
-        async with asyncio.timeout(PATIENCE):
-            answer = (await asyncio.get_running_loop().sock_recv(sock, 100)).decode().split()
-        assert answer[1] == CLIENT
-        return IPv6Address(f"fd00:10:240::{answer[0].rpartition('.')[2]}")
-
-    first = await ask()
-    await forwarder.submit(Change(groups={"all": ALL - {first}}))
-    assert await ask() == first
-    await forwarder.submit(mute={(DATAGRAMS, first)})
-    assert await ask() != first
-    sock.close()
-
-
-async def test_the_routers_own_packet_too_big_reaches_the_node_that_has_the_flow(
-    network: Network, forwarder: Forwarder
-) -> None:
-    network.edge.run("ip link set internet mtu 1300")
-    loop = asyncio.get_running_loop()
-    sock = network.client.socket(socket.SOCK_DGRAM, version=6)
-    for _ in range(2):  # the first answer of 1400 bytes is too long, and what comes after is cut up
-        await loop.sock_sendto(sock, b"much", (str(VIP), 80))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.3):
-                answer = await loop.sock_recv(sock, 2000)
-    assert len(answer) == 1400
-    node = IPv4Address(answer.split()[0].decode())
-    learned = {
-        address
-        for address, host in network.nodes.items()
-        if "mtu 1300" in host.run(f"ip -6 route get {CLIENT}")
-    }
-    assert learned == {node}
-    sock.close()
 
 
 async def test_what_others_take_away_comes_back(network: Network, forwarder: Forwarder) -> None:
