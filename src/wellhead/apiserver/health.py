@@ -9,6 +9,7 @@ from aiohttp import web
 
 from wellhead.api.errors import NotFound
 from wellhead.apiserver.call import Call
+from wellhead.health import Answer, single, summary
 
 Check = Callable[[], Awaitable[str]]
 """Finds out why something doesn't work, by trying it; "" if it works."""
@@ -30,18 +31,12 @@ class Health:
         if one:
             if one[0] not in self._checks or len(one) > 1:
                 raise NotFound.path()
-            problem = await self._checks[one[0]]()
-            text = f"internal server error: {one[0]} failed: {problem}" if problem else "ok"
-            return _text(text, not problem)
+            return _response(single(one[0], await self._checks[one[0]]()))
         skipped = set(_NOT_FOR_LIFE) if endpoint == "livez" else set()
         skipped.update(name for name in call.query.get("exclude", "").split(",") if name)
         asked = {name: check for name, check in self._checks.items() if name not in skipped}
         problems = dict(zip(asked, await asyncio.gather(*(check() for check in asked.values())), strict=True))
-        ok = not any(problems.values())
-        if ok and "verbose" not in call.query:
-            return _text("ok", ok)
-        lines = [f"[-]{name} failed: {why}" if why else f"[+]{name} ok" for name, why in problems.items()]
-        return _text("\n".join([*lines, f"{endpoint} check {'passed' if ok else 'failed'}", ""]), ok)
+        return _response(summary(endpoint, problems, verbose="verbose" in call.query))
 
 
 class Shared:
@@ -74,5 +69,6 @@ async def _ping() -> str:
     return ""
 
 
-def _text(text: str, ok: bool) -> web.Response:
-    return web.Response(text=text, status=200 if ok else 500, headers={"Cache-Control": "no-cache, private"})
+def _response(answer: Answer) -> web.Response:
+    headers = {"Cache-Control": "no-cache, private"}
+    return web.Response(text=answer.text, status=200 if answer.ok else 500, headers=headers)

@@ -22,10 +22,15 @@ from wellhead.api.resource import Resource
 from wellhead.client.backoff import Backoff
 from wellhead.client.collector import uncollected
 from wellhead.client.rest import Client, ConnectionLost, Event
+from wellhead.health import Check, Overdue, together
 
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+WITHOUT_WATCH_SECONDS = 20.0
+"""So long may the API server be away, as while it is started again, before that is a problem."""
+
 Handler = Callable[[T | None, T | None], None]
 IndexFunction = Callable[[T], Iterable[Hashable]]
 
@@ -63,6 +68,7 @@ class TypedInformer(Generic[T]):
         self.resource = resource
         self.lagging = True
         """Whether the copy may be behind: before the first list, and while the connection is lost."""
+        self._behind = Overdue(f"no watch of {resource.plural}", WITHOUT_WATCH_SECONDS)
         self._client = client
         self._read = read
         self._namespace = namespace
@@ -122,25 +128,28 @@ class TypedInformer(Generic[T]):
 
     async def run(self) -> None:
         """Keep the copy current until cancelled, through every loss of the server."""
+        now = asyncio.get_running_loop().time
         backoff = Backoff(0.05, 5.0)
+        self._behind.begin(now())
         while True:
             try:
                 if not self._resource_version:
                     await self._list()
                     backoff.reset()
-                opened = asyncio.get_running_loop().time()
+                opened = now()
                 async for event in self._watch():
                     backoff.reset()
                     self._apply(event)
                 # The server ended the watch, as it may at any time: go on from the same version. One that
                 # ends every watch at once must not be asked in a tight loop.
-                if asyncio.get_running_loop().time() - opened > 1:
+                if now() - opened > 1:
                     continue
             except Gone:
                 _log.info(
                     "%s: version %s is gone, listing again", self.resource.plural, self._resource_version
                 )
                 self._resource_version = self._list_version = ""
+                self._behind.begin(now())
             except (ConnectionLost, ApiError) as error:
                 # Going on from the same version is right as long as it is the same history. A server that
                 # came back with another one (restored from a copy) must answer Gone.
@@ -150,8 +159,13 @@ class TypedInformer(Generic[T]):
                     else _log.warning
                 )
                 log("%s: %s", self.resource.plural, error)
+                self._behind.begin(now(), str(error))
             self.lagging = True
             await asyncio.sleep(backoff.next())
+
+    def problem(self, now: float) -> str:
+        """Since when there has been no watch, and why, if that is for too long."""
+        return self._behind.problem(now)
 
     async def _list(self) -> None:
         listing = await self._client.listing(
@@ -170,7 +184,7 @@ class TypedInformer(Generic[T]):
             for obj in items:  # at the start one by one: the whole list never exists as objects
                 self._change(key(obj), obj)
         self._resource_version = listing.resource_version
-        self._caught_up()
+        self.lagging = False
         self._synced.set()
 
     def _watch(self) -> AsyncIterator[Event]:
@@ -185,6 +199,7 @@ class TypedInformer(Generic[T]):
 
     def _caught_up(self) -> None:
         self.lagging = False
+        self._behind.end()
 
     def _apply(self, event: Event) -> None:
         if event.type == "DELETED":
@@ -229,6 +244,11 @@ class TypedInformer(Generic[T]):
             if new is not None:
                 for value in values_of(new):
                     entries[value][name] = new
+
+
+def watches(*informers: TypedInformer[Any]) -> Check:
+    """That each of these hears what changes."""
+    return Check("watches", lambda now: together(each.problem(now) for each in informers))
 
 
 def tolerant(read: Callable[[Obj], T | None]) -> Callable[[Obj], T | None]:

@@ -11,10 +11,15 @@ from typing import Generic, TypeVar
 from wellhead.api.errors import Conflict, NotFound
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
+from wellhead.health import Check, Overdue, together
 
 _log = logging.getLogger(__name__)
 
 K = TypeVar("K", bound=Hashable)
+
+# A request takes 30 seconds at most, and a key a handful of them.
+BUSY_SECONDS = 300.0
+WAITING_SECONDS = 300.0
 
 
 class Reconciler(Generic[K]):
@@ -33,8 +38,8 @@ class Reconciler(Generic[K]):
         self._reconcile = reconcile
         self._workers = workers
         self._waiting: deque[K] = deque()
-        self._enqueued: set[K] = set()  # exactly what stands in _waiting
-        self._working: set[K] = set()
+        self._enqueued: dict[K, float] = {}  # exactly what stands in _waiting, and since when
+        self._working: dict[K, Overdue] = {}
         self._again: set[K] = set()  # enqueued while being worked on
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._backoffs: dict[K, Backoff] = {}
@@ -45,7 +50,7 @@ class Reconciler(Generic[K]):
         if key in self._working:
             self._again.add(key)
         elif key not in self._enqueued:
-            self._enqueued.add(key)
+            self._enqueued[key] = asyncio.get_running_loop().time()
             self._waiting.append(key)
             self._wake.release()
 
@@ -70,6 +75,23 @@ class Reconciler(Generic[K]):
                 timer.cancel()
             self._timers.clear()
 
+    def checks(self) -> list[Check]:
+        """That no key keeps its worker for too long; that none waits too long for one."""
+        return [Check(self._name, self._busy, mortal=True), Check(f"{self._name}-queue", self._late)]
+
+    def _busy(self, now: float) -> str:
+        return together(each.problem(now) for each in self._working.values())
+
+    def _late(self, now: float) -> str:
+        if not self._waiting:
+            return ""
+        oldest = self._waiting[0]
+        waiting = Overdue(f"{_shown(oldest)} has waited", WAITING_SECONDS)
+        waiting.begin(
+            self._enqueued[oldest], f"{len(self._waiting)} wait, {len(self._working)} are worked on"
+        )
+        return waiting.problem(now)
+
     def _due(self, key: K) -> None:
         del self._timers[key]
         self.enqueue(key)
@@ -78,8 +100,9 @@ class Reconciler(Generic[K]):
         while True:
             await self._wake.acquire()
             key = self._waiting.popleft()
-            self._enqueued.remove(key)
-            self._working.add(key)
+            del self._enqueued[key]
+            busy = self._working[key] = Overdue(f"busy with {_shown(key)}", BUSY_SECONDS)
+            busy.begin(asyncio.get_running_loop().time())
             try:
                 again = await self._reconcile(key)
             except Exception as error:
@@ -89,7 +112,7 @@ class Reconciler(Generic[K]):
                 if again is not None:
                     self.enqueue_after(key, again)
             finally:
-                self._working.remove(key)
+                del self._working[key]
                 if key in self._again:
                     self._again.remove(key)
                     self.enqueue(key)
@@ -103,3 +126,7 @@ class Reconciler(Generic[K]):
         else:
             _log.warning("%s %s: again in %.1f s", self._name, key, delay, exc_info=error)
         self.enqueue_after(key, delay)
+
+
+def _shown(key: Hashable) -> str:
+    return "/".join(filter(None, key)) if isinstance(key, tuple) else str(key)

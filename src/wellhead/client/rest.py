@@ -30,7 +30,8 @@ _PATCH_CONTENT_TYPES: dict[PatchKind, str] = {
 }
 _REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 # A watch lives as long as the server lets it; TCP keepalive (below) notices a peer that is gone.
-_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5)
+# A server that runs sends a bookmark each minute; one that hangs says nothing, and its kernel keeps us alive.
+_WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=200)
 _KEEPALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),

@@ -155,3 +155,27 @@ async def test_what_is_kept_is_what_read_makes_of_an_object() -> None:
     assert changes == [(None, "node-1"), (None, "node-2"), ("node-1", "node-3")]
     assert informer.get("a", "default") == "node-3"
     assert sorted(informer.by_index("initial", "n")) == ["node-2", "node-3"]
+
+
+async def test_being_without_a_watch_is_a_problem_only_after_a_while_and_until_there_is_one() -> None:
+    refused: list[Event | Exception] = [ConnectionLost("connection refused")]
+    server = ScriptedServer([listing(5, pod("a", 1))], [refused for _ in range(12)])
+    informer = Informer(cast(Client, server), PODS)
+    loop = asyncio.get_running_loop()
+    seen: list[str] = []
+    real = server.watch
+
+    def watch(*arguments: Any, on_open: Callable[[], None], **options: Any) -> AsyncIterator[Event]:
+        seen.append(informer.problem(loop.time()))
+        refuses = bool(server.watches)
+        return real(*arguments, on_open=on_open if not refuses else lambda: None, **options)
+
+    server.watch = watch  # type: ignore[method-assign]
+    running = asyncio.ensure_future(informer.run())
+    await server.exhausted.wait()
+    assert seen[0] == seen[3] == ""
+    assert seen[-1].startswith("no watch of pods for ")
+    assert seen[-1].endswith(" s: connection refused")
+    assert informer.problem(loop.time() + 1000) == ""
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

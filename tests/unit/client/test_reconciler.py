@@ -105,3 +105,59 @@ async def test_only_the_earliest_appointment_of_a_key_is_kept() -> None:
     reconciler.enqueue_after("a", 3600)
     await _run_until(done, reconciler)
     assert calls == ["a"]
+
+
+def _problems(reconciler: Reconciler[str]) -> list[str]:
+    now = asyncio.get_running_loop().time()
+    return [f"{each.name}: {found}" for each in reconciler.checks() if (found := each.problem(now))]
+
+
+async def test_a_worker_that_is_busy_with_one_key_for_too_long_is_told_until_it_goes_on() -> None:
+    go_on = asyncio.Event()
+
+    async def reconcile(key: str) -> None:
+        if key == "a":
+            await go_on.wait()
+
+    reconciler = Reconciler("test", reconcile, workers=1)
+    running = asyncio.ensure_future(reconciler.run())
+    reconciler.enqueue("a")
+    loop = asyncio.get_running_loop()
+    seen: list[list[str]] = []
+    for seconds in (299, 302, 310):
+        loop.call_later(seconds, lambda: seen.append(_problems(reconciler)))
+    loop.call_later(5, reconciler.enqueue, "b")
+    loop.call_later(320, go_on.set)
+    await go_on.wait()
+    done = loop.create_future()
+    loop.call_soon(lambda: loop.call_soon(lambda: loop.call_soon(done.set_result, None)))
+    await done
+    assert [len(each) for each in seen] == [0, 1, 2]
+    assert seen[1] == ["test: busy with a for 302 s"]
+    assert seen[2][1] == "test-queue: b has waited for 305 s: 1 wait, 1 are worked on"
+    assert _problems(reconciler) == []
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_queue_that_gets_on_is_well_however_long_it_has_worked() -> None:
+    done = asyncio.Event()
+    problems: list[str] = []
+
+    async def reconcile(key: str) -> None:
+        problems.extend(_problems(reconciler))
+        wait = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(60, wait.set_result, None)
+        await wait
+        if key == "99":
+            done.set()
+        else:
+            reconciler.enqueue(str(int(key) + 1))
+
+    reconciler = Reconciler("test", reconcile, workers=1)
+    reconciler.enqueue("0")
+    running = asyncio.ensure_future(reconciler.run())
+    await done.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert problems == []
