@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from wellhead import component
-from wellhead.cli.options import logging_options
+from wellhead.cli.options import BindAddress, logging_options
 from wellhead.cloud.classes import PROXY_CLASS
 from wellhead.cloud.main import clean_up, run
 from wellhead.cloud.options import WITHOUT_ADDRESS, OptionError, Options, resolve
@@ -34,18 +34,6 @@ class _AddressType(click.ParamType[IPAddress]):
             return ip_address(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
-
-
-class _BindAddress(click.ParamType[tuple[str, int]]):
-    name = "host:port"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int]:
-        host, colon, port = str(value).rpartition(":")
-        if not colon or not port.isdigit() or int(port) > 65535:
-            self.fail(f"{value!r} is not HOST:PORT", param, ctx)
-        return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 @click.command("cloud", short_help="Run the LoadBalancer controller and its forwarder.")
@@ -127,7 +115,7 @@ class _BindAddress(click.ParamType[tuple[str, int]]):
 )
 @click.option(
     "--metrics-bind-address",
-    type=_BindAddress(),
+    type=BindAddress(),
     default="127.0.0.1:10258",
     show_default=True,
     metavar="HOST:PORT",

@@ -8,7 +8,7 @@ import click
 
 from wellhead import component
 from wellhead.api.duration import Duration
-from wellhead.cli.options import logging_options
+from wellhead.cli.options import health_option, logging_options
 from wellhead.component import LogFormat
 from wellhead.controllers.main import Config, run
 
@@ -43,11 +43,13 @@ class _Duration(click.ParamType[float]):
     show_default=True,
     help="How long a node may say nothing before its condition is Unknown.",
 )
+@health_option(10257)
 @logging_options
 def command(
     kubeconfig: str | None,
     root_ca_file: Path | None,
     node_monitor_grace_period: float,
+    healthz_bind_address: tuple[str, int] | None,
     log_level: str,
     log_format: LogFormat,
 ) -> None:
@@ -56,5 +58,6 @@ def command(
         kubeconfig=kubeconfig,
         root_ca=root_ca_file.read_text() if root_ca_file else None,
         node_monitor_grace_period=node_monitor_grace_period,
+        health=healthz_bind_address,
     )
     component.run("controller-manager", run(config), log_level=log_level, log_format=log_format)

@@ -10,6 +10,33 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class BindAddress(click.ParamType[tuple[str, int]]):
+    """Where to listen, as (host, port)."""
+
+    name = "host:port"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
+        host, colon, port = str(value).rpartition(":")
+        if not colon or not port.isdigit() or int(port) > 65535:
+            self.fail(f"{value!r} is not HOST:PORT", param, ctx)
+        return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def health_option(port: int) -> Callable[[F], F]:
+    """Add --healthz-bind-address, passed as `healthz_bind_address`: (host, port), or None for nowhere."""
+    return click.option(
+        "--healthz-bind-address",
+        type=BindAddress(),
+        default=f"127.0.0.1:{port}",
+        show_default=True,
+        metavar="HOST:PORT",
+        callback=lambda context, parameter, value: value if value[1] else None,
+        help="Where /healthz, /livez, /readyz and /metrics are served by HTTP; port 0: nowhere.",
+    )
+
+
 def logging_options(command: F) -> F:
     """Add --log-level and --log-format, passed as `log_level` and `log_format`."""
     command = click.option(

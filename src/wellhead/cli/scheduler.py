@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from wellhead import component
-from wellhead.cli.options import logging_options
+from wellhead.cli.options import health_option, logging_options
 from wellhead.component import LogFormat
 from wellhead.scheduler.main import Config, run
 from wellhead.scheduler.pod import DEFAULT_SCHEDULER
@@ -19,8 +19,15 @@ from wellhead.scheduler.pod import DEFAULT_SCHEDULER
     show_default=True,
     help="Which pods to schedule: those whose spec.schedulerName is this.",
 )
+@health_option(10259)
 @logging_options
-def command(kubeconfig: str | None, scheduler_name: str, log_level: str, log_format: LogFormat) -> None:
+def command(
+    kubeconfig: str | None,
+    scheduler_name: str,
+    healthz_bind_address: tuple[str, int] | None,
+    log_level: str,
+    log_format: LogFormat,
+) -> None:
     """Run the scheduler: give each pending pod a node."""
-    config = Config(kubeconfig=kubeconfig, scheduler_name=scheduler_name)
+    config = Config(kubeconfig=kubeconfig, scheduler_name=scheduler_name, health=healthz_bind_address)
     component.run("scheduler", run(config), log_level=log_level, log_format=log_format)

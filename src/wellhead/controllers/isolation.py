@@ -7,10 +7,13 @@ import logging
 from typing import Protocol
 
 from wellhead.client.backoff import Backoff
+from wellhead.health import Check, Overdue
+from wellhead.waiting import first_error
 
 _log = logging.getLogger(__name__)
 
 _STEADY_SECONDS = 60.0
+_FAILING_SECONDS = 90.0  # longer than it takes to be steady again after one failure
 
 
 class Controller(Protocol):
@@ -20,17 +23,34 @@ class Controller(Protocol):
 
     async def run(self) -> None: ...
 
+    def checks(self) -> list[Check]: ...
 
-async def isolated(controller: Controller) -> None:
-    """Run a controller until cancelled, again after each failure, later and later."""
-    loop = asyncio.get_running_loop()
-    backoff = Backoff(0.5, 60.0)
-    while True:
-        started = loop.time()
-        try:
-            await controller.run()
-        except Exception:
-            _log.exception("controller %s failed", controller.name)
-        if loop.time() - started > _STEADY_SECONDS:
-            backoff.reset()
-        await asyncio.sleep(backoff.next())
+
+class Isolated:
+    """Runs a controller until cancelled, again after each failure, later and later."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+        self._failing = Overdue("it has been failing", _FAILING_SECONDS)
+
+    def checks(self) -> list[Check]:
+        """The controller's own, and that it doesn't fail again and again."""
+        return [Check(f"{self._controller.name}-runs", self._failing.problem), *self._controller.checks()]
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        backoff = Backoff(0.5, 60.0)
+        while True:
+            steady = loop.call_later(_STEADY_SECONDS, self._steady, backoff)
+            try:
+                await self._controller.run()
+            except Exception as error:
+                _log.exception("controller %s failed", self._controller.name)
+                self._failing.begin(loop.time(), str(first_error(error)))
+            finally:
+                steady.cancel()
+            await asyncio.sleep(backoff.next())
+
+    def _steady(self, backoff: Backoff) -> None:
+        backoff.reset()
+        self._failing.end()

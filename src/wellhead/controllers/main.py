@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wellhead.api.resource import Resource
@@ -16,7 +17,7 @@ from wellhead.controllers.endpointslice.controller import EndpointSliceControlle
 from wellhead.controllers.endpointslice.mirroring import EndpointSliceMirroringController
 from wellhead.controllers.garbage.controller import GarbageCollector
 from wellhead.controllers.indexes import INDEXES
-from wellhead.controllers.isolation import Controller, isolated
+from wellhead.controllers.isolation import Controller, Isolated
 from wellhead.controllers.namespace import NamespaceController
 from wellhead.controllers.node.eviction import TaintEvictionController
 from wellhead.controllers.node.lifecycle import NodeLifecycleController
@@ -25,6 +26,8 @@ from wellhead.controllers.replicaset.controller import ReplicaSetController
 from wellhead.controllers.serviceaccount import DefaultServiceAccountController, RootCaController
 from wellhead.controllers.servicecidr.controller import ServiceCIDRController
 from wellhead.controllers.store import Stores
+from wellhead.health import Check, Health
+from wellhead.health_server import Address, serving
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,13 @@ class Config:
 
     `kubeconfig` is a path (None: as kubectl finds it), `root_ca` the CA's certificates in PEM (None: they are
     not published), `node_monitor_grace_period` the seconds after which a node that says nothing is unknown.
+    `health` is where health is told, by plain HTTP; None: nowhere.
     """
 
     kubeconfig: str | None
     root_ca: str | None = None
     node_monitor_grace_period: float = 40.0
+    health: Address | None = None
 
 
 WATCHED: tuple[Resource, ...] = tuple(
@@ -82,20 +87,46 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
     return found
 
 
+class ControllerManager:
+    """All controllers on one client."""
+
+    def __init__(self, client: Client, config: Config) -> None:
+        self._stores = Stores(client, WATCHED, INDEXES)
+        self._recorders = Recorders(client)
+        self._controllers = [
+            Isolated(each) for each in controllers(client, self._stores, self._recorders, config)
+        ]
+
+    def checks(self) -> Iterator[Check]:
+        """That its watches live, and each controller gets on."""
+        yield self._stores.check()
+        for controller in self._controllers:
+            yield from controller.checks()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for recorder in self._recorders.all:
+                group.create_task(recorder.run())
+            for controller in self._controllers:
+                group.create_task(controller.run())
+            group.create_task(self._stores.run())
+
+
 async def run(config: Config) -> None:
-    """Run all controllers until cancelled."""
+    """Run all controllers until cancelled.
+
+    Raises:
+        KubeconfigError: there is no way to find the API server.
+        OSError: `config.health` can't be listened on.
+        Stuck: only a new process helps.
+    """
     async with Client(load(config.kubeconfig), "wellhead-controller-manager") as client:
         await serve(client, config)
 
 
 async def serve(client: Client, config: Config) -> None:
     """Run all controllers on this client until cancelled."""
-    stores = Stores(client, WATCHED, INDEXES)
-    recorders = Recorders(client)
-    running = controllers(client, stores, recorders, config)
-    async with asyncio.TaskGroup() as group:
-        for recorder in recorders.all:
-            group.create_task(recorder.run())
-        for controller in running:
-            group.create_task(isolated(controller))
-        group.create_task(stores.run())
+    manager = ControllerManager(client, config)
+    async with serving(Health(manager.checks), config.health):
+        await manager.run()

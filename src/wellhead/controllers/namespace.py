@@ -16,6 +16,7 @@ from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.controllers import conditions
 from wellhead.controllers.store import Store, Stores
+from wellhead.health import Check
 
 _FINALIZER = "kubernetes"
 _AT_ONCE = 16
@@ -49,6 +50,9 @@ class NamespaceController:
     async def run(self) -> None:
         await self._stores.synced(NAMESPACES)
         await self._reconciler.run()
+
+    def checks(self) -> list[Check]:
+        return self._reconciler.checks()
 
     def _namespace_changed(self, old: Obj | None, new: Obj | None) -> None:
         if new is not None and is_deleting(new):

@@ -15,6 +15,7 @@ from wellhead.api.types.pod import Pod
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.pods import is_terminal
 from wellhead.controllers.store import Store, Stores
+from wellhead.health import Check
 
 TERMINATED_THRESHOLD = 12_500
 QUARANTINE_SECONDS = 40.0
@@ -44,6 +45,9 @@ class PodGarbageCollector:
     async def run(self) -> None:
         await self._stores.synced(PODS, NODES)
         await self._reconciler.run()
+
+    def checks(self) -> list[Check]:
+        return self._reconciler.checks()
 
     def _pod_changed(self, old: Pod | None, new: Pod | None) -> None:
         if new is None:

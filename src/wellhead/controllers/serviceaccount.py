@@ -13,6 +13,7 @@ from wellhead.api.meta import Obj, is_deleting
 from wellhead.api.resources import CONFIGMAPS, NAMESPACES, SERVICEACCOUNTS
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.store import Store, Stores
+from wellhead.health import Check
 
 ROOT_CA = "kube-root-ca.crt"
 
@@ -40,6 +41,9 @@ class _PerNamespace(ABC):
     async def run(self) -> None:
         await self._stores.synced(NAMESPACES, self._store.resource)
         await self._reconciler.run()
+
+    def checks(self) -> list[Check]:
+        return self._reconciler.checks()
 
     @abstractmethod
     def wanted(self, before: Obj | None) -> Obj | None:

@@ -19,6 +19,7 @@ from wellhead.api.meta import AnyObj, Key, Obj, is_deleting, key, now
 from wellhead.api.resource import Resource
 from wellhead.client.informer import Handler, IndexFunction, TypedInformer, as_it_is
 from wellhead.client.rest import Client
+from wellhead.health import Check, together
 
 T = TypeVar("T", bound=AnyObj)
 
@@ -66,6 +67,10 @@ class Store(Generic[T]):
     async def synced(self) -> None:
         """Wait for the first complete list."""
         await self._informer.synced()
+
+    def problem(self, now: float) -> str:
+        """Since when there has been no watch, and why, if that is for too long."""
+        return self._informer.problem(now)
 
     def on_change(self, handler: Handler[T]) -> None:
         """Call `handler(old, new)` for each change. Its exceptions are logged, and hurt nobody else."""
@@ -238,6 +243,10 @@ class Stores:
 
     def all(self) -> list[Store[Any]]:
         return list(self._stores.values())
+
+    def check(self) -> Check:
+        """That all of them hear what changes."""
+        return Check("watches", lambda now: together(each.problem(now) for each in self._stores.values()))
 
     async def synced(self, *resources: Resource) -> None:
         """Wait for the first complete list of each of them; of all without an argument."""

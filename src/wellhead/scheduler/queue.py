@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wellhead.api.meta import Key
+from wellhead.health import Overdue
 
+_WAITING_SECONDS = 300.0
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.1, 10.0  # seconds
 
 
@@ -29,7 +31,7 @@ class Queue:
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Key]] = []
-        self._queued: set[Key] = set()
+        self._queued: dict[Key, float] = {}  # since when
         self._parked: dict[Key, _Parked] = {}
         self._attempts: dict[Key, int] = {}
         self._priorities: dict[Key, int] = {}
@@ -41,14 +43,14 @@ class Queue:
         self._unpark(key)
         self._priorities[key] = priority
         if key not in self._queued:
-            self._queued.add(key)
+            self._queued[key] = asyncio.get_running_loop().time()
             heapq.heappush(self._heap, (-priority, next(self._order), key))
             self._wake.set()
 
     def remove(self, key: Key) -> None:
         """Forget a pod that is gone or has a node."""
         self._unpark(key)
-        self._queued.discard(key)
+        self._queued.pop(key, None)
         self._attempts.pop(key, None)
         self._priorities.pop(key, None)
 
@@ -58,10 +60,19 @@ class Queue:
             while self._heap:
                 _, _, key = heapq.heappop(self._heap)
                 if key in self._queued:
-                    self._queued.remove(key)
+                    del self._queued[key]
                     return key
             self._wake.clear()
             await self._wake.wait()
+
+    def problem(self, now: float) -> str:
+        """Which pod has waited longest for its turn, if that is for too long."""
+        if not self._queued:
+            return ""
+        since, name = min((since, name) for name, since in self._queued.items())
+        waiting = Overdue(f"pod {'/'.join(name)} has waited for its turn", _WAITING_SECONDS)
+        waiting.begin(since, f"{len(self._queued)} wait")
+        return waiting.problem(now)
 
     def park(self, key: Key, reasons: frozenset[str]) -> None:
         """Set a pod aside that was refused for these reasons."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from wellhead.api.errors import ApiError, Conflict, NotFound
 from wellhead.api.meta import Key, Obj, condition, is_deleting, key, labels, now
 from wellhead.api.resources import NODES, PODS, SERVICES
 from wellhead.client.events import EventRecorder
-from wellhead.client.informer import Informer
-from wellhead.client.reconciler import Reconciler
+from wellhead.client.informer import Informer, watches
+from wellhead.client.reconciler import BUSY_SECONDS, Reconciler
 from wellhead.client.rest import Client, ConnectionLost
+from wellhead.health import Check, Overdue
 from wellhead.scheduler import affinity, spreading
 from wellhead.scheduler.cluster import Cluster
 from wellhead.scheduler.decide import Placed, Unschedulable, decide
@@ -44,6 +45,7 @@ class Scheduler:
         self._cluster = Cluster()
         self._queue = Queue()
         self._chance = random.Random()
+        self._busy = Overdue("busy with one pod", BUSY_SECONDS)
         self._bindings = asyncio.Semaphore(_BINDINGS_AT_ONCE)
         self._refusals: dict[Key, Unschedulable] = {}
         self._refused = Reconciler("unschedulable", self._report)
@@ -62,7 +64,17 @@ class Scheduler:
             for informer in (self._nodes, self._services, self._pods):
                 await informer.synced()
             while True:
-                await self._schedule(await self._queue.pop(), group)
+                name = await self._queue.pop()
+                self._busy.begin(asyncio.get_running_loop().time(), "/".join(name))
+                await self._schedule(name, group)
+                self._busy.end()
+
+    def checks(self) -> Iterator[Check]:
+        """That its watches live, and it gets on with the pods that wait."""
+        yield watches(self._pods, self._nodes, self._services)
+        yield Check("scheduling", self._busy.problem, mortal=True)
+        yield Check("queue", self._queue.problem)
+        yield from self._refused.checks()
 
     def _pod_changed(self, old: Obj | None, new: Obj | None) -> None:
         if old is not None and new is None:

@@ -60,3 +60,14 @@ async def test_a_changed_pod_comes_back_at_once() -> None:
     queue.wake(lambda _: True)
     queue.add(("", "b"), 0)
     assert await next_of(queue) == "b"
+
+
+async def test_a_pod_that_waits_for_its_turn_for_too_long_is_told() -> None:
+    queue = Queue()
+    queue.add(("default", "web"), 0)
+    now = asyncio.get_running_loop().time()
+    assert queue.problem(now + 299) == ""
+    told = "pod default/web has waited for its turn for 301 s: 1 wait"
+    assert queue.problem(now + 301) == told
+    assert await next_of(queue) == "web"
+    assert queue.problem(now + 301) == ""

@@ -34,6 +34,7 @@ from wellhead.controllers.deployment.template import same_template
 from wellhead.controllers.ownership import carry_out, claim
 from wellhead.controllers.pods import is_terminal
 from wellhead.controllers.store import Store, Stores
+from wellhead.health import Check
 
 _MOST_STEPS = 10
 """Plans carried out in a row; a Deployment that needs more waits for its turn again."""
@@ -58,6 +59,9 @@ class DeploymentController:
     async def run(self) -> None:
         await self._stores.synced(DEPLOYMENTS, REPLICASETS, PODS)
         await self._reconciler.run()
+
+    def checks(self) -> list[Check]:
+        return self._reconciler.checks()
 
     def _deployment_changed(self, old: Obj | None, new: Obj | None) -> None:
         self._reconciler.enqueue(key(new or old or {}))

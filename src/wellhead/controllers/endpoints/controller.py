@@ -16,6 +16,7 @@ from wellhead.controllers.endpointslice.slices import TRIGGER_TIME
 from wellhead.controllers.endpointslice.trigger import TriggerTimes
 from wellhead.controllers.selection import pod_handler, pods_of
 from wellhead.controllers.store import Store, Stores
+from wellhead.health import Check
 
 MANAGED_BY_LABEL = "endpoints.kubernetes.io/managed-by"
 MANAGED_BY = "endpoint-controller"
@@ -71,6 +72,9 @@ class EndpointsController:
     async def run(self) -> None:
         await self._stores.synced(SERVICES, PODS, ENDPOINTS)
         await self._reconciler.run()
+
+    def checks(self) -> list[Check]:
+        return self._reconciler.checks()
 
     def _service_changed(self, old: Service | None, new: Service | None) -> None:
         name = key(new or old or {})

@@ -24,6 +24,7 @@ from wellhead.controllers.endpointslice.slices import MANAGED_BY_LABEL, Changes,
 from wellhead.controllers.endpointslice.trigger import TriggerTimes
 from wellhead.controllers.selection import pod_handler, pods_of, services_of
 from wellhead.controllers.store import Store, Stores
+from wellhead.health import Check
 
 
 class EndpointSliceController:
@@ -47,6 +48,9 @@ class EndpointSliceController:
     async def run(self) -> None:
         await self._stores.synced(SERVICES, PODS, NODES, ENDPOINTSLICES)
         await self._reconciler.run()
+
+    def checks(self) -> list[Check]:
+        return self._reconciler.checks()
 
     def _node_changed(self, old: Node | None, new: Node | None) -> None:
         if old is None or new is None or _place(old) != _place(new):

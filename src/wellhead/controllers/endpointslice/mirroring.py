@@ -27,6 +27,7 @@ from wellhead.controllers.endpointslice.slices import (
 )
 from wellhead.controllers.indexes import SERVICE_NAME_LABEL
 from wellhead.controllers.store import Store, Stores
+from wellhead.health import Check
 
 MANAGED_BY = "endpointslicemirroring-controller.k8s.io"
 SKIP_LABEL = "endpointslice.kubernetes.io/skip-mirror"
@@ -109,6 +110,9 @@ class EndpointSliceMirroringController:
     async def run(self) -> None:
         await self._stores.synced(ENDPOINTS, SERVICES, ENDPOINTSLICES)
         await self._reconciler.run()
+
+    def checks(self) -> list[Check]:
+        return self._reconciler.checks()
 
     async def _reconcile(self, name: Key) -> float | None:
         existing = [

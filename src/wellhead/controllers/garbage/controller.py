@@ -29,6 +29,7 @@ from wellhead.controllers.garbage.verdict import (
     verdict,
 )
 from wellhead.controllers.store import Store, Stores
+from wellhead.health import Check
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +55,9 @@ class GarbageCollector:
     async def run(self) -> None:
         await self._stores.synced()
         await self._reconciler.run()
+
+    def checks(self) -> list[Check]:
+        return self._reconciler.checks()
 
     def _handler(self, store: Store[Obj]) -> Callable[[Obj | None, Obj | None], None]:
         def changed(old: Obj | None, new: Obj | None) -> None:

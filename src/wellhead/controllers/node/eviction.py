@@ -17,6 +17,7 @@ from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.node.toleration import seconds_tolerated
 from wellhead.controllers.pods import is_terminal
 from wellhead.controllers.store import Store, Stores
+from wellhead.health import Check
 
 
 class TaintEvictionController:
@@ -38,6 +39,9 @@ class TaintEvictionController:
     async def run(self) -> None:
         await self._stores.synced(NODES, PODS)
         await self._reconciler.run()
+
+    def checks(self) -> list[Check]:
+        return self._reconciler.checks()
 
     def _node_changed(self, old: Node | None, new: Node | None) -> None:
         name = (new or old or {})["metadata"]["name"]

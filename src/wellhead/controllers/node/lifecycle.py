@@ -16,6 +16,7 @@ from wellhead.controllers.node.health import Heartbeat, heartbeat, silent_status
 from wellhead.controllers.node.taints import may_evict, ready_status, tainted, wanted_taints
 from wellhead.controllers.pods import is_ready, is_terminal
 from wellhead.controllers.store import Store, Stores
+from wellhead.health import Check
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +45,9 @@ class NodeLifecycleController:
     async def run(self) -> None:
         await self._stores.synced(NODES, LEASES, PODS)
         await self._reconciler.run()
+
+    def checks(self) -> list[Check]:
+        return self._reconciler.checks()
 
     def _node_changed(self, old: Node | None, new: Node | None) -> None:
         node = new or old or {}

@@ -19,6 +19,7 @@ from wellhead.controllers.pods import is_active
 from wellhead.controllers.replicaset.plan import first_to_go, missing, new_pod, slow_start
 from wellhead.controllers.replicaset.status import seconds_to_next_available, status_of
 from wellhead.controllers.store import Store, Stores
+from wellhead.health import Check
 
 
 class ReplicaSetController:
@@ -41,6 +42,9 @@ class ReplicaSetController:
     async def run(self) -> None:
         await self._stores.synced(REPLICASETS, PODS)
         await self._reconciler.run()
+
+    def checks(self) -> list[Check]:
+        return self._reconciler.checks()
 
     def _replicaset_changed(self, old: Obj | None, new: Obj | None) -> None:
         self._reconciler.enqueue(key(new or old or {}))

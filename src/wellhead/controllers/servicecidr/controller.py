@@ -14,6 +14,7 @@ from wellhead.api.resources import IPADDRESSES, SERVICECIDRS
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.servicecidr.protection import cluster_ip_of, may_go, networks_of
 from wellhead.controllers.store import Store, Stores
+from wellhead.health import Check
 
 GRACE_SECONDS = 10.0
 """How long API servers may take to hear that a range is not to be used any more."""
@@ -49,6 +50,9 @@ class ServiceCIDRController:
     async def run(self) -> None:
         await self._stores.synced(SERVICECIDRS, IPADDRESSES)
         await self._reconciler.run()
+
+    def checks(self) -> list[Check]:
+        return self._reconciler.checks()
 
     def _servicecidr_changed(self, old: Obj | None, new: Obj | None) -> None:
         self._reconciler.enqueue((new or old or {})["metadata"]["name"])
