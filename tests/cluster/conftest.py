@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pytest
 
-from tests.cluster.lab import Lab
+from tests.cluster.lab import Lab, kept_up
 
 _MODES = ("iptables", "nftables")
 
@@ -35,11 +35,8 @@ def _mode(item: pytest.Item) -> int:
 @contextmanager
 def running(lab: Lab, *options: str) -> Iterator[Lab]:
     """The cluster that `lab` names, of three nodes unless the `options` of `up` say otherwise, meanwhile."""
-    try:
-        lab.wellhead("up", "--nodes", "3", "--proxy-mode", lab.proxy_mode, *options)
+    with kept_up(lab, "--nodes", "3", "--proxy-mode", lab.proxy_mode, *options):
         yield lab
-    finally:
-        lab.wellhead("down")
 
 
 class Labs(Protocol):

@@ -120,6 +120,22 @@ class Lab:
         return given()
 
 
+@contextmanager
+def kept_up(lab: Lab, *options: str) -> Iterator[Lab]:
+    """The cluster that `lab` names, with these options of `up`, meanwhile.
+
+    It goes with this process, also when that is killed: someone waits for the end of a pipe that it holds.
+    """
+    script = "import subprocess, sys; sys.stdin.read(); subprocess.run(sys.argv[1:], capture_output=True)"
+    command = [sys.executable, "-c", script, str(BIN / "wellhead"), "down", "--name", lab.name]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True):
+        try:
+            lab.wellhead("up", *options)
+            yield lab
+        finally:
+            lab.wellhead("down")
+
+
 def pid_of(lab: Lab, machine: str, component: str) -> int:
     """A component's process, as the host counts; 0 if it is not running."""
     status = json.loads(lab.wellhead("status", "-o", "json", check=False))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.lab import Lab, eventually
+from tests.cluster.lab import Lab, eventually, kept_up
 from tests.packets.node.cluster_pods import processes
 from tests.packets.node.world import World
 
@@ -31,18 +31,16 @@ def world() -> Iterator[World]:
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A cluster of one node, for this module alone: its agent gets killed, its machine rebooted."""
-    lab = Lab(f"node-test-{os.getpid()}")
     # As under nohup, or in a shell's background: nothing of that may reach a container.
     before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGHUP, signal.SIGQUIT)}
     try:
-        try:
-            lab.wellhead("up", "--nodes", "1")
-        finally:
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
-        yield lab
+        with kept_up(Lab(f"node-test-{os.getpid()}"), "--nodes", "1") as lab:
+            for signum in before:
+                signal.signal(signum, before[signum])
+            yield lab
     finally:
-        lab.wellhead("down")
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 @pytest.fixture
