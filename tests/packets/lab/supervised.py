@@ -66,12 +66,12 @@ class Supervised:
         os.close(output)
 
     def kill(self, signum: int = signal.SIGKILL) -> None:
-        """End the supervisor, and its guardian before, and reap it."""
+        """End the supervisor, and with SIGKILL its guardian at the same moment; and reap it."""
         if signum == signal.SIGKILL:
+            self._supervisors[-1].send_signal(signal.SIGSTOP)  # so that it doesn't make another
             processes.end(self.called(processes.GUARDIAN))
         self._supervisors[-1].send_signal(signum)
         self._supervisors[-1].wait(PATIENCE)
-        processes.end(self.called(processes.GUARDIAN))
 
     def called(self, component: str) -> list[Process]:
         """The processes that are this component."""
