@@ -59,6 +59,8 @@ def main(kills: int, rate: float, each: int, api_kills: int, only: str, proxy_mo
                 table.add_row(str(victim), *numbers, where)
                 if lost and not victim.loses:
                     console.print(*asked.words[:5], sep="\n", highlight=False)
+                if not console.is_terminal:
+                    print(f"{victim}: {kills} kills, {asked.count.total()} asked, {lost} lost", flush=True)
         status.update("killing the API server under writes")
         done = (
             asyncio.run(
