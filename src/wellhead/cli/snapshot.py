@@ -29,13 +29,15 @@ def command(namespace: str, files: tuple[str, ...], anonymise: bool, kubeconfig:
     from wellhead.snapshot.anonymise import Anonymiser
     from wellhead.snapshot.files import Unreadable, read_files
     from wellhead.snapshot.kinds import CONFIG_MAPS, NEVER
-    from wellhead.snapshot.sources import NoSource, reading_of
+    from wellhead.snapshot.sources import NoSource
 
     try:
         if files:
             found = [each.obj for each in read_files(files)]
             unread = []
         else:
+            from wellhead.snapshot.connecting import reading_of
+
             reading = reading_of(kubeconfig, namespace)
             found, unread = reading.objects, reading.unread
     except (NoSource, Unreadable) as error:

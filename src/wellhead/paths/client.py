@@ -90,6 +90,9 @@ def parse_client(world: World, text: str, namespace: str) -> Client:
     if slash and kind in ("pod", "pods", "po"):
         space, has_space, name = rest.rpartition("/")
         found = world.pod(space if has_space else namespace, name)
+        if found is None and not has_space:
+            same = [each for each in world.entries("Pod") if each.name == name]
+            found = world.pod(same[0].namespace, name) if len(same) == 1 else None
         if found is None:
             raise UnknownClient(f"there is no pod {name!r} in namespace {space or namespace!r}")
         return pod_client(found, namespace)

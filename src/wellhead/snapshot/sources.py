@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import os
-import subprocess
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
-from wellhead.api.errors import ApiError
-from wellhead.client.connection import Connection, KubeconfigError, load
-from wellhead.client.rest import ConnectionLost
 from wellhead.paths.world import World
-from wellhead.snapshot.cluster import Reading, read_cluster
 from wellhead.snapshot.files import Unreadable, read_files
-
-_CREDENTIAL_SECONDS = 60
 
 
 class NoSource(Exception):
@@ -32,99 +19,7 @@ def world_of(files: Sequence[str], kubeconfig: str | None, namespace: str) -> Wo
             return World(read_files(files))
         except Unreadable as error:
             raise NoSource(str(error)) from error
+    from wellhead.snapshot.connecting import reading_of  # an HTTP client takes long to import
+
     reading = reading_of(kubeconfig, namespace)
     return World(reading.entries(), reading.unread)
-
-
-def reading_of(kubeconfig: str | None, namespace: str) -> Reading:
-    """What a cluster tells. Raises NoSource."""
-    try:
-        connection = connect(kubeconfig)
-        return asyncio.run(read_cluster(connection, namespace or connection.namespace))
-    except KubeconfigError as error:
-        raise NoSource(f"{error}; or give manifests with -f") from error
-    except ConnectionLost as error:
-        raise NoSource(f"the API server can't be reached: {error}") from error
-    except ExceptionGroup as group:
-        first = group.exceptions[0]
-        if isinstance(first, ConnectionLost):
-            raise NoSource(f"the API server can't be reached: {first}") from group
-        if isinstance(first, ApiError):
-            raise NoSource(f"the API server can't be read: {first}") from group
-        raise
-
-
-def connect(kubeconfig: str | None) -> Connection:
-    """As kubectl finds its cluster: --kubeconfig, $KUBECONFIG, ~/.kube/config, a pod's service account."""
-    usual = Path.home() / ".kube" / "config"
-    chosen = (
-        kubeconfig
-        or os.environ.get("KUBECONFIG", "").partition(":")[0]
-        or (str(usual) if usual.exists() else None)
-    )
-    try:
-        return load(chosen)
-    except KubeconfigError as error:
-        if chosen is None or "user.exec" not in str(error):
-            raise
-        return _with_credentials(Path(chosen))
-
-
-def _with_credentials(path: Path) -> Connection:
-    """A kubeconfig whose user is told by a program (client.authentication.k8s.io), as clouds do."""
-    import msgspec
-    import yaml
-
-    config: dict[str, Any] = yaml.safe_load(path.read_text())
-    context = next(
-        (
-            e.get("context") or {}
-            for e in config.get("contexts") or []
-            if e.get("name") == config.get("current-context")
-        ),
-        {},
-    )
-    user = next(
-        (e.get("user") or {} for e in config.get("users") or [] if e.get("name") == context.get("user")), {}
-    )
-    plugin = user.pop("exec")
-    version = str(plugin.get("apiVersion") or "client.authentication.k8s.io/v1")
-    told = {str(each.get("name")): str(each.get("value")) for each in plugin.get("env") or []}
-    question = msgspec.json.encode(
-        {"apiVersion": version, "kind": "ExecCredential", "spec": {"interactive": False}}
-    )
-    command = [str(plugin.get("command")), *map(str, plugin.get("args") or [])]
-    try:
-        answer = subprocess.run(
-            command,
-            env=os.environ | told | {"KUBERNETES_EXEC_INFO": question.decode()},
-            stdout=subprocess.PIPE,
-            timeout=_CREDENTIAL_SECONDS,
-            check=True,
-            cwd=path.parent,
-        )
-        status = msgspec.json.decode(answer.stdout).get("status") or {}
-    except (OSError, subprocess.SubprocessError, msgspec.DecodeError, AttributeError) as error:
-        raise KubeconfigError(f"{path}: the credential program {command[0]!r} gave none: {error}") from error
-    if status.get("token"):
-        user["token"] = status["token"]
-    for name, field in (
-        ("clientCertificateData", "client-certificate-data"),
-        ("clientKeyData", "client-key-data"),
-    ):
-        if status.get(name):
-            user[field] = base64.b64encode(str(status[name]).encode()).decode()
-    for section in ("clusters", "users"):
-        for each in config.get(section) or []:
-            _from_directory(each.get(section.removesuffix("s")) or {}, path.parent)
-    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as file:
-        file.write(yaml.safe_dump(config))
-        file.flush()
-        return load(file.name)
-
-
-def _from_directory(entry: dict[str, Any], directory: Path) -> None:
-    """Make the files that a kubeconfig names absolute: they are relative to it."""
-    for field in ("certificate-authority", "client-certificate", "client-key", "tokenFile"):
-        if entry.get(field):
-            entry[field] = str((directory / str(entry[field])).resolve())

@@ -161,6 +161,12 @@ def test_mistakes_are_told_with_what_there_is(under_local: str, arguments: list[
     assert (found.exit_code != 0, said in found.output) == (True, True)
 
 
+def test_a_client_pod_is_found_by_its_name_alone_where_there_is_one(under_local: str, tmp_path: Path) -> None:
+    shell = manifests(tmp_path / "pods.yaml", pod("shell", "10.50.2.40", "lima", namespace="tools"))
+    found = run("10.9.0.2:31000", "-f", under_local, "-f", shell, "--from", "pod/shell")
+    assert (found.exit_code, "the client, 10.50.2.40" in found.output) == (0, True)
+
+
 def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
     assert "No such file" in run("svc/api", "-f", str(tmp_path / "nothing.yaml")).output
     (tmp_path / "broken.yaml").write_text("a: [")

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from wellhead.client.connection import KubeconfigError
-from wellhead.snapshot.sources import NoSource, connect, world_of
+from wellhead.snapshot.connecting import connect
+from wellhead.snapshot.sources import NoSource, world_of
 
 
 def kubeconfig(path: Path, **user: object) -> str:
