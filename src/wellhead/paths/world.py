@@ -138,7 +138,11 @@ class World:
     @cached_property
     def pods(self) -> list[PodFacts]:
         """Those that run, or will."""
-        return [each for each in map(_read_pod, self._of_kind.get("Pod", ())) if each.lives]
+        return [facts for _, facts in self._pod_entries if facts.lives]
+
+    @cached_property
+    def _pod_entries(self) -> list[tuple[Entry, PodFacts]]:
+        return [(each, _read_pod(each)) for each in self._of_kind.get("Pod", ())]
 
     @cached_property
     def _pods_of_node(self) -> dict[str, list[PodFacts]]:
@@ -238,8 +242,8 @@ class World:
     @cached_property
     def _pods_by_image(self) -> dict[str, list[Entry]]:
         found: dict[str, list[Entry]] = defaultdict(list)
-        for entry in self._of_kind.get("Pod", ()):
-            for image in _read_pod(entry).images:
+        for entry, facts in self._pod_entries:
+            for image in facts.images:
                 found[image].append(entry)
         return found
 
