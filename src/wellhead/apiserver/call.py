@@ -10,11 +10,12 @@ from aiohttp import web
 from wellhead.api.errors import BadRequest, NotFound, UnsupportedMediaType
 from wellhead.api.limits import Limits
 from wellhead.api.numbers import parse_int64
+from wellhead.api.query import is_true
 from wellhead.api.resource import Resource
 from wellhead.apiserver.authn import User
 from wellhead.apiserver.bodies import Bodies
 from wellhead.apiserver.documents import Document, read_json, read_yaml
-from wellhead.apiserver.info import RequestInfo, is_true
+from wellhead.apiserver.info import RequestInfo
 from wellhead.apiserver.negotiation import JSON, YAML
 from wellhead.apiserver.protobuf import decoding as protobuf
 from wellhead.text import quoted

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from wellhead.api.errors import NotFound
+from wellhead.api.query import is_true
 from wellhead.api.resource import Resource
 from wellhead.api.resources import lookup
 from wellhead.api.selectors import FieldSelector
@@ -81,8 +82,3 @@ def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInf
     return RequestInfo(
         verb or method.lower(), path, resource, namespace, name, subresource, remainder, fields
     )
-
-
-def is_true(query: Mapping[str, str], name: str) -> bool:
-    """A boolean parameter as apimachinery converts them: true unless it is missing, false or 0."""
-    return name in query and query[name].lower() not in ("false", "0")

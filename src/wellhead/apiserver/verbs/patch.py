@@ -64,7 +64,7 @@ async def patch(call: Call, registry: Registry, admission: Admission) -> web.Str
     info, resource = call.info, call.resource
     dry_run = call.dry_run
     document = Patch(call.http.content_type, await call.body(), call.limits)
-    if call.query.get("force"):
+    if "force" in call.query:
         cause = Cause.forbidden("force", "may not be specified for non-apply patch")
         raise Invalid.of("meta.k8s.io", "PatchOptions", "", [cause])
 

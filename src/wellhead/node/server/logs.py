@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import web
 
 from wellhead.api.meta import parse_time
+from wellhead.api.query import is_true
 from wellhead.node.server import log_files, requests
 
 
 async def container_logs(request: web.Request) -> web.StreamResponse:
     """Raises HTTPBadRequest for parameters that make no sense, HTTPNotFound for a log that isn't there."""
     options = _options(request)
-    target = requests.target(request, previous=requests.flag(request, "previous"))
+    target = requests.target(request, previous=is_true(request.query, "previous"))
     attempt = target.attempt
     if not target.log.exists():
         if attempt.finished_at:
@@ -43,10 +44,10 @@ def _options(request: web.Request) -> log_files.Options:
         elif "sinceTime" in query:
             since = parse_time(query["sinceTime"])
         return log_files.Options(
-            follow=requests.flag(request, "follow"),
+            follow=is_true(request.query, "follow"),
             tail=int(query["tailLines"]) if "tailLines" in query else None,
             since=since,
-            timestamps=requests.flag(request, "timestamps"),
+            timestamps=is_true(request.query, "timestamps"),
             limit=int(query["limitBytes"]) if "limitBytes" in query else None,
             stream=query.get("stream", "All"),
         )

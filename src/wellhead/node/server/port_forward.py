@@ -24,6 +24,7 @@ _PROTOCOLS = ("v4.channel.k8s.io",)
 async def port_forward(request: web.Request) -> web.StreamResponse:
     """Raises HTTPBadRequest for ports that make no sense."""
     state = requests.pod(request)
+    requests.needs_upgrade(request)
     if port_tunnel.PROTOCOL in request.headers.get("Sec-WebSocket-Protocol", ""):
         return await port_tunnel.tunnel(request, state)
     try:

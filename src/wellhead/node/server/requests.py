@@ -96,6 +96,10 @@ def running(request: web.Request) -> Target:
     return found
 
 
-def flag(request: web.Request, name: str) -> bool:
-    """A boolean query parameter."""
-    return request.query.get(name, "").lower() in ("1", "true")
+def needs_upgrade(request: web.Request) -> None:
+    """Raises HTTPUpgradeRequired unless the client speaks WebSocket.
+
+    To be asked last before anything is done: whoever asks without learns what else is wrong.
+    """
+    if request.headers.get("Upgrade", "").lower() != "websocket":
+        raise web.HTTPUpgradeRequired(text="Upgrade request required", headers={"Upgrade": "websocket"})

@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from wellhead.api.query import is_true
 from wellhead.node.runtime import execs
 from wellhead.node.runtime.attach import Attachment, resize_terminal
 from wellhead.node.runtime.containers import RuntimeFailure
@@ -23,7 +24,8 @@ async def exec_command(request: web.Request) -> web.StreamResponse:
     command = tuple(request.query.getall("command", []))
     if not command:
         raise web.HTTPBadRequest(text="you must specify at least one command for the container")
-    tty, stdin = requests.flag(request, "tty"), requests.flag(request, "input")
+    tty, stdin = is_true(request.query, "tty"), is_true(request.query, "input")
+    requests.needs_upgrade(request)
     session = Channels()
     await session.open(request)
     runtime = requests.services(request).context.runtime
@@ -80,13 +82,14 @@ async def _pump(read: Callable[[], Awaitable[bytes]], session: Channels, channel
 async def attach(request: web.Request) -> web.StreamResponse:
     """Join a container's own input and output. The container lives on when the client leaves."""
     target = requests.target(request)
+    requests.needs_upgrade(request)
     if target.attempt.finished_at:
         # It was too quick for the client, who has its output from the log: there is nothing more to see.
         session = Channels()
         await session.open(request)
         await session.finish(channels.success())
         return session.response
-    if requests.flag(request, "input") and target.container.get("stdin"):
+    if is_true(request.query, "input") and target.container.get("stdin"):
         return await _attach_with_input(request, target)
     return await _attach_output(request, target)
 
