@@ -29,7 +29,9 @@ class Agent:
         if self.redirects_to:
             raise web.HTTPTemporaryRedirect(self.redirects_to)
         if request.match_info["pod"] == "refused":
-            return web.Response(status=500, text="no such container")
+            return web.Response(status=400, text='container not found ("main")')
+        if "Upgrade" not in request.headers:
+            raise web.HTTPUpgradeRequired(headers={"Upgrade": "websocket"})
         socket = web.WebSocketResponse(protocols=["v5.channel.k8s.io", "v4.channel.k8s.io"])
         await socket.prepare(request)
         assert socket.ws_protocol is not None

@@ -132,7 +132,23 @@ async def test_a_refused_upgrade_says_why(admin: User, agent: Agent) -> None:
     url = f"{admin.url}{PODS}/refused/exec?command=ls&stdout=true"
     with pytest.raises(aiohttp.WSServerHandshakeError) as raised:
         await admin.session.ws_connect(url, protocols=["v5.channel.k8s.io"])
-    assert raised.value.status == 500
+    assert raised.value.status == 400
+
+
+@pytest.mark.parametrize("protocol", ["websocket", "SPDY/3.1", ""])
+async def test_whichever_protocol_is_asked_for_the_first_error_is_said(
+    admin: User, agent: Agent, protocol: str
+) -> None:
+    headers = {"Connection": "Upgrade", "Upgrade": protocol} if protocol else {}
+    if protocol == "websocket":
+        headers |= {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+    for query, said in (
+        ("command=ls&stdout=true", 'container not found ("main")'),
+        ("command=ls&stdout=true&container=x", "container x is not valid for pod refused"),
+        ("stdout=true", "at least one command"),
+    ):
+        status = (await admin.call("GET", f"{PODS}/refused/exec?{query}", headers=headers)).expect(400)
+        assert said in status["message"]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from wellhead.node.server import app, channels
+from wellhead.node.server import app, channels, requests
 from wellhead.node.server.channels import Channels, Input, Resize
 from wellhead.node.server.requests import Services
 
@@ -65,3 +65,20 @@ async def test_input_may_come_as_bytes_or_as_text() -> None:
         async with asyncio.timeout(5):
             received = [await found.get() for _ in range(4)]
     assert received == [Input(b"bytes"), Input("t\u00e4xt".encode()), Resize(24, 80), Input(b"")]
+
+
+async def test_a_stream_that_is_asked_for_without_an_upgrade_starts_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the API server asks to learn why a client of another protocol would be refused."""
+    monkeypatch.setattr(app, "_subject", lambda _: {"organizationName": ["system:masters"]})
+    monkeypatch.setattr(requests, "running", lambda _: None)
+    monkeypatch.setattr(requests, "target", lambda _: None)
+    monkeypatch.setattr(requests, "pod", lambda _: None)
+    async with _serving(app.application(cast(Services, None))) as url, aiohttp.ClientSession() as session:
+        for path in ("exec/a/b/c?command=ls", "attach/a/b/c?input=1", "portForward/a/b"):
+            for headers in ({}, {"Upgrade": "SPDY/3.1", "Connection": "Upgrade"}):
+                async with session.get(f"{url}/{path}", headers=headers) as answer:
+                    assert answer.status == 426, path
+        async with session.get(f"{url}/exec/a/b/c") as answer:
+            assert (answer.status, "at least one command" in await answer.text()) == (400, True)

@@ -13,10 +13,16 @@ from aiohttp import web
 from multidict import MultiDict
 from yarl import URL
 
-from wellhead.api.errors import BadRequest
+from wellhead.api.errors import ApiError, BadRequest, InternalError
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.apiserver.subresources.node_connection import Unreachable, agent_error, target, unreachable
+from wellhead.apiserver.subresources.node_connection import (
+    Unreachable,
+    refused,
+    request,
+    target,
+    unreachable,
+)
 
 _MAX_MESSAGE = 16 * 1024 * 1024  # bytes
 # PodExecOptions' parameters under the names that a kubelet gives them.
@@ -44,7 +50,7 @@ async def stream(call: Call, registry: Registry, agents: aiohttp.ClientSession) 
         if not any(name in query for _, name in _STREAMS[:3]):
             raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
     if call.http.headers.get("Upgrade", "").lower() != "websocket":
-        raise BadRequest("Upgrade request required: this server speaks WebSocket here (not SPDY)")
+        raise await _why_not(agents, url.with_query(query))
     offered = [
         name.strip() for name in call.http.headers.get("Sec-WebSocket-Protocol", "").split(",") if name
     ]
@@ -59,7 +65,7 @@ async def _relay(
             url, protocols=protocols, max_msg_size=_MAX_MESSAGE, timeout=aiohttp.ClientWSTimeout(ws_close=5.0)
         )
     except aiohttp.WSServerHandshakeError as error:
-        raise agent_error(error.status, f"the node's agent refused: {error.message}") from error
+        raise await _why_not(agents, url) from error
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise unreachable(Unreachable(url, error)) from error
     try:
@@ -76,6 +82,24 @@ async def _relay(
     finally:
         await agent.close()
     return client
+
+
+async def _why_not(agents: aiohttp.ClientSession, url: URL) -> ApiError:
+    """Why the agent doesn't open this stream, asked without an upgrade: nothing is run for that.
+
+    A client that is refused one protocol tries the other, and shows what it is told last: both are told what
+    is wrong with the request itself, if something is.
+    """
+    try:
+        answer = await request(agents, "GET", url)
+    except Unreachable as error:
+        return unreachable(error)
+    async with answer:
+        if answer.status == web.HTTPUpgradeRequired.status_code:
+            return BadRequest("Upgrade request required: this server speaks WebSocket here (not SPDY)")
+        if answer.status < 400:
+            return InternalError(f"the node's agent opens no stream: it answers {answer.status}")
+        return await refused(answer)
 
 
 _Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
