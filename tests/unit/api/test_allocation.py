@@ -125,7 +125,7 @@ def test_a_change_of_type_releases_what_it_has_no_use_for(services: Services) ->
 
 
 def test_node_ports_survive_node_port_to_load_balancer_and_new_ports(services: Services) -> None:
-    services.create(type="NodePort")
+    services.create(type="NodePort", ports=[{"name": "b", "port": 80}])
     number = services.stored["a"]["spec"]["ports"][0]["nodePort"]
     assert services.update(type="LoadBalancer")["spec"]["ports"][0]["nodePort"] == number
     ports = [{"name": "a", "port": 81}, {"name": "b", "port": 80}]
@@ -280,3 +280,40 @@ def test_a_range_that_is_used_up_is_remembered_until_an_address_comes_back() -> 
             services.create(name)
     services.delete("a")
     services.create("c")
+
+
+def test_a_replace_keeps_node_ports_by_the_ports_names(services: Services) -> None:
+    ports = [{"name": "a", "port": 80}, {"name": "b", "port": 81}, {"name": "c", "port": 82}]
+    services.create(type="NodePort", ports=ports)
+    a, b, c = (port["nodePort"] for port in services.stored["a"]["spec"]["ports"])
+
+    def after(*ports: dict[str, Any]) -> list[int]:
+        return [port["nodePort"] for port in services.update(ports=list(ports))["spec"]["ports"]]
+
+    renumbered = ({"name": "a", "port": 8080}, {"name": "b", "port": 81, "protocol": "UDP"})
+    assert after(*renumbered, {"name": "c", "port": 82}) == [a, b, c]
+    # Another port took the number: by name it would be c's.
+    kept = after(
+        {"name": "a", "port": 80, "nodePort": c}, {"name": "b", "port": 81}, {"name": "c", "port": 82}
+    )
+    assert kept[:2] == [c, b]
+    assert kept[2] not in (a, b, c)
+    # A new name is a new port, though its number is an old one's.
+    assert after({"name": "d", "port": 80})[0] not in (*kept, a)
+
+
+def test_the_port_of_a_service_with_one_may_change_its_number(services: Services) -> None:
+    services.create(type="LoadBalancer", externalTrafficPolicy="Local")
+    before = services.stored["a"]["spec"]
+    left_out: dict[str, Any] = {"clusterIP": None, "clusterIPs": None, "healthCheckNodePort": None}
+    after = services.update(ports=[{"port": 8080, "protocol": "UDP"}], **left_out)["spec"]
+    assert after["ports"][0]["nodePort"] == before["ports"][0]["nodePort"]
+    for field in left_out:
+        assert after[field] == before[field]
+
+
+def test_a_port_may_go_together_with_the_type(services: Services) -> None:
+    ports = [{"name": "a", "port": 80}, {"name": "b", "port": 81}]
+    kept = services.create(type="NodePort", ports=ports)["spec"]["ports"][0]
+    assert "nodePort" not in services.update(type="ClusterIP", ports=[kept])["spec"]["ports"][0]
+    assert services.pool.ports == set()

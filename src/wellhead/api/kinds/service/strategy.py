@@ -103,19 +103,13 @@ def _keep_allocated(spec: Obj, before: Obj) -> None:
     if has_addresses(spec) and has_addresses(before) and not spec.get("clusterIP"):
         spec["clusterIP"] = before.get("clusterIP")
     if needs_node_ports(spec) and needs_node_ports(before):
-        allocated = {
-            (port["port"], port.get("protocol")): port["nodePort"]
-            for port in before.get("ports") or ()
-            if port.get("nodePort")
-        }
-        taken = {
-            (port["nodePort"], port["protocol"]) for port in spec.get("ports") or () if "nodePort" in port
-        }
+        # By the ports' names: all else may have changed. What another port took is not kept.
+        allocated = {port.get("name"): port.get("nodePort") for port in before.get("ports") or ()}
+        taken = _node_ports(spec)
         for port in spec.get("ports") or ():
-            number = allocated.get((port.get("port"), port["protocol"]))
-            if "nodePort" not in port and number and (number, port["protocol"]) not in taken:
+            number = allocated.get(port.get("name"))
+            if "nodePort" not in port and number and number not in taken:
                 port["nodePort"] = number
-                taken.add((number, port["protocol"]))
     if needs_health_check_port(spec) and needs_health_check_port(before) and "healthCheckNodePort" in before:
         spec.setdefault("healthCheckNodePort", before["healthCheckNodePort"])
 
@@ -142,7 +136,7 @@ def _drop_what_the_type_has_no_use_for(spec: Obj, before: Obj) -> None:
     """What the client left as it was and the new type can't have goes; what it set itself is an error."""
     # A LoadBalancer that stops allocating keeps the node ports that it has, until the client removes them.
     had_ports, may_have_ports = (each["type"] in ("NodePort", "LoadBalancer") for each in (before, spec))
-    if had_ports and not may_have_ports and _node_ports(spec) == _node_ports(before):
+    if had_ports and not may_have_ports and _node_ports(spec) <= _node_ports(before):
         for port in spec.get("ports") or ():
             port.pop("nodePort", None)
     dropped = [
