@@ -230,6 +230,10 @@ async def test_scale_reads_and_writes_replicas(admin: User) -> None:
     assert (await admin.call("PUT", path, scale | {"spec": {"replicas": 6}})).code == 409
     assert (await admin.patch(path, {"spec": {"replicas": 4}}))["spec"] == {"replicas": 4}
     assert (await admin.get(f"{DEPLOYMENTS}/a"))["spec"]["replicas"] == 4
+    typed = {"kind": "Deployment", "apiVersion": "apps/v1", "spec": {"replicas": 3}}
+    strategic = "application/strategic-merge-patch+json"
+    scaled = (await admin.call("PATCH", path, typed, content_type=strategic)).expect(200)
+    assert (scaled["kind"], scaled["spec"]) == ("Scale", {"replicas": 3})
     invalid = await admin.call(
         "PATCH", path, {"spec": {"replicas": -1}}, content_type="application/merge-patch+json"
     )

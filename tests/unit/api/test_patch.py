@@ -286,3 +286,11 @@ def test_any_json_patch_applies_or_is_refused(obj: Obj, patch: object) -> None:
     with contextlib.suppress(BadRequest, Invalid):
         assert isinstance(apply_json_patch(obj, patch), dict)
     assert (obj, patch) == before
+
+
+def test_a_strategic_patch_changes_no_kind() -> None:
+    service = {"apiVersion": "v1", "kind": "Service", "spec": {"type": "ClusterIP"}}
+    patch = {"apiVersion": None, "kind": "Pod", "spec": {"type": "NodePort"}}
+    assert apply_strategic_merge_patch(service, patch, SERVICES.gvk) == service | {
+        "spec": {"type": "NodePort"}
+    }

@@ -24,7 +24,9 @@ def apply_strategic_merge_patch(obj: Obj, patch: object, gvk: GroupVersionKind) 
     if not isinstance(patch, dict):
         raise BadRequest("invalid JSON document: a strategic merge patch must be an object")
     known = definitions(gvk)
-    return _Merger(known).map(obj, patch, known.root)
+    merged = _Merger(known).map(obj, patch, known.root)
+    # Upstream patches a Go value, whose type says what it is: another kind in the patch means nothing.
+    return merged | {field: obj[field] for field in ("apiVersion", "kind") if field in obj}
 
 
 class _Merger:
