@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from wellhead.api.meta import Obj
+from wellhead.api.openapi import openapi_v2
 from wellhead.api.openapi.protobuf import encode_v2
 
 
@@ -21,3 +28,98 @@ def test_a_definition_is_a_named_schema_in_field_nine() -> None:
 
 def test_a_length_over_127_takes_two_bytes() -> None:
     assert b"\x22\xac\x02" + b"x" * 300 in encode_v2(document(description="x" * 300))
+
+
+def fields(data: bytes) -> Iterator[tuple[int, Any]]:
+    """The fields of a message: (number, bytes, or an integer)."""
+    at = 0
+
+    def varint() -> int:
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = data[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    while at < len(data):
+        number, wire = divmod(varint(), 8)
+        length = varint()
+        if wire == 0:
+            yield number, length
+            continue
+        assert wire == 2
+        yield number, data[at : at + length]
+        at += length
+
+
+def only(data: bytes, *path: int) -> Any:
+    """What is at the end of the path of field numbers, each of which is there once."""
+    for number in path:
+        (data,) = (value for each, value in fields(data) if each == number)
+    return data
+
+
+def every(data: bytes, number: int) -> list[Any]:
+    return [value for each, value in fields(data) if each == number]
+
+
+def parameters(message: bytes, number: int) -> Iterator[tuple[str, str, str, bool]]:
+    """(in, name, type or reference, required), from a list of `ParametersItem`."""
+    for item in every(message, number):
+        parameter = only(item, 1)
+        body = dict(fields(parameter)).get(1)
+        if body is not None:
+            written = dict(fields(body))
+            reference = only(written[5], 1).decode()
+            yield written[3].decode(), written[2].decode(), reference, bool(written.get(4))
+            continue
+        ((where, inner),) = fields(only(parameter, 2))
+        written = dict(fields(inner))
+        kind = written[6 if where == 3 else 5].decode()
+        assert written[20 if where == 3 else 19] == 1  # uniqueItems
+        yield written[2].decode(), written[4].decode(), kind, bool(written.get(1))
+
+
+def expected(written: list[Obj]) -> list[tuple[str, str, str, bool]]:
+    return [
+        (
+            each["in"],
+            each["name"],
+            each["schema"]["$ref"] if each["in"] == "body" else each["type"],
+            bool(each.get("required")),
+        )
+        for each in written
+    ]
+
+
+def test_the_paths_say_the_same_as_those_of_the_json() -> None:
+    document = openapi_v2()
+    encoded = encode_v2(document)
+    paths = {only(each, 1).decode(): only(each, 2) for each in every(only(encoded, 8), 2)}
+    assert list(paths) == list(document["paths"])
+    methods = {"get": 2, "put": 3, "post": 4, "delete": 5, "patch": 8}
+    for path, item in document["paths"].items():
+        assert list(parameters(paths[path], 9)) == expected(item["parameters"])
+        assert {number for number, _ in fields(paths[path])} - {9} == {
+            number for method, number in methods.items() if method in item
+        }
+        for method in methods.keys() & item.keys():
+            operation, message = item[method], only(paths[path], methods[method])
+            assert only(message, 5).decode() == operation["operationId"]
+            assert [each.decode() for each in every(message, 7)] == operation["consumes"]
+            assert list(parameters(message, 8)) == expected(operation["parameters"])
+            extensions = {only(each, 1).decode() for each in every(message, 13)}
+            assert extensions == {name for name in operation if name.startswith("x-")}
+            codes = [only(each, 1).decode() for each in every(only(message, 9), 1)]
+            assert codes == list(operation["responses"])
+
+
+def test_a_keyword_without_a_form_is_refused_not_left_out() -> None:
+    with pytest.raises(ValueError, match="'host'"):
+        encode_v2({**document(), "host": "x"})
+    with pytest.raises(ValueError, match="'pattern'"):
+        encode_v2(document(pattern="x"))

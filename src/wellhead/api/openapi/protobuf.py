@@ -1,14 +1,18 @@
 """The OpenAPI v2 document in Protobuf, the only form in which kubectl accepts it.
 
-kubectl reads it to validate what the server can't validate as one object, a `v1 List` above all. The message
-is `openapi.v2.Document` of gnostic's OpenAPIv2.proto. Only what kubectl reads is in it: the definitions, with
-types, references and extensions. All of its fields are strings, booleans and messages, so that two lines of
-wire format do (https://protobuf.dev/programming-guides/encoding).
+kubectl reads it to validate what the server can't validate as one object, a `v1 List` above all; up to 1.26
+also to see from the parameters of PATCH whether the server knows `dryRun`. The message is
+`openapi.v2.Document` of gnostic's OpenAPIv2.proto. All that our document uses of it are strings, booleans and
+messages, so that a few lines of wire format do (https://protobuf.dev/programming-guides/encoding).
+
+A message is written by a table: keyword → field number, and how the keyword's value becomes the field's. A
+keyword that no table has is a defect, not left out: the two forms of the document say the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import msgspec
 
@@ -18,53 +22,87 @@ MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 ASKED_FOR_AS = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 """How clients ask for it: a media type that can't be one, so that answers name the other."""
 
-_LENGTH_DELIMITED = 2
+_VARINT, _LENGTH_DELIMITED = 0, 2
+
+Write = Callable[[int, Any], bytes]
+"""Writes a value as the field of a number."""
 
 
 def encode_v2(document: Obj) -> bytes:
-    """The bytes of an OpenAPI v2 document's definitions."""
-    info = _text(1, document["info"]["title"]) + _text(2, document["info"]["version"])
-    definitions = (_named(name, _schema(schema)) for name, schema in document["definitions"].items())
-    return _text(1, document["swagger"]) + _field(2, info) + _field(9, _repeated(1, definitions))
+    """The bytes of an OpenAPI v2 document. Raises ValueError for what it has no form for."""
+    return _message(document, _DOCUMENT)
 
 
-def _schema(schema: Obj) -> bytes:
-    """A `Schema`. A keyword that is not known here is a defect: it would silently not be validated."""
+def _message(value: Obj, fields: Mapping[str, tuple[int, Write]], extensions: int = 0) -> bytes:
+    """`extensions` is the number under which the message keeps what begins with `x-`."""
     parts = []
-    for keyword, value in schema.items():
-        match keyword:
-            case "$ref":
-                parts.append(_text(1, value))
-            case "format":
-                parts.append(_text(2, value))
-            case "description":
-                parts.append(_text(4, value))
-            case "required":
-                parts.append(_repeated(19, (name.encode() for name in value)))
-            case "additionalProperties":
-                parts.append(_field(21, _field(1, _schema(value))))
-            case "type":
-                parts.append(_field(22, _text(1, value)))
-            case "items":
-                parts.append(_field(23, _field(1, _schema(value))))
-            case "properties":
-                properties = (_named(name, _schema(each)) for name, each in value.items())
-                parts.append(_field(25, _repeated(1, properties)))
-            case _ if keyword.startswith("x-"):
-                as_yaml = msgspec.json.encode(value).decode()  # JSON is YAML
-                parts.append(_field(31, _named(keyword, _text(2, as_yaml))))
-            case _:
-                raise ValueError(f"OpenAPI v2 schema keyword {keyword!r} has no Protobuf form here")
+    for keyword, each in value.items():
+        if keyword in fields:
+            number, write = fields[keyword]
+            parts.append(write(number, each))
+        elif extensions and keyword.startswith("x-"):
+            as_yaml = msgspec.json.encode(each).decode()  # JSON is YAML
+            parts.append(_field(extensions, _named(keyword, _text(2, as_yaml))))
+        else:
+            raise ValueError(f"OpenAPI v2 keyword {keyword!r} has no Protobuf form here")
     return b"".join(parts)
 
 
+def _schema(schema: Obj) -> bytes:
+    return _message(schema, _SCHEMA, extensions=31)
+
+
+def _operation(operation: Obj) -> bytes:
+    return _message(operation, _OPERATION, extensions=13)
+
+
+def _path_item(methods: Obj) -> bytes:
+    return _message(methods, _PATH_ITEM, extensions=10)
+
+
+def _parameter(parameter: Obj) -> bytes:
+    """A `ParametersItem`: a message for every place where a parameter may be."""
+    where = parameter.get("in")
+    if where == "body":
+        return _field(1, _field(1, _message(parameter, _BODY_PARAMETER, extensions=6)))
+    if where == "query":
+        return _field(1, _field(2, _field(3, _message(parameter, _QUERY_PARAMETER, extensions=23))))
+    if where == "path":
+        return _field(1, _field(2, _field(4, _message(parameter, _PATH_PARAMETER, extensions=22))))
+    raise ValueError(f"OpenAPI v2 parameters in {where!r} have no Protobuf form here")
+
+
+def _response(response: Obj) -> bytes:
+    """A `ResponseValue`."""
+    return _field(1, _message(response, _RESPONSE, extensions=5))
+
+
+def _embedded(encode: Callable[[Any], bytes]) -> Write:
+    return lambda number, value: _field(number, encode(value))
+
+
+def _each(encode: Callable[[Any], bytes]) -> Write:
+    return lambda number, values: _repeated(number, map(encode, values))
+
+
+def _map(entries: int, encode: Callable[[Any], bytes]) -> Write:
+    """A map, as a message that holds a list of names and values under the number `entries`."""
+    return lambda number, values: _field(
+        number, _repeated(entries, (_named(name, encode(value)) for name, value in values.items()))
+    )
+
+
 def _named(name: str, value: bytes) -> bytes:
-    """A `NamedSchema` or `NamedAny`."""
+    """A `NamedSchema`, `NamedAny`, `NamedPathItem` …: the names and values of all maps."""
     return _text(1, name) + _field(2, value)
 
 
 def _text(number: int, value: str) -> bytes:
     return _field(number, value.encode())
+
+
+def _boolean(number: int, value: bool) -> bytes:
+    return _varint(number << 3 | _VARINT) + _varint(1) if value else b""
 
 
 def _repeated(number: int, values: Iterable[bytes]) -> bytes:
@@ -83,3 +121,76 @@ def _varint(value: int) -> bytes:
         value >>= 7
     encoded.append(value)
     return bytes(encoded)
+
+
+_TEXTS = _each(str.encode)
+
+_INFO: Mapping[str, tuple[int, Write]] = {"title": (1, _text), "version": (2, _text)}
+
+_DOCUMENT: Mapping[str, tuple[int, Write]] = {
+    "swagger": (1, _text),
+    "info": (2, _embedded(lambda info: _message(info, _INFO))),
+    "paths": (8, _map(2, _path_item)),
+    "definitions": (9, _map(1, _schema)),
+}
+
+_PATH_ITEM: Mapping[str, tuple[int, Write]] = {
+    "get": (2, _embedded(_operation)),
+    "put": (3, _embedded(_operation)),
+    "post": (4, _embedded(_operation)),
+    "delete": (5, _embedded(_operation)),
+    "patch": (8, _embedded(_operation)),
+    "parameters": (9, _each(_parameter)),
+}
+
+_OPERATION: Mapping[str, tuple[int, Write]] = {
+    "tags": (1, _TEXTS),
+    "description": (3, _text),
+    "operationId": (5, _text),
+    "produces": (6, _TEXTS),
+    "consumes": (7, _TEXTS),
+    "parameters": (8, _each(_parameter)),
+    "responses": (9, _map(1, _response)),
+}
+
+_BODY_PARAMETER: Mapping[str, tuple[int, Write]] = {
+    "description": (1, _text),
+    "name": (2, _text),
+    "in": (3, _text),
+    "required": (4, _boolean),
+    "schema": (5, _embedded(_schema)),
+}
+
+_QUERY_PARAMETER: Mapping[str, tuple[int, Write]] = {
+    "required": (1, _boolean),
+    "in": (2, _text),
+    "description": (3, _text),
+    "name": (4, _text),
+    "type": (6, _text),
+    "uniqueItems": (20, _boolean),
+}
+
+_PATH_PARAMETER: Mapping[str, tuple[int, Write]] = {
+    "required": (1, _boolean),
+    "in": (2, _text),
+    "description": (3, _text),
+    "name": (4, _text),
+    "type": (5, _text),
+    "uniqueItems": (19, _boolean),
+}
+
+_RESPONSE: Mapping[str, tuple[int, Write]] = {
+    "description": (1, _text),
+    "schema": (2, _embedded(lambda schema: _field(1, _schema(schema)))),
+}
+
+_SCHEMA: Mapping[str, tuple[int, Write]] = {
+    "$ref": (1, _text),
+    "format": (2, _text),
+    "description": (4, _text),
+    "required": (19, _TEXTS),
+    "additionalProperties": (21, _embedded(lambda schema: _field(1, _schema(schema)))),
+    "type": (22, _embedded(lambda kind: _text(1, kind))),
+    "items": (23, _embedded(lambda schema: _field(1, _schema(schema)))),
+    "properties": (25, _map(1, _schema)),
+}
