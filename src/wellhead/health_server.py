@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import threading
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
@@ -18,6 +20,7 @@ _log = logging.getLogger(__name__)
 
 _LOOK_SECONDS = 10.0
 _LOOKS = 30
+_ENDING_SECONDS = 30.0
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
 Address = tuple[str, int]
 
@@ -50,7 +53,7 @@ def application(health: Health) -> web.Application:
     """The health endpoints, and /metrics with the process' own and each check's result."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
-    registry.register(_Results(health))
+    registry.register(Results(health))
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": _METRICS})
@@ -61,25 +64,45 @@ def application(health: Health) -> web.Application:
 
 
 @asynccontextmanager
-async def serving(health: Health, address: Address | None) -> AsyncIterator[None]:
-    """Serve by plain HTTP while the block runs; at None nobody can ask.
+async def serving(
+    health: Health, address: Address | None, app: web.Application | None = None
+) -> AsyncIterator[None]:
+    """Serve `app` (`application` by default) by HTTP while the block runs; at None nobody can ask.
 
     Raises:
         OSError: the address can't be listened on.
         Stuck: see `until_stuck`. The block is cancelled.
     """
-    runner = web.AppRunner(application(health), access_log=None, handle_signals=False, shutdown_timeout=1)
+    runner = web.AppRunner(
+        app or application(health), access_log=None, handle_signals=False, shutdown_timeout=1
+    )
     await runner.setup()
     try:
         if address is not None:
             await web.TCPSite(runner, *address, reuse_address=True).start()
             _log.info("health is told at http://%s:%d/healthz", *address)
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(until_stuck(health), name="until stuck")
+            watching = group.create_task(_end_if_stuck(health), name="end if stuck")
             yield
             watching.cancel()
     finally:
         await runner.cleanup()
+
+
+async def _end_if_stuck(health: Health) -> None:
+    try:
+        await until_stuck(health)
+    except Stuck as error:
+        _log.error("ending, so that a new process takes over: %s", error)
+        end_anyway()
+        raise
+
+
+def end_anyway() -> None:
+    """End the process soon, even if what is stuck can't be cancelled, such as a thread in a system call."""
+    last = threading.Timer(_ENDING_SECONDS, os._exit, (1,))
+    last.daemon = True
+    last.start()
 
 
 async def until_stuck(health: Health) -> None:
@@ -103,7 +126,7 @@ async def until_stuck(health: Health) -> None:
             raise Stuck("; ".join(f"{name}: {why}" for name, why in problems.items()))
 
 
-class _Results(Collector):
+class Results(Collector):
     """kubernetes_healthcheck, as upstream's components have it."""
 
     def __init__(self, health: Health) -> None:

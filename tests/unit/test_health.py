@@ -138,12 +138,17 @@ async def test_one_that_gets_on_again_does_not_end_nor_does_one_without_a_server
             await until_stuck(Health(lambda: checks))
 
 
-async def test_a_stuck_component_s_work_is_cancelled() -> None:
+async def test_a_stuck_component_s_work_is_cancelled_and_ends_anyway(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ended: list[bool] = []
+    monkeypatch.setattr("wellhead.health_server.end_anyway", lambda: ended.append(True))
     stuck = Health(lambda: [Check("worker", lambda now: "busy", mortal=True)])
     with pytest.raises(ExceptionGroup) as raised:
         async with serving(stuck, None):
             await asyncio.Event().wait()
     assert raised.group_contains(Stuck)
+    assert ended == [True]
 
 
 async def test_what_is_served_ends_with_the_block() -> None:

@@ -119,7 +119,8 @@ class _AddressType(click.ParamType[IPAddress]):
     default="127.0.0.1:10258",
     show_default=True,
     metavar="HOST:PORT",
-    help="Where /metrics, /status (JSON: load balancers, their nodes and health) and /healthz are served.",
+    help="Where /metrics, /status (JSON: load balancers, their nodes and health), /healthz, /livez and "
+    "/readyz are served.",
 )
 @click.option(
     "--announce",

@@ -21,11 +21,14 @@ from wellhead.api.errors import AlreadyExists, ApiError, Conflict, NotFound
 from wellhead.api.meta import Obj
 from wellhead.api.resources import LEASES
 from wellhead.client.rest import Client
+from wellhead.health import Check, Overdue
 
 _log = logging.getLogger(__name__)
 
 _RENEW_SHARE, _RETRY_SHARE = 2 / 3, 1 / 6  # of the lease's duration, as client-go's defaults are
 _RELEASE_SECONDS = 2.0
+_AWAY_SECONDS = 20.0
+_ENDING_SECONDS = 60.0
 _JITTER = 0.2
 
 
@@ -62,6 +65,8 @@ class Elector:
         self._observed: Obj | None = None
         self._observed_at = 0.0
         self._renewed_at: float | None = None  # None: not the leader
+        self._away = Overdue("the lease can't be taken or renewed", _AWAY_SECONDS)
+        self._ending = Overdue("what only the leader may do has not ended", _ENDING_SECONDS)
 
     def leads(self) -> bool:
         """Whether this process is the leader at this very moment, and nobody else can be."""
@@ -69,6 +74,13 @@ class Elector:
             self._renewed_at is not None
             and self._clock() < self._renewed_at + self.settings.duration * _RENEW_SHARE
         )
+
+    def checks(self) -> list[Check]:
+        """That it hears who leads, and that a leader that is none any more has stopped."""
+        return [
+            Check("leader-election", self._away.problem),
+            Check("leader-ended", self._ending.problem, mortal=True),
+        ]
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
         """Run `lead` whenever this process is the leader; it is cancelled as soon as that is no longer so.
@@ -107,7 +119,9 @@ class Elector:
                         await self._attempt()
         finally:
             leading.cancel()
+            self._ending.begin(asyncio.get_running_loop().time())
             await asyncio.gather(leading, return_exceptions=True)
+            self._ending.end()
 
     async def _attempt(self) -> bool:
         """Take or renew the lease, if that may be. Returns whether it is ours now."""
@@ -116,10 +130,13 @@ class Elector:
             async with asyncio.timeout(self.settings.duration):
                 taken = await self._take()
         except (Conflict, AlreadyExists):
+            self._away.end()
             return False  # somebody was quicker; who, the next attempt tells
         except (ApiError, OSError, TimeoutError) as error:
             _log.warning("the lease can't be taken or renewed: %s", error)
+            self._away.begin(asyncio.get_running_loop().time(), str(error))
             return False
+        self._away.end()
         self._renewed_at = started if taken else None
         return taken
 

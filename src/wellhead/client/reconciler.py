@@ -77,7 +77,8 @@ class Reconciler(Generic[K]):
 
     def checks(self) -> list[Check]:
         """That no key keeps its worker for too long; that none waits too long for one."""
-        return [Check(self._name, self._busy, mortal=True), Check(f"{self._name}-queue", self._late)]
+        name = self._name.replace(" ", "-")
+        return [Check(name, self._busy, mortal=True), Check(f"{name}-queue", self._late)]
 
     def _busy(self, now: float) -> str:
         return together(each.problem(now) for each in self._working.values())

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from wellhead.api.meta import Key, Obj, is_deleting, key
 from wellhead.api.resources import ENDPOINTSLICES, NODES, SERVICES
 from wellhead.client.events import EventRecorder
-from wellhead.client.informer import Informer, TypedInformer, tolerant
+from wellhead.client.informer import Informer, TypedInformer, tolerant, watches
 from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client
 from wellhead.cloud import balancers
@@ -29,6 +29,7 @@ from wellhead.cloud.nodes import BalancedNode, balanced_node
 from wellhead.cloud.plane import PlaneError
 from wellhead.cloud.steering import Balancer, Steering
 from wellhead.cloud.vips import VIPPool, VIPUnavailable
+from wellhead.health import Check
 from wellhead.services.endpointslice import parse_endpoint_slice
 
 _log = logging.getLogger(__name__)
@@ -107,6 +108,14 @@ class Controller:
             if self.proxy is not None:
                 group.create_task(self.proxy.run())
             group.create_task(self._reconciler.run())
+
+    def checks(self) -> Iterator[Check]:
+        """That its watches live, that it gets on with the Services, and that the data planes follow."""
+        yield watches(self._services, self._nodes, self._slices)
+        yield from self._reconciler.checks()
+        yield from self._forwarder.checks()
+        if self.proxy is not None:
+            yield from self.proxy.checks()
 
     def _adopt(self) -> None:
         """Take over the VIPs that Services hold by their status; on a clash the older Service keeps it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import uuid
+from collections.abc import Iterator
 
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
@@ -17,8 +18,10 @@ from wellhead.cloud.haproxy.plane import TerminatingProxy
 from wellhead.cloud.metrics import Metrics
 from wellhead.cloud.options import Config
 from wellhead.cloud.report import Report, Standby, report
-from wellhead.cloud.server import serving
+from wellhead.cloud.server import application
 from wellhead.cloud.vips import VIPPool
+from wellhead.health import Check, Health
+from wellhead.health_server import serving
 
 
 async def run(config: Config) -> None:
@@ -28,10 +31,14 @@ async def run(config: Config) -> None:
     Raises:
         KubeconfigError: there is no way to find the API server.
         OSError: the metrics address can't be listened on, or the network namespace can't be joined.
+        Stuck: only a new process helps.
     """
     async with Client(load(config.kubeconfig), user_agent="wellhead-cloud") as client:
         cloud = _Cloud(config, client)
-        async with serving(config.metrics_host, config.metrics_port, cloud.report, cloud.metrics):
+        health = Health(cloud.checks)
+        cloud.metrics.tell(health)
+        app = application(health, cloud.report, cloud.metrics)
+        async with serving(health, (config.metrics_host, config.metrics_port), app):
             if cloud.elector is None:
                 await cloud.control()
             else:
@@ -91,6 +98,15 @@ class _Cloud:
         finally:
             self._controller = self._announcer = None
             metrics.follow(None)
+
+    def checks(self) -> Iterator[Check]:
+        """That it can agree with the others who controls and, while that is this process, that it does."""
+        if self.elector is not None:
+            yield from self.elector.checks()
+        if self._controller is not None:
+            yield from self._controller.checks()
+        if self._announcer is not None:
+            yield self._announcer.check()
 
     def report(self) -> Report | Standby:
         """How things are now, or who else knows."""

@@ -9,6 +9,8 @@ from prometheus_client.core import GaugeMetricFamily
 
 from wellhead.cloud.controller import Controller
 from wellhead.cloud.health import Outcome
+from wellhead.health import Health
+from wellhead.health_server import Results
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -52,6 +54,10 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+
+    def tell(self, health: Health) -> None:
+        """Add each health check's result."""
+        self._registry.register(Results(health))
 
     def count_check(self, outcome: Outcome) -> None:
         self._checks.labels(outcome.value).inc()

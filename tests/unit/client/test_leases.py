@@ -167,3 +167,49 @@ async def test_what_the_leaders_work_raises_ends_the_election_and_frees_the_leas
     with pytest.raises(OSError, match="no such interface"):
         await elector.run(work)
     assert api.holder == ""
+
+
+def _problems(elector: Elector) -> list[str]:
+    now = asyncio.get_running_loop().time()
+    return [f"{each.name}: {found}" for each in elector.checks() if (found := each.problem(now))]
+
+
+async def test_one_that_cannot_reach_the_lease_for_a_while_says_so_until_it_can() -> None:
+    api = Leases()
+    candidate = Candidate(api, "candidate")
+    await reached(lambda: candidate.leading)
+    await pass_time(2 * DURATION)
+    assert _problems(candidate.elector) == []
+    api.away = True
+    await pass_time(30)
+    [problem] = _problems(candidate.elector)
+    assert problem.startswith("leader-election: the lease can't be taken or renewed for ")
+    api.away = False
+    await reached(lambda: candidate.leading)
+    assert _problems(candidate.elector) == []
+    await candidate.stop()
+
+
+async def test_a_leader_whose_work_does_not_end_is_stuck() -> None:
+    api = Leases()
+    candidate = Candidate(api, "candidate")
+    go_on = asyncio.Event()
+
+    async def clings() -> None:
+        candidate.leading = True
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await go_on.wait()
+            candidate.leading = False
+
+    await candidate.stop()
+    candidate.task = asyncio.ensure_future(candidate.elector.run(clings))
+    await reached(lambda: candidate.leading)
+    api.away = True
+    await pass_time(DURATION + 61)
+    assert any(each.startswith("leader-ended: ") for each in _problems(candidate.elector))
+    go_on.set()
+    await reached(lambda: not candidate.leading)
+    assert not any(each.startswith("leader-ended: ") for each in _problems(candidate.elector))
+    await candidate.stop()

@@ -41,7 +41,7 @@ def test_the_controller_takes_its_arguments() -> None:
     context = cloud.command.make_context(name, flags)
     assert context.params["announce"] == ("eth0",)
     host, port = context.params["metrics_bind_address"]
-    assert container()["livenessProbe"]["httpGet"] == {"host": host, "path": "/healthz", "port": port}
+    assert container()["livenessProbe"]["httpGet"] == {"host": host, "path": "/livez", "port": port}
 
 
 def test_its_image_is_the_one_that_there_is_a_dockerfile_for() -> None:

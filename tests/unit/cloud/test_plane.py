@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
+from tests.patience import pass_time
 from wellhead.cloud.plane import Follower, PlaneError
 
 Follow = Callable[[set[str]], Awaitable[float | None]]
@@ -104,3 +105,45 @@ async def test_who_waits_is_not_left_waiting_when_it_ends() -> None:
         await begun.wait()
         second = ask(follower, "two")
     assert (first.cancelled(), second.cancelled()) == (True, True)
+
+
+def _problems(follower: Follower[set[str]]) -> dict[str, str]:
+    now = asyncio.get_running_loop().time()
+    return {each.name: found for each in follower.checks() if (found := each.problem(now))}
+
+
+async def test_one_that_does_not_follow_for_a_while_says_why_until_it_does() -> None:
+    follower = Follower("the forwarder (ip)", set[str])
+    broken = True
+
+    async def follow(_: set[str]) -> None:
+        if broken:
+            raise OSError("no such interface")
+
+    async with following(follower, follow):
+        await pass_time(25)
+        assert _problems(follower) == {}
+        await pass_time(10)
+        found = _problems(follower)
+        assert list(found) == ["forwarder-ip"]
+        assert found["forwarder-ip"].endswith(" s: no such interface")
+        broken = False
+        await pass_time(15)
+        assert _problems(follower) == {}
+
+
+async def test_one_that_is_busy_with_a_change_for_too_long_is_stuck() -> None:
+    follower = Follower("the forwarder (ip)", set[str])
+    go_on = asyncio.Event()
+
+    async def follow(_: set[str]) -> None:
+        await go_on.wait()
+
+    async with following(follower, follow):
+        await pass_time(310)
+        found = _problems(follower)
+        assert found["forwarder-ip-busy"] == "the forwarder (ip) is busy with one change for 310 s"
+        assert [each.mortal for each in follower.checks()] == [True, False]
+        go_on.set()
+        await pass_time(1)
+        assert _problems(follower) == {}

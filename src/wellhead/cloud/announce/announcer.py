@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from wellhead.client.backoff import Backoff
 from wellhead.cloud.announce.packets import answer, unasked
 from wellhead.cloud.announce.sockets import Link
+from wellhead.health import Check, Overdue
 from wellhead.ip import IPAddress
 from wellhead.linux.netlink import ROUTE, Message, News, RouteGroup, RouteNews, Socket
 from wellhead.linux.netns import NetnsThread
@@ -19,6 +20,7 @@ from wellhead.waiting import comes
 
 _log = logging.getLogger(__name__)
 
+_SILENT_SECONDS = 30.0
 _REPEATS = 5  # an announcement may be lost; a second apart
 _INTERVAL_SECONDS = 1.0
 _LONG_ENOUGH_SECONDS = 2.0  # what has worked for so long is tried again soon when it fails
@@ -43,6 +45,7 @@ class Announcer:
         self._wake = asyncio.Event()
         self._up: dict[int, bool] = {}
         self._broken: OSError | None = None
+        self._silent = Overdue(f"VIPs can't be announced at {', '.join(self._interfaces)}", _SILENT_SECONDS)
 
     @property
     def vips(self) -> frozenset[IPAddress]:
@@ -55,6 +58,10 @@ class Announcer:
         self._vips[version] = vips
         self._wake.set()
 
+    def check(self) -> Check:
+        """That VIPs can be announced."""
+        return Check("announcing", self._silent.problem)
+
     async def run(self) -> None:
         """Announce until cancelled; an interface that isn't there is waited for.
 
@@ -62,12 +69,15 @@ class Announcer:
             OSError: the network namespace can't be joined.
         """
         thread = NetnsThread(self._netns)
+        now = asyncio.get_running_loop().time
         backoff = Backoff(0.2, 5.0)
+        self._silent.begin(now())
         try:
             while True:
                 try:
                     await self._announce(thread, backoff)
                 except OSError as error:
+                    self._silent.begin(now(), str(error))
                     delay = backoff.next()
                     names = ", ".join(self._interfaces)
                     _log.error("VIPs can't be announced at %s, again in %.1f s: %s", names, delay, error)
@@ -91,6 +101,7 @@ class Announcer:
             news = News(notices, lambda message: self._note_link(message, indices), self._announce_all)
             stack.callback(news.close)
             self._broken = None
+            self._silent.end()
             self._announce_all()
             began = loop.time()
             while True:

@@ -13,6 +13,7 @@ from wellhead.cloud.forwarder.own_changes import OwnChanges
 from wellhead.cloud.forwarder.router import Router, Wishes, forget
 from wellhead.cloud.forwarder.tables import Change, Frontend
 from wellhead.cloud.plane import Follower
+from wellhead.health import Check
 from wellhead.ip import Family, IPAddress, IPNetwork
 from wellhead.linux.netns import NetnsThread
 
@@ -44,6 +45,10 @@ class FamilyPlane:
         self._router = Router(family, pools, announced, ours)
         self._follower = Follower(f"the forwarder ({family.nft})", Wishes)
         self._forgetter = Follower(f"the memory of flows ({family.nft})", set[Frontend])
+
+    def checks(self) -> list[Check]:
+        """That the kernel follows."""
+        return [*self._follower.checks(), *self._forgetter.checks()]
 
     def submit(
         self,

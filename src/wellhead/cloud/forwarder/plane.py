@@ -10,6 +10,7 @@ from wellhead.cloud.forwarder.hashing import Node
 from wellhead.cloud.forwarder.own_changes import OwnChanges
 from wellhead.cloud.forwarder.router import Router
 from wellhead.cloud.forwarder.tables import Change, Frontend
+from wellhead.health import Check
 from wellhead.ip import Family, IPAddress, IPNetwork
 from wellhead.linux.netns import NetnsThread
 
@@ -43,6 +44,10 @@ class Forwarder:
             mine = [network for network in networks if network.version == family]
             if mine:
                 self._planes[family] = FamilyPlane(family, mine, netns, observe, announced, on_vips, ours)
+
+    def checks(self) -> list[Check]:
+        """That the kernel follows."""
+        return [check for plane in self._planes.values() for check in plane.checks()]
 
     def submit(
         self,

@@ -19,6 +19,7 @@ from wellhead.cloud.haproxy.later import Later
 from wellhead.cloud.haproxy.process import HAProxy
 from wellhead.cloud.haproxy.sections import Section
 from wellhead.cloud.plane import Follower, PlaneError
+from wellhead.health import Check
 from wellhead.ip import IPAddress
 
 _log = logging.getLogger(__name__)
@@ -78,6 +79,10 @@ class TerminatingProxy:
         self._routes_disturbed = False  # whether somebody may have taken VIPs' routes away
         self.kept = True
         """Whether the keeper holds the sockets that HAProxy has."""
+
+    def checks(self) -> list[Check]:
+        """That HAProxy follows."""
+        return self._follower.checks()
 
     def submit(
         self, services: Mapping[Key, Collection[Section]] | None = None, *, lost: Collection[IPAddress] = ()
