@@ -93,7 +93,7 @@ class ServiceFacts:
     @cached_property
     def slices_known(self) -> bool:
         """Whether anything tells the Service's endpoints."""
-        return bool(self.endpoint_slices)
+        return bool(self.endpoint_slices) or self.world.has_all("EndpointSlice")
 
     @cached_property
     def endpoint_slices(self) -> list[Obj]:

@@ -61,11 +61,19 @@ class World:
     Nothing of it raises: an object that is not as it should be is one that says less.
     """
 
-    def __init__(self, entries: Iterable[Entry], unread: Iterable[Unread] = ()) -> None:
+    def __init__(
+        self, entries: Iterable[Entry], unread: Iterable[Unread] = (), *, is_cluster: bool = False
+    ) -> None:
+        """`is_cluster`: read of a cluster, so that what isn't there, and could be read, doesn't exist."""
         self.unread = tuple(unread)
+        self._is_cluster = is_cluster
         self._of_kind: dict[str, list[Entry]] = defaultdict(list)
         for each in entries:
             self._of_kind[each.kind].append(each)
+
+    def has_all(self, kind: str) -> bool:
+        """Whether an object of this kind that isn't here doesn't exist."""
+        return self._is_cluster and not any(each.what.startswith(kind) for each in self.unread)
 
     def kinds(self) -> set[str]:
         return set(self._of_kind)

@@ -22,4 +22,4 @@ def world_of(files: Sequence[str], kubeconfig: str | None, namespace: str) -> Wo
     from wellhead.snapshot.connecting import reading_of  # an HTTP client takes long to import
 
     reading = reading_of(kubeconfig, namespace)
-    return World(reading.entries(), reading.unread)
+    return World(reading.entries(), reading.unread, is_cluster=True)

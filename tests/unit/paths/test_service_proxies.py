@@ -28,6 +28,10 @@ from tests.unit.paths.objects import (
     way,
     world,
 )
+from wellhead.paths.explain import Question
+from wellhead.paths.report import explain
+from wellhead.paths.way import Disposition
+from wellhead.paths.world import Decoded, World
 
 VIP = [{"ip": "198.18.5.5", "ipMode": "VIP"}]
 
@@ -340,3 +344,10 @@ def test_the_older_of_two_services_holds_an_external_ip() -> None:
     found = way(cluster, "ExternalIP", target="svc/api", node="cairo").outcomes
     assert seen(found) == {f"client {CLIENT}": 1.0}
     assert found[0].endpoint == "10.50.3.9:8080"
+
+
+def test_in_a_cluster_a_service_without_slices_has_no_endpoints_and_in_files_nobody_knows() -> None:
+    objects = [Decoded(each) for each in (*NODES, kube_proxy(), service(type="NodePort", selector={}))]
+    for is_cluster, disposition in ((True, Disposition.REFUSED), (False, Disposition.UNKNOWN)):
+        report = explain(World(objects, is_cluster=is_cluster), Question("svc/api", "team", ("outside",)))
+        assert {each.disposition for way in report.ways for each in way.outcomes} == {disposition}
