@@ -47,7 +47,7 @@ def test_a_killed_component_comes_back_and_disturbs_nothing(
     assert asked.lost.total() == 0, asked.words
     assert all(asked.count[kind] > 5 for kind in (*found.outside, *found.inside)), asked.count
     # It does its work again: a new pod comes up, a new Service leads to it.
-    name = f"after-{victim}".replace("/", "-")
+    name = f"after-{victim}".replace("/", "-").replace(" ", "-")
     lab.run_pod(name, "node-1", namespace)
     port = lab.expose(name, name, namespace, type="NodePort")["spec"]["ports"][0]["nodePort"]
     eventually(partial(answers, lab, f"{EXTERNAL_IP['node-1']}:{port}"), True)
