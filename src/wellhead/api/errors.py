@@ -49,7 +49,9 @@ class Cause:
 
     @classmethod
     def not_supported(cls, field: str, value: object, supported: Iterable[str]) -> Cause:
-        values = ", ".join(f'"{choice}"' for choice in sorted(supported))
+        # Upstream sorts sets, and names lists as they are.
+        choices = supported if isinstance(supported, tuple | list) else sorted(supported)
+        values = ", ".join(f'"{choice}"' for choice in choices)
         return cls(
             field, "FieldValueNotSupported", f"Unsupported value: {shown(value)}: supported values: {values}"
         )

@@ -49,10 +49,16 @@ def validate_workload(spec: Obj, kind: str) -> list[Cause]:
                     "spec.template.metadata.labels", labels, "`selector` does not match template `labels`"
                 )
             )
-    causes += validate_labels(labels, "spec.template.metadata.labels")
+    causes += validate_labels(labels, "spec.template.labels")
     annotations = template["metadata"].get("annotations")
-    causes += validate_annotations(annotations, "spec.template.metadata.annotations")
+    causes += validate_annotations(annotations, "spec.template.annotations")
     causes += validate_pod_spec(template["spec"], "spec.template.spec")
+    if template["spec"].get("ephemeralContainers"):
+        causes.append(
+            Cause.forbidden(
+                "spec.template.spec.ephemeralContainers", "ephemeral containers not allowed in pod template"
+            )
+        )
     if (policy := template["spec"]["restartPolicy"]) != "Always":
         causes.append(Cause.not_supported("spec.template.spec.restartPolicy", policy, ("Always",)))
     if "activeDeadlineSeconds" in template["spec"]:

@@ -14,11 +14,16 @@ from wellhead.api.strategy import Context
 _ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"
 _TOKEN_SECONDS = 3607  # an hour, and the seconds by which upstream tells these tokens from others
 _TOLERATION_SECONDS = 300
+_PREEMPTION = "PreemptLowerPriority"
+# Those that every cluster has; others can't be made here.
+_PRIORITY_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 _TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
 def admit(pod: Obj, context: Context) -> None:
-    """In place. Raises Forbidden if the pod's ServiceAccount doesn't exist, or a mirror pod names one."""
+    """In place. Raises Forbidden if the pod's ServiceAccount or class of priority doesn't exist, or a mirror
+    pod names an account.
+    """
     spec = pod["spec"]
     if is_mirror(pod):
         _check_mirror(pod)
@@ -26,8 +31,31 @@ def admit(pod: Obj, context: Context) -> None:
         _use_service_account(pod, context)
     for taint in _TAINTS:
         _tolerate_for_a_while(spec, taint)
-    spec["priority"] = spec.get("priority") or 0
-    spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
+    _give_priority(pod)
+
+
+def _give_priority(pod: Obj) -> None:
+    """The priority of the pod's class; nobody sets another."""
+    spec, name = pod["spec"], pod["metadata"].get("name", "")
+    kind = spec.get("priorityClassName") or ""
+    if kind and kind not in _PRIORITY_CLASSES:
+        raise Forbidden.of(PODS, name, f"no PriorityClass with name {kind} was found")
+    priority = _PRIORITY_CLASSES.get(kind, 0)
+    if spec.setdefault("priority", priority) != priority:
+        raise Forbidden.of(
+            PODS,
+            name,
+            f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; priority "
+            f"admission controller computed {priority} from the given PriorityClass name",
+        )
+    policy = spec.setdefault("preemptionPolicy", _PREEMPTION)
+    if policy != _PREEMPTION:
+        raise Forbidden.of(
+            PODS,
+            name,
+            f"the string value of PreemptionPolicy ({policy}) must not be provided in pod spec; priority "
+            f"admission controller computed {_PREEMPTION} from the given PriorityClass name",
+        )
 
 
 def _check_mirror(pod: Obj) -> None:

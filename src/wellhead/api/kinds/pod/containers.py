@@ -16,10 +16,18 @@ from wellhead.api.formats import (
     port_name,
     port_number,
 )
-from wellhead.api.kinds.pod.volumes import path_causes, validate_ids
+from wellhead.api.kinds.pod.compute import validate_resize_policy, validate_resources
+from wellhead.api.kinds.pod.downward import (
+    FIELDS_OF_VARIABLES,
+    validate_env_from,
+    validate_field_reference,
+    validate_key_reference,
+    validate_resource_reference,
+)
+from wellhead.api.kinds.pod.security import validate_container_security
+from wellhead.api.kinds.pod.volumes import path_causes
 from wellhead.api.kinds.targets import validate_port_reference
 from wellhead.api.meta import Obj
-from wellhead.api.quantity import Quantity
 
 _RESTART_POLICIES = ("Always", "Never", "OnFailure")
 _RESTART_ACTIONS = ("Restart", "RestartAllContainers")
@@ -29,6 +37,18 @@ _PROTOCOLS = ("SCTP", "TCP", "UDP")
 BIND_MOUNT_OPTIONS = frozenset({"noexec", "nodev", "nosuid"})
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 _ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+_MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
+_PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
+_SIGNALS = frozenset(
+    f"SIG{name}"
+    for name in (
+        "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP "
+        "SYS TERM TRAP TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX "
+        + " ".join(f"RTMIN+{number}" for number in range(1, 16))
+        + " "
+        + " ".join(f"RTMAX-{number}" for number in range(1, 15))
+    ).split()
+)
 _NOT_NEGATIVE = "must be greater than or equal to 0"
 
 
@@ -40,12 +60,12 @@ def validate_container(
     is_init: bool,
     host_network: bool,
     host_ports: set[tuple[str, str, int]],
-    grace: int,
+    pod: Obj,
 ) -> list[Cause]:
     """A container with defaults, at the path `at`.
 
-    `volumes` are the names it may mount; `host_ports`, what containers before it hold, grows. `grace` is its
-    pod's terminationGracePeriodSeconds.
+    `volumes` are the names it may mount; `host_ports`, what containers before it hold, grows. `pod` is
+    the spec that it is part of.
     """
     causes: list[Cause] = []
     name, image = container.get("name") or "", container.get("image") or ""
@@ -57,25 +77,36 @@ def validate_container(
         causes.append(Cause.required(f"{at}.image"))
     elif image != image.strip():
         causes.append(Cause.invalid(f"{at}.image", image, "must not have leading or trailing whitespace"))
-    if (policy := container["imagePullPolicy"]) not in _PULL_POLICIES:
-        causes.append(Cause.not_supported(f"{at}.imagePullPolicy", policy, _PULL_POLICIES))
-    if (policy := container["terminationMessagePolicy"]) not in ("File", "FallbackToLogsOnError"):
-        causes.append(
-            Cause.invalid(
-                f"{at}.terminationMessagePolicy", policy, "must be 'File' or 'FallbackToLogsOnError'"
-            )
-        )
+    causes += one_of(f"{at}.imagePullPolicy", container["imagePullPolicy"], _PULL_POLICIES)
+    policy = container["terminationMessagePolicy"]
+    causes += one_of(f"{at}.terminationMessagePolicy", policy, _MESSAGE_POLICIES)
     for field in ("terminationMessagePath", "workingDir"):
         causes += path_causes(container.get(field) or "", f"{at}.{field}", file_path)
     causes += _validate_ports(container.get("ports") or (), f"{at}.ports", host_network, host_ports)
     causes += _validate_env(container.get("env") or (), f"{at}.env")
-    causes += _validate_mounts(container.get("volumeMounts") or (), f"{at}.volumeMounts", volumes)
-    causes += _validate_resources(container["resources"], f"{at}.resources")
+    causes += validate_env_from(container.get("envFrom") or (), f"{at}.envFrom")
+    causes += _validate_mounts(container, f"{at}.volumeMounts", volumes)
+    claims = [claim.get("name") or "" for claim in pod.get("resourceClaims") or ()]
+    causes += validate_resources(container["resources"], f"{at}.resources", claims)
+    policies = container.get("resizePolicy") or ()
+    causes += validate_resize_policy(policies, f"{at}.resizePolicy", pod["restartPolicy"])
     causes += _validate_probes(container, at, is_init)
-    causes += validate_ids(
-        container.get("securityContext") or {}, f"{at}.securityContext", "runAsUser", "runAsGroup"
+    causes += validate_container_security(
+        container.get("securityContext") or {},
+        f"{at}.securityContext",
+        host_users=pod.get("hostUsers") is not False,
     )
     restarts = container.get("restartPolicy")
+    if is_init and restarts != "Always":
+        causes += [
+            Cause.invalid(
+                f"{at}.resizePolicy[{index}].restartPolicy",
+                "RestartContainer",
+                "must not be set to 'RestartContainer' for non-sidecar initContainers",
+            )
+            for index, policy in enumerate(policies)
+            if policy.get("restartPolicy") == "RestartContainer"
+        ]
     if restarts and is_init and restarts != "Always":
         causes.append(Cause.not_supported(f"{at}.restartPolicy", restarts, ("Always",)))
     if restarts and not is_init:
@@ -91,7 +122,10 @@ def validate_container(
     for hook in ("postStart", "preStop"):
         if hook in lifecycle:
             causes += _validate_handler(lifecycle[hook], f"{at}.lifecycle.{hook}")
+            grace = pod["terminationGracePeriodSeconds"]
             causes += _validate_sleep(lifecycle[hook], grace, f"{at}.lifecycle.{hook}.sleep")
+    if (signal := lifecycle.get("stopSignal")) is not None:
+        causes += _validate_stop_signal(signal, f"{at}.lifecycle.stopSignal", pod)
     return causes
 
 
@@ -178,23 +212,28 @@ def _validate_env(entries: Sequence[Obj], at: str) -> list[Cause]:
                 text = "may not have more than one field specified at a time"
             causes.append(Cause.invalid(where, "", text))
         for source in ("configMapKeyRef", "secretKeyRef"):
-            if source in sources and not entry["valueFrom"][source].get("key"):
-                causes.append(Cause.required(f"{where}.{source}.key"))
+            if source in sources:
+                causes += validate_key_reference(entry["valueFrom"][source], f"{where}.{source}")
         if "fileKeyRef" in sources:
             file = entry["valueFrom"]["fileKeyRef"]
             for field in ("volumeName", "path", "key"):
                 if not file.get(field):
                     causes.append(Cause.required(f"{where}.fileKeyRef.{field}"))
             causes += path_causes(file.get("path") or "", f"{where}.fileKeyRef.path", local_path)
-        if "fieldRef" in sources and not entry["valueFrom"]["fieldRef"].get("fieldPath"):
-            causes.append(Cause.required(f"{where}.fieldRef.fieldPath"))
+        if "fieldRef" in sources:
+            reference = entry["valueFrom"]["fieldRef"]
+            causes += validate_field_reference(reference, f"{where}.fieldRef", FIELDS_OF_VARIABLES)
+        if "resourceFieldRef" in sources:
+            reference = entry["valueFrom"]["resourceFieldRef"]
+            causes += validate_resource_reference(reference, f"{where}.resourceFieldRef", of_volume=False)
     return causes
 
 
-def _validate_mounts(mounts: Sequence[Obj], at: str, volumes: set[str]) -> list[Cause]:
+def _validate_mounts(container: Obj, at: str, volumes: set[str]) -> list[Cause]:
     causes: list[Cause] = []
     paths: set[str] = set()
-    for index, mount in enumerate(mounts):
+    privileged = bool((container.get("securityContext") or {}).get("privileged"))
+    for index, mount in enumerate(container.get("volumeMounts") or ()):
         here = f"{at}[{index}]"
         name, path = mount.get("name") or "", mount.get("mountPath") or ""
         if not name:
@@ -219,30 +258,28 @@ def _validate_mounts(mounts: Sequence[Obj], at: str, volumes: set[str]) -> list[
                     "subPathExpr and subPath are mutually exclusive",
                 )
             )
+        causes += _validate_propagation(mount, at, privileged)
     return causes
 
 
-def _validate_resources(resources: Obj, at: str) -> list[Cause]:
+def _validate_propagation(mount: Obj, at: str, privileged: bool) -> list[Cause]:
+    """mountPropagation and recursiveReadOnly, at upstream's paths: they don't say of which mount."""
     causes: list[Cause] = []
-    amounts: dict[tuple[str, str], Quantity] = {}
-    for kind in ("limits", "requests"):
-        for name, text in (resources.get(kind) or {}).items():
-            here = f"{at}.{kind}[{name}]"
-            try:
-                amounts[kind, name] = amount = Quantity.parse(text)
-            except ValueError as error:
-                causes.append(Cause.invalid(here, text, str(error)))
-                continue
-            if amount.nanos < 0:
-                causes.append(Cause.invalid(here, text, _NOT_NEGATIVE))
-    for (kind, name), amount in amounts.items():
-        limit = amounts.get(("limits", name))
-        if kind == "requests" and limit is not None and amount > limit:
-            causes.append(
-                Cause.invalid(
-                    f"{at}.requests", str(amount), f"must be less than or equal to {name} limit of {limit}"
-                )
-            )
+    propagation, recursive = mount.get("mountPropagation"), mount.get("recursiveReadOnly")
+    if propagation is not None:
+        causes += one_of(f"{at}.mountPropagation", propagation, _PROPAGATIONS)
+        if propagation == "Bidirectional" and not privileged:
+            text = "Bidirectional mount propagation is available only to privileged containers"
+            causes.append(Cause.forbidden(f"{at}.mountPropagation", text))
+    if recursive in ("Enabled", "IfPossible"):
+        if not mount.get("readOnly"):
+            text = "may only be specified when readOnly is true"
+            causes.append(Cause.forbidden(f"{at}.recursiveReadOnly", text))
+        if propagation not in (None, "None"):
+            text = "may only be specified when mountPropagation is None or not specified"
+            causes.append(Cause.forbidden(f"{at}.recursiveReadOnly", text))
+    elif recursive is not None:
+        causes += one_of(f"{at}.recursiveReadOnly", recursive, ("Disabled", "Enabled", "IfPossible"))
     return causes
 
 
@@ -269,6 +306,13 @@ def _validate_probes(container: Obj, at: str, is_init: bool) -> list[Cause]:
             )
             if probe.get(field, 0) < 0
         ]
+        grace = probe.get("terminationGracePeriodSeconds")
+        if kind == "readinessProbe" and grace is not None:
+            text = "must not be set for readinessProbes"
+            causes.append(Cause.invalid(f"{here}.terminationGracePeriodSeconds", grace, text))
+        elif grace is not None and grace <= 0:
+            text = "must be greater than 0"
+            causes.append(Cause.invalid(f"{here}.terminationGracePeriodSeconds", grace, text))
         if kind != "readinessProbe" and probe["successThreshold"] != 1:
             causes.append(Cause.invalid(f"{here}.successThreshold", probe["successThreshold"], "must be 1"))
     return causes
@@ -302,3 +346,10 @@ def _validate_sleep(handler: Obj, grace: int, at: str) -> list[Cause]:
         return []
     text = f"must be non-negative and less than terminationGracePeriodSeconds ({grace})"
     return [Cause.invalid(at, seconds, text)]
+
+
+def _validate_stop_signal(signal: str, at: str, pod: Obj) -> list[Cause]:
+    system = (pod.get("os") or {}).get("name")
+    if not system:
+        return [Cause.forbidden(at, "may not be set for containers with empty `spec.os.name`")]
+    return one_of(at, signal, ("SIGKILL", "SIGTERM") if system == "windows" else _SIGNALS)

@@ -8,15 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wellhead.api.errors import Cause, one_of
-from wellhead.api.formats import dns_label, dns_subdomain, ip_address, qualified_name
+from wellhead.api.formats import dns_label, dns_subdomain, ip_address
+from wellhead.api.kinds.pod.compute import validate_overhead, validate_pod_resources
 from wellhead.api.kinds.pod.containers import validate_container
-from wellhead.api.kinds.pod.volumes import validate_ids, validate_volumes
+from wellhead.api.kinds.pod.scheduling import validate_scheduling
+from wellhead.api.kinds.pod.security import validate_pod_security
+from wellhead.api.kinds.pod.volumes import validate_volumes
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_labels
 
-_RESTART_POLICIES = ("Always", "Never", "OnFailure")
-_DNS_POLICIES = ("ClusterFirst", "ClusterFirstWithHostNet", "Default", "None")
-_TAINT_EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
+_RESTART_POLICIES = ("Always", "OnFailure", "Never")
+_DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_PREEMPTION_POLICIES = ("PreemptLowerPriority", "Never")
+_SYSTEMS = ("linux", "windows")
+_MAX_HOST_NAME = 64
 _MAX_NAMESERVERS = 3
 _MAX_SEARCHES = 32
 _MAX_SEARCH_CHARACTERS = 2048
@@ -33,6 +38,8 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
     for field, check in (
         ("nodeName", dns_subdomain),
         ("serviceAccountName", dns_subdomain),
+        ("priorityClassName", dns_subdomain),
+        ("runtimeClassName", dns_subdomain),
         ("hostname", dns_label),
         ("subdomain", dns_label),
     ):
@@ -51,11 +58,17 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
                 f"{at}.activeDeadlineSeconds", deadline, "must be between 1 and 2147483647, inclusive"
             )
         )
-    ids = ("runAsUser", "runAsGroup", "fsGroup", "supplementalGroups")
-    causes += validate_ids(spec.get("securityContext") or {}, f"{at}.securityContext", *ids)
-    causes += _validate_gates(spec.get("schedulingGates") or (), f"{at}.schedulingGates")
-    for index, toleration in enumerate(spec.get("tolerations") or ()):
-        causes += _validate_toleration(toleration, f"{at}.tolerations[{index}]")
+    causes += validate_pod_security(spec, at)
+    causes += validate_scheduling(spec, at)
+    causes += _validate_claims(spec.get("resourceClaims") or (), f"{at}.resourceClaims")
+    if resources := spec.get("resources"):
+        causes += validate_pod_resources(resources, f"{at}.resources")
+    causes += validate_overhead(spec.get("overhead") or {}, f"{at}.overhead")
+    if (policy := spec.get("preemptionPolicy")) is not None:
+        causes += one_of(f"{at}.preemptionPolicy", policy, _PREEMPTION_POLICIES)
+    if (system := spec.get("os")) is not None:
+        causes += one_of(f"{at}.os.name", system.get("name"), _SYSTEMS)
+    causes += _validate_host_name(spec, at)
     for index, alias in enumerate(spec.get("hostAliases") or ()):
         here, ip = f"{at}.hostAliases[{index}]", alias.get("ip", "")
         causes += [Cause.invalid(f"{here}.ip", ip, problem) for problem in ip_address(ip)]
@@ -89,49 +102,50 @@ def _validate_containers(spec: Obj, at: str) -> list[Cause]:
                 host_network=bool(spec.get("hostNetwork")),
                 # An init container's host ports are free again when the others start.
                 host_ports=host_ports if field == "containers" else set(),
-                grace=spec["terminationGracePeriodSeconds"],
+                pod=spec,
             )
     return causes
 
 
-def _validate_gates(gates: Sequence[Obj], at: str) -> list[Cause]:
+def _validate_host_name(spec: Obj, at: str) -> list[Cause]:
+    name, here = spec.get("hostnameOverride"), f"{at}.hostnameOverride"
+    if name is None:
+        return []
+    causes = [
+        Cause.forbidden(here, f"may not be specified when {field} is true")
+        for field in ("setHostnameAsFQDN", "hostNetwork")
+        if spec.get(field)
+    ]
+    if len(name) > _MAX_HOST_NAME:
+        causes.append(Cause.too_long(here, _MAX_HOST_NAME))
+    return causes + [Cause.invalid(here, name, problem) for problem in dns_subdomain(name)]
+
+
+def _validate_claims(claims: Sequence[Obj], at: str) -> list[Cause]:
     causes: list[Cause] = []
     names: set[str] = set()
-    for index, gate in enumerate(gates):
-        name, here = gate.get("name") or "", f"{at}[{index}]"
-        causes += [Cause.invalid(here, name, problem) for problem in qualified_name(name)]
-        if name in names:
-            causes.append(Cause.duplicate(here, name))
+    for index, claim in enumerate(claims):
+        here, name = f"{at}[{index}]", claim.get("name") or ""
+        if not name:
+            causes.append(Cause.required(f"{here}.name"))
+        elif name in names:
+            causes.append(Cause.duplicate(f"{here}.name", name))
+        else:
+            causes += [Cause.invalid(f"{here}.name", name, problem) for problem in dns_label(name)]
         names.add(name)
+        sources = [field for field in ("resourceClaimName", "resourceClaimTemplateName") if field in claim]
+        if len(sources) > 1:
+            text = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
+            causes.append(Cause.invalid(here, claim, text))
+        if not sources:
+            text = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
+            causes.append(Cause.invalid(here, claim, text))
+        causes += [
+            Cause.invalid(f"{here}.{field}", claim[field], problem)
+            for field in sources
+            for problem in dns_subdomain(claim[field])
+        ]
     return causes
-
-
-def _validate_toleration(toleration: Obj, at: str) -> list[Cause]:
-    causes: list[Cause] = []
-    key, operator = toleration.get("key") or "", toleration.get("operator") or "Equal"
-    effect, value = toleration.get("effect") or "", toleration.get("value") or ""
-    causes += [Cause.invalid(f"{at}.key", key, problem) for problem in (qualified_name(key) if key else ())]
-    if not key and operator != "Exists":
-        causes.append(
-            Cause.invalid(
-                f"{at}.operator",
-                operator,
-                'operator must be Exists when `key` is empty, which means "match all values and all keys"',
-            )
-        )
-    if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
-        causes.append(
-            Cause.invalid(
-                f"{at}.effect", effect, "effect must be 'NoExecute' when `tolerationSeconds` is set"
-            )
-        )
-    if operator not in ("Equal", "Exists"):
-        causes.append(Cause.not_supported(f"{at}.operator", operator, ("Equal", "Exists")))
-    elif operator == "Exists" and value:
-        causes.append(
-            Cause.invalid(f"{at}.operator", value, "value must be empty when `operator` is 'Exists'")
-        )
-    return causes + (one_of(f"{at}.effect", effect, _TAINT_EFFECTS) if effect else [])
 
 
 def _validate_dns_config(spec: Obj, at: str) -> list[Cause]:

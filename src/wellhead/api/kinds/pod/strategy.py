@@ -57,6 +57,8 @@ class PodStrategy(Strategy):
 
     def validate_create(self, obj: Obj) -> list[Cause]:
         causes = self.validate(obj)
+        if obj["spec"].get("ephemeralContainers"):
+            causes.append(Cause.forbidden("spec.ephemeralContainers", "cannot be set on create"))
         if obj["spec"].get("schedulingGates") and obj["spec"].get("nodeName"):
             causes.append(Cause.forbidden("spec.nodeName", _NO_NODE_YET))
         annotations = obj["metadata"].get("annotations") or {}

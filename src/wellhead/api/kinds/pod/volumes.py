@@ -10,6 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from wellhead.api.errors import Cause
 from wellhead.api.formats import Check, dns_label, file_path, local_path, no_backsteps
+from wellhead.api.kinds.pod.downward import (
+    FIELDS_OF_VOLUMES,
+    validate_field_reference,
+    validate_resource_reference,
+)
 from wellhead.api.meta import Obj
 
 _HOST_PATH_TYPES = (
@@ -103,7 +108,12 @@ def _validate_downward(source: Obj, at: str) -> Iterator[Cause]:
     for index, item in enumerate(source.get("items") or ()):
         here = f"{at}.items[{index}]"
         yield from _validate_file(item, here)
-        references = [field for field in ("fieldRef", "resourceFieldRef") if item.get(field)]
+        references = [field for field in ("fieldRef", "resourceFieldRef") if item.get(field) is not None]
+        if "fieldRef" in references:
+            yield from validate_field_reference(item["fieldRef"], f"{here}.fieldRef", FIELDS_OF_VOLUMES)
+        elif references:
+            place = f"{here}.resourceFieldRef"
+            yield from validate_resource_reference(item["resourceFieldRef"], place, of_volume=True)
         if not references:
             yield Cause.required(here, "one of fieldRef and resourceFieldRef is required")
         elif len(references) > 1:
