@@ -14,6 +14,7 @@ Problem = Callable[[float], str]
 """Given the time: why something is not as it should be; "" if it is."""
 
 ENDPOINTS = ("healthz", "livez", "readyz")
+ATTEMPT_SECONDS = 300.0
 _SHOWN = 3
 
 
@@ -51,6 +52,41 @@ class Check:
     name: str
     problem: Problem
     mortal: bool = False
+
+
+class Attempts:
+    """Something that is tried until it goes well, and perhaps again afterwards.
+
+    It is a problem once it hasn't gone well for `bound` seconds. A single attempt that takes five minutes is
+    stuck, which a restart would mend.
+    """
+
+    def __init__(self, name: str, what: str, bound: float) -> None:
+        self._name = name
+        self._undone = Overdue(what, bound)
+        self._busy = Overdue(f"{name} is busy with one attempt", ATTEMPT_SECONDS)
+
+    def start(self, now: float) -> None:
+        """Somebody tries now."""
+        self._undone.begin(now)
+        self._busy.begin(now)
+
+    def fail(self, now: float, why: str) -> None:
+        """The attempt failed, and there will be another."""
+        self._busy.end()
+        self._undone.begin(now, why)
+
+    def succeed(self) -> None:
+        """The attempt went well."""
+        self._busy.end()
+        self._undone.end()
+
+    def checks(self) -> list[Check]:
+        """That it goes well; that no attempt is stuck."""
+        return [
+            Check(self._name, self._undone.problem),
+            Check(f"{self._name}-busy", self._busy.problem, mortal=True),
+        ]
 
 
 @dataclass(frozen=True)

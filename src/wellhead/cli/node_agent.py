@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import click
 
 import wellhead.component
-from wellhead.cli.options import logging_options
+from wellhead.cli.options import health_option, logging_options
 from wellhead.node.main import Config, run
 from wellhead.node.network.families import IPAddress, IPNetwork
 
@@ -109,6 +109,7 @@ _NETWORKS: _Listed[IPNetwork] = _Listed("cidr", ip_network)
     help="Pods of this namespace may send packets with a source address that isn't theirs (repeatable).  "
     "[default: no pod may]",
 )
+@health_option(10248)
 @logging_options
 def command(
     kubeconfig: str | None,
@@ -126,6 +127,7 @@ def command(
     client_ca_file: Path,
     cluster_dns: tuple[str, ...],
     spoofing_namespaces: tuple[str, ...],
+    healthz_bind_address: tuple[str, int] | None,
     log_level: str,
     log_format: wellhead.component.LogFormat,
 ) -> None:
@@ -152,5 +154,6 @@ def command(
         client_ca_file=client_ca_file,
         cluster_dns=cluster_dns,
         spoofing_namespaces=spoofing_namespaces,
+        health=healthz_bind_address,
     )
     wellhead.component.run("node-agent", run(config), log_level=log_level, log_format=log_format)

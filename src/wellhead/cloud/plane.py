@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from pyroute2.netlink.exceptions import NetlinkError
 
 from wellhead.client.backoff import Backoff
-from wellhead.health import Check, Overdue
+from wellhead.health import Attempts, Check
 from wellhead.linux.nft import NftError
 from wellhead.waiting import comes
 
@@ -19,7 +19,6 @@ _log = logging.getLogger(__name__)
 W = TypeVar("W")
 
 _FOLLOWING_SECONDS = 30.0
-_BUSY_SECONDS = 300.0
 
 
 class PlaneError(Exception):
@@ -38,8 +37,8 @@ class Follower(Generic[W]):
         """What was asked for, and isn't being followed yet: add to it, then call `submitted`."""
         self._name = name
         self._none = none
-        self._behind = Overdue(f"{name} does not follow", _FOLLOWING_SECONDS)
-        self._busy = Overdue(f"{name} is busy with one change", _BUSY_SECONDS)
+        slug = name.removeprefix("the ").replace(" ", "-").translate({ord("("): None, ord(")"): None})
+        self._attempts = Attempts(slug, f"{name} does not follow", _FOLLOWING_SECONDS)
         self._gather = gather
         self._waiters: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
@@ -47,11 +46,7 @@ class Follower(Generic[W]):
 
     def checks(self) -> list[Check]:
         """That a change does not take too long; that what is wished for is followed in the end."""
-        name = self._name.removeprefix("the ").replace(" ", "-").translate({ord("("): None, ord(")"): None})
-        return [
-            Check(f"{name}-busy", self._busy.problem, mortal=True),
-            Check(name, self._behind.problem),
-        ]
+        return self._attempts.checks()
 
     def submitted(self) -> asyncio.Future[None]:
         """Follow `wishes` from now on. The future is done when that is so, or raises PlaneError."""
@@ -88,21 +83,18 @@ class Follower(Generic[W]):
                     self._timer = None
                 wishes, self.wishes = self.wishes, self._none()
                 waiters, self._waiters = self._waiters, []
-                self._behind.begin(now())
-                self._busy.begin(now())
+                self._attempts.start(now())
                 try:
                     again = await follow(wishes)
                 except (PlaneError, NftError, NetlinkError, OSError) as error:
-                    self._busy.end()
-                    self._behind.begin(now(), str(error))
+                    self._attempts.fail(now(), str(error))
                     _settle(waiters, PlaneError(str(error)))
                     delay = backoff.next()
                     _log.error("%s does not follow, again in %.1f s: %s", self._name, delay, error)
                     await asyncio.sleep(delay)
                     again = 0.0
                 else:
-                    self._busy.end()
-                    self._behind.end()
+                    self._attempts.succeed()
                     _settle(waiters, None)
                     backoff.reset()
         finally:

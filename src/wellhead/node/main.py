@@ -6,7 +6,7 @@ import asyncio
 import logging
 import resource
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,14 @@ from aiohttp import web
 from wellhead.api.resources import NODES, PODS, SERVICES
 from wellhead.client import connection
 from wellhead.client.events import EventRecorder
-from wellhead.client.informer import Informer
+from wellhead.client.informer import Informer, watches
 from wellhead.client.rest import Client
+from wellhead.health import Check, Health
+from wellhead.health_server import Address, serving
 from wellhead.images.store import ImageStore
 from wellhead.linux.inotify import Inotify
 from wellhead.node import machine
+from wellhead.node.health import DISK, NodeHealth, list_containers, write
 from wellhead.node.network.allocation import AddressPools
 from wellhead.node.network.families import IPAddress, IPNetwork
 from wellhead.node.network.netlink import Netlink
@@ -56,7 +59,8 @@ class Config:
     source address.
 
     `kubeconfig` is the node's own identity, which sees no other node; `network_kubeconfig` one that reads the
-    nodes to whose pods routes lead (a CNI plugin's, elsewhere).
+    nodes to whose pods routes lead (a CNI plugin's, elsewhere). `health` is where health is told, by plain
+    HTTP; None: at `port` only.
     """
 
     kubeconfig: str | None
@@ -75,6 +79,7 @@ class Config:
     cluster_dns: tuple[str, ...] = ()
     spoofing_namespaces: tuple[str, ...] = ()
     port: int = app.PORT
+    health: Address | None = None
 
 
 async def run(config: Config) -> None:
@@ -128,7 +133,14 @@ async def run(config: Config) -> None:
             manager = PodManager(context, pods)
             await manager.recover()
             await rules.apply()
-            serving = asyncio.Event()
+            routes = NodeRoutes(links, nodes, config.node_name, config.pod_cidrs)
+            able = NodeHealth(
+                {
+                    DISK: lambda: write(config.root_dir),
+                    "runtime": lambda: list_containers(runtime.command("list", "--quiet")),
+                },
+                (*rules.checks(), *links.checks(), *routes.checks()),
+            )
             facts = NodeFacts(
                 name=config.node_name,
                 internal_ips=tuple(map(str, config.node_ips)),
@@ -137,18 +149,26 @@ async def run(config: Config) -> None:
                 kubelet_port=config.port,
                 images=images,
                 root=config.root_dir,
-                ready=lambda: _readiness(serving),
+                ready=able.ready,
+                disk=lambda: able.problems().get(DISK, ""),
             )
             registration = Registration(client, nodes, facts)
-            routes = NodeRoutes(links, nodes, config.node_name, config.pod_cidrs)
+            able.changed = registration.update
+
+            def checks() -> Iterator[Check]:
+                yield watches(services, nodes, pods)
+                yield from registration.checks()
+                yield from able.checks()
+
+            health = Health(checks)
             async with (
-                _server(config, context, manager, tls),
+                _server(config, context, manager, health, tls),
+                serving(health, config.health),
                 asyncio.TaskGroup() as group,
             ):
-                serving.set()
                 for component in (
                     *(recorder, nodes, services, pods),
-                    *(registration, links, rules, routes, manager),
+                    *(registration, links, rules, routes, manager, able),
                 ):
                     group.create_task(component.run(), name=type(component).__name__)
     finally:
@@ -167,19 +187,13 @@ def _announcer(recorder: EventRecorder, node_name: str) -> Say:
     return say
 
 
-def _readiness(serving: asyncio.Event) -> tuple[bool, str]:
-    if serving.is_set():
-        return True, "kubelet is posting ready status"
-    return False, "the node's server is not listening yet"
-
-
 @asynccontextmanager
 async def _server(
-    config: Config, context: Context, manager: PodManager, tls: ssl.SSLContext
+    config: Config, context: Context, manager: PodManager, health: Health, tls: ssl.SSLContext
 ) -> AsyncIterator[None]:
     inotify = Inotify()
     runner = web.AppRunner(
-        app.application(Services(context, manager, inotify)),
+        app.application(Services(context, manager, inotify), health),
         access_log=None,
         shutdown_timeout=_SHUTDOWN_SECONDS,
         handler_cancellation=True,

@@ -24,7 +24,7 @@ _IMAGES_REPORTED = 50
 
 @dataclass(frozen=True)
 class NodeFacts:
-    """What the agent knows of its node. `ready` answers (is it, message)."""
+    """What the agent knows of its node. `ready` answers (is it, message), `disk` what is wrong with it."""
 
     name: str
     internal_ips: tuple[str, ...]  # one of each family, the primary one first
@@ -34,6 +34,7 @@ class NodeFacts:
     images: ImageStore
     root: Path
     ready: Callable[[], tuple[bool, str]]
+    disk: Callable[[], str]
 
 
 def labels(name: str) -> dict[str, str]:
@@ -81,9 +82,15 @@ def status(facts: NodeFacts, before: Obj) -> Obj:
 def conditions(facts: NodeFacts, before: Obj) -> list[Obj]:
     """The conditions that a kubelet keeps, Ready last as there."""
     ready, message = facts.ready()
+    disk = facts.disk()
     known = [
         ("MemoryPressure", False, "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
-        ("DiskPressure", False, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        (
+            "DiskPressure",
+            bool(disk),
+            "KubeletHasDiskPressure" if disk else "KubeletHasNoDiskPressure",
+            disk or "kubelet has no disk pressure",
+        ),
         ("PIDPressure", False, "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
         ("Ready", ready, "KubeletReady" if ready else "KubeletNotReady", message),
     ]

@@ -14,6 +14,7 @@ from wellhead.api.resources import LEASES, NODES
 from wellhead.client.backoff import Backoff
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client, ConnectionLost
+from wellhead.health import Attempts, Check
 from wellhead.node import node_status
 from wellhead.node.node_status import NodeFacts, find_versions, labels
 from wellhead.waiting import comes
@@ -24,6 +25,7 @@ _LEASE_NAMESPACE = "kube-node-lease"
 _LEASE_SECONDS = 40
 _RENEW_SECONDS = 10.0
 _STATUS_SECONDS = 300.0
+_SILENT_SECONDS = 20.0  # half of what makes a node Unknown
 
 
 class Registration:
@@ -35,7 +37,12 @@ class Registration:
         self._facts = facts
         self._changed = asyncio.Event()
         self._registered = asyncio.Event()
+        self._heartbeat = Attempts("heartbeat", "the lease is not renewed", _SILENT_SECONDS)
         nodes.on_change(self._noticed)
+
+    def checks(self) -> list[Check]:
+        """That the API server hears of this node."""
+        return self._heartbeat.checks()
 
     def update(self) -> None:
         """The node's readiness has changed: say so at once."""
@@ -111,15 +118,19 @@ class Registration:
         return node | {"status": node_status.status(facts, node)}
 
     async def _keep_lease(self) -> None:
+        now = asyncio.get_running_loop().time
         backoff = Backoff(0.2, 7.0)
         while True:
+            self._heartbeat.start(now())
             try:
                 await self._renew()
             except (ApiError, ConnectionLost) as error:
+                self._heartbeat.fail(now(), str(error))
                 log = _log.debug if isinstance(error, NotFound | Conflict) else _log.warning
                 log("lease: %s", error)
                 await asyncio.sleep(backoff.next())
                 continue
+            self._heartbeat.succeed()
             backoff.reset()
             await asyncio.sleep(_RENEW_SECONDS)
 

@@ -142,8 +142,8 @@ async def test_one_that_is_busy_with_a_change_for_too_long_is_stuck() -> None:
     async with following(follower, follow):
         await pass_time(310)
         found = _problems(follower)
-        assert found["forwarder-ip-busy"] == "the forwarder (ip) is busy with one change for 310 s"
-        assert [each.mortal for each in follower.checks()] == [True, False]
+        assert found["forwarder-ip-busy"] == "forwarder-ip is busy with one attempt for 310 s"
+        assert [each.mortal for each in follower.checks()] == [False, True]
         go_on.set()
         await pass_time(1)
         assert _problems(follower) == {}

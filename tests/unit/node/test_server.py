@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from wellhead.health import Health
 from wellhead.node.server import app, channels, requests
 from wellhead.node.server.channels import Channels, Input, Resize
 from wellhead.node.server.requests import Services
@@ -27,16 +28,24 @@ async def _serving(application: web.Application) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
+def _application() -> web.Application:
+    return app.application(cast(Services, None), Health(list))
+
+
 async def test_a_client_that_leaves_early_is_no_error(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def gone(request: web.Request) -> web.StreamResponse:
         raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
 
-    monkeypatch.setattr(app, "_healthz", gone)
-    async with _serving(app.application(cast(Services, None))) as url, aiohttp.ClientSession() as session:
+    monkeypatch.setattr(app, "_pods", gone)
+    monkeypatch.setattr(app, "_subject", lambda _: {"organizationName": ["system:masters"]})
+    async with (
+        _serving(_application()) as url,
+        aiohttp.ClientSession() as session,
+    ):
         with pytest.raises(aiohttp.ClientError):
-            await session.get(f"{url}/healthz")
+            await session.get(f"{url}/pods")
     assert not caplog.records
 
 
@@ -75,7 +84,10 @@ async def test_a_stream_that_is_asked_for_without_an_upgrade_starts_nothing(
     monkeypatch.setattr(requests, "running", lambda _: None)
     monkeypatch.setattr(requests, "target", lambda _: None)
     monkeypatch.setattr(requests, "pod", lambda _: None)
-    async with _serving(app.application(cast(Services, None))) as url, aiohttp.ClientSession() as session:
+    async with (
+        _serving(_application()) as url,
+        aiohttp.ClientSession() as session,
+    ):
         for path in ("exec/a/b/c?command=ls", "attach/a/b/c?input=1", "portForward/a/b"):
             for headers in ({}, {"Upgrade": "SPDY/3.1", "Connection": "Upgrade"}):
                 async with session.get(f"{url}/{path}", headers=headers) as answer:

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wellhead.health import Check
 from wellhead.linux import facts
 from wellhead.linux.facts import Key, Reader, Value
 from wellhead.linux.mirror import Mirror
@@ -43,7 +44,7 @@ class PodLinks:
         self._reader = Reader()
         self._news: Socket | None = None
         self._doubtful = True
-        self._restoring = Restoring(self._restore, say)
+        self._restoring = Restoring("links", self._restore, say)
 
     async def connect(self, link: PodLink, namespace: Path) -> None:
         """Make the link of a pod in the network namespace file. Raises NetlinkError, OSError."""
@@ -95,6 +96,10 @@ class PodLinks:
         finally:
             self._busy.discard(_ROUTES)
         self._look()
+
+    def checks(self) -> list[Check]:
+        """That the links are in place."""
+        return self._restoring.checks()
 
     async def run(self) -> None:
         """Put back what others change, until cancelled. The links stay."""

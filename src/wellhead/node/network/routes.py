@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import socket
@@ -14,6 +15,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 from wellhead.api.meta import Obj
 from wellhead.client.informer import Informer
 from wellhead.client.reconciler import Reconciler
+from wellhead.health import Attempts, Check
 from wellhead.ip import IPAddress, IPNetwork, parse_address
 from wellhead.linux.facts import Key, Value
 from wellhead.linux.numbers import RouteOwner
@@ -24,6 +26,7 @@ _log = logging.getLogger(__name__)
 
 _PROTOCOL = int(RouteOwner.NODE)
 _FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+_APPLYING_SECONDS = 30.0
 _METRIC = {4: 0, 6: 1024}  # of a route that says none
 
 Routes = dict[IPNetwork, IPAddress | None]
@@ -79,6 +82,7 @@ class NodeRoutes:
         self._own_name = own_name
         self._own_cidrs = own_cidrs
         self._reconciler: Reconciler[str] = Reconciler("routes", self._reconcile, workers=1)
+        self._attempts = Attempts("routes", "routes are not as they should be", _APPLYING_SECONDS)
         nodes.on_change(self._changed)
 
     async def run(self) -> None:
@@ -87,16 +91,27 @@ class NodeRoutes:
         self._reconciler.enqueue("all")
         await self._reconciler.run()
 
+    def checks(self) -> list[Check]:
+        """That the routes are in place."""
+        return self._attempts.checks()
+
     def _changed(self, old: Obj | None, new: Obj | None) -> None:
         before, after = (_relevant(node) for node in (old, new))
         if before != after:
             self._reconciler.enqueue("all")
 
     async def _reconcile(self, _: str) -> None:
+        now = asyncio.get_running_loop().time
         routes = wanted(self._nodes, self._own_name, self._own_cidrs)
-        await self._links.set_routes(
-            facts(routes), lambda ip: apply(ip, routes), lambda: self._reconciler.enqueue("all")
-        )
+        self._attempts.start(now())
+        try:
+            await self._links.set_routes(
+                facts(routes), lambda ip: apply(ip, routes), lambda: self._reconciler.enqueue("all")
+            )
+        except Exception as error:
+            self._attempts.fail(now(), str(error))
+            raise
+        self._attempts.succeed()
 
 
 def _relevant(node: Obj | None) -> tuple[Any, ...]:

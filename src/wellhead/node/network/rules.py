@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 
+from wellhead.health import Check
 from wellhead.ip import IPAddress, IPNetwork
 from wellhead.linux import nft
 from wellhead.linux.netlink import Socket
@@ -36,7 +37,7 @@ class NodeRules:
         self._writing = asyncio.Lock()
         self._ours: deque[int] = deque(maxlen=16)  # the processes that have written for us
         self._news: Socket | None = None
-        self._restoring = Restoring(self._restore, say)
+        self._restoring = Restoring("rules", self._restore, say)
 
     async def admit(self, uid: str, link: str, addresses: Iterable[IPAddress]) -> None:
         """Let the pod send from these addresses by this link, and from no others. Raises NftError."""
@@ -75,6 +76,10 @@ class NodeRules:
         """Write the whole tables. Raises NftError."""
         async with self._writing:
             await self._load(whole(self._pod_cidrs, self._inside, self._pods.values()))
+
+    def checks(self) -> list[Check]:
+        """That the tables are in place."""
+        return self._restoring.checks()
 
     async def run(self) -> None:
         """Put back what others change, until cancelled. The tables stay."""

@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 from aiohttp import web
 
+from wellhead.health import Health
+from wellhead.health_server import routes
 from wellhead.node.server import logs, port_forward, streams
 from wellhead.node.server.requests import SERVICES, Services, services
 
@@ -17,16 +19,16 @@ _log = logging.getLogger(__name__)
 PORT = 10250
 _ADMIN_GROUP = "system:masters"
 _API_SERVER = "kube-apiserver-kubelet-client"
-_OPEN_PATHS = ("/healthz",)
+_OPEN_PATHS = ("/healthz", "/livez", "/readyz")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(shared: Services) -> web.Application:
+def application(shared: Services, health: Health) -> web.Application:
     """The server's routes. TLS must have verified the clients' certificates."""
     app = web.Application(middlewares=[_let_go, _authorize])
     app[SERVICES] = shared
-    app.router.add_get("/healthz", _healthz)
+    app.add_routes(routes(health))
     app.router.add_get("/pods", _pods)
     app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", logs.container_logs)
     app.router.add_get("/exec/{namespace}/{pod}/{container}", streams.exec_command)
@@ -76,10 +78,6 @@ def _subject(request: web.Request) -> dict[str, list[str]]:
         for name, value in part:
             found.setdefault(name, []).append(value)
     return found
-
-
-async def _healthz(request: web.Request) -> web.Response:
-    return web.Response(text="ok")
 
 
 async def _pods(request: web.Request) -> web.Response:
