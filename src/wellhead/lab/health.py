@@ -14,13 +14,14 @@ from wellhead.api.meta import Obj
 from wellhead.api.resources import NODES, SERVICES
 from wellhead.client.connection import KubeconfigError, load
 from wellhead.client.rest import Client, ConnectionLost
-from wellhead.lab import balancers, design, kubeconfigs, processes, state, topology
+from wellhead.lab import balancers, component_health, design, kubeconfigs, processes, state, topology
 from wellhead.lab.balancers import LoadBalancer
 from wellhead.lab.cluster import Cluster, ClusterSpec
 from wellhead.lab.node_watch import is_ready
 from wellhead.lab.processes import Process
 
 _API_PATIENCE = 5.0  # seconds
+_LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 
 
 class MachineHealth(msgspec.Struct, frozen=True, rename="camel"):
@@ -33,7 +34,10 @@ class MachineHealth(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class ComponentHealth(msgspec.Struct, frozen=True, rename="camel"):
-    """`pss` is the process' proportional share of memory, in bytes; `age` is in seconds."""
+    """`pss` is the process' proportional share of memory, in bytes; `age` is in seconds.
+
+    `problem` says why it doesn't run, or why what runs isn't healthy.
+    """
 
     machine: str
     name: str
@@ -94,7 +98,14 @@ def examine(cluster: Cluster) -> Health | None:
         for name in wanted.topology.names
     )
     component_healths = tuple(
-        _component(each.machine, each.name, by_key.get(each.key), known.get(each.key))
+        _component(
+            each.machine,
+            each.name,
+            by_key.get(each.key),
+            known.get(each.key),
+            inits.get(each.machine),
+            _LOOPBACK[spec.plans[0].nodes.version] if each.name == "proxy" else _LOOPBACK[4],
+        )
         for each in wanted.components
     )
     api_problem, nodes, services = asyncio.run(_ask_api(cluster))
@@ -126,9 +137,17 @@ def _pid_of(component: str, running: Iterable[Process]) -> int:
 
 
 def _component(
-    machine: str, name: str, process: Process | None, known: state.ComponentState | None
+    machine: str,
+    name: str,
+    process: Process | None,
+    known: state.ComponentState | None,
+    init: Process | None,
+    loopback: str,
 ) -> ComponentHealth:
     age = process.age if process else time.time() - known.since if known and known.since else 0.0
+    problem = known.problem if known and process is None else ""
+    if process and init:
+        problem = component_health.ask(init.pid, name, age, loopback)
     return ComponentHealth(
         machine=machine,
         name=name,
@@ -136,7 +155,7 @@ def _component(
         restarts=known.restarts if known else None,
         age=round(age, 1),
         pss=_pss(process.pid) if process else 0,
-        problem=known.problem if known and process is None else "",
+        problem=problem,
     )
 
 
@@ -158,6 +177,11 @@ def _problems(
         f"{each.name} on {each.machine} doesn't run{f': {each.problem}' if each.problem else ''}"
         for each in components
         if not each.pid
+    ]
+    found += [
+        f"{each.name} on {each.machine} is not healthy: {each.problem}"
+        for each in components
+        if each.pid and each.problem
     ]
     if api_problem:
         found.append(f"the API server doesn't answer: {api_problem}")

@@ -6,6 +6,7 @@ What the kernel doesn't tell is tried now and then, one try after the other.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,9 +14,12 @@ from pathlib import Path
 from wellhead.health import Attempts, Check, together
 from wellhead.node.runtime.commands import CommandFailed, run
 
+_log = logging.getLogger(__name__)
+
 _TRY_SECONDS = 10.0
 _FAILING_SECONDS = 25.0  # three tries
-DISK = "disk"
+DISK, RUNTIME = "disk", "runtime"
+_WHAT = {DISK: "the disk takes no write", RUNTIME: "the runtime does not answer"}
 
 Try = Callable[[], Awaitable[None]]
 """Raises OSError or CommandFailed if it can't be done."""
@@ -32,14 +36,15 @@ class NodeHealth:
     ) -> None:
         self.changed = changed
         self._now = asyncio.get_running_loop().time
-        self._tries = {
-            name: (Attempts(name, f"{name} fails", _FAILING_SECONDS), do) for name, do in tries.items()
-        }
+        self._tries = [
+            (Attempts(name, _WHAT.get(name, f"{name} fails"), _FAILING_SECONDS), do)
+            for name, do in tries.items()
+        ]
         self._network = tuple(network)
 
     def checks(self) -> Iterator[Check]:
         """All of it."""
-        for attempts, _ in self._tries.values():
+        for attempts, _ in self._tries:
             yield from attempts.checks()
         yield from self._network
 
@@ -56,7 +61,7 @@ class NodeHealth:
     async def run(self) -> None:
         """Until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for attempts, do in self._tries.values():
+            for attempts, do in self._tries:
                 group.create_task(self._repeat(attempts, do))
             group.create_task(self._notice())
 
@@ -77,6 +82,8 @@ class NodeHealth:
             now = set(self.problems())
             if now != before:
                 before = now
+                ready, message = self.ready()
+                _log.log(logging.INFO if ready else logging.WARNING, "ready: %s: %s", ready, message)
                 self.changed()
             await asyncio.sleep(_TRY_SECONDS / 2)
 

@@ -23,7 +23,7 @@ from wellhead.health_server import Address, serving
 from wellhead.images.store import ImageStore
 from wellhead.linux.inotify import Inotify
 from wellhead.node import machine
-from wellhead.node.health import DISK, NodeHealth, list_containers, write
+from wellhead.node.health import DISK, RUNTIME, NodeHealth, list_containers, write
 from wellhead.node.network.allocation import AddressPools
 from wellhead.node.network.families import IPAddress, IPNetwork
 from wellhead.node.network.netlink import Netlink
@@ -137,7 +137,7 @@ async def run(config: Config) -> None:
             able = NodeHealth(
                 {
                     DISK: lambda: write(config.root_dir),
-                    "runtime": lambda: list_containers(runtime.command("list", "--quiet")),
+                    RUNTIME: lambda: list_containers(runtime.command("list", "--quiet")),
                 },
                 (*rules.checks(), *links.checks(), *routes.checks()),
             )

@@ -15,7 +15,7 @@ from tests.patience import pass_time
 from wellhead.api.meta import Obj
 from wellhead.health import Check
 from wellhead.images.store import ImageStore
-from wellhead.node.health import DISK, NodeHealth, write
+from wellhead.node.health import DISK, RUNTIME, NodeHealth, write
 from wellhead.node.network.restoring import Restoring
 from wellhead.node.node_status import NodeFacts, conditions
 from wellhead.node.runtime.commands import CommandFailed
@@ -30,7 +30,7 @@ class _Machine:
         self.hangs = asyncio.Event()
         self.hangs.set()
         self.changes = 0
-        self.health = NodeHealth({DISK: self._write, "runtime": self._list}, network, self._changed)
+        self.health = NodeHealth({DISK: self._write, RUNTIME: self._list}, network, self._changed)
 
     async def _write(self) -> None:
         await self.hangs.wait()
@@ -115,7 +115,7 @@ async def test_a_disk_that_hangs_is_as_bad_as_a_full_one_and_no_second_attempt_w
         await pass_time(60)
         ready, message = machine.health.ready()
         assert not ready
-        assert message.startswith("disk fails for ")
+        assert message.startswith("the disk takes no write for ")
         await pass_time(300)
         [stuck] = [each for each in machine.health.checks() if each.mortal and each.name == "disk-busy"]
         assert stuck.problem(asyncio.get_running_loop().time())
