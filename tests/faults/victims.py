@@ -60,6 +60,7 @@ COMPONENTS = (
     Victim("node-3", "node-agent"),
     Victim("node-3", "proxy"),
     Victim("cloud", "cloud"),
+    Victim("control-plane", "dns"),
     Victim("", processes.SUPERVISOR),
     Victim("", processes.GUARDIAN),
     Victim("cloud", "haproxy master", loses="VIP, terminating: connections of its workers"),

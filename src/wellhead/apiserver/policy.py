@@ -111,6 +111,21 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         _rule("networking.k8s.io", "servicecidrs", "list watch"),
         _EVENTS,
     ),
+    # Upstream's, without pods, which we read nothing of, and with the Service that leads to it.
+    "system:coredns": (
+        _rule("core", "namespaces services", "list watch"),
+        _rule("discovery.k8s.io", "endpointslices", "list watch"),
+        _rule("core", "services", "create", namespace="kube-system"),
+        _rule("core", "services", "update", names="kube-dns", namespace="kube-system"),
+        _rule("discovery.k8s.io", "endpointslices", "create", namespace="kube-system"),
+        _rule(
+            "discovery.k8s.io",
+            "endpointslices",
+            "update delete",
+            names="kube-dns-ipv4 kube-dns-ipv6",
+            namespace="kube-system",
+        ),
+    ),
     # Our own: a node's identity sees no other node, but its pods' routes lead to them.
     "system:node-network": (_rule("core", "nodes", "list watch"),),
     # As deploy/load-balancer has it: of upstream's role for cloud controllers, what ours needs.
@@ -129,6 +144,7 @@ USERS: dict[str, tuple[str, ...]] = {
     "system:kube-scheduler": ("system:kube-scheduler",),
     "system:kube-proxy": ("system:node-proxier",),
     "system:node-network": ("system:node-network",),
+    "system:coredns": ("system:coredns",),
     "system:cloud-controller-manager": ("system:cloud-controller-manager",),
 }
 """The roles of a user, by name."""

@@ -102,6 +102,9 @@ _NETWORKS: _Listed[IPNetwork] = _Listed("cidr", ip_network)
 @click.option("--client-ca-file", required=True, type=_FILE, help="Who signs its clients' certificates.")
 @click.option("--cluster-dns", multiple=True, help="A cluster DNS server's address (repeatable).")
 @click.option(
+    "--cluster-domain", default="cluster.local", show_default=True, help="The domain that it serves."
+)
+@click.option(
     "--allow-spoofing",
     "spoofing_namespaces",
     metavar="NAMESPACE",
@@ -126,6 +129,7 @@ def command(
     tls_private_key_file: Path,
     client_ca_file: Path,
     cluster_dns: tuple[str, ...],
+    cluster_domain: str,
     spoofing_namespaces: tuple[str, ...],
     healthz_bind_address: tuple[str, int] | None,
     log_level: str,
@@ -153,6 +157,7 @@ def command(
         tls_private_key_file=tls_private_key_file,
         client_ca_file=client_ca_file,
         cluster_dns=cluster_dns,
+        cluster_domain=cluster_domain,
         spoofing_namespaces=spoofing_namespaces,
         health=healthz_bind_address,
     )

@@ -62,6 +62,13 @@ _OURS_OR_NONE = ("wellhead", _NONE)
     "for none).  [default: no pod may, or as before]",
 )
 @click.option(
+    "--dns",
+    type=click.Choice(_OURS_OR_NONE),
+    help="none: without our DNS server, so that another can be put in its place: pods ask the tenth address "
+    "of the Services' range. The Service kube-dns, if there is one, stays.  "
+    "[default: wellhead, or as before]",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
@@ -75,6 +82,7 @@ def command(
     ip_family: IpFamily | None,
     proxy: str | None,
     cloud: str | None,
+    dns: str | None,
     spoofing: tuple[str, ...],
     timeout: float,
 ) -> None:
@@ -89,7 +97,7 @@ def command(
         cluster = Cluster(name)
         prerequisites.check_all()
         is_new = not cluster.directory.exists()
-        ours = {"proxy": proxy, "cloud": cloud}
+        ours = {"proxy": proxy, "cloud": cloud, "dns": dns}
         has = {part: None if which is None else which != _NONE for part, which in ours.items()}
         allowed = tuple(filter(None, spoofing)) if spoofing else None
         started = startup.start(cluster, startup.Wishes(nodes, proxy_mode, ip_family, has, allowed))

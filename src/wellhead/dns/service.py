@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
-from wellhead.api.errors import NotFound
+from wellhead.api.errors import AlreadyExists, NotFound
 from wellhead.api.meta import Obj
+from wellhead.api.resource import Resource
 from wellhead.api.resources import ENDPOINTSLICES, SERVICES
 from wellhead.client.informer import Informer
 from wellhead.client.reconciler import Reconciler
@@ -63,8 +64,8 @@ class ServiceKeeper:
     async def _reconcile(self, _: str) -> None:
         service = self._services.get(NAME, NAMESPACE)
         if service is None:
-            await self._client.create(SERVICES, _service(self._cluster_ips))
-            return  # its news comes back
+            await self._create(SERVICES, _service(self._cluster_ips))
+            return
         if service["metadata"].get("deletionTimestamp"):
             return
         theirs = bool(service["spec"].get("selector"))
@@ -76,12 +77,17 @@ class ServiceKeeper:
             if theirs and found is not None:
                 await self._remove(wanted["metadata"]["name"])
             elif not theirs and found is None:
-                await self._client.create(ENDPOINTSLICES, wanted)
+                await self._create(ENDPOINTSLICES, wanted)
             elif not theirs and found is not None and _content(found) != _content(wanted):
                 metadata = wanted["metadata"] | {
                     "resourceVersion": found["metadata"]["resourceVersion"],
                 }
                 await self._client.update(ENDPOINTSLICES, wanted | {"metadata": metadata})
+
+    async def _create(self, resource: Resource, wanted: Obj) -> None:
+        """Its news comes back, or is under way already."""
+        with contextlib.suppress(AlreadyExists):
+            await self._client.create(resource, wanted)
 
     async def _remove(self, name: str) -> None:
         with contextlib.suppress(NotFound):

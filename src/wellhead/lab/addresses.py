@@ -63,6 +63,11 @@ class AddressPlan:
         return self.services[1]
 
     @property
+    def cluster_dns(self) -> IPAddress:
+        """The ClusterIP of `kube-dns`: the tenth, as kubeadm has it."""
+        return self.services[10]
+
+    @property
     def max_nodes(self) -> int:
         """How many nodes find an address, an ExternalIP and a share of the pods' network."""
         shares = 1 << (self.pod_prefix - self.pods.prefixlen)
@@ -119,4 +124,5 @@ POD_MTU = 1460
 NODE_LINK_MTU = 1600  # room for a tunnel header around a pod's largest packet
 INTERNET_MTU = 1500
 API_PORT = 6443
+DNS_PORT = 53
 NODE_PORTS = "30000-32767"

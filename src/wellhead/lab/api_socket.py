@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import socket
+from collections.abc import Iterator
 
 from wellhead.lab.addresses import API_PORT
 from wellhead.lab.cluster import LabError
@@ -51,10 +52,19 @@ def bind(port: int) -> socket.socket | None:
 
 def recover(pid: int, pidfd: int, port: int) -> socket.socket | None:
     """The listening socket of this port, out of the process that holds it; None if it doesn't."""
+    for found in sockets_of(pid, pidfd):
+        if _listens(found, port):
+            return found
+        found.close()
+    return None
+
+
+def sockets_of(pid: int, pidfd: int) -> Iterator[socket.socket]:
+    """A copy of each socket that a process has, in the order of its descriptors; the caller closes them."""
     try:
         descriptors = sorted(int(name) for name in os.listdir(f"/proc/{pid}/fd"))
     except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return None
+        return
     for descriptor in descriptors:
         try:
             if not os.readlink(f"/proc/{pid}/fd/{descriptor}").startswith("socket:"):
@@ -62,10 +72,7 @@ def recover(pid: int, pidfd: int, port: int) -> socket.socket | None:
             found = socket.socket(fileno=_pidfd_getfd(pidfd, descriptor))
         except OSError:
             continue
-        if _listens(found, port):
-            return found
-        found.close()
-    return None
+        yield found
 
 
 def _listens(candidate: socket.socket, port: int) -> bool:

@@ -36,7 +36,7 @@ class ClusterSpec(msgspec.Struct, frozen=True, rename="camel"):
     api_port: int  # on the host's 127.0.0.1
     ip_family: IpFamily = "ipv4"
     without: tuple[str, ...] = ()
-    """Components that somebody else's take the place of: proxy, cloud."""
+    """Components that somebody else's take the place of: proxy, cloud, dns."""
     spoofing: tuple[str, ...] = ()
     """Namespaces whose pods may send with any source address."""
 

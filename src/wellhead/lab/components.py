@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from wellhead.lab import pki
-from wellhead.lab.addresses import API_PORT, NODE_PORTS, AddressPlan
+from wellhead.lab.addresses import API_PORT, DNS_PORT, NODE_PORTS, AddressPlan
 from wellhead.lab.cluster import IMAGE_CACHE, Cluster, ClusterSpec
 from wellhead.lab.seclusion import Belongings, of_command_line
 from wellhead.lab.topology import CLOUD, CONTROL_PLANE, node_name
 
 INHERITED = 3
-"""The number of the one descriptor that a component may inherit."""
+"""The number of the first descriptor that a component may inherit."""
+
+DNS = CONTROL_PLANE, "dns"
+"""The key of the DNS server, which inherits sockets of its machine."""
 
 PRELOADS = {
     name: (f"wellhead.cli.{name.replace('-', '_')}", f"wellhead.{package}.main")
@@ -24,17 +27,20 @@ PRELOADS = {
         "node-agent": "node",
         "proxy": "proxy",
         "cloud": "cloud",
+        "dns": "dns",
     }.items()
 }
 """The modules that a component will want to have loaded."""
 
-Inheritance = Literal["api socket", "edge network"]
+Inheritance = Literal["api socket", "dns sockets", "edge network"]
 Plans = Sequence[AddressPlan]
 """Those of the cluster's families, the primary one's first."""
 
 _LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 _ANY = {4: "0.0.0.0", 6: "[::]"}  # noqa: S104 - every address of a node that is a namespace
 _PROXY_HEALTH_PORT = 10256
+_DNS_METRICS_PORT = 9153
+_CLUSTER_DOMAIN = "cluster.local"
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ def components(cluster: Cluster, spec: ClusterSpec) -> tuple[Component, ...]:
         _controller_manager(cluster),
         _scheduler(cluster),
         *(_proxy(cluster, spec, number) for number in nodes),
+        _dns(cluster, plans),
         _cloud(cluster, plans),
     )
     kept = {CONTROL_PLANE: [cluster.apiserver_directory]}
@@ -138,6 +145,8 @@ def _node_agent(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
             *_flag("tls-cert-file", cluster.pki / f"{name}-server.crt"),
             *_flag("tls-private-key-file", cluster.pki / f"{name}-server.key"),
             *_flag("client-ca-file", cluster.pki / f"{pki.CA}.crt"),
+            *_flags("cluster-dns", (plan.cluster_dns for plan in plans)),
+            *_flag("cluster-domain", _CLUSTER_DOMAIN),
             *_flags("allow-spoofing", spec.spoofing),
         ),
     )
@@ -156,6 +165,25 @@ def _proxy(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
             *_flag("detect-local-mode", "NodeCIDR"),
             *_flag("healthz-bind-address", f"{_ANY[spec.plans[0].nodes.version]}:{_PROXY_HEALTH_PORT}"),
         ),
+    )
+
+
+def _dns(cluster: Cluster, plans: Plans) -> Component:
+    addresses = [plan.control_plane for plan in plans]
+    host = f"[{addresses[0]}]" if addresses[0].version == 6 else str(addresses[0])
+    return Component(
+        *DNS,
+        (
+            "dns",
+            *_flag("kubeconfig", cluster.kubeconfig("dns")),
+            *_flag("cluster-domain", _CLUSTER_DOMAIN),
+            *_flags("bind-address", addresses),
+            *_flag("port", DNS_PORT),
+            *_flags("listen-fd", range(INHERITED, INHERITED + 2 * len(addresses))),  # UDP and TCP of each
+            *_flags("service-cluster-ip", (plan.cluster_dns for plan in plans)),
+            *_flag("metrics-bind-address", f"{host}:{_DNS_METRICS_PORT}"),
+        ),
+        inherits="dns sockets",
     )
 
 

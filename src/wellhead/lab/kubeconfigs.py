@@ -36,7 +36,7 @@ def write_all(cluster: Cluster, spec: ClusterSpec) -> None:
     }
     nodes = [node_name(number) for number in range(1, spec.nodes + 1)]
     proxies = [f"{name}-proxy" for name in nodes]
-    components = ("controller-manager", "scheduler", "cloud", "node-network")
+    components = ("controller-manager", "scheduler", "cloud", "dns", "node-network")
     wanted |= {name: (name, inside) for name in (*components, *nodes, *proxies)}
     for name, (identity, server) in wanted.items():
         write_if_different(cluster.kubeconfig(name), render(cluster.name, cluster.pki, identity, server))

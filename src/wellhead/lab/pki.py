@@ -65,6 +65,7 @@ def control_plane_identities(plans: Sequence[AddressPlan]) -> tuple[Identity, ..
         Identity("controller-manager", "system:kube-controller-manager"),
         Identity("scheduler", "system:kube-scheduler"),
         Identity("cloud", "system:cloud-controller-manager"),
+        Identity("dns", "system:coredns"),
         Identity("node-network", "system:node-network"),
     )
 

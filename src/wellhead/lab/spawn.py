@@ -33,12 +33,13 @@ def spawn(
     cluster: str,
     *,
     log: int,
-    inherited: int | None,
+    inherited: Sequence[int],
     environment: Mapping[str, str],
 ) -> int:
     """Start a component and return its pid. It is the caller's child, to be reaped.
 
-    `log` becomes its standard output and error, `inherited` its descriptor 3; no other one is passed on.
+    `log` becomes its standard output and error, `inherited` its descriptors from 3 upwards; no other one is
+    passed on.
 
     Raises:
         ProcessLookupError: the machine is off.
@@ -78,7 +79,7 @@ def _become(
     machine: Machine,
     cluster: str,
     log: int,
-    inherited: int | None,
+    inherited: Sequence[int],
     environment: Mapping[str, str],
 ) -> NoReturn:
     status = 1
@@ -116,10 +117,10 @@ def _become(
         os._exit(status)
 
 
-def _keep_only(log: int, inherited: int | None) -> None:
-    """Leave open: nothing as input, the log as output, and `inherited` as descriptor 3."""
+def _keep_only(log: int, inherited: Sequence[int]) -> None:
+    """Leave open: nothing as input, the log as output, and `inherited` as descriptors from 3 upwards."""
     null = os.open("/dev/null", os.O_RDONLY)
-    wanted = [null, log, log] + ([inherited] if inherited is not None else [])
+    wanted = [null, log, log, *inherited]
     # Out of the way first: an original may be where the copy of another has to go.
     high = [fcntl.fcntl(each, fcntl.F_DUPFD, 64) for each in wanted]
     for number, each in enumerate(high):

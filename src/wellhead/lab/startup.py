@@ -17,7 +17,7 @@ from wellhead.lab.state import Snapshot
 
 DEFAULT_NODES = 3
 PROXY_MODES = ("iptables", "nftables")
-REPLACEABLE = ("proxy", "cloud")
+REPLACEABLE = ("proxy", "cloud", "dns")
 """Components that somebody else\'s may take the place of."""
 DEFAULT_PROXY_MODE = PROXY_MODES[0]
 _DEFAULT_IP_FAMILY: IpFamily = "dual"
@@ -44,7 +44,7 @@ class Wishes:
     ip_family: IpFamily | None = None
     """Counts for a new cluster; as usual, that is dual-stack where the kernel has IPv6."""
     has: Mapping[str, bool | None] = field(default_factory=dict)
-    """Whether it has components of ours that others can take the place of: proxy, cloud."""
+    """Whether it has components of ours that others can take the place of."""
     spoofing: tuple[str, ...] | None = None
     """The namespaces whose pods may send with any source address."""
 

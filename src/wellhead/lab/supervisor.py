@@ -26,11 +26,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from wellhead.lab import api_socket, guardian, logs, machines, processes, spawn
+from wellhead.lab.addresses import IPAddress
 from wellhead.lab.backoff import Backoff
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
-from wellhead.lab.components import Component
+from wellhead.lab.components import DNS, Component
 from wellhead.lab.crew import Crew, Ended, Key, Running, reap, survivors
 from wellhead.lab.design import Design
+from wellhead.lab.dns_sockets import DnsSockets
 from wellhead.lab.machines import Machine
 from wellhead.lab.state import ComponentState, MachineState, Publisher, Snapshot
 from wellhead.lab.topology import EDGE
@@ -60,6 +62,7 @@ class Supervisor:
         self._make_design = design
         self._main = main
         self._api_listener = api_listener
+        self._dns_sockets = DnsSockets()
         self._selector = selectors.DefaultSelector()
         self._machines: dict[str, Machine] = {}
         self._wired: set[str] = set()
@@ -163,6 +166,8 @@ class Supervisor:
             self._crew.add(running)
             log.info("adopted %s on %s (%d)", running.key[1], running.key[0], running.pid)
             self._recover_listener(running.pid, running.pidfd)
+            if running.key == DNS:
+                self._dns_sockets.recover(running.pid, running.pidfd, self._dns_addresses())
 
     def _recover_listener(self, pid: int, pidfd: int) -> None:
         """Get the API server's socket out of a process that may have it."""
@@ -344,12 +349,14 @@ class Supervisor:
         with contextlib.ExitStack() as stack:
             output = logs.open_for_append(self._cluster.log_file(component.machine, component.name))
             stack.callback(os.close, output)
-            inherited = None
+            inherited: list[int] = []
             if component.inherits == "edge network":
-                inherited = self._machines[EDGE].open_network()
-                stack.callback(os.close, inherited)
+                inherited = [self._machines[EDGE].open_network()]
+                stack.callback(os.close, inherited[0])
             elif component.inherits == "api socket":
-                inherited = self._api_socket().fileno()
+                inherited = [self._api_socket().fileno()]
+            elif component.inherits == "dns sockets":
+                inherited = self._dns_sockets.open_in(machine, self._dns_addresses())
             pid = spawn.spawn(
                 self._main,
                 component,
@@ -370,6 +377,9 @@ class Supervisor:
             raise OSError(f"another program listens on 127.0.0.1:{self._spec.api_port}")
         return self._api_listener
 
+    def _dns_addresses(self) -> list[IPAddress]:
+        return [plan.control_plane for plan in self._spec.plans]
+
     # What happens.
 
     def _add_machine(self, machine: Machine) -> None:
@@ -386,6 +396,8 @@ class Supervisor:
             self._watch.detach(machine.name)
         if machine.name == EDGE:
             self._edge_rules = ""
+        elif machine.name == DNS[0]:
+            self._dns_sockets.close()
         if machine.name in self._design.topology.names:
             log.warning("machine %s was switched off", machine.name)
             self._backoff((machine.name, "")).failed("was switched off", 0.0)
@@ -401,6 +413,8 @@ class Supervisor:
             self._backoff(key).failed(ended.how, ended.ran_for)
         else:
             self._backoffs.pop(key, None)
+            if key == DNS:
+                self._dns_sockets.close()
 
     def _check_logs(self) -> None:
         if time.monotonic() >= self._next_log_check:

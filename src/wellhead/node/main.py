@@ -77,6 +77,7 @@ class Config:
     tls_private_key_file: Path
     client_ca_file: Path
     cluster_dns: tuple[str, ...] = ()
+    cluster_domain: str = "cluster.local"
     spoofing_namespaces: tuple[str, ...] = ()
     port: int = app.PORT
     health: Address | None = None
@@ -126,7 +127,7 @@ async def run(config: Config) -> None:
                 rules=rules,
                 addresses=AddressPools(config.pod_cidrs, config.root_dir),
                 spoofing=frozenset(config.spoofing_namespaces),
-                dns=Dns(config.cluster_dns),
+                dns=Dns(config.cluster_dns, config.cluster_domain),
                 capabilities=available_capabilities(),
                 allocatable=capacity(config.root_dir),
             )

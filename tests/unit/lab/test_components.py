@@ -22,6 +22,7 @@ def test_where_everything_runs() -> None:
         ("control-plane", "apiserver"),
         ("control-plane", "controller-manager"),
         ("control-plane", "scheduler"),
+        ("control-plane", "dns"),
         ("cloud", "cloud"),
         ("node-1", "node-agent"),
         ("node-1", "proxy"),
@@ -65,6 +66,16 @@ def test_the_cloud_gets_the_edges_network_and_the_api_server_its_socket() -> Non
     assert _flags(found["cloud", "cloud"])["--forwarder-netns"] == "/proc/self/fd/3"
     assert found["control-plane", "apiserver"].inherits == "api socket"
     assert "--listen-fd 3" in " ".join(found["control-plane", "apiserver"].argv)
+
+
+def test_the_dns_server_gets_two_sockets_of_each_address_and_every_agent_sends_pods_to_it() -> None:
+    found = _components(ip_family="dual")
+    dns = found["control-plane", "dns"]
+    assert dns.inherits == "dns sockets"
+    assert "--listen-fd 3 --listen-fd 4 --listen-fd 5 --listen-fd 6" in " ".join(dns.argv)
+    assert "--service-cluster-ip 10.0.0.10 --service-cluster-ip fd00:10::a" in " ".join(dns.argv)
+    agent = " ".join(found["node-1", "node-agent"].argv)
+    assert "--cluster-dns 10.0.0.10 --cluster-dns fd00:10::a" in agent
 
 
 def test_in_a_dual_stack_cluster_everyone_is_told_both_families_with_ipv4_first() -> None:

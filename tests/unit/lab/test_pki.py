@@ -37,6 +37,7 @@ def _subject(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> list[
         ("scheduler", "system:kube-scheduler", []),
         ("node-1-proxy", "system:kube-proxy", ["wellhead.dev/node:node-1"]),
         ("cloud", "system:cloud-controller-manager", []),
+        ("dns", "system:coredns", []),
         ("node-1", "system:node:node-1", ["system:nodes"]),
     ],
 )

@@ -29,12 +29,12 @@ def write(directory: Path, pod: Obj, ips: Sequence[str], dns: Dns) -> None:
         else spec.hostname(pod)
     )
     (directory / "hostname").write_text(f"{name}\n")
-    (directory / "hosts").write_text(hosts(pod, ips))
+    (directory / "hosts").write_text(hosts(pod, ips, dns.domain))
     node_has = _NODE_RESOLV_CONF.read_text() if _NODE_RESOLV_CONF.exists() else ""
     (directory / "resolv.conf").write_text(resolv_conf(pod, dns, node_has))
 
 
-def hosts(pod: Obj, ips: Sequence[str]) -> str:
+def hosts(pod: Obj, ips: Sequence[str], domain: str = "cluster.local") -> str:
     """/etc/hosts. With the host's network it has only what every host has."""
     lines = [
         "# Kubernetes-managed hosts file.",
@@ -48,7 +48,7 @@ def hosts(pod: Obj, ips: Sequence[str]) -> str:
     if not spec.host_network(pod):
         name, subdomain = spec.hostname(pod), pod["spec"].get("subdomain")
         if subdomain and not pod["spec"].get("hostnameOverride"):
-            domain = f"{subdomain}.{pod['metadata']['namespace']}.svc.cluster.local"
+            domain = f"{subdomain}.{pod['metadata']['namespace']}.svc.{domain}"
             lines += [f"{ip}\t{name}.{domain}\t{name}" for ip in ips]
         else:
             lines += [f"{ip}\t{name}" for ip in ips]
