@@ -112,17 +112,31 @@ def test_what_a_pod_wants_of_its_resolver_it_gets(lab: Lab, namespace: str) -> N
     assert "bad" not in box(lab, namespace, "wget", "-qO", "-", f"http://web.{namespace}/", pod="host")
 
 
-def test_the_service_is_put_back(lab: Lab) -> None:
-    def addresses() -> list[str]:
-        slices = lab.get("endpointslices", "-n", "kube-system", "-l", "kubernetes.io/service-name=kube-dns")
-        return sorted(each["endpoints"][0]["addresses"][0] for each in slices["items"])
+def led_to(lab: Lab) -> list[str]:
+    """Where our slices of the Service lead."""
+    ours = "kubernetes.io/service-name=kube-dns,endpointslice.kubernetes.io/managed-by=wellhead-dns"
+    slices = lab.get("endpointslices", "-n", "kube-system", "-l", ours)
+    return sorted(each["endpoints"][0]["addresses"][0] for each in slices["items"])
 
+
+def test_who_brings_a_server_of_their_own_gets_the_service(lab: Lab) -> None:
+    def select(what: object) -> None:
+        patch = json.dumps({"spec": {"selector": what}})
+        lab.kubectl("patch", "service", "kube-dns", "-n", "kube-system", "--type=merge", "-p", patch)
+
+    select({"k8s-app": "theirs"})
+    eventually(lambda: led_to(lab), [])
+    select(None)
+    eventually(lambda: led_to(lab), ["10.240.0.2", "fd00:10:240::2"])
+
+
+def test_the_service_is_put_back(lab: Lab) -> None:
     lab.kubectl("delete", "endpointslice", "-n", "kube-system", "kube-dns-ipv4")
-    eventually(addresses, ["10.240.0.2", "fd00:10:240::2"])
+    eventually(lambda: led_to(lab), ["10.240.0.2", "fd00:10:240::2"])
     lab.kubectl("delete", "service", "-n", "kube-system", "kube-dns")
     lab.kubectl("wait", "--for=create", "service/kube-dns", "-n", "kube-system", "--timeout=60s")
     assert lab.get("service", "kube-dns", "-n", "kube-system")["spec"]["clusterIPs"] == SERVERS
-    eventually(addresses, ["10.240.0.2", "fd00:10:240::2"])
+    eventually(lambda: led_to(lab), ["10.240.0.2", "fd00:10:240::2"])
 
 
 @contextmanager
