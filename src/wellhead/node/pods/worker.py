@@ -16,7 +16,7 @@ from wellhead.api.resources import PODS
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.linux import trees
-from wellhead.node.pods import spec, status, unsupported
+from wellhead.node.pods import files, spec, status, unsupported
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.record import Attempt, PodRecord, RecordFile
 from wellhead.node.pods.sandbox import Sandbox, SandboxError
@@ -120,6 +120,8 @@ class PodWorker:
             record.started_at = now()
             for message in unsupported.without_effect(record.pod, self.state.context.capabilities):
                 self.state.event("Warning", "Unsupported", message)
+            for message in files.beyond_limits(record.pod, self.state.context.dns):
+                self.state.event("Warning", "DNSConfigForming", message)
         deadline = group.create_task(self._watch_deadline())
         try:
             if record.sandbox and not await asyncio.to_thread(self.state.sandbox.exists, record.pod):
