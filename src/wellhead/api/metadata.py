@@ -212,14 +212,20 @@ def _validate_owners(owners: Iterable[Obj]) -> list[Cause]:
     return causes
 
 
-def _validate_finalizers(finalizers: Iterable[str]) -> list[Cause]:
-    names = list(finalizers)
+def validate_finalizers(names: Iterable[str], path: str) -> list[Cause]:
+    """The names of finalizers at `path`."""
     causes: list[Cause] = []
     for name in names:
         problems = qualified_name(name)
         if not problems and "/" not in name and name not in (*_GC_FINALIZERS, "kubernetes"):
             problems = ["name is neither a standard finalizer name nor is it fully qualified"]
-        causes += [Cause.invalid("metadata.finalizers", name, problem) for problem in problems]
+        causes += [Cause.invalid(path, name, problem) for problem in problems]
+    return causes
+
+
+def _validate_finalizers(finalizers: Iterable[str]) -> list[Cause]:
+    names = list(finalizers)
+    causes = validate_finalizers(names, "metadata.finalizers")
     if all(name in names for name in _GC_FINALIZERS):
         causes.append(
             Cause.invalid(

@@ -51,9 +51,14 @@ def update(resource: Resource, new: Obj, old: Obj, context: Context, subresource
             new["status"] = old["status"]
     metadata.prepare_update(resource, new, old, context.namespace)
     causes = metadata.validate_update(new, old)
+    if subresource:  # which may write labels and such along
+        causes += metadata.validate(resource, new, strategy.name_check)
     if subresource == "status":
         strategy.prepare_status_update(new, old)
         causes += strategy.validate_status_update(new, old)
+    elif subresource == "finalize":
+        names = new["spec"]["finalizers"]
+        causes += metadata.validate_finalizers(names, "spec.finalizers")
     elif subresource == "":
         strategy.default(new)
         strategy.prepare_update(new, old, context)

@@ -251,9 +251,11 @@ async def test_events_are_the_same_in_both_groups(admin: User) -> None:
     assert [item["kind"] for item in listed["items"]] == ["Event"]
     assert (await admin.get(newer, fieldSelector="regarding.name=q"))["items"] == []
     assert len((await admin.get(core, fieldSelector="involvedObject.name=p"))["items"]) == 1
-    patched = await admin.patch(f"{newer}/a", {"note": "and so"})
-    assert patched["note"] == "and so"
-    assert (await admin.get(f"{core}/a"))["message"] == "and so"
+    assert (await admin.patch(f"{core}/a", {"message": "and so"}))["message"] == "and so"
+    assert (await admin.get(f"{newer}/a"))["note"] == "and so"
+    grown = {"count": 2, "lastObservedTime": "2026-01-01T00:00:00.000000Z"}
+    assert (await admin.patch(f"{newer}/a", {"series": grown}))["series"] == grown
+    assert (await admin.get(f"{core}/a"))["series"] == grown
     await admin.delete(f"{newer}/a")
     (await admin.call("GET", f"{core}/a")).expect(404)
 

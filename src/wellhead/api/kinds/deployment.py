@@ -12,6 +12,7 @@ from wellhead.api.kinds.workload import (
     default_workload,
     validate_fixed_selector,
     validate_not_negative,
+    validate_status,
     validate_workload,
 )
 from wellhead.api.meta import Obj
@@ -53,7 +54,7 @@ class DeploymentStrategy(Strategy):
 
     def validate(self, obj: Obj) -> list[Cause]:
         spec = obj["spec"]
-        causes = validate_workload(spec, "deployment")
+        causes = validate_workload(spec)
         causes += validate_not_negative(spec, "revisionHistoryLimit", "progressDeadlineSeconds")
         causes += _validate_strategy(spec["strategy"])
         if spec["progressDeadlineSeconds"] <= spec.get("minReadySeconds", 0):
@@ -68,6 +69,13 @@ class DeploymentStrategy(Strategy):
 
     def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
         return [*self.validate(new), *validate_fixed_selector(new, old)]
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
+        status, before = new["status"], (old.get("status") or {}).get("collisionCount", 0)
+        causes = validate_status(status, "updatedReplicas", "readyReplicas", "availableReplicas")
+        if (count := status.get("collisionCount", 0)) < before:
+            causes.append(Cause.invalid("status.collisionCount", count, "cannot be decremented"))
+        return causes
 
 
 def _validate_strategy(strategy: Obj) -> list[Cause]:

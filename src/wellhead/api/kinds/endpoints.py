@@ -6,7 +6,7 @@ from datetime import datetime
 
 from wellhead.api import cells
 from wellhead.api.errors import Cause
-from wellhead.api.formats import dns_label, dns_subdomain, port_number
+from wellhead.api.formats import dns_label, dns_subdomain, port_number, qualified_name
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.targets import validate_endpoint_ip
 from wellhead.api.meta import Obj
@@ -57,6 +57,10 @@ def _validate_port(port: Obj, at: str, needs_name: bool) -> list[Cause]:
     causes += [Cause.invalid(f"{at}.port", number, problem) for problem in port_number(number)]
     if port["protocol"] not in _PROTOCOLS:
         causes.append(Cause.not_supported(f"{at}.protocol", port["protocol"], _PROTOCOLS))
+    if protocol := port.get("appProtocol"):
+        causes += [
+            Cause.invalid(f"{at}.appProtocol", protocol, problem) for problem in qualified_name(protocol)
+        ]
     return causes
 
 

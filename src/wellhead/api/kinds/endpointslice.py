@@ -6,10 +6,11 @@ from datetime import datetime
 
 from wellhead.api import cells
 from wellhead.api.errors import Cause
-from wellhead.api.formats import dns_label, dns_subdomain, parse_ip, port_number, qualified_name
+from wellhead.api.formats import dns_label, dns_subdomain, label_value, parse_ip, port_number, qualified_name
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.targets import validate_endpoint_ip
 from wellhead.api.meta import Obj
+from wellhead.api.metadata import validate_labels
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
@@ -20,6 +21,8 @@ _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _MAX_ENDPOINTS = 1000
 _MAX_ADDRESSES = 100
+_MAX_TOPOLOGY = 16
+_MAX_HINTS = 8
 _MAX_PORTS = 20000
 
 
@@ -68,16 +71,48 @@ def _validate_endpoint(endpoint: Obj, at: str, kind: str) -> list[Cause]:
     for index, text in enumerate(addresses):
         here = f"{at}.addresses[{index}]"
         if kind == "FQDN":
-            causes += [Cause.invalid(here, text, problem) for problem in dns_subdomain(text)]
+            causes += _validate_domain(text, here)
             continue
         address = parse_ip(text)
-        if address is None or f"IPv{address.version}" != kind:
-            causes.append(Cause.invalid(here, text, f"must be a valid {kind} address"))
-        else:
-            causes += validate_endpoint_ip(text, here)
+        if address is not None and f"IPv{address.version}" != kind:
+            causes.append(Cause.invalid(f"{at}.addresses", text, f"must be an {kind} address"))
+        causes += validate_endpoint_ip(text, here)
     for field, check in (("nodeName", dns_subdomain), ("hostname", dns_label)):
         if value := endpoint.get(field):
             causes += [Cause.invalid(f"{at}.{field}", value, problem) for problem in check(value)]
+    if hints := endpoint.get("hints"):
+        causes += _validate_hints(hints, f"{at}.hints")
+    topology = endpoint.get("deprecatedTopology") or {}
+    if len(topology) > _MAX_TOPOLOGY:
+        causes.append(Cause.too_many(f"{at}.deprecatedTopology", len(topology), _MAX_TOPOLOGY))
+    return causes + validate_labels(topology, f"{at}.deprecatedTopology")
+
+
+def _validate_domain(text: str, at: str) -> list[Cause]:
+    if not text:
+        return [Cause.required(at)]
+    name = text.removesuffix(".")
+    if problems := dns_subdomain(name):
+        return [Cause.invalid(at, name, ",".join(problems))]
+    labels = name.split(".")
+    if len(labels) < 2:
+        text = "should be a domain with at least two segments separated by dots"
+        return [Cause.invalid(at, name, text)]
+    wrong = ((label, problems) for label in labels if (problems := dns_label(label)))
+    return [Cause.invalid(at, label, ",".join(problems)) for label, problems in wrong][:1]
+
+
+def _validate_hints(hints: Obj, at: str) -> list[Cause]:
+    causes: list[Cause] = []
+    for field, check in (("forZones", label_value), ("forNodes", dns_subdomain)):
+        names = [hint.get("name") or "" for hint in hints.get(field) or ()]
+        if len(names) > _MAX_HINTS:
+            return [*causes, Cause.too_many(f"{at}.{field}", len(names), _MAX_HINTS)]
+        for index, name in enumerate(names):
+            here = f"{at}.{field}[{index}].name"
+            if name in names[:index]:
+                causes.append(Cause.duplicate(here, name))
+            causes += [Cause.invalid(here, name, problem) for problem in check(name)]
     return causes
 
 

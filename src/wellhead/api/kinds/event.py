@@ -1,6 +1,6 @@
 """Events: stored once, as core/v1; events.k8s.io/v1 is another form of the same object.
 
-Upstream: pkg/apis/core/validation/events.go, pkg/apis/events/v1/conversion.go.
+Upstream: pkg/apis/events/v1/conversion.go.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from wellhead.api import cells
 from wellhead.api.ages import age
 from wellhead.api.errors import Cause
 from wellhead.api.kind import Kind
+from wellhead.api.kinds.event_rules import validate_event, validate_event_update, validate_new_event
 from wellhead.api.meta import Obj
 from wellhead.api.printer import Cell, Column, Printer
 from wellhead.api.resource import Resource
@@ -56,9 +57,6 @@ EVENTS_V1 = Resource(
     stored_as="events",
 )
 
-_TYPES = ("Normal", "Warning")
-_CLUSTER_NAMESPACES = ("", "default", "kube-system")
-
 # core/v1 field, events.k8s.io/v1 field
 _RENAMED = (
     ("involvedObject", "regarding"),
@@ -73,7 +71,7 @@ _RENAMED = (
 
 class CoreEventStrategy(Strategy):
     def validate(self, obj: Obj) -> list[Cause]:
-        return _validate_namespace(obj, "involvedObject")
+        return validate_event(obj)
 
 
 class EventStrategy(Strategy):
@@ -84,22 +82,10 @@ class EventStrategy(Strategy):
         return _renamed(obj, dict(_RENAMED), EVENTS_V1.api_version)
 
     def validate_create(self, obj: Obj) -> list[Cause]:
-        causes = _validate_namespace(obj, "regarding")
-        causes += [
-            Cause.required(field)
-            for field in ("eventTime", "reportingController", "reportingInstance", "action", "reason")
-            if not obj.get(field)
-        ]
-        if obj.get("type") not in _TYPES:
-            causes.append(Cause.invalid("type", obj.get("type", ""), "has invalid value"))
-        return causes
+        return validate_new_event(self.to_storage(obj))
 
-
-def _validate_namespace(obj: Obj, field: str) -> list[Cause]:
-    namespace, target = obj["metadata"].get("namespace"), (obj.get(field) or {}).get("namespace") or ""
-    if target == namespace or (not target and namespace in _CLUSTER_NAMESPACES):
-        return []
-    return [Cause.invalid("involvedObject.namespace", target, "does not match event.namespace")]
+    def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
+        return validate_event_update(self.to_storage(new), self.to_storage(old))
 
 
 def _renamed(obj: Obj, names: dict[str, str], api_version: str) -> Obj:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from wellhead.api import cells
 from wellhead.api.errors import Cause, duplicates
 from wellhead.api.formats import at_most_one_of_each_family, cidr, label_value, qualified_name
 from wellhead.api.kind import Kind
+from wellhead.api.kinds.amounts import validate_amount
 from wellhead.api.meta import Obj, condition, labels
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.quantity import canonical
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+from wellhead.text import quoted
 
 NODES = Resource(
     "",
@@ -29,7 +32,9 @@ NODES = Resource(
 SYMMETRIC_RETURN_ANNOTATION = "wellhead.dev/symmetric-return"
 """Where a node's proxy announces that the node returns symmetrically."""
 
-_EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
+_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+_FEATURE = re.compile("[A-Z][a-zA-Z0-9]*(/[a-zA-Z][a-zA-Z0-9]*)*", re.ASCII)
+_MAX_FEATURE = 253
 
 
 class NodeStrategy(Strategy):
@@ -50,7 +55,7 @@ class NodeStrategy(Strategy):
 
     def validate(self, obj: Obj) -> list[Cause]:
         spec = obj["spec"]
-        causes: list[Cause] = []
+        causes = _validate_status(obj["status"])
         networks = spec.get("podCIDRs") or []
         at = "spec.podCIDRs"
         for index, text in enumerate(networks):
@@ -64,7 +69,8 @@ class NodeStrategy(Strategy):
             at = f"spec.taints[{index}]"
             key, value, effect = (taint.get(field) or "" for field in ("key", "value", "effect"))
             causes += [Cause.invalid(f"{at}.key", key, problem) for problem in qualified_name(key)]
-            causes += [Cause.invalid(f"{at}.value", value, problem) for problem in label_value(value)]
+            if problems := label_value(value):
+                causes.append(Cause.invalid(f"{at}.value", value, ";".join(problems)))
             if not effect:
                 causes.append(Cause.required(f"{at}.effect"))
             elif effect not in _EFFECTS:
@@ -87,10 +93,12 @@ class NodeStrategy(Strategy):
         if before.get("providerID") and spec.get("providerID") != before["providerID"]:
             text = 'node updates may not change providerID except from "" to valid'
             causes.append(Cause.forbidden("spec.providerID", text))
+        if spec.get("externalID", "") != before.get("externalID", ""):
+            causes.append(Cause.forbidden("spec.externalID", "may not be updated"))
         return causes
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
-        return duplicates(new["status"].get("addresses") or (), "status.addresses")
+        return _validate_status(new["status"])
 
     @staticmethod
     def _default_status(status: Obj) -> None:
@@ -99,6 +107,28 @@ class NodeStrategy(Strategy):
                 status[field][name] = _canonical(amount)
         if status.get("capacity") and not status.get("allocatable"):
             status["allocatable"] = dict(status["capacity"])
+
+
+def _validate_status(status: Obj) -> list[Cause]:
+    causes = duplicates(status.get("addresses") or (), "status.addresses")
+    for field in ("capacity", "allocatable"):
+        for name, text in (status.get(field) or {}).items():
+            causes += validate_amount(name, text, f"status.{field}.{name}")
+    features = status.get("declaredFeatures") or ()
+    for index, feature in enumerate(features):
+        at = f"status.declaredFeatures[{index}]"
+        if len(feature) > _MAX_FEATURE or not _FEATURE.fullmatch(feature):
+            text = (
+                f"invalid feature name {quoted(feature)}: must start with an UpperCamelCase segment, with "
+                "subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and "
+                "contain only alphanumeric characters and slashes"
+            )
+            causes.append(Cause.invalid(at, feature, text))
+        if index and feature == features[index - 1]:
+            causes.append(Cause.duplicate(at, feature))
+        elif index and feature < features[index - 1]:
+            causes.append(Cause.invalid(at, feature, "list must be sorted alphabetically"))
+    return causes
 
 
 def _canonical(amount: str | float) -> str:

@@ -7,7 +7,12 @@ from datetime import datetime
 from wellhead.api import cells
 from wellhead.api.errors import Cause
 from wellhead.api.kind import Kind
-from wellhead.api.kinds.workload import default_workload, validate_fixed_selector, validate_workload
+from wellhead.api.kinds.workload import (
+    default_workload,
+    validate_fixed_selector,
+    validate_status,
+    validate_workload,
+)
 from wellhead.api.meta import Obj
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
@@ -35,10 +40,13 @@ class ReplicaSetStrategy(Strategy):
         obj["status"] = {"replicas": 0}
 
     def validate(self, obj: Obj) -> list[Cause]:
-        return validate_workload(obj["spec"], "replicaset")
+        return validate_workload(obj["spec"])
 
     def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
         return [*self.validate(new), *validate_fixed_selector(new, old)]
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
+        return validate_status(new["status"], "fullyLabeledReplicas", "readyReplicas", "availableReplicas")
 
 
 def _cells(replicaset: Obj, now: datetime) -> list[Cell]:

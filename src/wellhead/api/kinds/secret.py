@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 from datetime import datetime
 
+import msgspec
+
 from wellhead.api import cells
 from wellhead.api.errors import Cause
 from wellhead.api.formats import config_key
@@ -24,8 +26,8 @@ _REQUIRED_KEYS = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
     "kubernetes.io/dockercfg": (".dockercfg",),
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
-    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
 }
+_REDACTED = "<secret contents redacted>"
 
 
 class SecretStrategy(Strategy):
@@ -42,11 +44,13 @@ class SecretStrategy(Strategy):
         ]
         if sum(len(value) * 3 // 4 for value in data.values()) > _MAX_SIZE:
             causes.append(Cause.too_long("data", _MAX_SIZE))
-        causes += [
-            Cause.required(f"data[{name}]")
-            for name in _REQUIRED_KEYS.get(obj["type"], ())
-            if name not in data
-        ]
+        for name in _REQUIRED_KEYS.get(obj["type"], ()):
+            if name not in data:
+                causes.append(Cause.required(f"data[{name}]"))
+            elif name.startswith(".docker") and (problem := _problem_with_json(data[name])):
+                causes.append(Cause.invalid(f"data[{name}]", _REDACTED, problem))
+        if obj["type"] == "kubernetes.io/ssh-auth" and not data.get("ssh-privatekey"):
+            causes.append(Cause.required("data[ssh-privatekey]"))
         if obj["type"] == "kubernetes.io/basic-auth" and not data.keys() & {"username", "password"}:
             causes += [Cause.required("data[username]"), Cause.required("data[password]")]
         if obj["type"] == _ACCOUNT_TYPE and not (obj["metadata"].get("annotations") or {}).get(
@@ -60,6 +64,15 @@ class SecretStrategy(Strategy):
         if new["type"] != old["type"]:
             causes.append(Cause.invalid("type", new["type"], "field is immutable"))
         return causes + self.validate(new)
+
+
+def _problem_with_json(encoded: str) -> str:
+    """Why base64's content is no JSON object; it says nothing of what is in it."""
+    try:
+        msgspec.json.decode(base64.b64decode(encoded), type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, ValueError):
+        return "is not a JSON object"
+    return ""
 
 
 def _cells(secret: Obj, now: datetime) -> list[Cell]:

@@ -30,8 +30,8 @@ def validate_not_negative(spec: Obj, *fields: str) -> list[Cause]:
     ]
 
 
-def validate_workload(spec: Obj, kind: str) -> list[Cause]:
-    """`kind` as messages name it: `deployment`, `replicaset`."""
+def validate_workload(spec: Obj) -> list[Cause]:
+    """What both are checked for; upstream's words speak of deployments for either."""
     causes = validate_not_negative(spec, "replicas", "minReadySeconds")
     selector = spec.get("selector")
     template = spec["template"]
@@ -41,7 +41,9 @@ def validate_workload(spec: Obj, kind: str) -> list[Cause]:
     else:
         problems = validate_label_selector(selector, "spec.selector")
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-            problems.append(Cause.invalid("spec.selector", selector, f"empty selector is invalid for {kind}"))
+            problems.append(
+                Cause.invalid("spec.selector", selector, "empty selector is invalid for deployment")
+            )
         causes += problems
         if not problems and not LabelSelector.from_object(selector).matches(labels):
             causes.append(
@@ -68,6 +70,26 @@ def validate_workload(spec: Obj, kind: str) -> list[Cause]:
                 "activeDeadlineSeconds in ReplicaSet is not Supported",
             )
         )
+    return causes
+
+
+def validate_status(status: Obj, *parts: str) -> list[Cause]:
+    """Counts of pods: none is negative, and none of the `parts` more than all."""
+    counts = ("observedGeneration", "replicas", *parts, "terminatingReplicas", "unavailableReplicas")
+    causes = [
+        Cause.invalid(f"status.{field}", status[field], _NOT_NEGATIVE)
+        for field in (*counts, "collisionCount")
+        if status.get(field, 0) < 0
+    ]
+    causes += [
+        Cause.invalid(f"status.{field}", status.get(field, 0), "cannot be greater than status.replicas")
+        for field in parts
+        if status.get(field, 0) > status.get("replicas", 0)
+    ]
+    available = status.get("availableReplicas", 0)
+    if available > status.get("readyReplicas", 0):
+        text = "cannot be greater than readyReplicas"
+        causes.append(Cause.invalid("status.availableReplicas", available, text))
     return causes
 
 

@@ -6,10 +6,12 @@ pkg/apis/core/validation/validation.go, and pkg/apis/core/helper.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 
 from wellhead.api.errors import Cause, one_of
 from wellhead.api.formats import dns_label, qualified_name
+from wellhead.api.kinds.amounts import is_extended, is_native, validate_amount
 from wellhead.api.meta import Obj
 from wellhead.api.quantity import Quantity
 
@@ -21,7 +23,6 @@ _STANDARD = _OF_CONTAINERS.union(
     ("persistentvolumeclaims", "storage", "requests.storage", "services.nodeports"),
     ("services.loadbalancers",),
 )
-_NOT_NEGATIVE = "must be greater than or equal to 0"
 
 CheckName = Callable[[str, str], Iterator[Cause]]
 """What speaks against a resource's name, at a path."""
@@ -67,13 +68,10 @@ def _validate_amounts(resources: Obj, at: str, check_name: CheckName) -> Iterato
         for name, text in (resources.get(kind) or {}).items():
             here = f"{at}.{kind}[{name}]"
             yield from check_name(name, here)
-            try:
-                amount = Quantity.parse(text)
-            except ValueError as error:
-                yield Cause.invalid(here, text, str(error))
-                continue
-            amounts[kind, name] = amount
-            yield from _validate_amount(name, amount, here)
+            yield from validate_amount(name, text, here)
+            with contextlib.suppress(ValueError):
+                amounts[kind, name] = amount = Quantity.parse(text)
+                yield from _validate_pages(name, amount, here)
     for (kind, name), amount in amounts.items():
         if kind == "requests":
             yield from _compare(name, amount, amounts.get(("limits", name)), at)
@@ -82,11 +80,7 @@ def _validate_amounts(resources: Obj, at: str, check_name: CheckName) -> Iterato
         yield Cause.forbidden(at, "HugePages require cpu or memory")
 
 
-def _validate_amount(name: str, amount: Quantity, at: str) -> Iterator[Cause]:
-    if amount.nanos < 0:
-        yield Cause.invalid(at, str(amount), _NOT_NEGATIVE)
-    if _is_extended(name) and amount.milli_value % 1000:
-        yield Cause.invalid(at, str(amount), "must be an integer")
+def _validate_pages(name: str, amount: Quantity, at: str) -> Iterator[Cause]:
     if name.startswith(_HUGE_PAGES):
         try:
             page = Quantity.parse(name.removeprefix(_HUGE_PAGES)).value
@@ -97,8 +91,7 @@ def _validate_amount(name: str, amount: Quantity, at: str) -> Iterator[Cause]:
 
 
 def _compare(name: str, amount: Quantity, limit: Quantity | None, at: str) -> Iterator[Cause]:
-    shared = "/" not in name or "kubernetes.io/" in name
-    may_overcommit = shared and not name.startswith(_HUGE_PAGES)
+    may_overcommit = is_native(name) and not name.startswith(_HUGE_PAGES)
     if limit is None:
         if not may_overcommit:
             yield Cause.required(f"{at}.limits", "Limit must be set for non overcommitable resources")
@@ -120,19 +113,13 @@ def _of_container(name: str, at: str) -> Iterator[Cause]:
             yield Cause.invalid(at, name, "must be a standard resource type or fully qualified")
         if not huge and name not in _OF_CONTAINERS:
             yield Cause.invalid(at, name, "must be a standard resource for containers")
-    elif "kubernetes.io/" not in name and not _is_extended(name):
+    elif not is_native(name) and not is_extended(name):
         yield Cause.invalid(at, name, "doesn't follow extended resource name standard")
 
 
 def _of_pod(name: str, at: str) -> Iterator[Cause]:
     if name not in ("cpu", "memory") and not name.startswith(_HUGE_PAGES):
         yield Cause.not_supported(at, name, ("cpu", "hugepages-", "memory"))
-
-
-def _is_extended(name: str) -> bool:
-    if "/" not in name or "kubernetes.io/" in name or name.startswith("requests."):
-        return False
-    return not qualified_name(f"requests.{name}")
 
 
 def _validate_claims(claims: Sequence[Obj], at: str, known: Sequence[str]) -> Iterator[Cause]:

@@ -1,4 +1,4 @@
-"""The addresses in a pod's status: podIP and podIPs, hostIP and hostIPs.
+"""A pod's status: its conditions, and its addresses podIP and podIPs, hostIP and hostIPs.
 
 Upstream: the conversions in pkg/apis/core/v1/conversion.go, validatePodIPs and validateHostIPs in
 pkg/apis/core/validation/validation.go.
@@ -7,8 +7,10 @@ pkg/apis/core/validation/validation.go.
 from __future__ import annotations
 
 from wellhead.api.errors import Cause, duplicates
-from wellhead.api.formats import at_most_one_of_each_family, ip_address
+from wellhead.api.formats import at_most_one_of_each_family, dns_subdomain, ip_address, qualified_name
 from wellhead.api.meta import Obj
+
+_NOT_NEGATIVE = "must be a non-negative integer"
 
 
 def agree_on_pod_ips(status: Obj) -> None:
@@ -20,7 +22,22 @@ def agree_on_pod_ips(status: Obj) -> None:
         status["podIP"] = ips[0].get("ip", "")
 
 
-def validate_addresses(status: Obj) -> list[Cause]:
+def validate_status(status: Obj) -> list[Cause]:
+    """Conditions, the node that is meant for the pod, and addresses."""
+    causes: list[Cause] = []
+    for index, condition in enumerate(status.get("conditions") or ()):
+        at, kind = f"status.conditions[{index}]", condition.get("type") or ""
+        if (generation := condition.get("observedGeneration", 0)) < 0:
+            causes.append(Cause.invalid(f"{at}.observedGeneration", generation, _NOT_NEGATIVE))
+        causes += [Cause.invalid(f"{at}.Type", kind, problem) for problem in qualified_name(kind)]
+    if (generation := status.get("observedGeneration", 0)) < 0:
+        causes.append(Cause.invalid("status.observedGeneration", generation, _NOT_NEGATIVE))
+    if name := status.get("nominatedNodeName"):
+        causes += [Cause.invalid("status.nominatedNodeName", name, text) for text in dns_subdomain(name)]
+    return causes + _validate_addresses(status)
+
+
+def _validate_addresses(status: Obj) -> list[Cause]:
     """podIPs and hostIPs: at most one address of each family."""
     causes = _validate(status, "podIPs")
     hosts = status.get("hostIPs") or ()

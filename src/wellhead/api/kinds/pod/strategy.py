@@ -15,7 +15,7 @@ from wellhead.api.kinds.pod.admission import admit
 from wellhead.api.kinds.pod.references import MIRROR_ANNOTATION
 from wellhead.api.kinds.pod.rules import validate_pod_spec
 from wellhead.api.kinds.pod.spec import containers_of, default_pod_spec, default_requests
-from wellhead.api.kinds.pod.status import agree_on_pod_ips, validate_addresses
+from wellhead.api.kinds.pod.status import agree_on_pod_ips, validate_status
 from wellhead.api.meta import Obj
 from wellhead.api.quantity import Quantity
 from wellhead.api.strategy import Context, Strategy
@@ -99,7 +99,7 @@ class PodStrategy(Strategy):
         agree_on_pod_ips(status)
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
-        return validate_addresses(new["status"])
+        return validate_status(new["status"])
 
 
 def qos_class(spec: Obj) -> str:
