@@ -11,6 +11,7 @@ PORTS = {
     "scheduler": 10259,
     "node-agent": 10248,
     "cloud": 10258,
+    "dns": 10260,
     "proxy": 10256,
 }
 """Where, on loopback, /healthz is; see each command's help. The API server is asked for more than that."""

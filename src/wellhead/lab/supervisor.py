@@ -238,6 +238,12 @@ class Supervisor:
             self._wire()
         for component in self._design.components:
             self._reconcile_component(component)
+        keys = {component.key for component in self._design.components}
+        for running in self._crew:
+            if running.key not in keys:
+                self._crew.ask_to_end(running)
+        if DNS not in keys and self._crew.get(DNS) is None:
+            self._dns_sockets.close()
 
     def _switch_on(self, name: str) -> None:
         try:
@@ -413,8 +419,6 @@ class Supervisor:
             self._backoff(key).failed(ended.how, ended.ran_for)
         else:
             self._backoffs.pop(key, None)
-            if key == DNS:
-                self._dns_sockets.close()
 
     def _check_logs(self) -> None:
         if time.monotonic() >= self._next_log_check:

@@ -187,6 +187,18 @@ def test_a_changed_command_line_restarts_the_component(supervise: Supervise) -> 
     lab.until(lambda s: component(s, "stubborn").pid not in (0, component(before, "stubborn").pid))
 
 
+def test_a_component_that_is_wanted_no_more_is_ended(supervise: Supervise) -> None:
+    other = ["node-1", "other", ["sleep"], None]
+    lab = supervise(SLEEPER, other)
+    before = lab.running()
+    lab.write([SLEEPER])
+    lab.tell(signal.SIGHUP)
+    lab.until(lambda _: processes.inspect(component(before, "other").pid) is None)
+    after = lab.running()
+    assert component(after, "sleeper").pid == component(before, "sleeper").pid
+    assert [each.name for each in after.components] == ["sleeper"]
+
+
 def test_nodes_come_and_go(supervise: Supervise) -> None:
     lab = supervise(SLEEPER)
     before = lab.running()
