@@ -7,7 +7,7 @@ from ipaddress import ip_address
 import click
 
 from wellhead import component
-from wellhead.cli.options import logging_options
+from wellhead.cli.options import health_option, logging_options
 from wellhead.component import LogFormat
 from wellhead.dns.main import Config, run
 from wellhead.ip import IPAddress
@@ -87,8 +87,9 @@ class _HostPort(click.ParamType[tuple[str, int]]):
     type=_HostPort(9153),
     default="127.0.0.1:9153",
     show_default=True,
-    help="Where /metrics, /health and /ready are served.",
+    help="Where CoreDNS' /metrics, /health and /ready are served.",
 )
+@health_option(10260)
 @logging_options
 def command(
     kubeconfig: str | None,
@@ -99,6 +100,7 @@ def command(
     service_cluster_ip: tuple[IPAddress, ...],
     forward: tuple[tuple[str, int], ...],
     metrics_bind_address: tuple[str, int],
+    healthz_bind_address: tuple[str, int] | None,
     log_level: str,
     log_format: LogFormat,
 ) -> None:
@@ -132,5 +134,6 @@ def command(
         upstreams=forward,
         metrics_host=metrics_bind_address[0],
         metrics_port=metrics_bind_address[1],
+        health=healthz_bind_address,
     )
     component.run("dns", run(config), log_level=log_level, log_format=log_format)

@@ -9,6 +9,7 @@ import socket
 import time
 from dataclasses import dataclass
 
+from wellhead import health_server
 from wellhead.client.connection import load
 from wellhead.client.rest import Client
 from wellhead.dns.forwarding import Address, Forwarder
@@ -18,6 +19,7 @@ from wellhead.dns.responder import Responder
 from wellhead.dns.server import Server
 from wellhead.dns.service import ServiceKeeper
 from wellhead.dns.watches import Watches
+from wellhead.health import Health
 from wellhead.ip import IPAddress
 from wellhead.linux.sockets import bind_udp_and_tcp
 
@@ -31,7 +33,7 @@ class Config:
 
     `kubeconfig` is a path (None: as kubectl finds it). `listen_fds` are sockets to serve instead of making
     them on `addresses` and `port`. With `cluster_ips` the Service `kube-dns` is kept on them. `upstreams` are
-    asked for names that aren't the cluster's.
+    asked for names that aren't the cluster's. `health` is where health is told; None: nowhere.
     """
 
     kubeconfig: str | None
@@ -43,6 +45,7 @@ class Config:
     upstreams: tuple[Address, ...] = ()
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9153
+    health: health_server.Address | None = None
 
 
 async def run(config: Config) -> None:
@@ -51,6 +54,7 @@ async def run(config: Config) -> None:
     Raises:
         KubeconfigError: there is no way to find the API server.
         OSError: an address can't be listened on.
+        Stuck: only a new process helps.
     """
     with contextlib.ExitStack() as stack:
         if config.listen_fds:
@@ -70,17 +74,27 @@ async def _serve(config: Config, sockets: list[socket.socket]) -> None:
     async with (
         Client(load(config.kubeconfig), user_agent="wellhead-dns") as client,
         serving(config.metrics_host, config.metrics_port, responder, metrics),
-        asyncio.TaskGroup() as group,
     ):
         watches = Watches(client, responder.zone)
-        group.create_task(watches.run())
+        keeper = None
         if config.cluster_ips:
             keeper = ServiceKeeper(client, config.cluster_ips, config.addresses, config.port)
+        checks = [*watches.checks(), *(keeper.checks() if keeper is not None else ())]
+        async with health_server.serving(Health(lambda: checks), config.health):
+            await _answer(Server(sockets, responder, forwarder, metrics), responder, watches, keeper)
+
+
+async def _answer(
+    server: Server, responder: Responder, watches: Watches, keeper: ServiceKeeper | None
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watches.run())
+        if keeper is not None:
             group.create_task(keeper.run())
         ready = group.create_task(_become_ready(watches, responder))
         # Until then queries wait in the sockets: better than an answer that is wrong.
         await asyncio.wait([ready], timeout=_PATIENCE)
-        await Server(sockets, responder, forwarder, metrics).run()
+        await server.run()
 
 
 async def _become_ready(watches: Watches, responder: Responder) -> None:

@@ -17,6 +17,7 @@ from wellhead.api.resources import ENDPOINTSLICES, SERVICES
 from wellhead.client.informer import Informer
 from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client
+from wellhead.health import Check
 from wellhead.ip import IPAddress
 from wellhead.services.endpointslice import SERVICE_NAME_LABEL
 
@@ -48,6 +49,10 @@ class ServiceKeeper:
             client, ENDPOINTSLICES, namespace=NAMESPACE, label_selector=f"{SERVICE_NAME_LABEL}={NAME}"
         )
         self._reconciler = Reconciler("kube-dns", self._reconcile, workers=1)
+
+    def checks(self) -> list[Check]:
+        """That the Service is looked after."""
+        return self._reconciler.checks()
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -6,10 +6,11 @@ import asyncio
 
 from wellhead.api.meta import Obj
 from wellhead.api.resources import ENDPOINTSLICES, NAMESPACES, SERVICES
-from wellhead.client.informer import TypedInformer, tolerant
+from wellhead.client.informer import TypedInformer, tolerant, watches
 from wellhead.client.rest import Client
 from wellhead.dns.objects import read_service, read_slice
 from wellhead.dns.zone import Zone
+from wellhead.health import Check
 
 
 class Watches:
@@ -23,6 +24,10 @@ class Watches:
         slices = TypedInformer(client, ENDPOINTSLICES, tolerant(read_slice))
         slices.on_change(zone.slice_changed)
         self._informers = (namespaces, services, slices)
+
+    def checks(self) -> list[Check]:
+        """That it hears of what changes."""
+        return [watches(*self._informers)]
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -25,6 +25,7 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
         "kube-scheduler",
         "cloud-controller-manager",
         "node-network",
+        "coredns",
     ):
         pki.issue(component, f"system:{component}")
     return pki

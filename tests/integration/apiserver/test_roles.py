@@ -24,6 +24,8 @@ SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/{}/leases"
 MERGE = "application/merge-patch+json"
 
+KUBE_SYSTEM_SERVICES = "/api/v1/namespaces/kube-system/services"
+
 Action = tuple[str, str]
 
 MAY: dict[str, tuple[Action, ...]] = {
@@ -44,6 +46,14 @@ MAY: dict[str, tuple[Action, ...]] = {
         ("POST", "/api/v1/namespaces/default/events"),
     ),
     "node-network": (("GET", NODES),),
+    "coredns": (
+        ("GET", "/api/v1/services"),
+        ("GET", "/apis/discovery.k8s.io/v1/endpointslices"),
+        ("GET", NAMESPACES),
+        ("POST", KUBE_SYSTEM_SERVICES),
+        ("PUT", f"{KUBE_SYSTEM_SERVICES}/kube-dns"),
+        ("DELETE", "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices/kube-dns-ipv4"),
+    ),
     "cloud-controller-manager": (
         ("GET", "/api/v1/services"),
         ("PATCH", f"{SERVICES}/a"),
@@ -88,6 +98,17 @@ MAY_NOT: dict[str, tuple[Action, ...]] = {
         ("GET", "/api/v1/services"),
         ("PATCH", f"{NODES}/node-1"),
         ("POST", "/api/v1/namespaces/default/events"),
+    ),
+    "coredns": (
+        ("GET", PODS),
+        ("GET", SECRETS),
+        ("GET", NODES),
+        ("POST", SERVICES),
+        ("POST", SLICES),
+        ("PUT", f"{SERVICES}/kube-dns"),
+        ("PUT", f"{KUBE_SYSTEM_SERVICES}/a"),
+        ("DELETE", f"{KUBE_SYSTEM_SERVICES}/kube-dns"),
+        ("DELETE", "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices/a"),
     ),
     "cloud-controller-manager": (
         ("GET", SECRETS),
