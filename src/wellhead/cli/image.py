@@ -1,36 +1,165 @@
-"""`wellhead image`: build the built-in container images, list what there is."""
+"""`wellhead image`: load and build container images, list, export and remove them."""
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import click
 import msgspec
+from click.shell_completion import CompletionItem
 from rich.console import Console
 from rich.table import Table
 
+from wellhead.cli.image_users import users
 from wellhead.cli.options import output_option
 from wellhead.cli.progress import progress
+from wellhead.images import placing
+from wellhead.images.bounds import Bounds, ImageError
 from wellhead.images.build import build, missing
+from wellhead.images.export import export
+from wellhead.images.load import load
 from wellhead.images.packages import BuildError
-from wellhead.images.store import ImageStore
+from wellhead.images.reference import normalize
+from wellhead.images.store import ImageNotFound, ImageStore
+from wellhead.lab.cluster import IMAGE_CACHE, STATE_ROOT
 
 _directory = click.option(
     "--image-dir",
     type=click.Path(path_type=Path),
-    default=Path("/var/cache/wellhead/images"),
+    default=IMAGE_CACHE,
     show_default=True,
     help="Where images are kept.",
 )
 
 
-@click.group("image", short_help="Build and list the container images that pods can use.")
-def command() -> None:
-    """The container images that pods can use: busybox and echoserver, made from Debian packages.
+_BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
-    Nothing gets installed, and nothing is pulled from a registry.
+
+class _Size(click.ParamType[int]):
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"([1-9][0-9]{0,14}) ?([KMGT]?)B?", str(value).upper(), re.ASCII)
+        if match is None:
+            self.fail(f"{value!r} is no size: say 500MB or 20GB", param, ctx)
+        return int(match[1]) * _BYTES[match[2]]
+
+
+def _complete(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    images = ImageStore(ctx.params.get("image_dir") or IMAGE_CACHE).images()
+    names = {name for image in images for name in (*image.names, *map(_short, image.names))}
+    return [CompletionItem(name) for name in sorted(names) if name.startswith(incomplete)]
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("docker.io/").removeprefix("library/")
+
+
+@click.group("image", short_help="Load, build and list the container images that pods can use.")
+def command() -> None:
+    """The container images that pods can use: those loaded from archives, and the built-in ones.
+
+    Nothing is pulled from a registry. `docker save` or `skopeo copy` elsewhere, then load the file.
     """
+
+
+@command.command("load")
+@_directory
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="FILE...",
+    type=click.Path(exists=True, allow_dash=True, path_type=Path),
+)
+@click.option("--name", metavar="REF", help="What the image is called, whatever the archive says.")
+@click.option("--max-size", type=_Size(), default="32GB", show_default=True, help="The most of one image.")
+@click.option(
+    "--max-files", type=click.IntRange(1), default=2_000_000, show_default=True, help="As many files at most."
+)
+def load_command(
+    files: tuple[Path, ...], image_dir: Path, name: str | None, max_size: int, max_files: int
+) -> None:
+    """Load images from archives: running clusters have them at once.
+
+    FILE is what `docker save` or `podman save` wrote, an OCI archive, or the directory of an OCI layout;
+    compressed by gzip or zstd or not; `-` is standard input. Of images for several platforms this machine's
+    is taken.
+    """
+    if name is not None and len(files) > 1:
+        raise click.UsageError("--name is for one FILE")
+    with progress("Loading") as report:
+        loaded = []
+        try:
+            for file in files:
+                bounds = Bounds(max_size, max_files)
+                loaded += load(ImageStore(image_dir), file, name=name, bounds=bounds, report=report)
+        except ImageError as error:
+            raise click.ClickException(str(error)) from None
+    for image in loaded:
+        names = [each for each in image.names if "@" not in each]
+        click.echo(f"loaded {', '.join(names or [image.id])} ({image.size / 1e6:.1f} MB)")
+
+
+@command.command("remove")
+@_directory
+@click.argument("names", nargs=-1, required=True, metavar="REF...", shell_complete=_complete)
+@click.option("--force", is_flag=True, help="Also if pods use it: they go on, and can't start again with it.")
+def remove_command(names: tuple[str, ...], image_dir: Path, force: bool) -> None:
+    """Remove images, by name or by ID.
+
+    An image goes with its last name. Its files are deleted once no container is on them any more.
+    """
+    store = ImageStore(image_dir)
+    try:
+        with placing.changing(store):
+            for name in names:
+                _remove(store, name, force)
+    except (ImageNotFound, OSError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _remove(store: ImageStore, name: str, force: bool) -> None:
+    image = store.select(name)
+    full = normalize(name)
+    tags = [each for each in image.names if "@" not in each]
+    if full in tags and len(tags) > 1:
+        left = tuple(each for each in image.names if each != full)
+        placing.write_manifest(store, msgspec.structs.replace(image, names=left))
+        click.echo(f"removed the name {full}; the image is still {', '.join(x for x in tags if x != full)}")
+        return
+    using = list(users(image, STATE_ROOT))
+    if using and not force:
+        raise click.ClickException(
+            f"{full} is used; delete these first, or use --force:\n  " + "\n  ".join(using)
+        )
+    placing.discard(store, image)
+    click.echo(f"removed {full}")
+
+
+@command.command("export")
+@_directory
+@click.argument("name", metavar="REF", shell_complete=_complete)
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def export_command(name: str, file: Path, image_dir: Path) -> None:
+    """Write an image to FILE, an OCI archive of one layer, that `load` and others take."""
+    store = ImageStore(image_dir)
+    try:
+        image = store.select(name)
+        full = normalize(name)
+        known = full if full in image.names else next((each for each in image.names if "@" not in each), "")
+        if "@" in known or not known:
+            raise ImageError(f"{name} has no name with a tag to be exported under")
+        export(store, image, known, file)
+    except (ImageError, ImageNotFound) as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or file}: {error.strerror or error}") from None
+    click.echo(f"exported {known} to {file}")
 
 
 @command.command("build")
@@ -61,7 +190,7 @@ def list_command(image_dir: Path, output: str | None, quiet: bool, check: bool) 
     elif not quiet:
         table = Table("NAME", "ID", "SIZE", "CREATED", box=None, pad_edge=False)
         for image in images:
-            for name in image.names:
+            for name in [each for each in image.names if "@" not in each] or ["<none>"]:
                 table.add_row(name, image.id[7:19], f"{image.size / 1e6:.1f} MB", image.created[:19] + "Z")
         Console().print(table)
     if check and (lacking := missing(store)):

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Callable
 
 import msgspec
 
-from wellhead.images import busybox, echoserver, haproxy
+from wellhead.images import busybox, echoserver, haproxy, placing
 from wellhead.images.recipe import Recipe
-from wellhead.images.store import MANIFEST, Image, ImageStore
-from wellhead.linux import mounts
+from wellhead.images.store import Image, ImageStore
 
 Report = Callable[[str, int, int], None]
 
@@ -42,9 +34,7 @@ def build(
     Raises:
         BuildError: a package can't be had, or lacks something.
     """
-    store.directory.mkdir(parents=True, exist_ok=True)
-    with _lock(store.directory):
-        _sweep(store.directory)
+    with placing.changing(store):
         built: list[Image] = []
         wanted = RECIPES if again else missing(store)
         for recipe in wanted:
@@ -56,8 +46,8 @@ def build(
 
 
 def _build(store: ImageStore, recipe: Recipe) -> Image:
-    with tempfile.TemporaryDirectory(prefix=".building-", dir=store.directory) as temporary:
-        work, result = Path(temporary, "work"), Path(temporary, "result")
+    with placing.workshop(store) as temporary:
+        work, result = temporary / "work", temporary / "result"
         work.mkdir()
         result.mkdir()
         rootfs = result / "rootfs"
@@ -68,39 +58,12 @@ def _build(store: ImageStore, recipe: Recipe) -> Image:
             names=recipe.names,
             config=recipe.config,
             recipe=recipe.version,
-            created=datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
-            size=_size(rootfs),
+            created=placing.now(),
+            size=placing.size_of(rootfs),
             packages=tuple(sorted(used)),
         )
-        (result / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(image)))
-        final = store.rootfs(image).parent
-        if final.exists():  # the same instructions and packages as before: what is there may be in use
-            shutil.copy(result / MANIFEST, final / f".{MANIFEST}")
-            os.rename(final / f".{MANIFEST}", final / MANIFEST)
-        else:
-            os.rename(result, final)
+        placing.place(store, result, image)
     return image
-
-
-def _size(rootfs: Path) -> int:
-    inodes = {}
-    for path in rootfs.rglob("*"):
-        info = path.lstat()
-        inodes[info.st_ino] = info.st_blocks * 512
-    return sum(inodes.values())
-
-
-@contextmanager
-def _lock(directory: Path) -> Iterator[None]:
-    with (directory / ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _sweep(directory: Path) -> None:
-    """Remove what interrupted builds left (nobody else builds while we hold the lock)."""
-    for leftover in directory.glob(".building-*"):
-        shutil.rmtree(leftover)
 
 
 def _remove_superseded(store: ImageStore) -> None:
@@ -110,22 +73,5 @@ def _remove_superseded(store: ImageStore) -> None:
     for image in store.images():
         if image.recipe in current and image.recipe not in kept:
             kept.add(image.recipe)
-        elif names.issuperset(image.names) and not _in_use(store.rootfs(image)):
-            shutil.rmtree(store.rootfs(image).parent)
-
-
-def _in_use(rootfs: Path) -> bool:
-    """Whether a container of any machine is on this root file system, or a program runs from it."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if Path(os.readlink(f"/proc/{pid}/exe")).is_relative_to(rootfs):
-                return True
-            if any(
-                str(rootfs) in mount.super_options
-                for mount in mounts.mounts(pid)
-                if mount.fstype == "overlay"
-            ):
-                return True
-        except OSError:
-            continue  # ended meanwhile
-    return False
+        elif image.recipe and names.issuperset(image.names) and not placing.in_use(store.rootfs(image)):
+            placing.discard(store, image)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 
 import msgspec
 
 from wellhead.images.reference import normalize
 
+_NAMED = 20  # images at most that a message lists
+
 _log = logging.getLogger(__name__)
 
 MANIFEST = "image.json"
+NEWS = ".news"
+"""A file of the store that is another one after each change."""
 
 
 class Config(msgspec.Struct, frozen=True, omit_defaults=True, rename="pascal"):
@@ -24,10 +29,15 @@ class Config(msgspec.Struct, frozen=True, omit_defaults=True, rename="pascal"):
     working_dir: str = "/"
     user: str = ""
     stop_signal: str = ""
+    volumes: tuple[str, ...] = ()
 
 
 class Image(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One image. `recipe` is the version of the instructions that it was built by; `size` is in bytes."""
+    """One image.
+
+    `names` are in their full form, digests among them. `recipe` is the version of the instructions that it
+    was built by, "" for one that was loaded; `size` is in bytes; `created` is when it came into the store.
+    """
 
     id: str
     names: tuple[str, ...]
@@ -95,8 +105,21 @@ class ImageStore:
         for image in images:
             if wanted in image.names or wanted == image.id:
                 return image
-        known = ", ".join(sorted({known for image in images for known in image.names})) or "none"
-        raise ImageNotFound(f"no image {wanted} on this machine, and none is ever pulled; there are: {known}")
+        names = sorted({known for image in images for known in image.names if "@" not in known})
+        more = ["…"] if len(names) > _NAMED else []
+        known = ", ".join([*names[:_NAMED], *more]) or "none"
+        raise ImageNotFound(
+            f"no image {wanted} on this machine, and none is ever pulled: `wellhead image load FILE` "
+            f"takes one from an archive; there are: {known}"
+        )
+
+    def select(self, text: str) -> Image:
+        """As `find`, and also by the beginning of an ID, as `image list` shows it. Raises ImageNotFound."""
+        if re.fullmatch(r"(sha256:)?[0-9a-f]{6,64}", text):
+            found = [each for each in self.images() if each.id[7:].startswith(text.removeprefix("sha256:"))]
+            if len(found) == 1:
+                return found[0]
+        return self.find(text)
 
     def rootfs(self, image: Image) -> Path:
         """The image's unpacked root file system. Never write there: it is the lower layer of containers."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from wellhead.images.reference import has_latest_tag, normalize
+from wellhead.images.reference import has_latest_tag, normalize, problem
 from wellhead.images.store import MANIFEST, Config, Image, ImageNotFound, ImageStore
 
 
@@ -24,6 +24,9 @@ from wellhead.images.store import MANIFEST, Config, Image, ImageNotFound, ImageS
         ("localhost/x", "localhost/x:latest"),
         ("localhost:5000/x:1", "localhost:5000/x:1"),
         ("busybox@sha256:0000", "docker.io/library/busybox@sha256:0000"),
+        ("busybox:1.36@sha256:0000", "docker.io/library/busybox@sha256:0000"),
+        ("localhost:5000/x:1@sha256:0000", "localhost:5000/x@sha256:0000"),
+        (f"sha256:{64 * '0'}", f"sha256:{64 * '0'}"),
     ],
 )
 def test_short_names_mean_full_ones(short: str, full: str) -> None:
@@ -34,6 +37,21 @@ def test_no_tag_means_latest() -> None:
     assert has_latest_tag("busybox")
     assert not has_latest_tag("busybox:1.36")
     assert not has_latest_tag("busybox@sha256:0000")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["busybox", "a/b/c:1", "r.example:5000/x@sha256:" + 64 * "a", "[::1]:5000/x", "a__b/c-d:A", "LOCAL/x"],
+)
+def test_a_reference_is_a_name(name: str) -> None:
+    assert problem(name) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["Busybox", "", "a b", "a:", "../x", "x@sha256:12", "x:" + 129 * "a", "a//b", "x\n", 300 * "a"]
+)
+def test_what_is_no_reference_is_no_name(name: str) -> None:
+    assert "invalid reference format" in str(problem(name))
 
 
 def _add(directory: Path, id: str, name: str, created: str) -> None:
@@ -57,6 +75,16 @@ def test_a_missing_image_is_answered_with_those_that_exist(tmp_path: Path) -> No
     _add(tmp_path, "aa", "docker.io/library/busybox:latest", "2026-01-01T00:00:00Z")
     with pytest.raises(ImageNotFound, match=r"nginx:latest .* there are: docker.io/library/busybox:latest"):
         ImageStore(tmp_path).find("nginx")
+
+
+def test_an_image_can_be_selected_by_the_beginning_of_its_id(tmp_path: Path) -> None:
+    _add(tmp_path, 64 * "a", "docker.io/library/busybox:latest", "2026-01-01T00:00:00Z")
+    _add(tmp_path, 32 * "ab", "docker.io/library/nginx:latest", "2026-01-01T00:00:00Z")
+    store = ImageStore(tmp_path)
+    assert store.select("abababababab").names == ("docker.io/library/nginx:latest",)
+    assert store.select("nginx").id == f"sha256:{32 * 'ab'}"
+    with pytest.raises(ImageNotFound):
+        store.select("cccccccccccc")
 
 
 def test_an_unfinished_build_is_no_image(tmp_path: Path) -> None:

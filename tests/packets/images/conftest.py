@@ -1,0 +1,23 @@
+"""Loading as root: skopeo and umoci run in mount namespaces of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wellhead.images.store import ImageStore
+
+_HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _HERE in item.path.parents:
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ImageStore:
+    """An empty store beside files that nothing may touch."""
+    return ImageStore(tmp_path / "store")

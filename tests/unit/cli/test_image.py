@@ -1,0 +1,104 @@
+"""`wellhead image` on a store of a test's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner, Result
+
+from wellhead.cli.image import command
+from wellhead.cli.image_users import users
+from wellhead.images.store import MANIFEST, Config, Image, ImageStore
+from wellhead.node.pods.record import FILE, Attempt, ContainerRecord, PodRecord
+
+
+def add(store: Path, letter: str, *names: str) -> Image:
+    image = Image(f"sha256:{64 * letter}", names, Config(), "", "2026-01-01T00:00:00Z", 5)
+    (store / (64 * letter) / "rootfs").mkdir(parents=True)
+    (store / (64 * letter) / MANIFEST).write_bytes(msgspec.json.encode(image))
+    return image
+
+
+def run(store: Path, verb: str, *arguments: str) -> Result:
+    return CliRunner().invoke(command, [verb, "--image-dir", str(store), *arguments])
+
+
+def test_an_image_is_removed_with_its_last_name(tmp_path: Path) -> None:
+    add(tmp_path, "a", "docker.io/library/x:1", "docker.io/library/y:1", "docker.io/library/x@sha256:00")
+    first = run(tmp_path, "remove", "x:1")
+    assert (
+        first.output == "removed the name docker.io/library/x:1; the image is still docker.io/library/y:1\n"
+    )
+    assert ImageStore(tmp_path).find("y:1").names == (
+        "docker.io/library/y:1",
+        "docker.io/library/x@sha256:00",
+    )
+    assert run(tmp_path, "remove", "y:1").exit_code == 0
+    assert ImageStore(tmp_path).images() == []
+    assert not (tmp_path / (64 * "a")).exists()
+
+
+def test_images_without_a_name_are_listed_and_removed_by_id(tmp_path: Path) -> None:
+    add(tmp_path, "a")
+    add(tmp_path, "b", "docker.io/library/x:1")
+    assert f"<none>                 {12 * 'a'}" in run(tmp_path, "list").output
+    assert run(tmp_path, "remove", 12 * "a").exit_code == 0
+    assert [each["id"] for each in json.loads(run(tmp_path, "list", "-o", "json").output)] == [
+        f"sha256:{64 * 'b'}"
+    ]
+
+
+def test_what_is_not_there_is_said(tmp_path: Path) -> None:
+    for verb in (("remove", "x"), ("export", "x", str(tmp_path / "f"))):
+        result = run(tmp_path, *verb)
+        assert result.exit_code == 1
+        assert "no image docker.io/library/x:latest on this machine" in result.output
+
+
+@pytest.mark.parametrize("size", ["0", "-5", "much", "1.5GB", "9" * 30])
+def test_a_bound_is_a_size(tmp_path: Path, size: str) -> None:
+    (tmp_path / "f").touch()
+    result = run(tmp_path, "load", "--max-size", size, str(tmp_path / "f"))
+    assert result.exit_code == 2
+    assert "is no size: say 500MB or 20GB" in result.output
+
+
+def test_names_are_completed(tmp_path: Path) -> None:
+    add(tmp_path, "a", "docker.io/library/nginx:1", "r.example/x:1")
+    complete = ShellComplete(command, {}, "image", "_X")
+    for start, wanted in {
+        "ng": ["nginx:1"],
+        "docker": ["docker.io/library/nginx:1"],
+        "r": ["r.example/x:1"],
+    }.items():
+        found = complete.get_completions(["remove", "--image-dir", str(tmp_path)], start)
+        assert [item.value for item in found] == wanted
+
+
+def test_users_of_an_image_are_the_pods_that_have_not_ended(tmp_path: Path) -> None:
+    image = add(tmp_path / "store", "a")
+
+    def pod(cluster: str, name: str, id: str, phase: str = "") -> None:
+        path = tmp_path / "clusters" / cluster / "nodes/node-1/pods" / name / FILE
+        path.parent.mkdir(parents=True)
+        containers = {"main": ContainerRecord(Attempt("c", 0, "x", id))}
+        metadata = {"namespace": "ns", "name": name}
+        path.write_bytes(
+            msgspec.json.encode(PodRecord({"metadata": metadata}, phase=phase, containers=containers))
+        )
+
+    pod("one", "its", image.id)
+    pod("two", "other", "sha256:00")
+    pod("two", "ended", image.id, "Failed")
+    pod("two", "too", image.id)
+    broken = tmp_path / "clusters/two/nodes/node-1/pods/broken"
+    broken.mkdir()
+    (broken / FILE).write_text("{")
+    assert list(users(image, tmp_path / "clusters")) == [
+        "cluster one, node node-1: pod ns/its",
+        "cluster two, node node-1: pod ns/too",
+    ]
