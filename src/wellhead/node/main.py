@@ -33,6 +33,7 @@ from wellhead.node.network.routes import NodeRoutes
 from wellhead.node.network.rules import NodeRules
 from wellhead.node.node_status import NodeFacts, capacity
 from wellhead.node.pods import http_actions
+from wellhead.node.pods.arrivals import Arrivals
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.files import Dns
 from wellhead.node.pods.manager import PodManager
@@ -94,7 +95,7 @@ async def run(config: Config) -> None:
     pods_directory.mkdir(parents=True, exist_ok=True)
     runtime = Runtime(machine.volatile_directory(config.root_dir))
     tls = app.tls(config.tls_cert_file, config.tls_private_key_file, config.client_ca_file)
-    images = ImageStore(config.image_dir)
+    images, arrivals = ImageStore(config.image_dir), Arrivals(config.image_dir)
     netlink = Netlink()
     try:
         async with (
@@ -122,6 +123,7 @@ async def run(config: Config) -> None:
                 references=references,
                 services=services,
                 images=images,
+                arrivals=arrivals,
                 runtime=runtime,
                 links=links,
                 rules=rules,
@@ -169,7 +171,7 @@ async def run(config: Config) -> None:
             ):
                 for component in (
                     *(recorder, nodes, services, pods),
-                    *(registration, links, rules, routes, manager, able),
+                    *(registration, links, rules, routes, manager, able, arrivals),
                 ):
                     group.create_task(component.run(), name=type(component).__name__)
     finally:

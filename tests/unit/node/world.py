@@ -11,6 +11,7 @@ import msgspec
 
 from tests.unit.node import pods
 from wellhead.images.store import MANIFEST, Config, Image, ImageStore
+from wellhead.node.pods.arrivals import Arrivals
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.record import ContainerRecord, PodRecord, RecordFile
 from wellhead.node.pods.sandbox import Sandbox
@@ -103,6 +104,7 @@ class World:
             references=objects,
             services=[],  # type: ignore[arg-type]
             images=ImageStore(directory / "images"),
+            arrivals=Arrivals(directory / "images"),
             runtime=runtime,
             links=unused,
             rules=unused,

@@ -16,6 +16,7 @@ from wellhead.images.store import ImageStore
 from wellhead.node.network.allocation import AddressPools
 from wellhead.node.network.pod_links import PodLinks
 from wellhead.node.network.rules import NodeRules
+from wellhead.node.pods.arrivals import Arrivals
 from wellhead.node.pods.files import Dns
 from wellhead.node.references import References
 from wellhead.node.runtime.containers import Runtime
@@ -41,6 +42,7 @@ class Context:
     references: References
     services: Informer
     images: ImageStore
+    arrivals: Arrivals
     runtime: Runtime
     links: PodLinks
     rules: NodeRules

@@ -31,7 +31,7 @@ async def plan(state: PodState, container: Obj, image: Image, id: str, number: i
         command = list(image.config.entrypoint)
         args = args or list(image.config.cmd)
     if not command + args:
-        raise ConfigError(f"neither the container nor its image {image.names[0]} has a command")
+        raise ConfigError(f"neither the container nor its image {container['image']} has a command")
     own: Obj = container.get("securityContext") or {}
     of_pod: Obj = pod["spec"].get("securityContext") or {}
     return Container(
@@ -47,6 +47,7 @@ async def plan(state: PodState, container: Obj, image: Image, id: str, number: i
         stdin=bool(container.get("stdin")),
         stdin_once=bool(container.get("stdinOnce")),
         mounts=await asyncio.to_thread(mounting.mounts, state, container, variables, number),
+        volumes=image.config.volumes,
         namespaces=state.sandbox.namespaces(pod),
         capabilities=security.capabilities(own, context.capabilities),
         privileged=bool(own.get("privileged")),

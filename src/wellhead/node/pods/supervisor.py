@@ -190,6 +190,7 @@ class Supervisor:
         backoff = Backoff(0.5, 20.0)
         while not self._stopping.is_set():
             self._outdated.clear()
+            arrival = self._state.context.arrivals.next
             try:
                 image = await images.find(self._state, self._container)
                 if image is not None:
@@ -202,7 +203,7 @@ class Supervisor:
             except (ApiError, ConnectionLost) as error:
                 self._state.wait_for(self._name, Waiting("CreateContainerConfigError", str(error)))
             self.tried.set()
-            await self._pause(backoff.next())
+            await self._pause(backoff.next(), arrival)
         return None
 
     async def _attend(self, attempt: Attempt, *, fresh: bool) -> None:
@@ -304,11 +305,11 @@ class Supervisor:
                 own = image.config.stop_signal
         return own if re.fullmatch(r"(SIG)?[A-Z]+[0-9]*([+-][0-9]+)?|[0-9]+", own, re.ASCII) else "SIGTERM"
 
-    async def _pause(self, seconds: float) -> None:
-        """Sleep, but not once told to stop, or that the container shall be another one."""
+    async def _pause(self, seconds: float, *sooner: asyncio.Event) -> None:
+        """Sleep, but not once told to stop, that the container shall be another one, or what is `sooner`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await first_of(self._stopping.wait(), self._outdated.wait())
+                await first_of(*(event.wait() for event in (self._stopping, self._outdated, *sooner)))
 
 
 def _duration(seconds: float) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from wellhead.linux import mounts, trees
-from wellhead.node.runtime import commands, descriptors, oci
+from wellhead.node.runtime import commands, descriptors, image_directories, oci
 from wellhead.node.runtime.commands import CommandFailed
 
 _log = logging.getLogger(__name__)
@@ -161,6 +161,7 @@ class Runtime:
         # An image's device nodes aren't for everybody: there is no device cgroup that says which are.
         flags = 0 if container.privileged else mounts.MS_NODEV
         mounts.mount("overlay", bundle / "rootfs", "overlay", flags, layers)
+        container = image_directories.prepare(container)
         (bundle / "config.json").write_bytes(msgspec.json.encode(oci.config(container)))
 
     async def _conmon(self, container: oci.Container) -> None:

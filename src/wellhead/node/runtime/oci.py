@@ -74,7 +74,8 @@ class Container:
 
     `bundle` is the container's own directory, `rootfs` the image's, which is only read. `namespaces` maps
     OCI names (network, ipc, uts, pid) to the file to join, or to None for the node's own; kinds that are not
-    mentioned are new.
+    mentioned are new. `volumes` are directories that the image wants to write to; they are made where they
+    are missing, as `cwd` is.
     """
 
     id: str
@@ -89,6 +90,7 @@ class Container:
     stdin: bool = False
     stdin_once: bool = False
     mounts: tuple[Mount, ...] = ()
+    volumes: tuple[str, ...] = ()
     namespaces: Mapping[str, Path | None] = field(default_factory=dict)
     capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
     privileged: bool = False
