@@ -42,6 +42,9 @@ class Limits:
     watch_history_bytes: int = _bound(
         16 * MEBIBYTE, "Bytes of a resource's changes that are kept: who is further behind is cut off."
     )
+    watch_histories_bytes: int = _bound(
+        32 * MEBIBYTE, "Bytes of all resources' changes together; the resource with most of them gives way."
+    )
     connections: int = _bound(4_096, "Connections at a time.")
     address_connections: int = _bound(1_024, "Connections at a time from one address.")
 

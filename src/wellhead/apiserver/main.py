@@ -87,7 +87,9 @@ async def run(config: Config) -> None:
     store = store_at(config.storage)
     await store.open()
     try:
-        cache = WatchCache(store, head_of, config.limits.watch_history_bytes)
+        cache = WatchCache(
+            store, head_of, config.limits.watch_history_bytes, config.limits.watch_histories_bytes
+        )
         families = tuple(map(family_of, config.service_cluster_ip_ranges))
         allocator = ServiceAllocator(cache, families, config.service_node_port_range)
         async with asyncio.TaskGroup() as tasks:

@@ -11,12 +11,14 @@ import heapq
 from collections.abc import Callable, Sequence
 
 from wellhead.storage.encoding import with_revision, without_revision
-from wellhead.storage.event_log import Event, EventLog, Item
+from wellhead.storage.event_log import Budget, Event, EventLog, Item
 from wellhead.storage.store import Change, Compacted, Store, StoreKey, Write
 from wellhead.storage.watcher import Predicate, Watcher
 
-# Bytes of changes that a resource remembers, for slow watches, those that resume, and lists that continue.
+# Bytes of changes that a resource remembers, and that all do together: for slow watches, those that resume,
+# and lists that continue.
 HISTORY = 16 * 1024 * 1024
+HISTORIES = 2 * HISTORY
 
 HeadDecoder = Callable[[str, bytes], dict[str, object]]
 
@@ -24,10 +26,10 @@ HeadDecoder = Callable[[str, bytes], dict[str, object]]
 class Collection:
     """All objects of one resource, by namespace and name."""
 
-    def __init__(self, oldest: int, history: int = HISTORY) -> None:
+    def __init__(self, oldest: int, history: int = HISTORY, together: Budget | None = None) -> None:
         self._namespaces: dict[str, dict[str, Item]] = {}
         self._unsorted: set[str] = set()
-        self._log = EventLog(oldest, history)
+        self._log = EventLog(oldest, history, together)
         self._watchers: set[Watcher] = set()
         self.cut_off = 0
         """How many watchers were too slow."""
@@ -131,10 +133,14 @@ class Collection:
 class WatchCache:
     """The collections of all resources, kept current from a store, and the way to write to it."""
 
-    def __init__(self, store: Store, head_of: HeadDecoder, history: int = HISTORY) -> None:
+    def __init__(
+        self, store: Store, head_of: HeadDecoder, history: int = HISTORY, histories: int = HISTORIES
+    ) -> None:
+        """`history` bytes of changes are kept of each resource, `histories` of all together."""
         self._store = store
         self._head_of = head_of
         self._history = history
+        self._together = Budget(histories)
         self._collections: dict[str, Collection] = {}
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._started = asyncio.Event()
@@ -145,7 +151,7 @@ class WatchCache:
     def __getitem__(self, resource: str) -> Collection:
         collection = self._collections.get(resource)
         if collection is None:
-            collection = self._collections[resource] = Collection(self._oldest, self._history)
+            collection = self._collections[resource] = Collection(self._oldest, self._history, self._together)
         return collection
 
     async def run(self) -> None:

@@ -37,13 +37,42 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     previous: Item | None
 
 
+class Budget:
+    """Bytes that the logs of all resources may keep together: the longest gives way.
+
+    So a flood of one resource costs the histories of the others nothing, and many floods share what there is.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._logs: list[EventLog] = []
+        self._bytes = 0
+
+    def join(self, log: EventLog) -> None:
+        """Count this log's bytes, too."""
+        self._logs.append(log)
+
+    def grow(self, size: int) -> None:
+        """Count bytes of a log (negative: that it lost), and have events lost that are too much."""
+        self._bytes += size
+        while self._bytes > self._most_bytes:
+            longest = max(self._logs, key=lambda log: log.bytes if log.end - log.start > 1 else 0)
+            if longest.end - longest.start < 2:
+                return  # each has only its latest
+            longest.lose_oldest()
+
+
 class EventLog:
     """Events by their place: 0 is the first that there ever was; places below `start` are lost."""
 
-    def __init__(self, oldest: int, most_bytes: int) -> None:
+    def __init__(self, oldest: int, most_bytes: int, together: Budget | None = None) -> None:
+        """`most_bytes` for this log, and what all may keep `together`."""
         self._events: deque[Event] = deque()
         self._most_bytes = most_bytes
-        self._bytes = 0
+        self._together = Budget(most_bytes) if together is None else together
+        self._together.join(self)
+        self.bytes = 0
+        """What is kept, roughly."""
         self.start = 0
         self.oldest = oldest
         """The revision before the oldest event that is kept."""
@@ -56,12 +85,24 @@ class EventLog:
     def append(self, event: Event) -> None:
         """Add an event, and lose the oldest ones that are too much."""
         self._events.append(event)
-        self._bytes += len(event.item.data) + _OVERHEAD
-        while self._bytes > self._most_bytes and len(self._events) > 1:
-            lost = self._events.popleft()
-            self._bytes -= len(lost.item.data) + _OVERHEAD
-            self.start += 1
-            self.oldest = lost.item.revision
+        size = len(event.item.data) + _OVERHEAD
+        self.bytes += size
+        while self.bytes > self._most_bytes and len(self._events) > 1:
+            size -= self._pop()
+        self._together.grow(size)
+
+    def lose_oldest(self) -> None:
+        """Lose an event: there is one."""
+        self._together.grow(-self._pop())
+
+    def _pop(self) -> int:
+        """How many bytes that was."""
+        lost = self._events.popleft()
+        size = len(lost.item.data) + _OVERHEAD
+        self.bytes -= size
+        self.start += 1
+        self.oldest = lost.item.revision
+        return size
 
     def __getitem__(self, place: int) -> Event:
         return self._events[place - self.start]

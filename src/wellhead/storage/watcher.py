@@ -64,6 +64,9 @@ class Watcher:
         """
         while True:
             await self._wake.wait()
+            if 0 <= self._place < self._log.start:  # lost for what other resources' logs needed
+                self._place = -1
+                self.on_overflow()
             if self._place < 0:
                 raise WatchOverflow
             batch: list[tuple[EventType, Item]] = []

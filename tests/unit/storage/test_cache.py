@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from wellhead.storage.cache import WatchCache
 from wellhead.storage.encoding import decode, encode, with_revision, without_revision
-from wellhead.storage.event_log import Event, EventLog, Item
+from wellhead.storage.event_log import Budget, Event, EventLog, Item
 from wellhead.storage.memory import MemoryStore
 from wellhead.storage.store import Compacted, RevisionConflict, StoreKey, Write
 from wellhead.storage.watcher import Watcher, WatchOverflow
@@ -209,6 +209,49 @@ async def test_a_watcher_that_falls_behind_by_bytes_is_told_once() -> None:
         await watcher.next()
     assert events.end - events.start == 4
     assert events.oldest == 15
+
+
+def added(number: int, size: int = 1000) -> Event:
+    return Event("ADDED", Item("a", f"n{number}", number, b"x" * size, {}), None)
+
+
+def test_all_logs_together_keep_no_more_than_their_budget() -> None:
+    budget = Budget(30_000)
+    logs = [EventLog(0, 20_000, budget) for _ in range(10)]
+    for number in range(1, 2000):
+        logs[number % 10].append(added(number))
+        assert sum(log.bytes for log in logs) <= 30_000
+    assert {log.end - log.start for log in logs} == {1, 2}  # each has its share
+
+
+def test_a_flood_of_one_resource_costs_the_others_nothing() -> None:
+    budget = Budget(30_000)
+    quiet, flooded, also = (EventLog(0, 20_000, budget) for _ in range(3))
+    quiet.append(added(1))
+    quiet.append(added(2))
+    for number in range(3, 1000):
+        flooded.append(added(number))
+        also.append(added(number))
+    assert (quiet.start, quiet.end, quiet.oldest) == (0, 2, 0)
+    assert flooded.end - flooded.start in (5, 6)
+
+
+async def test_a_watcher_whose_place_others_needed_is_told() -> None:
+    budget = Budget(30_000)
+    log, other = EventLog(0, 20_000, budget), EventLog(0, 20_000, budget)
+    watcher = Watcher(log, 0, None, None)
+    cut_off: list[bool] = []
+    watcher.on_overflow = lambda: cut_off.append(True)
+    for number in range(1, 10):
+        event = added(number)
+        log.append(event)
+        assert not watcher.notice(event)
+    for number in range(10, 20):
+        other.append(added(number))
+    assert log.start > 0
+    with pytest.raises(WatchOverflow):
+        await watcher.next()
+    assert cut_off == [True]
 
 
 async def test_an_event_larger_than_the_log_still_arrives() -> None:
