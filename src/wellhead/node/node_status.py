@@ -15,7 +15,8 @@ from pathlib import Path
 
 from wellhead import __version__
 from wellhead.api.meta import Obj, now
-from wellhead.images.store import ImageStore
+from wellhead.images import reference
+from wellhead.images.store import Image, ImageStore
 
 KUBELET_VERSION = f"v1.37.1+wellhead-{__version__}"
 _MAX_PODS = 110
@@ -164,10 +165,15 @@ async def find_versions() -> None:
 
 
 def _images(store: ImageStore) -> list[Obj]:
-    return [
-        {"names": [f"{image.names[0].rpartition(':')[0]}@{image.id}", *image.names], "sizeBytes": image.size}
-        for image in store.images()[:_IMAGES_REPORTED]
-    ]
+    named = [image for image in store.images() if image.names]
+    return [{"names": _names(image), "sizeBytes": image.size} for image in named[:_IMAGES_REPORTED]]
+
+
+def _names(image: Image) -> list[str]:
+    """Digests first, as a kubelet; what was built here has none but its ID."""
+    digests = [name for name in image.names if "@" in name]
+    tags = [name for name in image.names if "@" not in name]
+    return [*(digests or [f"{reference.repository(tags[0])}@{image.id}"]), *tags]
 
 
 def same(present: Obj, wanted: Obj) -> bool:

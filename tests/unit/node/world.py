@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,7 @@ class World:
 
 def add_image(directory: Path, name: str, **config: Any) -> Image:
     """An image without files, which does `sh` if nothing else is said."""
-    digest = name.encode().hex()
+    digest = hashlib.sha256(name.encode()).hexdigest()
     full = f"docker.io/library/{name}" + ("" if ":" in name else ":latest")
     config.setdefault("cmd", ("sh",))
     created = "2026-01-01T00:00:00Z"

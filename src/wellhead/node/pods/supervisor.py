@@ -301,7 +301,7 @@ class Supervisor:
         own = str((self._container.get("lifecycle") or {}).get("stopSignal") or "")
         if not own:
             with contextlib.suppress(ImageNotFound):
-                image = await asyncio.to_thread(self._state.context.images.find, attempt.image)
+                image = await asyncio.to_thread(self._state.context.images.find, attempt.image_id)
                 own = image.config.stop_signal
         return own if re.fullmatch(r"(SIG)?[A-Z]+[0-9]*([+-][0-9]+)?|[0-9]+", own, re.ASCII) else "SIGTERM"
 
