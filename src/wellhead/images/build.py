@@ -17,9 +17,16 @@ RECIPES: tuple[Recipe, ...] = (busybox.RECIPE, echoserver.RECIPE, haproxy.RECIPE
 
 
 def missing(store: ImageStore) -> list[Recipe]:
-    """The recipes whose image is not in the store, or is there from older instructions."""
-    present = {image.recipe for image in store.images()}
-    return [recipe for recipe in RECIPES if recipe.version not in present]
+    """The recipes whose image is not in the store, or is there from older instructions.
+
+    Who loaded another image under one of their names has that one: it isn't missing until that is removed.
+    """
+    images = store.images()
+    present = {image.recipe for image in images}
+    names = {name for image in images for name in image.names}
+    return [
+        recipe for recipe in RECIPES if recipe.version not in present or not names.issuperset(recipe.names)
+    ]
 
 
 def build(

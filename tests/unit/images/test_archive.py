@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.archives import Entry, Layout, configuration, digest, docker_archive, tar
+from tests.archives import REF, Entry, Layout, configuration, digest, docker_archive, tar
 from wellhead.images import archive
 from wellhead.images.archive import Source
 from wellhead.images.bounds import DEFAULT, Bounds, ImageError
@@ -55,6 +55,15 @@ def test_one_image_may_have_several_names_and_a_lone_tag_is_none(tmp_path: Path)
     named, nameless = sources(layout.archive(tmp_path / "x"), tmp_path)
     assert named.names == ("docker.io/library/a:1", "docker.io/library/b:2")
     assert nameless.names == ()
+
+
+def test_todays_docker_save_is_read_by_the_names_that_it_notes(tmp_path: Path) -> None:
+    layout = Layout()
+    notes = {"io.containerd.image.name": "docker.io/library/a:1", REF: "1"}
+    layout.entries.append(layout.image([LAYER], CONFIG) | {"annotations": notes})
+    layout.files["manifest.json"] = b'[{"Config":"blobs/sha256/x","RepoTags":["a:1"],"Layers":[]}]'
+    (found,) = sources(layout.archive(tmp_path / "x"), tmp_path)
+    assert found.names == ("docker.io/library/a:1",)
 
 
 def test_what_is_not_for_this_machine_is_refused_with_what_it_is_for(tmp_path: Path) -> None:
