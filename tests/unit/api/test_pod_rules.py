@@ -357,6 +357,40 @@ def test_a_mount_that_is_none(mount: Obj, problem: str) -> None:
     assert [problem in each for each in said] == [True]
 
 
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ({"emptyDir": {"sizeLimit": "-1"}}, "emptyDir.sizeLimit: Forbidden: SizeLimit field must be a valid"),
+        ({"persistentVolumeClaim": {"claimName": ""}}, "persistentVolumeClaim.claimName: Required value"),
+        ({"nfs": {"server": "a", "path": "b"}}, 'nfs.path: Invalid value: "b": must be an absolute path'),
+        ({"nfs": {"server": "", "path": "/b"}}, "nfs.server: Required value"),
+        ({"csi": {"driver": "a b"}}, 'csi.driver: Invalid value: "a b": a lowercase RFC 1123 subdomain'),
+        ({"ephemeral": {}}, "ephemeral.volumeClaimTemplate: Required value"),
+        ({"image": {"reference": "a", "pullPolicy": "x"}}, 'image.pullPolicy: Unsupported value: "x"'),
+    ],
+)
+def test_a_volume_that_is_none(source: Obj, problem: str) -> None:
+    said = refusal(volumes=[{"name": "v", **source}])
+    assert [each.startswith(f"spec.volumes[0].{problem}") for each in said] == [True], said
+
+
+def test_devices_are_block_volumes_with_places_of_their_own() -> None:
+    devices = [{"name": "v", "devicePath": "/a"}, {"name": "w", "devicePath": "/a/../b"}]
+    container = {"volumeDevices": devices, "volumeMounts": [{"name": "u", "mountPath": "/a"}]}
+    volumes: list[Obj] = [{"name": name, "emptyDir": {}} for name in ("u", "v")]
+    assert refusal(container, volumes=volumes) == [
+        'spec.containers[0].volumeDevices[0].name: Invalid value: "v": can only use volume source type of '
+        "PersistentVolumeClaim or Ephemeral for block mode",
+        'spec.containers[0].volumeDevices[0].devicePath: Invalid value: "/a": must not already exist as a '
+        "path in volumeMounts",
+        'spec.containers[0].volumeDevices[1].name: Not found: "w"',
+        'spec.containers[0].volumeDevices[1].devicePath: Invalid value: "/a/../b": can not contain '
+        "backsteps ('..')",
+        'spec.containers[0].volumeMounts[0].mountPath: Invalid value: "/a": must not already exist as a '
+        "path in volumeDevices",
+    ]
+
+
 def test_what_is_valid_is_taken() -> None:
     made = create(
         PODS,

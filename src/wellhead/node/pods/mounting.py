@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from wellhead.api.formats import descending_path, file_path
-from wellhead.api.kinds.pod.containers import BIND_MOUNT_OPTIONS
+from wellhead.api.kinds.pod.mounts import BIND_MOUNT_OPTIONS
 from wellhead.api.meta import Obj
 from wellhead.linux import trees
 from wellhead.node.pods import environment

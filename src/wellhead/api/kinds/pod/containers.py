@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from wellhead.api.errors import Cause, one_of
 from wellhead.api.formats import (
-    descending_path,
     dns_label,
     env_name,
     file_path,
@@ -24,6 +23,7 @@ from wellhead.api.kinds.pod.downward import (
     validate_key_reference,
     validate_resource_reference,
 )
+from wellhead.api.kinds.pod.mounts import validate_mounts
 from wellhead.api.kinds.pod.security import validate_container_security
 from wellhead.api.kinds.pod.volumes import path_causes
 from wellhead.api.kinds.targets import validate_port_reference
@@ -34,11 +34,9 @@ _RESTART_ACTIONS = ("Restart", "RestartAllContainers")
 _MAX_RESTART_RULES = 20
 _PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
-BIND_MOUNT_OPTIONS = frozenset({"noexec", "nodev", "nosuid"})
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 _ENV_SOURCES = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
 _MESSAGE_POLICIES = ("File", "FallbackToLogsOnError")
-_PROPAGATIONS = ("Bidirectional", "HostToContainer", "None")
 _SIGNALS = frozenset(
     f"SIG{name}"
     for name in (
@@ -56,7 +54,7 @@ def validate_container(
     container: Obj,
     at: str,
     *,
-    volumes: set[str],
+    volumes: Mapping[str, Obj],
     is_init: bool,
     host_network: bool,
     host_ports: set[tuple[str, str, int]],
@@ -64,7 +62,7 @@ def validate_container(
 ) -> list[Cause]:
     """A container with defaults, at the path `at`.
 
-    `volumes` are the names it may mount; `host_ports`, what containers before it hold, grows. `pod` is
+    `volumes` are those it may mount, by name; `host_ports`, what containers before it hold, grows. `pod` is
     the spec that it is part of.
     """
     causes: list[Cause] = []
@@ -85,7 +83,7 @@ def validate_container(
     causes += _validate_ports(container.get("ports") or (), f"{at}.ports", host_network, host_ports)
     causes += _validate_env(container.get("env") or (), f"{at}.env")
     causes += validate_env_from(container.get("envFrom") or (), f"{at}.envFrom")
-    causes += _validate_mounts(container, f"{at}.volumeMounts", volumes)
+    causes += validate_mounts(container, at, volumes)
     claims = [claim.get("name") or "" for claim in pod.get("resourceClaims") or ()]
     causes += validate_resources(container["resources"], f"{at}.resources", claims)
     policies = container.get("resizePolicy") or ()
@@ -226,60 +224,6 @@ def _validate_env(entries: Sequence[Obj], at: str) -> list[Cause]:
         if "resourceFieldRef" in sources:
             reference = entry["valueFrom"]["resourceFieldRef"]
             causes += validate_resource_reference(reference, f"{where}.resourceFieldRef", of_volume=False)
-    return causes
-
-
-def _validate_mounts(container: Obj, at: str, volumes: set[str]) -> list[Cause]:
-    causes: list[Cause] = []
-    paths: set[str] = set()
-    privileged = bool((container.get("securityContext") or {}).get("privileged"))
-    for index, mount in enumerate(container.get("volumeMounts") or ()):
-        here = f"{at}[{index}]"
-        name, path = mount.get("name") or "", mount.get("mountPath") or ""
-        if not name:
-            causes.append(Cause.required(f"{here}.name"))
-        elif name not in volumes:
-            causes.append(Cause.not_found(f"{here}.name", name))
-        if not path:
-            causes.append(Cause.required(f"{here}.mountPath"))
-        elif path in paths:
-            causes.append(Cause.invalid(f"{here}.mountPath", path, "must be unique"))
-        paths.add(path)
-        causes += path_causes(path, f"{here}.mountPath", file_path)
-        for field in ("subPath", "subPathExpr"):
-            causes += path_causes(mount.get(field) or "", f"{here}.{field}", descending_path)
-        for number, option in enumerate(mount.get("bindMountOptions") or ()):
-            causes += one_of(f"{here}.bindMountOptions[{number}]", option, BIND_MOUNT_OPTIONS)
-        if mount.get("subPath") and mount.get("subPathExpr"):
-            causes.append(
-                Cause.invalid(
-                    f"{here}.subPathExpr",
-                    mount["subPathExpr"],
-                    "subPathExpr and subPath are mutually exclusive",
-                )
-            )
-        causes += _validate_propagation(mount, at, privileged)
-    return causes
-
-
-def _validate_propagation(mount: Obj, at: str, privileged: bool) -> list[Cause]:
-    """mountPropagation and recursiveReadOnly, at upstream's paths: they don't say of which mount."""
-    causes: list[Cause] = []
-    propagation, recursive = mount.get("mountPropagation"), mount.get("recursiveReadOnly")
-    if propagation is not None:
-        causes += one_of(f"{at}.mountPropagation", propagation, _PROPAGATIONS)
-        if propagation == "Bidirectional" and not privileged:
-            text = "Bidirectional mount propagation is available only to privileged containers"
-            causes.append(Cause.forbidden(f"{at}.mountPropagation", text))
-    if recursive in ("Enabled", "IfPossible"):
-        if not mount.get("readOnly"):
-            text = "may only be specified when readOnly is true"
-            causes.append(Cause.forbidden(f"{at}.recursiveReadOnly", text))
-        if propagation not in (None, "None"):
-            text = "may only be specified when mountPropagation is None or not specified"
-            causes.append(Cause.forbidden(f"{at}.recursiveReadOnly", text))
-    elif recursive is not None:
-        causes += one_of(f"{at}.recursiveReadOnly", recursive, ("Disabled", "Enabled", "IfPossible"))
     return causes
 
 

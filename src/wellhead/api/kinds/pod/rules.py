@@ -82,7 +82,7 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
 
 def _validate_containers(spec: Obj, at: str) -> list[Cause]:
     causes: list[Cause] = []
-    volumes = {volume.get("name", "") for volume in spec.get("volumes") or ()}
+    volumes = {volume.get("name", ""): volume for volume in spec.get("volumes") or ()}
     names: set[str] = set()
     host_ports: set[tuple[str, str, int]] = set()
     if not spec.get("containers"):

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from wellhead.api.errors import Cause
-from wellhead.api.formats import Check, dns_label, file_path, local_path, no_backsteps
+from wellhead.api.errors import Cause, one_of
+from wellhead.api.formats import Check, dns_label, dns_subdomain, file_path, local_path, no_backsteps
 from wellhead.api.kinds.pod.downward import (
     FIELDS_OF_VOLUMES,
     validate_field_reference,
     validate_resource_reference,
 )
 from wellhead.api.meta import Obj
+from wellhead.api.quantity import Quantity
 
 _HOST_PATH_TYPES = (
     "",
@@ -33,6 +34,14 @@ _ID_MAX = 2**31 - 1
 _TOKEN_SECONDS_MIN, _TOKEN_SECONDS_MAX = 600, 1 << 32
 # Where each kind of source says which object it is about.
 _NAMES = (("secret", "secretName"), ("configMap", "name"))
+# Fields that a source must have.
+_REQUIRED = (
+    ("persistentVolumeClaim", ("claimName",)),
+    ("nfs", ("server", "path")),
+    ("csi", ("driver",)),
+    ("ephemeral", ("volumeClaimTemplate",)),
+)
+_LONGEST_DRIVER = 63
 # Fields of a podCertificate source that name a file; each may be left out.
 _CERTIFICATE_PATHS = ("credentialBundlePath", "keyPath", "certificateChainPath")
 
@@ -79,8 +88,34 @@ def _validate_source(volume: Obj, at: str) -> Iterator[Cause]:
         yield from _validate_downward(volume["downwardAPI"], f"{at}.downwardAPI")
     if "projected" in volume:
         yield from _validate_projected(volume["projected"], f"{at}.projected")
+    yield from _validate_storage(volume, at)
     if "gitRepo" in volume and (directory := volume["gitRepo"].get("directory")):
         yield from path_causes(directory, f"{at}.gitRepo.directory", local_path)
+
+
+def _validate_storage(volume: Obj, at: str) -> Iterator[Cause]:
+    """What is stored elsewhere, or is limited."""
+    if (limit := (volume.get("emptyDir") or {}).get("sizeLimit")) is not None:
+        try:
+            fits = Quantity.parse(limit).nanos >= 0
+        except ValueError:
+            fits = False
+        if not fits:
+            text = "SizeLimit field must be a valid resource quantity"
+            yield Cause.forbidden(f"{at}.emptyDir.sizeLimit", text)
+    for source, fields in _REQUIRED:
+        for field in fields if source in volume else ():
+            if not volume[source].get(field):
+                yield Cause.required(f"{at}.{source}.{field}")
+    if (path := (volume.get("nfs") or {}).get("path")) and not path.startswith("/"):
+        yield Cause.invalid(f"{at}.nfs.path", path, "must be an absolute path")
+    if driver := (volume.get("csi") or {}).get("driver"):
+        if len(driver) > _LONGEST_DRIVER:
+            yield Cause.too_long(f"{at}.csi.driver", _LONGEST_DRIVER)
+        for problem in dns_subdomain(driver.lower()):
+            yield Cause.invalid(f"{at}.csi.driver", driver, problem)
+    if policy := (volume.get("image") or {}).get("pullPolicy"):
+        yield from one_of(f"{at}.image.pullPolicy", policy, ("Always", "IfNotPresent", "Never"))
 
 
 def _validate_host_path(source: Obj, at: str) -> Iterator[Cause]:
