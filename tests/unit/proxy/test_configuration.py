@@ -221,3 +221,10 @@ def test_every_field_is_in_the_table_once() -> None:
     names = [each.path for each in SETTINGS]
     assert len(set(names)) == len(names)
     assert set(names) == leaves(to_document(KubeProxyConfiguration())) - {("apiVersion",), ("kind",)}
+
+
+def test_a_key_that_is_no_scalar_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("? {a: b}\n: c\n")
+    with pytest.raises(ConfigurationError, match="is no scalar"):
+        from_file(path)
