@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from wellhead.api.errors import NotFound
 from wellhead.api.meta import Obj, is_condition_true
 from wellhead.api.resource import Resource
-from wellhead.api.resources import NAMESPACES, NODES, PODS, SERVICEACCOUNTS, SERVICES
+from wellhead.api.resources import ENDPOINTSLICES, NAMESPACES, NODES, PODS, SERVICEACCOUNTS, SERVICES
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client
 from wellhead.ip import Family, family_of, parse_address
@@ -40,6 +40,9 @@ async def put_up(client: Client, namespace: str, families: Sequence[Family], par
     await asyncio.gather(*(client.create(PODS, each) for each in pods))
     await _all(client, PODS, namespace, len(pods), _is_ready, "pods are Ready")
     await _all(client, SERVICES, namespace, len(services), _has_addresses, "Services have addresses")
+    # What is predicted is predicted from these.
+    slices = len(services) * len(families)
+    await _all(client, ENDPOINTSLICES, namespace, slices, _has_endpoint, "EndpointSlices name the server")
     return place
 
 
@@ -74,6 +77,11 @@ async def _all(
 
 def _is_ready(pod: Obj) -> bool:
     return is_condition_true(pod, "Ready")
+
+
+def _has_endpoint(endpointslice: Obj) -> bool:
+    endpoints = endpointslice.get("endpoints") or ()
+    return any((each.get("conditions") or {}).get("ready") for each in endpoints)
 
 
 def _has_addresses(service: Obj) -> bool:
