@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from wellhead.health import Check
 from wellhead.linux import facts
@@ -26,6 +26,8 @@ from wellhead.node.network.restoring import Restoring, Say
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _ROUTES = "the routes to other nodes"  # no UID
 
 
@@ -37,6 +39,7 @@ class PodLinks:
         self._links: dict[str, PodLink] = {}
         self._owners: dict[Key, str] = {}  # the UID whose link a fact is about, or _ROUTES
         self._busy: set[str] = set()  # owners of facts that are being changed
+        self._heard: list[dict[Key, Value | None]] = []  # the news since each change that is being made began
         self._gone: set[str] = set()  # those whose link was removed by others
         self._lost: dict[str, Callable[[], None]] = {}
         self._put_routes_back: Callable[[], None] | None = None
@@ -52,8 +55,7 @@ class PodLinks:
         self._gone.discard(link.uid)
         try:
             self._expect(link)
-            await self._netlink.run(lambda ip: links.connect(ip, link, namespace))
-            self._done(link.facts())
+            await self._change(lambda ip: links.connect(ip, link, namespace), link.facts())
         except BaseException:
             self._forget(link.uid)
             raise
@@ -91,8 +93,7 @@ class PodLinks:
             self._owners |= dict.fromkeys(wanted, _ROUTES)
             self._mirror.want(wanted)
             self._put_routes_back = put_back
-            await self._netlink.run(apply)
-            self._done(wanted)
+            await self._change(apply, wanted)
         finally:
             self._busy.discard(_ROUTES)
         self._look()
@@ -125,10 +126,22 @@ class PodLinks:
             for key in link.facts():
                 self._owners.pop(key, None)
 
-    def _done(self, now: Mapping[Key, Value]) -> None:
-        """These facts have just been brought about. News of IPv6 addresses come late, of some things none."""
-        self._mirror.note(now.items())
-        self._read()
+    async def _change(self, apply: Callable[[Any], T], facts: Mapping[Key, Value]) -> T:
+        """Have `apply` bring these facts about; they are taken as so, unless it returns False.
+
+        News of IPv6 addresses come late, of some things none. But what was heard meanwhile may be newer:
+        somebody can undo a part before the whole is done.
+        """
+        heard: dict[Key, Value | None] = {}
+        self._heard.append(heard)
+        try:
+            done = await self._netlink.run(apply)
+        finally:
+            self._heard = [each for each in self._heard if each is not heard]
+        if done is not False:
+            self._mirror.note((key, value) for key, value in facts.items() if key not in heard)
+            self._read()
+        return done
 
     def _read(self) -> None:
         """Take note of the news, and see to it that what they are about is put back."""
@@ -138,7 +151,9 @@ class PodLinks:
 
         def heard(message: Message) -> None:
             nonlocal risen
-            told = self._reader.facts(message)
+            told = list(self._reader.facts(message))
+            for each in self._heard:
+                each.update(told)
             impaired = self._mirror.note(told)
             # What goes by a pod's own link is put back together with it.
             self._doubtful |= not all(name.startswith(POD_LINK_PREFIX) for name in impaired)
@@ -166,8 +181,7 @@ class PodLinks:
             put_back.append(_ROUTES)
         for uid in {self._owners[key] for key in self._mirror.wrong} - {_ROUTES, *self._busy}:
             link = self._links[uid]
-            if await self._netlink.run(partial(links.mend, link=link)):
-                self._done(link.facts())
+            if await self._change(partial(links.mend, link=link), link.facts()):
                 put_back.append(link.name)
             elif self._links.get(uid) is link:
                 _log.warning("the link %s is gone, and its pod is told", link.name)

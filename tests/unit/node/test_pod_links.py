@@ -1,0 +1,105 @@
+"""Pods' links are put back, also when somebody is quicker than we are."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from ipaddress import ip_interface
+from typing import Any
+
+import pytest
+
+from tests.patience import reached
+from wellhead.linux.facts import Fact, Key
+from wellhead.node.network import pod_links
+from wellhead.node.network.links import PodLink
+from wellhead.node.network.pod_links import PodLinks
+
+LINK = PodLink("uid", (ip_interface("10.244.1.2/24"),))
+ADDRESS = ("address", LINK.name, "10.244.1.1/32")
+
+
+class Kernel:
+    """What is so, and the news of it: each message is the facts that it tells."""
+
+    def __init__(self) -> None:
+        self.facts = LINK.facts()
+        self.waits, self.rings = os.pipe()
+        self.mends = 0
+        self.listed = False
+        self.news: list[list[Fact]] = []
+
+    def lose(self, fact: Key) -> None:
+        self.facts.pop(fact)
+        self._tell([(fact, None)])
+
+    def mend(self) -> bool:
+        self.mends += 1
+        missing: list[Fact] = [
+            (key, value) for key, value in LINK.facts().items() if self.facts.get(key) != value
+        ]
+        self.facts |= dict(missing)
+        self._tell([*missing])
+        return True
+
+    def fileno(self) -> int:
+        return self.waits
+
+    def waiting(self, heard: Callable[[Any], None]) -> bool:
+        if self.news:
+            os.read(self.waits, len(self.news))
+        for message in self.news:
+            heard(message)
+        self.news = []
+        return False
+
+    def _tell(self, message: list[Fact]) -> None:
+        self.news.append(message)
+        os.write(self.rings, b"!")
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
+    made = Kernel()
+
+    class Reader:
+        def facts(self, message: list[Fact]) -> list[Fact]:
+            return message
+
+        def everything(self) -> list[Fact]:
+            made.listed = True
+            return list(made.facts.items())
+
+    monkeypatch.setattr(pod_links, "Reader", Reader)
+    monkeypatch.setattr("wellhead.linux.facts.news_socket", lambda: nullcontext(made))
+    monkeypatch.setattr("wellhead.node.network.links.mend", lambda ip, link: made.mend())
+    yield made
+    os.close(made.waits)
+    os.close(made.rings)
+
+
+async def test_what_is_undone_while_it_is_put_back_is_put_back_again(kernel: Kernel) -> None:
+    class Netlink:
+        async def run(self, work: Callable[[Any], Any]) -> Any:
+            done = work(None)
+            if kernel.mends == 1:
+                await heard()
+                kernel.lose(ADDRESS)
+                await heard()
+            return done
+
+    async def heard() -> None:
+        await reached(lambda: not kernel.news)
+
+    said: list[str] = []
+    kept = PodLinks(Netlink(), said.append)  # type: ignore[arg-type]
+    kept.restore(LINK)
+    task = asyncio.create_task(kept.run())
+    await reached(lambda: kernel.listed)
+    kernel.lose(ADDRESS)
+    await reached(lambda: len(said) == 2)
+    assert kernel.facts == LINK.facts()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
