@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 from wellhead.ip import IPAddress
 
 _BACKLOG = 512
+_TRIES = 16
 _RECEIVE_BUFFER = 1 << 20  # bytes; the kernel gives what its limit allows
 
 
@@ -16,6 +18,14 @@ def bind_udp_and_tcp(addresses: Iterable[IPAddress], port: int) -> list[socket.s
 
     Raises OSError; nothing stays open then.
     """
+    addresses = list(addresses)
+    for _ in range(0 if port else _TRIES):
+        with suppress(OSError):  # what is free by UDP may be taken by TCP
+            return _bind_all(addresses, 0)
+    return _bind_all(addresses, port)
+
+
+def _bind_all(addresses: Sequence[IPAddress], port: int) -> list[socket.socket]:
     made: list[socket.socket] = []
     try:
         for address in addresses:
