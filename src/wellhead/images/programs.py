@@ -12,6 +12,7 @@ from wellhead.images import confined
 from wellhead.images.bounds import ImageError
 
 _CSI = re.compile(r"\x1b\[[0-9;]*m")
+_PANIC = re.compile(r"^panic: .*", re.MULTILINE)
 _BULLETS = " \u2022\u2a2f"
 _LOGGED = re.compile(r'^time="[^"]*" level=\w+ msg="(.*)"$')
 
@@ -26,7 +27,13 @@ def run(work: Path, limit: int, *program: str) -> None:
         raise ImageError(
             f"{program[0]} is not installed: `apt-get install --no-install-recommends {program[0]}`"
         )
-    environment = os.environ | {"TMPDIR": str(work), "HOME": str(work), "XDG_RUNTIME_DIR": str(work)}
+    # umoci's own goroutines trip over each other once something fails, and a panic hides what it was.
+    environment = os.environ | {
+        "TMPDIR": str(work),
+        "HOME": str(work),
+        "XDG_RUNTIME_DIR": str(work),
+        "GOMAXPROCS": "1",
+    }
     result = subprocess.run(
         confined.command(work, limit, list(program)),
         env=environment,
@@ -44,6 +51,8 @@ def _reason(output: str, work: Path) -> str:
         return full(work)
     if "file too large" in text:
         return "one file of it is larger than the bound; see --max-size"
+    if panic := _PANIC.search(text):
+        return panic[0][:1000]
     lines = [stripped for line in text.splitlines() if (stripped := line.strip(_BULLETS))]
     last = lines[-1] if lines else "it was ended by a signal"
     logged = _LOGGED.match(last)
