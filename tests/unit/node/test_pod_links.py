@@ -37,11 +37,9 @@ class Kernel:
 
     def mend(self) -> bool:
         self.mends += 1
-        missing: list[Fact] = [
-            (key, value) for key, value in LINK.facts().items() if self.facts.get(key) != value
-        ]
-        self.facts |= dict(missing)
-        self._tell([*missing])
+        missing = {key: value for key, value in LINK.facts().items() if self.facts.get(key) != value}
+        self.facts |= missing
+        self._tell(list(missing.items()))
         return True
 
     def fileno(self) -> int:
