@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from functools import lru_cache
@@ -32,6 +32,7 @@ from wellhead.api.meta import GroupVersionKind, Obj, parse_time
 from wellhead.text import quoted
 
 FieldValidation = Literal["Strict", "Warn", "Ignore"]
+Path = tuple[str | int, ...]
 
 _MOST_TOLD = 100  # complaints of strict decoding
 _INTEGER_BITS = {"int32": 32, "int64": 64}
@@ -66,18 +67,15 @@ def decode(
         raise BadRequest(f"couldn't get version/kind; json parse error: not a {expected.kind} object")
     _check_kind(body, expected)
     known = definitions(expected)
-    obj: Obj = _without_nothings(body, known, known.root)
+    reading = _Reading(known)
+    obj: Obj = reading.cleaned(body, known.root)
     obj["apiVersion"], obj["kind"] = expected.api_version, expected.kind
-    validator = _validator(expected)
-    unknown: list[str] = []
-    if not validator.is_valid(obj):
-        for error in validator.iter_errors(obj):
-            if error.kind.name == "additionalProperties":
-                unknown += _prune(obj, error)
-            else:
-                raise BadRequest(f"{_cannot_be_handled(expected)}: {_explain(obj, expected, error)}")
-    told = [*(f"unknown field {quoted(path)}" for path in sorted(unknown)[:_MOST_TOLD]), *complaints]
-    told = told[:_MOST_TOLD]
+    try:
+        _validator(expected).validate(obj)
+    except jsonschema_rs.ValidationError as error:  # the first: collecting them all would hold up others
+        raise BadRequest(f"{_cannot_be_handled(expected)}: {_explain(obj, expected, error)}") from None
+    unknown = sorted(_unknown(body, known, known.root)) if reading.met_unknown else []
+    told = [*(f"unknown field {quoted(path)}" for path in unknown[:_MOST_TOLD]), *complaints][:_MOST_TOLD]
     if told and field_validation == "Strict":
         raise BadRequest(f"{_cannot_be_handled(expected)}: strict decoding error: {', '.join(told)}")
     return Decoded(obj, tuple(told) if field_validation == "Warn" else ())
@@ -109,46 +107,60 @@ def _cannot_be_handled(gvk: GroupVersionKind) -> str:
     return f'{gvk.kind} in version "{gvk.version}" cannot be handled as a {gvk.kind}'
 
 
-def _without_nothings(value: Any, known: Definitions, type: str) -> Any:
-    """A copy of a value of that type without nulls, and without empty lists and maps that Go leaves out."""
-    if isinstance(value, list):
-        return [_without_nothings(item, known, type) for item in value if item is not None]
-    if not isinstance(value, dict):
+class _Reading:
+    """A walk through a body by its types, which notes of unknown fields only that there are some."""
+
+    def __init__(self, known: Definitions) -> None:
+        self._known = known
+        self.met_unknown = False
+
+    def cleaned(self, value: Any, type: str) -> Any:
+        """A copy of a value of that type without what is unknown, null, or empty and left out by Go."""
         if isinstance(value, float) and type in _INTEGERS:  # JSON Schema takes 1.0 for an integer
             raise BadRequest(f"json: cannot unmarshal number {value} into Go value of type {_go_type(type)}")
-        return value
-    fields = known.fields(type)
-    kept: Obj = {}
-    for name, item in value.items():
-        if item is None:
-            continue
-        field = fields.get(name, _UNKNOWN)
-        if field.shape == "map" and isinstance(item, dict):
-            clean: Any = {
-                key: _without_nothings(each, known, field.type)
-                for key, each in item.items()
-                if each is not None
-            }
-        else:
-            clean = _without_nothings(item, known, field.type)
-        # What is empty but of another type than it should be stays, and will be refused.
-        if field.kept_empty or not isinstance(clean, _EMPTIED[field.shape]) or clean:
-            kept[name] = clean
-    return kept
+        fields = self._known.fields(type)
+        if not fields or not isinstance(value, dict):
+            return value
+        kept: Obj = {}
+        for name, item in value.items():
+            field = fields.get(name)
+            if field is None:
+                self.met_unknown = True
+            elif item is not None:
+                clean = self._field(item, field)
+                # What is empty but of another type than it should be stays, and will be refused.
+                if field.kept_empty or not isinstance(clean, _EMPTIED[field.shape]) or clean:
+                    kept[name] = clean
+        return kept
+
+    def _field(self, value: Any, field: Field) -> Any:
+        if field.shape == "map" and isinstance(value, dict):
+            return {key: self.cleaned(each, field.type) for key, each in value.items() if each is not None}
+        if field.shape == "list" and isinstance(value, list):
+            return [self.cleaned(each, field.type) for each in value if each is not None]
+        return self.cleaned(value, field.type)
 
 
-_UNKNOWN = Field("scalar")
 _EMPTIED: Mapping[str, type | tuple[()]] = {"list": list, "map": dict, "object": (), "scalar": ()}
 
 
-def _prune(obj: Obj, error: jsonschema_rs.ValidationError) -> list[str]:
-    parent: Any = obj
-    for part in error.instance_path:
-        parent = parent[part]
-    path = field_path(error.instance_path)
-    for name in error.kind.value:
-        del parent[name]
-    return [f"{path}.{name}" if path else name for name in error.kind.value]
+def _unknown(value: Any, known: Definitions, type: str, path: Path = ()) -> Iterator[str]:
+    """The paths of fields that the type of a valid value doesn't have."""
+    fields = known.fields(type)
+    if not fields or not isinstance(value, dict):
+        return
+    for name, item in value.items():
+        field = fields.get(name)
+        if field is None:
+            yield field_path((*path, name))
+        elif isinstance(item, list):
+            for index, each in enumerate(item):
+                yield from _unknown(each, known, field.type, (*path, name, index))
+        elif field.shape == "map" and isinstance(item, dict):
+            for key, each in item.items():
+                yield from _unknown(each, known, field.type, (*path, name, key))
+        else:
+            yield from _unknown(item, known, field.type, (*path, name))
 
 
 def field_path(parts: Sequence[str | int]) -> str:

@@ -36,6 +36,18 @@ def test_unknown_fields_are_pruned_with_or_without_a_warning() -> None:
     assert ignored.object["spec"] == {"containers": [{"name": "a", "ports": [{"containerPort": 80}]}]}
 
 
+def test_an_unknown_field_that_is_null_is_told_too() -> None:
+    body: Obj = {"spec": {"nothing": None}}
+    assert decode(body, PODS.gvk, "Warn").warnings == ('unknown field "spec.nothing"',)
+
+
+def test_of_many_unknown_fields_a_hundred_are_told() -> None:
+    body: Obj = {"spec": {"containers": [{"name": "c", "x": number} for number in range(12_000)]}}
+    decoded = decode(body, PODS.gvk, "Warn")
+    assert len(decoded.warnings) == 100
+    assert decoded.object["spec"]["containers"][-1] == {"name": "c"}
+
+
 def test_the_body_is_left_alone_and_nulls_vanish() -> None:
     decoded = decode(POD, PODS.gvk).object
     assert decoded["metadata"] == {"name": "x"}
