@@ -7,7 +7,7 @@ help:
 	@echo "make test       set up what is missing, then linters, types and all tests"
 	@echo "make test-fidelity   a thousand random ways predicted and sent, in each proxy mode"
 	@echo "make test-faults     kill everything 20 times under load, print what was lost (KILLS, RATE, API_KILLS)"
-	@echo "make test-hostile    what means harm: bounds, fuzzers, schemathesis; some minutes"
+	@echo "make test-hostile    what means harm: bounds, fuzzers, schemathesis; some ten minutes"
 	@echo "make setup      the common first half of both; puts wellhead into .venv/bin"
 	@echo "make bench      measure, print tables, write bench-results.json"
 	@echo "make format     format the code"
