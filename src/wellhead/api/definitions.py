@@ -24,6 +24,11 @@ INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 META_PREFIX = "io.k8s.apimachinery.pkg.apis.meta.v1."
 
 _REF_PREFIX = "#/$defs/"
+_GROUP_PREFIXES = {
+    "apiextensions.k8s.io": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions",
+    "apiregistration.k8s.io": "io.k8s.kube-aggregator.pkg.apis.apiregistration",
+}
+"""Of the groups whose types aren't in k8s.io/api."""
 _META_KINDS = frozenset({"DeleteOptions", "Status", "Patch", "WatchEvent", "APIResourceList"})
 
 # Go's json tags have no omitempty here either, though the schema doesn't call the fields required.
@@ -92,7 +97,8 @@ def definition_name(gvk: GroupVersionKind) -> str:
     """`apps/v1 Deployment` → `io.k8s.api.apps.v1.Deployment`."""
     if gvk.kind in _META_KINDS:
         return META_PREFIX + gvk.kind
-    return f"io.k8s.api.{gvk.group.partition('.')[0] or 'core'}.{gvk.version}.{gvk.kind}"
+    prefix = _GROUP_PREFIXES.get(gvk.group) or f"io.k8s.api.{gvk.group.partition('.')[0] or 'core'}"
+    return f"{prefix}.{gvk.version}.{gvk.kind}"
 
 
 def reference(schema: Obj) -> str:

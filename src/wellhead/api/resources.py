@@ -1,10 +1,11 @@
-"""Every kind that is served. To add one, write its file in `kinds/` and name it here.
+"""Every kind that is served. One without rules and columns of its own is a row of `catalogue`.
 
-A kind without rules and columns of its own is a `Kind(Resource(…))`, nothing more.
+One with rules has a file in `kinds/`, and is named here: in KINDS, in any place, and by a constant.
 """
 
 from __future__ import annotations
 
+from wellhead.api import catalogue
 from wellhead.api.kind import Kind
 from wellhead.api.kinds import (
     configmap,
@@ -48,6 +49,7 @@ from wellhead.api.kinds.servicecidr import SERVICECIDRS as SERVICECIDRS
 from wellhead.api.resource import Resource
 
 KINDS: tuple[Kind, ...] = (
+    *catalogue.KINDS,
     configmap.KIND,
     endpoints.KIND,
     event.KINDS[0],
@@ -66,9 +68,15 @@ KINDS: tuple[Kind, ...] = (
     servicecidr.KIND,
     ipaddress.KIND,
 )
-"""In the order of discovery: group by group."""
 
-RESOURCES: tuple[Resource, ...] = tuple(kind.resource for kind in KINDS)
+
+def _place(resource: Resource) -> tuple[int, str]:
+    known = catalogue.GROUPS.index(resource.group) if resource.group in catalogue.GROUPS else len(KINDS)
+    return known, resource.plural
+
+
+RESOURCES: tuple[Resource, ...] = tuple(sorted((kind.resource for kind in KINDS), key=_place))
+"""In the order of discovery: group by group, and in a group by name."""
 
 _KINDS = {kind.resource: kind for kind in KINDS}
 _BY_PATH = {(r.group, r.version, r.plural): r for r in RESOURCES}

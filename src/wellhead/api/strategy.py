@@ -39,6 +39,10 @@ class Strategy:
     """Whether metadata.generation grows when something other than metadata and status changes."""
     keeps_initial_status = False
     """Whether a new object may come with a status: an agent registers its node so."""
+    created_by_update = False
+    """Whether an update of an object that isn't there makes it (upstream's AllowCreateOnUpdate)."""
+    returned_when_deleted = False
+    """Whether a deletion is answered with the object (ReturnDeletedObject); else with a Status."""
 
     def default(self, obj: Obj) -> None:
         """Fill in the defaults, as decoding does upstream; also for an object read from an older store."""

@@ -20,6 +20,8 @@ _PROTOCOLS = ("SCTP", "TCP", "UDP")
 
 
 class EndpointsStrategy(Strategy):
+    created_by_update = True
+
     def default(self, obj: Obj) -> None:
         for subset in obj.get("subsets") or ():
             for port in subset.get("ports") or ():

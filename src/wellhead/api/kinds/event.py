@@ -70,11 +70,15 @@ _RENAMED = (
 
 
 class CoreEventStrategy(Strategy):
+    created_by_update = True
+
     def validate(self, obj: Obj) -> list[Cause]:
         return validate_event(obj)
 
 
 class EventStrategy(Strategy):
+    created_by_update = True
+
     def to_storage(self, obj: Obj) -> Obj:
         return _renamed(obj, {new: old for old, new in _RENAMED}, EVENTS.api_version)
 

@@ -19,6 +19,8 @@ _STRATEGIES = ("OldestEmulationVersion",)
 
 
 class LeaseStrategy(Strategy):
+    created_by_update = True
+
     def validate(self, obj: Obj) -> list[Cause]:
         spec = obj.get("spec") or {}
         causes = []

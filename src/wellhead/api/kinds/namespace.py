@@ -32,6 +32,7 @@ _FINALIZER = "kubernetes"
 
 class NamespaceStrategy(Strategy):
     name_check = staticmethod(dns_label)
+    returned_when_deleted = True
 
     def default(self, obj: Obj) -> None:
         metadata = obj["metadata"]

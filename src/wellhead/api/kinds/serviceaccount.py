@@ -9,6 +9,7 @@ from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
+from wellhead.api.strategy import Strategy
 
 SERVICEACCOUNTS = Resource(
     "", "v1", "ServiceAccount", "serviceaccounts", short_names=("sa",), subresources=frozenset({"token"})
@@ -21,4 +22,9 @@ def _cells(account: Obj, now: datetime) -> list[Cell]:
 
 _PRINTER = Printer((NAME, Column("Secrets"), AGE), _cells)
 
-KIND = Kind(SERVICEACCOUNTS, printer=_PRINTER)
+
+class ServiceAccountStrategy(Strategy):
+    returned_when_deleted = True
+
+
+KIND = Kind(SERVICEACCOUNTS, ServiceAccountStrategy(), _PRINTER)

@@ -23,6 +23,7 @@ from wellhead.apiserver.documents.document import too_deep, too_many_values
 from wellhead.text import quoted
 
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
+_SCHEMA = "apiextensions/v1.JSONSchemaProps"
 _MAGIC = b"k8s\x00"
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -162,10 +163,26 @@ class _Reader:
                 return _text(_bytes(parts.get(3, b""))) if parts.get(1) else _integer(parts.get(2, 0))
             case "time" | "microtime":
                 return _time(dict(self.fields(_bytes(value))), "auto" if kind == "time" else "microseconds")
+            case "schemas" | "schemaorbool" | "schemaorstrings":
+                return self._schema_or_other(_bytes(value), kind)
             case "raw":
                 raw = dict(self.fields(_bytes(value))).get(1)
                 return read_json(_bytes(raw), self._limits).value if raw else None
         return self.message(_bytes(value), kind)
+
+    def _schema_or_other(self, data: bytes, kind: str) -> Any:
+        """apiextensions' unions: a JSON schema, or a list of them, or whether anything goes, or names."""
+        fields = self.fields(data)
+        schema, other = (1, 2) if kind != "schemaorbool" else (2, 1)
+        found = [self.message(_bytes(value), _SCHEMA) for number, value in fields if number == schema]
+        if found:
+            return found[-1]
+        values = [value for number, value in fields if number == other]
+        if kind == "schemaorbool":
+            return bool(values and _integer(values[-1]))
+        if kind == "schemas":
+            return [self.message(_bytes(value), _SCHEMA) for value in values]
+        return [_text(_bytes(value)) for value in values]
 
 
 def _zero(kind: str) -> int | bytes:

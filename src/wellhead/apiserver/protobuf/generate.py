@@ -3,8 +3,9 @@
     python -m wellhead.apiserver.protobuf.generate STAGING > fields.txt
 
 STAGING is the folder `staging/src` of a Kubernetes source tree (or one that holds the published modules
-k8s.io/api and k8s.io/apimachinery). A field of a Go struct says in its tag how it is encoded; its type says
-what Protobuf's own description leaves out: whether a zero was sent, or is only the zero value of Go.
+k8s.io/{api,apimachinery,apiextensions-apiserver,kube-aggregator}). A field of a Go struct says in its tag how
+it is encoded; its type says what Protobuf's own description leaves out: whether a zero was sent, or is only
+the zero value of Go.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from typing import NamedTuple
 from wellhead.api.resources import RESOURCES
 
 _META = "k8s.io/apimachinery/pkg/apis/meta/v1"
+_APIEXTENSIONS = "k8s.io/apiextensions-apiserver/pkg/apis"
+_APIREGISTRATION = "k8s.io/kube-aggregator/pkg/apis"
+_HOMES = {"apiextensions.k8s.io": _APIEXTENSIONS, "apiregistration.k8s.io": _APIREGISTRATION}
+"""Of the groups whose types aren't in k8s.io/api."""
 _SPECIAL = {
     f"{_META}.Time": "time",
     f"{_META}.MicroTime": "microtime",
@@ -25,6 +30,10 @@ _SPECIAL = {
     "k8s.io/apimachinery/pkg/runtime.RawExtension": "raw",
     "k8s.io/apimachinery/pkg/api/resource.Quantity": "quantity",
     "k8s.io/apimachinery/pkg/util/intstr.IntOrString": "intorstring",
+    f"{_APIEXTENSIONS}/apiextensions/v1.JSON": "raw",
+    f"{_APIEXTENSIONS}/apiextensions/v1.JSONSchemaPropsOrArray": "schemas",
+    f"{_APIEXTENSIONS}/apiextensions/v1.JSONSchemaPropsOrBool": "schemaorbool",
+    f"{_APIEXTENSIONS}/apiextensions/v1.JSONSchemaPropsOrStringArray": "schemaorstrings",
 }
 _SCALARS = {
     "bool": "bool",
@@ -43,7 +52,7 @@ _OTHER_ROOTS = (
 
 _MADE = re.compile(r"_test\.go|generated")
 _IMPORT = re.compile(r'^\s*(?:import )?(\w+ )?"(k8s\.io/[^"]+)"$', re.M)
-_STRUCT = re.compile(r"^type (\w+) struct \{\n(.*?)^\}", re.M | re.S)
+_STRUCT = re.compile(r"^type (\w+) struct ?\{(?:\n(.*?)^)?\}", re.M | re.S)
 _NAMED = re.compile(r"^(?:type |\t)(\w+) =? ?((?:\[\]|\*|map\[\w+\])*[\w.]+)$", re.M)
 _FIELD = re.compile(r"^\t(?:\w+ +)?((?:\[\]|\*|map\[\w+\])*[\w.]+) +`([^`]*)`", re.M)
 _NUMBER = re.compile(r'protobuf:"\w+,(\d+),')
@@ -121,14 +130,22 @@ class Messages:
 
 def _short(name: str) -> str:
     """`k8s.io/api/apps/v1.Deployment` → `apps/v1.Deployment`."""
-    return name.removeprefix("k8s.io/api/").removeprefix("k8s.io/apimachinery/pkg/apis/")
+    for home in (
+        "k8s.io/api/",
+        "k8s.io/apimachinery/pkg/apis/",
+        f"{_APIEXTENSIONS}/",
+        f"{_APIREGISTRATION}/",
+    ):
+        name = name.removeprefix(home)
+    return name
 
 
 def main() -> None:
     messages = Messages(Path(sys.argv[1]))
     for resource in RESOURCES:
         package = resource.group.partition(".")[0] or "core"
-        messages.add(f"k8s.io/api/{package}/{resource.version}.{resource.kind}")
+        home = _HOMES.get(resource.group, "k8s.io/api")
+        messages.add(f"{home}/{package}/{resource.version}.{resource.kind}")
     for name in _OTHER_ROOTS:
         messages.add(name)
     sys.stdout.write(messages.text())

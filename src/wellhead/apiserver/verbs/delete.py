@@ -5,16 +5,13 @@ from __future__ import annotations
 from aiohttp import web
 
 from wellhead.api.meta import Obj
-from wellhead.api.resources import PODS, SERVICEACCOUNTS, SERVICES
+from wellhead.api.resources import kind_of
 from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.answers import answer_object, answer_value, success
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.deletion import DeleteOptions, delete_options
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.storage.encoding import decode
-
-# Kinds whose deletion is answered with the object (ReturnDeletedObject); the others' with a Status.
-_RETURNED = (PODS, SERVICES, SERVICEACCOUNTS)
 
 
 async def delete(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
@@ -29,7 +26,7 @@ async def delete(call: Call, registry: Registry, admission: Admission) -> web.St
         admit=lambda obj: admission.delete(call.user, resource, obj),
         dry_run=call.dry_run,
     )
-    if written.removed and resource not in _RETURNED:
+    if written.removed and not kind_of(resource).strategy.returned_when_deleted:
         uid = decode(written.data)["metadata"]["uid"]
         return await answer_value(call, success(resource, info.name, uid))
     return await answer_object(call, written.data)

@@ -8,16 +8,13 @@ from aiohttp import web
 
 from wellhead.api.errors import BadRequest, NotFound
 from wellhead.api.meta import Obj
-from wellhead.api.resources import ENDPOINTS, EVENTS, LEASES, SERVICES
+from wellhead.api.resources import kind_of
 from wellhead.apiserver.admission import Admission
 from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decoded_object
 from wellhead.apiserver.registry.registry import Registry
-
-# Kinds of which an update may make a new object (AllowCreateOnUpdate in upstream's strategies).
-_CREATED_BY_UPDATE = (ENDPOINTS, EVENTS, LEASES, SERVICES)
 
 
 async def update(
@@ -49,7 +46,7 @@ async def update(
             dry_run=dry_run,
         )
     except NotFound:
-        if resource not in _CREATED_BY_UPDATE or info.subresource:
+        if not kind_of(resource).strategy.created_by_update or info.subresource:
             raise
         # The right to update is not the right to create.
         authorizer.check(call.user, replace(info, verb="create"))

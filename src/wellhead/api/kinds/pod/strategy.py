@@ -38,6 +38,7 @@ _QOS_RESOURCES = ("cpu", "memory")
 
 class PodStrategy(Strategy):
     counts_generations = True
+    returned_when_deleted = True
 
     def default(self, obj: Obj) -> None:
         spec: Obj = obj.setdefault("spec", {})

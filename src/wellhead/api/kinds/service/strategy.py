@@ -25,6 +25,8 @@ _AFFINITY_SECONDS = 10800  # 3 h
 
 class ServiceStrategy(Strategy):
     name_check = staticmethod(dns_1035_label)
+    created_by_update = True
+    returned_when_deleted = True
 
     def default(self, obj: Obj) -> None:
         spec: Obj = obj.setdefault("spec", {})

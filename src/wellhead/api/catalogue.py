@@ -1,0 +1,163 @@
+"""The built-in kinds that have no file of their own: a row each is all that is needed to serve them.
+
+From api/discovery of the Kubernetes sources; what a kind's strategy.go says of generations, of updates that
+create and of deletions that return the object is in the row too. A kind that gets rules or columns moves to a
+file in `kinds/`, and its row goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wellhead.api.formats import dns_subdomain, path_segment
+from wellhead.api.kind import Kind
+from wellhead.api.resource import Resource
+from wellhead.api.strategy import Strategy
+
+GROUPS = (
+    "",
+    "apiregistration.k8s.io",
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "scheduling.k8s.io",
+    "coordination.k8s.io",
+    "node.k8s.io",
+    "discovery.k8s.io",
+    "resource.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+)
+"""In the order of discovery, which is that of preference: kubectl takes the first group that has a name."""
+
+# A header names the group's version. A row: kind, plural, n(amespaced) or c(luster), then what it has:
+#   short=A,B  in=CATEGORY  sub=SUBRESOURCE,…  fields=LABEL,…
+#   gen(erations)  upsert (created by an update)  returned (when deleted)  path-name (not a DNS subdomain)
+_ROWS = """
+v1
+PersistentVolume        persistentvolumes       c short=pv sub=status returned
+PersistentVolumeClaim   persistentvolumeclaims  n short=pvc sub=status returned
+PodTemplate             podtemplates            n gen returned
+ReplicationController replicationcontrollers n short=rc in=all sub=scale,status fields=status.replicas gen
+ResourceQuota           resourcequotas          n short=quota sub=status returned
+LimitRange              limitranges             n short=limits upsert
+
+apiregistration.k8s.io/v1
+APIService              apiservices             c in=api-extensions sub=status
+
+apps/v1
+ControllerRevision      controllerrevisions     n
+DaemonSet               daemonsets              n short=ds in=all sub=status gen
+StatefulSet             statefulsets            n short=sts in=all sub=status,scale gen
+
+autoscaling/v2
+HorizontalPodAutoscaler horizontalpodautoscalers n short=hpa in=all sub=status
+
+batch/v1
+CronJob                 cronjobs                n short=cj in=all sub=status gen
+Job                     jobs                    n in=all sub=status fields=status.successful gen
+
+certificates.k8s.io/v1
+CertificateSigningRequest certificatesigningrequests c short=csr sub=status fields=spec.signerName
+
+networking.k8s.io/v1
+Ingress                 ingresses               n short=ing sub=status gen
+IngressClass            ingressclasses          c gen
+NetworkPolicy           networkpolicies         n short=netpol gen
+
+policy/v1
+PodDisruptionBudget     poddisruptionbudgets    n short=pdb sub=status gen
+
+rbac.authorization.k8s.io/v1
+ClusterRole             clusterroles            c upsert path-name
+ClusterRoleBinding      clusterrolebindings     c upsert path-name
+Role                    roles                   n upsert path-name
+RoleBinding             rolebindings            n upsert path-name
+
+storage.k8s.io/v1
+CSIDriver               csidrivers              c returned
+CSINode                 csinodes                c returned
+CSIStorageCapacity      csistoragecapacities    n
+StorageClass            storageclasses          c short=sc returned
+VolumeAttachment        volumeattachments       c sub=status returned
+VolumeAttributesClass   volumeattributesclasses c short=vac returned
+
+admissionregistration.k8s.io/v1
+MutatingAdmissionPolicy           mutatingadmissionpolicies         c in=api-extensions gen
+MutatingAdmissionPolicyBinding    mutatingadmissionpolicybindings   c in=api-extensions gen
+MutatingWebhookConfiguration      mutatingwebhookconfigurations     c in=api-extensions gen
+ValidatingAdmissionPolicy         validatingadmissionpolicies       c in=api-extensions sub=status gen
+ValidatingAdmissionPolicyBinding  validatingadmissionpolicybindings c in=api-extensions gen
+ValidatingWebhookConfiguration    validatingwebhookconfigurations   c in=api-extensions gen
+
+apiextensions.k8s.io/v1
+CustomResourceDefinition customresourcedefinitions c short=crd,crds in=api-extensions sub=status gen
+
+scheduling.k8s.io/v1
+PriorityClass           priorityclasses         c short=pc gen
+
+node.k8s.io/v1
+RuntimeClass            runtimeclasses          c upsert
+
+resource.k8s.io/v1
+DeviceClass             deviceclasses           c gen returned
+DeviceTaintRule         devicetaintrules        c sub=status gen returned
+ResourceClaim           resourceclaims          n sub=status returned
+ResourceClaimTemplate   resourceclaimtemplates  n returned
+ResourceSlice           resourceslices          c fields=spec.driver,spec.nodeName gen returned
+
+flowcontrol.apiserver.k8s.io/v1
+FlowSchema              flowschemas             c sub=status gen
+PriorityLevelConfiguration prioritylevelconfigurations c sub=status gen
+"""
+
+
+class PlainStrategy(Strategy):
+    """Of a kind without rules of its own: what its row says."""
+
+    def __init__(self, words: frozenset[str]) -> None:
+        self.name_check = path_segment if "path-name" in words else dns_subdomain
+        self.counts_generations = "gen" in words
+        self.created_by_update = "upsert" in words
+        self.returned_when_deleted = "returned" in words
+
+
+def _kinds() -> Iterator[Kind]:
+    group = version = ""
+    for line in filter(None, _ROWS.splitlines()):
+        kind, *rest = line.split()
+        if not rest:
+            group, _, version = kind.rpartition("/")
+            continue
+        plural, scope, *words = rest
+        named = dict(word.split("=") for word in words if "=" in word)
+        resource = Resource(
+            group,
+            version,
+            kind,
+            plural,
+            namespaced=scope == "n",
+            short_names=_list(named, "short"),
+            categories=_list(named, "in"),
+            subresources=frozenset(_list(named, "sub")),
+            field_labels=_list(named, "fields"),
+            # Those of the core group speak of what they don't know as its own conversions do.
+            strict_field_labels=kind == "ReplicationController",
+        )
+        yield Kind(resource, PlainStrategy(frozenset(words)))
+
+
+def _list(named: dict[str, str], name: str) -> tuple[str, ...]:
+    return tuple(named[name].split(",")) if name in named else ()
+
+
+KINDS = tuple(_kinds())
