@@ -19,6 +19,7 @@ from wellhead.api.kinds import (
     node,
     pod,
     replicaset,
+    replicationcontroller,
     reviews,
     secret,
     service,
@@ -37,6 +38,7 @@ from wellhead.api.kinds.namespace import NAMESPACES as NAMESPACES
 from wellhead.api.kinds.node import NODES as NODES
 from wellhead.api.kinds.pod.resource import PODS as PODS
 from wellhead.api.kinds.replicaset import REPLICASETS as REPLICASETS
+from wellhead.api.kinds.replicationcontroller import REPLICATIONCONTROLLERS as REPLICATIONCONTROLLERS
 from wellhead.api.kinds.reviews import SELFSUBJECTACCESSREVIEWS as SELFSUBJECTACCESSREVIEWS
 from wellhead.api.kinds.reviews import SELFSUBJECTREVIEWS as SELFSUBJECTREVIEWS
 from wellhead.api.kinds.reviews import SELFSUBJECTRULESREVIEWS as SELFSUBJECTRULESREVIEWS
@@ -56,6 +58,7 @@ KINDS: tuple[Kind, ...] = (
     namespace.KIND,
     node.KIND,
     pod.KIND,
+    replicationcontroller.KIND,
     secret.KIND,
     serviceaccount.KIND,
     service.KIND,
