@@ -47,18 +47,23 @@ v1
 PersistentVolume        persistentvolumes       c short=pv sub=status returned
 PersistentVolumeClaim   persistentvolumeclaims  n short=pvc sub=status returned
 PodTemplate             podtemplates            n gen returned
+ReplicationController replicationcontrollers n short=rc in=all sub=scale,status fields=status.replicas gen
 ResourceQuota           resourcequotas          n short=quota sub=status returned
 LimitRange              limitranges             n short=limits upsert
 
 apiregistration.k8s.io/v1
 APIService              apiservices             c in=api-extensions sub=status
 
+apps/v1
+ControllerRevision      controllerrevisions     n
+DaemonSet               daemonsets              n short=ds in=all sub=status gen
+StatefulSet             statefulsets            n short=sts in=all sub=status,scale gen
+
 autoscaling/v2
 HorizontalPodAutoscaler horizontalpodautoscalers n short=hpa in=all sub=status
 
 batch/v1
 CronJob                 cronjobs                n short=cj in=all sub=status gen
-Job                     jobs                    n in=all sub=status fields=status.successful gen
 
 certificates.k8s.io/v1
 CertificateSigningRequest certificatesigningrequests c short=csr sub=status fields=spec.signerName
@@ -67,6 +72,9 @@ networking.k8s.io/v1
 Ingress                 ingresses               n short=ing sub=status gen
 IngressClass            ingressclasses          c gen
 NetworkPolicy           networkpolicies         n short=netpol gen
+
+policy/v1
+PodDisruptionBudget     poddisruptionbudgets    n short=pdb sub=status gen
 
 rbac.authorization.k8s.io/v1
 ClusterRole             clusterroles            c upsert path-name
@@ -141,6 +149,8 @@ def _kinds() -> Iterator[Kind]:
             categories=_list(named, "in"),
             subresources=frozenset(_list(named, "sub")),
             field_labels=_list(named, "fields"),
+            # Those of the core group speak of what they don't know as its own conversions do.
+            strict_field_labels=kind == "ReplicationController",
         )
         yield Kind(resource, PlainStrategy(frozenset(words)))
 

@@ -9,43 +9,36 @@ from wellhead.api import catalogue
 from wellhead.api.kind import Kind
 from wellhead.api.kinds import (
     configmap,
-    controllerrevision,
-    daemonset,
     deployment,
     endpoints,
     endpointslice,
     event,
     ipaddress,
+    job,
     lease,
     namespace,
     node,
     pod,
-    poddisruptionbudget,
     replicaset,
-    replicationcontroller,
     reviews,
     secret,
     service,
     serviceaccount,
     servicecidr,
-    statefulset,
 )
 from wellhead.api.kinds.configmap import CONFIGMAPS as CONFIGMAPS
-from wellhead.api.kinds.controllerrevision import CONTROLLERREVISIONS as CONTROLLERREVISIONS
-from wellhead.api.kinds.daemonset import DAEMONSETS as DAEMONSETS
 from wellhead.api.kinds.deployment import DEPLOYMENTS as DEPLOYMENTS
 from wellhead.api.kinds.endpoints import ENDPOINTS as ENDPOINTS
 from wellhead.api.kinds.endpointslice import ENDPOINTSLICES as ENDPOINTSLICES
 from wellhead.api.kinds.event import EVENTS as EVENTS
 from wellhead.api.kinds.event import EVENTS_V1 as EVENTS_V1
 from wellhead.api.kinds.ipaddress import IPADDRESSES as IPADDRESSES
+from wellhead.api.kinds.job.resource import JOBS as JOBS
 from wellhead.api.kinds.lease import LEASES as LEASES
 from wellhead.api.kinds.namespace import NAMESPACES as NAMESPACES
 from wellhead.api.kinds.node import NODES as NODES
 from wellhead.api.kinds.pod.resource import PODS as PODS
-from wellhead.api.kinds.poddisruptionbudget import PODDISRUPTIONBUDGETS as PODDISRUPTIONBUDGETS
 from wellhead.api.kinds.replicaset import REPLICASETS as REPLICASETS
-from wellhead.api.kinds.replicationcontroller import REPLICATIONCONTROLLERS as REPLICATIONCONTROLLERS
 from wellhead.api.kinds.reviews import SELFSUBJECTACCESSREVIEWS as SELFSUBJECTACCESSREVIEWS
 from wellhead.api.kinds.reviews import SELFSUBJECTREVIEWS as SELFSUBJECTREVIEWS
 from wellhead.api.kinds.reviews import SELFSUBJECTRULESREVIEWS as SELFSUBJECTRULESREVIEWS
@@ -55,7 +48,6 @@ from wellhead.api.kinds.secret import SECRETS as SECRETS
 from wellhead.api.kinds.service.resource import SERVICES as SERVICES
 from wellhead.api.kinds.serviceaccount import SERVICEACCOUNTS as SERVICEACCOUNTS
 from wellhead.api.kinds.servicecidr import SERVICECIDRS as SERVICECIDRS
-from wellhead.api.kinds.statefulset import STATEFULSETS as STATEFULSETS
 from wellhead.api.resource import Resource
 
 KINDS: tuple[Kind, ...] = (
@@ -66,17 +58,13 @@ KINDS: tuple[Kind, ...] = (
     namespace.KIND,
     node.KIND,
     pod.KIND,
-    replicationcontroller.KIND,
     secret.KIND,
     serviceaccount.KIND,
     service.KIND,
-    controllerrevision.KIND,
-    daemonset.KIND,
     deployment.KIND,
     replicaset.KIND,
-    statefulset.KIND,
-    poddisruptionbudget.KIND,
     *reviews.KINDS,
+    job.KIND,
     lease.KIND,
     endpointslice.KIND,
     event.KINDS[1],

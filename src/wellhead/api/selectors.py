@@ -221,7 +221,13 @@ class FieldTerm:
 
 
 # What a field that isn't set reads as, where that isn't the empty string.
-_UNSET_FIELDS = {"spec.unschedulable": "false", "spec.hostNetwork": "false", "status.replicas": "0"}
+_UNSET_FIELDS = {
+    "spec.unschedulable": "false",
+    "spec.hostNetwork": "false",
+    "status.replicas": "0",
+    "status.succeeded": "0",
+}
+_RENAMED_FIELDS = {"status.successful": "status.succeeded"}  # a Job's
 _TERM = re.compile(r"(?P<field>[^=!]*)(?P<operator>==|!=|=)(?P<value>.*)", re.DOTALL)
 
 
@@ -281,6 +287,7 @@ def field_value(obj: Obj, field: str) -> str:
     """What a field selector sees of a field: its value as text, '' if it isn't set."""
     if field == "source":  # an event's: the component alone
         return (obj.get("source") or {}).get("component") or obj.get("reportingComponent") or ""
+    field = _RENAMED_FIELDS.get(field, field)
     value: object = obj
     for part in field.split("."):
         value = value.get(part) if isinstance(value, dict) else None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from wellhead.api.errors import Cause
 from wellhead.api.formats import Check, dns_subdomain
@@ -37,6 +38,8 @@ class Strategy:
     """What may be a name of this kind."""
     counts_generations = False
     """Whether metadata.generation grows when something other than metadata and status changes."""
+    default_propagation: Literal["", "Orphan"] = ""
+    """What becomes of the dependents of an object whose deletion doesn't say; empty: they are deleted."""
     keeps_initial_status = False
     """Whether a new object may come with a status: an agent registers its node so."""
     created_by_update = False

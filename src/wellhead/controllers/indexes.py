@@ -7,13 +7,7 @@ from typing import Any
 
 from wellhead.api.meta import AnyObj, Key, controller_of, labels
 from wellhead.api.resource import Resource
-from wellhead.api.resources import (
-    ENDPOINTSLICES,
-    PODS,
-    REPLICASETS,
-    REPLICATIONCONTROLLERS,
-    SERVICES,
-)
+from wellhead.api.resources import ENDPOINTSLICES, JOBS, PODS, REPLICASETS, SERVICES
 from wellhead.client.informer import IndexFunction
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
@@ -61,13 +55,6 @@ def service_of_slice(endpointslice: AnyObj) -> list[Key]:
     return [(_namespace(endpointslice), name)] if name else []
 
 
-_OWNED_OWNERS: Mapping[str, IndexFunction[Any]] = {
-    "controller": _controller,
-    "uncontrolled": _uncontrolled,
-    "namespace": lambda obj: [_namespace(obj)],
-}
-"""Of those that own pods, and may be owned themselves."""
-
 INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
     PODS: {
         "controller": _controller,
@@ -76,8 +63,12 @@ INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
         "node": _node,
         "terminated": _terminated,
     },
-    REPLICASETS: _OWNED_OWNERS,
-    REPLICATIONCONTROLLERS: _OWNED_OWNERS,
+    REPLICASETS: {
+        "controller": _controller,
+        "uncontrolled": _uncontrolled,
+        "namespace": lambda obj: [_namespace(obj)],
+    },
+    JOBS: {"controller": _controller, "namespace": lambda obj: [_namespace(obj)]},
     SERVICES: {"selected label": _selected_label},
     ENDPOINTSLICES: {"service": service_of_slice},
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wellhead.api.resource import Resource
-from wellhead.api.resources import REPLICASETS, REPLICATIONCONTROLLERS, RESOURCES
+from wellhead.api.resources import RESOURCES
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
 from wellhead.client.rest import Client
@@ -18,11 +18,13 @@ from wellhead.controllers.endpointslice.mirroring import EndpointSliceMirroringC
 from wellhead.controllers.garbage.controller import GarbageCollector
 from wellhead.controllers.indexes import INDEXES
 from wellhead.controllers.isolation import Controller, Isolated
+from wellhead.controllers.job.controller import JobController
+from wellhead.controllers.job.expiry import JobExpiryController
 from wellhead.controllers.namespace import NamespaceController
 from wellhead.controllers.node.eviction import TaintEvictionController
 from wellhead.controllers.node.lifecycle import NodeLifecycleController
 from wellhead.controllers.podgc import PodGarbageCollector
-from wellhead.controllers.replicaset.controller import ReplicasController
+from wellhead.controllers.replicaset.controller import ReplicaSetController
 from wellhead.controllers.serviceaccount import DefaultServiceAccountController, RootCaController
 from wellhead.controllers.servicecidr.controller import ServiceCIDRController
 from wellhead.controllers.store import Stores
@@ -70,8 +72,9 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
     """All controllers, on shared stores."""
     found: list[Controller] = [
         DeploymentController(stores, recorder("deployment-controller")),
-        ReplicasController(stores, recorder("replicaset-controller"), REPLICASETS),
-        ReplicasController(stores, recorder("replication-controller"), REPLICATIONCONTROLLERS),
+        ReplicaSetController(client, stores, recorder("replicaset-controller")),
+        JobController(client, stores, recorder("job-controller")),
+        JobExpiryController(stores),
         EndpointSliceController(stores),
         EndpointSliceMirroringController(stores),
         EndpointsController(stores, recorder("endpoint-controller")),

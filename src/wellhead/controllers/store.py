@@ -13,11 +13,10 @@ import logging
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from wellhead.api.meta import AnyObj, Key, Obj, is_deleting, key, now
 from wellhead.api.resource import Resource
-from wellhead.api.selectors import LabelSelector
 from wellhead.client.informer import Handler, IndexFunction, TypedInformer, as_it_is
 from wellhead.client.rest import Client
 from wellhead.health import Check, together
@@ -131,8 +130,31 @@ class Store(Generic[T]):
         )
         return self._wrote(patched)
 
-    async def delete(self, obj: T, *, grace_period: int | None = None) -> None:
-        """Delete exactly this object (by uid), its dependents in the background.
+    async def drop_finalizer(self, obj: T, finalizer: str) -> T:
+        """Take one finalizer from exactly this object, whatever else changes. Raises NotFound, Conflict."""
+        metadata = obj["metadata"]
+        change = {"uid": metadata["uid"], "$deleteFromPrimitiveList/finalizers": [finalizer]}
+        patched = await self._client.patch(
+            self.resource,
+            metadata["name"],
+            {"metadata": change},
+            metadata.get("namespace"),
+            kind="strategic",
+        )
+        answer: Any = patched
+        if _is_gone(answer) and self._informer.get(*reversed(key(obj))) is None:
+            gone: T = answer
+            return gone  # what the watch has shown to be gone must not come back
+        return self._wrote(answer)
+
+    async def delete(
+        self,
+        obj: T,
+        *,
+        grace_period: int | None = None,
+        propagation: Literal["Foreground", "Background", "Orphan"] = "Background",
+    ) -> None:
+        """Delete exactly this object (by uid), its dependents in the background unless said otherwise.
 
         Raises NotFound, Conflict.
         """
@@ -141,7 +163,7 @@ class Store(Generic[T]):
             self.resource,
             metadata["name"],
             metadata.get("namespace"),
-            propagation="Background",
+            propagation=propagation,
             grace_period=grace_period,
             uid=metadata["uid"],
         )
@@ -149,12 +171,6 @@ class Store(Generic[T]):
         deletion = {"deletionTimestamp": metadata.get("deletionTimestamp") or now()}
         going: Any = {**obj, "metadata": {**metadata, **deletion}}
         self._remember(going, deleted=True)
-
-    async def refresh(self, namespace: str, selector: LabelSelector) -> None:
-        """Learn of all objects that match, as the server has them now. Raises ConnectionLost."""
-        listed = await self._client.list(self.resource, namespace, label_selector=str(selector))
-        for obj in listed.get("items") or []:
-            self._wrote(obj)
 
     def learn(self, obj: T) -> None:
         """Take note of an object that was read from the server and that the informer may not have yet."""
@@ -220,6 +236,12 @@ def _shows(seen: T, written: _Written[T]) -> bool:
     if written.deleted:
         return is_deleting(seen)
     return _version(seen) >= _version(written.obj)
+
+
+def _is_gone(obj: AnyObj) -> bool:
+    """Whether nothing held it any more."""
+    metadata = obj["metadata"]
+    return is_deleting(obj) and not (metadata.get("finalizers") or metadata.get("deletionGracePeriodSeconds"))
 
 
 def _version(obj: T) -> int:

@@ -16,8 +16,7 @@ from wellhead.api.types.pod import Pod, Toleration
 from wellhead.controllers.node.health import heartbeat, silent_status
 from wellhead.controllers.node.taints import tainted, wanted_taints
 from wellhead.controllers.node.toleration import seconds_tolerated
-from wellhead.controllers.pod_control import slow_start
-from wellhead.controllers.replicaset.plan import first_to_go, missing
+from wellhead.controllers.replicaset.plan import first_to_go, missing, slow_start
 from wellhead.controllers.replicaset.status import status_of
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -70,7 +69,6 @@ def test_a_huge_change_is_made_in_steps() -> None:
 
 def test_a_replicasets_status_counts_active_pods_only() -> None:
     replicaset = {
-        "kind": "ReplicaSet",
         "metadata": {"generation": 3},
         "spec": {"replicas": 3, "minReadySeconds": 60, "template": {}},
     }

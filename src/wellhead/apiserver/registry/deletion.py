@@ -10,7 +10,7 @@ from wellhead.api import schema
 from wellhead.api.errors import Cause, Conflict, Invalid
 from wellhead.api.meta import GroupVersionKind, Obj, format_time, parse_time
 from wellhead.api.resource import Resource
-from wellhead.api.resources import NAMESPACES, PODS
+from wellhead.api.resources import NAMESPACES, PODS, kind_of
 from wellhead.apiserver.call import check_dry_run
 
 Propagation = Literal["Foreground", "Background", "Orphan"]
@@ -88,7 +88,7 @@ def mark_deleted(resource: Resource, obj: Obj, options: DeleteOptions) -> bool:
     It stays, with a deletionTimestamp, while a grace period runs or finalizers are left.
     """
     metadata = obj["metadata"]
-    _set_finalizers(metadata, options.propagation)
+    _set_finalizers(metadata, options.propagation or _default_propagation(resource, metadata))
     grace = _grace_period(resource, obj, options)
     if metadata.get("deletionTimestamp"):
         _shorten(metadata, grace)
@@ -110,6 +110,13 @@ def is_finished(resource: Resource, obj: Obj) -> bool:
     if resource == NAMESPACES and (obj.get("spec") or {}).get("finalizers"):
         return False
     return not metadata.get("deletionGracePeriodSeconds")
+
+
+def _default_propagation(resource: Resource, metadata: Obj) -> Propagation | None:
+    """What the kind says, unless finalizers say it already."""
+    if any(name in (FOREGROUND_FINALIZER, ORPHAN_FINALIZER) for name in metadata.get("finalizers") or ()):
+        return None
+    return kind_of(resource).strategy.default_propagation or None
 
 
 def _set_finalizers(metadata: Obj, propagation: Propagation | None) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from aiohttp import web
 
 from wellhead.api.errors import Cause, Conflict, Invalid
-from wellhead.api.kinds.workload import selector_of
 from wellhead.api.meta import GroupVersionKind, Obj
+from wellhead.api.selectors import LabelSelector
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body, decoded_object
@@ -71,7 +71,7 @@ async def _write(call: Call, registry: Registry, change: Callable[[Obj], Obj]) -
 def _scale(workload: Obj) -> Obj:
     metadata = {field: workload["metadata"][field] for field in _COPIED if field in workload["metadata"]}
     status: Obj = {"replicas": (workload.get("status") or {}).get("replicas", 0)}
-    if selector := str(selector_of(workload)):
+    if selector := str(LabelSelector.from_object(workload["spec"].get("selector"))):
         status["selector"] = selector
     return {
         "kind": _SCALE.kind,
