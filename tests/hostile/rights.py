@@ -48,7 +48,7 @@ UPSTREAM: dict[str, str] = {
         pods                         get list watch delete
         pods/binding                 create
         pods/status                  update patch
-        replicasets.apps             get list watch
+        replicasets.apps statefulsets.apps poddisruptionbudgets.policy      get list watch
         leases.coordination.k8s.io   create
         {_EVERYBODY} {_REVIEWS} {_EVENTS}
     """,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wellhead.api.formats import dns_subdomain, path_segment
 from wellhead.api.kind import Kind
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
@@ -41,7 +40,7 @@ GROUPS = (
 
 # A header names the group's version. A row: kind, plural, n(amespaced) or c(luster), then what it has:
 #   short=A,B  in=CATEGORY  sub=SUBRESOURCE,…  fields=LABEL,…
-#   gen(erations)  upsert (created by an update)  returned (when deleted)  path-name (not a DNS subdomain)
+#   gen(erations)  upsert (created by an update)  returned (when deleted)
 _ROWS = """
 v1
 PersistentVolume        persistentvolumes       c short=pv sub=status returned
@@ -75,12 +74,6 @@ NetworkPolicy           networkpolicies         n short=netpol gen
 
 policy/v1
 PodDisruptionBudget     poddisruptionbudgets    n short=pdb sub=status gen
-
-rbac.authorization.k8s.io/v1
-ClusterRole             clusterroles            c upsert path-name
-ClusterRoleBinding      clusterrolebindings     c upsert path-name
-Role                    roles                   n upsert path-name
-RoleBinding             rolebindings            n upsert path-name
 
 storage.k8s.io/v1
 CSIDriver               csidrivers              c returned
@@ -124,7 +117,6 @@ class PlainStrategy(Strategy):
     """Of a kind without rules of its own: what its row says."""
 
     def __init__(self, words: frozenset[str]) -> None:
-        self.name_check = path_segment if "path-name" in words else dns_subdomain
         self.counts_generations = "gen" in words
         self.created_by_update = "upsert" in words
         self.returned_when_deleted = "returned" in words

@@ -19,6 +19,7 @@ from wellhead.api.kinds import (
     namespace,
     node,
     pod,
+    rbac,
     replicaset,
     reviews,
     secret,
@@ -38,7 +39,12 @@ from wellhead.api.kinds.lease import LEASES as LEASES
 from wellhead.api.kinds.namespace import NAMESPACES as NAMESPACES
 from wellhead.api.kinds.node import NODES as NODES
 from wellhead.api.kinds.pod.resource import PODS as PODS
+from wellhead.api.kinds.rbac import CLUSTERROLEBINDINGS as CLUSTERROLEBINDINGS
+from wellhead.api.kinds.rbac import CLUSTERROLES as CLUSTERROLES
+from wellhead.api.kinds.rbac import ROLEBINDINGS as ROLEBINDINGS
+from wellhead.api.kinds.rbac import ROLES as ROLES
 from wellhead.api.kinds.replicaset import REPLICASETS as REPLICASETS
+from wellhead.api.kinds.reviews import LOCALSUBJECTACCESSREVIEWS as LOCALSUBJECTACCESSREVIEWS
 from wellhead.api.kinds.reviews import SELFSUBJECTACCESSREVIEWS as SELFSUBJECTACCESSREVIEWS
 from wellhead.api.kinds.reviews import SELFSUBJECTREVIEWS as SELFSUBJECTREVIEWS
 from wellhead.api.kinds.reviews import SELFSUBJECTRULESREVIEWS as SELFSUBJECTRULESREVIEWS
@@ -65,6 +71,7 @@ KINDS: tuple[Kind, ...] = (
     replicaset.KIND,
     *reviews.KINDS,
     job.KIND,
+    *rbac.KINDS,
     lease.KIND,
     endpointslice.KIND,
     event.KINDS[1],

@@ -15,6 +15,7 @@ from wellhead.apiserver.authn import User
 from wellhead.apiserver.node_identity import node_of
 from wellhead.apiserver.node_restriction import Lookup, NodeRestriction
 from wellhead.apiserver.proxy_restriction import check_proxy
+from wellhead.apiserver.rbac.escalation import EscalationCheck
 
 DENY_SERVICE_EXTERNAL_IPS = "DenyServiceExternalIPs"
 PLUGINS = (DENY_SERVICE_EXTERNAL_IPS,)
@@ -28,15 +29,17 @@ class Admission:
     for an earlier one would be about another object.
     """
 
-    def __init__(self, lookup: Lookup, plugins: Collection[str] = ()) -> None:
+    def __init__(self, lookup: Lookup, escalation: EscalationCheck, plugins: Collection[str] = ()) -> None:
         """`plugins` are those of PLUGINS that are to count."""
         self._nodes = NodeRestriction(lookup)
+        self._escalation = escalation
         self._deny_external_ips = DENY_SERVICE_EXTERNAL_IPS in plugins
 
     def create(self, user: User, resource: Resource, namespace: str, obj: Obj) -> None:
         """Of an object as it was sent."""
         if (node := node_of(user)) is not None:
             self._nodes.create(node, resource, namespace, obj)
+        self._escalation.check(user, resource, namespace, obj, None)
         self._check_external_ips(resource, obj, {})
 
     def update(self, user: User, resource: Resource, subresource: str, new: Obj, old: Obj) -> None:
@@ -44,6 +47,7 @@ class Admission:
         if (node := node_of(user)) is not None:
             self._nodes.update(node, resource, subresource, new, old)
         check_proxy(user, resource, new, old)
+        self._escalation.check(user, resource, old["metadata"].get("namespace", ""), new, old)
         self._check_external_ips(resource, new, old)
 
     def delete(self, user: User, resource: Resource, obj: Obj, *, evict: bool = False) -> None:

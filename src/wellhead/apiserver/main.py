@@ -28,6 +28,9 @@ from wellhead.apiserver.health import Health, Shared
 from wellhead.apiserver.listeners import listeners
 from wellhead.apiserver.metrics import Metrics
 from wellhead.apiserver.node_authorizer import NodeAuthorizer
+from wellhead.apiserver.rbac.escalation import EscalationCheck
+from wellhead.apiserver.rbac.index import RoleIndex
+from wellhead.apiserver.rbac.reconciling import ensure_default_roles
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.registry.services import ServiceAllocator
 from wellhead.apiserver.server import Server
@@ -120,7 +123,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
         config.service_account_max_token_expiration,
     )
     authenticator = Authenticator(tokens)
-    authorizer = Authorizer(NodeAuthorizer(cache))
+    authorizer = Authorizer(NodeAuthorizer(cache), RoleIndex(cache))
     metrics = Metrics(cache)
     tls = _server_tls(config)
     to_agents = agent_tls(config.client_ca_file, config.kubelet_client_certificate, config.kubelet_client_key)
@@ -133,7 +136,9 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             registry=registry,
             authenticator=authenticator,
             authorizer=authorizer,
-            admission=Admission(registry.lookup, config.enable_admission_plugins),
+            admission=Admission(
+                registry.lookup, EscalationCheck(authorizer), config.enable_admission_plugins
+            ),
             tokens=tokens,
             agents=agents,
             health=Health({"ready": lambda: server.readiness(), "storage": Shared(cache.check).ask}),
@@ -143,6 +148,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
         )
         server = Server(authenticator, authorizer, dispatcher, metrics, config.limits)
         await ensure_namespaces(registry)
+        await ensure_default_roles(registry)
         ranges = config.service_cluster_ip_ranges
         await ensure_service_ranges(registry, ranges)
         await ensure_kubernetes_service(registry, ranges[0][1], config.advertise_address, config.secure_port)

@@ -1,7 +1,9 @@
-"""Who may do what: upstream's bootstrap roles, as data, for the identities that a cluster here has.
+"""What our own components may do, as data: no more than their work needs.
 
-From kubernetes/plugin/pkg/auth/authorizer/rbac/bootstrappolicy. system:masters needs no rule (it may do
-everything); what a node may do depends on which pods it runs, and is in `node_authorizer`.
+Each is a role that users can read (`rbac.defaults` makes it): a ClusterRole, and Roles of the same name for
+what is in one namespace only. Upstream's own roles are in `rbac/default_roles.txt`; where the one that a
+component would have by upstream's name (system:kube-scheduler) gives more than ours needs, ours goes by
+another name. What a node may do depends on which pods it runs, and is in `node_authorizer`.
 """
 
 from __future__ import annotations
@@ -17,10 +19,8 @@ class Rule:
     """Allows every combination of these; "*" stands for all. A resource may be "pods/status"."""
 
     verbs: frozenset[str]
-    groups: frozenset[str] = frozenset()
-    resources: frozenset[str] = frozenset()
-    paths: frozenset[str] = frozenset()
-    """Paths that are no resource's; "/api/*" covers what begins so."""
+    groups: frozenset[str]
+    resources: frozenset[str]
     names: frozenset[str] = frozenset()
     """The only objects that it is about; empty: all."""
     namespace: str = ""
@@ -39,10 +39,6 @@ def _rule(groups: str, resources: str, verbs: str, names: str = "", namespace: s
     )
 
 
-def _paths(*paths: str) -> Rule:
-    return Rule(frozenset({"get", "head"}), paths=frozenset(" ".join(paths).split()))
-
-
 def _everything_stored(verbs: str) -> Iterator[Rule]:
     """All kinds that have objects, without their subresources: those are other rights (pods/exec)."""
     for group in sorted({each.group for each in RESOURCES}):
@@ -59,7 +55,6 @@ def _elects(lease: str) -> tuple[Rule, Rule]:
     )
 
 
-_HEALTH_PATHS = "/healthz /livez /livez/* /readyz /readyz/* /version /version/"
 _READ = "get list watch"
 _EVENTS = _rule("core events.k8s.io", "events", "create patch update")
 _REVIEWS = (
@@ -68,15 +63,9 @@ _REVIEWS = (
 )
 
 ROLES: dict[str, tuple[Rule, ...]] = {
-    "system:basic-user": (
-        _rule("authorization.k8s.io", "selfsubjectaccessreviews selfsubjectrulesreviews", "create"),
-        _rule("authentication.k8s.io", "selfsubjectreviews", "create"),
-    ),
-    "system:discovery": (_paths("/api /api/* /apis /apis/* /openapi /openapi/*", _HEALTH_PATHS),),
-    "system:public-info-viewer": (_paths(_HEALTH_PATHS),),
     # Upstream's controllers have a service account and a role each; here one process holds them all: the
     # garbage collector's and the namespace controller's rights are over everything, the others' are below.
-    "system:kube-controller-manager": (
+    "wellhead:controller-manager": (
         *_everything_stored(f"{_READ} patch delete"),
         _rule("core", "nodes pods endpoints configmaps serviceaccounts", "update"),
         _rule("core", "namespaces/finalize namespaces/status nodes/status", "update"),
@@ -88,11 +77,12 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         _rule("discovery.k8s.io", "endpointslices", "create update"),
         _rule("networking.k8s.io", "servicecidrs", "update"),
         _rule("networking.k8s.io", "servicecidrs/status", "patch"),
+        _rule("rbac.authorization.k8s.io", "clusterroles", "escalate update"),
         *_elects("kube-controller-manager"),
         _EVENTS,
         *_REVIEWS,
     ),
-    "system:kube-scheduler": (
+    "wellhead:scheduler": (
         _rule("core", "namespaces nodes services", _READ),
         _rule("core", "pods", f"delete {_READ}"),
         _rule("core", "bindings pods/binding", "create"),
@@ -105,7 +95,7 @@ ROLES: dict[str, tuple[Rule, ...]] = {
     ),
     # As deploy/kube-proxy-replacement has it: upstream's, and the patch, of which admission lets an
     # announcement of the own node through.
-    "system:node-proxier": (
+    "wellhead:proxy": (
         _rule("core", "services endpoints", "list watch"),
         _rule("core", "nodes", f"{_READ} patch"),
         _rule("discovery.k8s.io", "endpointslices", "list watch"),
@@ -113,7 +103,7 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         _EVENTS,
     ),
     # Upstream's, without pods, which we read nothing of, and with the Service that leads to it.
-    "system:coredns": (
+    "wellhead:dns": (
         _rule("core", "namespaces services", "list watch"),
         _rule("discovery.k8s.io", "endpointslices", "list watch"),
         _rule("core", "services", "create", namespace="kube-system"),
@@ -128,9 +118,9 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     # Our own: a node's identity sees no other node, but its pods' routes lead to them.
-    "system:node-network": (_rule("core", "nodes", "list watch"),),
+    "wellhead:node-network": (_rule("core", "nodes", "list watch"),),
     # As deploy/load-balancer has it: of upstream's role for cloud controllers, what ours needs.
-    "system:cloud-controller-manager": (
+    "wellhead:cloud": (
         _rule("core", "nodes", "list watch"),
         _rule("core", "services", "list watch patch"),
         _rule("core", "services/status", "patch"),
@@ -140,20 +130,12 @@ ROLES: dict[str, tuple[Rule, ...]] = {
     ),
 }
 
-USERS: dict[str, tuple[str, ...]] = {
-    "system:kube-controller-manager": ("system:kube-controller-manager",),
-    "system:kube-scheduler": ("system:kube-scheduler",),
-    "system:kube-proxy": ("system:node-proxier",),
-    "system:node-network": ("system:node-network",),
-    "system:coredns": ("system:coredns",),
-    "system:cloud-controller-manager": ("system:cloud-controller-manager",),
+USERS: dict[str, str] = {
+    "wellhead:controller-manager": "wellhead:controller-manager",
+    "wellhead:scheduler": "wellhead:scheduler",
+    "system:kube-proxy": "wellhead:proxy",
+    "system:coredns": "wellhead:dns",
+    "system:node-network": "wellhead:node-network",
+    "system:cloud-controller-manager": "wellhead:cloud",
 }
-"""The roles of a user, by name."""
-
-GROUPS: dict[str, tuple[str, ...]] = {
-    "system:authenticated": ("system:basic-user", "system:discovery"),
-    "system:unauthenticated": ("system:public-info-viewer",),
-}
-"""The roles of everybody in a group."""
-
-EVERYTHING = "system:masters"
+"""Who has which of them, by the users' names."""

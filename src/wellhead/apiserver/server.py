@@ -19,8 +19,8 @@ from wellhead.api.errors import (
 )
 from wellhead.api.limits import Limits
 from wellhead.apiserver.answers import error_response
-from wellhead.apiserver.authn import ANONYMOUS_PATHS, Authenticator
-from wellhead.apiserver.authz import Authorizer
+from wellhead.apiserver.authn import Authenticator
+from wellhead.apiserver.authz import EVERYTHING, Authorizer
 from wellhead.apiserver.bodies import Bodies
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.connections import Connections
@@ -28,7 +28,6 @@ from wellhead.apiserver.dispatch import Dispatcher
 from wellhead.apiserver.impersonation import impersonated
 from wellhead.apiserver.info import RequestInfo, request_info
 from wellhead.apiserver.metrics import Metrics
-from wellhead.apiserver.policy import EVERYTHING
 
 _log = logging.getLogger(__name__)
 _CLIENT_CLOSED_REQUEST = 499  # nginx's code, for metrics
@@ -87,7 +86,7 @@ class Server:
             info = request_info(request.method, request.rel_url.raw_path, request.query)
             user = impersonated(request, user, self._authorizer)
             self._authorizer.check(user, info)
-            if not self.ready and info.path not in ANONYMOUS_PATHS and info.resource is not None:
+            if not self.ready and info.resource is not None:
                 raise ServiceUnavailable("the server is starting or stopping: try again in a moment")
             call = Call(request, info, user, request.query, self._limits, self._bodies)
             response = await self._in_time(call)

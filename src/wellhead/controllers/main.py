@@ -11,6 +11,7 @@ from wellhead.api.resources import RESOURCES
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
 from wellhead.client.rest import Client
+from wellhead.controllers.clusterrole_aggregation import ClusterRoleAggregationController
 from wellhead.controllers.deployment.controller import DeploymentController
 from wellhead.controllers.endpoints.controller import EndpointsController
 from wellhead.controllers.endpointslice.controller import EndpointSliceController
@@ -85,6 +86,7 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
         TaintEvictionController(stores, recorder("taint-eviction-controller")),
         PodGarbageCollector(stores),
         ServiceCIDRController(stores),
+        ClusterRoleAggregationController(stores),
     ]
     if config.root_ca is not None:
         found.append(RootCaController(stores, config.root_ca))

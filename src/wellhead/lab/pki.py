@@ -62,8 +62,8 @@ def control_plane_identities(plans: Sequence[AddressPlan]) -> tuple[Identity, ..
         Identity(APISERVER, "kube-apiserver", names=tuple(server_names)),
         Identity("apiserver-kubelet-client", "kube-apiserver-kubelet-client"),
         Identity("admin", "kubernetes-admin", ("system:masters",)),
-        Identity("controller-manager", "system:kube-controller-manager"),
-        Identity("scheduler", "system:kube-scheduler"),
+        Identity("controller-manager", "wellhead:controller-manager"),
+        Identity("scheduler", "wellhead:scheduler"),
         Identity("cloud", "system:cloud-controller-manager"),
         Identity("dns", "system:coredns"),
         Identity("node-network", "system:node-network"),
@@ -94,10 +94,16 @@ def ensure(directory: Path, identities: Sequence[Identity]) -> None:
         _write_key(signing_key, ec.generate_private_key(ec.SECP256R1()))
     for identity in identities:
         path = directory / f"{identity.file}.crt"
-        if not path.exists():
+        if not path.exists() or not _names(path, identity):
             own_key = ec.generate_private_key(ec.SECP256R1())
             _write_key(path.with_suffix(".key"), own_key)
             _write_certificate(path, _issue(identity, own_key.public_key(), key, certificate))
+
+
+def _names(path: Path, identity: Identity) -> bool:
+    """Whether the certificate is this identity's: an earlier release may have given it another name."""
+    subject = x509.load_pem_x509_certificate(path.read_bytes()).subject
+    return [each.value for each in subject.get_attributes_for_oid(NameOID.COMMON_NAME)] == [identity.user]
 
 
 def _ensure_authority(directory: Path) -> tuple[ec.EllipticCurvePrivateKey, x509.Certificate]:

@@ -20,9 +20,9 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     pki.issue("nobody", "nobody")
     pki.issue("node-1", "system:node:node-1", "system:nodes")
     pki.issue("kube-proxy", "system:kube-proxy", "wellhead.dev/node:node-1")
+    pki.issue("kube-controller-manager", "wellhead:controller-manager")
+    pki.issue("kube-scheduler", "wellhead:scheduler")
     for component in (
-        "kube-controller-manager",
-        "kube-scheduler",
         "cloud-controller-manager",
         "node-network",
         "coredns",

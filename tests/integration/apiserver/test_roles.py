@@ -16,7 +16,6 @@ from tests.integration.apiserver.objects import (
     service_account,
 )
 from wellhead.api.meta import Obj
-from wellhead.apiserver import policy
 
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
 SECRETS = "/api/v1/namespaces/default/secrets"
@@ -155,10 +154,10 @@ async def test_a_component_may_do_what_it_needs_and_no_more(cluster: Cluster, id
 
 
 async def test_who_may_update_may_not_create_by_that(cluster: Cluster, admin: User) -> None:
-    headers = {"Impersonate-User": "system:kube-scheduler"}
+    headers = {"Impersonate-User": "wellhead:scheduler"}
     path = LEASES.format("kube-system") + "/kube-scheduler"
     await admin.call("PUT", path, {"spec": {}}, headers=headers)
-    manager = {"Impersonate-User": "system:kube-controller-manager"}
+    manager = {"Impersonate-User": "wellhead:controller-manager"}
     answer = await admin.call("PUT", f"{SERVICES}/new", service("new"), headers=manager)
     assert answer.code == 403
     await admin.get(path)
@@ -196,15 +195,20 @@ async def test_a_proxy_announces_on_its_own_node_only(
 
 
 @pytest.mark.parametrize("subresource", ["exec", "attach", "portforward"])
-async def test_who_may_read_may_not_run_by_that(
-    admin: User, subresource: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_who_may_read_may_not_run_by_that(admin: User, subresource: str) -> None:
     await admin.create(ACCOUNTS, service_account())
     await admin.create(PODS, pod("a"))
-    reads = policy.Rule(frozenset({"get"}), frozenset({""}), frozenset({"pods", f"pods/{subresource}"}))
-    monkeypatch.setitem(policy.ROLES, "reader", (reads,))
-    monkeypatch.setitem(policy.USERS, f"reader of {subresource}", ("reader",))
-    reader = {"Impersonate-User": f"reader of {subresource}"}
+    reads = {"verbs": ["get"], "apiGroups": [""], "resources": ["pods", f"pods/{subresource}"]}
+    rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/default"
+    await admin.create(f"{rbac}/roles", {"metadata": {"name": "reader"}, "rules": [reads]})
+    role = {"kind": "Role", "name": "reader"}
+    binding = {
+        "metadata": {"name": "reader"},
+        "roleRef": role,
+        "subjects": [{"kind": "User", "name": "reader"}],
+    }
+    await admin.create(f"{rbac}/rolebindings", binding)
+    reader = {"Impersonate-User": "reader"}
     (await admin.call("GET", f"{PODS}/a", headers=reader)).expect(200)
     path = f"{PODS}/a/{subresource}?command=id&stdout=1"
     refused = (await admin.call("GET", path, headers=reader)).expect(403)

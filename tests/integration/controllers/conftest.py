@@ -17,8 +17,8 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     pki = Pki(tmp_path_factory.mktemp("pki"))
     pki.issue("server", "kube-apiserver", server=True)
     pki.issue("admin", "kubernetes-admin", "system:masters")
-    for component in ("kube-controller-manager", "kube-scheduler"):
-        pki.issue(component, f"system:{component}")
+    pki.issue("kube-controller-manager", "wellhead:controller-manager")
+    pki.issue("kube-scheduler", "wellhead:scheduler")
     return pki
 
 

@@ -52,7 +52,7 @@ def test_its_image_is_the_one_that_there_is_a_dockerfile_for() -> None:
 def test_its_rights_are_those_that_it_has_here() -> None:
     here = {
         (rule.namespace, *access, tuple(rule.names))
-        for rule in ROLES["system:cloud-controller-manager"]
+        for rule in ROLES["wellhead:cloud"]
         for access in itertools.product(rule.groups, rule.resources, rule.verbs)
     }
     there = {

@@ -33,8 +33,8 @@ def _subject(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> list[
     [
         ("admin", "kubernetes-admin", ["system:masters"]),
         ("apiserver-kubelet-client", "kube-apiserver-kubelet-client", []),
-        ("controller-manager", "system:kube-controller-manager", []),
-        ("scheduler", "system:kube-scheduler", []),
+        ("controller-manager", "wellhead:controller-manager", []),
+        ("scheduler", "wellhead:scheduler", []),
         ("node-1-proxy", "system:kube-proxy", ["wellhead.dev/node:node-1"]),
         ("cloud", "system:cloud-controller-manager", []),
         ("dns", "system:coredns", []),

@@ -87,7 +87,7 @@ def test_the_role_is_the_node_proxiers() -> None:
     }
     known = {
         access
-        for rule in ROLES["system:node-proxier"]
+        for rule in ROLES["wellhead:proxy"]
         for access in itertools.product(rule.groups, rule.resources, rule.verbs)
     }
     assert found == known
