@@ -1,10 +1,12 @@
-"""`wellhead image`: load and build container images, list, export and remove them."""
+"""`wellhead image`: load, pull and build container images, list, export and remove them."""
 
 from __future__ import annotations
 
+import base64
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -21,7 +23,9 @@ from wellhead.images.build import build, missing
 from wellhead.images.export import export
 from wellhead.images.load import load
 from wellhead.images.packages import BuildError
+from wellhead.images.pull import REGISTRIES, Options, pull
 from wellhead.images.reference import normalize
+from wellhead.images.registry.credentials import BadCredentials, keyring, lookup
 from wellhead.images.store import ImageNotFound, ImageStore
 from wellhead.lab.cluster import IMAGE_CACHE, STATE_ROOT
 
@@ -59,11 +63,11 @@ def _short(name: str) -> str:
     return name.removeprefix("docker.io/").removeprefix("library/")
 
 
-@click.group("image", short_help="Load, build and list the container images that pods can use.")
+@click.group("image", short_help="Load, pull, build and list the container images that pods can use.")
 def command() -> None:
-    """The container images that pods can use: those loaded from archives, and the built-in ones.
+    """The container images that pods can use: loaded from archives, pulled from registries, and built in.
 
-    Nothing is pulled from a registry. `docker save` or `skopeo copy` elsewhere, then load the file.
+    Pods of a cluster pull images only after `wellhead up --pull`.
     """
 
 
@@ -103,6 +107,67 @@ def load_command(
     for image in loaded:
         names = [each for each in image.names if "@" not in each]
         click.echo(f"loaded {', '.join(names or [image.id])} ({image.size / 1e6:.1f} MB)")
+
+
+@command.command("pull")
+@_directory
+@click.argument("names", nargs=-1, required=True, metavar="REF...")
+@click.option(
+    "--credentials",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A Docker config.json with names and passwords (`docker login` and `skopeo login` write one).",
+)
+@click.option(
+    "--registries",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=None,
+    metavar="FILE",
+    help=f"Mirrors, and registries that speak plain HTTP: a registries.conf.  [default: {REGISTRIES}]",
+)
+@click.option("--plain-http", is_flag=True, help="Speak HTTP with a registry that has no (valid) TLS.")
+@click.option("--max-size", type=_Size(), default="32GB", show_default=True, help="The most of one image.")
+@click.option(
+    "--max-files", type=click.IntRange(1), default=2_000_000, show_default=True, help="As many files at most."
+)
+def pull_command(
+    names: tuple[str, ...],
+    image_dir: Path,
+    credentials: Path | None,
+    registries: Path | None,
+    plain_http: bool,
+    max_size: int,
+    max_files: int,
+) -> None:
+    """Pull images from their registries: running clusters have them at once.
+
+    Of images for several platforms this machine's is taken. Ctrl-C leaves nothing behind.
+    """
+    options = Options(
+        registries=registries or REGISTRIES,
+        trusted=True,
+        plain_http=plain_http,
+        bounds=Bounds(max_size, max_files),
+    )
+    try:
+        keys = keyring([_as_secret(credentials)] if credentials is not None else ())
+        with progress("Pulling") as report:
+            pulled = [
+                (name, pull(ImageStore(image_dir), name, lookup(keys, name), options, report=report))
+                for name in names
+            ]
+    except (BadCredentials, ImageError) as error:
+        raise click.ClickException(str(error)) from None
+    except OSError as error:
+        raise click.ClickException(f"{error.filename or image_dir}: {error.strerror or error}") from None
+    for name, image in pulled:
+        click.echo(f"pulled {normalize(name)} ({image.size / 1e6:.1f} MB)")
+
+
+def _as_secret(file: Path) -> dict[str, Any]:
+    data = base64.b64encode(file.read_bytes()).decode()
+    kind = "kubernetes.io/dockerconfigjson"
+    return {"metadata": {"name": str(file)}, "type": kind, "data": {".dockerconfigjson": data}}
 
 
 @command.command("remove")

@@ -28,7 +28,7 @@ _CLUSTER = {
     "trace": _Entry("trace", "Send one real request and show every hop and rewrite."),
     "matrix": _Entry("matrix", "Try every cell of the source-IP matrix."),
     "tutorial": _Entry("tutorial", "Walk through Kubernetes' “Using Source IP”, checking every step."),
-    "image": _Entry("image", "Build and list the container images that pods can use."),
+    "image": _Entry("image", "Load, pull and list the container images that pods can use."),
     "completion": _Entry("completion", "Print a shell's completion script."),
 }
 _INSTRUMENTS = {

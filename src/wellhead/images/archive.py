@@ -12,6 +12,7 @@ import hashlib
 import platform
 import re
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,26 +54,34 @@ class Source:
     digests: tuple[str, ...] = ()
 
 
-class _Platform(msgspec.Struct):
+class Platform(msgspec.Struct):
+    """What an image is for."""
+
     architecture: str = ""
     os: str = ""
 
 
-class _Descriptor(msgspec.Struct, rename="camel"):
+class Descriptor(msgspec.Struct, rename="camel"):
+    """What a document says of another one, or of a blob."""
+
     digest: str
     size: int
     media_type: str = ""
-    platform: _Platform | None = None
+    platform: Platform | None = None
     annotations: dict[str, str] | None = None
 
 
-class _Index(msgspec.Struct):
-    manifests: list[_Descriptor]
+class Index(msgspec.Struct):
+    """Several images, or the same one for several platforms."""
+
+    manifests: list[Descriptor]
 
 
-class _Manifest(msgspec.Struct):
-    config: _Descriptor
-    layers: list[_Descriptor]
+class Manifest(msgspec.Struct):
+    """One image."""
+
+    config: Descriptor
+    layers: list[Descriptor]
 
 
 class _Saved(msgspec.Struct, rename="pascal"):
@@ -146,7 +155,7 @@ def _member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _of_saved(archive: tarfile.TarFile, members: dict[str, tarfile.TarInfo], path: Path) -> list[Source]:
-    saved = _decode(_member(archive, members["manifest.json"]), list[_Saved], "manifest.json")
+    saved = decode(_member(archive, members["manifest.json"]), list[_Saved], "manifest.json")
     found = []
     for number, each in enumerate(saved[: _IMAGES_MAX + 1]):
         config = members.get(each.config)
@@ -160,14 +169,14 @@ def _of_saved(archive: tarfile.TarFile, members: dict[str, tarfile.TarInfo], pat
 
 def _of_layout(data: bytes, layout: Path) -> list[Source]:
     found: dict[str, Source] = {}
-    by_entry: dict[tuple[str, ...], list[_Descriptor]] = {}
-    for entry in _decode(data, _Index, "index.json").manifests:
+    by_entry: dict[tuple[str, ...], list[Descriptor]] = {}
+    for entry in decode(data, Index, "index.json").manifests:
         by_entry.setdefault(_names(entry) or (entry.digest,), []).append(entry)
     for entries in by_entry.values():
         names = _names(entries[0])
-        chain = _chosen(entries, layout)
-        manifest = _decode(_blob(layout, chain[-1]), _Manifest, "a manifest")
-        _check_digest(manifest.config.digest)
+        chain = chosen(entries, lambda entry: _blob(layout, entry))
+        manifest = decode(_blob(layout, chain[-1]), Manifest, "a manifest")
+        check_digest(manifest.config.digest)
         digests = tuple(
             f"{repository}@{each.digest}"
             for repository in sorted({reference.repository(name) for name in names})
@@ -181,7 +190,7 @@ def _of_layout(data: bytes, layout: Path) -> list[Source]:
     return _bounded(list(found.values()))
 
 
-def _alone(alone: Path, layout: Path, manifest: _Descriptor) -> Path:
+def _alone(alone: Path, layout: Path, manifest: Descriptor) -> Path:
     """A layout beside `layout`, with the same blobs, in which this image is the only one."""
     alone.mkdir()
     (alone / "blobs").symlink_to(layout / "blobs")
@@ -197,7 +206,7 @@ def _alone(alone: Path, layout: Path, manifest: _Descriptor) -> Path:
     return alone
 
 
-def _names(entry: _Descriptor) -> tuple[str, ...]:
+def _names(entry: Descriptor) -> tuple[str, ...]:
     notes = entry.annotations or {}
     if name := notes.get(_NAME):
         return (_checked_name(name),)
@@ -212,32 +221,37 @@ def _checked_name(name: str) -> str:
     return reference.normalize(name)
 
 
-def _chosen(entries: list[_Descriptor], layout: Path, depth: int = 0) -> list[_Descriptor]:
-    """From the entries of one name to the manifest for this machine: the descriptors on the way."""
+def chosen(
+    entries: list[Descriptor], read: Callable[[Descriptor], bytes], depth: int = 0
+) -> list[Descriptor]:
+    """From the entries of one name to the manifest for this machine: the descriptors on the way.
+
+    `read` gets the document that a descriptor is of. Raises ImageError.
+    """
     wanted = architecture()
     offered = []
     for entry in entries:
         of = entry.platform
         if of is None or (of.os, of.architecture) == ("linux", wanted):
-            if not _is_index(entry, layout):
+            if not _is_index(entry, read):
                 return [entry]
             if depth == _DEPTH:
                 raise ImageError("an index in an index in an index: too deep")
-            below = _decode(_blob(layout, entry), _Index, "an index").manifests
-            return [entry, *_chosen(below, layout, depth + 1)]
+            below = decode(read(entry), Index, "an index").manifests
+            return [entry, *chosen(below, read, depth + 1)]
         offered.append(f"{of.os}/{of.architecture}")
     known = ", ".join(sorted(set(offered) - {"unknown/unknown"})) or "nothing"
     raise ImageError(f"there is no image for linux/{wanted} in it, but for {known[:500]}")
 
 
-def _is_index(entry: _Descriptor, layout: Path) -> bool:
+def _is_index(entry: Descriptor, read: Callable[[Descriptor], bytes]) -> bool:
     if entry.media_type:
         return entry.media_type in _INDEXES
-    return b'"manifests"' in _blob(layout, entry)
+    return b'"manifests"' in read(entry)
 
 
-def _blob(layout: Path, descriptor: _Descriptor) -> bytes:
-    algorithm, _, digest = _check_digest(descriptor.digest).partition(":")
+def _blob(layout: Path, descriptor: Descriptor) -> bytes:
+    algorithm, _, digest = check_digest(descriptor.digest).partition(":")
     try:
         data = _read(layout / "blobs" / algorithm / digest)
     except FileNotFoundError:
@@ -247,7 +261,8 @@ def _blob(layout: Path, descriptor: _Descriptor) -> bytes:
     return data
 
 
-def _check_digest(digest: str) -> str:
+def check_digest(digest: str) -> str:
+    """The digest, if it is one. Raises ImageError."""
     if not _DIGEST.fullmatch(digest):
         raise ImageError(f"{digest[:200]!r} is no digest")
     return digest
@@ -263,7 +278,8 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _decode(data: bytes, type: Any, what: str) -> Any:
+def decode(data: bytes, type: Any, what: str) -> Any:
+    """A document as a value; `what` is what it should be. Raises ImageError."""
     try:
         return msgspec.json.decode(data, type=type)
     except (msgspec.DecodeError, RecursionError) as error:

@@ -1,7 +1,8 @@
-"""A program that reads what strangers made: `-m wellhead.images.confined DIRECTORY LIMIT PARENT -- …`.
+"""A program that reads what strangers made: `-m wellhead.images.confined DIRECTORY LIMIT PARENT NETWORK -- …`
 
 It sees every file system read-only but DIRECTORY, writes no file beyond LIMIT bytes, and dies with PARENT:
-whatever an archive talks it into happens in DIRECTORY, which is thrown away.
+whatever an archive talks it into happens in DIRECTORY, which is thrown away. NETWORK is the descriptor of the
+network namespace that it is in, or -1 for one of its own with nothing in it.
 """
 
 from __future__ import annotations
@@ -26,18 +27,23 @@ class _Attributes(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "userns_fd"))
 
 
-def command(directory: Path, limit: int, program: list[str]) -> list[str]:
-    """The command line that runs a program so confined."""
-    confined = [sys.executable, "-m", __name__, str(directory), str(limit), str(os.getpid())]
+def command(directory: Path, limit: int, program: list[str], network: int = -1) -> list[str]:
+    """The command line that runs a program so confined. `network` must be passed on to it."""
+    confined = [sys.executable, "-m", __name__, str(directory), str(limit), str(os.getpid()), str(network)]
     return [*confined, "--", *program]
 
 
 def main() -> None:
     """Confine this process, then become the program. Raises OSError."""
-    directory, limit, parent, _, *program = sys.argv[1:]
+    directory, limit, parent, network, _, *program = sys.argv[1:]
     checked(libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
     if os.getppid() != int(parent):
         sys.exit("whoever started this is gone")
+    if int(network) < 0:
+        namespaces.unshare(namespaces.CLONE_NEWNET)
+    else:
+        namespaces.setns(int(network), namespaces.CLONE_NEWNET)
+        os.close(int(network))
     namespaces.unshare(namespaces.CLONE_NEWNS)
     mounts.make_private()
     mounts.mount(directory, directory, flags=mounts.MS_BIND)

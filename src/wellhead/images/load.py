@@ -1,8 +1,8 @@
 """`wellhead image load`: from an archive to images of the store.
 
 skopeo reads the archive and makes an OCI layout of each image, with all digests checked and all layers
-compressed by gzip (umoci knows nothing else); `layers.py` looks through the layers; umoci unpacks them. Both
-programs are confined to a directory that is thrown away.
+compressed by gzip (umoci knows nothing else); `unpacking.py` does the rest. Both programs are confined to a
+directory that is thrown away.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
-import msgspec
-
-from wellhead.images import archive, container_config, layers, placing, programs, reference, sharing
+from wellhead.images import archive, placing, programs, reference, unpacking
 from wellhead.images.bounds import DEFAULT, Bounds, ImageError
 from wellhead.images.haproxy import NAME as HAPROXY
 from wellhead.images.store import Image, ImageStore
@@ -51,7 +49,7 @@ def load(
     Raises:
         ImageError: the archive, or one of its images, can't be taken; a full disk among others.
     """
-    if name is not None and (problem := reference.problem(name) or _reserved(name)):
+    if name is not None and (problem := reference.problem(name) or reserved(name)):
         raise ImageError(f"{name!r}: {problem}")
     try:
         with placing.changing(store), placing.workshop(store) as work:
@@ -74,7 +72,7 @@ def _load(
     if name is None and (nameless := [each for each in found if not each.names]):
         raise ImageError(f"image {nameless[0].id[7:19]} has no name in it: give it one by --name REF")
     for each in found:
-        if problem := next(filter(None, map(_reserved, each.names)), None):
+        if problem := next(filter(None, map(reserved, each.names)), None):
             raise ImageError(problem)
     loaded = []
     for number, source in enumerate(found):
@@ -108,7 +106,8 @@ def _named(source: archive.Source, name: str) -> archive.Source:
     return archive.Source(source.location, source.id, (reference.normalize(name),), digests)
 
 
-def _reserved(name: str) -> str | None:
+def reserved(name: str) -> str | None:
+    """Why nobody's image may be called that; None if it may."""
     if reference.repository(name) == reference.repository(HAPROXY):
         return f"{HAPROXY} is the image of wellhead's own load balancer, which runs as root: use another name"
     return None
@@ -118,69 +117,20 @@ def _load_one(
     store: ImageStore, source: archive.Source, bounds: Bounds, step: Callable[..., None], place: Path
 ) -> Image:
     names = tuple(dict.fromkeys((*source.names, *source.digests)))
-    known = next((image for image in store.images() if image.id == source.id), None)
-    if known is not None:
-        image = msgspec.structs.replace(
-            known, names=tuple(dict.fromkeys((*known.names, *names))), created=placing.now()
-        )
-        placing.place(store, place, image)
-        _take_names(store, image)
-        return image
+    if (known := unpacking.known(store, source.id, names)) is not None:
+        return known
     step(0, ": copying")
     layout = place / "layout"
     # skopeo's own policy file may be missing, and who signed is for whoever fetched the image to look at.
     options = ("--insecure-policy", "--override-os", "linux", "--override-arch", archive.architecture())
     copy = ("copy", "--quiet", "--dest-compress-format", "gzip")
     programs.run(place.parent, bounds.size, "skopeo", *options, *copy, source.location, f"oci:{layout}:image")
-    step(1, ": looking through its layers")
-    config, blobs = _parts(layout)
-    layers.check(blobs, bounds)
-    step(2, ": unpacking")
-    result = place / "result"
-    result.mkdir(mode=0o700)  # set-user-ID programs of strangers are for nobody on the host
-    programs.run(
-        place, bounds.size, "umoci", "raw", "unpack", "--image", f"{layout}:image", f"{result}/rootfs"
-    )
-    rootfs = result / "rootfs"
-    if not stat.S_ISDIR(rootfs.lstat().st_mode):
-        raise ImageError("its layers leave no root directory")
+    done = iter((1, 2))
+    unpacked = unpacking.unpack(layout, place, bounds, lambda what: step(next(done), f": {what}"))
     step(3, ": sharing files")
-    sharing.share(store, rootfs)
-    image = Image(
-        id=source.id,
-        names=names,
-        config=container_config.read(config),
-        recipe="",
-        created=placing.now(),
-        size=placing.size_of(rootfs),
-    )
-    placing.place(store, result, image)
-    _take_names(store, image)
+    image = unpacking.settle(store, unpacked, source.id, names)
     step(_STEPS)
     return image
-
-
-def _take_names(store: ImageStore, image: Image) -> None:
-    """A name is one image's: who had one of these before has it no more."""
-    taken = set(image.names)
-    for other in store.images():
-        if other.id != image.id and taken.intersection(other.names):
-            left = tuple(name for name in other.names if name not in taken)
-            placing.write_manifest(store, msgspec.structs.replace(other, names=left))
-
-
-def _parts(layout: Path) -> tuple[bytes, list[Path]]:
-    """The configuration and the layers of the one image in a layout that skopeo made."""
-    entry = msgspec.json.decode((layout / "index.json").read_bytes())["manifests"][0]
-    manifest = msgspec.json.decode(_path(layout, entry["digest"]).read_bytes())
-    config = _path(layout, manifest["config"]["digest"])
-    if config.stat().st_size > 8 << 20:
-        raise ImageError(f"its configuration has {config.stat().st_size} bytes")
-    return config.read_bytes(), [_path(layout, each["digest"]) for each in manifest["layers"]]
-
-
-def _path(layout: Path, digest: str) -> Path:
-    return layout / "blobs" / digest.replace(":", "/")
 
 
 def _plain(file: Path, work: Path, bounds: Bounds) -> Path:

@@ -23,6 +23,9 @@ from wellhead.linux.syscalls import checked, libc
 
 _MAKING = ".building-"
 _REMOVED = ".removed-"
+_PULLING = ".pulling-"
+_PULLS_LOCK = ".pulls"
+_OWNED = ".owned"
 
 
 @contextmanager
@@ -33,6 +36,8 @@ def changing(store: ImageStore) -> Iterator[None]:
         fcntl.flock(file, fcntl.LOCK_EX)
         for leftover in store.directory.glob(f"{_MAKING}*"):
             trees.delete(leftover)
+        with _downloads(store):
+            pass
         _delete_removed(store)
         yield
 
@@ -45,6 +50,38 @@ def workshop(store: ImageStore) -> Iterator[Path]:
         yield directory
     finally:
         trees.delete(directory)
+
+
+@contextmanager
+def downloading(store: ImageStore) -> Iterator[Path]:
+    """As `workshop`, for what takes long: others may change the store meanwhile."""
+    with _downloads(store):
+        directory = Path(tempfile.mkdtemp(prefix=_PULLING, dir=store.directory.resolve()))
+        owned = (directory / _OWNED).open("w")
+        fcntl.flock(owned, fcntl.LOCK_EX)
+    try:
+        yield directory
+    finally:
+        trees.delete(directory)
+        owned.close()
+
+
+@contextmanager
+def _downloads(store: ImageStore) -> Iterator[None]:
+    """While nobody begins to download: without the directories of those who were killed."""
+    store.directory.mkdir(parents=True, exist_ok=True)
+    with (store.directory / _PULLS_LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for directory in store.directory.glob(f"{_PULLING}*"):
+            try:
+                with (directory / _OWNED).open("r") as owned:
+                    fcntl.flock(owned, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue  # somebody is at it
+            except FileNotFoundError:
+                pass  # just begun, or almost gone
+            trees.delete(directory)
+        yield
 
 
 def now() -> str:

@@ -48,7 +48,7 @@ def contents(store: ImageStore, image: Image) -> set[str]:
 
 def hidden(store: ImageStore) -> set[str]:
     """What of unfinished work lies in the store."""
-    return {path.name for path in store.directory.glob(".*")} - {".lock", ".news", ".files"}
+    return {path.name for path in store.directory.glob(".*")} - {".lock", ".news", ".files", ".pulls"}
 
 
 def archive(path: Path, name: str = "x:1") -> Path:
@@ -183,7 +183,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     )
     done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=True)
     assert f"no space left on the disk of {disk}/s" in done.stderr
-    assert done.stdout.split() == ["code", "1", ".lock"]
+    assert done.stdout.split() == ["code", "1", ".lock", ".pulls"]
 
 
 # Kills itself at the Nth line that changes the store, or counts them.
