@@ -119,6 +119,12 @@ ROLES: dict[str, tuple[Rule, ...]] = {
     ),
     # Our own: a node's identity sees no other node, but its pods' routes lead to them.
     "wellhead:node-network": (_rule("core", "nodes", "list watch"),),
+    # Our own: it answers what agents ask for in their pods' status, with the credentials that the pods name.
+    "wellhead:image-puller": (
+        _rule("core", "pods", "list watch"),
+        _rule("core", "pods/status", "patch"),
+        _rule("core", "secrets", "get"),
+    ),
     # As deploy/load-balancer has it: of upstream's role for cloud controllers, what ours needs.
     "wellhead:cloud": (
         _rule("core", "nodes", "list watch"),
@@ -135,6 +141,7 @@ USERS: dict[str, str] = {
     "wellhead:scheduler": "wellhead:scheduler",
     "system:kube-proxy": "wellhead:proxy",
     "system:coredns": "wellhead:dns",
+    "wellhead:image-puller": "wellhead:image-puller",
     "system:node-network": "wellhead:node-network",
     "system:cloud-controller-manager": "wellhead:cloud",
 }

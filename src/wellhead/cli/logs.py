@@ -30,8 +30,8 @@ def _complete(_ctx: click.Context, _parameter: click.Parameter, incomplete: str)
 @click.option("--node", "machine", metavar="HOST", help="Only the log of the component on this host.")
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what is logged, until Ctrl-C.")
 def command(name: str, component: str, machine: str | None, follow: bool) -> None:
-    """Print what COMPONENT has logged: apiserver, controller-manager, scheduler, node-agent, proxy, cloud
-    or supervisor.
+    """Print what COMPONENT has logged: apiserver, controller-manager, scheduler, node-agent, proxy, cloud,
+    dns, image-puller or supervisor.
 
     Lines of a component that runs on several hosts start with the host's name, unless --node picks one.
     """

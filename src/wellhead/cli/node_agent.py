@@ -112,6 +112,11 @@ _NETWORKS: _Listed[IPNetwork] = _Listed("cidr", ip_network)
     help="Pods of this namespace may send packets with a source address that isn't theirs (repeatable).  "
     "[default: no pod may]",
 )
+@click.option(
+    "--pull",
+    is_flag=True,
+    help="Ask for images that aren't here, by a condition of the pod; a `wellhead image-puller` answers.",
+)
 @health_option(10248)
 @logging_options
 def command(
@@ -131,6 +136,7 @@ def command(
     cluster_dns: tuple[str, ...],
     cluster_domain: str,
     spoofing_namespaces: tuple[str, ...],
+    pull: bool,
     healthz_bind_address: tuple[str, int] | None,
     log_level: str,
     log_format: wellhead.component.LogFormat,
@@ -159,6 +165,7 @@ def command(
         cluster_dns=cluster_dns,
         cluster_domain=cluster_domain,
         spoofing_namespaces=spoofing_namespaces,
+        pull=pull,
         health=healthz_bind_address,
     )
     wellhead.component.run("node-agent", run(config), log_level=log_level, log_format=log_format)

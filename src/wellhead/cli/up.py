@@ -69,6 +69,19 @@ _OURS_OR_NONE = ("wellhead", _NONE)
     "[default: wellhead, or as before]",
 )
 @click.option(
+    "--pull/--no-pull",
+    default=None,
+    help="Pull the images that pods ask for and this machine doesn't have, as far as their imagePullPolicy "
+    "says.  [default: nothing is pulled, or as before]",
+)
+@click.option(
+    "--registries",
+    type=click.Path(exists=True, dir_okay=False, resolve_path=True),
+    metavar="FILE",
+    help="With --pull: mirrors, and registries that speak plain HTTP; a registries.conf.  "
+    "[default: /etc/containers/registries.conf, or as before]",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
@@ -84,6 +97,8 @@ def command(
     cloud: str | None,
     dns: str | None,
     spoofing: tuple[str, ...],
+    pull: bool | None,
+    registries: str | None,
     timeout: float,
 ) -> None:
     """Start a cluster on this machine and return when all of its nodes are Ready.
@@ -100,7 +115,9 @@ def command(
         ours = {"proxy": proxy, "cloud": cloud, "dns": dns}
         has = {part: None if which is None else which != _NONE for part, which in ours.items()}
         allowed = tuple(filter(None, spoofing)) if spoofing else None
-        started = startup.start(cluster, startup.Wishes(nodes, proxy_mode, ip_family, has, allowed))
+        started = startup.start(
+            cluster, startup.Wishes(nodes, proxy_mode, ip_family, has, allowed, pull, registries)
+        )
         if started.remark:
             click.echo(started.remark, err=True)
         _wait(cluster, started, timeout)

@@ -109,8 +109,9 @@ class ImageStore:
         more = ["…"] if len(names) > _NAMED else []
         known = ", ".join([*names[:_NAMED], *more]) or "none"
         raise ImageNotFound(
-            f"no image {wanted} on this machine, and none is ever pulled: `wellhead image load FILE` "
-            f"takes one from an archive; there are: {known}"
+            f"no image {wanted} on this machine: `wellhead image load FILE` takes one from an archive, "
+            "`wellhead image pull` from its registry, and `wellhead up --pull` lets pods pull; "
+            f"there are: {known}"
         )
 
     def select(self, text: str) -> Image:

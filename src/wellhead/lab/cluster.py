@@ -39,6 +39,10 @@ class ClusterSpec(msgspec.Struct, frozen=True, rename="camel"):
     """Components that somebody else's take the place of: proxy, cloud, dns."""
     spoofing: tuple[str, ...] = ()
     """Namespaces whose pods may send with any source address."""
+    pull: bool = False
+    """Whether images that pods wait for are pulled."""
+    registries: str = ""
+    """A file that says how to reach registries; "" for the host's own."""
 
     @property
     def plans(self) -> tuple[AddressPlan, ...]:

@@ -18,6 +18,9 @@ INHERITED = 3
 DNS = CONTROL_PLANE, "dns"
 """The key of the DNS server, which inherits sockets of its machine."""
 
+HOST = "host"
+"""In a machine's place: none of the cluster's, but where `wellhead up` was typed."""
+
 PRELOADS = {
     name: (f"wellhead.cli.{name.replace('-', '_')}", f"wellhead.{package}.main")
     for name, package in {
@@ -28,6 +31,7 @@ PRELOADS = {
         "proxy": "proxy",
         "cloud": "cloud",
         "dns": "dns",
+        "image-puller": "puller",
     }.items()
 }
 """The modules that a component will want to have loaded."""
@@ -45,7 +49,7 @@ _CLUSTER_DOMAIN = "cluster.local"
 
 @dataclass(frozen=True)
 class Component:
-    """A process that the supervisor keeps running. `argv` is what follows `wellhead`."""
+    """A process that the supervisor keeps running, on a machine or HOST. `argv` follows `wellhead`."""
 
     machine: str
     name: str
@@ -71,11 +75,14 @@ def components(cluster: Cluster, spec: ClusterSpec) -> tuple[Component, ...]:
         *(_proxy(cluster, spec, number) for number in nodes),
         _dns(cluster, plans),
         _cloud(cluster, plans),
+        *([_image_puller(cluster, spec)] if spec.pull else []),
     )
     kept = {CONTROL_PLANE: [cluster.apiserver_directory]}
     kept |= {name: [cluster.node_directory(name)] for name in map(node_name, nodes)}
 
     def secluded(component: Component) -> Component:
+        if component.machine == HOST:
+            return component
         directories = kept.get(component.machine, [])
         return replace(component, belongings=of_command_line(cluster.root, component.argv, directories))
 
@@ -148,6 +155,7 @@ def _node_agent(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
             *_flags("cluster-dns", (plan.cluster_dns for plan in plans)),
             *_flag("cluster-domain", _CLUSTER_DOMAIN),
             *_flags("allow-spoofing", spec.spoofing),
+            *(("--pull",) if spec.pull else ()),
         ),
     )
 
@@ -202,6 +210,18 @@ def _cloud(cluster: Cluster, plans: Plans) -> Component:
         ),
         inherits="edge network",
     )
+
+
+def _image_puller(cluster: Cluster, spec: ClusterSpec) -> Component:
+    # The host has no port to spare for its health: there may be one for each cluster.
+    argv = (
+        "image-puller",
+        *_flag("kubeconfig", cluster.kubeconfig("image-puller")),
+        *_flag("image-dir", IMAGE_CACHE),
+        *(_flag("registries", spec.registries) if spec.registries else ()),
+        *_flag("healthz-bind-address", "127.0.0.1:0"),
+    )
+    return Component(HOST, "image-puller", argv)
 
 
 def _flag(name: str, value: object) -> tuple[str, str]:

@@ -33,6 +33,7 @@ def write_all(cluster: Cluster, spec: ClusterSpec) -> None:
         HOST_ADMIN: ("admin", f"https://127.0.0.1:{spec.api_port}"),
         CLIENT_ADMIN: ("admin", outside),
         MACHINE_ADMIN: ("admin", inside),
+        "image-puller": ("image-puller", f"https://127.0.0.1:{spec.api_port}"),
     }
     nodes = [node_name(number) for number in range(1, spec.nodes + 1)]
     proxies = [f"{name}-proxy" for name in nodes]

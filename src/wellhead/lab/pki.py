@@ -67,6 +67,7 @@ def control_plane_identities(plans: Sequence[AddressPlan]) -> tuple[Identity, ..
         Identity("cloud", "system:cloud-controller-manager"),
         Identity("dns", "system:coredns"),
         Identity("node-network", "system:node-network"),
+        Identity("image-puller", "wellhead:image-puller"),
     )
 
 

@@ -29,23 +29,23 @@ _HIGHEST_DESCRIPTOR = 1 << 20
 def spawn(
     main: Main,
     component: Component,
-    machine: Machine,
+    machine: Machine | None,
     cluster: str,
     *,
     log: int,
     inherited: Sequence[int],
     environment: Mapping[str, str],
 ) -> int:
-    """Start a component and return its pid. It is the caller's child, to be reaped.
+    """Start a component, on a machine or (None) here, and return its pid.
 
-    `log` becomes its standard output and error, `inherited` its descriptors from 3 upwards; no other one is
-    passed on.
+    It is the caller's child, to be reaped. `log` becomes its standard output and error, `inherited` its
+    descriptors from 3 upwards; no other one is passed on.
 
     Raises:
         ProcessLookupError: the machine is off.
         OSError: the fork failed.
     """
-    pid = machine.fork()
+    pid = machine.fork() if machine is not None else os.fork()
     if pid == 0:
         _become(main, component, machine, cluster, log, inherited, environment)
     return pid
@@ -76,7 +76,7 @@ def preload(component: str) -> list[str]:
 def _become(
     main: Main,
     component: Component,
-    machine: Machine,
+    machine: Machine | None,
     cluster: str,
     log: int,
     inherited: Sequence[int],
@@ -88,12 +88,13 @@ def _become(
         os.setsid()
         own = component.belongings
         files = seclusion.read(own) if own is not None else {}
-        machine.join()
+        if machine is not None:
+            machine.join()
         if own is not None:
             seclusion.seclude(own, files)
         _keep_only(log, inherited)
         os.chdir("/")
-        marks = {processes.CLUSTER: cluster, processes.MACHINE: machine.name}
+        marks = {processes.CLUSTER: cluster, processes.MACHINE: component.machine}
         for name in list(os.environ):
             del os.environ[name]
         os.environ.update({**environment, **marks})

@@ -47,6 +47,10 @@ class Wishes:
     """Whether it has components of ours that others can take the place of."""
     spoofing: tuple[str, ...] | None = None
     """The namespaces whose pods may send with any source address."""
+    pull: bool | None = None
+    """Whether images that pods wait for are pulled."""
+    registries: str | None = None
+    """The file that says how to reach registries."""
 
     def without(self, old: ClusterSpec | None) -> tuple[str, ...]:
         """The components that the cluster shall not have."""
@@ -105,6 +109,8 @@ def _start(cluster: Cluster, wishes: Wishes) -> Started:
             ip_family=family,
             without=wishes.without(old),
             spoofing=wishes.spoofing if wishes.spoofing is not None else old.spoofing if old else (),
+            pull=wishes.pull if wishes.pull is not None else old is not None and old.pull,
+            registries=wishes.registries or (old.registries if old else ""),
         )
         if spec != old:
             cluster.write_spec(spec)

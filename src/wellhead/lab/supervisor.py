@@ -29,7 +29,7 @@ from wellhead.lab import api_socket, guardian, logs, machines, processes, spawn
 from wellhead.lab.addresses import IPAddress
 from wellhead.lab.backoff import Backoff
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
-from wellhead.lab.components import DNS, Component
+from wellhead.lab.components import DNS, HOST, Component
 from wellhead.lab.crew import Crew, Ended, Key, Running, reap, survivors
 from wellhead.lab.design import Design
 from wellhead.lab.dns_sockets import DnsSockets
@@ -338,11 +338,8 @@ class Supervisor:
                 self._crew.ask_to_end(running)
             return
         backoff = self._backoff(component.key)
-        if (
-            component.machine in self._wired
-            and component.machine in self._machines
-            and backoff.is_due(self._now)
-        ):
+        is_there = component.machine in self._wired and component.machine in self._machines
+        if (is_there or component.machine == HOST) and backoff.is_due(self._now):
             self._preload(component.name)
             try:
                 self._start(component)
@@ -351,7 +348,7 @@ class Supervisor:
                 log.warning("%s on %s: %s", component.name, component.machine, error)
 
     def _start(self, component: Component) -> None:
-        machine = self._machines[component.machine]
+        machine = self._machines[component.machine] if component.machine != HOST else None
         with contextlib.ExitStack() as stack:
             output = logs.open_for_append(self._cluster.log_file(component.machine, component.name))
             stack.callback(os.close, output)
@@ -362,6 +359,7 @@ class Supervisor:
             elif component.inherits == "api socket":
                 inherited = [self._api_socket().fileno()]
             elif component.inherits == "dns sockets":
+                assert machine is not None
                 inherited = self._dns_sockets.open_in(machine, self._dns_addresses())
             pid = spawn.spawn(
                 self._main,

@@ -57,7 +57,7 @@ class Config:
     `cluster_cidrs` are what pods reach with their own addresses. The last three are the server's
     certificate, its key, and the authority of its clients' certificates (PEM files). `cluster_dns` are the
     addresses of the cluster's DNS servers, if it has any. Pods of `spoofing_namespaces` may send with any
-    source address.
+    source address. With `pull`, images that aren't here are asked for.
 
     `kubeconfig` is the node's own identity, which sees no other node; `network_kubeconfig` one that reads the
     nodes to whose pods routes lead (a CNI plugin's, elsewhere). `health` is where health is told, by plain
@@ -80,6 +80,7 @@ class Config:
     cluster_dns: tuple[str, ...] = ()
     cluster_domain: str = "cluster.local"
     spoofing_namespaces: tuple[str, ...] = ()
+    pull: bool = False
     port: int = app.PORT
     health: Address | None = None
 
@@ -129,6 +130,7 @@ async def run(config: Config) -> None:
                 rules=rules,
                 addresses=AddressPools(config.pod_cidrs, config.root_dir),
                 spoofing=frozenset(config.spoofing_namespaces),
+                pulls=config.pull,
                 dns=Dns(config.cluster_dns, config.cluster_domain),
                 capabilities=available_capabilities(),
                 allocatable=capacity(config.root_dir),

@@ -22,6 +22,7 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     pki.issue("kube-proxy", "system:kube-proxy", "wellhead.dev/node:node-1")
     pki.issue("kube-controller-manager", "wellhead:controller-manager")
     pki.issue("kube-scheduler", "wellhead:scheduler")
+    pki.issue("wellhead-image-puller", "wellhead:image-puller")
     for component in (
         "cloud-controller-manager",
         "node-network",

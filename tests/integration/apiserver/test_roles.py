@@ -45,6 +45,11 @@ MAY: dict[str, tuple[Action, ...]] = {
         ("POST", "/api/v1/namespaces/default/events"),
     ),
     "node-network": (("GET", NODES),),
+    "wellhead-image-puller": (
+        ("GET", "/api/v1/pods"),
+        ("PATCH", f"{PODS}/a/status"),
+        ("GET", f"{SECRETS}/a"),
+    ),
     "coredns": (
         ("GET", "/api/v1/services"),
         ("GET", "/apis/discovery.k8s.io/v1/endpointslices"),
@@ -97,6 +102,14 @@ MAY_NOT: dict[str, tuple[Action, ...]] = {
         ("GET", "/api/v1/services"),
         ("PATCH", f"{NODES}/node-1"),
         ("POST", "/api/v1/namespaces/default/events"),
+    ),
+    "wellhead-image-puller": (
+        ("GET", SECRETS),
+        ("PATCH", f"{SECRETS}/a"),
+        ("PATCH", f"{PODS}/a"),
+        ("POST", PODS),
+        ("GET", NODES),
+        ("GET", f"{PODS}/a/exec"),
     ),
     "coredns": (
         ("GET", PODS),

@@ -38,6 +38,7 @@ def _subject(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> list[
         ("node-1-proxy", "system:kube-proxy", ["wellhead.dev/node:node-1"]),
         ("cloud", "system:cloud-controller-manager", []),
         ("dns", "system:coredns", []),
+        ("image-puller", "wellhead:image-puller", []),
         ("node-1", "system:node:node-1", ["system:nodes"]),
     ],
 )

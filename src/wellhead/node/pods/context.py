@@ -30,7 +30,7 @@ class Context:
     """The node's services to its pods.
 
     `pods` is the directory with one directory per pod UID, `http` a session for probes and hooks, `spoofing`
-    the namespaces whose pods may send with any source address.
+    the namespaces whose pods may send with any source address, `pulls` whether somebody pulls images.
     """
 
     node_name: str
@@ -51,4 +51,5 @@ class Context:
     dns: Dns
     capabilities: frozenset[str]
     allocatable: Mapping[str, str]
+    pulls: bool = False
     starting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STARTS_AT_ONCE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,8 @@ class PodState:
     volumes: PodVolumes
     file: RecordFile
     listeners: list[Callable[[], None]] = field(default_factory=list)
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the API has another version of the pod, and another one then."""
 
     @property
     def pod(self) -> Obj:
@@ -52,6 +55,11 @@ class PodState:
         """Say that the pod's status may have changed."""
         for listener in list(self.listeners):
             listener()
+
+    def hear(self) -> None:
+        """Say that the API has another version of the pod."""
+        self.heard.set()
+        self.heard = asyncio.Event()
 
     @contextmanager
     def listen(self, changed: Callable[[], None]) -> Iterator[None]:

@@ -55,6 +55,7 @@ class Supervisor:
         self._end = Ending()
         self._outdated = asyncio.Event()
         self._losses = Backoff(0.05, 10.0)
+        self._images = images.Images(state)
         self.tried = asyncio.Event()
         """Set once the container was started, or it turned out that it can't be (now)."""
         self.started = asyncio.Event()
@@ -192,10 +193,13 @@ class Supervisor:
             self._outdated.clear()
             arrival = self._state.context.arrivals.next
             try:
-                image = await images.find(self._state, self._container)
-                if image is not None:
+                image = await self._find_image()
+                if isinstance(image, Image):
                     plan = starting.plan(self._state, self._container, image, os.urandom(32).hex(), number)
                     return image, await plan
+                self.tried.set()
+                await self._pause(image, arrival)
+                continue
             except (ConfigError, MountError, SecurityError, VariableError) as error:
                 self._state.wait_for(self._name, Waiting("CreateContainerConfigError", str(error)))
                 reason = "Unsupported" if isinstance(error, UnsupportedVariable) else "Failed"
@@ -205,6 +209,26 @@ class Supervisor:
             self.tried.set()
             await self._pause(backoff.next(), arrival)
         return None
+
+    async def _find_image(self) -> Image | float:
+        """As `Images.find`, but a pull ends when told to stop, or that it shall be another one's."""
+
+        async def find() -> Image | float | ApiError | ConnectionLost:
+            try:
+                return await self._images.find(self._container)
+            except (ApiError, ConnectionLost) as error:
+                return error
+
+        async with asyncio.TaskGroup() as group:
+            finding = group.create_task(find())
+            others = {group.create_task(event.wait()) for event in (self._stopping, self._outdated)}
+            await asyncio.wait({finding, *others}, return_when=asyncio.FIRST_COMPLETED)
+            found = finding.result() if finding.done() else 0.0
+            for task in (finding, *others):
+                task.cancel()
+        if isinstance(found, ApiError | ConnectionLost):
+            raise found
+        return found
 
     async def _attend(self, attempt: Attempt, *, fresh: bool) -> None:
         """Look after a running container until it has ended; then note how."""

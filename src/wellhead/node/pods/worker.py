@@ -73,6 +73,7 @@ class PodWorker:
         for supervisor in self._supervisors:
             supervisor.update(pod)
         self._updated.set()
+        self.state.hear()
         self._notice()
         self._changed()
 
