@@ -5,29 +5,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from wellhead.api.errors import Cause
 from wellhead.api.formats import Check, dns_subdomain
-from wellhead.api.meta import Key, Obj, now
-from wellhead.api.resource import Resource
-
-Lookup = Callable[[Resource, Key], Obj | None]
+from wellhead.api.meta import Obj, now
 
 
 @dataclass(frozen=True)
 class Context:
     """What a kind may need to know beside the object.
 
-    `lookup` finds other objects (a pod's ServiceAccount); without it, nothing is looked up.
     `now` is RFC 3339. `ip_families` are those of the cluster's Services, the default one first.
     """
 
     namespace: str = ""
     now: str = field(default_factory=now)
-    lookup: Lookup | None = None
     ip_families: Sequence[str] = ("IPv4",)
 
 
@@ -48,10 +43,13 @@ class Strategy:
     """Whether a deletion is answered with the object (ReturnDeletedObject); else with a Status."""
 
     def default(self, obj: Obj) -> None:
-        """Fill in the defaults, as decoding does upstream; also for an object read from an older store."""
+        """Fill in the defaults, as decoding does upstream; also for an object read from an older store.
+
+        The metadata are as they were sent: a name that is to be generated isn't there yet.
+        """
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
-        """What the server and its admission decide of a new object. May raise Forbidden, Invalid."""
+        """What the server decides of a new object. May raise Forbidden, Invalid."""
 
     def validate(self, obj: Obj) -> list[Cause]:
         """What is wrong with the object, new or updated."""

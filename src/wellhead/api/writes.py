@@ -12,8 +12,15 @@ from wellhead.api.resources import kind_of
 from wellhead.api.strategy import Context
 
 
+def received(resource: Resource, obj: Obj, context: Context) -> Obj:
+    """A decoded body with its defaults, as admission sees it (`obj` itself, changed). Raises BadRequest."""
+    metadata.check_namespace(resource, obj.setdefault("metadata", {}), context.namespace)
+    kind_of(resource).strategy.default(obj)
+    return obj
+
+
 def create(resource: Resource, obj: Obj, context: Context) -> Obj:
-    """A decoded body as the object to store (`obj` itself, changed).
+    """What was received as the object to store (`obj` itself, changed).
 
     Raises BadRequest, Forbidden, Invalid.
     """
@@ -23,7 +30,6 @@ def create(resource: Resource, obj: Obj, context: Context) -> Obj:
         obj.pop("status", None)
     if strategy.counts_generations:
         obj["metadata"]["generation"] = 1
-    strategy.default(obj)
     strategy.prepare_create(obj, context)
     metadata.refuse(
         resource,
@@ -34,7 +40,7 @@ def create(resource: Resource, obj: Obj, context: Context) -> Obj:
 
 
 def update(resource: Resource, new: Obj, old: Obj, context: Context, subresource: str = "") -> Obj:
-    """A decoded body as the replacement of `old`, for the main resource or `status` or `finalize`.
+    """What was received as the replacement of `old`; for `status` and `finalize`, a decoded body.
 
     Returns `new`, changed; `old` stays as it is. resourceVersion is kept as sent: the caller checks it.
     Raises BadRequest, Invalid.
@@ -60,7 +66,6 @@ def update(resource: Resource, new: Obj, old: Obj, context: Context, subresource
         names = new["spec"]["finalizers"]
         causes += metadata.validate_finalizers(names, "spec.finalizers")
     elif subresource == "":
-        strategy.default(new)
         strategy.prepare_update(new, old, context)
         causes += metadata.validate(resource, new, strategy.name_check)
         causes += strategy.validate_update(new, old)

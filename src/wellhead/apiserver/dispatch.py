@@ -10,7 +10,7 @@ from aiohttp import web
 
 from wellhead.api.errors import MethodNotAllowed, NotFound
 from wellhead.apiserver import discovery
-from wellhead.apiserver.admission import Admission
+from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_json, answer_value
 from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import Authorizer
@@ -84,9 +84,9 @@ class Dispatcher:
             ("status", "patch"): self._verbs["patch"],
             ("finalize", "update"): self._verbs["update"],
             ("scale", "get"): lambda call: scale.get_scale(call, registry),
-            ("scale", "update"): lambda call: scale.update_scale(call, registry),
-            ("scale", "patch"): lambda call: scale.patch_scale(call, registry),
-            ("binding", "create"): lambda call: pods.bind(call, registry),
+            ("scale", "update"): lambda call: scale.update_scale(call, registry, admission),
+            ("scale", "patch"): lambda call: scale.patch_scale(call, registry, admission),
+            ("binding", "create"): lambda call: pods.bind(call, registry, admission),
             ("eviction", "create"): lambda call: pods.evict(call, registry, admission),
             ("token", "create"): lambda call: token.create_token(call, registry, tokens, admission),
             ("log", "get"): lambda call: logs.logs(call, registry, agents),

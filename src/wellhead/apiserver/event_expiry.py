@@ -7,7 +7,6 @@ import logging
 from collections import deque
 
 from wellhead.api.errors import ApiError, NotFound
-from wellhead.api.meta import Obj
 from wellhead.api.resources import EVENTS
 from wellhead.apiserver.registry.deletion import DeleteOptions
 from wellhead.apiserver.registry.registry import Registry
@@ -16,10 +15,6 @@ _log = logging.getLogger(__name__)
 
 _TTL = 3600.0  # seconds
 _STEP = 60.0
-
-
-def _admit(_: Obj) -> None:
-    """The server itself deletes."""
 
 
 async def expire_events(registry: Registry, ttl: float = _TTL, step: float = _STEP) -> None:
@@ -38,7 +33,7 @@ async def expire_events(registry: Registry, ttl: float = _TTL, step: float = _ST
             if item.revision > expired:
                 continue
             try:
-                await registry.delete(EVENTS, item.namespace, item.name, DeleteOptions(), admit=_admit)
+                await registry.delete(EVENTS, item.namespace, item.name, DeleteOptions())
             except NotFound:
                 continue
             except ApiError as error:

@@ -17,7 +17,8 @@ from aiohttp import web
 from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.ranges import family_of
 from wellhead.apiserver.address_keeper import AddressKeeper
-from wellhead.apiserver.admission import Admission
+from wellhead.apiserver.admission.environment import Environment
+from wellhead.apiserver.admission.plugins import admission
 from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.bootstrap import ensure_kubernetes_service, ensure_namespaces, ensure_service_ranges
@@ -28,7 +29,6 @@ from wellhead.apiserver.health import Health, Shared
 from wellhead.apiserver.listeners import listeners
 from wellhead.apiserver.metrics import Metrics
 from wellhead.apiserver.node_authorizer import NodeAuthorizer
-from wellhead.apiserver.rbac.escalation import EscalationCheck
 from wellhead.apiserver.rbac.index import RoleIndex
 from wellhead.apiserver.rbac.reconciling import ensure_default_roles
 from wellhead.apiserver.registry.registry import Registry
@@ -71,6 +71,7 @@ class Config:
     """Listening sockets that were inherited."""
     service_account_issuer: str = "https://kubernetes.default.svc"
     enable_admission_plugins: tuple[str, ...] = ()
+    disable_admission_plugins: tuple[str, ...] = ()
     service_account_max_token_expiration: int = 30 * 86400
     """Seconds."""
     service_cluster_ip_ranges: tuple[IPNetwork, ...] = (IPv4Network("10.0.0.0/16"),)
@@ -136,8 +137,10 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             registry=registry,
             authenticator=authenticator,
             authorizer=authorizer,
-            admission=Admission(
-                registry.lookup, EscalationCheck(authorizer), config.enable_admission_plugins
+            admission=admission(
+                Environment(registry, authorizer),
+                config.enable_admission_plugins,
+                config.disable_admission_plugins,
             ),
             tokens=tokens,
             agents=agents,

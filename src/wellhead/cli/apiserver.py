@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from wellhead import component
-from wellhead.apiserver.admission import PLUGINS
+from wellhead.apiserver.admission import plugins
 from wellhead.apiserver.main import Config, IPAddress, IPNetwork, run
 from wellhead.cli.limits import limit_options, limits_of
 from wellhead.cli.options import logging_options
@@ -116,9 +116,15 @@ class _PortRange(click.ParamType[range]):
 )
 @click.option(
     "--enable-admission-plugins",
-    type=click.Choice(PLUGINS),
+    type=click.Choice(plugins.NAMES),
     multiple=True,
-    help="Beside NodeRestriction and what a kind needs (repeatable): no Service gets new externalIPs.",
+    help=f"Turn on one that isn't on by default (repeatable): {', '.join(sorted(plugins.OFF))}.",
+)
+@click.option(
+    "--disable-admission-plugins",
+    type=click.Choice(plugins.NAMES),
+    multiple=True,
+    help="Turn one off (repeatable). All others count by default.",
 )
 @click.option("--service-account-issuer", default="https://kubernetes.default.svc", show_default=True)
 @click.option(
@@ -158,6 +164,7 @@ def command(
     kubelet_client_key: Path,
     service_account_key_file: Path,
     enable_admission_plugins: tuple[str, ...],
+    disable_admission_plugins: tuple[str, ...],
     service_account_issuer: str,
     service_account_max_token_expiration: int,
     service_cluster_ip_range: tuple[IPNetwork, ...],
@@ -193,6 +200,7 @@ def command(
         secure_port=secure_port,
         listen_fds=listen_fd,
         enable_admission_plugins=enable_admission_plugins,
+        disable_admission_plugins=disable_admission_plugins,
         service_account_issuer=service_account_issuer,
         service_account_max_token_expiration=service_account_max_token_expiration,
         service_cluster_ip_ranges=service_cluster_ip_range,

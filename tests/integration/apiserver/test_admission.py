@@ -7,11 +7,11 @@ from pathlib import Path
 from tests.integration.apiserver.cluster import Cluster, User, serve
 from tests.integration.apiserver.objects import SERVICES, service
 from tests.integration.apiserver.pki import Pki
-from wellhead.apiserver.admission import DENY_SERVICE_EXTERNAL_IPS
+from wellhead.apiserver.admission.deny_service_external_ips import DenyServiceExternalIPs
 
 
 async def test_external_ips_can_be_denied(pki: Pki, tmp_path: Path) -> None:
-    async with serve(pki, tmp_path, plugins=(DENY_SERVICE_EXTERNAL_IPS,)) as cluster:
+    async with serve(pki, tmp_path, plugins=(DenyServiceExternalIPs.name,)) as cluster:
         admin = await cluster.user()
         taken = service("taken", externalIPs=["203.0.113.9"])
         refused = (await admin.call("POST", SERVICES, taken)).expect(403)

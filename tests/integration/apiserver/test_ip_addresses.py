@@ -215,11 +215,11 @@ async def take(registry: Registry, step: tuple[Any, ...]) -> None:
                 resources.SERVICES, "default", name, lambda old: old | {"spec": old["spec"] | spec}
             )
         case "delete", name:
-            await registry.delete(resources.SERVICES, "default", name, DeleteOptions(), admit=lambda _: None)
+            await registry.delete(resources.SERVICES, "default", name, DeleteOptions())
         case "take", address:
             await registry.create(resources.IPADDRESSES, "", taken(address))
         case "free", address:
-            await registry.delete(resources.IPADDRESSES, "", address, DeleteOptions(), admit=lambda _: None)
+            await registry.delete(resources.IPADDRESSES, "", address, DeleteOptions())
 
 
 def cluster_ips(registry: Registry) -> list[tuple[str, Key]]:

@@ -19,11 +19,15 @@ CONTEXT = Context(namespace="default", now="2026-01-01T00:00:00Z")
 
 def create(resource: Resource, obj: Obj, context: Context = CONTEXT) -> Obj:
     """What the API server makes of a new object."""
-    return writes.create(resource, decode(obj, resource.gvk, "Strict").object, context)
+    received = writes.received(resource, decode(obj, resource.gvk, "Strict").object, context)
+    return writes.create(resource, received, context)
 
 
 def update(resource: Resource, new: Obj, old: Obj, subresource: str = "", context: Context = CONTEXT) -> Obj:
-    return writes.update(resource, decode(new, resource.gvk, "Strict").object, old, context, subresource)
+    received = decode(new, resource.gvk, "Strict").object
+    if not subresource:
+        received = writes.received(resource, received, context)
+    return writes.update(resource, received, old, context, subresource)
 
 
 def named(name: str = "a", **fields: Any) -> Obj:

@@ -158,6 +158,8 @@ def test_any_body(resource: Resource, data: st.DataObject) -> None:
 
 def stored(resource: Resource, body: Obj, old: Obj | None, subresource: str = "") -> Obj:
     decoded = decode(copy.deepcopy(body), resource.gvk, "Ignore").object
+    if not subresource:
+        decoded = writes.received(resource, decoded, CONTEXT)
     if old is None:
         new = writes.create(resource, decoded, CONTEXT)
     else:

@@ -2,12 +2,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.api.objects import CONTEXT, create, named, problems, update
-from wellhead.api.errors import Forbidden, Invalid
+from tests.unit.api.objects import create, named, problems, update
+from wellhead.api.errors import Invalid
 from wellhead.api.kinds.pod.spec import image_pull_policy
 from wellhead.api.meta import Obj
 from wellhead.api.resources import PODS
-from wellhead.api.strategy import Context
 
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -26,8 +25,6 @@ def refusal(container: Obj | None = None, **spec: Any) -> list[str]:
 def test_defaults_are_upstreams() -> None:
     made = create(PODS, pod({"ports": [{"containerPort": 80}], "readinessProbe": {"httpGet": {"port": 80}}}))
     spec = made["spec"]
-    volume = spec["volumes"][0]["name"]
-    assert volume.startswith("kube-api-access-")
     assert spec["containers"][0] == {
         "name": "c",
         "image": "busybox",
@@ -43,10 +40,8 @@ def test_defaults_are_upstreams() -> None:
         "resources": {},
         "terminationMessagePath": "/dev/termination-log",
         "terminationMessagePolicy": "File",
-        "volumeMounts": [{"name": volume, "readOnly": True, "mountPath": TOKEN_PATH}],
     }
-    del spec["containers"], spec["volumes"]
-    taint = {"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
+    del spec["containers"]
     assert spec == {
         "restartPolicy": "Always",
         "terminationGracePeriodSeconds": 30,
@@ -54,14 +49,6 @@ def test_defaults_are_upstreams() -> None:
         "securityContext": {},
         "schedulerName": "default-scheduler",
         "enableServiceLinks": True,
-        "serviceAccountName": "default",
-        "serviceAccount": "default",
-        "priority": 0,
-        "preemptionPolicy": "PreemptLowerPriority",
-        "tolerations": [
-            {"key": "node.kubernetes.io/not-ready", **taint},
-            {"key": "node.kubernetes.io/unreachable", **taint},
-        ],
     }
     assert made["status"] == {"phase": "Pending", "qosClass": "BestEffort"}
     assert made["metadata"]["generation"] == 1
@@ -80,18 +67,6 @@ def test_defaults_are_upstreams() -> None:
 )
 def test_pull_policy_follows_the_tag(image: str, policy: str) -> None:
     assert image_pull_policy(image) == policy
-
-
-def test_no_token_where_none_is_wanted() -> None:
-    assert "volumes" not in create(PODS, pod(automountServiceAccountToken=False))["spec"]
-    no_token = Context("default", CONTEXT.now, lambda *_: {"automountServiceAccountToken": False})
-    assert "volumes" not in create(PODS, pod(), no_token)["spec"]
-    assert "volumes" in create(PODS, pod(automountServiceAccountToken=True), no_token)["spec"]
-
-
-def test_pod_of_a_missing_service_account_is_forbidden() -> None:
-    with pytest.raises(Forbidden, match='serviceaccount "default" not found'):
-        create(PODS, pod(), Context("default", CONTEXT.now, lambda *_: None))
 
 
 def test_limits_become_requests_and_are_canonical() -> None:

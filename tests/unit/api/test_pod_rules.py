@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.api.objects import create, named, problems
-from wellhead.api.errors import Forbidden, Invalid
+from wellhead.api.errors import Invalid
 from wellhead.api.meta import Obj
 from wellhead.api.resources import DEPLOYMENTS, PODS
 
@@ -392,7 +392,7 @@ def test_devices_are_block_volumes_with_places_of_their_own() -> None:
 
 
 def test_what_is_valid_is_taken() -> None:
-    made = create(
+    create(
         PODS,
         pod(
             {
@@ -403,24 +403,8 @@ def test_what_is_valid_is_taken() -> None:
             affinity=node_term({"key": "a", "operator": "Lt", "values": ["1"]}),
             topologySpreadConstraints=spread(labelSelector={}, matchLabelKeys=["a"], minDomains=1),
             tolerations=[{"operator": "Exists"}],
-            priorityClassName="system-node-critical",
         ),
     )
-    assert made["spec"]["priority"] == 2_000_001_000
-
-
-@pytest.mark.parametrize(
-    ("spec", "problem"),
-    [
-        ({"priorityClassName": "high"}, "no PriorityClass with name high was found"),
-        ({"priority": 5}, "the integer value of priority (5) must not be provided in pod spec"),
-        ({"preemptionPolicy": "Never"}, "the string value of PreemptionPolicy (Never) must not be provided"),
-    ],
-)
-def test_priorities_come_from_classes(spec: Obj, problem: str) -> None:
-    with pytest.raises(Forbidden, match="is forbidden") as refused:
-        create(PODS, pod(**spec))
-    assert problem in str(refused.value)
 
 
 def test_a_template_is_checked_in_the_same_way() -> None:

@@ -40,6 +40,7 @@ class NamespaceStrategy(Strategy):
             metadata.setdefault("labels", {})[_NAME_LABEL] = name
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
+        self.default(obj)  # once more, now that it has its name
         obj["spec"] = {"finalizers": [_FINALIZER]}
         obj["status"] = {"phase": "Active"}
 

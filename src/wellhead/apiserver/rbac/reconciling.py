@@ -35,7 +35,7 @@ async def _ensure(registry: Registry, resource: Resource, wanted: Obj) -> None:
             return
         options = DeleteOptions(uid=found["metadata"]["uid"])
         try:
-            await registry.delete(resource, namespace, name, options, admit=lambda _: None)
+            await registry.delete(resource, namespace, name, options)
         except (NotFound, Conflict) as error:
             _log.warning("%s %s: %s", resource.kind, name, error)
         found = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -36,6 +36,8 @@ class DeleteOptions:
     uid: str = ""
     resource_version: str = ""
     dry_run: bool = False
+    sent: Obj = field(default_factory=dict, hash=False)
+    """As the client said them."""
 
 
 def delete_options(body: object) -> DeleteOptions:
@@ -68,6 +70,7 @@ def delete_options(body: object) -> DeleteOptions:
         preconditions.get("uid") or "",
         preconditions.get("resourceVersion") or "",
         any(check_dry_run(value) for value in dry_run),
+        obj,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
@@ -13,7 +13,6 @@ from wellhead.api import writes
 from wellhead.api.errors import (
     AlreadyExists,
     Conflict,
-    Forbidden,
     InternalError,
     NotFound,
     RequestEntityTooLarge,
@@ -31,6 +30,7 @@ from wellhead.apiserver.registry.deletion import (
     is_finished,
     mark_deleted,
 )
+from wellhead.apiserver.registry.gate import OPEN, Gate
 from wellhead.apiserver.registry.ip_addresses import ALONE, Around, address_writes
 from wellhead.apiserver.registry.services import ServiceAllocator
 from wellhead.storage.cache import Collection, WatchCache
@@ -43,7 +43,6 @@ _ATTEMPTS = 10
 _NAME_ATTEMPTS = 8
 _LEEWAY = timedelta(seconds=60)
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-_IMMORTAL = frozenset({"default", "kube-system", "kube-public"})
 
 
 class Written(NamedTuple):
@@ -102,27 +101,36 @@ class Registry:
     # Writing
 
     async def create(
-        self, resource: Resource, namespace: str, obj: Obj, *, size: int = 0, dry_run: bool = False
+        self,
+        resource: Resource,
+        namespace: str,
+        obj: Obj,
+        *,
+        gate: Gate = OPEN,
+        size: int = 0,
+        dry_run: bool = False,
     ) -> Written:
         """Store a new object, from a body that was decoded with its schema; it had `size` bytes.
 
         Raises:
             BadRequest, Forbidden, Invalid: the object breaks a rule.
-            NotFound: its namespace doesn't exist.
             AlreadyExists: there is one of that name.
             InternalError: it could not be stored.
+            ApiError: the gate refuses.
         """
         context = self._context(namespace)
-        sent_name = (obj.get("metadata") or {}).get("name")
+        received = await self._apart.run(size, partial(writes.received, resource, obj, context))
+        obj = await gate.mutate(received, None)
+        sent_name = obj["metadata"].get("name")
         for attempt in range(_NAME_ATTEMPTS):
             candidate = obj if attempt == _NAME_ATTEMPTS - 1 or sent_name else _copy(obj)
-            self._check_namespace(resource, namespace, candidate)
             prepare = partial(writes.create, resource, candidate, context)
             created = await self._apart.run(size, prepare)
             name = created["metadata"]["name"]
             if self.collection(resource).get(namespace if resource.namespaced else "", name) is None:
+                await gate.validate(created, None)
                 try:
-                    return await self._commit(resource, None, created, dry_run=dry_run)
+                    return await _kept(gate, self._commit(resource, None, created, dry_run=dry_run))
                 except RevisionConflict:
                     pass
             if sent_name:
@@ -136,6 +144,7 @@ class Registry:
         name: str,
         change: Callable[[Obj], Obj],
         *,
+        gate: Gate = OPEN,
         subresource: str = "",
         size: int = 0,
         dry_run: bool = False,
@@ -151,15 +160,20 @@ class Registry:
             Conflict: `change` insists on a version that is not the current one.
             BadRequest, Invalid: the new object breaks a rule.
             InternalError: it could not be stored.
+            ApiError: the gate refuses.
         """
         context = self._context(namespace)
         for attempt in range(_ATTEMPTS):
             item = self.item(resource, namespace, name)
             old = self.decoded(resource, item)
-            prepare = partial(_changed, resource, old, change, context, subresource)
-            new = await self._apart.run(size + len(item.data), prepare)
+            extent = size + len(item.data)
+            receive = partial(_changed, resource, old, change, context, subresource)
+            sent = await gate.mutate(await self._apart.run(extent, receive), old)
+            prepare = partial(writes.update, resource, sent, old, context, subresource)
+            new = await self._apart.run(extent, prepare)
+            await gate.validate(new, old)
             try:
-                return await self._replace(resource, item, old, new, dry_run)
+                return await _kept(gate, self._replace(resource, item, old, new, dry_run))
             except RevisionConflict:
                 await _back_off(attempt)
         raise Conflict.of(resource, name)
@@ -195,26 +209,22 @@ class Registry:
         name: str,
         options: DeleteOptions,
         *,
-        admit: Callable[[Obj], None],
+        gate: Gate = OPEN,
         dry_run: bool = False,
     ) -> Written:
         """Delete an object, or mark it as deleted while a grace period or finalizers hold it.
 
-        `admit` is called with (a copy of) the object that goes, and refuses by raising.
-
         Raises:
             NotFound: there is no such object.
             Conflict: a precondition fails, or a namespace is being emptied already.
-            Forbidden: the object may not be deleted.
             InternalError: it could not be stored.
+            ApiError: the gate refuses.
         """
-        if resource == NAMESPACES and name in _IMMORTAL:
-            raise Forbidden.of(resource, name, "this namespace may not be deleted")
         dry_run = dry_run or options.dry_run
         for attempt in range(_ATTEMPTS):
             item = self.item(resource, namespace, name)
             old = self.decoded(resource, item)
-            admit(old)
+            await gate.remove(old)
             check_preconditions(resource, old, options)
             new = _copy(old)
             removed = mark_deleted(resource, new, options)
@@ -229,30 +239,7 @@ class Registry:
         raise Conflict.of(resource, name)
 
     def _context(self, namespace: str) -> Context:
-        return Context(namespace=namespace, lookup=self.lookup, ip_families=self._allocator.families)
-
-    def _check_namespace(self, resource: Resource, namespace: str, obj: Obj) -> None:
-        if not resource.namespaced:
-            return
-        item = self.cache[NAMESPACES.storage_prefix].get("", namespace)
-        if item is None:
-            raise NotFound.of(NAMESPACES, namespace)
-        status = item.head.get("status")
-        if isinstance(status, dict) and status.get("phase") == "Terminating":
-            name = (obj.get("metadata") or {}).get("name") or ""
-            error = Forbidden.of(
-                resource,
-                name,
-                f"unable to create new content in namespace {namespace} because it is being terminated",
-            )
-            error.status["details"]["causes"] = [
-                {
-                    "reason": "NamespaceTerminating",
-                    "message": f"namespace {namespace} is being terminated",
-                    "field": "metadata.namespace",
-                }
-            ]
-            raise error
+        return Context(namespace=namespace, ip_families=self._allocator.families)
 
     async def _replace(self, resource: Resource, item: Item, old: Obj, new: Obj, dry_run: bool) -> Written:
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
@@ -355,11 +342,21 @@ _NAMESPACE_BUSY = (
 def _changed(
     resource: Resource, old: Obj, change: Callable[[Obj], Obj], context: Context, subresource: str
 ) -> Obj:
+    """What was sent, with its defaults if it is the whole object. Raises Conflict, BadRequest."""
     new = change(_copy(old))
     sent = (new.get("metadata") or {}).get("resourceVersion") or ""
     if sent and sent != old["metadata"]["resourceVersion"]:
         raise Conflict.of(resource, old["metadata"]["name"])
-    return writes.update(resource, new, old, context, subresource)
+    return new if subresource else writes.received(resource, new, context)
+
+
+async def _kept(gate: Gate, write: Awaitable[Written]) -> Written:
+    """What the write leaves; the gate hears of it if that is nothing."""
+    try:
+        return await write
+    except BaseException:
+        await gate.abandon()
+        raise
 
 
 def _copy(obj: Obj) -> Obj:

@@ -7,7 +7,7 @@ from aiohttp import web
 from wellhead.api.errors import Cause, Conflict, Invalid
 from wellhead.api.meta import GroupVersionKind, Obj, condition, now
 from wellhead.api.resources import PODS
-from wellhead.apiserver.admission import Admission
+from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decoded_object
@@ -19,13 +19,14 @@ _BINDING = GroupVersionKind("", "v1", "Binding")
 _EVICTION = GroupVersionKind("policy", "v1", "Eviction")
 
 
-async def bind(call: Call, registry: Registry) -> web.StreamResponse:
+async def bind(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
     """Give the pod its node (registry/core/pod/storage, BindingREST).
 
     Raises NotFound, Invalid, and Conflict for a pod that has a node or is being deleted.
     """
     info = call.info
-    binding = await decoded_object(call, _BINDING)
+    gate = admission.gate(call, "CREATE", kind=_BINDING, dry_run=call.dry_run)
+    binding = await gate.mutate(await decoded_object(call, _BINDING), None)
     check_name(binding, info.name)
     target: Obj = binding.get("target") or {}
     causes = []
@@ -53,6 +54,7 @@ async def bind(call: Call, registry: Registry) -> web.StreamResponse:
                 metadata[field] = (metadata.get(field) or {}) | added
         _set_scheduled(pod)
 
+    await gate.validate(binding, None)
     await registry.modify(PODS, info.namespace, info.name, assign, dry_run=call.dry_run)
     return await answer_value(call, _created(), 201)
 
@@ -60,18 +62,13 @@ async def bind(call: Call, registry: Registry) -> web.StreamResponse:
 async def evict(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
     """Delete the pod as its node's drain does. Raises NotFound, Conflict, Forbidden."""
     info = call.info
-    eviction = await decoded_object(call, _EVICTION)
+    gate = admission.gate(call, "CREATE", kind=_EVICTION, dry_run=call.dry_run)
+    eviction = await gate.mutate(await decoded_object(call, _EVICTION), None)
     check_name(eviction, info.name)
+    await gate.validate(eviction, None)
     options = eviction.get("deleteOptions")
     wanted = delete_options(options) if options else DeleteOptions()
-    await registry.delete(
-        PODS,
-        info.namespace,
-        info.name,
-        wanted,
-        admit=lambda pod: admission.delete(call.user, PODS, pod, evict=True),
-        dry_run=call.dry_run,
-    )
+    await registry.delete(PODS, info.namespace, info.name, wanted, dry_run=call.dry_run)
     return await answer_value(call, _created(), 201)
 
 

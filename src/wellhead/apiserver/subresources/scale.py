@@ -9,9 +9,11 @@ from aiohttp import web
 from wellhead.api.errors import Cause, Conflict, Invalid
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.api.selectors import LabelSelector
+from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body, decoded_object
+from wellhead.apiserver.registry.gate import Gate
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.verbs.patch import Patch
 from wellhead.apiserver.verbs.update import check_name
@@ -28,23 +30,26 @@ async def get_scale(call: Call, registry: Registry) -> web.StreamResponse:
     )
 
 
-async def update_scale(call: Call, registry: Registry) -> web.StreamResponse:
+async def update_scale(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
     """Raises NotFound, Conflict, BadRequest, Invalid."""
     new = await decoded_object(call, _SCALE)
-    return await _write(call, registry, lambda _: new)
+    return await _write(call, registry, admission, lambda _: new)
 
 
-async def patch_scale(call: Call, registry: Registry) -> web.StreamResponse:
+async def patch_scale(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
     """Raises NotFound, Conflict, BadRequest, Invalid."""
     document = Patch(call.http.content_type, await call.body(), call.limits)
     return await _write(
         call,
         registry,
+        admission,
         lambda scale: decode_body(call, document.apply(scale, _SCALE), _SCALE, document.complaints),
     )
 
 
-async def _write(call: Call, registry: Registry, change: Callable[[Obj], Obj]) -> web.StreamResponse:
+async def _write(
+    call: Call, registry: Registry, admission: Admission, change: Callable[[Obj], Obj]
+) -> web.StreamResponse:
     info = call.info
 
     def set_replicas(workload: Obj) -> Obj:
@@ -62,10 +67,33 @@ async def _write(call: Call, registry: Registry, change: Callable[[Obj], Obj]) -
         workload["spec"]["replicas"] = replicas
         return workload
 
+    dry_run = call.dry_run
+    gate = _ScaleGate(admission.gate(call, "UPDATE", kind=_SCALE, dry_run=dry_run))
     written = await registry.update(
-        call.resource, info.namespace, info.name, set_replicas, dry_run=call.dry_run
+        call.resource, info.namespace, info.name, set_replicas, gate=gate, dry_run=dry_run
     )
     return await answer_value(call, _scale(decode(written.data)))
+
+
+class _ScaleGate:
+    """Shows to admission the Scales of the workloads that are written."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def mutate(self, new: Obj, old: Obj | None) -> Obj:
+        scale = await self._gate.mutate(_scale(new), old and _scale(old))
+        new["spec"]["replicas"] = (scale.get("spec") or {}).get("replicas", 0)
+        return new
+
+    async def validate(self, new: Obj, old: Obj | None) -> None:
+        await self._gate.validate(_scale(new), old and _scale(old))
+
+    async def remove(self, old: Obj) -> None:
+        await self._gate.remove(_scale(old))
+
+    async def abandon(self) -> None:
+        await self._gate.abandon()
 
 
 def _scale(workload: Obj) -> Obj:

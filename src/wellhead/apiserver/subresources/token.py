@@ -10,7 +10,7 @@ from wellhead.api.errors import BadRequest, Cause, Conflict, Invalid, NotFound
 from wellhead.api.meta import GroupVersionKind, Obj, format_time
 from wellhead.api.resource import Resource
 from wellhead.api.resources import NODES, PODS, SECRETS, SERVICEACCOUNTS
-from wellhead.apiserver.admission import Admission
+from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decoded_object
@@ -28,9 +28,9 @@ async def create_token(
 ) -> web.StreamResponse:
     """Raises NotFound, Forbidden, Invalid, BadRequest, Conflict."""
     info = call.info
-    request = await decoded_object(call, _TOKEN_REQUEST)
+    gate = admission.gate(call, "CREATE", kind=_TOKEN_REQUEST)
+    request = await gate.mutate(await decoded_object(call, _TOKEN_REQUEST), None)
     spec: Obj = request.get("spec") or {}
-    admission.request_token(call.user, info.name, info.namespace, spec)
     account = registry.object(SERVICEACCOUNTS, info.namespace, info.name)
     seconds = spec.get("expirationSeconds")
     if seconds is None:
@@ -50,6 +50,7 @@ async def create_token(
         )
     if causes:
         raise Invalid.of("authentication.k8s.io", "TokenRequest", info.name, causes)
+    await gate.validate(request, None)
     reference = spec.get("boundObjectRef")
     bound = _bound_objects(registry, info.namespace, info.name, reference) if reference else []
     if seconds > tokens.max_seconds:

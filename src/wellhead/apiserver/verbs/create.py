@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from wellhead.api.errors import MethodNotAllowed
-from wellhead.apiserver.admission import Admission
+from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decoded_object
@@ -19,8 +19,12 @@ async def create(call: Call, registry: Registry, admission: Admission) -> web.St
         raise MethodNotAllowed
     dry_run = call.dry_run
     obj = await decoded_object(call, resource.gvk)
-    admission.create(call.user, resource, call.info.namespace, obj)
     written = await registry.create(
-        resource, call.info.namespace, obj, size=len(await call.body()), dry_run=dry_run
+        resource,
+        call.info.namespace,
+        obj,
+        gate=admission.gate(call, "CREATE", dry_run=dry_run),
+        size=len(await call.body()),
+        dry_run=dry_run,
     )
     return await answer_object(call, written.data, 201)

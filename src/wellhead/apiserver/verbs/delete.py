@@ -6,7 +6,7 @@ from aiohttp import web
 
 from wellhead.api.meta import Obj
 from wellhead.api.resources import kind_of
-from wellhead.apiserver.admission import Admission
+from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_object, answer_value, success
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.deletion import DeleteOptions, delete_options
@@ -18,14 +18,9 @@ async def delete(call: Call, registry: Registry, admission: Admission) -> web.St
     """Raises what `Registry.delete` raises, and BadRequest and Invalid for the options."""
     info, resource = call.info, call.resource
     options = await read_options(call)
-    written = await registry.delete(
-        resource,
-        info.namespace,
-        info.name,
-        options,
-        admit=lambda obj: admission.delete(call.user, resource, obj),
-        dry_run=call.dry_run,
-    )
+    dry_run = call.dry_run or options.dry_run
+    gate = admission.gate(call, "DELETE", options=options.sent, dry_run=dry_run)
+    written = await registry.delete(resource, info.namespace, info.name, options, gate=gate, dry_run=dry_run)
     if written.removed and not kind_of(resource).strategy.returned_when_deleted:
         uid = decode(written.data)["metadata"]["uid"]
         return await answer_value(call, success(resource, info.name, uid))

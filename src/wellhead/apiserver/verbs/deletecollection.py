@@ -7,8 +7,7 @@ import asyncio
 from aiohttp import web
 
 from wellhead.api.errors import MethodNotAllowed, NotFound
-from wellhead.api.meta import Obj
-from wellhead.apiserver.admission import Admission
+from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_json
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.registry import Registry
@@ -26,22 +25,20 @@ async def delete_collection(call: Call, registry: Registry, admission: Admission
     if "deletecollection" not in resource.verbs or (resource.namespaced and not call.info.namespace):
         raise MethodNotAllowed
     options = await read_options(call)
-    dry_run = call.dry_run
+    dry_run = call.dry_run or options.dry_run
     chosen = selection(call, registry)
     items = registry.collection(resource).items(chosen.namespace)
     if chosen.matches is not None:
         items = list(filter(chosen.matches, items))
-
-    def admit(obj: Obj) -> None:
-        admission.delete(call.user, resource, obj)
 
     limit = asyncio.Semaphore(_WORKERS)
 
     async def delete(namespace: str, name: str) -> bytes | None:
         async with limit:
             try:
+                gate = admission.gate(call, "DELETE", options=options.sent, dry_run=dry_run)
                 written = await registry.delete(
-                    resource, namespace, name, options, admit=admit, dry_run=dry_run
+                    resource, namespace, name, options, gate=gate, dry_run=dry_run
                 )
             except NotFound:
                 return None  # somebody else was faster

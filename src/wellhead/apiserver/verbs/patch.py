@@ -8,7 +8,7 @@ from wellhead.api import patch as patches
 from wellhead.api.errors import Cause, Invalid, UnsupportedMediaType
 from wellhead.api.limits import Limits, extent_of
 from wellhead.api.meta import GroupVersionKind, Obj
-from wellhead.apiserver.admission import Admission
+from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body
@@ -71,7 +71,6 @@ async def patch(call: Call, registry: Registry, admission: Admission) -> web.Str
     def change(old: Obj) -> Obj:
         new = decode_body(call, document.apply(old, resource.gvk), resource.gvk, document.complaints)
         check_name(new, info.name)
-        admission.update(call.user, resource, info.subresource, new, old)
         return new
 
     written = await registry.update(
@@ -79,6 +78,7 @@ async def patch(call: Call, registry: Registry, admission: Admission) -> web.Str
         info.namespace,
         info.name,
         change,
+        gate=admission.gate(call, "UPDATE", dry_run=dry_run),
         subresource=info.subresource,
         size=len(await call.body()),
         dry_run=dry_run,

@@ -9,7 +9,7 @@ from aiohttp import web
 from wellhead.api.errors import BadRequest, NotFound
 from wellhead.api.meta import Obj
 from wellhead.api.resources import kind_of
-from wellhead.apiserver.admission import Admission
+from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
@@ -31,9 +31,7 @@ async def update(
     size = len(await call.body())
 
     def change(old: Obj) -> Obj:
-        sent = {**new, "metadata": dict(new.get("metadata") or {})}
-        admission.update(call.user, resource, info.subresource, sent, old)
-        return sent
+        return {**new, "metadata": dict(new.get("metadata") or {})}
 
     try:
         written = await registry.update(
@@ -41,6 +39,7 @@ async def update(
             info.namespace,
             info.name,
             change,
+            gate=admission.gate(call, "UPDATE", dry_run=dry_run),
             subresource=info.subresource,
             size=size,
             dry_run=dry_run,
@@ -51,8 +50,8 @@ async def update(
         # The right to update is not the right to create.
         authorizer.check(call.user, replace(info, verb="create"))
         new["metadata"] = (new.get("metadata") or {}) | {"name": info.name}
-        admission.create(call.user, resource, info.namespace, new)
-        written = await registry.create(resource, info.namespace, new, size=size, dry_run=dry_run)
+        gate = admission.gate(call, "CREATE", dry_run=dry_run)
+        written = await registry.create(resource, info.namespace, new, gate=gate, size=size, dry_run=dry_run)
         return await answer_object(call, written.data, 201)
     return await answer_object(call, written.data)
 

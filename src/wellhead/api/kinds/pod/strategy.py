@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 
 from wellhead.api.errors import Cause
-from wellhead.api.kinds.pod.admission import admit
 from wellhead.api.kinds.pod.references import MIRROR_ANNOTATION
 from wellhead.api.kinds.pod.rules import validate_pod_spec
 from wellhead.api.kinds.pod.spec import containers_of, default_pod_spec, default_requests
@@ -48,7 +47,6 @@ class PodStrategy(Strategy):
         obj.setdefault("status", {})
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
-        admit(obj, context)
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
         if obj["spec"].get("schedulingGates"):
             obj["status"]["conditions"] = [{**_GATED, "lastTransitionTime": context.now}]

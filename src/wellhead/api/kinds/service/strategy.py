@@ -56,6 +56,7 @@ class ServiceStrategy(Strategy):
         obj.setdefault("status", {}).setdefault("loadBalancer", {})
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
+        obj["status"] = {"loadBalancer": {}}
         agree_on_cluster_ips(obj["spec"], None)
         decide_families(obj, None, context.ip_families)
 

@@ -1,6 +1,11 @@
-"""What upstream's admission plugins ServiceAccount, DefaultTolerationSeconds and Priority do to a new pod."""
+"""ServiceAccount: a pod runs as an account of its namespace, and finds that account's token in a volume.
+
+Upstream: plugin/pkg/admission/serviceaccount.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from wellhead.api.errors import Forbidden
 from wellhead.api.kinds.pod.references import configuration, is_mirror, token_audiences
@@ -9,53 +14,37 @@ from wellhead.api.kinds.pod.spec import containers_of
 from wellhead.api.kinds.serviceaccount import SERVICEACCOUNTS
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import random_suffix
-from wellhead.api.strategy import Context
+from wellhead.apiserver.admission.environment import Environment
+from wellhead.apiserver.admission.plugin import Plugin
+from wellhead.apiserver.admission.request import Request
 
 _ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount"
 _TOKEN_SECONDS = 3607  # an hour, and the seconds by which upstream tells these tokens from others
-_TOLERATION_SECONDS = 300
-_PREEMPTION = "PreemptLowerPriority"
-# Those that every cluster has; others can't be made here.
-_PRIORITY_CLASSES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
-_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+
+Find = Callable[[str, str], Obj | None]
+"""An account by namespace and name."""
 
 
-def admit(pod: Obj, context: Context) -> None:
-    """In place. Raises Forbidden if the pod's ServiceAccount or class of priority doesn't exist, or a mirror
-    pod names an account.
-    """
-    spec = pod["spec"]
+class ServiceAccount(Plugin):
+    name = "ServiceAccount"
+    operations = ("CREATE",)
+    resources = (PODS,)
+
+    def __init__(self, environment: Environment) -> None:
+        lookup = environment.registry.lookup
+        self._find: Find = lambda namespace, name: lookup(SERVICEACCOUNTS, (namespace, name))
+
+    async def mutate(self, request: Request) -> None:
+        """Raises Forbidden."""
+        give_account(request.obj, request.namespace, self._find)
+
+
+def give_account(pod: Obj, namespace: str, find: Find) -> None:
+    """In place. Raises Forbidden if the account doesn't exist, or a mirror pod names one."""
     if is_mirror(pod):
         _check_mirror(pod)
     else:
-        _use_service_account(pod, context)
-    for taint in _TAINTS:
-        _tolerate_for_a_while(spec, taint)
-    _give_priority(pod)
-
-
-def _give_priority(pod: Obj) -> None:
-    """The priority of the pod's class; nobody sets another."""
-    spec, name = pod["spec"], pod["metadata"].get("name", "")
-    kind = spec.get("priorityClassName") or ""
-    if kind and kind not in _PRIORITY_CLASSES:
-        raise Forbidden.of(PODS, name, f"no PriorityClass with name {kind} was found")
-    priority = _PRIORITY_CLASSES.get(kind, 0)
-    if spec.setdefault("priority", priority) != priority:
-        raise Forbidden.of(
-            PODS,
-            name,
-            f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; priority "
-            f"admission controller computed {priority} from the given PriorityClass name",
-        )
-    policy = spec.setdefault("preemptionPolicy", _PREEMPTION)
-    if policy != _PREEMPTION:
-        raise Forbidden.of(
-            PODS,
-            name,
-            f"the string value of PreemptionPolicy ({policy}) must not be provided in pod spec; priority "
-            f"admission controller computed {_PREEMPTION} from the given PriorityClass name",
-        )
+        _use_account(pod, namespace, find)
 
 
 def _check_mirror(pod: Obj) -> None:
@@ -70,21 +59,17 @@ def _check_mirror(pod: Obj) -> None:
         raise Forbidden.of(PODS, pod["metadata"].get("name", ""), f"a mirror pod may not reference {refused}")
 
 
-def _use_service_account(pod: Obj, context: Context) -> None:
+def _use_account(pod: Obj, namespace: str, find: Find) -> None:
     spec = pod["spec"]
     name = spec.get("serviceAccountName") or "default"
     spec["serviceAccountName"] = spec["serviceAccount"] = name
-    account: Obj = {}
-    if context.lookup is not None:
-        found = context.lookup(SERVICEACCOUNTS, (context.namespace, name))
-        if found is None:
-            raise Forbidden.of(
-                PODS,
-                pod["metadata"].get("name", ""),
-                f"error looking up service account {context.namespace}/{name}: "
-                f'serviceaccount "{name}" not found',
-            )
-        account = found
+    account = find(namespace, name)
+    if account is None:
+        raise Forbidden.of(
+            PODS,
+            pod["metadata"].get("name", ""),
+            f'error looking up service account {namespace}/{name}: serviceaccount "{name}" not found',
+        )
     if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
         spec["imagePullSecrets"] = [dict(secret) for secret in account["imagePullSecrets"]]
     automount = spec.get("automountServiceAccountToken", account.get("automountServiceAccountToken"))
@@ -132,20 +117,3 @@ def _mount_token(spec: Obj) -> None:
         container.setdefault("volumeMounts", []).append(
             {"name": volume, "readOnly": True, "mountPath": _ACCOUNT_DIRECTORY}
         )
-
-
-def _tolerate_for_a_while(spec: Obj, taint: str) -> None:
-    tolerations = spec.setdefault("tolerations", [])
-    if any(
-        toleration.get("key") in (taint, None, "") and toleration.get("effect") in ("NoExecute", None, "")
-        for toleration in tolerations
-    ):
-        return
-    tolerations.append(
-        {
-            "key": taint,
-            "operator": "Exists",
-            "effect": "NoExecute",
-            "tolerationSeconds": _TOLERATION_SECONDS,
-        }
-    )

@@ -1,0 +1,100 @@
+"""Asks the plugins, in their order: first all that change an object, later all that may refuse it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from wellhead.api.meta import GroupVersionKind, Obj
+from wellhead.api.resource import Resource
+from wellhead.apiserver.admission.plugin import Plugin
+from wellhead.apiserver.admission.request import Operation, Request
+from wellhead.apiserver.call import Call
+from wellhead.apiserver.registry.gate import OPEN, Gate
+
+Phases = tuple[tuple[Plugin, ...], tuple[Plugin, ...]]
+
+
+class Admission:
+    """The plugins that count, and which of them a request concerns."""
+
+    def __init__(self, plugins: Sequence[Plugin]) -> None:
+        self._plugins = tuple(plugins)
+        self._phases: dict[tuple[Operation, Resource, str], Phases] = {}
+
+    def gate(
+        self,
+        call: Call,
+        operation: Operation,
+        *,
+        kind: GroupVersionKind | None = None,
+        options: Obj | None = None,
+        dry_run: bool = False,
+    ) -> Gate:
+        """What the call's write has to pass. `kind` is that of the body, if it isn't the resource's."""
+        info = call.info
+        phases = self._concerned(operation, call.resource, info.subresource)
+        if not any(phases):
+            return OPEN
+        request = Request(
+            operation,
+            call.user,
+            call.resource,
+            info.subresource,
+            kind or call.resource.gvk,
+            info.namespace,
+            info.name,
+            options=options or {},
+            dry_run=dry_run,
+            warnings=call.warnings,
+        )
+        return _Gate(phases, request)
+
+    async def connect(self, call: Call, kind: GroupVersionKind, options: Obj) -> None:
+        """Whether a stream (exec, attach, port-forward, proxy) may be opened. Raises ApiError."""
+        gate = self.gate(call, "CONNECT", kind=kind)
+        await gate.validate(await gate.mutate(options, None), None)
+
+    def _concerned(self, operation: Operation, resource: Resource, subresource: str) -> Phases:
+        about = (operation, resource, subresource)
+        found = self._phases.get(about)
+        if found is None:
+            concerned = [each for each in self._plugins if each.concerns(*about)]
+            found = self._phases[about] = (
+                tuple(each for each in concerned if type(each).mutate is not Plugin.mutate),
+                tuple(each for each in concerned if type(each).validate is not Plugin.validate),
+            )
+        return found
+
+
+class _Gate:
+    """The plugins that one write concerns."""
+
+    def __init__(self, phases: Phases, request: Request) -> None:
+        self._mutating, self._validating = phases
+        self._request = request
+
+    async def mutate(self, new: Obj, old: Obj | None) -> Obj:
+        request = replace(self._request, obj=new, old=old or {})
+        for plugin in self._mutating:
+            await plugin.mutate(request)
+        return request.obj
+
+    async def validate(self, new: Obj, old: Obj | None) -> None:
+        request = replace(self._request, obj=new, old=old or {})
+        try:
+            for plugin in self._validating:
+                await plugin.validate(request)
+        except BaseException:
+            await self.abandon()
+            raise
+
+    async def remove(self, old: Obj) -> None:
+        request = replace(self._request, old=old)
+        for plugin in self._mutating:
+            await plugin.mutate(request)
+        await self.validate({}, old)
+
+    async def abandon(self) -> None:
+        while self._request.undo:
+            await self._request.undo.pop()()

@@ -1,0 +1,41 @@
+"""DefaultTolerationSeconds: a pod stays five minutes on a node that isn't ready or can't be reached.
+
+Upstream: plugin/pkg/admission/defaulttolerationseconds.
+"""
+
+from __future__ import annotations
+
+from wellhead.api.kinds.pod.resource import PODS
+from wellhead.api.meta import Obj
+from wellhead.apiserver.admission.plugin import Plugin
+from wellhead.apiserver.admission.request import Request
+
+_TOLERATION_SECONDS = 300
+_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+
+
+class DefaultTolerationSeconds(Plugin):
+    name = "DefaultTolerationSeconds"
+    resources = (PODS,)
+
+    async def mutate(self, request: Request) -> None:
+        for taint in _TAINTS:
+            tolerate_for_a_while(request.obj.setdefault("spec", {}), taint)
+
+
+def tolerate_for_a_while(spec: Obj, taint: str) -> None:
+    """In place."""
+    tolerations = spec.setdefault("tolerations", [])
+    if any(
+        toleration.get("key") in (taint, None, "") and toleration.get("effect") in ("NoExecute", None, "")
+        for toleration in tolerations
+    ):
+        return
+    tolerations.append(
+        {
+            "key": taint,
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": _TOLERATION_SECONDS,
+        }
+    )

@@ -1,0 +1,45 @@
+"""All plugins, in upstream's order (pkg/kubeapiserver/options/plugins.go), and which of them count."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from wellhead.apiserver.admission.chain import Admission
+from wellhead.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
+from wellhead.apiserver.admission.deny_service_external_ips import DenyServiceExternalIPs
+from wellhead.apiserver.admission.environment import Environment
+from wellhead.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from wellhead.apiserver.admission.nodes import NodeRestrictionPlugin, ProxyRestriction
+from wellhead.apiserver.admission.plugin import Plugin
+from wellhead.apiserver.admission.priority import Priority
+from wellhead.apiserver.admission.role_escalation import RoleEscalation
+from wellhead.apiserver.admission.service_account import ServiceAccount
+
+ORDERED: tuple[type[Plugin], ...] = (
+    NamespaceLifecycle,
+    ServiceAccount,
+    NodeRestrictionPlugin,
+    ProxyRestriction,
+    Priority,
+    DefaultTolerationSeconds,
+    DenyServiceExternalIPs,
+    # Policies and webhooks come here, and after them what counts what is there: quotas.
+    RoleEscalation,
+)
+OFF = frozenset({"DenyServiceExternalIPs"})
+"""Those that count only if they are turned on."""
+_ALWAYS = frozenset({"ProxyRestriction", "RoleEscalation"})
+"""Those that are no plugins upstream: there is no turning them off."""
+NAMES = tuple(sorted({each.name for each in ORDERED} - _ALWAYS))
+
+
+def admission(
+    environment: Environment, enabled: Collection[str] = (), disabled: Collection[str] = ()
+) -> Admission:
+    """The plugins that count by default or by name, and aren't turned off by name."""
+    counting = (
+        each
+        for each in ORDERED
+        if each.name not in disabled and (each.name not in OFF or each.name in enabled)
+    )
+    return Admission([each(environment) for each in counting])
