@@ -32,7 +32,11 @@ _GROUP_PREFIXES = {
 _META_KINDS = frozenset({"DeleteOptions", "Status", "Patch", "WatchEvent", "APIResourceList"})
 
 # Go's json tags have no omitempty here either, though the schema doesn't call the fields required.
-_NOT_REQUIRED_YET_KEPT = {"io.k8s.api.discovery.v1.EndpointSlice": ("endpoints", "ports")}
+_NOT_REQUIRED_YET_KEPT = {
+    "io.k8s.api.discovery.v1.EndpointSlice": ("endpoints", "ports"),
+    "io.k8s.api.rbac.v1.ClusterRole": ("rules",),
+    "io.k8s.api.rbac.v1.Role": ("rules",),
+}
 
 Shape = Literal["scalar", "object", "list", "map"]
 

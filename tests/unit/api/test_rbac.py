@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.api.objects import create, update
 from wellhead.api.errors import Invalid
 from wellhead.api.meta import Obj
 from wellhead.api.rbac.aggregation import gathered
@@ -16,7 +17,6 @@ from wellhead.api.rbac.rules import Rule, RuleSet
 from wellhead.api.resource import Resource
 from wellhead.api.resources import CLUSTERROLEBINDINGS, CLUSTERROLES, ROLEBINDINGS, ROLES
 from wellhead.api.strategy import Context
-from wellhead.api.writes import create, update
 
 PODS = Rule(("get", "list"), ("",), ("pods", "pods/log"))
 
@@ -160,4 +160,4 @@ def test_a_bindings_role_stays() -> None:
     old = create(ROLEBINDINGS, binding(kind="User", name="bob"), context)
     new = {**old, "roleRef": {"kind": "Role", "name": "other"}, "metadata": dict(old["metadata"])}
     with pytest.raises(Invalid, match="cannot change roleRef"):
-        update(ROLEBINDINGS, new, old, context)
+        update(ROLEBINDINGS, new, old, context=context)

@@ -120,7 +120,7 @@ class FakeStore:
         """Create it, without a controller that could die of it."""
         obj = copy.deepcopy(obj)
         context = Context(obj["metadata"].get("namespace", ""), format_time(self._world.now))
-        created = writes.create(self.resource, obj, context)
+        created = writes.create(self.resource, writes.received(self.resource, obj, context), context)
         if key(created) in self.objects:
             raise AlreadyExists.of(self.resource, key(created)[1])
         return self.put(created)
@@ -129,7 +129,10 @@ class FakeStore:
         """Update it, likewise."""
         old = self._existing(key(obj))
         context = Context(obj["metadata"].get("namespace", ""), format_time(self._world.now))
-        return self.put(writes.update(self.resource, copy.deepcopy(obj), old, context, subresource))
+        obj = copy.deepcopy(obj)
+        if not subresource:
+            obj = writes.received(self.resource, obj, context)
+        return self.put(writes.update(self.resource, obj, old, context, subresource))
 
     def put(self, obj: Obj) -> Obj:
         """Store it as it is; it goes if nothing holds it."""
