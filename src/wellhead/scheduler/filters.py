@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address
 
-from wellhead.api.meta import Obj
+from wellhead.api.placement import untolerated
 from wellhead.scheduler.cluster import NodeInfo
 from wellhead.scheduler.pod import PodInfo
 
@@ -24,27 +24,6 @@ def misfits(pod: PodInfo, node: NodeInfo) -> Iterator[str]:
         yield "node(s) didn't have free ports for the requested pod ports"
     else:
         yield from _lacks(pod, node)
-
-
-def tolerates(toleration: Obj, taint: Obj) -> bool:
-    """Whether one toleration covers one taint (corev1.Toleration.ToleratesTaint)."""
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    if toleration.get("key") and toleration["key"] != taint["key"]:
-        return False
-    if toleration.get("operator") == "Exists":
-        return True
-    return bool(toleration.get("key")) and (toleration.get("value") or "") == (taint.get("value") or "")
-
-
-def untolerated(taints: Iterable[Obj], tolerations: Iterable[Obj], effects: tuple[str, ...]) -> list[Obj]:
-    """The taints with one of these effects that no toleration covers."""
-    tolerations = list(tolerations)
-    return [
-        taint
-        for taint in taints
-        if taint["effect"] in effects and not any(tolerates(each, taint) for each in tolerations)
-    ]
 
 
 def matches_affinity(pod: PodInfo, node: NodeInfo) -> bool:

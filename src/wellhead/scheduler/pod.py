@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from wellhead.api.meta import Key, Obj, controller_of, is_deleting, key, labels
+from wellhead.api.placement import NodeTerm, node_terms, required_nodes
 from wellhead.api.quantity import Quantity
-from wellhead.scheduler.terms import NodeTerm, PodTerm, SpreadConstraint, node_terms, pod_terms
+from wellhead.scheduler.terms import PodTerm, SpreadConstraint, pod_terms
 
 DEFAULT_SCHEDULER = "default-scheduler"
 
@@ -106,8 +107,7 @@ class PodInfo:
     @cached_property
     def required_nodes(self) -> tuple[NodeTerm, ...] | None:
         """Terms of which one must match; None if there is no condition."""
-        affinity = self._affinity("nodeAffinity").get("requiredDuringSchedulingIgnoredDuringExecution")
-        return node_terms(affinity.get("nodeSelectorTerms")) if affinity else None
+        return required_nodes(self.obj["spec"])
 
     @cached_property
     def preferred_nodes(self) -> tuple[tuple[int, NodeTerm], ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from wellhead.api.placement import untolerated
 from wellhead.scheduler.cluster import Cluster, NodeInfo
-from wellhead.scheduler.filters import untolerated
 from wellhead.scheduler.pod import PodInfo
 from wellhead.scheduler.spreading import crowding
 from wellhead.scheduler.terms import domain

@@ -9,8 +9,9 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from wellhead.api.placement import untolerated
 from wellhead.scheduler.cluster import Cluster, NodeInfo
-from wellhead.scheduler.filters import matches_affinity, untolerated
+from wellhead.scheduler.filters import matches_affinity
 from wellhead.scheduler.pod import PodInfo
 from wellhead.scheduler.terms import SpreadConstraint, domain
 

@@ -1,4 +1,4 @@
-"""Conditions on nodes and on other pods, as affinity and spread constraints hold them."""
+"""Conditions on other pods, as affinity and spread constraints hold them."""
 
 from __future__ import annotations
 
@@ -9,61 +9,6 @@ from wellhead.api.meta import Obj
 from wellhead.api.selectors import LabelSelector
 
 _HOSTNAME = "kubernetes.io/hostname"
-
-
-@dataclass(frozen=True)
-class NodeCondition:
-    """One entry of matchExpressions or matchFields; the only field is metadata.name."""
-
-    key: str
-    operator: str
-    values: frozenset[str]
-
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        value = labels.get(self.key)
-        match self.operator:
-            case "In":
-                return value is not None and value in self.values
-            case "NotIn":
-                return value is None or value not in self.values
-            case "Exists":
-                return value is not None
-            case "DoesNotExist":
-                return value is None
-        try:
-            number, limit = int(value or ""), int(next(iter(self.values)))
-        except (ValueError, StopIteration):
-            return False
-        return number > limit if self.operator == "Gt" else self.operator == "Lt" and number < limit
-
-
-@dataclass(frozen=True)
-class NodeTerm:
-    """A nodeSelectorTerm: all conditions must hold. One without any matches nothing."""
-
-    expressions: tuple[NodeCondition, ...]
-    fields: tuple[NodeCondition, ...]
-
-    def matches(self, name: str, labels: Mapping[str, str]) -> bool:
-        if not self.expressions and not self.fields:
-            return False
-        return all(each.matches(labels) for each in self.expressions) and all(
-            each.matches({"metadata.name": name}) for each in self.fields
-        )
-
-
-def node_terms(entries: Iterable[Obj] | None) -> tuple[NodeTerm, ...]:
-    return tuple(
-        NodeTerm(_conditions(entry.get("matchExpressions")), _conditions(entry.get("matchFields")))
-        for entry in entries or ()
-    )
-
-
-def _conditions(entries: Iterable[Obj] | None) -> tuple[NodeCondition, ...]:
-    return tuple(
-        NodeCondition(each["key"], each["operator"], frozenset(each.get("values") or ()))
-        for each in entries or ()
-    )
 
 
 @dataclass(frozen=True)

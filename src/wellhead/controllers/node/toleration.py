@@ -4,24 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from wellhead.api.placement import tolerates
 from wellhead.api.types.node import Taint
 from wellhead.api.types.pod import Toleration
-
-
-def tolerates(toleration: Toleration, taint: Taint) -> bool:
-    """Whether one toleration covers one taint (corev1.Toleration.ToleratesTaint)."""
-    if toleration.get("effect") and toleration["effect"] != taint["effect"]:
-        return False
-    if toleration.get("key") and toleration["key"] != taint["key"]:
-        return False
-    match toleration.get("operator") or "Equal":
-        case "Exists":
-            return True
-        case "Equal":
-            return bool(toleration.get("key")) and (toleration.get("value") or "") == (
-                taint.get("value") or ""
-            )
-    return False
 
 
 def seconds_tolerated(taints: Iterable[Taint], tolerations: Iterable[Toleration]) -> float | None:
