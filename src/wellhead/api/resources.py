@@ -21,6 +21,7 @@ from wellhead.api.kinds import (
     pod,
     rbac,
     replicaset,
+    replicationcontroller,
     reviews,
     secret,
     service,
@@ -44,6 +45,7 @@ from wellhead.api.kinds.rbac import CLUSTERROLES as CLUSTERROLES
 from wellhead.api.kinds.rbac import ROLEBINDINGS as ROLEBINDINGS
 from wellhead.api.kinds.rbac import ROLES as ROLES
 from wellhead.api.kinds.replicaset import REPLICASETS as REPLICASETS
+from wellhead.api.kinds.replicationcontroller import REPLICATIONCONTROLLERS as REPLICATIONCONTROLLERS
 from wellhead.api.kinds.reviews import LOCALSUBJECTACCESSREVIEWS as LOCALSUBJECTACCESSREVIEWS
 from wellhead.api.kinds.reviews import SELFSUBJECTACCESSREVIEWS as SELFSUBJECTACCESSREVIEWS
 from wellhead.api.kinds.reviews import SELFSUBJECTREVIEWS as SELFSUBJECTREVIEWS
@@ -64,6 +66,7 @@ KINDS: tuple[Kind, ...] = (
     namespace.KIND,
     node.KIND,
     pod.KIND,
+    replicationcontroller.KIND,
     secret.KIND,
     serviceaccount.KIND,
     service.KIND,

@@ -7,7 +7,14 @@ from typing import Any
 
 from wellhead.api.meta import AnyObj, Key, controller_of, labels
 from wellhead.api.resource import Resource
-from wellhead.api.resources import ENDPOINTSLICES, JOBS, PODS, REPLICASETS, SERVICES
+from wellhead.api.resources import (
+    ENDPOINTSLICES,
+    JOBS,
+    PODS,
+    REPLICASETS,
+    REPLICATIONCONTROLLERS,
+    SERVICES,
+)
 from wellhead.client.informer import IndexFunction
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
@@ -55,6 +62,13 @@ def service_of_slice(endpointslice: AnyObj) -> list[Key]:
     return [(_namespace(endpointslice), name)] if name else []
 
 
+_OWNED_OWNERS: Mapping[str, IndexFunction[Any]] = {
+    "controller": _controller,
+    "uncontrolled": _uncontrolled,
+    "namespace": lambda obj: [_namespace(obj)],
+}
+"""Of those that own pods, and may be owned themselves."""
+
 INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
     PODS: {
         "controller": _controller,
@@ -63,12 +77,9 @@ INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
         "node": _node,
         "terminated": _terminated,
     },
-    REPLICASETS: {
-        "controller": _controller,
-        "uncontrolled": _uncontrolled,
-        "namespace": lambda obj: [_namespace(obj)],
-    },
     JOBS: {"controller": _controller, "namespace": lambda obj: [_namespace(obj)]},
+    REPLICASETS: _OWNED_OWNERS,
+    REPLICATIONCONTROLLERS: _OWNED_OWNERS,
     SERVICES: {"selected label": _selected_label},
     ENDPOINTSLICES: {"service": service_of_slice},
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wellhead.api.resource import Resource
-from wellhead.api.resources import RESOURCES
+from wellhead.api.resources import REPLICASETS, REPLICATIONCONTROLLERS, RESOURCES
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
 from wellhead.client.rest import Client
@@ -25,7 +25,7 @@ from wellhead.controllers.namespace import NamespaceController
 from wellhead.controllers.node.eviction import TaintEvictionController
 from wellhead.controllers.node.lifecycle import NodeLifecycleController
 from wellhead.controllers.podgc import PodGarbageCollector
-from wellhead.controllers.replicaset.controller import ReplicaSetController
+from wellhead.controllers.replicaset.controller import ReplicasController
 from wellhead.controllers.serviceaccount import DefaultServiceAccountController, RootCaController
 from wellhead.controllers.servicecidr.controller import ServiceCIDRController
 from wellhead.controllers.store import Stores
@@ -73,9 +73,10 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
     """All controllers, on shared stores."""
     found: list[Controller] = [
         DeploymentController(stores, recorder("deployment-controller")),
-        ReplicaSetController(client, stores, recorder("replicaset-controller")),
         JobController(client, stores, recorder("job-controller")),
         JobExpiryController(stores),
+        ReplicasController(stores, recorder("replicaset-controller"), REPLICASETS),
+        ReplicasController(stores, recorder("replication-controller"), REPLICATIONCONTROLLERS),
         EndpointSliceController(stores),
         EndpointSliceMirroringController(stores),
         EndpointsController(stores, recorder("endpoint-controller")),

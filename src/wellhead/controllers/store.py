@@ -17,6 +17,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from wellhead.api.meta import AnyObj, Key, Obj, is_deleting, key, now
 from wellhead.api.resource import Resource
+from wellhead.api.selectors import LabelSelector
 from wellhead.client.informer import Handler, IndexFunction, TypedInformer, as_it_is
 from wellhead.client.rest import Client
 from wellhead.health import Check, together
@@ -171,6 +172,12 @@ class Store(Generic[T]):
         deletion = {"deletionTimestamp": metadata.get("deletionTimestamp") or now()}
         going: Any = {**obj, "metadata": {**metadata, **deletion}}
         self._remember(going, deleted=True)
+
+    async def refresh(self, namespace: str, selector: LabelSelector) -> None:
+        """Learn of all objects that match, as the server has them now. Raises ConnectionLost."""
+        listed = await self._client.list(self.resource, namespace, label_selector=str(selector))
+        for obj in listed.get("items") or []:
+            self._wrote(obj)
 
     def learn(self, obj: T) -> None:
         """Take note of an object that was read from the server and that the informer may not have yet."""

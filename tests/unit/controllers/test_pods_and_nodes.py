@@ -16,7 +16,8 @@ from wellhead.api.types.pod import Pod, Toleration
 from wellhead.controllers.node.health import heartbeat, silent_status
 from wellhead.controllers.node.taints import tainted, wanted_taints
 from wellhead.controllers.node.toleration import seconds_tolerated
-from wellhead.controllers.replicaset.plan import first_to_go, missing, slow_start
+from wellhead.controllers.pod_control import slow_start
+from wellhead.controllers.replicaset.plan import first_to_go, missing
 from wellhead.controllers.replicaset.status import status_of
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
 from wellhead.api import cells
@@ -10,8 +9,12 @@ from wellhead.api.errors import Cause
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.workload import (
     default_workload,
+    is_nothing,
+    validate_collisions,
     validate_fixed_selector,
     validate_not_negative,
+    validate_share,
+    validate_share_of_all,
     validate_status,
     validate_workload,
 )
@@ -31,7 +34,6 @@ DEPLOYMENTS = Resource(
 )
 
 _STRATEGIES = ("Recreate", "RollingUpdate")
-_PERCENT = re.compile("[0-9]{1,9}%", re.ASCII)
 
 
 class DeploymentStrategy(Strategy):
@@ -71,11 +73,8 @@ class DeploymentStrategy(Strategy):
         return [*self.validate(new), *validate_fixed_selector(new, old)]
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
-        status, before = new["status"], (old.get("status") or {}).get("collisionCount", 0)
-        causes = validate_status(status, "updatedReplicas", "readyReplicas", "availableReplicas")
-        if (count := status.get("collisionCount", 0)) < before:
-            causes.append(Cause.invalid("status.collisionCount", count, "cannot be decremented"))
-        return causes
+        causes = validate_status(new["status"], "updatedReplicas", "readyReplicas", "availableReplicas")
+        return [*causes, *validate_collisions(new, old)]
 
 
 def _validate_strategy(strategy: Obj) -> list[Cause]:
@@ -90,28 +89,14 @@ def _validate_strategy(strategy: Obj) -> list[Cause]:
     rolling = strategy["rollingUpdate"]
     causes: list[Cause] = []
     for field in ("maxUnavailable", "maxSurge"):
-        causes += _validate_share(rolling[field], f"{at}.rollingUpdate.{field}")
+        causes += validate_share(rolling[field], f"{at}.rollingUpdate.{field}")
     if not causes:
         unavailable = rolling["maxUnavailable"]
         here = f"{at}.rollingUpdate.maxUnavailable"
-        if unavailable in (0, "0%") and rolling["maxSurge"] in (0, "0%"):
+        if is_nothing(unavailable) and is_nothing(rolling["maxSurge"]):
             causes.append(Cause.invalid(here, unavailable, "may not be 0 when `maxSurge` is 0"))
-        elif isinstance(unavailable, str) and int(unavailable[:-1]) > 100:
-            causes.append(Cause.invalid(here, unavailable, "must not be greater than 100%"))
+        causes += validate_share_of_all(unavailable, here)
     return causes
-
-
-def _validate_share(value: int | str, at: str) -> list[Cause]:
-    if isinstance(value, int):
-        if value < 0:
-            return [Cause.invalid(at, value, "must be greater than or equal to 0")]
-    elif not _PERCENT.fullmatch(value):
-        text = (
-            "a valid percent string must be a numeric string followed by an ending '%' "
-            "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
-        )
-        return [Cause.invalid(at, value, text)]
-    return []
 
 
 def _cells(deployment: Obj, now: datetime) -> list[Cell]:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from aiohttp import web
 
 from wellhead.api.errors import Cause, Conflict, Invalid
+from wellhead.api.kinds.workload import selector_of
 from wellhead.api.meta import GroupVersionKind, Obj
-from wellhead.api.selectors import LabelSelector
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
@@ -99,7 +99,7 @@ class _ScaleGate:
 def _scale(workload: Obj) -> Obj:
     metadata = {field: workload["metadata"][field] for field in _COPIED if field in workload["metadata"]}
     status: Obj = {"replicas": (workload.get("status") or {}).get("replicas", 0)}
-    if selector := str(LabelSelector.from_object(workload["spec"].get("selector"))):
+    if selector := str(selector_of(workload)):
         status["selector"] = selector
     return {
         "kind": _SCALE.kind,

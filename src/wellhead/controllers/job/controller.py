@@ -23,8 +23,8 @@ from wellhead.controllers.job.pods import FINALIZER, is_tracked, uid
 from wellhead.controllers.job.survey import Survey, is_suspended, new_condition, survey
 from wellhead.controllers.job.tracking import counting, ended, set_condition, track
 from wellhead.controllers.ownership import carry_out, claim
+from wellhead.controllers.pod_control import slow_start
 from wellhead.controllers.pods import is_active, is_ready
-from wellhead.controllers.replicaset.plan import slow_start
 from wellhead.controllers.store import Store, Stores
 from wellhead.health import Check
 

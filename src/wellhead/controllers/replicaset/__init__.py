@@ -1,4 +1,4 @@
-"""ReplicaSets: as many pods as they ask for.
+"""ReplicaSets and ReplicationControllers: as many pods as they ask for.
 
 `plan` (how many more, or which ones go first) and `status` are pure; `controller` carries them out.
 """

@@ -1,4 +1,4 @@
-"""How many pods a ReplicaSet lacks, or which of its pods go first.
+"""How many pods a ReplicaSet or ReplicationController lacks, or which of its pods go first.
 
 Source: upstream's pkg/controller/replicaset and the ActivePodsWithRanks order of pkg/controller.
 """
@@ -6,13 +6,12 @@ Source: upstream's pkg/controller/replicaset and the ActivePodsWithRanks order o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from wellhead.api.meta import Obj, condition, owner_reference, parse_time
+from wellhead.api.meta import Obj, condition, parse_time
 from wellhead.api.meta import annotations as annotations_of
 from wellhead.api.types.pod import Pod
-from wellhead.api.types.shared import ObjectMeta
 from wellhead.controllers.pods import is_ready, phase
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
@@ -20,37 +19,11 @@ BURST = 500
 """The most pods that are created or deleted in one go."""
 
 _PHASE_ORDER = {"Pending": 0, "Unknown": 1, "Running": 2}
-_LONGEST_BASE = 58
-"""So that a generated name stays within the 63 characters of a host name."""
 
 
 def missing(replicaset: Obj, active: Sequence[Pod]) -> int:
     """Pods to create now; negative: pods to delete now."""
     return max(-BURST, min(BURST, int(replicaset["spec"].get("replicas", 1)) - len(active)))
-
-
-def new_pod(replicaset: Obj) -> Pod:
-    """A pod from the template, owned by the ReplicaSet, to be named by the server."""
-    metadata, template = replicaset["metadata"], replicaset["spec"]["template"]
-    from_template = template.get("metadata") or {}
-    pod_metadata: ObjectMeta = {
-        "generateName": f"{metadata['name']}-"[:_LONGEST_BASE],
-        "namespace": metadata["namespace"],
-        "ownerReferences": [owner_reference(replicaset)],
-    }
-    for name in ("labels", "annotations", "finalizers"):
-        if from_template.get(name):
-            pod_metadata[name] = from_template[name]
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": pod_metadata, "spec": template["spec"]}
-
-
-def slow_start(count: int) -> Iterator[int]:
-    """Batch sizes 1, 2, 4 … that sum up to `count`: creates that can't work are found out with the first."""
-    batch = 1
-    while count > 0:
-        yield min(batch, count)
-        count -= batch
-        batch *= 2
 
 
 def first_to_go(active: Iterable[Pod], count: int, crowd: Mapping[str, int], now: datetime) -> list[Pod]:

@@ -1,4 +1,4 @@
-"""A ReplicaSet's status: counts, and the condition ReplicaFailure."""
+"""The status of a ReplicaSet or ReplicationController: counts, and the condition ReplicaFailure."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ def status_of(replicaset: Obj, pods: Sequence[Pod], now: datetime, failure: tupl
         "fullyLabeledReplicas": sum(template_labels <= labels(pod).items() for pod in active),
         "readyReplicas": sum(map(is_ready, active)),
         "availableReplicas": sum(seconds_to_available(pod, min_ready, now) == 0 for pod in active),
-        "terminatingReplicas": sum(is_deleting(pod) and not is_terminal(pod) for pod in pods),
         "observedGeneration": replicaset["metadata"].get("generation", 0),
     }
+    if replicaset["kind"] == "ReplicaSet":
+        status["terminatingReplicas"] = sum(is_deleting(pod) and not is_terminal(pod) for pod in pods)
     # Upstream leaves zeros out, except these two.
     kept = ("replicas", "terminatingReplicas")
     status = {name: count for name, count in status.items() if count or name in kept}
