@@ -46,17 +46,11 @@ v1
 PersistentVolume        persistentvolumes       c short=pv sub=status returned
 PersistentVolumeClaim   persistentvolumeclaims  n short=pvc sub=status returned
 PodTemplate             podtemplates            n gen returned
-ReplicationController replicationcontrollers n short=rc in=all sub=scale,status fields=status.replicas gen
 ResourceQuota           resourcequotas          n short=quota sub=status returned
 LimitRange              limitranges             n short=limits upsert
 
 apiregistration.k8s.io/v1
 APIService              apiservices             c in=api-extensions sub=status
-
-apps/v1
-ControllerRevision      controllerrevisions     n
-DaemonSet               daemonsets              n short=ds in=all sub=status gen
-StatefulSet             statefulsets            n short=sts in=all sub=status,scale gen
 
 autoscaling/v2
 HorizontalPodAutoscaler horizontalpodautoscalers n short=hpa in=all sub=status
@@ -71,9 +65,6 @@ networking.k8s.io/v1
 Ingress                 ingresses               n short=ing sub=status gen
 IngressClass            ingressclasses          c gen
 NetworkPolicy           networkpolicies         n short=netpol gen
-
-policy/v1
-PodDisruptionBudget     poddisruptionbudgets    n short=pdb sub=status gen
 
 storage.k8s.io/v1
 CSIDriver               csidrivers              c returned
@@ -141,8 +132,6 @@ def _kinds() -> Iterator[Kind]:
             categories=_list(named, "in"),
             subresources=frozenset(_list(named, "sub")),
             field_labels=_list(named, "fields"),
-            # Those of the core group speak of what they don't know as its own conversions do.
-            strict_field_labels=kind == "ReplicationController",
         )
         yield Kind(resource, PlainStrategy(frozenset(words)))
 

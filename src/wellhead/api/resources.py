@@ -9,6 +9,8 @@ from wellhead.api import catalogue
 from wellhead.api.kind import Kind
 from wellhead.api.kinds import (
     configmap,
+    controllerrevision,
+    daemonset,
     deployment,
     endpoints,
     endpointslice,
@@ -19,6 +21,7 @@ from wellhead.api.kinds import (
     namespace,
     node,
     pod,
+    poddisruptionbudget,
     rbac,
     replicaset,
     replicationcontroller,
@@ -27,8 +30,11 @@ from wellhead.api.kinds import (
     service,
     serviceaccount,
     servicecidr,
+    statefulset,
 )
 from wellhead.api.kinds.configmap import CONFIGMAPS as CONFIGMAPS
+from wellhead.api.kinds.controllerrevision import CONTROLLERREVISIONS as CONTROLLERREVISIONS
+from wellhead.api.kinds.daemonset import DAEMONSETS as DAEMONSETS
 from wellhead.api.kinds.deployment import DEPLOYMENTS as DEPLOYMENTS
 from wellhead.api.kinds.endpoints import ENDPOINTS as ENDPOINTS
 from wellhead.api.kinds.endpointslice import ENDPOINTSLICES as ENDPOINTSLICES
@@ -40,6 +46,7 @@ from wellhead.api.kinds.lease import LEASES as LEASES
 from wellhead.api.kinds.namespace import NAMESPACES as NAMESPACES
 from wellhead.api.kinds.node import NODES as NODES
 from wellhead.api.kinds.pod.resource import PODS as PODS
+from wellhead.api.kinds.poddisruptionbudget import PODDISRUPTIONBUDGETS as PODDISRUPTIONBUDGETS
 from wellhead.api.kinds.rbac import CLUSTERROLEBINDINGS as CLUSTERROLEBINDINGS
 from wellhead.api.kinds.rbac import CLUSTERROLES as CLUSTERROLES
 from wellhead.api.kinds.rbac import ROLEBINDINGS as ROLEBINDINGS
@@ -56,6 +63,7 @@ from wellhead.api.kinds.secret import SECRETS as SECRETS
 from wellhead.api.kinds.service.resource import SERVICES as SERVICES
 from wellhead.api.kinds.serviceaccount import SERVICEACCOUNTS as SERVICEACCOUNTS
 from wellhead.api.kinds.servicecidr import SERVICECIDRS as SERVICECIDRS
+from wellhead.api.kinds.statefulset import STATEFULSETS as STATEFULSETS
 from wellhead.api.resource import Resource
 
 KINDS: tuple[Kind, ...] = (
@@ -70,8 +78,12 @@ KINDS: tuple[Kind, ...] = (
     secret.KIND,
     serviceaccount.KIND,
     service.KIND,
+    controllerrevision.KIND,
+    daemonset.KIND,
     deployment.KIND,
     replicaset.KIND,
+    statefulset.KIND,
+    poddisruptionbudget.KIND,
     *reviews.KINDS,
     job.KIND,
     *rbac.KINDS,

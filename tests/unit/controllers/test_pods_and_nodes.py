@@ -70,6 +70,7 @@ def test_a_huge_change_is_made_in_steps() -> None:
 
 def test_a_replicasets_status_counts_active_pods_only() -> None:
     replicaset = {
+        "kind": "ReplicaSet",
         "metadata": {"generation": 3},
         "spec": {"replicas": 3, "minReadySeconds": 60, "template": {}},
     }
