@@ -75,6 +75,8 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         _rule("apps", "replicasets", "create"),
         _rule("batch", "jobs/status", "update"),
         _rule("core", "replicationcontrollers replicationcontrollers/status", "update"),
+        _rule("apps", "daemonsets/status", "update"),
+        _rule("apps", "controllerrevisions", "create update"),
         _rule("discovery.k8s.io", "endpointslices", "create update"),
         _rule("networking.k8s.io", "servicecidrs", "update"),
         _rule("networking.k8s.io", "servicecidrs/status", "patch"),

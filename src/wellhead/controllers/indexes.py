@@ -8,6 +8,8 @@ from typing import Any
 from wellhead.api.meta import AnyObj, Key, controller_of, labels
 from wellhead.api.resource import Resource
 from wellhead.api.resources import (
+    CONTROLLERREVISIONS,
+    DAEMONSETS,
     ENDPOINTSLICES,
     JOBS,
     PODS,
@@ -80,6 +82,8 @@ INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
     JOBS: {"controller": _controller, "namespace": lambda obj: [_namespace(obj)]},
     REPLICASETS: _OWNED_OWNERS,
     REPLICATIONCONTROLLERS: _OWNED_OWNERS,
+    DAEMONSETS: {"namespace": lambda obj: [_namespace(obj)]},
+    CONTROLLERREVISIONS: {"controller": _controller, "uncontrolled": _uncontrolled},
     SERVICES: {"selected label": _selected_label},
     ENDPOINTSLICES: {"service": service_of_slice},
 }

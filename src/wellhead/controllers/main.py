@@ -12,6 +12,7 @@ from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
 from wellhead.client.rest import Client
 from wellhead.controllers.clusterrole_aggregation import ClusterRoleAggregationController
+from wellhead.controllers.daemonset.controller import DaemonSetController
 from wellhead.controllers.deployment.controller import DeploymentController
 from wellhead.controllers.endpoints.controller import EndpointsController
 from wellhead.controllers.endpointslice.controller import EndpointSliceController
@@ -77,6 +78,7 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
         JobExpiryController(stores),
         ReplicasController(stores, recorder("replicaset-controller"), REPLICASETS),
         ReplicasController(stores, recorder("replication-controller"), REPLICATIONCONTROLLERS),
+        DaemonSetController(stores, recorder("daemonset-controller")),
         EndpointSliceController(stores),
         EndpointSliceMirroringController(stores),
         EndpointsController(stores, recorder("endpoint-controller")),

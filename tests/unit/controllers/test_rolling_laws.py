@@ -7,7 +7,8 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wellhead.controllers.deployment.rolling import Bounds, Size, grow_new, rescale, resolve, shrink_old
+from wellhead.controllers.deployment.rolling import Bounds, Size, grow_new, rescale, shrink_old
+from wellhead.controllers.shares import resolve
 
 
 @st.composite

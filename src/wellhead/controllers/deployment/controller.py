@@ -30,10 +30,10 @@ from wellhead.controllers.deployment.plan import (
     split,
 )
 from wellhead.controllers.deployment.status import seconds_to_deadline, status_of
-from wellhead.controllers.deployment.template import same_template
 from wellhead.controllers.ownership import carry_out, claim
 from wellhead.controllers.pods import is_terminal
 from wellhead.controllers.store import Store, Stores
+from wellhead.controllers.template import same_template
 from wellhead.health import Check
 
 _MOST_STEPS = 10

@@ -24,7 +24,7 @@ from wellhead.controllers.deployment.revision import (
 )
 from wellhead.controllers.deployment.rolling import Bounds, Size
 from wellhead.controllers.deployment.status import is_complete
-from wellhead.controllers.deployment.template import HASH_LABEL, same_template, template_hash
+from wellhead.controllers.template import HASH_LABEL, same_template, template_hash
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from wellhead.api.meta import Obj
+from wellhead.controllers.shares import resolve
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,6 @@ def bounds(deployment: Obj) -> Bounds:
     if surge == 0 and unavailable == 0:
         unavailable = 1
     return Bounds(desired, surge, min(unavailable, desired))
-
-
-def resolve(value: int | str, total: int, *, up: bool) -> int:
-    """An IntOrString: a count, or a percentage of `total`, rounded up or down. Raises ValueError."""
-    if isinstance(value, int):
-        return value
-    if not value.endswith("%"):
-        raise ValueError(f"{value!r} is neither a count nor a percentage")
-    share = int(value[:-1]) * total
-    return -(-share // 100) if up else share // 100
 
 
 def grow_new(new: Size, old: Sequence[Size], limits: Bounds) -> Size:
