@@ -16,8 +16,11 @@ CONTROLLERREVISIONS = Resource("apps", "v1", "ControllerRevision", "controllerre
 
 
 class ControllerRevisionStrategy(Strategy):
+    def default(self, obj: Obj) -> None:
+        obj.setdefault("revision", 0)
+
     def validate(self, obj: Obj) -> list[Cause]:
-        revision = obj.get("revision", 0)
+        revision = obj["revision"]
         if revision >= 0:
             return []
         return [Cause.invalid("revision", revision, "must be greater than or equal to 0")]
