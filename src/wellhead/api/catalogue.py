@@ -55,9 +55,6 @@ APIService              apiservices             c in=api-extensions sub=status
 autoscaling/v2
 HorizontalPodAutoscaler horizontalpodautoscalers n short=hpa in=all sub=status
 
-batch/v1
-CronJob                 cronjobs                n short=cj in=all sub=status gen
-
 certificates.k8s.io/v1
 CertificateSigningRequest certificatesigningrequests c short=csr sub=status fields=spec.signerName
 

@@ -21,7 +21,7 @@ class Column:
     """A column; a `wide` one is shown by `-o wide` only."""
 
     name: str
-    type: Literal["string", "integer", "date"] = "string"
+    type: Literal["string", "integer", "boolean", "date"] = "string"
     wide: bool = False
     description: str = ""
 

@@ -10,6 +10,7 @@ from wellhead.api.kind import Kind
 from wellhead.api.kinds import (
     configmap,
     controllerrevision,
+    cronjob,
     daemonset,
     deployment,
     endpoints,
@@ -34,6 +35,7 @@ from wellhead.api.kinds import (
 )
 from wellhead.api.kinds.configmap import CONFIGMAPS as CONFIGMAPS
 from wellhead.api.kinds.controllerrevision import CONTROLLERREVISIONS as CONTROLLERREVISIONS
+from wellhead.api.kinds.cronjob.resource import CRONJOBS as CRONJOBS
 from wellhead.api.kinds.daemonset import DAEMONSETS as DAEMONSETS
 from wellhead.api.kinds.deployment import DEPLOYMENTS as DEPLOYMENTS
 from wellhead.api.kinds.endpoints import ENDPOINTS as ENDPOINTS
@@ -85,6 +87,7 @@ KINDS: tuple[Kind, ...] = (
     statefulset.KIND,
     poddisruptionbudget.KIND,
     *reviews.KINDS,
+    cronjob.KIND,
     job.KIND,
     *rbac.KINDS,
     lease.KIND,

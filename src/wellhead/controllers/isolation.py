@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from wellhead.client.backoff import Backoff
 from wellhead.health import Check, Overdue
@@ -24,6 +24,14 @@ class Controller(Protocol):
     async def run(self) -> None: ...
 
     def checks(self) -> list[Check]: ...
+
+
+@runtime_checkable
+class Clocked(Protocol):
+    """A controller that waits for times of day."""
+
+    def clock_was_set(self) -> None:
+        """Look again: what was to come in an hour may be due."""
 
 
 class Isolated:

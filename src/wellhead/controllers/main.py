@@ -12,6 +12,7 @@ from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
 from wellhead.client.rest import Client
 from wellhead.controllers.clusterrole_aggregation import ClusterRoleAggregationController
+from wellhead.controllers.cronjob.controller import CronJobController
 from wellhead.controllers.daemonset.controller import DaemonSetController
 from wellhead.controllers.deployment.controller import DeploymentController
 from wellhead.controllers.endpoints.controller import EndpointsController
@@ -19,7 +20,7 @@ from wellhead.controllers.endpointslice.controller import EndpointSliceControlle
 from wellhead.controllers.endpointslice.mirroring import EndpointSliceMirroringController
 from wellhead.controllers.garbage.controller import GarbageCollector
 from wellhead.controllers.indexes import INDEXES
-from wellhead.controllers.isolation import Controller, Isolated
+from wellhead.controllers.isolation import Clocked, Controller, Isolated
 from wellhead.controllers.job.controller import JobController
 from wellhead.controllers.job.expiry import JobExpiryController
 from wellhead.controllers.namespace import NamespaceController
@@ -32,6 +33,7 @@ from wellhead.controllers.servicecidr.controller import ServiceCIDRController
 from wellhead.controllers.store import Stores
 from wellhead.health import Check, Health
 from wellhead.health_server import Address, serving
+from wellhead.linux.clock import hearing_of_settings
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
         ReplicasController(stores, recorder("replicaset-controller"), REPLICASETS),
         ReplicasController(stores, recorder("replication-controller"), REPLICATIONCONTROLLERS),
         DaemonSetController(stores, recorder("daemonset-controller")),
+        CronJobController(stores, recorder("cronjob-controller")),
         EndpointSliceController(stores),
         EndpointSliceMirroringController(stores),
         EndpointsController(stores, recorder("endpoint-controller")),
@@ -102,9 +105,9 @@ class ControllerManager:
     def __init__(self, client: Client, config: Config) -> None:
         self._stores = Stores(client, WATCHED, INDEXES)
         self._recorders = Recorders(client)
-        self._controllers = [
-            Isolated(each) for each in controllers(client, self._stores, self._recorders, config)
-        ]
+        found = controllers(client, self._stores, self._recorders, config)
+        self._controllers = [Isolated(each) for each in found]
+        self._clocked = [each for each in found if isinstance(each, Clocked)]
 
     def checks(self) -> Iterator[Check]:
         """That its watches live, and each controller gets on."""
@@ -114,6 +117,14 @@ class ControllerManager:
 
     async def run(self) -> None:
         """Until cancelled."""
+        with hearing_of_settings(self._clock_was_set):
+            await self._run()
+
+    def _clock_was_set(self) -> None:
+        for controller in self._clocked:
+            controller.clock_was_set()
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             for recorder in self._recorders.all:
                 group.create_task(recorder.run())

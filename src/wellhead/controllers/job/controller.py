@@ -72,6 +72,12 @@ class JobController:
     def checks(self) -> list[Check]:
         return [*self._reconciler.checks(), *self._orphans.checks()]
 
+    def clock_was_set(self) -> None:
+        """Look at all that wait, for a deadline or after a failure."""
+        for job in self._jobs.values():
+            if not is_finished(job):
+                self._reconciler.enqueue(key(job))
+
     def _job_changed(self, old: Obj | None, new: Obj | None) -> None:
         job = new or old or {}
         if new is None or is_finished(new):

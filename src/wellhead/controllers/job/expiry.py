@@ -49,6 +49,11 @@ class JobExpiryController:
     def checks(self) -> list[Check]:
         return self._reconciler.checks()
 
+    def clock_was_set(self) -> None:
+        """Look at all that wait."""
+        for job in self._jobs.values():
+            self._changed(None, job)
+
     def _changed(self, old: Obj | None, new: Obj | None) -> None:
         if new is not None and seconds_left(new, self._now()) is not None:
             self._reconciler.enqueue(key(new))

@@ -53,12 +53,13 @@ def validate_job_spec(spec: Obj, at: str) -> list[Cause]:
     if (policy := spec.get("podFailurePolicy")) is not None:
         causes += _validate_failure_policy(policy, spec, f"{at}.podFailurePolicy.rules")
     if (policy := spec.get("successPolicy")) is not None:
-        if spec["completionMode"] != "Indexed":
+        if spec.get("completionMode") != "Indexed":
             causes.append(Cause.invalid(f"{at}.successPolicy", policy, "requires indexed completion mode"))
         else:
             causes += _validate_success_policy(policy, spec, f"{at}.successPolicy.rules")
     allowed = _REPLACEMENT_POLICIES if "podFailurePolicy" not in spec else ("Failed",)
-    if (replacement := spec["podReplacementPolicy"]) not in allowed:
+    replacement = spec.get("podReplacementPolicy")
+    if replacement is not None and replacement not in allowed:
         causes.append(Cause.not_supported(f"{at}.podReplacementPolicy", replacement, allowed))
     causes += _validate_template(spec["template"], f"{at}.template")
     return causes + _validate_restart_policy(spec, f"{at}.template.spec.restartPolicy")
@@ -81,7 +82,7 @@ def _validate_manager(name: str, at: str) -> list[Cause]:
 
 
 def _validate_mode(spec: Obj, at: str) -> list[Cause]:
-    mode = spec["completionMode"]
+    mode = spec.get("completionMode") or "NonIndexed"
     if mode == "Indexed":
         return _validate_indexed(spec, at)
     if mode != "NonIndexed":
@@ -95,7 +96,7 @@ def _validate_mode(spec: Obj, at: str) -> list[Cause]:
 
 def _validate_indexed(spec: Obj, at: str) -> list[Cause]:
     causes = []
-    completions, parallelism = spec.get("completions"), spec["parallelism"]
+    completions, parallelism = spec.get("completions"), spec.get("parallelism", 1)
     most_failed = spec.get("maxFailedIndexes")
     if completions is None:
         causes.append(Cause.required(f"{at}.completions", "when completion mode is Indexed"))

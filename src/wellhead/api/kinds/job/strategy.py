@@ -40,6 +40,11 @@ def default_job_spec(spec: Obj) -> None:
     spec.setdefault("suspend", False)
     spec.setdefault("podReplacementPolicy", "Failed" if "podFailurePolicy" in spec else "TerminatingOrFailed")
     spec.setdefault("manualSelector", False)
+    default_job_template(spec)
+
+
+def default_job_template(spec: Obj) -> None:
+    """What of the defaults a CronJob's template has, too; in place."""
     for rule in (spec.get("podFailurePolicy") or {}).get("rules") or ():
         for pattern in rule.get("onPodConditions") or ():
             pattern["status"] = pattern.get("status") or "True"
