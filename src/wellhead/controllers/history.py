@@ -25,9 +25,13 @@ class History:
     async def settle(self, owner: Obj) -> Revisions:
         """The owner's revisions, of which one is current and has the highest number.
 
+        None is made or renumbered for an owner that is being deleted.
+
         Raises Conflict if a name was taken: the owner has another collisionCount then.
         """
         found = split(owner, await self._claimed(owner))
+        if is_deleting(owner):
+            return found
         if not found.current:
             made = await self._create(owner, new_revision(owner, found.next_number, self._hash_label))
             return Revisions((made,), found.old)

@@ -16,6 +16,7 @@ from wellhead.api.resources import (
     REPLICASETS,
     REPLICATIONCONTROLLERS,
     SERVICES,
+    STATEFULSETS,
 )
 from wellhead.client.informer import IndexFunction
 
@@ -83,6 +84,7 @@ INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
     REPLICASETS: _OWNED_OWNERS,
     REPLICATIONCONTROLLERS: _OWNED_OWNERS,
     DAEMONSETS: {"namespace": lambda obj: [_namespace(obj)]},
+    STATEFULSETS: {"namespace": lambda obj: [_namespace(obj)]},
     CONTROLLERREVISIONS: {"controller": _controller, "uncontrolled": _uncontrolled},
     SERVICES: {"selected label": _selected_label},
     ENDPOINTSLICES: {"service": service_of_slice},

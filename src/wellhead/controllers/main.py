@@ -30,6 +30,7 @@ from wellhead.controllers.podgc import PodGarbageCollector
 from wellhead.controllers.replicaset.controller import ReplicasController
 from wellhead.controllers.serviceaccount import DefaultServiceAccountController, RootCaController
 from wellhead.controllers.servicecidr.controller import ServiceCIDRController
+from wellhead.controllers.statefulset.controller import StatefulSetController
 from wellhead.controllers.store import Stores
 from wellhead.health import Check, Health
 from wellhead.health_server import Address, serving
@@ -82,6 +83,7 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
         ReplicasController(stores, recorder("replication-controller"), REPLICATIONCONTROLLERS),
         DaemonSetController(stores, recorder("daemonset-controller")),
         CronJobController(stores, recorder("cronjob-controller")),
+        StatefulSetController(stores, recorder("statefulset-controller")),
         EndpointSliceController(stores),
         EndpointSliceMirroringController(stores),
         EndpointsController(stores, recorder("endpoint-controller")),

@@ -8,7 +8,7 @@ match are released.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -38,13 +38,21 @@ class Claim(Generic[T]):
     release: tuple[T, ...]
 
 
-def claim(owner: AnyObj, selector: LabelSelector, candidates: Iterable[T]) -> Claim[T]:
-    """Decide for each candidate. An owner that is being deleted neither adopts nor releases."""
+def claim(
+    owner: AnyObj,
+    selector: LabelSelector,
+    candidates: Iterable[T],
+    fits: Callable[[T], bool] = lambda _: True,
+) -> Claim[T]:
+    """Decide for each candidate. An owner that is being deleted neither adopts nor releases.
+
+    Only what also `fits` matches: a StatefulSet's pods have names of its own.
+    """
     owned, adopt, release = [], [], []
     leaving = is_deleting(owner)
     for candidate in candidates:
         controller = controller_of(candidate)
-        matches = selector.matches(labels(candidate))
+        matches = selector.matches(labels(candidate)) and fits(candidate)
         if controller is not None:
             if controller["uid"] != owner["metadata"]["uid"]:
                 continue

@@ -7,7 +7,8 @@ Source: upstream's RealPodControl (pkg/controller/controller_utils.go). What its
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 from wellhead.api.errors import ApiError, Conflict, NotFound
 from wellhead.api.kinds.workload import selector_of
@@ -44,10 +45,7 @@ class PodControl:
 
     async def create(self, owner: Obj, pods: Sequence[Pod]) -> None:
         """Create all of them, or as many as work before one doesn't. Raises ApiError, ConnectionLost."""
-        start = 0
-        for batch in slow_start(len(pods)):
-            await _all(self._create(owner, pod) for pod in pods[start : start + batch])
-            start += batch
+        await in_batches([partial(self._create, owner, pod) for pod in pods])
 
     async def delete(self, owner: Obj, pods: Iterable[Pod]) -> None:
         """Raises ApiError, ConnectionLost; Conflict and NotFound if somebody else was faster."""
@@ -107,6 +105,14 @@ def is_ending_namespace(error: Exception) -> bool:
     return isinstance(error, ApiError) and any(
         cause.reason == "NamespaceTerminating" for cause in error.causes
     )
+
+
+async def in_batches(tasks: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Do all of them, more and more at once, until one fails."""
+    start = 0
+    for batch in slow_start(len(tasks)):
+        await _all(task() for task in tasks[start : start + batch])
+        start += batch
 
 
 async def _all(tasks: Iterable[Awaitable[None]]) -> None:
