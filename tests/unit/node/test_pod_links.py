@@ -33,13 +33,13 @@ class Kernel:
 
     def lose(self, fact: Key) -> None:
         self.facts.pop(fact)
-        self._tell([(fact, None)])
+        self.tell([(fact, None)])
 
     def mend(self) -> bool:
         self.mends += 1
         missing = {key: value for key, value in LINK.facts().items() if self.facts.get(key) != value}
         self.facts |= missing
-        self._tell(list(missing.items()))
+        self.tell(list(missing.items()))
         return True
 
     def fileno(self) -> int:
@@ -53,7 +53,7 @@ class Kernel:
         self.news = []
         return False
 
-    def _tell(self, message: list[Fact]) -> None:
+    def tell(self, message: list[Fact]) -> None:
         self.news.append(message)
         os.write(self.rings, b"!")
 
@@ -98,6 +98,25 @@ async def test_what_is_undone_while_it_is_put_back_is_put_back_again(kernel: Ker
     await reached(lambda: kernel.listed)
     kernel.lose(ADDRESS)
     await reached(lambda: len(said) == 2)
+    assert kernel.facts == LINK.facts()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_the_kernel_drops_in_silence_is_looked_for(kernel: Kernel) -> None:
+    class Netlink:
+        async def run(self, work: Callable[[Any], Any]) -> Any:
+            return work(None)
+
+    said: list[str] = []
+    kept = PodLinks(Netlink(), said.append)  # type: ignore[arg-type]
+    kept.restore(LINK)
+    task = asyncio.create_task(kept.run())
+    await reached(lambda: kernel.listed)
+    # An interface has lost an address, and routes may be gone with it of which nothing is told.
+    kernel.facts.pop(ADDRESS)
+    kernel.tell([(("address", "eth0", "10.240.0.11/24"), None)])
+    await reached(lambda: len(said) == 1)
     assert kernel.facts == LINK.facts()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

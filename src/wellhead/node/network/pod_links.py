@@ -159,7 +159,8 @@ class PodLinks:
             self._doubtful |= not all(name.startswith(POD_LINK_PREFIX) for name in impaired)
             risen |= any(key[0] == "link" and key[2] == "up" and value for key, value in told)
 
-        self._doubtful |= self._news.waiting(heard)
+        lost = self._news.waiting(heard)
+        self._doubtful |= lost
         if risen and self._routes_are_wrong and self._put_routes_back is not None:
             self._put_routes_back()  # as could not be done while the interface was down
         self._look()
