@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.cluster.lab import Lab
-from wellhead.lab.cluster import Cluster
+from wellhead.lab.cluster import IMAGE_CACHE, Cluster
 
 BUSYBOX = "busybox"
 OWN = {"node-1", "node-1-proxy", "node-network"}
@@ -61,6 +63,22 @@ def test_no_others_key_is_in_reach_of_a_nodes_pod(lab: Lab, namespace: str, spy:
     done
     """
     assert run(lab, namespace, spy, script) == []
+
+
+def test_a_nodes_pod_cant_write_what_images_are_made_of(lab: Lab, namespace: str, spy: str) -> None:
+    before = sorted(os.listdir(IMAGE_CACHE))
+    for root in ("/host", "/proc/1/root"):
+        cache = f"{root}{IMAGE_CACHE}"
+        for attempt in (
+            f"touch {cache}/planted",
+            f"for image in {cache}/*/rootfs; do touch $image/planted || exit; done",
+            f"for busybox in {cache}/*/rootfs/bin/busybox; do echo >>$busybox || exit; done",
+            f"mv {cache}/.news {cache}/.olds",
+        ):
+            assert run(lab, namespace, spy, f"({attempt}) 2>/dev/null || echo refused") == ["refused"], (
+                attempt
+            )
+    assert sorted(os.listdir(IMAGE_CACHE)) == before
 
 
 def test_kubectl_works_on_a_machine_that_has_no_administrators_kubeconfig(lab: Lab) -> None:

@@ -8,21 +8,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pyroute2 import IPRoute, NetlinkError
 
 from wellhead.lab import edge, network_facts, topology
 from wellhead.lab.machines import Machine
 from wellhead.lab.topology import EDGE, Link, Topology
-from wellhead.linux import namespaces
+from wellhead.linux import namespaces, sysctls
 from wellhead.linux.facts import Reader
 from wellhead.linux.mirror import Mirror
-
-_SYSCTLS = Path("/proc/sys/net")
-# Only what the topology says, nothing that a router's advertisement would bring. And link-local addresses, by
-# which routers ask for their neighbours, don't wait a second for somebody else who might have one (RFC 4862).
-_IPV6 = {"accept_ra": 0, "accept_redirects": 0, "autoconf": 0, "use_tempaddr": 0, "accept_dad": 0}
 
 
 def affected(picture: Topology, fresh: Collection[str]) -> set[str]:
@@ -99,10 +93,10 @@ def _without_an_interface(
 def _mend(picture: Topology, name: str, network: int) -> list[str]:
     """Make what isn't as it should be so; returns that, in words."""
     mirror = Mirror()
-    facts = network_facts.wanted(picture, name)
-    mirror.want(facts)
     with _inside(network) as ip:
-        mirror.replace(Reader().everything())
+        facts = sysctls.served(network_facts.wanted(picture, name))
+        mirror.want(facts)
+        mirror.replace([*Reader().everything(), *sysctls.read(facts)])
         network_facts.bring_about(ip, facts, mirror.wrong)
     return sorted(" ".join(map(str, key)) for key in mirror.wrong)
 
@@ -115,18 +109,9 @@ def _inside(network: int) -> Iterator[IPRoute]:
 
 
 def _configure(picture: Topology, machine: topology.Machine, ip: IPRoute) -> None:
-    # "all" and "default" start as copies of the host's values, whatever these are.
-    for which in ("all", "default"):
-        # A router that says "the next hop is on your own link" would be right, and be of no help here.
-        _set(f"ipv4/conf/{which}/send_redirects", 0)
-        _set(f"ipv4/conf/{which}/accept_redirects", 0)
-        for name, value in _IPV6.items():
-            _set(f"ipv6/conf/{which}/{name}", value)
-    if any(plan.nodes.version == 6 for plan in picture.plans):
-        _set("ipv6/conf/all/disable_ipv6", 0)  # for all interfaces, and those to come
-    # Where the kernel has br_netfilter loaded, bridged packets would go through iptables' and nft's chains.
-    for family in ("iptables", "ip6tables", "arptables"):
-        _set(f"bridge/bridge-nf-call-{family}", 0)
+    # "all" and "default" start as copies of the host's values, and interfaces as copies of "default".
+    for key, value in network_facts.settings(picture, machine).items():
+        sysctls.write(key, value)
     for bridge in machine.bridges:
         address = picture.hardware_address(machine.name, bridge)
         _delete(ip, bridge)
@@ -158,9 +143,3 @@ def _delete(ip: IPRoute, interface: str) -> None:
         # The kernel takes its time to clean up after a machine, and may do so at this moment.
         with contextlib.suppress(NetlinkError):
             ip.link("del", index=index)
-
-
-def _set(sysctl: str, value: int) -> None:
-    """Write a per-network sysctl; one that this kernel lacks (IPv6 off, no br_netfilter) is left out."""
-    with contextlib.suppress(FileNotFoundError):
-        (_SYSCTLS / sysctl).write_text(f"{value}\n")

@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from wellhead.lab import processes
+from wellhead.lab import machine_mounts, processes
 from wellhead.lab.cluster import LabError
 from wellhead.linux import mounts, namespaces, signals
 
@@ -183,12 +183,9 @@ def _become_init(init: str, environment: dict[str, str], machine: str, report: i
         namespaces.sethostname(machine)
         step = "make mounts private"
         mounts.make_private("/")
-        step = "mount its own /proc, /sys, /sys/fs/cgroup and /run"
-        mounts.mount("proc", "/proc", "proc", mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC)
-        mounts.mount("sysfs", "/sys", "sysfs", mounts.MS_NOSUID | mounts.MS_NODEV | mounts.MS_NOEXEC)
-        mounts.mount("cgroup2", "/sys/fs/cgroup", "cgroup2", mounts.MS_NOSUID | mounts.MS_NODEV)
-        # iptables' lock and crun's state are in /run: neither the host's nor another machine's business.
-        mounts.mount("tmpfs", "/run", "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV, "mode=755")
+        for own in machine_mounts.OWN:
+            step = f"mount its own {own.target}"
+            machine_mounts.make(own)
         step = f"run {init}"
         null = os.open("/dev/null", os.O_RDWR)
         for descriptor in (0, 1, 2):

@@ -10,7 +10,8 @@ from pathlib import Path
 from pyroute2 import IPRoute
 
 from wellhead.ip import Family, IPNetwork
-from wellhead.lab.topology import Topology
+from wellhead.lab.topology import Machine, Topology
+from wellhead.linux import sysctls
 from wellhead.linux.facts import Key, Value
 from wellhead.linux.routes import LOCAL_TABLE, MAIN_TABLE, Kind
 
@@ -25,7 +26,28 @@ _RULES = {Family.IPV4: {0: LOCAL_TABLE, 32766: MAIN_TABLE, 32767: _DEFAULT_TABLE
 _RULES[Family.IPV6] = {0: LOCAL_TABLE, 32766: MAIN_TABLE}
 # IFA_F_NODAD: an address is used at once, and not only when nobody has answered for it (RFC 4862).
 _FLAGS = {4: {}, 6: {"flags": 0x02}}
-_ORDER = ("setting", "link", "address", "route", "rule")
+_ORDER = ("setting", "sysctl", "link", "address", "route", "rule")
+# A router that says "the next hop is on your own link" would be right, and be of no help here.
+_IPV4_SYSCTLS = {"send_redirects": 0, "accept_redirects": 0}
+# Only what the topology says, nothing that a router's advertisement would bring. And link-local addresses, by
+# which routers ask for their neighbours, don't wait a second for somebody else who might have one (RFC 4862).
+_IPV6_SYSCTLS = {"accept_ra": 0, "accept_redirects": 0, "autoconf": 0, "use_tempaddr": 0, "accept_dad": 0}
+_EVERYWHERE = ("all", "default")
+
+
+def settings(picture: Topology, machine: Machine, interfaces: Iterable[str] = ()) -> dict[Key, Value]:
+    """Settings of which the kernel doesn't tell by netlink: for all interfaces, those to come, and these."""
+    ipv6 = dict(_IPV6_SYSCTLS)
+    if any(plan.nodes.version == 6 for plan in picture.plans):
+        ipv6["disable_ipv6"] = 0
+    facts: dict[Key, Value] = {}
+    for which in (*_EVERYWHERE, *interfaces):
+        facts |= {sysctls.key(f"net/ipv4/conf/{which}/{name}"): v for name, v in _IPV4_SYSCTLS.items()}
+        facts |= {sysctls.key(f"net/ipv6/conf/{which}/{name}"): v for name, v in ipv6.items()}
+    # Where the kernel has br_netfilter loaded, bridged packets would go through iptables' and nft's chains.
+    for family in ("iptables", "ip6tables", "arptables"):
+        facts[sysctls.key(f"net/bridge/bridge-nf-call-{family}")] = 0
+    return facts
 
 
 def wanted(picture: Topology, name: str) -> dict[Key, Value]:
@@ -38,15 +60,17 @@ def wanted(picture: Topology, name: str) -> dict[Key, Value]:
     ]
     # By itself a bridge takes the least MTU of its ports, and the default while it has none.
     ends += [(bridge, max((mtu for _, mtu, at in ends if at == bridge)), "") for bridge in machine.bridges]
+    interfaces = [interface for interface, _, _ in ends]
+    facts |= settings(picture, machine, interfaces)
     for interface, mtu, bridge in ends:
         facts |= {("link", interface, "up"): True, ("link", interface, "mtu"): mtu}
         facts["link", interface, "master"] = bridge
     for plan in picture.plans:
         family = Family(plan.nodes.version)
         facts |= {("rule", int(family), priority): table for priority, table in _RULES[family].items()}
-        for interface in ("all", "default", *(each for each, _, _ in ends)):
+        for interface in (*_EVERYWHERE, *interfaces):
             facts["setting", int(family), interface, "forwarding"] = int(machine.forwards)
-    for interface in ("all", "default"):
+    for interface in (*_EVERYWHERE, *interfaces):  # the greater one of all's and its own counts
         facts["setting", 4, interface, "rp_filter"] = machine.reverse_path_filter
     for entry in picture.addresses:
         if entry.machine == name:
@@ -80,6 +104,8 @@ def bring_about(ip: IPRoute, facts: Mapping[Key, Value], wrong: Iterable[Key]) -
     for key in sorted(wrong, key=lambda key: (_ORDER.index(str(key[0])), _by_gateway(facts, key), str(key))):
         value = facts[key]
         match key, value:
+            case ("sysctl", _), _:
+                sysctls.write(key, value)
             case ("setting", version, interface, what), _:
                 # A kernel without IPv6 has none of its settings.
                 with contextlib.suppress(FileNotFoundError):

@@ -6,57 +6,80 @@ goes there for a moment and comes back. The sockets are in its selector, a calla
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from wellhead.ip import Family
 from wellhead.lab.machines import Machine
-from wellhead.linux import facts, namespaces
-from wellhead.linux.facts import Key, Reader, Value
+from wellhead.linux import facts, namespaces, sysctls
+from wellhead.linux.facts import Fact, Key, Reader, Value
 from wellhead.linux.mirror import Mirror
 from wellhead.linux.netlink import Message, Socket
 from wellhead.linux.nftables import news
+from wellhead.linux.sysctls import News
 from wellhead.pace import Pace
 
 T = TypeVar("T")
 
 
 class _Watched:
-    """One machine."""
+    """One machine, whose settings `written` hears of."""
 
-    def __init__(self, machine: Machine, wanted: Mapping[Key, Value]) -> None:
+    def __init__(self, machine: Machine, wanted: Mapping[Key, Value], written: News[str]) -> None:
         self.socket = _within(machine, facts.news_socket)
         self.mirror = Mirror()
         self.pace = Pace()
         self._machine = machine
+        self._proc = Path(f"/proc/{machine.pid}/root/proc")
+        self._written = written
         self._wanted: dict[Key, Value] = {}
         self._reader = Reader()
-        self.want(wanted)
-        self.list()
+        self.want(wanted, fresh=True)
+        self.list_all()
 
-    def want(self, wanted: Mapping[Key, Value]) -> None:
-        self.mirror.forget(self._wanted.keys() - wanted.keys())
-        self._wanted = dict(wanted)
+    def want(self, wanted: Mapping[Key, Value], fresh: bool) -> None:
+        """`fresh`: its interfaces are others than before, and so are their settings' files."""
+        there = _within(self._machine, lambda: sysctls.served(wanted, self._proc))
+        if fresh or there.keys() != self._wanted.keys():
+            name = self._machine.name
+            _within(self._machine, lambda: self._written.listen(name, there, self._proc))
+        self.mirror.forget(self._wanted.keys() - there.keys())
+        self._wanted = there
         self.mirror.want(self._wanted)
 
-    def list(self) -> None:
+    def list_all(self) -> None:
         """All facts as of now. What of the news is older than them, newer ones correct."""
         self._reader = Reader()
-        self.mirror.replace(_within(self._machine, lambda: list(self._reader.everything())))
+        self.mirror.replace(
+            _within(self._machine, lambda: [*self._reader.everything(), *self._settings(self._wanted)])
+        )
 
     def read(self) -> None:
         doubtful = False
 
         def heard(message: Message) -> None:
             nonlocal doubtful
-            doubtful |= bool(self.mirror.note(self._reader.facts(message)))
+            found = self._reader.facts(message)
+            # What counts for all interfaces brings changes with it of which nobody tells.
+            doubtful |= bool(self.mirror.note(found)) or any(
+                key[::2] == ("setting", "all") for key, _ in found
+            )
 
-        doubtful |= self.socket.waiting(heard)
-        if doubtful:
-            self.list()
+        lost = self.socket.waiting(heard)
+        if lost or doubtful:
+            self.list_all()
+
+    def look_at(self, keys: Iterable[Key]) -> None:
+        """Somebody has written these settings."""
+        self.mirror.note(_within(self._machine, lambda: self._settings(keys)))
+
+    def _settings(self, keys: Iterable[Key]) -> list[Fact]:
+        return sysctls.read(keys, self._proc)
 
     def settled(self) -> None:
         """It has just been brought about. News of IPv6 addresses come late."""
@@ -71,6 +94,8 @@ class NetworkWatch:
         self._selector = selector
         self._table = table
         self._watched: dict[str, _Watched] = {}
+        self._written: News[str] = News()
+        selector.register(self._written, selectors.EVENT_READ, self._look_at_settings)
         self._nft: dict[str, Socket] = {}
         self._ours: deque[int] = deque(maxlen=16)
         self._table_changed, self._table_pace = False, Pace()
@@ -80,7 +105,7 @@ class NetworkWatch:
 
     def attach(self, machine: Machine, wanted: Mapping[Key, Value]) -> None:
         """Watch a machine. Raises OSError, ProcessLookupError when it is off."""
-        watched = self._watched[machine.name] = _Watched(machine, wanted)
+        watched = self._watched[machine.name] = _Watched(machine, wanted, self._written)
         self._selector.register(watched.socket, selectors.EVENT_READ, watched.read)
 
     def attach_table(self, machine: Machine) -> None:
@@ -105,8 +130,14 @@ class NetworkWatch:
         """What this nft process has changed was for us."""
         self._ours.append(process)
 
+    def _look_at_settings(self) -> None:
+        for name, keys in self._written.written().items():
+            with contextlib.suppress(OSError):  # it was switched off, of which we will hear
+                self._watched[name].look_at(keys)
+
     def detach(self, name: str) -> None:
         """The machine is off: its network is gone once nobody holds a socket there."""
+        self._written.forget(name)
         sockets = [watched.socket] if (watched := self._watched.pop(name, None)) else []
         if table := self._nft.pop(name, None):
             sockets.append(table)
@@ -114,10 +145,13 @@ class NetworkWatch:
             self._selector.unregister(socket)
             socket.close()
 
-    def want(self, name: str, wanted: Mapping[Key, Value]) -> None:
-        """What a machine's network should be has changed."""
+    def want(self, name: str, wanted: Mapping[Key, Value], fresh: bool) -> None:
+        """What a machine's network should be has changed, or its interfaces are others (`fresh`).
+
+        Raises OSError, ProcessLookupError when it is off.
+        """
         if watched := self._watched.get(name):
-            watched.want(wanted)
+            watched.want(wanted, fresh)
 
     def settled(self, name: str) -> None:
         """A machine's network has just been put right."""

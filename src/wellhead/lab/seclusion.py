@@ -53,15 +53,26 @@ def seclude(belongings: Belongings, files: dict[Path, bytes]) -> None:
     OSError.
     """
     with _alone():
-        if not _is_secluded(belongings.root):
+        if not _is_secluded(belongings):
+            _uncover(belongings.root)
             _cover(belongings.root, belongings.directories)
         for path, content in files.items():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_if_different(path, content)
 
 
-def _is_secluded(root: Path) -> bool:
-    return any(each.target == str(root) and each.source == _SOURCE for each in mounts.mounts())
+def _is_secluded(belongings: Belongings) -> bool:
+    there = mounts.mounts()
+    above = [each.source for each in there if each.target == str(belongings.root)]
+    targets = {each.target for each in there}
+    return above[-1:] == [_SOURCE] and all(str(directory) in targets for directory in belongings.directories)
+
+
+def _uncover(root: Path) -> None:
+    """Take away what is left of ours, and what somebody has put above it, with all that is mounted below."""
+    sources = [each.source for each in mounts.mounts() if each.target == str(root)]
+    for _ in sources[sources.index(_SOURCE) :] if _SOURCE in sources else ():
+        mounts.umount(root, mounts.MNT_DETACH)
 
 
 def _cover(root: Path, directories: Iterable[Path]) -> None:

@@ -15,17 +15,13 @@ import errno
 import gc
 import logging
 import os
-import select
 import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
-import msgspec
-
-from wellhead.lab import api_socket, guardian, logs, machines, processes, spawn
+from wellhead.lab import api_socket, logs, machines, processes, spawn
 from wellhead.lab.addresses import IPAddress
 from wellhead.lab.backoff import Backoff
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
@@ -33,12 +29,11 @@ from wellhead.lab.components import DNS, HOST, Component
 from wellhead.lab.crew import Crew, Ended, Key, Running, reap, survivors
 from wellhead.lab.design import Design
 from wellhead.lab.dns_sockets import DnsSockets
+from wellhead.lab.guarded import Guarded
 from wellhead.lab.machines import Machine
 from wellhead.lab.state import ComponentState, MachineState, Publisher, Snapshot
 from wellhead.lab.topology import EDGE
-
-if TYPE_CHECKING:
-    from wellhead.lab.network_watch import NetworkWatch
+from wellhead.lab.wiring import Wiring
 
 log = logging.getLogger("wellhead.supervisor")
 
@@ -65,12 +60,9 @@ class Supervisor:
         self._dns_sockets = DnsSockets()
         self._selector = selectors.DefaultSelector()
         self._machines: dict[str, Machine] = {}
-        self._wired: set[str] = set()
-        self._edge_rules = ""
-        self._watch: NetworkWatch | None = None
+        self._wiring = Wiring(self._selector)
         self._crew = Crew(self._selector, self._component_ended)
-        self._guardian_pid, self._guardian_fd, self._guardian_started = 0, -1, 0.0
-        self._guardian_backoff = Backoff()
+        self._guarded = Guarded(cluster, self._selector)
         self._backoffs: dict[Key, Backoff] = {}  # a machine's key is (machine, "")
         self._problem = ""
         self._problem_backoff = Backoff()
@@ -98,14 +90,14 @@ class Supervisor:
                 self._reload = False
                 self._problem_backoff = Backoff()
                 self._try(self._load)
-            self._see_to_guardian()
+            self._guarded.see_to_it(self._now, self._api_listener)
             self._try(self._reconcile)
             publisher.publish()
             for key, _ in self._selector.select(self._patience()):
                 key.data()
             self._crew.end_overdue()
             self._check_logs()
-        self._end_guardian()
+        self._guarded.end()
         if self._killing:
             self._kill_all()
 
@@ -156,7 +148,7 @@ class Supervisor:
         guardians = [process for process in found if process.component == processes.GUARDIAN]
         for process in guardians[:1]:
             if (pidfd := processes.hold(process)) is not None:
-                self._watch_guardian(process.pid, pidfd)
+                self._guarded.watch(process.pid, pidfd)
                 self._recover_listener(process.pid, pidfd)
         processes.end(guardians[1:])
         for name, machine in machines.find(self._cluster.name).items():
@@ -173,43 +165,6 @@ class Supervisor:
         """Get the API server's socket out of a process that may have it."""
         if self._api_listener is None:
             self._api_listener = api_socket.recover(pid, pidfd, self._spec.api_port)
-
-    # Who watches us.
-
-    def _see_to_guardian(self) -> None:
-        if self._guardian_pid or not self._guardian_backoff.is_due(self._now):
-            return
-        try:
-            pid = guardian.fork(self._cluster, self._api_listener)
-            self._watch_guardian(pid, os.pidfd_open(pid))
-        except OSError as error:
-            self._guardian_backoff.failed(str(error), 0.0)
-            log.warning("no guardian: %s", error)
-
-    def _watch_guardian(self, pid: int, pidfd: int) -> None:
-        self._guardian_pid, self._guardian_fd = pid, pidfd
-        self._guardian_started = time.monotonic()
-        self._selector.register(self._guardian_fd, selectors.EVENT_READ, self._guardian_ended)
-
-    def _guardian_ended(self) -> None:
-        reap(self._guardian_pid)
-        log.warning("the guardian has ended")
-        self._guardian_backoff.failed("ended", time.monotonic() - self._guardian_started)
-        self._forget_guardian()
-
-    def _end_guardian(self) -> None:
-        """Before we end ourselves, by somebody's wish: else it would start another."""
-        if self._guardian_pid:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._guardian_fd, signal.SIGKILL)
-            select.select([self._guardian_fd], [], [])
-            reap(self._guardian_pid)
-            self._forget_guardian()
-
-    def _forget_guardian(self) -> None:
-        self._selector.unregister(self._guardian_fd)
-        os.close(self._guardian_fd)
-        self._guardian_pid, self._guardian_fd = 0, -1
 
     # What there should be.
 
@@ -258,66 +213,21 @@ class Supervisor:
             signal.pidfd_send_signal(machine.pidfd, signal.SIGKILL)
 
     def _wire(self) -> None:
-        """Make what is missing of the machines' networks, and tell those who lost a link."""
+        """Make what is missing of the machines, put back what was changed, and tell those who lost by it."""
         # Without those on their way out.
         switched_on = {name: self._machines[name] for name in self._design.topology.names}
-        changed, edge_changed = self._watch.take(self._now) if self._watch else ([], False)
-        doubtful = {name for name in switched_on if name not in self._wired or name in changed}
-        if edge_changed:
-            self._edge_rules = ""
-        rules = self._design.edge_rules if self._design.edge_rules != self._edge_rules else ""
-        if not doubtful and not rules:
-            return
-        picture = self._design.topology
+        running = {each.key[0] for each in self._crew}
+        lost = self._wiring.wire(self._design, switched_on, running, self._now, self._prepare)
+        for each in self._crew:
+            if each.key[0] in lost or (EDGE in lost and self._inherits_edge(each.key)):
+                log.info("%s on %s lost what it had", each.key[1], each.key[0])
+                self._crew.ask_to_end(each)
 
-        def work() -> str:
-            # Here and not above: the child loads the netlink library while the parent loads the components.
-            from wellhead.lab import links
-
-            return msgspec.json.encode(links.repair(picture, switched_on, doubtful, rules)).decode()
-
-        wait = machines.start_child(work)
-        try:
-            self._design.write_files()
-            for component in self._design.components[:1]:
-                self._preload(component.name)
-        finally:
-            report = wait()
-        repair = msgspec.json.decode(report)
-        lost = set(repair["fresh"])
-        self._wired |= doubtful
-        self._edge_rules = self._design.edge_rules
-        if edge_changed:
-            log.warning("somebody changed the edge's rules: put back")
-        for name, what in repair["mended"].items():
-            log.warning("somebody changed the network of %s (%s): put back", name, ", ".join(what))
-        self._watch_networks(switched_on, repair["nft"])
-        for running in self._crew:
-            if running.key[0] in lost or (EDGE in lost and self._inherits_edge(running.key)):
-                log.info("%s on %s lost its network", running.key[1], running.key[0])
-                self._crew.ask_to_end(running)
-
-    def _watch_networks(self, machines: Mapping[str, Machine], nft: int) -> None:
-        """Hear from now on what others change of the networks that have just been made (`nft`: by whom)."""
-        # Here and not above: see _wire.
-        from wellhead.lab import edge, network_facts
-        from wellhead.lab.network_watch import NetworkWatch
-
-        if self._watch is None:
-            self._watch = NetworkWatch(self._selector, edge.TABLE)
-        self._watch.ours(nft)
-        for name, machine in machines.items():
-            wanted = network_facts.wanted(self._design.topology, name)
-            try:
-                if name in self._watch:
-                    self._watch.want(name, wanted)
-                else:
-                    self._watch.attach(machine, wanted)
-                    if name == EDGE:
-                        self._watch.attach_table(machine)
-            except OSError as error:  # it was switched off, of which we will hear
-                log.info("%s isn't watched: %s", name, error)
-            self._watch.settled(name)
+    def _prepare(self) -> None:
+        """What the first component will need."""
+        self._design.write_files()
+        for component in self._design.components[:1]:
+            self._preload(component.name)
 
     def _inherits_edge(self, key: Key) -> bool:
         return any(each.key == key and each.inherits == "edge network" for each in self._design.components)
@@ -338,7 +248,7 @@ class Supervisor:
                 self._crew.ask_to_end(running)
             return
         backoff = self._backoff(component.key)
-        is_there = component.machine in self._wired and component.machine in self._machines
+        is_there = component.machine in self._wiring and component.machine in self._machines
         if (is_there or component.machine == HOST) and backoff.is_due(self._now):
             self._preload(component.name)
             try:
@@ -395,12 +305,8 @@ class Supervisor:
         self._selector.unregister(machine.pidfd)
         machine.close()
         del self._machines[machine.name]
-        self._wired.discard(machine.name)
-        if self._watch:
-            self._watch.detach(machine.name)
-        if machine.name == EDGE:
-            self._edge_rules = ""
-        elif machine.name == DNS[0]:
+        self._wiring.forget(machine.name)
+        if machine.name == DNS[0]:
             self._dns_sockets.close()
         if machine.name in self._design.topology.names:
             log.warning("machine %s was switched off", machine.name)
@@ -426,15 +332,13 @@ class Supervisor:
 
     def _patience(self) -> float:
         """Seconds until something is to be done though nothing happens."""
-        deadlines = [self._next_log_check, self._crew.deadline]
+        deadlines = [self._next_log_check, self._crew.deadline, self._guarded.deadline]
         if self._problem:
             deadlines.append(self._problem_backoff.not_before)
-        if not self._guardian_pid:
-            deadlines.append(self._guardian_backoff.not_before)
         names = self._design.topology.names
         idle: list[Key] = [(name, "") for name in names if name not in self._machines]
-        if self._watch and not self._problem and not idle:
-            deadlines.append(self._watch.deadline(self._now))
+        if not self._problem and not idle:
+            deadlines.append(self._wiring.deadline(self._now))
         idle = [*idle, *(each.key for each in self._design.components if self._crew.get(each.key) is None)]
         deadlines += [
             self._backoff(key).not_before for key in idle if not self._backoff(key).is_due(self._now)

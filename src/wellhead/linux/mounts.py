@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 import re
+import select
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,8 @@ _STATFS_SIZE = 256  # struct statfs is 120 bytes on 64-bit Linux; its first word
 class Mount:
     """One line of mountinfo. `super_options` are the file system's own, `options` those of this mount."""
 
+    device: int
+    """The file system's number, as stat(2) tells it."""
     target: str
     fstype: str
     source: str
@@ -86,10 +89,19 @@ def mounts(pid: int | str = "thread-self") -> list[Mount]:
     # Of what a name may hold, the kernel escapes only blanks, tabs, newlines and backslashes.
     for line in os.fsdecode(Path(f"/proc/{pid}/mountinfo").read_bytes()).split("\n")[:-1]:
         left, _, right = line.partition(" - ")
-        _, _, _, root, target, options, *_ = left.split(" ")
+        _, _, numbers, root, target, options, *_ = left.split(" ")
         fstype, source, super_options = right.split(" ", 2)
+        major, minor = map(int, numbers.split(":"))
         found.append(
-            Mount(_unescape(target), fstype, _unescape(source), _unescape(root), options, super_options)
+            Mount(
+                os.makedev(major, minor),
+                _unescape(target),
+                fstype,
+                _unescape(source),
+                _unescape(root),
+                options,
+                super_options,
+            )
         )
     return found
 
@@ -113,6 +125,30 @@ def umount_below(directory: str | Path) -> None:
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOENT):  # gone together with another one
                 raise
+
+
+class News:
+    """Changes of the mounts that a process sees, told by the kernel. To be polled by its file descriptor.
+
+    What has changed isn't told. Raises OSError if there is no such process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        # Mountinfo can always be read; what tells of a change is an "exceptional condition".
+        self._file = os.open(f"/proc/{pid}/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+        self._poll = select.epoll()
+        self._poll.register(self._file, select.EPOLLPRI)
+
+    def fileno(self) -> int:
+        return self._poll.fileno()
+
+    def read(self) -> None:
+        """Be told of the next change, too."""
+        self._poll.poll(0)
+
+    def close(self) -> None:
+        self._poll.close()
+        os.close(self._file)
 
 
 def _unescape(text: str) -> str:

@@ -1,6 +1,7 @@
 """A real supervisor of small components: `python fake_supervisor.py NAME ROOT LISTEN-FD LOCK-FD PADDING`.
 
-components.json in the cluster's directory lists them: [machine, name, argv, inherits].
+components.json in the cluster's directory lists them: [machine, name, argv, inherits]. One that is called
+"secluded" sees of the clusters' files a directory alone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from wellhead.lab.addresses import IPV4, IPV6
 from wellhead.lab.cluster import Cluster, ClusterSpec
 from wellhead.lab.components import INHERITED, Component
 from wellhead.lab.design import Design
+from wellhead.lab.seclusion import Belongings
 from wellhead.lab.supervisor import Supervisor
 
 
@@ -58,8 +60,12 @@ def run_component(argv: Sequence[str]) -> None:
 
 def design(cluster: Cluster, spec: ClusterSpec) -> Design:
     listed = json.loads((cluster.directory / "components.json").read_text())
+    kept = cluster.directory / "kept"
+    kept.mkdir(exist_ok=True)
+    belongings = Belongings(cluster.root, directories=(kept,))
     components = tuple(
-        Component(machine, name, tuple(argv), inherits) for machine, name, argv, inherits in listed
+        Component(machine, name, tuple(argv), inherits, belongings if name == "secluded" else None)
+        for machine, name, argv, inherits in listed
     )
     picture = topology.build(spec.nodes, (IPV4, IPV6))
 

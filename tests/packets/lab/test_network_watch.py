@@ -24,6 +24,9 @@ HARMS = {
         "sysctl -q -w net.ipv4.conf.nodes.forwarding=0",
         "sysctl -q -w net.ipv6.conf.all.forwarding=0",
         "sysctl -q -w net.ipv4.conf.all.rp_filter=1",
+        "sysctl -q -w net.ipv4.conf.nodes.rp_filter=1",
+        "sysctl -q -w net.ipv4.conf.nodes.send_redirects=1",
+        "sysctl -q -w net.ipv6.conf.all.disable_ipv6=1",
     ),
     "node-1": (
         "ip link set eth0 down",
@@ -36,14 +39,22 @@ HARMS = {
         "ip -6 route del local fd00:10:240::11 table local",
         "ip -6 rule del priority 32766",
         "sysctl -q -w net.ipv4.ip_forward=0",
+        "sysctl -q -w net.ipv6.conf.eth0.disable_ipv6=1",
+        "sysctl -q -w net.ipv6.conf.eth0.accept_ra=2",
     ),
     "cloud": ("ip route del 10.244.1.0/24", "ip -6 route flush fd00:10:244:1::/64"),
-    "client": ("ip link set eth0 mtu 1400", "ip route del default", "sysctl -q -w net.ipv4.ip_forward=1"),
+    "client": (
+        "ip link set eth0 mtu 1400",
+        "ip route del default",
+        "sysctl -q -w net.ipv4.ip_forward=1",
+        "sysctl -q -w net.ipv4.conf.all.accept_redirects=1",
+    ),
 }
 STATE = (
     "ip -o link; ip -o addr show scope global; ip rule; ip -6 rule;"
     "ip route show table all; ip -6 route show table all;"
-    "sysctl -a -r '^net.ipv[46].conf.[a-z0-9-]+.(forwarding|rp_filter)$'; nft -s list ruleset"
+    "sysctl -a -r '^net.ipv[46].conf.[a-z0-9-]+.(forwarding|rp_filter|accept_ra|disable_ipv6)$';"
+    "sysctl -a -r '^net.ipv4.conf.[a-z0-9-]+.(send|accept)_redirects$'; nft -s list ruleset"
 )
 
 
@@ -53,7 +64,7 @@ _BY_ITSELF = re.compile("fe80:|ff00:|anycast|broadcast|127.0.0")
 def on(lab: Supervised, machine: str, command: str) -> str:
     """What a shell command prints in a machine's network and mounts."""
     (pid,) = (each.pid for each in lab.running().machines if each.name == machine)
-    inside = ["nsenter", f"--target={pid}", "--net", "--mount", "sh", "-c", command]
+    inside = ["nsenter", f"--target={pid}", "--net", "--mount", "--pid", "sh", "-c", command]
     return subprocess.run(inside, capture_output=True, text=True, check=True).stdout
 
 

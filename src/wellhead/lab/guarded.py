@@ -1,0 +1,70 @@
+"""Whoever is watched by a guardian watches it in turn, and makes another when it is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import selectors
+import signal
+import socket
+import time
+
+from wellhead.lab import guardian
+from wellhead.lab.backoff import Backoff
+from wellhead.lab.cluster import Cluster
+from wellhead.lab.crew import reap
+
+log = logging.getLogger("wellhead.supervisor")
+
+
+class Guarded:
+    """The calling process' guardian, in its selector: a registration carries what is to be called."""
+
+    def __init__(self, cluster: Cluster, selector: selectors.BaseSelector) -> None:
+        self._cluster = cluster
+        self._selector = selector
+        self._pid, self._pidfd, self._started = 0, -1, 0.0
+        self._backoff = Backoff()
+
+    @property
+    def deadline(self) -> float:
+        """When another guardian is to be made, by time.monotonic()."""
+        return float("inf") if self._pid else self._backoff.not_before
+
+    def see_to_it(self, now: float, listener: socket.socket | None) -> None:
+        """Make a guardian if there is none. `listener` is what it keeps for our successor."""
+        if self._pid or not self._backoff.is_due(now):
+            return
+        try:
+            pid = guardian.fork(self._cluster, listener)
+            self.watch(pid, os.pidfd_open(pid))
+        except OSError as error:
+            self._backoff.failed(str(error), 0.0)
+            log.warning("no guardian: %s", error)
+
+    def watch(self, pid: int, pidfd: int) -> None:
+        """This process is our guardian."""
+        self._pid, self._pidfd, self._started = pid, pidfd, time.monotonic()
+        self._selector.register(pidfd, selectors.EVENT_READ, self._ended)
+
+    def end(self) -> None:
+        """Before we end ourselves, by somebody's wish: else it would start another."""
+        if self._pid:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            select.select([self._pidfd], [], [])
+            reap(self._pid)
+            self._forget()
+
+    def _ended(self) -> None:
+        reap(self._pid)
+        log.warning("the guardian has ended")
+        self._backoff.failed("ended", time.monotonic() - self._started)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._selector.unregister(self._pidfd)
+        os.close(self._pidfd)
+        self._pid, self._pidfd = 0, -1
