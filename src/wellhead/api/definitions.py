@@ -36,6 +36,8 @@ _NOT_REQUIRED_YET_KEPT = {
     "io.k8s.api.discovery.v1.EndpointSlice": ("endpoints", "ports"),
     "io.k8s.api.rbac.v1.ClusterRole": ("rules",),
     "io.k8s.api.rbac.v1.Role": ("rules",),
+    # An empty list says that the record is to begin anew.
+    META_PREFIX + "ObjectMeta": ("managedFields",),
 }
 
 Shape = Literal["scalar", "object", "list", "map"]

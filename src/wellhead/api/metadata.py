@@ -10,10 +10,11 @@ from collections.abc import Iterable
 
 from wellhead.api.errors import BadRequest, Cause, Invalid, shown
 from wellhead.api.formats import Check, dns_subdomain, is_plain_label, label_value, qualified_name
+from wellhead.api.managed_fields.writers import manager_problems
 from wellhead.api.meta import Obj, new_uid
 from wellhead.api.resource import Resource
 
-_ANNOTATIONS_LIMIT = 256 * 1024  # bytes
+ANNOTATIONS_LIMIT = 256 * 1024  # bytes
 # Upstream's alphabet: no vowels and nothing that looks like one, so that no words appear.
 _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIX_LENGTH = 5
@@ -101,6 +102,8 @@ def validate(resource: Resource, obj: Obj, name_check: Check = dns_subdomain) ->
     causes += validate_annotations(metadata.get("annotations"), "metadata.annotations")
     causes += _validate_owners(metadata.get("ownerReferences") or ())
     causes += _validate_finalizers(metadata.get("finalizers") or ())
+    for index, entry in enumerate(metadata.get("managedFields") or ()):
+        causes += manager_problems(entry.get("manager") or "", f"metadata.managedFields[{index}].manager")
     return causes
 
 
@@ -145,8 +148,8 @@ def validate_annotations(annotations: Obj | None, path: str) -> list[Cause]:
         for problem in qualified_name(name.lower())
     ]
     size = sum(len(name.encode()) + len(value.encode()) for name, value in (annotations or {}).items())
-    if size > _ANNOTATIONS_LIMIT:
-        causes.append(Cause.too_long(path, _ANNOTATIONS_LIMIT))
+    if size > ANNOTATIONS_LIMIT:
+        causes.append(Cause.too_long(path, ANNOTATIONS_LIMIT))
     return causes
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from wellhead.api.errors import Cause
 from wellhead.api.formats import Check, dns_subdomain
+from wellhead.api.managed_fields.update import Writer
 from wellhead.api.meta import Obj, now
 
 
@@ -24,6 +25,8 @@ class Context:
     namespace: str = ""
     now: str = field(default_factory=now)
     ip_families: Sequence[str] = ("IPv4",)
+    writer: Writer | None = None
+    """Whose the fields are that change; None if the record of that is made already."""
 
 
 class Strategy:

@@ -6,16 +6,29 @@ What a kind adds to it is its `Strategy`. Of a Service's addresses and ports, `a
 from __future__ import annotations
 
 from wellhead.api import metadata
+from wellhead.api.field_management import record
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource
 from wellhead.api.resources import kind_of
 from wellhead.api.strategy import Context
 
 
-def received(resource: Resource, obj: Obj, context: Context) -> Obj:
-    """A decoded body with its defaults, as admission sees it (`obj` itself, changed). Raises BadRequest."""
-    metadata.check_namespace(resource, obj.setdefault("metadata", {}), context.namespace)
-    kind_of(resource).strategy.default(obj)
+def received(
+    resource: Resource, obj: Obj, context: Context, old: Obj | None = None, subresource: str = ""
+) -> Obj:
+    """A decoded body as admission sees it (`obj` itself, changed): with its defaults, if it is the whole
+    object, and the record of who changes which field of `old`. Raises BadRequest.
+    """
+    kind = kind_of(resource)
+    obj.setdefault("metadata", {})
+    if not subresource:
+        metadata.check_namespace(resource, obj["metadata"], context.namespace)
+        kind.strategy.default(obj)
+    if context.writer is not None:
+        seen = obj if old is None else _combined(resource, obj, old, subresource)
+        if old is None and resource.has_status:
+            seen = {field: value for field, value in obj.items() if field != "status"}
+        record(kind, obj, seen, old or {}, context.writer)
     return obj
 
 
@@ -46,15 +59,7 @@ def update(resource: Resource, new: Obj, old: Obj, context: Context, subresource
     Raises BadRequest, Invalid.
     """
     strategy = kind_of(resource).strategy
-    if subresource == "status":
-        new = {**old, "metadata": _status_metadata(new, old), **_only_status(new)}
-    elif subresource == "finalize":
-        spec = {**(old.get("spec") or {}), "finalizers": (new.get("spec") or {}).get("finalizers") or []}
-        new = {**old, "metadata": {**old["metadata"], **_version(new)}, "spec": spec}
-    elif resource.has_status:
-        new.pop("status", None)
-        if "status" in old:
-            new["status"] = old["status"]
+    new = _combined(resource, new, old, subresource)
     metadata.prepare_update(resource, new, old, context.namespace)
     causes = metadata.validate_update(new, old)
     if subresource:  # which may write labels and such along
@@ -72,6 +77,23 @@ def update(resource: Resource, new: Obj, old: Obj, context: Context, subresource
         if strategy.counts_generations and _intent(new) != _intent(old):
             new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     metadata.refuse(resource, new, causes)
+    return new
+
+
+def _combined(resource: Resource, new: Obj, old: Obj, subresource: str) -> Obj:
+    """What was sent, with all of `old` that this request can't change."""
+    if subresource == "status":
+        return {**old, "metadata": _status_metadata(new, old), **_only_status(new)}
+    if subresource == "finalize":
+        spec = {**(old.get("spec") or {}), "finalizers": (new.get("spec") or {}).get("finalizers") or []}
+        kept = {**old["metadata"], **_version(new)}
+        if "managedFields" in new["metadata"]:
+            kept["managedFields"] = new["metadata"]["managedFields"]
+        return {**old, "metadata": kept, "spec": spec}
+    if resource.has_status:
+        new = {field: value for field, value in new.items() if field != "status"}
+        if "status" in old:
+            new["status"] = old["status"]
     return new
 
 

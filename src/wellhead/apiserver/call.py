@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from wellhead.api.errors import BadRequest, NotFound, UnsupportedMediaType
+from wellhead.api.errors import BadRequest, Invalid, NotFound, UnsupportedMediaType
 from wellhead.api.limits import Limits
+from wellhead.api.managed_fields.update import Writer
+from wellhead.api.managed_fields.writers import manager_of, manager_problems
+from wellhead.api.meta import now
 from wellhead.api.numbers import parse_int64
 from wellhead.api.query import is_true
 from wellhead.api.resource import Resource
@@ -60,6 +63,20 @@ class Call:
     def dry_run(self) -> bool:
         """Whether the write is only tried. Raises BadRequest."""
         return check_dry_run(self.query.get("dryRun", ""))
+
+    def writer(self, options: str) -> Writer:
+        """Whose the fields are that this request changes: `fieldManager` says it, or else the User-Agent.
+
+        `options` is the kind that an error names. Raises Invalid.
+        """
+        manager = self.query.get("fieldManager", "")
+        if manager:
+            causes = manager_problems(manager, "fieldManager")
+            if causes:
+                raise Invalid.of("meta.k8s.io", options, "", causes)
+        else:
+            manager = manager_of(self.http.headers.get("User-Agent", ""))
+        return Writer(manager, now(), self.info.subresource)
 
     async def body(self) -> bytes:
         """Raises BadRequest, RequestEntityTooLarge, TooManyRequests, UnsupportedMediaType."""

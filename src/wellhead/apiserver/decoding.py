@@ -19,15 +19,20 @@ def decode_body(call: Call, body: object, expected: GroupVersionKind, complaints
 
     `complaints` are what a strict reader said of the body already. Raises BadRequest.
     """
+    decoded = schema.decode(body, expected, field_validation(call), complaints)
+    call.warnings += decoded.warnings
+    return decoded.object
+
+
+def field_validation(call: Call) -> schema.FieldValidation:
+    """What to do about fields that nobody knows, or that are there twice. Raises BadRequest."""
     validation = call.query.get("fieldValidation") or "Warn"
     if validation not in _VALIDATIONS:
         supported = ", ".join(f'"{value}"' for value in sorted(_VALIDATIONS))
         raise BadRequest(
             f"fieldValidation: Unsupported value: {quoted(validation)}: supported values: {supported}"
         )
-    decoded = schema.decode(body, expected, cast(schema.FieldValidation, validation), complaints)
-    call.warnings += decoded.warnings
-    return decoded.object
+    return cast(schema.FieldValidation, validation)
 
 
 async def decoded_object(call: Call, expected: GroupVersionKind) -> Obj:

@@ -74,7 +74,7 @@ class Dispatcher:
             "watch": lambda call: watch(call, registry, watches),
             "create": lambda call: create(call, registry, admission),
             "update": lambda call: update(call, registry, admission, authorizer),
-            "patch": lambda call: patch(call, registry, admission),
+            "patch": lambda call: patch(call, registry, admission, authorizer),
             "delete": lambda call: delete(call, registry, admission),
             "deletecollection": lambda call: delete_collection(call, registry, admission),
         }

@@ -217,6 +217,8 @@ class TypedInformer(Generic[T]):
             del self._objects[name]
         else:
             metadata = obj["metadata"]
+            # Half of an object's size is who set what, which no component asks.
+            metadata.pop("managedFields", None)
             version = metadata["resourceVersion"]
             if old is not None and old.version == version:
                 return

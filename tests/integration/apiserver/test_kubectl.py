@@ -74,8 +74,6 @@ async def test_apply_diff_edit_and_replace(cluster: Cluster, tmp_path: Path) -> 
     wrong = MANIFEST.replace("replicas", "replcas")
     code, output = await cluster.kubectl("apply", "-f", "-", stdin=wrong)
     assert (code, 'unknown field "spec.replcas"' in output) == (1, True)
-    code, output = await cluster.kubectl("apply", "--server-side", "-f", "-", stdin=MANIFEST)
-    assert (code, "Server-side apply not available" in output) == (1, True)
     editor = tmp_path / "editor"
     editor.write_text('#!/bin/sh\nsed -i s/blue/green/ "$1"\n')
     editor.chmod(0o755)

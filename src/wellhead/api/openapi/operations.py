@@ -18,6 +18,7 @@ _PATCHES = (
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
 )
 _STATUS, _DELETE_OPTIONS, _PATCH = (META_PREFIX + name for name in ("Status", "DeleteOptions", "Patch"))
 

@@ -19,6 +19,7 @@ from wellhead.api.errors import (
     ServiceUnavailable,
 )
 from wellhead.api.limits import DEFAULTS, Limits
+from wellhead.api.managed_fields.update import Writer, settled
 from wellhead.api.meta import Key, Obj, key, parse_time
 from wellhead.api.resource import Resource
 from wellhead.api.resources import IPADDRESSES, NAMESPACES, SERVICES, kind_of
@@ -107,10 +108,13 @@ class Registry:
         obj: Obj,
         *,
         gate: Gate = OPEN,
+        writer: Writer | None = None,
         size: int = 0,
         dry_run: bool = False,
     ) -> Written:
         """Store a new object, from a body that was decoded with its schema; it had `size` bytes.
+
+        Its fields are the `writer`'s.
 
         Raises:
             BadRequest, Forbidden, Invalid: the object breaks a rule.
@@ -118,7 +122,7 @@ class Registry:
             InternalError: it could not be stored.
             ApiError: the gate refuses.
         """
-        context = self._context(namespace)
+        context = self._context(namespace, writer)
         received = await self._apart.run(size, partial(writes.received, resource, obj, context))
         obj = await gate.mutate(received, None)
         sent_name = obj["metadata"].get("name")
@@ -130,7 +134,8 @@ class Registry:
             if self.collection(resource).get(namespace if resource.namespaced else "", name) is None:
                 await gate.validate(created, None)
                 try:
-                    return await _kept(gate, self._commit(resource, None, created, dry_run=dry_run))
+                    commit = partial(self._commit, resource, None, dry_run=dry_run)
+                    return await _kept(gate, _fitting(commit, created, writer))
                 except RevisionConflict:
                     pass
             if sent_name:
@@ -146,12 +151,13 @@ class Registry:
         *,
         gate: Gate = OPEN,
         subresource: str = "",
+        writer: Writer | None = None,
         size: int = 0,
         dry_run: bool = False,
     ) -> Written:
         """Replace an object by what `change` makes of (a copy of) it, on a thread if that is large.
 
-        `size` is how many bytes the change has.
+        `size` is how many bytes the change has. The fields that it changes are the `writer`'s.
         When another write overtakes this one, `change` is called again with the newer object, unless it
         insists on a resourceVersion.
 
@@ -162,7 +168,7 @@ class Registry:
             InternalError: it could not be stored.
             ApiError: the gate refuses.
         """
-        context = self._context(namespace)
+        context = self._context(namespace, writer)
         for attempt in range(_ATTEMPTS):
             item = self.item(resource, namespace, name)
             old = self.decoded(resource, item)
@@ -173,7 +179,8 @@ class Registry:
             new = await self._apart.run(extent, prepare)
             await gate.validate(new, old)
             try:
-                return await _kept(gate, self._replace(resource, item, old, new, dry_run))
+                replace = partial(self._replace, resource, item, old, dry_run=dry_run)
+                return await _kept(gate, _fitting(replace, new, writer))
             except RevisionConflict:
                 await _back_off(attempt)
         raise Conflict.of(resource, name)
@@ -197,7 +204,7 @@ class Registry:
             new = _copy(old)
             change(new)
             try:
-                return await self._replace(resource, item, old, new, dry_run)
+                return await self._replace(resource, item, old, new, dry_run=dry_run)
             except RevisionConflict:
                 await _back_off(attempt)
         raise Conflict.of(resource, name)
@@ -233,18 +240,19 @@ class Registry:
             try:
                 if removed:
                     return await self._remove(resource, item, new, dry_run)
-                return await self._replace(resource, item, old, new, dry_run)
+                return await self._replace(resource, item, old, new, dry_run=dry_run)
             except RevisionConflict:
                 await _back_off(attempt)
         raise Conflict.of(resource, name)
 
-    def _context(self, namespace: str) -> Context:
-        return Context(namespace=namespace, ip_families=self._allocator.families)
+    def _context(self, namespace: str, writer: Writer | None) -> Context:
+        return Context(namespace=namespace, ip_families=self._allocator.families, writer=writer)
 
-    async def _replace(self, resource: Resource, item: Item, old: Obj, new: Obj, dry_run: bool) -> Written:
+    async def _replace(self, resource: Resource, item: Item, old: Obj, new: Obj, *, dry_run: bool) -> Written:
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
         if old["metadata"].get("deletionTimestamp") and is_finished(resource, new):
             return await self._remove(resource, item, new, dry_run)
+        settled(old, new)
         if new == old:
             return Written(encode_json(old))
         return await self._commit(resource, item, new, dry_run=dry_run)
@@ -347,7 +355,17 @@ def _changed(
     sent = (new.get("metadata") or {}).get("resourceVersion") or ""
     if sent and sent != old["metadata"]["resourceVersion"]:
         raise Conflict.of(resource, old["metadata"]["name"])
-    return new if subresource else writes.received(resource, new, context)
+    return writes.received(resource, new, context, old, subresource)
+
+
+async def _fitting(write: Callable[[Obj], Awaitable[Written]], obj: Obj, writer: Writer | None) -> Written:
+    """The write, without the record of managers if that is what makes it too large (not of an apply)."""
+    try:
+        return await write(obj)
+    except RequestEntityTooLarge:
+        if writer is None or not obj["metadata"].pop("managedFields", None):
+            raise
+        return await write(obj)
 
 
 async def _kept(gate: Gate, write: Awaitable[Written]) -> Written:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from aiohttp import web
 
 from wellhead.api.errors import Cause, Conflict, Invalid
 from wellhead.api.kinds.workload import selector_of
+from wellhead.api.managed_fields import update as managed_fields
+from wellhead.api.managed_fields.apply import applied
+from wellhead.api.managed_fields.scale import REPLICAS, of_parent, of_scale
+from wellhead.api.managed_fields.types import type_of
+from wellhead.api.managed_fields.update import Writer
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_value
@@ -15,7 +21,8 @@ from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body, decoded_object
 from wellhead.apiserver.registry.gate import Gate
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.apiserver.verbs.patch import Patch
+from wellhead.apiserver.verbs.apply import APPLY, apply_writer, configuration
+from wellhead.apiserver.verbs.patch import Patch, check_not_forced
 from wellhead.apiserver.verbs.update import check_name
 from wellhead.storage.encoding import decode
 
@@ -33,27 +40,57 @@ async def get_scale(call: Call, registry: Registry) -> web.StreamResponse:
 async def update_scale(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
     """Raises NotFound, Conflict, BadRequest, Invalid."""
     new = await decoded_object(call, _SCALE)
-    return await _write(call, registry, admission, lambda _: new)
+    return await _write(call, registry, admission, lambda _: new, call.writer("UpdateOptions"))
 
 
 async def patch_scale(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
     """Raises NotFound, Conflict, BadRequest, Invalid."""
+    if call.http.content_type == APPLY:
+        return await _apply(call, registry, admission)
+    check_not_forced(call)
     document = Patch(call.http.content_type, await call.body(), call.limits)
     return await _write(
         call,
         registry,
         admission,
         lambda scale: decode_body(call, document.apply(scale, _SCALE), _SCALE, document.complaints),
+        call.writer("PatchOptions"),
     )
 
 
+async def _apply(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
+    writer = apply_writer(call)
+    config, complaints = await configuration(call)
+    kind = managed_fields.Kind(_SCALE.api_version, type_of(_SCALE))
+
+    def change(scale: Obj) -> Obj:
+        merged = applied(kind, scale, config, _SCALE, writer, force=call.flag("force"))
+        return decode_body(call, merged, _SCALE, complaints)
+
+    return await _write(call, registry, admission, change, None)
+
+
 async def _write(
-    call: Call, registry: Registry, admission: Admission, change: Callable[[Obj], Obj]
+    call: Call,
+    registry: Registry,
+    admission: Admission,
+    change: Callable[[Obj], Obj],
+    writer: Writer | None,
 ) -> web.StreamResponse:
+    """Without a writer, the scale that `change` makes has its own record of managers."""
     info = call.info
+    if writer is not None:
+        writer = replace(writer, tracked=REPLICAS)
 
     def set_replicas(workload: Obj) -> Obj:
-        scale = change(_scale(workload))
+        entries = workload["metadata"].get("managedFields") or []
+        scale = _scale(workload)
+        if writer is None:
+            scale["metadata"]["managedFields"] = of_scale(entries, _SCALE.api_version)
+        scale = change(scale)
+        if writer is None:
+            changed = (scale.get("metadata") or {}).get("managedFields") or []
+            workload["metadata"]["managedFields"] = of_parent(entries, changed, workload["apiVersion"])
         check_name(scale, info.name)
         metadata = scale.get("metadata") or {}
         if (uid := metadata.get("uid")) and uid != workload["metadata"]["uid"]:
@@ -70,7 +107,13 @@ async def _write(
     dry_run = call.dry_run
     gate = _ScaleGate(admission.gate(call, "UPDATE", kind=_SCALE, dry_run=dry_run))
     written = await registry.update(
-        call.resource, info.namespace, info.name, set_replicas, gate=gate, dry_run=dry_run
+        call.resource,
+        info.namespace,
+        info.name,
+        set_replicas,
+        gate=gate,
+        writer=writer,
+        dry_run=dry_run,
     )
     return await answer_value(call, _scale(decode(written.data)))
 

@@ -18,12 +18,14 @@ async def create(call: Call, registry: Registry, admission: Admission) -> web.St
     if call.info.name or (resource.namespaced and not call.info.namespace):
         raise MethodNotAllowed
     dry_run = call.dry_run
+    writer = call.writer("CreateOptions")
     obj = await decoded_object(call, resource.gvk)
     written = await registry.create(
         resource,
         call.info.namespace,
         obj,
         gate=admission.gate(call, "CREATE", dry_run=dry_run),
+        writer=writer,
         size=len(await call.body()),
         dry_run=dry_run,
     )

@@ -1,4 +1,4 @@
-"""patch: a change described as JSON patch, merge patch or strategic merge patch."""
+"""patch: a change described as JSON patch, merge patch or strategic merge patch, or by an apply."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from wellhead.api.limits import Limits, extent_of
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_object
+from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body
 from wellhead.apiserver.documents import read_json
 from wellhead.apiserver.documents.document import too_deep, too_many_values
 from wellhead.apiserver.registry.registry import Registry
+from wellhead.apiserver.verbs.apply import APPLY, apply
 from wellhead.apiserver.verbs.update import check_name
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 _TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC_MERGE_PATCH)
-_APPLY = ("application/apply-patch+yaml", "application/apply-patch+cbor")
 
 
 class Patch:
@@ -29,12 +30,8 @@ class Patch:
 
     def __init__(self, content_type: str, body: bytes, limits: Limits) -> None:
         """Raises BadRequest, RequestEntityTooLarge, UnsupportedMediaType."""
-        if content_type in _APPLY:
-            raise UnsupportedMediaType(
-                "server-side apply is not supported by this server: use `kubectl apply` without --server-side"
-            )
         if content_type not in _TYPES:
-            raise UnsupportedMediaType.accepting(_TYPES)
+            raise UnsupportedMediaType.accepting((*_TYPES, APPLY))
         self._type = content_type
         self._limits = limits
         self._document, complaints = read_json(body, limits)
@@ -59,14 +56,17 @@ class Patch:
         return patches.apply_strategic_merge_patch(obj, self._document, gvk)
 
 
-async def patch(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
+async def patch(
+    call: Call, registry: Registry, admission: Admission, authorizer: Authorizer
+) -> web.StreamResponse:
     """For the object or its status. Raises what `Registry.update`, the patch and the admission raise."""
+    if call.http.content_type == APPLY:
+        return await apply(call, registry, admission, authorizer)
     info, resource = call.info, call.resource
     dry_run = call.dry_run
     document = Patch(call.http.content_type, await call.body(), call.limits)
-    if "force" in call.query:
-        cause = Cause.forbidden("force", "may not be specified for non-apply patch")
-        raise Invalid.of("meta.k8s.io", "PatchOptions", "", [cause])
+    check_not_forced(call)
+    writer = call.writer("PatchOptions")
 
     def change(old: Obj) -> Obj:
         new = decode_body(call, document.apply(old, resource.gvk), resource.gvk, document.complaints)
@@ -80,7 +80,15 @@ async def patch(call: Call, registry: Registry, admission: Admission) -> web.Str
         change,
         gate=admission.gate(call, "UPDATE", dry_run=dry_run),
         subresource=info.subresource,
+        writer=writer,
         size=len(await call.body()),
         dry_run=dry_run,
     )
     return await answer_object(call, written.data)
+
+
+def check_not_forced(call: Call) -> None:
+    """Raises Invalid: only an apply can be forced."""
+    if "force" in call.query:
+        cause = Cause.forbidden("force", "may not be specified for non-apply patch")
+        raise Invalid.of("meta.k8s.io", "PatchOptions", "", [cause])

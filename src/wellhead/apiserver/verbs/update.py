@@ -26,6 +26,7 @@ async def update(
     """
     info, resource = call.info, call.resource
     dry_run = call.dry_run
+    writer = call.writer("UpdateOptions")
     new = await decoded_object(call, resource.gvk)
     check_name(new, info.name)
     size = len(await call.body())
@@ -41,6 +42,7 @@ async def update(
             change,
             gate=admission.gate(call, "UPDATE", dry_run=dry_run),
             subresource=info.subresource,
+            writer=writer,
             size=size,
             dry_run=dry_run,
         )
@@ -51,7 +53,9 @@ async def update(
         authorizer.check(call.user, replace(info, verb="create"))
         new["metadata"] = (new.get("metadata") or {}) | {"name": info.name}
         gate = admission.gate(call, "CREATE", dry_run=dry_run)
-        written = await registry.create(resource, info.namespace, new, gate=gate, size=size, dry_run=dry_run)
+        written = await registry.create(
+            resource, info.namespace, new, gate=gate, writer=writer, size=size, dry_run=dry_run
+        )
         return await answer_object(call, written.data, 201)
     return await answer_object(call, written.data)
 

@@ -1,0 +1,138 @@
+"""apply: a patch that says which fields a manager wants, and so which he doesn't want any more (KEP-555)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from aiohttp import web
+
+from wellhead.api.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
+from wellhead.api.field_management import managed
+from wellhead.api.limits import extent_of
+from wellhead.api.managed_fields.apply import applied
+from wellhead.api.managed_fields.update import Writer
+from wellhead.api.meta import Obj
+from wellhead.api.resources import kind_of
+from wellhead.apiserver.admission.chain import Admission
+from wellhead.apiserver.answers import answer_object
+from wellhead.apiserver.authz import Authorizer
+from wellhead.apiserver.call import Call
+from wellhead.apiserver.decoding import decode_body, field_validation
+from wellhead.apiserver.documents import Document, read_json, read_yaml
+from wellhead.apiserver.documents.document import too_many_values
+from wellhead.apiserver.registry.registry import Registry
+from wellhead.apiserver.verbs.update import check_name
+
+APPLY = "application/apply-patch+yaml"
+_ATTEMPTS = 5
+_IDENTITY = ("apiVersion", "kind", "metadata")
+
+
+async def apply(
+    call: Call, registry: Registry, admission: Admission, authorizer: Authorizer
+) -> web.StreamResponse:
+    """For the object or its status; what isn't there is made.
+
+    Raises what `Registry.update` and `create`, the apply and the admission raise.
+    """
+    info, resource = call.info, call.resource
+    dry_run = call.dry_run
+    writer = apply_writer(call)
+    config, complaints = await configuration(call)
+    kind = managed(kind_of(resource))
+    size = len(await call.body())
+
+    def change(old: Obj) -> Obj:
+        wanted = _of_subresource(config, info.subresource, has_status=resource.has_status)
+        merged = applied(kind, old, wanted, resource.gvk, writer, force=call.flag("force"), checked=config)
+        if extent_of(merged).values > call.limits.body_values:
+            raise too_many_values(call.limits)
+        new = decode_body(call, merged, resource.gvk, complaints)
+        metadata = new.get("metadata") or {}
+        if not metadata.get("name"):
+            raise BadRequest(
+                f"the name of the object ({info.name} based on URL) was undeterminable: name must be provided"
+            )
+        check_name(new, info.name)
+        return new
+
+    for _ in range(_ATTEMPTS):
+        try:
+            written = await registry.update(
+                resource,
+                info.namespace,
+                info.name,
+                change,
+                gate=admission.gate(call, "UPDATE", dry_run=dry_run),
+                subresource=info.subresource,
+                size=size,
+                dry_run=dry_run,
+            )
+            return await answer_object(call, written.data)
+        except NotFound:
+            if info.subresource or registry.lookup(resource, (info.namespace, info.name)) is not None:
+                raise
+        # The right to patch is not the right to create.
+        authorizer.check(call.user, replace(info, verb="create"))
+        new = await call.bodies.apart.run(size, lambda: change({}))
+        if uid := new["metadata"].get("uid"):
+            raise Conflict.of(
+                resource,
+                info.name,
+                f"uid mismatch: the provided object specified uid {uid}, and no existing object was found",
+            )
+        if new["metadata"].get("resourceVersion"):
+            raise Conflict.of(resource, info.name)
+        gate = admission.gate(call, "CREATE", dry_run=dry_run)
+        try:
+            written = await registry.create(
+                resource, info.namespace, new, gate=gate, size=size, dry_run=dry_run
+            )
+        except AlreadyExists:
+            continue
+        return await answer_object(call, written.data, 201)
+    raise Conflict.of(resource, info.name)
+
+
+def apply_writer(call: Call) -> Writer:
+    """Who applies. Raises Invalid: it must be said."""
+    if not call.query.get("fieldManager"):
+        cause = Cause.required("fieldManager", "is required for apply patch")
+        raise Invalid.of("meta.k8s.io", "PatchOptions", "", [cause])
+    return call.writer("PatchOptions")
+
+
+async def configuration(call: Call) -> tuple[Obj, tuple[str, ...]]:
+    """What is wanted, and what a strict reader says of the text.
+
+    Raises BadRequest, RequestEntityTooLarge.
+    """
+    body = await call.body()
+    document = await call.bodies.apart.run(20 * len(body), lambda: _read(call, body))
+    if not isinstance(document.value, dict):
+        raise BadRequest("error decoding YAML: the configuration is not an object")
+    if document.complaints and field_validation(call) == "Strict":
+        raise BadRequest(f"error strict decoding YAML: {', '.join(document.complaints)}")
+    return document.value, document.complaints
+
+
+def _read(call: Call, body: bytes) -> Document:
+    # JSON is YAML, too; client libraries send it, and it is read much faster as what it is.
+    if body.lstrip()[:1] == b"{":
+        try:
+            document = read_json(body, call.limits)
+        except BadRequest:
+            document = None
+        if document is not None and not document.complaints:
+            return document
+    return read_yaml(body, call.limits)
+
+
+def _of_subresource(config: Obj, subresource: str, *, has_status: bool) -> Obj:
+    """What of the configuration this request may set: the status has a subresource of its own."""
+    if subresource:
+        wanted = (*_IDENTITY, subresource)
+        return {field: value for field, value in config.items() if field in wanted}
+    if has_status:
+        return {field: value for field, value in config.items() if field != "status"}
+    return config
