@@ -25,13 +25,13 @@ _HISTORY_BYTES = 64 * 1024 * 1024
 class MemoryStore:
     """A `Store` in a dict. Its first revision comes from the clock, so that a restart repeats none."""
 
-    def __init__(self, history: int = _HISTORY) -> None:
+    def __init__(self, history: int = _HISTORY, history_bytes: int = _HISTORY_BYTES) -> None:
         # Microseconds: nobody writes a million times a second, so the clock stays ahead of the revisions.
         self._revision = time.time_ns() // 1000
         self._records: dict[StoreKey, Record] = {}
         self._history: deque[Change] = deque()
         self._before: dict[StoreKey, Record] = {}  # the records as of self.compacted
-        self._length = history
+        self._length, self._size = history, history_bytes
         self._bytes = 0
         self._compacted = self._revision
         self._feed = Feed()
@@ -83,7 +83,7 @@ class MemoryStore:
             self._history.append(change)
             self._bytes += len(change.value or b"")
         self._revision += len(changes)
-        while len(self._history) > self._length or self._bytes > _HISTORY_BYTES:
+        while len(self._history) > self._length or self._bytes > self._size:
             oldest = self._history.popleft()
             self._bytes -= len(oldest.value or b"")
             _apply(self._before, oldest)

@@ -4,8 +4,9 @@ One thread owns the only connection. It takes all transactions that wait, makes 
 and answers them together once that is on the disk (WAL, synchronous=FULL: one fsync for the whole group), so
 that an acknowledged write outlives kill -9 and a power cut, and many writers share the cost of one fsync.
 
-A row that a later one replaced is deleted when that happened more than `history` revisions ago; until then
-it serves watches that resume, across a restart of the process too.
+A row that a later one replaced is deleted when that happened more than `history` revisions ago, or when all
+such rows together take more than `history_bytes`; until then it serves watches that resume, across a restart
+of the process too.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import TypeVar
 
 from wellhead.storage import reserve
 from wellhead.storage.feed import Feed
+from wellhead.storage.history import History
 from wellhead.storage.reserve import Reserve
 from wellhead.storage.sqlite_file import open_database
 from wellhead.storage.store import (
@@ -42,7 +44,8 @@ T = TypeVar("T")
 _Answer = tuple[asyncio.Future[list[int]], list[int] | Exception]
 
 _HISTORY = 4096
-_COMPACT_EVERY = 256  # revisions
+_HISTORY_BYTES = 64 << 20
+_SHRINK_STEP = 256  # revisions
 _GROUP = 512  # transactions
 # Of what isn't in the file yet, the reserve has to hold all: the log's 4 MiB, and such a group.
 _GROUP_BYTES = 4 << 20
@@ -50,7 +53,7 @@ _PAGE = 4096  # bytes, as SQLite has them unless told otherwise
 _VACUUM_PAGES = 1024
 
 _LATEST = """
-SELECT revision, value IS NOT NULL FROM log
+SELECT revision, length(value) FROM log
 WHERE resource = ? AND namespace = ? AND name = ? ORDER BY revision DESC LIMIT 1
 """
 _INSERT = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?)"
@@ -58,6 +61,12 @@ _INSERT = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?)"
 _AS_OF = """
 SELECT MAX(revision), resource, namespace, name, value FROM log
 WHERE revision <= ? GROUP BY resource, namespace, name HAVING value IS NOT NULL
+"""
+
+
+_REPLACED = """
+SELECT coalesce(length(before.value), 0) FROM log LEFT JOIN log AS before ON before.revision = log.previous
+WHERE log.revision > ? ORDER BY log.revision
 """
 
 
@@ -80,9 +89,14 @@ class _Pending:
 class SqliteStore:
     """A `Store` in one file, which belongs to this process alone while it is open."""
 
-    def __init__(self, path: Path, history: int = _HISTORY, reserve: int = reserve.SIZE) -> None:
+    def __init__(
+        self,
+        path: Path,
+        history: int = _HISTORY,
+        reserve: int = reserve.SIZE,
+        history_bytes: int = _HISTORY_BYTES,
+    ) -> None:
         self._path = path
-        self._history = history
         self._jobs: queue.SimpleQueue[_Pending | Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._feed = Feed()
@@ -93,6 +107,7 @@ class SqliteStore:
         """Whether the reserve is given up: then what doesn't free room isn't written."""
         self._revision = 0
         self._compacted = 0
+        self._history = History(history, history_bytes)
 
     async def open(self) -> None:
         """Open or make the file, and start the writer thread.
@@ -181,6 +196,7 @@ class SqliteStore:
         self._revision, self._compacted = self._connection.execute(
             "SELECT revision, compacted FROM state"
         ).fetchone()
+        self._history.extend(size for (size,) in self._connection.execute(_REPLACED, (self._compacted,)))
         try:
             self._full = not self._reserve.hold()
         except OSError as error:
@@ -248,21 +264,26 @@ class SqliteStore:
     def _attempt(self, group: list[_Pending]) -> tuple[list[Change], list[_Answer]]:
         """One SQLite transaction. Raises sqlite3.Error, having undone it."""
         changes: list[Change] = []
+        replaced: list[int] = []  # bytes, by each of the changes
         if not group:
             return changes, []
         execute = self._connection.execute
         try:
             execute("BEGIN IMMEDIATE")
-            answers: list[_Answer] = [(each.answer, self._write(each.writes, changes)) for each in group]
+            answers: list[_Answer] = [
+                (each.answer, self._write(each.writes, changes, replaced)) for each in group
+            ]
             revision = self._revision + len(changes)
             compacted = self._compacted
-            if revision - self._history >= compacted + _COMPACT_EVERY:
-                compacted = self._compact(revision - self._history)
+            if surplus := self._history.surplus(replaced):
+                compacted = self._compact(compacted + surplus)
             execute("UPDATE state SET revision = ?, compacted = ?", (revision, compacted))
             execute("COMMIT")
         except sqlite3.Error:
             self._undo()
             raise
+        self._history.extend(replaced)
+        self._history.forget(compacted - self._compacted)
         self._revision, self._compacted = revision, compacted
         return changes, answers
 
@@ -314,10 +335,11 @@ class SqliteStore:
             # What is in the log only may make the file grow: that comes first, or the log grows for ever.
             execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             while self._compacted < self._revision:
-                oldest = min(self._compacted + _COMPACT_EVERY, self._revision)
+                oldest = min(self._compacted + _SHRINK_STEP, self._revision)
                 execute("BEGIN IMMEDIATE")
                 execute("UPDATE state SET compacted = ?", (self._compact(oldest),))
                 execute("COMMIT")
+                self._history.forget(oldest - self._compacted)
                 self._compacted = oldest
                 execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             while execute("PRAGMA freelist_count").fetchone()[0]:
@@ -341,23 +363,26 @@ class SqliteStore:
             return f"the database can't be written: {error}"
         return ""
 
-    def _write(self, writes: Sequence[Write], changes: list[Change]) -> list[int] | RevisionConflict:
+    def _write(
+        self, writes: Sequence[Write], changes: list[Change], replaced: list[int]
+    ) -> list[int] | RevisionConflict:
         """Append one transaction's rows, or none of them if a condition doesn't hold."""
         start = len(changes)
         for write in writes:
             row = self._connection.execute(_LATEST, write.key).fetchone()
-            actual = row[0] if row is not None and row[1] else 0
+            actual = row[0] if row is not None and row[1] is not None else 0
             if actual != write.expected or (write.value is None and not actual):
                 if len(changes) > start:
                     first = changes[start].revision
                     self._connection.execute("DELETE FROM log WHERE revision >= ?", (first,))
-                    del changes[start:]
+                    del changes[start:], replaced[start:]
                 return RevisionConflict(write.key, actual)
             revision = self._revision + len(changes) + 1
             self._connection.execute(
                 _INSERT, (revision, row[0] if row is not None else 0, *write.key, write.value)
             )
             changes.append(Change(revision, write.key, write.value))
+            replaced.append(row[1] or 0 if row is not None else 0)
         return [change.revision for change in changes[start:]]
 
     def _compact(self, oldest: int) -> int:
