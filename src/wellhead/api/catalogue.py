@@ -79,9 +79,6 @@ ValidatingAdmissionPolicy         validatingadmissionpolicies       c in=api-ext
 ValidatingAdmissionPolicyBinding  validatingadmissionpolicybindings c in=api-extensions gen
 ValidatingWebhookConfiguration    validatingwebhookconfigurations   c in=api-extensions gen
 
-apiextensions.k8s.io/v1
-CustomResourceDefinition customresourcedefinitions c short=crd,crds in=api-extensions sub=status gen
-
 scheduling.k8s.io/v1
 PriorityClass           priorityclasses         c short=pc gen
 

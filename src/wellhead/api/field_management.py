@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from wellhead.api.custom.strategy import CustomStrategy
+from wellhead.api.custom.values import copied
 from wellhead.api.kind import Kind
 from wellhead.api.managed_fields import update
 from wellhead.api.managed_fields.types import Type
@@ -28,6 +30,8 @@ def record(kind: Kind, obj: Obj, new: Obj, old: Obj, writer: Writer) -> None:
 
 def _as_of(kind: Kind, obj: Obj, api_version: str) -> tuple[Type, Obj] | None:
     """The object as another version of its kind; None if that isn't served."""
+    if isinstance(kind.strategy, CustomStrategy):
+        return _custom_as_of(kind.strategy, obj, api_version)
     here = by_kind(obj.get("apiVersion") or kind.resource.api_version, kind.resource.kind)
     there = by_kind(api_version, kind.resource.kind)
     if here is None or there is None or there.storage_prefix != here.storage_prefix:
@@ -35,3 +39,12 @@ def _as_of(kind: Kind, obj: Obj, api_version: str) -> tuple[Type, Obj] | None:
     stored = kind_of(here).strategy.to_storage(obj)
     other = kind_of(there)
     return other.fields, other.strategy.from_storage(stored) | {"apiVersion": api_version}
+
+
+def _custom_as_of(strategy: CustomStrategy, obj: Obj, api_version: str) -> tuple[Type, Obj] | None:
+    here = strategy.versions.get(obj.get("apiVersion") or strategy.api_version)
+    there = strategy.versions.get(api_version)
+    if here is None or there is None:
+        return None
+    stored = here.strategy.to_storage(copied(obj))
+    return there.fields, there.strategy.from_storage(stored) | {"apiVersion": api_version}

@@ -13,7 +13,7 @@ from typing import Literal
 from wellhead.api.ages import age
 from wellhead.api.meta import Obj
 
-Cell = str | int
+Cell = str | int | float | None
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,20 @@ class Column:
     """A column; a `wide` one is shown by `-o wide` only."""
 
     name: str
-    type: Literal["string", "integer", "boolean", "date"] = "string"
+    type: Literal["string", "integer", "number", "boolean", "date"] = "string"
     wide: bool = False
     description: str = ""
+    format: str = ""
+    priority: int | None = None
+    """As a custom kind's column has it; 0 is shown always."""
 
     def definition(self) -> Obj:
         return {
             "name": self.name,
             "type": self.type,
-            "format": "name" if self.name == "Name" else "",
+            "format": self.format or ("name" if self.name == "Name" else ""),
             "description": self.description,
-            "priority": 1 if self.wide else 0,
+            "priority": int(self.wide) if self.priority is None else self.priority,
         }
 
 

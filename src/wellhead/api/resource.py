@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from wellhead.api.meta import GroupVersionKind
+
+if TYPE_CHECKING:
+    from wellhead.api.kind import Kind
 
 _OBJECT_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 _PROXY_VERBS = ("create", "delete", "get", "patch", "update")
@@ -44,14 +48,25 @@ class Resource:
     """Whether an unsupported label is refused in the words of core/v1's own conversions."""
     stored_as: str = field(default="", compare=False)
     """`group/plural` under which objects are stored: two versions or groups of one kind share it."""
+    singular_name: str = field(default="", compare=False)
+    list_name: str = field(default="", compare=False)
+    """The kind of lists, if it isn't the kind and `List`."""
+    deprecation: str = field(default="", compare=False)
+    """What whoever uses the resource is warned of."""
+    custom: Kind | None = field(default=None, compare=False, repr=False)
+    """The kind of what a CustomResourceDefinition defines: it is known to nobody else."""
 
     @property
     def singular(self) -> str:
-        return self.kind.lower()
+        return self.singular_name or self.kind.lower()
 
     @property
     def list_kind(self) -> str:
-        return f"{self.kind}List"
+        return self.list_name or f"{self.kind}List"
+
+    def of_kind(self, kind: Kind) -> Resource:
+        """This resource, of a custom kind."""
+        return replace(self, custom=kind)
 
     @property
     def api_version(self) -> str:

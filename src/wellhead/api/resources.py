@@ -11,6 +11,7 @@ from wellhead.api.kinds import (
     configmap,
     controllerrevision,
     cronjob,
+    customresourcedefinition,
     daemonset,
     deployment,
     endpoints,
@@ -36,6 +37,9 @@ from wellhead.api.kinds import (
 from wellhead.api.kinds.configmap import CONFIGMAPS as CONFIGMAPS
 from wellhead.api.kinds.controllerrevision import CONTROLLERREVISIONS as CONTROLLERREVISIONS
 from wellhead.api.kinds.cronjob.resource import CRONJOBS as CRONJOBS
+from wellhead.api.kinds.customresourcedefinition import (
+    CUSTOMRESOURCEDEFINITIONS as CUSTOMRESOURCEDEFINITIONS,
+)
 from wellhead.api.kinds.daemonset import DAEMONSETS as DAEMONSETS
 from wellhead.api.kinds.deployment import DEPLOYMENTS as DEPLOYMENTS
 from wellhead.api.kinds.endpoints import ENDPOINTS as ENDPOINTS
@@ -71,6 +75,7 @@ from wellhead.api.resource import Resource
 KINDS: tuple[Kind, ...] = (
     *catalogue.KINDS,
     configmap.KIND,
+    customresourcedefinition.KIND,
     endpoints.KIND,
     event.KINDS[0],
     namespace.KIND,
@@ -113,7 +118,7 @@ _BY_KIND = {(r.api_version, r.kind): r for r in RESOURCES}
 
 def kind_of(resource: Resource) -> Kind:
     """What is known of a resource's kind: its rules and its columns."""
-    return _KINDS[resource]
+    return resource.custom or _KINDS[resource]
 
 
 def lookup(group: str, version: str, plural: str) -> Resource | None:

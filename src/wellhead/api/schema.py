@@ -65,7 +65,7 @@ def decode(
     """
     if not isinstance(body, dict):
         raise BadRequest(f"couldn't get version/kind; json parse error: not a {expected.kind} object")
-    _check_kind(body, expected)
+    check_kind(body, expected)
     known = definitions(expected)
     reading = _Reading(known)
     obj: Obj = reading.cleaned(body, known.root)
@@ -81,7 +81,8 @@ def decode(
     return Decoded(obj, tuple(told) if field_validation == "Warn" else ())
 
 
-def _check_kind(body: Obj, expected: GroupVersionKind) -> None:
+def check_kind(body: Obj, expected: GroupVersionKind) -> None:
+    """Whether the apiVersion and kind of a body, where it has them, are these. Raises BadRequest."""
     for field in ("apiVersion", "kind"):
         value = body.get(field)
         if value is not None and not isinstance(value, str):
@@ -105,6 +106,27 @@ def _check_kind(body: Obj, expected: GroupVersionKind) -> None:
 
 def _cannot_be_handled(gvk: GroupVersionKind) -> str:
     return f'{gvk.kind} in version "{gvk.version}" cannot be handled as a {gvk.kind}'
+
+
+_HAS_METADATA = GroupVersionKind("", "v1", "ConfigMap")  # any kind: its metadata's type is everybody's
+
+
+def decode_metadata(value: object, unknown: list[str] | None = None) -> Obj:
+    """metadata of an object whose kind isn't built in: what is unknown in it goes, and is told in `unknown`.
+
+    Raises BadRequest in upstream's words.
+    """
+    known = definitions(_HAS_METADATA)
+    reading = _Reading(known)
+    obj = reading.cleaned({"metadata": value}, known.root)
+    try:
+        _validator(_HAS_METADATA).validate(obj)
+    except jsonschema_rs.ValidationError as error:
+        raise BadRequest(_explain(obj, _HAS_METADATA, error)) from None
+    if reading.met_unknown and unknown is not None:
+        unknown += _unknown({"metadata": value}, known, known.root)
+    metadata: Obj = obj.get("metadata") or {}
+    return metadata
 
 
 class _Reading:

@@ -40,8 +40,6 @@ class Strategy:
     """What becomes of the dependents of an object whose deletion doesn't say; empty: they are deleted."""
     keeps_initial_status = False
     """Whether a new object may come with a status: an agent registers its node so."""
-    status_metadata = frozenset({"labels", "annotations", "finalizers"})
-    """What of the metadata an update of the status writes along: as upstream, of most kinds all of this."""
     created_by_update = False
     """Whether an update of an object that isn't there makes it (upstream's AllowCreateOnUpdate)."""
     returned_when_deleted = False
@@ -77,6 +75,13 @@ class Strategy:
     def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
         """What is wrong with the new status."""
         return []
+
+    def prepare_delete(self, obj: Obj) -> None:
+        """What a first deletion changes of an object beside its metadata's times."""
+
+    def is_current(self, data: bytes, revision: int) -> bool:
+        """Whether an object that is stored so at that revision is what `from_storage` would make of it."""
+        return False
 
     def to_storage(self, obj: Obj) -> Obj:
         """The object in the form in which its kind is stored."""

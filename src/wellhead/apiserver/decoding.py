@@ -6,12 +6,37 @@ from collections.abc import Sequence
 from typing import cast
 
 from wellhead.api import schema
-from wellhead.api.errors import BadRequest
+from wellhead.api.custom import decoding as custom
+from wellhead.api.custom.strategy import CustomStrategy
+from wellhead.api.errors import BadRequest, UnsupportedMediaType
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.apiserver.call import Call
+from wellhead.apiserver.negotiation import JSON, YAML
+from wellhead.apiserver.protobuf.decoding import CONTENT_TYPE as PROTOBUF
 from wellhead.text import quoted
 
 _VALIDATIONS = ("Strict", "Warn", "Ignore")
+
+
+def decode_sent(call: Call, body: object, complaints: Sequence[str] = ()) -> Obj:
+    """The same for an object of the call's resource: what a definition defines, by its schema."""
+    resource = call.resource
+    if resource.custom is None:
+        return decode_body(call, body, resource.gvk, complaints)
+    strategy = resource.custom.strategy
+    assert isinstance(strategy, CustomStrategy)
+    decoded = custom.decode(body, resource.gvk, strategy.schema, field_validation(call), complaints)
+    call.warnings += decoded.warnings
+    return decoded.object
+
+
+async def sent_object(call: Call) -> Obj:
+    """The request's body as an object of the call's resource. Raises BadRequest, UnsupportedMediaType."""
+    if call.resource.custom is not None and call.http.content_type == PROTOBUF:
+        raise UnsupportedMediaType.accepting((JSON, YAML))
+    document = await call.object()
+    size = len(await call.body())
+    return await call.bodies.apart.run(size, lambda: decode_sent(call, document.value, document.complaints))
 
 
 def decode_body(call: Call, body: object, expected: GroupVersionKind, complaints: Sequence[str] = ()) -> Obj:

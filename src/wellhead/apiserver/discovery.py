@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from functools import cache
+import re
+from collections.abc import Sequence
 
 from wellhead.api.errors import NotFound
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource, Subresource
 from wellhead.api.resources import RESOURCES
+from wellhead.apiserver.custom.kinds import CustomKinds
 from wellhead.apiserver.negotiation import JSON, media_ranges
 from wellhead.storage.encoding import encode_json
+
+Resources = Sequence[Resource]
 
 _AGGREGATED_GROUP = "apidiscovery.k8s.io"
 _AGGREGATED_KIND = "APIGroupDiscoveryList"
@@ -33,8 +37,50 @@ def aggregated_version(accept: str) -> str:
     return ""
 
 
-@cache
-def aggregated(root: str, version: str) -> tuple[bytes, str, str]:
+class Discovery:
+    """What there is to discover: built-in kinds, and the custom ones of the moment."""
+
+    def __init__(self, custom: CustomKinds | None = None) -> None:
+        self._custom = custom
+        self._made_for = -1
+        self._resources: tuple[Resource, ...] = RESOURCES
+        self._aggregated: dict[tuple[str, str], tuple[bytes, str, str]] = {}
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        """All that are served, group by group."""
+        if self._custom is not None and self._custom.changes != self._made_for:
+            self._made_for = self._custom.changes
+            self._aggregated.clear()
+            self._resources = (*RESOURCES, *sorted(self._custom.all(), key=_custom_place))
+        return self._resources
+
+    def aggregated(self, root: str, version: str) -> tuple[bytes, str, str]:
+        """The aggregated document under `root` (api or apis), its content type, and its ETag."""
+        resources = self.resources
+        found = self._aggregated.get((root, version))
+        if found is None:
+            found = self._aggregated[root, version] = aggregated(resources, root, version)
+        return found
+
+
+_MATURITY = re.compile(r"v([0-9]+)(?:(alpha|beta)([0-9]+))?")
+
+
+def version_place(version: str) -> tuple[int, int, int, str]:
+    """Where a version stands among others: v2, v1, v1beta2, v1beta1, v1alpha1, then all else by name."""
+    match = _MATURITY.fullmatch(version)
+    if match is None:
+        return 3, 0, 0, version
+    maturity = {None: 0, "beta": 1, "alpha": 2}[match[2]]
+    return maturity, -int(match[1]), -int(match[3] or 0), ""
+
+
+def _custom_place(resource: Resource) -> tuple[str, tuple[int, int, int, str], str]:
+    return resource.group, version_place(resource.version), resource.plural
+
+
+def aggregated(resources: Resources, root: str, version: str) -> tuple[bytes, str, str]:
     """The aggregated document under `root` (api or apis), its content type, and its ETag."""
     items = [
         {
@@ -42,13 +88,15 @@ def aggregated(root: str, version: str) -> tuple[bytes, str, str]:
             "versions": [
                 {
                     "version": group_version,
-                    "resources": [_aggregated_resource(r) for r in _resources(group, group_version)],
+                    "resources": [
+                        _aggregated_resource(r) for r in _resources(resources, group, group_version)
+                    ],
                     "freshness": "Current",
                 }
-                for group_version in _versions(group)
+                for group_version in _versions(resources, group)
             ],
         }
-        for group in _groups()
+        for group in _groups(resources)
         if bool(group) == (root == "apis")
     ]
     document = {
@@ -62,34 +110,38 @@ def aggregated(root: str, version: str) -> tuple[bytes, str, str]:
     return data, content_type, f'"{hashlib.sha256(data).hexdigest().upper()}"'
 
 
-def core_versions(server_address: str) -> Obj:
+def core_versions(resources: Resources, server_address: str) -> Obj:
     """/api"""
     return {
         "kind": "APIVersions",
-        "versions": list(_versions("")),
+        "versions": list(_versions(resources, "")),
         "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": server_address}],
     }
 
 
-def group_list() -> Obj:
+def group_list(resources: Resources) -> Obj:
     """/apis"""
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(g) for g in _groups() if g]}
+    return {
+        "kind": "APIGroupList",
+        "apiVersion": "v1",
+        "groups": [_group(resources, g) for g in _groups(resources) if g],
+    }
 
 
-def group_document(name: str) -> Obj:
+def group_document(resources: Resources, name: str) -> Obj:
     """/apis/GROUP. Raises NotFound."""
-    if not name or name not in _groups():
+    if not name or name not in _groups(resources):
         raise NotFound.path()
-    return {"kind": "APIGroup", "apiVersion": "v1"} | _group(name)
+    return {"kind": "APIGroup", "apiVersion": "v1"} | _group(resources, name)
 
 
-def resource_list(group: str, version: str) -> Obj:
+def resource_list(resources: Resources, group: str, version: str) -> Obj:
     """/api/VERSION and /apis/GROUP/VERSION. Raises NotFound."""
-    resources = _resources(group, version)
-    if not resources:
+    served = _resources(resources, group, version)
+    if not served:
         raise NotFound.path()
     entries: list[Obj] = []
-    for resource in resources:
+    for resource in served:
         entry: Obj = {
             "name": resource.plural,
             "singularName": resource.singular,
@@ -123,42 +175,44 @@ def resource_list(group: str, version: str) -> Obj:
     }
 
 
-def paths() -> list[str]:
+def paths(resources: Resources) -> list[str]:
     """/ lists them."""
-    groups = [group for group in _groups() if group]
+    groups = [group for group in _groups(resources) if group]
     found = ["/api", "/api/v1", "/apis", "/apis/"]
     found += [f"/apis/{group}" for group in groups]
-    found += [f"/apis/{group}/{version}" for group in groups for version in _versions(group)]
+    found += [f"/apis/{group}/{version}" for group in groups for version in _versions(resources, group)]
     return sorted(
         [*found, "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
     )
 
 
-def _groups() -> list[str]:
-    return list(dict.fromkeys(resource.group for resource in RESOURCES))
+def _groups(resources: Resources) -> list[str]:
+    return list(dict.fromkeys(resource.group for resource in resources))
 
 
-def _versions(group: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(r.version for r in RESOURCES if r.group == group))
+def _versions(resources: Resources, group: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(r.version for r in resources if r.group == group))
 
 
-def _resources(group: str, version: str) -> list[Resource]:
-    return [r for r in RESOURCES if (r.group, r.version) == (group, version)]
+def _resources(resources: Resources, group: str, version: str) -> list[Resource]:
+    return [r for r in resources if (r.group, r.version) == (group, version)]
 
 
 def _subresources(resource: Resource) -> list[Subresource]:
     return [resource.subresource(name) for name in sorted(resource.subresources)]
 
 
-def _group(name: str) -> Obj:
-    versions = [{"groupVersion": f"{name}/{version}", "version": version} for version in _versions(name)]
+def _group(resources: Resources, name: str) -> Obj:
+    versions = [
+        {"groupVersion": f"{name}/{version}", "version": version} for version in _versions(resources, name)
+    ]
     return {"name": name, "versions": versions, "preferredVersion": versions[0]}
 
 
 def _aggregated_resource(resource: Resource) -> Obj:
     entry: Obj = {
         "resource": resource.plural,
-        "responseKind": {"group": "", "version": "", "kind": resource.kind},
+        "responseKind": _response_kind(resource),
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular,
         "verbs": sorted(resource.verbs),
@@ -170,6 +224,13 @@ def _aggregated_resource(resource: Resource) -> Obj:
     if resource.subresources:
         entry["subresources"] = [_aggregated_subresource(resource, s) for s in _subresources(resource)]
     return entry
+
+
+def _response_kind(resource: Resource) -> Obj:
+    # Empty: the same as the document's around it. Upstream says it in full of custom kinds.
+    if resource.custom is None:
+        return {"group": "", "version": "", "kind": resource.kind}
+    return {"group": resource.group, "version": resource.version, "kind": resource.kind}
 
 
 def _aggregated_subresource(resource: Resource, sub: Subresource) -> Obj:

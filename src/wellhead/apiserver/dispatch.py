@@ -15,11 +15,12 @@ from wellhead.apiserver.answers import answer_json, answer_value
 from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
+from wellhead.apiserver.custom.kinds import CustomKinds
 from wellhead.apiserver.health import Health
 from wellhead.apiserver.metrics import CONTENT_TYPE, Metrics
-from wellhead.apiserver.openapi import openapi
+from wellhead.apiserver.openapi import OpenAPI
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.apiserver.subresources import eviction, logs, pods, proxy, reviews, scale, streams, token
+from wellhead.apiserver.subresources import logs, pods, proxy, reviews, scale, streams, token
 from wellhead.apiserver.tokens import Tokens
 from wellhead.apiserver.verbs.create import create
 from wellhead.apiserver.verbs.delete import delete
@@ -52,9 +53,12 @@ class Dispatcher:
         metrics: Metrics,
         server_address: str,
         watches: Watches,
+        kinds: CustomKinds,
     ) -> None:
         self._registry = registry
         self._health = health
+        self._discovery = discovery.Discovery(kinds)
+        self._openapi = OpenAPI(kinds)
         self._metrics = metrics
         self._server_address = server_address
 
@@ -87,7 +91,7 @@ class Dispatcher:
             ("scale", "update"): lambda call: scale.update_scale(call, registry, admission),
             ("scale", "patch"): lambda call: scale.patch_scale(call, registry, admission),
             ("binding", "create"): lambda call: pods.bind(call, registry, admission),
-            ("eviction", "create"): lambda call: eviction.evict(call, registry, admission),
+            ("eviction", "create"): lambda call: pods.evict(call, registry, admission),
             ("token", "create"): lambda call: token.create_token(call, registry, tokens, admission),
             ("log", "get"): lambda call: logs.logs(call, registry, agents),
         }
@@ -102,6 +106,8 @@ class Dispatcher:
         info = call.info
         if info.resource is None:
             return await self._path(call)
+        if info.resource.custom is not None:
+            _check_custom(call)
         if info.subresource:
             handler = self._subresources.get((info.subresource, info.verb))
         elif info.resource.is_review:
@@ -121,7 +127,7 @@ class Dispatcher:
         parts = path.strip("/").split("/")
         match parts:
             case [""]:
-                return await answer_value(call, {"paths": discovery.paths()})
+                return await answer_value(call, {"paths": discovery.paths(self._discovery.resources)})
             case ["healthz" | "livez" | "readyz", *_]:
                 return await self._health.answer(call)
             case ["version"]:
@@ -129,26 +135,41 @@ class Dispatcher:
             case ["metrics"]:
                 return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
             case ["openapi", *rest]:
-                return await openapi(call, rest)
+                return await self._openapi.answer(call, rest)
             case ["api" | "apis" as root]:
                 return await self._root(call, root)
             case ["api", group_version]:
-                return await answer_value(call, discovery.resource_list("", group_version))
+                return await answer_value(
+                    call, discovery.resource_list(self._discovery.resources, "", group_version)
+                )
             case ["apis", group]:
-                return await answer_value(call, discovery.group_document(group))
+                return await answer_value(call, discovery.group_document(self._discovery.resources, group))
             case ["apis", group, group_version]:
-                return await answer_value(call, discovery.resource_list(group, group_version))
+                return await answer_value(
+                    call, discovery.resource_list(self._discovery.resources, group, group_version)
+                )
         raise NotFound.path()
 
     async def _root(self, call: Call, root: str) -> web.StreamResponse:
         wanted = discovery.aggregated_version(call.http.headers.get("Accept", ""))
         if not wanted:
             document = (
-                discovery.core_versions(self._server_address) if root == "api" else discovery.group_list()
+                discovery.core_versions(self._discovery.resources, self._server_address)
+                if root == "api"
+                else discovery.group_list(self._discovery.resources)
             )
             return await answer_json(call, encode_json(document))
-        data, content_type, etag = discovery.aggregated(root, wanted)
+        data, content_type, etag = self._discovery.aggregated(root, wanted)
         headers = {"ETag": etag, "Vary": "Accept", "Content-Type": content_type}
         if call.http.headers.get("If-None-Match") == etag:
             return web.Response(status=304, headers=headers)
         return web.Response(body=data, headers=headers)
+
+
+def _check_custom(call: Call) -> None:
+    """Raises MethodNotAllowed for what a definition that ends has no more; warns of what is deprecated."""
+    resource = call.resource
+    if call.info.verb == "create" and "create" not in resource.verbs:
+        raise MethodNotAllowed("create not allowed while custom resource definition is terminating")
+    if resource.deprecation:
+        call.warnings.append(resource.deprecation)

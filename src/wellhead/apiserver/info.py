@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from wellhead.api.errors import NotFound
 from wellhead.api.query import is_true
 from wellhead.api.resource import Resource
-from wellhead.api.resources import lookup
+from wellhead.api.resources import lookup as built_in
 from wellhead.api.selectors import FieldSelector
+
+Lookup = Callable[[str, str, str], Resource | None]
+"""The resource that group, version and plural name, if it is served."""
 
 _UNSELECTED = FieldSelector()
 _LONG_RUNNING = frozenset({"log", "exec", "attach", "portforward", "proxy"})
@@ -43,7 +46,7 @@ class RequestInfo:
         return self.verb == "watch" or self.subresource in _LONG_RUNNING
 
 
-def request_info(method: str, path: str, query: Mapping[str, str]) -> RequestInfo:
+def request_info(method: str, path: str, query: Mapping[str, str], lookup: Lookup = built_in) -> RequestInfo:
     """Take a request apart. Raises NotFound for a resource that isn't served, BadRequest."""
     parts = path.split("/")
     # "", "api", VERSION, resource… or "", "apis", GROUP, VERSION, resource…

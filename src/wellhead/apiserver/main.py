@@ -22,6 +22,8 @@ from wellhead.apiserver.admission.plugins import admission
 from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.bootstrap import ensure_kubernetes_service, ensure_namespaces, ensure_service_ranges
+from wellhead.apiserver.custom.keeper import DefinitionKeeper
+from wellhead.apiserver.custom.kinds import CustomKinds
 from wellhead.apiserver.dispatch import Dispatcher
 from wellhead.apiserver.event_expiry import expire_events
 from wellhead.apiserver.heads import head_of
@@ -117,6 +119,10 @@ async def run(config: Config) -> None:
 async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator) -> AsyncIterator[Registry]:
     """Requests are answered while the context lasts."""
     registry = Registry(cache, allocator, config.limits)
+    kinds = CustomKinds(cache)
+    kinds.start()
+    definitions = DefinitionKeeper(registry, kinds)
+    definitions.start()
     tokens = Tokens(
         config.service_account_key_file,
         config.service_account_issuer,
@@ -148,8 +154,9 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             metrics=metrics,
             server_address=_authority(config.advertise_address, config.secure_port),
             watches=Watches(config.limits, metrics.refused),
+            kinds=kinds,
         )
-        server = Server(authenticator, authorizer, dispatcher, metrics, config.limits)
+        server = Server(authenticator, authorizer, dispatcher, metrics, config.limits, kinds.lookup)
         await ensure_namespaces(registry)
         await ensure_default_roles(registry)
         ranges = config.service_cluster_ip_ranges
@@ -162,7 +169,10 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
                 await web.SockSite(runner, listener, ssl_context=tls, backlog=_BACKLOG).start()
                 _log.info("serving on %s", listener.getsockname())
             server.ready = True
-            yield registry
+            async with asyncio.TaskGroup() as upkeep:
+                keeping = upkeep.create_task(definitions.run())
+                yield registry
+                keeping.cancel()
         finally:
             server.ready = False
             await runner.cleanup()

@@ -1,6 +1,7 @@
 """/openapi/v2 and /openapi/v3: the API's schema, as `kubectl explain` and client-side validation read it.
 
-A document is made when the first client asks for it, and kept compressed.
+A document is made when a client asks for it, and kept compressed; one that custom kinds are in is made anew
+when it has changed and is asked for again, from the parts that haven't.
 """
 
 from __future__ import annotations
@@ -8,19 +9,26 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
-from functools import lru_cache
+from collections import OrderedDict
 from typing import NamedTuple
 
+import msgspec
 from aiohttp import web
 
 from wellhead.api import openapi as documents
+from wellhead.api.custom.definition import schema_of
 from wellhead.api.errors import NotFound
 from wellhead.api.openapi import protobuf
+from wellhead.api.resource import Resource
 from wellhead.apiserver.call import Call
+from wellhead.apiserver.custom.kinds import CustomKinds
 from wellhead.apiserver.negotiation import JSON, first_acceptable
 from wellhead.storage.encoding import encode_json
 
 _GZIP_LEVEL = 6  # once for all clients, so it may take its time
+_FAST = 1
+_KEPT = 64  # documents of version 3
+_KEPT_PARTS = 1024
 
 
 class _Document(NamedTuple):
@@ -28,43 +36,136 @@ class _Document(NamedTuple):
     etag: str
 
 
-async def openapi(call: Call, rest: list[str]) -> web.Response:
-    """Raises NotFound, NotAcceptable."""
-    match rest:
-        case ["v2"]:
-            path = "v2"
-        case ["v3", *group_path]:
-            path = "/".join(group_path)
-            if path and path not in documents.group_paths():
+class _Custom(NamedTuple):
+    """A custom resource at a moment; `data` is its definition, `state` is other when that is."""
+
+    resource: Resource
+    data: bytes
+    state: str
+
+    @property
+    def group_path(self) -> str:
+        return documents.group_path_of(self.resource)
+
+
+class _Document2(msgspec.Struct):
+    paths: msgspec.Raw
+    definitions: msgspec.Raw
+
+
+class OpenAPI:
+    """Makes and keeps the documents."""
+
+    def __init__(self, kinds: CustomKinds) -> None:
+        self._kinds = kinds
+        self._documents: OrderedDict[tuple[str, str, str], _Document] = OrderedDict()
+        self._parts: OrderedDict[tuple[str, str], tuple[bytes, bytes]] = OrderedDict()
+        """Of version 2, compressed: a custom resource's JSON and its Protobuf, by path and state."""
+        self._built_in: dict[str, bytes] = {}
+        """Of version 2, compressed: what is the same always."""
+
+    async def answer(self, call: Call, rest: list[str]) -> web.Response:
+        """Raises NotFound, NotAcceptable."""
+        custom = self._custom()
+        match rest:
+            case ["v2"]:
+                path = "v2"
+            case ["v3", *group_path]:
+                path = "/".join(group_path)
+                if path:
+                    custom = [each for each in custom if each.group_path == path]
+                if path and not custom and path not in documents.group_paths():
+                    raise NotFound.path()
+            case _:
                 raise NotFound.path()
-        case _:
-            raise NotFound.path()
-    # kubectl wants Protobuf for version 2, and does without a document of version 3 that there is only so.
-    offered = (JSON, protobuf.MEDIA_TYPE) if path == "v2" else (JSON,)
-    accept = call.http.headers.get("Accept", "").replace(protobuf.ASKED_FOR_AS, protobuf.MEDIA_TYPE)
-    media_type = first_acceptable(accept, offered)
-    document = await asyncio.to_thread(_document, path, media_type)
-    headers = {"Content-Type": media_type, "ETag": document.etag, "Vary": "Accept-Encoding, Accept"}
-    # The index names each document together with its hash, so a client may keep what it got by that name.
-    headers["Cache-Control"] = "public, immutable" if "hash" in call.query else "no-cache, private"
-    if call.http.headers.get("If-None-Match") == document.etag:
-        return web.Response(status=304, headers=headers)
-    if "gzip" in call.http.headers.get("Accept-Encoding", ""):
-        return web.Response(body=document.compressed, headers=headers | {"Content-Encoding": "gzip"})
-    return web.Response(body=await asyncio.to_thread(gzip.decompress, document.compressed), headers=headers)
+        # kubectl wants Protobuf for version 2, and does without one of version 3 that there is only so.
+        offered = (JSON, protobuf.MEDIA_TYPE) if path == "v2" else (JSON,)
+        accept = call.http.headers.get("Accept", "").replace(protobuf.ASKED_FOR_AS, protobuf.MEDIA_TYPE)
+        media_type = first_acceptable(accept, offered)
+        document = await self._document(path, media_type, custom)
+        headers = {"Content-Type": media_type, "ETag": document.etag, "Vary": "Accept-Encoding, Accept"}
+        # The index names each document together with its hash, so a client may keep what it got by that name.
+        headers["Cache-Control"] = "public, immutable" if "hash" in call.query else "no-cache, private"
+        if call.http.headers.get("If-None-Match") == document.etag:
+            return web.Response(status=304, headers=headers)
+        if "gzip" in call.http.headers.get("Accept-Encoding", ""):
+            return web.Response(body=document.compressed, headers=headers | {"Content-Encoding": "gzip"})
+        data = await asyncio.to_thread(gzip.decompress, document.compressed)
+        return web.Response(body=data, headers=headers)
 
+    def _custom(self) -> list[_Custom]:
+        found = []
+        for resource in self._kinds.all():
+            defined = self._kinds.defined(resource)
+            if defined is not None:
+                found.append(_Custom(resource, defined.item.data, f"{resource!r} {defined.current_from}"))
+        return found
 
-@lru_cache(maxsize=64)
-def _document(path: str, media_type: str) -> _Document:
-    """The document at a path below /openapi/v3 ('' is the index), or v2's."""
-    if media_type == protobuf.MEDIA_TYPE:
-        data = protobuf.encode_v2(documents.openapi_v2())
-    elif path == "v2":
-        data = encode_json(documents.openapi_v2())
-    elif path:
-        data = encode_json(documents.openapi_v3(path))
-    else:
-        data = encode_json(documents.openapi_v3_index())
-    return _Document(
-        gzip.compress(data, _GZIP_LEVEL, mtime=0), f'"{hashlib.sha512(data).hexdigest().upper()}"'
-    )
+    async def _document(self, path: str, media_type: str, custom: list[_Custom]) -> _Document:
+        state = (
+            hashlib.sha256("\n".join(each.state for each in custom).encode()).hexdigest() if custom else ""
+        )
+        key = (path, media_type, state)
+        found = self._documents.get(key)
+        if found is None:
+            data = await asyncio.to_thread(self._make, path, media_type, custom)
+            compressed = await asyncio.to_thread(gzip.compress, data, _GZIP_LEVEL, mtime=0)
+            found = _Document(compressed, f'"{hashlib.sha512(data).hexdigest().upper()}"')
+            if path == "v2":  # of which a client never asks for an older one
+                for old in [each for each in self._documents if each[:2] == key[:2]]:
+                    del self._documents[old]
+            self._documents[key] = found
+            while len(self._documents) > _KEPT:
+                self._documents.popitem(last=False)
+        return found
+
+    def _make(self, path: str, media_type: str, custom: list[_Custom]) -> bytes:
+        """The document at a path below /openapi/v3 ('' is the index), or v2's."""
+        if media_type == protobuf.MEDIA_TYPE:
+            parts = [self._part(each)[1] for each in custom]
+            # Messages that follow each other are one: their maps are put together.
+            return b"".join(map(gzip.decompress, [self._whole(media_type), *parts]))
+        if path == "v2":
+            return self._joined(custom)
+        if path:
+            with_schemas = [(each.resource, schema_of(each.data, each.resource.version)) for each in custom]
+            return encode_json(documents.openapi_v3(path, with_schemas))
+        states: dict[str, str] = {}
+        for each in custom:
+            states[each.group_path] = states.get(each.group_path, "") + each.state
+        return encode_json(documents.openapi_v3_index(states))
+
+    def _joined(self, custom: list[_Custom]) -> bytes:
+        whole = gzip.decompress(self._whole(JSON))
+        if not custom:
+            return whole
+        texts = [whole, *(gzip.decompress(self._part(each)[0]) for each in custom)]
+        parts = [msgspec.json.decode(text, type=_Document2) for text in texts]
+        paths = b",".join(bytes(part.paths)[1:-1] for part in parts)
+        definitions = b",".join(bytes(part.definitions)[1:-1] for part in parts)
+        head = whole[: whole.index(b'"paths":')]
+        return b'%b"paths":{%b},"definitions":{%b}}' % (head, paths, definitions)
+
+    def _whole(self, media_type: str) -> bytes:
+        found = self._built_in.get(media_type)
+        if found is None:
+            document = documents.openapi_v2()
+            data = (
+                protobuf.encode_v2(document) if media_type == protobuf.MEDIA_TYPE else encode_json(document)
+            )
+            found = self._built_in[media_type] = gzip.compress(data, _FAST, mtime=0)
+        return found
+
+    def _part(self, custom: _Custom) -> tuple[bytes, bytes]:
+        key = (custom.resource.path(), custom.state)
+        found = self._parts.get(key)
+        if found is None:
+            schema = schema_of(custom.data, custom.resource.version)
+            part = documents.openapi_v2_part(custom.resource, schema)
+            found = self._parts[key] = (
+                gzip.compress(encode_json(part), _FAST, mtime=0),
+                gzip.compress(protobuf.encode_v2(part), _FAST, mtime=0),
+            )
+            while len(self._parts) > _KEPT_PARTS:
+                self._parts.popitem(last=False)
+        return found

@@ -26,7 +26,7 @@ from wellhead.apiserver.call import Call
 from wellhead.apiserver.connections import Connections
 from wellhead.apiserver.dispatch import Dispatcher
 from wellhead.apiserver.impersonation import impersonated
-from wellhead.apiserver.info import RequestInfo, request_info
+from wellhead.apiserver.info import Lookup, RequestInfo, request_info
 from wellhead.apiserver.metrics import Metrics
 
 _log = logging.getLogger(__name__)
@@ -43,8 +43,10 @@ class Server:
         dispatcher: Dispatcher,
         metrics: Metrics,
         limits: Limits,
+        lookup: Lookup,
     ) -> None:
         self._limits = limits
+        self._lookup = lookup
         self._bodies = Bodies(limits)
         self._requests = 0
         self._authenticator = authenticator
@@ -83,7 +85,7 @@ class Server:
             _check_headers(request)
             user = self._authenticator.user(request)
             # The path is taken apart as sent, so that an escaped slash stays within its part.
-            info = request_info(request.method, request.rel_url.raw_path, request.query)
+            info = request_info(request.method, request.rel_url.raw_path, request.query, self._lookup)
             user = impersonated(request, user, self._authorizer)
             self._authorizer.check(user, info)
             if not self.ready and info.resource is not None:

@@ -121,5 +121,5 @@ def test_the_paths_say_the_same_as_those_of_the_json() -> None:
 def test_a_keyword_without_a_form_is_refused_not_left_out() -> None:
     with pytest.raises(ValueError, match="'host'"):
         encode_v2({**document(), "host": "x"})
-    with pytest.raises(ValueError, match="'pattern'"):
-        encode_v2(document(pattern="x"))
+    with pytest.raises(ValueError, match="'xml'"):
+        encode_v2(document(xml="x"))

@@ -300,3 +300,22 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
+
+
+def mentions(node: Expression, name: str) -> bool:
+    """Whether a variable of that name is used."""
+    match node:
+        case Identifier(_, each):
+            return each == name
+        case Select(_, operand):
+            return mentions(operand, name)
+        case Call(_, _, arguments):
+            return any(mentions(each, name) for each in arguments)
+        case CreateList(_, elements):
+            return any(mentions(each, name) for each in elements)
+        case CreateMap(_, entries):
+            return any(mentions(each.key, name) or mentions(each.value, name) for each in entries)
+        case Comprehension():
+            parts = (node.over, node.start, node.condition, node.step, node.result)
+            return any(mentions(each, name) for each in parts)
+    return False

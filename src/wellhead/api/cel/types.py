@@ -59,7 +59,8 @@ class Declarations:
 
     def __init__(self, variables: Mapping[str, Type]) -> None:
         self._messages: Any = None
-        self._count = 0
+        self._named: dict[int, tuple[str, Type]] = {}
+        """The message of each object's type, by its identity: self and oldSelf are of one type."""
         self.variables: dict[str, Any] = {name: self._checker_type(of) for name, of in variables.items()}
         self.pool: Any = None
         if self._messages is not None:
@@ -94,12 +95,15 @@ class Declarations:
                 syntax="proto2",
                 dependency=list(_DEPENDENCIES),
             )
-        self._count += 1
-        message = descriptor_pb2.DescriptorProto(name=f"T{self._count}")
-        for number, (name, of) in enumerate(type.fields.items(), 1):
-            self._field(message, name, number if number < 19000 else number + 1000, of)
+        if id(type) in self._named:
+            return self._named[id(type)][0]
+        message = descriptor_pb2.DescriptorProto(name=f"T{len(self._named) + 1}")
+        name = f".{_PACKAGE}.{message.name}"
+        self._named[id(type)] = (name, type)
+        for number, (field_name, of) in enumerate(type.fields.items(), 1):
+            self._field(message, field_name, number if number < 19000 else number + 1000, of)
         self._messages.message_type.append(message)
-        return f".{_PACKAGE}.{message.name}"
+        return name
 
     def _field(self, message: Any, name: str, number: int, type: Type) -> None:
         kinds = message.field.add

@@ -82,15 +82,32 @@ def operations(resource: Resource, form: Form) -> Iterator[tuple[str, Obj]]:
         yield f"{item}/{name}", _subresource(resource, name, form, f"{item}/{name}")
 
 
+def name_of(resource: Resource, kind: str) -> str:
+    """The definition of a kind of the resource's: itself, or its list.
+
+    Custom ones are called after their group, backwards: `com.example.stable.v1.CronTab`.
+    """
+    if resource.custom is None:
+        return definition_name(GroupVersionKind(resource.group, resource.version, kind))
+    return ".".join([*reversed(resource.group.split(".")), resource.version, kind])
+
+
+def _patches(resource: Resource) -> tuple[str, ...]:
+    """No strategic patch for custom kinds: nothing says how their lists merge."""
+    return (
+        _PATCHES if resource.custom is None else tuple(each for each in _PATCHES if "strategic" not in each)
+    )
+
+
 def _methods(resource: Resource, form: Form, path: str, verbs: tuple[str, ...]) -> Obj:
     methods = {}
-    kind = definition_name(resource.gvk)
+    kind = name_of(resource, resource.kind)
     for verb in verbs:
         if verb not in resource.verbs:
             continue
         answer = kind
         if verb == "list":
-            answer = definition_name(GroupVersionKind(resource.group, resource.version, resource.list_kind))
+            answer = name_of(resource, resource.list_kind)
         elif verb in ("delete", "deletecollection"):
             answer = _STATUS
         body = {"create": kind, "update": kind, "patch": _PATCH}.get(verb, "")
@@ -111,7 +128,8 @@ def _subresource(resource: Resource, name: str, form: Form, path: str) -> Obj:
         if name in _CONNECT or name == "log":
             body, answer = "", ""
         else:
-            answer = definition_name(gvk)
+            own = gvk == resource.gvk
+            answer = name_of(resource, gvk.kind) if own else definition_name(gvk)
             body = {"get": "", "patch": _PATCH}.get(verb, answer)
         methods[_VERBS[verb][0]] = _operation(form, resource, verb, gvk, body, answer, name)
     return methods | {"parameters": _path_parameters(form, path)}
@@ -130,7 +148,7 @@ def _operation(
     if subresource in _CONNECT:
         action, query = "connect", _NONE
     parameters = [form.parameter(name, "query", *what) for name, what in sorted(query.items())]
-    body_types = _PATCHES if verb == "patch" else _JSON
+    body_types = _patches(resource) if verb == "patch" else _JSON
     written = form.operation(parameters, body, body_types, answer, "201" if verb == "create" else "200")
     group = resource.group.partition(".")[0].capitalize() or "Core"
     words = (

@@ -11,6 +11,7 @@ keyword that no table has is a defect, not left out: the two forms of the docume
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 ASKED_FOR_AS = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 """How clients ask for it: a media type that can't be one, so that answers name the other."""
 
-_VARINT, _LENGTH_DELIMITED = 0, 2
+_VARINT, _DOUBLE, _LENGTH_DELIMITED = 0, 1, 2
 
 Write = Callable[[int, Any], bytes]
 """Writes a value as the field of a number."""
@@ -103,6 +104,23 @@ def _text(number: int, value: str) -> bytes:
 
 def _boolean(number: int, value: bool) -> bytes:
     return _varint(number << 3 | _VARINT) + _varint(1) if value else b""
+
+
+def _whole(number: int, value: int) -> bytes:
+    return _varint(number << 3 | _VARINT) + _varint(value)
+
+
+def _double(number: int, value: float) -> bytes:
+    return _varint(number << 3 | _DOUBLE) + struct.pack("<d", value)
+
+
+def _any(value: Any) -> bytes:
+    """An `Any`: a value as YAML."""
+    return _text(2, msgspec.json.encode(value).decode())
+
+
+def _additional(value: bool | Obj) -> bytes:
+    return _boolean(2, value) if isinstance(value, bool) else _field(1, _schema(value))
 
 
 def _repeated(number: int, values: Iterable[bytes]) -> bytes:
@@ -187,9 +205,25 @@ _RESPONSE: Mapping[str, tuple[int, Write]] = {
 _SCHEMA: Mapping[str, tuple[int, Write]] = {
     "$ref": (1, _text),
     "format": (2, _text),
+    "title": (3, _text),
     "description": (4, _text),
+    "default": (5, _embedded(_any)),
+    "multipleOf": (6, _double),
+    "maximum": (7, _double),
+    "exclusiveMaximum": (8, _boolean),
+    "minimum": (9, _double),
+    "exclusiveMinimum": (10, _boolean),
+    "maxLength": (11, _whole),
+    "minLength": (12, _whole),
+    "pattern": (13, _text),
+    "maxItems": (14, _whole),
+    "minItems": (15, _whole),
+    "maxProperties": (17, _whole),
+    "minProperties": (18, _whole),
     "required": (19, _TEXTS),
-    "additionalProperties": (21, _embedded(lambda schema: _field(1, _schema(schema)))),
+    "enum": (20, _each(_any)),
+    "additionalProperties": (21, _embedded(_additional)),
+    "example": (30, _embedded(_any)),
     "type": (22, _embedded(lambda kind: _text(1, kind))),
     "items": (23, _embedded(lambda schema: _field(1, _schema(schema)))),
     "properties": (25, _map(1, _schema)),

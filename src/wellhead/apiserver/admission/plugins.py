@@ -14,7 +14,6 @@ from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.priority import Priority
 from wellhead.apiserver.admission.role_escalation import RoleEscalation
 from wellhead.apiserver.admission.service_account import ServiceAccount
-from wellhead.apiserver.admission.status_restriction import StatusRestriction
 
 ORDERED: tuple[type[Plugin], ...] = (
     NamespaceLifecycle,
@@ -26,11 +25,10 @@ ORDERED: tuple[type[Plugin], ...] = (
     DenyServiceExternalIPs,
     # Policies and webhooks come here, and after them what counts what is there: quotas.
     RoleEscalation,
-    StatusRestriction,
 )
 OFF = frozenset({"DenyServiceExternalIPs"})
 """Those that count only if they are turned on."""
-_ALWAYS = frozenset({"ProxyRestriction", "RoleEscalation", "StatusRestriction"})
+_ALWAYS = frozenset({"ProxyRestriction", "RoleEscalation"})
 """Those that are no plugins upstream: there is no turning them off."""
 NAMES = tuple(sorted({each.name for each in ORDERED} - _ALWAYS))
 

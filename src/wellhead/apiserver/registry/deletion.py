@@ -100,6 +100,7 @@ def mark_deleted(resource: Resource, obj: Obj, options: DeleteOptions) -> bool:
         metadata["deletionGracePeriodSeconds"] = grace
         if metadata.get("generation"):
             metadata["generation"] += 1
+        kind_of(resource).strategy.prepare_delete(obj)
     if resource == NAMESPACES:
         obj["status"] = (obj.get("status") or {}) | {"phase": "Terminating"}
     return is_finished(resource, obj)

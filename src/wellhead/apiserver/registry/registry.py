@@ -97,7 +97,9 @@ class Registry:
 
     def present(self, resource: Resource, item: Item) -> bytes:
         """The object's JSON as clients of this resource's version see it."""
-        return item.data if not resource.stored_as else encode_json(self.decoded(resource, item))
+        if not resource.stored_as or kind_of(resource).strategy.is_current(item.data, item.revision):
+            return item.data
+        return encode_json(self.decoded(resource, item))
 
     # Writing
 
@@ -292,7 +294,7 @@ class Registry:
         self._check_size(value)
         revision = await self._transact(resource, obj["metadata"], value, item, around)
         data = with_revision(value, revision)
-        if resource.stored_as:
+        if resource.stored_as and not kind_of(resource).strategy.is_current(data, revision):
             data = encode_json(kind_of(resource).strategy.from_storage(decode(data)))
         return Written(data)
 

@@ -17,7 +17,7 @@ from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.decoding import decode_body, field_validation
+from wellhead.apiserver.decoding import decode_sent, field_validation
 from wellhead.apiserver.documents import Document, read_json, read_yaml
 from wellhead.apiserver.documents.document import too_many_values
 from wellhead.apiserver.registry.registry import Registry
@@ -47,7 +47,7 @@ async def apply(
         merged = applied(kind, old, wanted, resource.gvk, writer, force=call.flag("force"), checked=config)
         if extent_of(merged).values > call.limits.body_values:
             raise too_many_values(call.limits)
-        new = decode_body(call, merged, resource.gvk, complaints)
+        new = decode_sent(call, merged, complaints)
         metadata = new.get("metadata") or {}
         if not metadata.get("name"):
             raise BadRequest(

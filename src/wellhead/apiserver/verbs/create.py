@@ -8,7 +8,7 @@ from wellhead.api.errors import MethodNotAllowed
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.decoding import decoded_object
+from wellhead.apiserver.decoding import sent_object
 from wellhead.apiserver.registry.registry import Registry
 
 
@@ -19,7 +19,7 @@ async def create(call: Call, registry: Registry, admission: Admission) -> web.St
         raise MethodNotAllowed
     dry_run = call.dry_run
     writer = call.writer("CreateOptions")
-    obj = await decoded_object(call, resource.gvk)
+    obj = await sent_object(call)
     written = await registry.create(
         resource,
         call.info.namespace,

@@ -12,7 +12,7 @@ from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.decoding import decode_body
+from wellhead.apiserver.decoding import decode_sent
 from wellhead.apiserver.documents import read_json
 from wellhead.apiserver.documents.document import too_deep, too_many_values
 from wellhead.apiserver.registry.registry import Registry
@@ -64,12 +64,14 @@ async def patch(
         return await apply(call, registry, admission, authorizer)
     info, resource = call.info, call.resource
     dry_run = call.dry_run
+    if resource.custom is not None and call.http.content_type == STRATEGIC_MERGE_PATCH:
+        raise UnsupportedMediaType.accepting((JSON_PATCH, MERGE_PATCH))
     document = Patch(call.http.content_type, await call.body(), call.limits)
     check_not_forced(call)
     writer = call.writer("PatchOptions")
 
     def change(old: Obj) -> Obj:
-        new = decode_body(call, document.apply(old, resource.gvk), resource.gvk, document.complaints)
+        new = decode_sent(call, document.apply(old, resource.gvk), document.complaints)
         check_name(new, info.name)
         return new
 

@@ -13,7 +13,7 @@ from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.decoding import decoded_object
+from wellhead.apiserver.decoding import sent_object
 from wellhead.apiserver.registry.registry import Registry
 
 
@@ -27,7 +27,7 @@ async def update(
     info, resource = call.info, call.resource
     dry_run = call.dry_run
     writer = call.writer("UpdateOptions")
-    new = await decoded_object(call, resource.gvk)
+    new = await sent_object(call)
     check_name(new, info.name)
     size = len(await call.body())
 

@@ -124,14 +124,14 @@ class Format(Opaque):
 
 
 def _url(text: str) -> Url:
-    if not _is_url(text):
+    if not is_url(text):
         raise EvaluationError(
             f"URL parse error during conversion from string: invalid URI for request: {text}"
         )
     return Url(text)
 
 
-def _is_url(text: str) -> bool:
+def is_url(text: str) -> bool:
     if any(ord(char) < 0x21 or char == "\x7f" for char in text):
         return False
     try:
@@ -251,7 +251,7 @@ def _prefix(check: formats.Check) -> formats.Check:
 
 
 def _uri(text: str) -> list[str]:
-    return [] if _is_url(text) else [f'parse "{text}": invalid URI for request']
+    return [] if is_url(text) else [f'parse "{text}": invalid URI for request']
 
 
 _UUID = re.compile("[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}")
@@ -328,7 +328,7 @@ def _function(signature: str, call: Callable[..., Any]) -> Function:
 
 KUBERNETES: tuple[Function, ...] = (
     _function("url(string): URL", _url),
-    _function("isURL(string): bool", _is_url),
+    _function("isURL(string): bool", is_url),
     _function("URL -> getScheme(): string", lambda url: url.scheme),
     _function("URL -> getHost(): string", lambda url: url.host),
     _function("URL -> getHostname(): string", lambda url: url.hostname),
