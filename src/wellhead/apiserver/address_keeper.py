@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from ipaddress import ip_address
 
 from wellhead.api.formats import parse_ip
 from wellhead.api.kinds.ipaddress import MANAGED_BY, MANAGED_BY_LABEL, service_of
@@ -21,7 +22,7 @@ from wellhead.storage.store import RevisionConflict, StoreFailed, Write
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE = 256
+_AT_ONCE = 32
 _RETRY_SECONDS = 0.05
 _STORE_RETRY_SECONDS = 5.0
 
@@ -38,14 +39,19 @@ class AddressKeeper:
         allocator.on_given_up(self._doubt)
 
     async def repair(self) -> None:
-        """Look at every ClusterIP and every IPAddress. Raises StoreFailed, RevisionConflict."""
+        """Look at every ClusterIP and every IPAddress. Raises StoreFailed."""
         named = (parse_ip(item.name) for item in self._addresses.items())
         every = self._allocator.owned() | {address for address in named if address is not None}
         writes = [write for address in every for write in self._corrections(address)]
         if writes:
             _log.warning("repairing IPAddresses: %d writes", len(writes))
         for start in range(0, len(writes), _AT_ONCE):
-            await self._cache.transact(writes[start : start + _AT_ONCE])
+            some = writes[start : start + _AT_ONCE]
+            try:
+                await self._cache.transact(some)
+            except RevisionConflict:  # another server is at it, too
+                for write in some:
+                    self._doubt(ip_address(write.key.name))
 
     async def run(self) -> None:
         """Look again at whatever a Service or an IPAddress has given up, until cancelled."""
@@ -78,11 +84,11 @@ class AddressKeeper:
         item = self._addresses.get("", str(address))
         if item is None:
             return [] if owner is None else [creation(address, owner)]
-        ip_address = decode(item.data)
-        managed = labels(ip_address).get(MANAGED_BY_LABEL) == MANAGED_BY
+        found = decode(item.data)
+        managed = labels(found).get(MANAGED_BY_LABEL) == MANAGED_BY
         deletion = Write(key_of(address), None, item.revision)
         if owner is None:
             return [deletion] if managed else []
-        if managed and service_of(ip_address) == owner:
+        if managed and service_of(found) == owner:
             return []
-        return [deletion, creation(address, owner)]
+        return [deletion]  # which gives it up, and so brings it into doubt again

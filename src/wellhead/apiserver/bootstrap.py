@@ -6,9 +6,11 @@ Checked at every start, and corrected where it differs.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Sequence
 
+from wellhead.api.errors import AlreadyExists
 from wellhead.api.kinds.servicecidr import DEFAULT_NAME, cidrs_of
 from wellhead.api.meta import Obj, condition, is_deleting, now
 from wellhead.api.ranges import Address, Network
@@ -28,7 +30,8 @@ async def ensure_namespaces(registry: Registry) -> None:
     """Raises InternalError when they can't be stored."""
     for name in SYSTEM_NAMESPACES:
         if registry.lookup(NAMESPACES, ("", name)) is None:
-            await registry.create(NAMESPACES, "", _object(NAMESPACES, name))
+            with contextlib.suppress(AlreadyExists):  # another server is starting, too
+                await registry.create(NAMESPACES, "", _object(NAMESPACES, name))
 
 
 async def ensure_service_ranges(registry: Registry, ranges: Sequence[Network]) -> None:
@@ -40,7 +43,10 @@ async def ensure_service_ranges(registry: Registry, ranges: Sequence[Network]) -
     cidrs = list(map(str, ranges))
     found = registry.lookup(SERVICECIDRS, ("", DEFAULT_NAME))
     if found is None:
-        await registry.create(SERVICECIDRS, "", _object(SERVICECIDRS, DEFAULT_NAME, spec={"cidrs": cidrs}))
+        with contextlib.suppress(AlreadyExists):
+            await registry.create(
+                SERVICECIDRS, "", _object(SERVICECIDRS, DEFAULT_NAME, spec={"cidrs": cidrs})
+            )
     elif is_deleting(found):
         return
     elif cidrs_of(found) == cidrs[:1]:
@@ -66,12 +72,10 @@ def _set_ready(servicecidr: Obj) -> None:
     servicecidr["status"] = {"conditions": [ready]}
 
 
-async def ensure_kubernetes_service(
-    registry: Registry, cluster_ip: Address, advertised: Address, port: int
-) -> None:
-    """The Service `kubernetes` on `cluster_ip`, and its one endpoint, this server at `advertised`:`port`.
+async def ensure_kubernetes_service(registry: Registry, cluster_ip: Address, port: int) -> None:
+    """The Service `kubernetes` on `cluster_ip`, for servers that listen on `port`.
 
-    Raises InternalError when they can't be stored.
+    Raises InternalError when it can't be stored.
     """
     service = _object(
         SERVICES,
@@ -87,13 +91,21 @@ async def ensure_kubernetes_service(
             "ports": [{"name": "https", "protocol": "TCP", "port": _PORT, "targetPort": port}],
         },
     )
+    await _ensure(registry, SERVICES, service)
+
+
+async def ensure_kubernetes_endpoints(registry: Registry, addresses: Sequence[Address], port: int) -> None:
+    """The endpoints of the Service `kubernetes`: the servers at these addresses, at least one.
+
+    Raises InternalError when they can't be stored.
+    """
     endpoints = _object(
         ENDPOINTS,
         _NAME,
         {"endpointslice.kubernetes.io/skip-mirror": "true"},
         subsets=[
             {
-                "addresses": [{"ip": str(advertised)}],
+                "addresses": [{"ip": str(address)} for address in addresses],
                 "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
             }
         ],
@@ -102,18 +114,19 @@ async def ensure_kubernetes_service(
         ENDPOINTSLICES,
         _NAME,
         {"kubernetes.io/service-name": _NAME},
-        addressType=f"IPv{advertised.version}",
-        endpoints=[{"addresses": [str(advertised)], "conditions": {"ready": True}}],
+        addressType=f"IPv{addresses[0].version}",
+        endpoints=[{"addresses": [str(address)], "conditions": {"ready": True}} for address in addresses],
         ports=[{"name": "https", "port": port, "protocol": "TCP"}],
     )
-    for resource, wanted in ((SERVICES, service), (ENDPOINTS, endpoints), (ENDPOINTSLICES, endpoint_slice)):
+    for resource, wanted in ((ENDPOINTS, endpoints), (ENDPOINTSLICES, endpoint_slice)):
         await _ensure(registry, resource, wanted)
 
 
 async def _ensure(registry: Registry, resource: Resource, wanted: Obj) -> None:
     if registry.lookup(resource, (_NAMESPACE, _NAME)) is None:
-        await registry.create(resource, _NAMESPACE, wanted)
-        return
+        with contextlib.suppress(AlreadyExists):
+            await registry.create(resource, _NAMESPACE, wanted)
+            return
 
     def correct(found: Obj) -> Obj:
         labels = (found["metadata"].get("labels") or {}) | wanted["metadata"]["labels"]

@@ -118,6 +118,8 @@ class Dispatcher:
             handler = self._verbs.get(info.verb)
         if handler is None:
             raise MethodNotAllowed
+        if info.verb != "watch" and not call.query.get("resourceVersion"):
+            await self._registry.current()
         return await handler(call)
 
     async def _path(self, call: Call) -> web.StreamResponse:

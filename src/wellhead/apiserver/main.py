@@ -7,7 +7,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from pathlib import Path
 
@@ -21,7 +21,12 @@ from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugins import admission
 from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import Authorizer
-from wellhead.apiserver.bootstrap import ensure_kubernetes_service, ensure_namespaces, ensure_service_ranges
+from wellhead.apiserver.bootstrap import (
+    ensure_kubernetes_endpoints,
+    ensure_kubernetes_service,
+    ensure_namespaces,
+    ensure_service_ranges,
+)
 from wellhead.apiserver.custom.keeper import DefinitionKeeper
 from wellhead.apiserver.custom.kinds import CustomKinds
 from wellhead.apiserver.dispatch import Dispatcher
@@ -31,6 +36,7 @@ from wellhead.apiserver.health import Health, Shared
 from wellhead.apiserver.listeners import listeners
 from wellhead.apiserver.metrics import Metrics
 from wellhead.apiserver.node_authorizer import NodeAuthorizer
+from wellhead.apiserver.peers import Peers
 from wellhead.apiserver.rbac.index import RoleIndex
 from wellhead.apiserver.rbac.reconciling import ensure_default_roles
 from wellhead.apiserver.registry.registry import Registry
@@ -40,6 +46,7 @@ from wellhead.apiserver.subresources.node_connection import agent_tls, no_redire
 from wellhead.apiserver.tokens import Tokens
 from wellhead.apiserver.watches import Watches
 from wellhead.storage.cache import WatchCache
+from wellhead.storage.etcd.options import EtcdOptions
 from wellhead.storage.location import store_at
 
 _log = logging.getLogger(__name__)
@@ -56,7 +63,7 @@ class Config:
     """What the command line says; see `wellhead apiserver --help`."""
 
     storage: str
-    """sqlite:PATH or memory:"""
+    """sqlite:PATH, memory: or etcd=URL,…"""
     tls_cert_file: Path
     tls_private_key_file: Path
     client_ca_file: Path
@@ -80,6 +87,7 @@ class Config:
     """One, or one of each family, the primary family's first."""
     service_node_port_range: range = range(30000, 32768)
     limits: Limits = DEFAULTS
+    etcd: EtcdOptions = field(default_factory=EtcdOptions)
 
 
 async def run(config: Config) -> None:
@@ -90,7 +98,7 @@ async def run(config: Config) -> None:
         OSError: an address can't be bound, or a certificate or key not be read.
         ValueError: a key is of the wrong kind, or `storage` names none.
     """
-    store = store_at(config.storage)
+    store = store_at(config.storage, config.etcd)
     await store.open()
     try:
         cache = WatchCache(
@@ -107,6 +115,10 @@ async def run(config: Config) -> None:
             async with _serve(config, cache, allocator) as registry:
                 try:
                     async with asyncio.TaskGroup() as upkeep:
+                        if store.shared:
+                            peers = Peers(registry, config.advertise_address, config.secure_port)
+                            await peers.join()
+                            upkeep.create_task(peers.run())
                         upkeep.create_task(expire_events(registry))
                         upkeep.create_task(keeper.run())
                 finally:
@@ -161,7 +173,9 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
         await ensure_default_roles(registry)
         ranges = config.service_cluster_ip_ranges
         await ensure_service_ranges(registry, ranges)
-        await ensure_kubernetes_service(registry, ranges[0][1], config.advertise_address, config.secure_port)
+        await ensure_kubernetes_service(registry, ranges[0][1], config.secure_port)
+        if not cache.shared:
+            await ensure_kubernetes_endpoints(registry, [config.advertise_address], config.secure_port)
         runner = web.ServerRunner(server.protocol(), shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:

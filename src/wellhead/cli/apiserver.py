@@ -11,6 +11,7 @@ import click
 from wellhead import component
 from wellhead.apiserver.admission import plugins
 from wellhead.apiserver.main import Config, IPAddress, IPNetwork, run
+from wellhead.cli.etcd import etcd_of, etcd_options
 from wellhead.cli.limits import limit_options, limits_of
 from wellhead.cli.options import logging_options
 from wellhead.component import LogFormat
@@ -79,9 +80,11 @@ class _PortRange(click.ParamType[range]):
 @click.option(
     "--storage",
     required=True,
-    metavar="sqlite:PATH|memory:",
-    help="Where objects are kept: a SQLite file, or nowhere beyond this process.",
+    metavar="sqlite:PATH|memory:|etcd=URL,…",
+    help="Where objects are kept: a SQLite file, nowhere beyond this process, or an etcd, which several"
+    " API servers may share: all its endpoints.",
 )
+@etcd_options
 @click.option("--bind-address", type=_Address(), multiple=True, help="Listen on this address (repeatable).")
 @click.option("--secure-port", type=click.IntRange(1, 65535), default=6443, show_default=True)
 @click.option(
@@ -171,7 +174,7 @@ def command(
     service_node_port_range: range,
     log_level: str,
     log_format: LogFormat,
-    **limits: Any,
+    **others: Any,
 ) -> None:
     """Run the Kubernetes API server.
 
@@ -205,6 +208,7 @@ def command(
         service_account_max_token_expiration=service_account_max_token_expiration,
         service_cluster_ip_ranges=service_cluster_ip_range,
         service_node_port_range=service_node_port_range,
-        limits=limits_of(limits),
+        etcd=etcd_of(others),
+        limits=limits_of(others),
     )
     component.run("apiserver", run(config), log_level=log_level, log_format=log_format)

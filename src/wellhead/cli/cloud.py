@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from wellhead import component
+from wellhead.cli.leases import lease_options
 from wellhead.cli.options import BindAddress, logging_options
 from wellhead.cloud.classes import PROXY_CLASS
 from wellhead.cloud.main import clean_up, run
@@ -130,34 +131,7 @@ class _AddressType(click.ParamType[IPAddress]):
     "with clients or their router. Repeatable. Nodes answer clients through their own gateway then, not "
     "through this machine; it may be a node itself. Implies --leader-elect.",
 )
-@click.option(
-    "--leader-elect/--no-leader-elect",
-    default=None,
-    help="Whether this is one of several controllers, of which one acts: on with --announce, else off.",
-)
-@click.option(
-    "--leader-elect-lease-duration",
-    type=click.FloatRange(min=1),
-    default=5.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="After how long without a sign of life the leader is replaced. It renews its lease six times as "
-    "often, and stops if that has failed for two thirds of this.",
-)
-@click.option(
-    "--leader-elect-resource-namespace",
-    default="kube-system",
-    show_default=True,
-    metavar="NAMESPACE",
-    help="Where the Lease is.",
-)
-@click.option(
-    "--leader-elect-resource-name",
-    default="wellhead-cloud",
-    show_default=True,
-    metavar="NAME",
-    help="What the Lease is called.",
-)
+@lease_options("wellhead-cloud", "on with --announce, else off")
 @click.option(
     "--cleanup",
     is_flag=True,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from wellhead import component
 from wellhead.api.duration import Duration
+from wellhead.cli.leases import lease_of, lease_options
 from wellhead.cli.options import health_option, logging_options
 from wellhead.component import LogFormat
 from wellhead.controllers.main import Config, run
@@ -43,6 +45,7 @@ class _Duration(click.ParamType[float]):
     show_default=True,
     help="How long a node may say nothing before its condition is Unknown.",
 )
+@lease_options("kube-controller-manager", "off unless asked for")
 @health_option(10257)
 @logging_options
 def command(
@@ -52,6 +55,7 @@ def command(
     healthz_bind_address: tuple[str, int] | None,
     log_level: str,
     log_format: LogFormat,
+    **leader_elect: Any,
 ) -> None:
     """Run the controllers: deployment, replicaset, endpoints, garbage collection, namespaces, nodes …"""
     config = Config(
@@ -59,5 +63,6 @@ def command(
         root_ca=root_ca_file.read_text() if root_ca_file else None,
         node_monitor_grace_period=node_monitor_grace_period,
         health=healthz_bind_address,
+        lease=lease_of(leader_elect),
     )
     component.run("controller-manager", run(config), log_level=log_level, log_format=log_format)

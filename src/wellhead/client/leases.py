@@ -12,7 +12,9 @@ import asyncio
 import contextlib
 import logging
 import random
+import socket
 import time
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,6 +37,11 @@ _JITTER = 0.2
 def boottime() -> float:
     """Seconds since the machine started, also those in which it slept. Nobody can set this clock."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def new_identity() -> str:
+    """A name for this process alone: the next must not take its predecessor's lease for its own."""
+    return f"{socket.gethostname()}_{uuid.uuid4()}"
 
 
 @dataclass(frozen=True)

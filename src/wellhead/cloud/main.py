@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-import uuid
 from collections.abc import Iterator
 
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
-from wellhead.client.leases import Elector
+from wellhead.client.leases import Elector, new_identity
 from wellhead.client.rest import Client
 from wellhead.cloud.announce.announcer import Announcer
 from wellhead.cloud.controller import Controller
@@ -52,10 +50,7 @@ class _Cloud:
         self.metrics = Metrics()
         self.elector: Elector | None = None
         if config.lease is not None:
-            # No two processes ever have the same: one that is started again must not mistake the lease of
-            # the one before for its own.
-            identity = f"{socket.gethostname()}_{uuid.uuid4()}"
-            self.elector = Elector(client, config.lease, identity)
+            self.elector = Elector(client, config.lease, new_identity())
         self._config = config
         self._client = client
         self._controller: Controller | None = None

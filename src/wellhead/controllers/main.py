@@ -10,6 +10,8 @@ from wellhead.api.resource import Resource
 from wellhead.api.resources import REPLICASETS, REPLICATIONCONTROLLERS, RESOURCES
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
+from wellhead.client.leases import LeaseSettings
+from wellhead.client.replica import Replica
 from wellhead.client.rest import Client
 from wellhead.controllers.clusterrole_aggregation import ClusterRoleAggregationController
 from wellhead.controllers.cronjob.controller import CronJobController
@@ -50,6 +52,8 @@ class Config:
     root_ca: str | None = None
     node_monitor_grace_period: float = 40.0
     health: Address | None = None
+    lease: LeaseSettings | None = None
+    """By which several processes agree on who works; None: this is the only one."""
 
 
 WATCHED: tuple[Resource, ...] = tuple(
@@ -149,6 +153,6 @@ async def run(config: Config) -> None:
 
 async def serve(client: Client, config: Config) -> None:
     """Run all controllers on this client until cancelled."""
-    manager = ControllerManager(client, config)
-    async with serving(Health(manager.checks), config.health):
-        await manager.run()
+    replica = Replica(client, config.lease, lambda: ControllerManager(client, config))
+    async with serving(Health(replica.checks), config.health):
+        await replica.run()

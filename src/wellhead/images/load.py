@@ -23,6 +23,7 @@ from typing import IO, Protocol
 
 from wellhead.images import archive, placing, programs, reference, unpacking
 from wellhead.images.bounds import DEFAULT, Bounds, ImageError
+from wellhead.images.etcd import NAME as ETCD
 from wellhead.images.haproxy import NAME as HAPROXY
 from wellhead.images.store import Image, ImageStore
 
@@ -108,8 +109,9 @@ def _named(source: archive.Source, name: str) -> archive.Source:
 
 def reserved(name: str) -> str | None:
     """Why nobody's image may be called that; None if it may."""
-    if reference.repository(name) == reference.repository(HAPROXY):
-        return f"{HAPROXY} is the image of wellhead's own load balancer, which runs as root: use another name"
+    for own in (HAPROXY, ETCD):
+        if reference.repository(name) == reference.repository(own):
+            return f"{own} is an image of wellhead's own, whose programs run as root: use another name"
     return None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from wellhead.storage.encoding import with_revision, without_revision
 from wellhead.storage.event_log import Budget, Event, EventLog, Item
-from wellhead.storage.store import Change, Compacted, Store, StoreKey, Write
+from wellhead.storage.store import Change, Compacted, RevisionConflict, Store, StoreKey, Write
 from wellhead.storage.watcher import Predicate, Watcher
 
 # Bytes of changes that a resource remembers, and that all do together: for slow watches, those that resume,
@@ -176,6 +176,20 @@ class WatchCache:
         """Wait until everything that was stored at the start is here."""
         await self._started.wait()
 
+    async def current(self) -> None:
+        """Wait until everything is here that was acknowledged to anybody before this call.
+
+        Raises:
+            StoreFailed: the store, which others write to as well, doesn't answer.
+        """
+        if self._store.shared:
+            await self._until(await self._store.latest())
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes write to the store, too."""
+        return self._store.shared
+
     async def check(self) -> str:
         """Why writes would fail now; "" if they work."""
         return await self._store.check()
@@ -187,11 +201,12 @@ class WatchCache:
             RevisionConflict: a key is not at the expected revision.
             StoreFailed: nothing was written.
         """
-        revisions = await self._store.transact(writes, freeing=freeing)
-        if revisions[-1] > self.revision:
-            reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting, (revisions[-1], id(reached), reached))
-            await reached
+        try:
+            revisions = await self._store.transact(writes, freeing=freeing)
+        except RevisionConflict:
+            await self.current()  # who tries again shall see what was in the way
+            raise
+        await self._until(revisions[-1])
         return revisions
 
     def close(self) -> None:
@@ -202,6 +217,12 @@ class WatchCache:
     def collections(self) -> list[tuple[str, Collection]]:
         """The resources of which something is or was stored or asked for."""
         return list(self._collections.items())
+
+    async def _until(self, revision: int) -> None:
+        if revision > self.revision:
+            reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._waiting, (revision, id(reached), reached))
+            await reached
 
     def _reach(self, revision: int, current: int) -> None:
         self.revision = revision

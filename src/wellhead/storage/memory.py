@@ -25,6 +25,8 @@ _HISTORY_BYTES = 64 * 1024 * 1024
 class MemoryStore:
     """A `Store` in a dict. Its first revision comes from the clock, so that a restart repeats none."""
 
+    shared = False
+
     def __init__(self, history: int = _HISTORY, history_bytes: int = _HISTORY_BYTES) -> None:
         # Microseconds: nobody writes a million times a second, so the clock stays ahead of the revisions.
         self._revision = time.time_ns() // 1000
@@ -43,6 +45,10 @@ class MemoryStore:
     def bounds(self) -> Bounds:
         """How far back the history goes, and how far it has come."""
         return Bounds(self._compacted, self._revision)
+
+    async def latest(self) -> int:
+        """The revision of the last write."""
+        return self._revision
 
     async def snapshot(self, revision: int | None = None) -> Snapshot:
         """Everything, as of `revision` (default: now). Raises Compacted."""

@@ -89,6 +89,8 @@ class _Pending:
 class SqliteStore:
     """A `Store` in one file, which belongs to this process alone while it is open."""
 
+    shared = False
+
     def __init__(
         self,
         path: Path,
@@ -125,6 +127,10 @@ class SqliteStore:
     def bounds(self) -> Bounds:
         """How far back the history goes, and how far it has come."""
         return Bounds(self._compacted, self._revision)
+
+    async def latest(self) -> int:
+        """The revision of the last write."""
+        return self._revision
 
     async def snapshot(self, revision: int | None = None) -> Snapshot:
         """Everything, as of `revision` (default: now). Raises Compacted."""

@@ -2,8 +2,8 @@
 
 A store maps keys to bytes and numbers its history: every write gets the next revision, a positive number that
 is never given twice, not even after a restart. `watch` delivers the writes in that order. The semantics are
-those of etcd v3 (a write may require that its key was last written at a given revision), so that etcd can be
-put behind the same five methods.
+those of etcd v3 (a write may require that its key was last written at a given revision): etcd is one of the
+stores behind this interface.
 """
 
 from __future__ import annotations
@@ -79,7 +79,8 @@ class Compacted(Exception):
 class StoreFailed(Exception):
     """The write could not be made durable, and nothing of it was kept: the disk is full or broken.
 
-    Every write that was on its way at that moment fails with it. Writing again may succeed.
+    Every write that was on its way at that moment fails with it. Writing again may succeed. When a store
+    across a network doesn't answer, the message says that it is not known whether the write was made.
     """
 
 
@@ -89,6 +90,9 @@ class StoreFull(StoreFailed):
 
 class Store(Protocol):
     """Each method may be called from one event loop only."""
+
+    shared: bool
+    """Whether other processes write to it, too."""
 
     async def open(self) -> None:
         """Make the store ready.
@@ -101,6 +105,9 @@ class Store(Protocol):
     def bounds(self) -> Bounds:
         """How far back the history goes, and how far it has come."""
 
+    async def latest(self) -> int:
+        """The revision of the last write that was acknowledged to anybody. Raises StoreFailed."""
+
     async def snapshot(self, revision: int | None = None) -> Snapshot:
         """Everything, as of `revision` (default: now). Raises Compacted."""
 
@@ -110,6 +117,7 @@ class Store(Protocol):
     async def transact(self, writes: Sequence[Write], *, freeing: bool = False) -> list[int]:
         """Make all these writes or none; the answer is their revisions. They are durable when it returns.
 
+        They are at most 64, each of another key.
         Those that serve to free room, as deletions do, are made on a full disk too.
 
         Raises:

@@ -210,6 +210,7 @@ async def serve(
     service_ranges: str = "10.0.0.0/16",
     plugins: tuple[str, ...] = (),
     limits: Limits = DEFAULTS,
+    advertised: str = "",
 ) -> AsyncIterator[Cluster]:
     """A server that is ready, until the context ends. Its address is of the first range's family."""
     ranges = tuple(map(ip_network, service_ranges.split(",")))
@@ -225,7 +226,9 @@ async def serve(
         kubelet_client_certificate=certificates / "admin.crt",
         kubelet_client_key=certificates / "admin.key",
         service_account_key_file=certificates / "service-account.key",
-        advertise_address=ip_address("192.0.2.1" if ranges[0].version == 4 else "2001:db8::1"),
+        advertise_address=ip_address(
+            advertised or ("192.0.2.1" if ranges[0].version == 4 else "2001:db8::1")
+        ),
         secure_port=port,
         listen_fds=(listener.detach(),),
         service_cluster_ip_ranges=ranges,

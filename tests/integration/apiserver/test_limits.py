@@ -64,11 +64,11 @@ async def test_twenty_copies_of_a_json_patch_are_refused(admin: User) -> None:
 @pytest.fixture
 async def tight(pki: Pki, tmp_path: Path) -> AsyncIterator[Cluster]:
     limits = Limits(
-        request_body=1000,
-        bodies_together=1500,
+        request_body=20_000,
+        bodies_together=30_000,
         body_values=20,
         nesting=8,
-        object_bytes=800,
+        object_bytes=16_000,  # the default roles have up to 10,000
         selector_terms=2,
         patch_operations=3,
         patch_copied_bytes=50,
@@ -95,12 +95,12 @@ _COPY = {"op": "copy", "from": "/data", "path": "/data/x"}
 @pytest.mark.parametrize(
     ("limit", "code", "method", "path", "body", "content_type"),
     [
-        ("request-body", 413, "POST", CONFIGMAPS, {"data": {"a": "x" * 2000}}, "application/json"),
+        ("request-body", 413, "POST", CONFIGMAPS, {"data": {"a": "x" * 40_000}}, "application/json"),
         ("body-values", 413, "POST", CONFIGMAPS, {"a": [1] * 30}, "application/json"),
         ("body-values", 413, "POST", CONFIGMAPS, b"[" + b"a," * 50 + b"]", "application/yaml"),
         ("nesting", 400, "POST", CONFIGMAPS, b"[" * 9 + b"]" * 9, "application/json"),
         ("nesting", 400, "POST", CONFIGMAPS, b"[" * 9 + b"]" * 9, "application/yaml"),
-        ("object-bytes", 413, "POST", CONFIGMAPS, configmap("b", x="x" * 750), "application/json"),
+        ("object-bytes", 413, "POST", CONFIGMAPS, configmap("b", x="x" * 15_900), "application/json"),
         ("selector-terms", 400, "GET", CONFIGMAPS + "?labelSelector=a,b,c", None, ""),
         ("selector-terms", 400, "DELETE", CONFIGMAPS + "?labelSelector=a,b,c", None, ""),
         ("patch-operations", 413, "PATCH", f"{CONFIGMAPS}/a", [_COPY] * 4, "application/json-patch+json"),
@@ -171,7 +171,7 @@ async def test_a_body_that_never_ends_is_given_up(tight: Cluster) -> None:
 async def test_bodies_are_bounded_together(tight: Cluster) -> None:
     async with _connection(tight) as one, _connection(tight) as other, asyncio.timeout(10):
         for _, writer in (one, other):
-            writer.write(_head(900) + b"x" * 899)
+            writer.write(_head(18_000) + b"x" * 17_999)
         answers = sorted([await reader.readline() for reader, _ in (one, other)])
     # The other one is read on, and waits for its last byte.
     assert [answer.split(b" ")[1] for answer in answers] == [b"429", b"504"]

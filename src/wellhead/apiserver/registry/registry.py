@@ -33,6 +33,7 @@ from wellhead.apiserver.registry.deletion import (
 )
 from wellhead.apiserver.registry.gate import OPEN, Gate
 from wellhead.apiserver.registry.ip_addresses import ALONE, Around, address_writes
+from wellhead.apiserver.registry.node_port_guard import GUARD, guard_writes
 from wellhead.apiserver.registry.services import ServiceAllocator
 from wellhead.storage.cache import Collection, WatchCache
 from wellhead.storage.encoding import decode, encode, encode_json, with_revision
@@ -63,6 +64,16 @@ class Registry:
         self._allocator = allocator
 
     # Reading
+
+    async def current(self) -> None:
+        """Wait until all that was written before this call can be read here, whichever server wrote it.
+
+        Raises InternalError.
+        """
+        try:
+            await self.cache.current()
+        except StoreFailed as error:
+            raise InternalError(str(error)) from error
 
     def collection(self, resource: Resource) -> Collection:
         """Everything of one resource."""
@@ -273,11 +284,13 @@ class Registry:
                 if dry_run:
                     return Written(encode_json(allocated))
                 around = address_writes(self.collection(IPADDRESSES), key(obj), allocated, old)
+                guard = guard_writes(self.cache, allocated, old)
+                around = around._replace(before=(*around.before, *guard))
                 try:
                     return await self._store(SERVICES, item, allocated, dry_run, around)
                 except RevisionConflict as conflict:
-                    # An IPAddress that somebody wrote meanwhile: the pool will know of it.
-                    if conflict.key.resource != IPADDRESSES.storage_prefix:
+                    # Somebody took an address or node ports meanwhile: the pool will know of it.
+                    if conflict.key.resource not in (IPADDRESSES.storage_prefix, GUARD.resource):
                         raise
             await _back_off(attempt)
         raise Conflict.of(SERVICES, obj["metadata"]["name"])
