@@ -124,7 +124,7 @@ class Peers:
 
     async def _forget(self, name: str) -> None:
         with contextlib.suppress(NotFound):
-            await self._registry.delete(LEASES, NAMESPACE, name, DeleteOptions(), admit=lambda _: None)
+            await self._registry.delete(LEASES, NAMESPACE, name, DeleteOptions())
 
 
 def _sorted(addresses: set[str]) -> Sequence[Address]:
