@@ -63,7 +63,7 @@ async def test_nothing_is_lost_or_repeated_while_members_die_and_hang(tmp_path: 
         await store.open()
         await reader.open()
         seen: list[Change] = []
-        watching = asyncio.create_task(collect(reader, await reader.latest(), seen))
+        watching = asyncio.create_task(collect(reader, reader.bounds.latest, seen))
         acknowledged: list[int] = []
         disturbed = asyncio.Event()
 

@@ -158,7 +158,7 @@ class EtcdStore:
         """Every change above `after`, in batches, for ever, across connections. Raises Compacted."""
         seen = after
         # What belongs to the same transaction as `seen` may still be missing.
-        start = layout.etcd_revision(seen + 1)
+        start = max(layout.etcd_revision(seen + 1), 1)  # 0 would be: from now
         while True:
             request = rpc.WatchCreateRequest(
                 key=self._layout.first, range_end=self._layout.end, start_revision=start
