@@ -25,6 +25,7 @@ from wellhead.storage.feed import Feed
 from wellhead.storage.history import History
 from wellhead.storage.reserve import Reserve
 from wellhead.storage.sqlite_file import open_database
+from wellhead.storage.sqlite_reading import changes_after, record_of, records_at
 from wellhead.storage.store import (
     Bounds,
     Change,
@@ -57,13 +58,6 @@ SELECT revision, length(value) FROM log
 WHERE resource = ? AND namespace = ? AND name = ? ORDER BY revision DESC LIMIT 1
 """
 _INSERT = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?)"
-# SQLite takes a bare column beside MAX() from the row that holds the maximum (lang_select.html, 2.5).
-_AS_OF = """
-SELECT MAX(revision), resource, namespace, name, value FROM log
-WHERE revision <= ? GROUP BY resource, namespace, name HAVING value IS NOT NULL
-"""
-
-
 _REPLACED = """
 SELECT coalesce(length(before.value), 0) FROM log LEFT JOIN log AS before ON before.revision = log.previous
 WHERE log.revision > ? ORDER BY log.revision
@@ -138,7 +132,7 @@ class SqliteStore:
 
     async def get(self, key: StoreKey) -> Record | None:
         """What was written last under `key`."""
-        return await self._run(lambda: self._get(key))
+        return await self._run(lambda: record_of(self._connection, key))
 
     async def check(self) -> str:
         """Why writes would fail now, found out by one; "" if they work."""
@@ -438,25 +432,12 @@ class SqliteStore:
             revision = self._revision
         if revision < self._compacted:
             raise Compacted
-        rows = self._connection.execute(_AS_OF, (revision,))
-        return Snapshot(revision, [Record(StoreKey(*key), value, at) for at, *key, value in rows])
-
-    def _get(self, key: StoreKey) -> Record | None:
-        row = self._connection.execute(
-            "SELECT revision, value FROM log WHERE resource = ? AND namespace = ? AND name = ?"
-            " ORDER BY revision DESC LIMIT 1",
-            key,
-        ).fetchone()
-        return Record(key, row[1], row[0]) if row is not None and row[1] is not None else None
+        return Snapshot(revision, records_at(self._connection, revision))
 
     def _changes(self, after: int) -> list[Change]:
         if after < self._compacted:
             raise Compacted
-        rows = self._connection.execute(
-            "SELECT revision, resource, namespace, name, value FROM log WHERE revision > ? ORDER BY revision",
-            (after,),
-        )
-        return [Change(revision, StoreKey(*key), value) for revision, *key, value in rows]
+        return changes_after(self._connection, after)
 
 
 def _succeed(answer: asyncio.Future[T], result: T) -> None:
