@@ -23,6 +23,7 @@ from typing import TypeVar
 from wellhead.storage import reserve
 from wellhead.storage.feed import Feed
 from wellhead.storage.history import History
+from wellhead.storage.pending import Answer, Pending, fail, succeed
 from wellhead.storage.reserve import Reserve
 from wellhead.storage.sqlite_file import open_database
 from wellhead.storage.sqlite_reading import changes_after, record_of, records_at
@@ -42,7 +43,6 @@ from wellhead.storage.store import (
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-_Answer = tuple[asyncio.Future[list[int]], list[int] | Exception]
 
 _HISTORY = 4096
 _HISTORY_BYTES = 64 << 20
@@ -64,22 +64,6 @@ WHERE log.revision > ? ORDER BY log.revision
 """
 
 
-class _Pending:
-    """A transaction on its way to the writer thread, and where its answer goes."""
-
-    __slots__ = ("answer", "freeing", "writes")
-
-    def __init__(self, writes: Sequence[Write], answer: asyncio.Future[list[int]], freeing: bool) -> None:
-        self.writes = writes
-        self.answer = answer
-        self.freeing = freeing
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return sum(len(write.value) for write in self.writes if write.value is not None)
-
-
 class SqliteStore:
     """A `Store` in one file, which belongs to this process alone while it is open."""
 
@@ -93,7 +77,7 @@ class SqliteStore:
         history_bytes: int = _HISTORY_BYTES,
     ) -> None:
         self._path = path
-        self._jobs: queue.SimpleQueue[_Pending | Callable[[], None] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Pending | Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._feed = Feed()
         # These belong to the writer thread once it runs.
@@ -146,7 +130,7 @@ class SqliteStore:
         if self._thread is None:
             raise StoreFailed("the store is closed")
         answer: asyncio.Future[list[int]] = self._loop.create_future()
-        self._jobs.put(_Pending(writes, answer, freeing))
+        self._jobs.put(Pending(writes, answer, freeing))
         return await answer
 
     async def watch(self, after: int) -> AsyncIterator[list[Change]]:
@@ -182,9 +166,9 @@ class SqliteStore:
             except Exception as error:
                 # By another name: `error` is unbound when this block ends.
                 failure = StoreFailed(str(error)) if isinstance(error, sqlite3.Error) else error
-                self._loop.call_soon_threadsafe(_fail, answer, failure)
+                self._loop.call_soon_threadsafe(fail, answer, failure)
             else:
-                self._loop.call_soon_threadsafe(_succeed, answer, result)
+                self._loop.call_soon_threadsafe(succeed, answer, result)
 
         self._jobs.put(run)
         return await answer
@@ -204,7 +188,7 @@ class SqliteStore:
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
-            if not isinstance(job, _Pending):
+            if not isinstance(job, Pending):
                 job()
                 continue
             group = [job]
@@ -216,7 +200,7 @@ class SqliteStore:
                     other = self._jobs.get_nowait()
                 except queue.Empty:
                     break
-                if isinstance(other, _Pending):
+                if isinstance(other, Pending):
                     group.append(other)
                     size += other.size
                     continue
@@ -229,13 +213,13 @@ class SqliteStore:
                 break
         self._connection.close()
 
-    def _commit(self, group: list[_Pending]) -> None:
+    def _commit(self, group: list[Pending]) -> None:
         """Write a group in one SQLite transaction and answer all of it on the event loop.
 
         A group that finds the disk full is tried once more when there is no history left in the file: all of
         it if that was enough, else those transactions that free room.
         """
-        answers: list[_Answer] = []
+        answers: list[Answer] = []
         if self._full and not self._recovered():
             group, answers = self._only_freeing(group)
         changes: list[Change] = []
@@ -255,13 +239,13 @@ class SqliteStore:
         if self._full and changes:
             self._shrink()
 
-    def _failed(self, group: list[_Pending], error: sqlite3.Error) -> list[_Answer]:
+    def _failed(self, group: list[Pending], error: sqlite3.Error) -> list[Answer]:
         _log.error("%d writes failed: %s", len(group), error)
         kind = StoreFull if self._is_full(error) else StoreFailed
         failure = kind(f"the database can't be written: {error}")
         return [(pending.answer, failure) for pending in group]
 
-    def _attempt(self, group: list[_Pending]) -> tuple[list[Change], list[_Answer]]:
+    def _attempt(self, group: list[Pending]) -> tuple[list[Change], list[Answer]]:
         """One SQLite transaction. Raises sqlite3.Error, having undone it."""
         changes: list[Change] = []
         replaced: list[int] = []  # bytes, by each of the changes
@@ -270,7 +254,7 @@ class SqliteStore:
         execute = self._connection.execute
         try:
             execute("BEGIN IMMEDIATE")
-            answers: list[_Answer] = [
+            answers: list[Answer] = [
                 (each.answer, self._write(each.writes, changes, replaced)) for each in group
             ]
             revision = self._revision + len(changes)
@@ -287,10 +271,10 @@ class SqliteStore:
         self._revision, self._compacted = revision, compacted
         return changes, answers
 
-    def _only_freeing(self, group: list[_Pending]) -> tuple[list[_Pending], list[_Answer]]:
+    def _only_freeing(self, group: list[Pending]) -> tuple[list[Pending], list[Answer]]:
         """Those that free room, and the answers to the others."""
         failure = StoreFull(self._why_full())
-        refused: list[_Answer] = [(each.answer, failure) for each in group if not each.freeing]
+        refused: list[Answer] = [(each.answer, failure) for each in group if not each.freeing]
         return [each for each in group if each.freeing], refused
 
     def _is_full(self, error: sqlite3.Error) -> bool:
@@ -417,15 +401,15 @@ class SqliteStore:
             if revision != self._revision:
                 self._loop.call_soon_threadsafe(_abort, "kept a write that failed")
 
-    def _deliver(self, changes: list[Change], answers: list[_Answer]) -> None:
+    def _deliver(self, changes: list[Change], answers: list[Answer]) -> None:
         """On the event loop: watchers first, so that a writer finds its own write in the cache."""
         if changes:
             self._feed.publish(changes)
         for answer, result in answers:
             if isinstance(result, Exception):
-                _fail(answer, result)
+                fail(answer, result)
             else:
-                _succeed(answer, result)
+                succeed(answer, result)
 
     def _snapshot(self, revision: int | None) -> Snapshot:
         if revision is None:
@@ -438,16 +422,6 @@ class SqliteStore:
         if after < self._compacted:
             raise Compacted
         return changes_after(self._connection, after)
-
-
-def _succeed(answer: asyncio.Future[T], result: T) -> None:
-    if not answer.done():
-        answer.set_result(result)
-
-
-def _fail(answer: asyncio.Future[T], error: Exception) -> None:
-    if not answer.done():
-        answer.set_exception(error)
 
 
 def _abort(reason: str) -> None:
