@@ -74,10 +74,8 @@ VolumeAttributesClass   volumeattributesclasses c short=vac returned
 admissionregistration.k8s.io/v1
 MutatingAdmissionPolicy           mutatingadmissionpolicies         c in=api-extensions gen
 MutatingAdmissionPolicyBinding    mutatingadmissionpolicybindings   c in=api-extensions gen
-MutatingWebhookConfiguration      mutatingwebhookconfigurations     c in=api-extensions gen
 ValidatingAdmissionPolicy         validatingadmissionpolicies       c in=api-extensions sub=status gen
 ValidatingAdmissionPolicyBinding  validatingadmissionpolicybindings c in=api-extensions gen
-ValidatingWebhookConfiguration    validatingwebhookconfigurations   c in=api-extensions gen
 
 scheduling.k8s.io/v1
 PriorityClass           priorityclasses         c short=pc gen

@@ -33,6 +33,7 @@ from wellhead.api.kinds import (
     serviceaccount,
     servicecidr,
     statefulset,
+    webhooks,
 )
 from wellhead.api.kinds.configmap import CONFIGMAPS as CONFIGMAPS
 from wellhead.api.kinds.controllerrevision import CONTROLLERREVISIONS as CONTROLLERREVISIONS
@@ -95,6 +96,7 @@ KINDS: tuple[Kind, ...] = (
     cronjob.KIND,
     job.KIND,
     *rbac.KINDS,
+    *webhooks.KINDS,
     lease.KIND,
     endpointslice.KIND,
     event.KINDS[1],

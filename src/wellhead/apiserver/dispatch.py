@@ -21,6 +21,7 @@ from wellhead.apiserver.metrics import CONTENT_TYPE, Metrics
 from wellhead.apiserver.openapi import OpenAPI
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.subresources import logs, pods, proxy, reviews, scale, streams, token
+from wellhead.apiserver.subresources.connecting import connect_options
 from wellhead.apiserver.tokens import Tokens
 from wellhead.apiserver.verbs.create import create
 from wellhead.apiserver.verbs.delete import delete
@@ -69,7 +70,12 @@ class Dispatcher:
             # A WebSocket begins with a GET; to read is not to run something (upstream's
             # AuthorizePodWebsocketUpgradeCreatePermission).
             authorizer.check(call.user, replace(call.info, verb="create"))
+            await admission.connect(call, *connect_options(call))
             return await streams.stream(call, registry, agents)
+
+        async def through(call: Call) -> web.StreamResponse:
+            await admission.connect(call, *connect_options(call))
+            return await proxy.proxy(call, registry, agents)
 
         self._review = review
         self._verbs: dict[str, Handler] = {
@@ -99,7 +105,7 @@ class Dispatcher:
             for verb in ("get", "create"):
                 self._subresources[subresource, verb] = stream
         for verb in ("get", "create", "update", "patch", "delete"):
-            self._subresources["proxy", verb] = lambda call: proxy.proxy(call, registry, agents)
+            self._subresources["proxy", verb] = through
 
     async def dispatch(self, call: Call) -> web.StreamResponse:
         """Answer the call. Raises ApiError."""

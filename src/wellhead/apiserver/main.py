@@ -45,6 +45,8 @@ from wellhead.apiserver.server import Server
 from wellhead.apiserver.subresources.node_connection import agent_tls, no_redirects
 from wellhead.apiserver.tokens import Tokens
 from wellhead.apiserver.watches import Watches
+from wellhead.apiserver.webhooks.client import WebhookClient
+from wellhead.apiserver.webhooks.metrics import WebhookMetrics
 from wellhead.storage.cache import WatchCache
 from wellhead.storage.etcd.options import EtcdOptions
 from wellhead.storage.location import store_at
@@ -146,17 +148,20 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
     metrics = Metrics(cache)
     tls = _server_tls(config)
     to_agents = agent_tls(config.client_ca_file, config.kubelet_client_certificate, config.kubelet_client_key)
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(ssl=to_agents, limit=0),
-        auto_decompress=False,
-        middlewares=(no_redirects,),
-    ) as agents:
+    async with (
+        aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=to_agents, limit=0),
+            auto_decompress=False,
+            middlewares=(no_redirects,),
+        ) as agents,
+        WebhookClient(registry, config.limits) as webhooks,
+    ):
         dispatcher = Dispatcher(
             registry=registry,
             authenticator=authenticator,
             authorizer=authorizer,
             admission=admission(
-                Environment(registry, authorizer),
+                Environment(registry, authorizer, config.limits, webhooks, WebhookMetrics(metrics.registry)),
                 config.enable_admission_plugins,
                 config.disable_admission_plugins,
             ),

@@ -64,39 +64,40 @@ class Metrics:
     """The metrics of one server."""
 
     def __init__(self, cache: WatchCache) -> None:
-        self._registry = CollectorRegistry()
+        self.registry = CollectorRegistry()
+        """For what others count."""
         self._requests = Counter(
             "apiserver_request_total",
             "Requests by verb, resource and HTTP code.",
             (*_LABELS, "code"),
-            registry=self._registry,
+            registry=self.registry,
         )
         self._durations = Histogram(
             "apiserver_request_duration_seconds",
             "Time to answer a request that isn't a watch or a stream.",
             _LABELS,
             buckets=_BUCKETS,
-            registry=self._registry,
+            registry=self.registry,
         )
         self.inflight = Gauge(
             "apiserver_current_inflight_requests",
             "Requests that are being answered.",
-            registry=self._registry,
+            registry=self.registry,
         )
         self.defects = Counter(
             "apiserver_defects_total",
             "Requests that made the server fail in a way that nobody foresaw; the log has the traceback.",
-            registry=self._registry,
+            registry=self.registry,
         )
         self._refused = Counter(
             "apiserver_refused_requests_total",
             "Requests that were above one of the server's limits, by the limit.",
             ("limit",),
-            registry=self._registry,
+            registry=self.registry,
         )
         for field in fields(Limits):
             self._refused.labels(field.name.replace("_", "-"))
-        self._registry.register(_CacheCollector(cache))
+        self.registry.register(_CacheCollector(cache))
         self._count = lru_cache(maxsize=4096)(self._requests.labels)
         self._duration = lru_cache(maxsize=1024)(self._durations.labels)
 
@@ -126,7 +127,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """The exposition format."""
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)
 
 
 class _CacheCollector(Collector):

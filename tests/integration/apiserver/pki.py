@@ -33,7 +33,9 @@ class Pki:
         (directory / "ca.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
         self.key("service-account", ec.generate_private_key(ec.SECP256R1()))
 
-    def issue(self, file: str, user: str, *groups: str, server: bool = False) -> None:
+    def issue(
+        self, file: str, user: str, *groups: str, server: bool = False, names: tuple[str, ...] = ()
+    ) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups]
         subject.append(x509.NameAttribute(NameOID.COMMON_NAME, user))
@@ -47,8 +49,9 @@ class Pki:
         purpose = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
         builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         if server:
-            names = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost")]
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+            own = [x509.IPAddress(ip_address("127.0.0.1")), x509.DNSName("localhost")]
+            own += [x509.DNSName(name) for name in names]
+            builder = builder.add_extension(x509.SubjectAlternativeName(own), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
         self.key(file, key)
         (self.directory / f"{file}.crt").write_bytes(certificate.public_bytes(Encoding.PEM))

@@ -75,9 +75,8 @@ class _Gate:
         self._request = request
 
     async def mutate(self, new: Obj, old: Obj | None) -> Obj:
-        request = replace(self._request, obj=new, old=old or {})
-        for plugin in self._mutating:
-            await plugin.mutate(request)
+        request = replace(self._request, obj=new, old=old or {}, memory={})
+        await self._ask_mutating(request)
         return request.obj
 
     async def validate(self, new: Obj, old: Obj | None) -> None:
@@ -90,10 +89,16 @@ class _Gate:
             raise
 
     async def remove(self, old: Obj) -> None:
-        request = replace(self._request, old=old)
+        await self._ask_mutating(replace(self._request, old=old, memory={}))
+        await self.validate({}, old)
+
+    async def _ask_mutating(self, request: Request) -> None:
         for plugin in self._mutating:
             await plugin.mutate(request)
-        await self.validate({}, old)
+        if request.again:
+            request.round = 1
+            for plugin in self._mutating:
+                await plugin.mutate(request)
 
     async def abandon(self) -> None:
         while self._request.undo:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from wellhead.api.limits import Limits
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.registry.registry import Registry
+from wellhead.apiserver.webhooks.client import WebhookClient
+from wellhead.apiserver.webhooks.metrics import WebhookMetrics
 
 
 @dataclass(frozen=True)
@@ -15,3 +18,6 @@ class Environment:
     registry: Registry
     """Reads from memory (`lookup`, `collection`); writes that it makes pass no admission."""
     authorizer: Authorizer
+    limits: Limits
+    webhooks: WebhookClient
+    webhook_metrics: WebhookMetrics

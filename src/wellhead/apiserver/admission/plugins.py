@@ -8,12 +8,14 @@ from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from wellhead.apiserver.admission.deny_service_external_ips import DenyServiceExternalIPs
 from wellhead.apiserver.admission.environment import Environment
+from wellhead.apiserver.admission.mutating_webhook import MutatingAdmissionWebhook
 from wellhead.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from wellhead.apiserver.admission.nodes import NodeRestrictionPlugin, ProxyRestriction
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.priority import Priority
 from wellhead.apiserver.admission.role_escalation import RoleEscalation
 from wellhead.apiserver.admission.service_account import ServiceAccount
+from wellhead.apiserver.admission.validating_webhook import ValidatingAdmissionWebhook
 
 ORDERED: tuple[type[Plugin], ...] = (
     NamespaceLifecycle,
@@ -24,6 +26,8 @@ ORDERED: tuple[type[Plugin], ...] = (
     DefaultTolerationSeconds,
     DenyServiceExternalIPs,
     # Policies and webhooks come here, and after them what counts what is there: quotas.
+    MutatingAdmissionWebhook,
+    ValidatingAdmissionWebhook,
     RoleEscalation,
 )
 OFF = frozenset({"DenyServiceExternalIPs"})

@@ -40,6 +40,12 @@ class Request:
     """Audit annotations: what the audit log says of this request beside all else."""
     undo: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """What to do if the object isn't stored although it was admitted."""
+    round: int = 0
+    """How often all mutating plugins have been asked about this object before: never, or once."""
+    again: bool = False
+    """Set by what others than this server changed the object: all mutating plugins are asked once more."""
+    memory: dict[str, object] = field(default_factory=dict)
+    """What a plugin notes in the first round for the second."""
 
     @property
     def name(self) -> str:

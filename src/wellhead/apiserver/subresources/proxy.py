@@ -5,21 +5,21 @@ The name may carry a scheme and a port: `https:web:8443` (upstream's SplitScheme
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 
 import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from wellhead.api.errors import BadRequest, NotFound, ServiceUnavailable
+from wellhead.api.errors import BadRequest, ServiceUnavailable
 from wellhead.api.kinds.targets import validate_endpoint_ip
 from wellhead.api.meta import Obj
 from wellhead.api.numbers import parse_uint64
-from wellhead.api.resources import ENDPOINTS, NODES, PODS, SERVICES
+from wellhead.api.resources import NODES, PODS
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.impersonation import PREFIX as IMPERSONATION
 from wellhead.apiserver.registry.registry import Registry
+from wellhead.apiserver.service_endpoints import endpoint
 from wellhead.apiserver.subresources.node_connection import Unreachable, agent_url, request
 from wellhead.apiserver.subresources.relay import pass_on
 from wellhead.text import printable, quoted
@@ -124,7 +124,7 @@ def _location(call: Call, registry: Registry, wanted: _Name) -> tuple[str, bool]
                 f"invalid pod request {quoted(call.info.name)}: {quoted(port)} is no port number"
             )
     else:
-        address, port = _endpoint(registry, call.info.namespace, wanted)
+        address, port = endpoint(registry, call.info.namespace, wanted.name, wanted.port)
     check_address(address)
     host = f"[{address}]" if ":" in address else address
     return f"{wanted.scheme or 'http'}://{host}" + (f":{port}" if port else ""), False
@@ -152,27 +152,3 @@ def _first_port(pod: Obj) -> str:
         for port in container.get("ports") or ():
             return str(port["containerPort"])
     return ""
-
-
-def _endpoint(registry: Registry, namespace: str, wanted: _Name) -> tuple[str, str]:
-    """The address and port of any ready endpoint of the Service."""
-    service = registry.object(SERVICES, namespace, wanted.name)
-    ports = service["spec"].get("ports") or []
-    chosen = [port for port in ports if wanted.port in ("", port.get("name", ""), str(port["port"]))]
-    if not chosen or (not wanted.port and len(ports) > 1):
-        raise ServiceUnavailable(
-            f"no service port {quoted(wanted.port)} found for service {quoted(wanted.name)}"
-        )
-    endpoints = registry.lookup(ENDPOINTS, (namespace, wanted.name))
-    if endpoints is None:
-        raise NotFound.of(ENDPOINTS, wanted.name)
-    found = [
-        (address["ip"], str(port["port"]))
-        for subset in endpoints.get("subsets") or ()
-        for port in subset.get("ports") or ()
-        if port.get("name", "") == chosen[0].get("name", "")
-        for address in subset.get("addresses") or ()
-    ]
-    if not found:
-        raise ServiceUnavailable(f'no endpoints available for service "{wanted.name}"')
-    return random.choice(found)
