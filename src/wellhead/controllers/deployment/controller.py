@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from wellhead.api.errors import AlreadyExists
+from wellhead.api.errors import AlreadyExists, ApiError
 from wellhead.api.meta import (
     Key,
     Obj,
@@ -29,8 +29,9 @@ from wellhead.controllers.deployment.plan import (
     plan,
     split,
 )
-from wellhead.controllers.deployment.status import seconds_to_deadline, status_of
+from wellhead.controllers.deployment.status import seconds_to_deadline, status_of, without_replicaset
 from wellhead.controllers.ownership import carry_out, claim
+from wellhead.controllers.pod_control import is_ending_namespace
 from wellhead.controllers.pods import is_terminal
 from wellhead.controllers.store import Store, Stores
 from wellhead.controllers.template import same_template
@@ -99,8 +100,12 @@ class DeploymentController:
 
     async def _reconcile(self, name: Key) -> float | None:
         deployment = self._deployments.get(*reversed(name))
-        if deployment is None or _selector(deployment).is_everything:
-            return None  # a selector for everything would take everybody's pods
+        if deployment is None:
+            return None
+        if _selector(deployment).is_everything:
+            text = "This deployment is selecting all pods. A non-empty selector is required."
+            self._recorder.event(deployment, "Warning", "SelectingAll", text)
+            return None
         created = False
         for _ in range(_MOST_STEPS):
             replicasets = await self._claimed(deployment)
@@ -156,8 +161,20 @@ class DeploymentController:
             status = dict(deployment.get("status") or {})
             status["collisionCount"] = status.get("collisionCount", 0) + 1
             return await self._deployments.update({**deployment, "status": status}, "status")
+        except ApiError as error:
+            if not is_ending_namespace(error):
+                await self._say_not_created(deployment, replicaset, error)
+            raise
         self._say_scaled(deployment, replicaset, 0)
         return deployment
+
+    async def _say_not_created(self, deployment: Obj, replicaset: Obj, error: ApiError) -> None:
+        name = replicaset["metadata"]["name"]
+        message = f'Failed to create new replica set "{name}": {error}'
+        self._recorder.event(deployment, "Warning", "ReplicaSetCreateError", message)
+        status = without_replicaset(deployment, message, datetime.now(UTC))
+        if status != deployment.get("status"):
+            await self._deployments.update({**deployment, "status": status}, "status")
 
     def _say_scaled(self, deployment: Obj, replicaset: Obj, before: int) -> None:
         after = replicaset["spec"]["replicas"]

@@ -15,6 +15,8 @@ REVISION_HISTORY = "deployment.kubernetes.io/revision-history"
 DESIRED_REPLICAS = "deployment.kubernetes.io/desired-replicas"
 MAX_REPLICAS = "deployment.kubernetes.io/max-replicas"
 
+_LONGEST_HISTORY = 2000
+
 _OWN = frozenset(
     {
         "kubectl.kubernetes.io/last-applied-configuration",
@@ -56,9 +58,16 @@ def replicaset_annotations(
     if was < current:
         after[REVISION] = str(current)
         if was:
-            history = before.get(REVISION_HISTORY)
-            after[REVISION_HISTORY] = f"{history},{was}" if history else str(was)
+            after[REVISION_HISTORY] = _with(before.get(REVISION_HISTORY) or "", was)
     return after
+
+
+def _with(history: str, number: int) -> str:
+    """The numbers that a ReplicaSet had, with one more; the oldest are forgotten when it gets long."""
+    numbers = [*filter(None, history.split(",")), str(number)]
+    while len(numbers) > 1 and len(",".join(numbers)) > _LONGEST_HISTORY:
+        del numbers[0]
+    return ",".join(numbers)
 
 
 def size_annotations(desired: int, most: int) -> dict[str, str]:

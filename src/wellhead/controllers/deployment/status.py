@@ -44,6 +44,15 @@ def status_of(
     return status | {"conditions": entries}
 
 
+def without_replicaset(deployment: Obj, message: str, now: datetime) -> Obj:
+    """The status of a Deployment whose new ReplicaSet could not be created."""
+    status = deployment.get("status") or {}
+    if _deadline(deployment) is None:
+        return status
+    entry = _condition("Progressing", "False", "ReplicaSetCreateError", message, now)
+    return status | {"conditions": conditions.put(status.get("conditions") or [], entry)}
+
+
 def is_complete(deployment: Obj, status: Obj) -> bool:
     """Whether all replicas are of the new template, available, and no others exist."""
     desired = deployment["spec"].get("replicas", 1)
