@@ -11,7 +11,7 @@ from wellhead.api.meta import Obj
 from wellhead.client.backoff import Backoff
 from wellhead.client.informer import Informer
 from wellhead.linux import mount_news, trees
-from wellhead.node.pods import names, record, spec
+from wellhead.node.pods import admission, names, record, spec
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.sandbox import pod_end, pod_link
 from wellhead.node.pods.state import PodState
@@ -129,7 +129,11 @@ class PodManager:
             _log.error("pod %r is not run: %s", new["metadata"]["name"], problem)
             self._context.recorder.event(new, "Warning", "FailedValidation", problem)
             return
+        others = [each.state.pod for each in self._workers.values() if each.counts]
         worker = self._workers[uid] = PodWorker(self._context, new)
+        if not spec.is_finished(new) and (refused := admission.refusal(new, others)):
+            _log.warning("pod %s: %s", spec.described(new), refused.message)
+            worker.reject(refused)
         self._start(worker)
 
     def _start(self, worker: PodWorker) -> None:

@@ -63,7 +63,7 @@ class PodRecord(msgspec.Struct, omit_defaults=True):
 
     `ips` is empty until it has a sandbox, and always with the host's network; `holds_ips` says that the
     addresses are still its own. `phase` is set when the pod has come to its end; `reason` and `message` then
-    say why, if it isn't obvious.
+    say why, if it isn't obvious. `rejected`: the node never took it.
     """
 
     pod: Obj
@@ -74,6 +74,7 @@ class PodRecord(msgspec.Struct, omit_defaults=True):
     phase: str = ""
     reason: str = ""
     message: str = ""
+    rejected: bool = False
     containers: dict[str, ContainerRecord] = {}
 
     def of(self, name: str) -> ContainerRecord:

@@ -38,12 +38,16 @@ def compute(record: PodRecord, view: View) -> Obj:
     """The whole status, but for conditions that belong to others."""
     pod = record.pod
     before = pod.get("status") or {}
+    if record.rejected:
+        qos_class = before.get("qosClass") or spec.qos_class(pod)
+        status: Obj = {"phase": record.phase, "conditions": [], "qosClass": qos_class}
+        return status | {"reason": record.reason, "message": record.message}
     statuses = {
         kind: [_container_status(pod, record, view, container, init=kind == "init") for container in listed]
         for kind, listed in (("init", spec.init_containers(pod)), ("main", spec.containers(pod)))
     }
     phase = record.phase or _phase(pod, record, view)
-    status: Obj = {
+    status = {
         "phase": phase,
         "conditions": _conditions(record, view, phase, statuses["init"], statuses["main"]),
         "hostIP": view.host_ips[0],

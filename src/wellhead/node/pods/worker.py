@@ -17,6 +17,7 @@ from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.linux import trees
 from wellhead.node.pods import files, spec, status, unsupported
+from wellhead.node.pods.admission import Refusal
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.record import Attempt, PodRecord, RecordFile
 from wellhead.node.pods.sandbox import Sandbox, SandboxError
@@ -77,6 +78,19 @@ class PodWorker:
         self._notice()
         self._changed()
 
+    def reject(self, refusal: Refusal) -> None:
+        """The node doesn't take the pod. To be said before `run`."""
+        record = self._record
+        record.phase, record.rejected = "Failed", True
+        record.reason, record.message = refusal.reason, f"Pod was rejected: {refusal.message}"
+        self.state.event("Warning", refusal.reason, refusal.message)
+        self._changed()
+
+    @property
+    def counts(self) -> bool:
+        """Whether the pod is there for the API, and may still need what it holds of the node."""
+        return not (self._vanished.is_set() or self._record.phase or spec.is_finished(self._record.pod))
+
     def vanish(self) -> None:
         """The pod is gone from the API: end it, and leave nothing of it."""
         self._vanished.set()
@@ -106,7 +120,7 @@ class PodWorker:
 
     def _changed(self) -> None:
         record, view = self._record, self.state.view
-        if record.phase and not record.started_at:
+        if record.phase and not record.started_at and not record.rejected:
             return  # it ended before we knew of it: the API knows more than we
         computed = status.compute(record, view)
         view.conditions = {each["type"]: each for each in computed["conditions"]}
