@@ -42,10 +42,18 @@ class Victim:
         return 0
 
     def kill(self, lab: Lab) -> None:
-        """Kill it, and wait until there is another. Raises AssertionError if none comes."""
+        """Kill it, and wait until there is another. Raises AssertionError if none comes.
+
+        As somebody who sees it would, have the supervisor bring it back at once, however often it has died.
+        """
         before = self.pid(lab)
         assert before, f"{self} doesn't run"
         os.kill(before, signal.SIGKILL)
+        until(lambda: self.pid(lab) != before)
+        for each in processes.find(lab.name):
+            if each.component == processes.SUPERVISOR:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(each.pid, signal.SIGHUP)
         until(lambda: self.pid(lab), lambda now: now not in (0, before))
 
 

@@ -31,5 +31,9 @@ class Backoff:
         # Jitter: what failed together, by a common cause, shall not come back all at once.
         self.not_before = time.monotonic() + delay * random.uniform(0.5, 1.0)
 
+    def begin_again(self) -> None:
+        """Somebody asks for it now."""
+        self._failures, self.not_before = 0, 0.0
+
     def is_due(self, now: float) -> bool:
         return now >= self.not_before

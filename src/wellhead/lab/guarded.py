@@ -33,6 +33,10 @@ class Guarded:
         """When another guardian is to be made, by time.monotonic()."""
         return float("inf") if self._pid else self._backoff.not_before
 
+    def begin_again(self) -> None:
+        """Somebody asks for one now."""
+        self._backoff.begin_again()
+
     def see_to_it(self, now: float, listener: socket.socket | None) -> None:
         """Make a guardian if there is none. `listener` is what it keeps for our successor."""
         if self._pid or not self._backoff.is_due(now):

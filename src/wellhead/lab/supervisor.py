@@ -3,7 +3,7 @@
 One thread and no event loop, because it forks. It holds nothing that the cluster needs to live: it may be
 killed, and its successor finds machines and components where they are, by /proc, and goes on from there.
 
-    SIGHUP  read cluster.json again, and bring about what it says
+    SIGHUP  read cluster.json again, and bring about what it says, at once
     SIGTERM end, and leave the cluster as it is
     SIGUSR1 kill the cluster's processes, then end: what is left to do is to delete files
 """
@@ -89,6 +89,9 @@ class Supervisor:
             if self._reload:
                 self._reload = False
                 self._problem_backoff = Backoff()
+                self._guarded.begin_again()
+                for backoff in self._backoffs.values():
+                    backoff.begin_again()
                 self._try(self._load)
             self._guarded.see_to_it(self._now, self._api_listener)
             self._try(self._reconcile)

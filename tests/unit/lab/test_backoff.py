@@ -30,3 +30,14 @@ def test_who_ran_for_long_comes_back_at_once() -> None:
         backoff.failed("exit status 1", 0.1)
     backoff.failed("killed by SIGKILL", 60.0)
     assert _delay(backoff) <= 0.1
+
+
+def test_who_is_asked_for_is_due_and_begins_again() -> None:
+    backoff = Backoff()
+    for _ in range(10):
+        backoff.failed("exit status 1", 0.1)
+    backoff.begin_again()
+    assert backoff.is_due(time.monotonic())
+    backoff.failed("exit status 1", 0.1)
+    assert _delay(backoff) <= 0.1
+    assert backoff.restarts == 11
