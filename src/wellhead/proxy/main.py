@@ -34,7 +34,12 @@ from wellhead.proxy.symmetric_return.controller import SymmetricReturn
 from wellhead.proxy.symmetric_return.kernel import ReturnPathError
 from wellhead.proxy.symmetric_return.reverse_path import heed_marks_everywhere
 from wellhead.proxy.sync import SyncFailed, SyncLoop
-from wellhead.proxy.sysctls import enable_localhost_node_ports, set_conntrack, set_oom_score
+from wellhead.proxy.sysctls import (
+    KeptSettings,
+    enable_localhost_node_ports,
+    set_conntrack,
+    set_oom_score,
+)
 from wellhead.proxy.watches import SERVICE_SELECTOR, SLICE_SELECTOR, Watches, read_service, read_slice
 from wellhead.services.names import ServiceKey
 from wellhead.services.node import LocalNode, is_leaving, parse_node
@@ -118,6 +123,7 @@ class _Proxy:
             complain=self._warn_of_node,
             own_node=lambda: self._node_object,
         )
+        self._settings = KeptSettings(config.conntrack)
         on_loopback = modes.node_ports_on_loopback(config)
         self._proxier = Proxier(
             self._view,
@@ -127,7 +133,7 @@ class _Proxy:
             self._health,
             self._ports,
             metrics,
-            enable_localhost_node_ports if on_loopback else None,
+            self._settings.enable_localhost_node_ports if on_loopback else None,
             self._fallbacks,
         )
         self._loop = SyncLoop(
@@ -153,6 +159,7 @@ class _Proxy:
 
     def parts(self) -> Iterator[Coroutine[None, None, None]]:
         """What has to run, each until cancelled."""
+        yield self._settings.run()
         yield self._services.run()
         yield self._slices.run()
         yield self._nodes.run()

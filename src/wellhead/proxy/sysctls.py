@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from wellhead.linux.inotify import IN_MODIFY, Inotify
+from wellhead.pace import Pace
+
 log = logging.getLogger(__name__)
 
 _NET = Path("/proc/sys/net")
+_ROUTE_LOCALNET = _NET / "ipv4/conf/all/route_localnet"
 
 
 @dataclass(frozen=True)
@@ -83,12 +89,53 @@ def enable_localhost_node_ports() -> bool:
 
     Returns whether node ports can work on loopback now; if not, the reason has been logged.
     """
-    file = _NET / "ipv4/conf/all/route_localnet"
     try:
-        if file.read_text().strip() != "1":
-            file.write_text("1")
+        if _ROUTE_LOCALNET.read_text().strip() != "1":
+            _ROUTE_LOCALNET.write_text("1")
             log.info("net.ipv4.conf.all.route_localnet: 1, for node ports on loopback")
     except OSError as error:
         log.warning("node ports won't answer on loopback: route_localnet can't be set: %s", error.strerror)
         return False
     return True
+
+
+class KeptSettings:
+    """What a proxy has set, and sets again when others change it.
+
+    The kernel says nothing of that: heard of are writes by the same mount of /proc. So beside a node's other
+    processes, a proxy in a container with a /proc of its own keeps what is changed from there alone.
+    """
+
+    def __init__(self, conntrack: ConntrackSettings) -> None:
+        self._conntrack = conntrack
+        self._on_loopback = False
+
+    def enable_localhost_node_ports(self) -> bool:
+        """The function of that name; and so it stays."""
+        self._on_loopback = enable_localhost_node_ports()
+        return self._on_loopback
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        written = asyncio.Event()
+        clock, pace = asyncio.get_running_loop().time, Pace()
+        with contextlib.ExitStack() as stack:
+            try:
+                inotify = stack.enter_context(contextlib.closing(Inotify()))
+                for file in (
+                    _ROUTE_LOCALNET,
+                    *(_NET / "netfilter" / name for name in self._conntrack.values()),
+                ):
+                    with contextlib.suppress(FileNotFoundError):
+                        stack.enter_context(inotify.watch(file, IN_MODIFY, written.set))
+            except OSError as error:  # the user has no instance or no watch left
+                log.warning("what others change of kernel settings stays so: %s", error)
+            written.set()  # perhaps before we heard of it
+            while True:
+                await written.wait()
+                await asyncio.sleep(pace.not_before(clock()) - clock())
+                pace.done(clock())
+                written.clear()
+                set_conntrack(self._conntrack)
+                if self._on_loopback:
+                    enable_localhost_node_ports()

@@ -121,6 +121,19 @@ def test_init_only_makes_the_kernel_settings_and_ends(world: World, start: Start
     world.node.sysctl("net/netfilter/nf_conntrack_tcp_be_liberal", "0")
 
 
+def test_settings_that_others_change_are_put_back(world: World, api: FakeApi, start: Start) -> None:
+    proxy = start()
+    eventually(serves(world, POD_A))
+    for name, harm, well in (
+        ("ipv4/conf/all/route_localnet", "0", 1),
+        ("netfilter/nf_conntrack_tcp_timeout_close_wait", "60", 3600),
+        ("netfilter/nf_conntrack_tcp_timeout_established", "60", 86400),
+    ):
+        world.node.sysctl(f"net/{name}", harm)
+        eventually(lambda name=name, well=well: sysctl(world, name) == well)  # type: ignore[misc]
+    assert "net.netfilter.nf_conntrack_tcp_timeout_close_wait: 3600, was 60" in proxy.said
+
+
 @pytest.mark.parametrize(
     ("mode", "rule"), [("iptables", "--ctstate INVALID"), ("nftables", "ct state invalid drop")]
 )
