@@ -57,9 +57,13 @@ async def plan(state: PodState, container: Obj, image: Image, id: str, number: i
     )
 
 
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Of an image that says none, as container runtimes have it."""
+
+
 async def _variables(state: PodState, container: Obj, image: Image) -> dict[str, str]:
     pod, context = state.pod, state.context
-    variables = dict(each.split("=", 1) for each in image.config.env if "=" in each)
+    variables = {"PATH": _PATH} | dict(each.split("=", 1) for each in image.config.env if "=" in each)
     variables["HOSTNAME"] = spec.hostname(pod)
     if container.get("tty"):
         variables["TERM"] = "xterm"
