@@ -15,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from wellhead.api import usage_definitions
 from wellhead.api.meta import GroupVersionKind, Obj
 
 KUBERNETES_VERSION = "v1.37.0"
@@ -27,6 +28,7 @@ _REF_PREFIX = "#/$defs/"
 _GROUP_PREFIXES = {
     "apiextensions.k8s.io": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions",
     "apiregistration.k8s.io": "io.k8s.kube-aggregator.pkg.apis.apiregistration",
+    "metrics.k8s.io": usage_definitions.PREFIX,
 }
 """Of the groups whose types aren't in k8s.io/api."""
 _META_KINDS = frozenset({"DeleteOptions", "Status", "Patch", "WatchEvent", "APIResourceList"})
@@ -79,6 +81,8 @@ class RawDefinitions:
         path = Path(package.submodule_search_locations[0], "kubernetes-json-schema", release)
         data = (path / "_definitions.json").read_bytes()
         self._raw = msgspec.json.decode(data, type=_File).definitions
+        for name, definition in usage_definitions.DEFINITIONS.items():
+            self._raw[name] = msgspec.Raw(msgspec.json.encode(definition))
 
     def __contains__(self, name: str) -> bool:
         return name in self._raw

@@ -46,6 +46,8 @@ class Resource:
     """Field selector labels besides metadata.name and metadata.namespace."""
     strict_field_labels: bool = False
     """Whether an unsupported label is refused in the words of core/v1's own conversions."""
+    measured: bool = False
+    """Whether objects are made up when asked for, and never stored: what pods use."""
     stored_as: str = field(default="", compare=False)
     """`group/plural` under which objects are stored: two versions or groups of one kind share it."""
     singular_name: str = field(default="", compare=False)

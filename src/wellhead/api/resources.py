@@ -33,6 +33,7 @@ from wellhead.api.kinds import (
     serviceaccount,
     servicecidr,
     statefulset,
+    usage,
     webhooks,
 )
 from wellhead.api.kinds.configmap import CONFIGMAPS as CONFIGMAPS
@@ -102,6 +103,7 @@ KINDS: tuple[Kind, ...] = (
     event.KINDS[1],
     servicecidr.KIND,
     ipaddress.KIND,
+    *usage.KINDS,
 )
 
 

@@ -153,7 +153,7 @@ def resource_list(resources: Resources, group: str, version: str) -> Obj:
             entry["shortNames"] = list(resource.short_names)
         if resource.categories:
             entry["categories"] = list(resource.categories)
-        if not resource.is_review:
+        if not (resource.is_review or resource.measured):
             entry["storageVersionHash"] = _storage_version_hash(resource)
         entries.append(entry)
         for sub in _subresources(resource):

@@ -9,7 +9,7 @@ import aiohttp
 from aiohttp import web
 
 from wellhead.api.errors import MethodNotAllowed, NotFound
-from wellhead.apiserver import discovery
+from wellhead.apiserver import discovery, usage
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_json, answer_value
 from wellhead.apiserver.authn import Authenticator
@@ -77,7 +77,11 @@ class Dispatcher:
             await admission.connect(call, *connect_options(call))
             return await proxy.proxy(call, registry, agents)
 
+        async def measured(call: Call) -> web.StreamResponse:
+            return await usage.measured(call, registry, agents)
+
         self._review = review
+        self._measured = measured
         self._verbs: dict[str, Handler] = {
             "get": lambda call: get(call, registry),
             "list": lambda call: list_objects(call, registry),
@@ -118,6 +122,8 @@ class Dispatcher:
             handler = self._subresources.get((info.subresource, info.verb))
         elif info.resource.is_review:
             handler = self._review if info.verb == "create" else None
+        elif info.resource.measured:
+            handler = self._measured if info.verb in ("get", "list") else None
         elif info.verb in ("update", "patch") and not info.name:
             handler = None
         else:

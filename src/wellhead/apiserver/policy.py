@@ -42,7 +42,9 @@ def _rule(groups: str, resources: str, verbs: str, names: str = "", namespace: s
 def _everything_stored(verbs: str) -> Iterator[Rule]:
     """All kinds that have objects, without their subresources: those are other rights (pods/exec)."""
     for group in sorted({each.group for each in RESOURCES}):
-        plurals = [each.plural for each in RESOURCES if each.group == group and not each.is_review]
+        plurals = [
+            each.plural for each in RESOURCES if each.group == group and not (each.is_review or each.measured)
+        ]
         if plurals:
             yield _rule(group or "core", " ".join(plurals), verbs)
 

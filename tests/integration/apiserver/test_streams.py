@@ -228,3 +228,19 @@ async def test_an_agent_sends_nobody_to_another_node(admin: User, agent: Agent, 
         assert handed_on.status == 307
         assert len(agent.requests) == 3
         assert other.requests == []
+
+
+async def test_what_pods_use_is_asked_of_their_nodes(cluster: Cluster, admin: User, agent: Agent) -> None:
+    agent.measured = [(await admin.get(f"{PODS}/a"))["metadata"]["uid"]]
+    usage = {"cpu": "500000000n", "memory": "1024Ki"}
+    found = await admin.get("/apis/metrics.k8s.io/v1beta1/namespaces/default/pods")
+    [metrics] = found["items"]
+    assert metrics["metadata"]["name"] == "a"
+    assert (metrics["window"], metrics["timestamp"]) == ("15s", "2026-01-01T00:00:00Z")
+    assert metrics["containers"] == [{"name": "main", "usage": usage}]
+    node = await admin.get("/apis/metrics.k8s.io/v1beta1/nodes/node-1")
+    assert node["usage"] == usage
+    missing = "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/refused"
+    status = (await admin.call("GET", missing)).expect(404)
+    assert status["message"] == 'podmetrics.metrics.k8s.io "default/refused" not found'
+    assert "500m" in await cluster.ok("top", "pod")

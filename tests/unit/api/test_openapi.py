@@ -60,7 +60,7 @@ def test_service_spec_as_kubectl_explain_reads_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "resource", [r for r in RESOURCES if not r.is_review], ids=lambda resource: str(resource.gvk)
+    "resource", [r for r in RESOURCES if "patch" in r.verbs], ids=lambda resource: str(resource.gvk)
 )
 def test_patch_of_every_kind_knows_field_validation(resource: Any) -> None:
     group_path = f"apis/{resource.api_version}" if resource.group else f"api/{resource.version}"

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from wellhead.health import Health
 from wellhead.health_server import routes
-from wellhead.node.server import logs, port_forward, streams
+from wellhead.node.server import logs, port_forward, streams, usage
 from wellhead.node.server.requests import SERVICES, Services, services
 
 _log = logging.getLogger(__name__)
@@ -29,7 +29,10 @@ def application(shared: Services, health: Health) -> web.Application:
     app = web.Application(middlewares=[_let_go, _authorize])
     app[SERVICES] = shared
     app.add_routes(routes(health))
+    app[usage.METER] = usage.meter(shared)
     app.router.add_get("/pods", _pods)
+    app.router.add_get("/stats/summary", usage.summary)
+    app.router.add_get("/metrics/resource", usage.resource_metrics)
     app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", logs.container_logs)
     app.router.add_get("/exec/{namespace}/{pod}/{container}", streams.exec_command)
     app.router.add_get("/attach/{namespace}/{pod}/{container}", streams.attach)

@@ -1,0 +1,133 @@
+"""Reading what processes and cgroups have used so far.
+
+A container's processes are those that share the mount namespace of its first one. What a process has used
+includes its children that have ended, so no CPU time is lost when one ends.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+_CGROUPS = Path("/sys/fs/cgroup")
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Used:
+    """CPU time in seconds; memory in bytes, what could be given back at once left out."""
+
+    cpu: float = 0.0
+    memory: int = 0
+    processes: int = 0
+
+    def __add__(self, other: Used) -> Used:
+        return Used(self.cpu + other.cpu, self.memory + other.memory, self.processes + other.processes)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """By container id, for those that have processes; and all processes of this machine."""
+
+    containers: Mapping[str, Used]
+    node: Used
+
+
+def read(first: Mapping[str, int], proc: Path = _PROC, cgroups: Path = _CGROUPS) -> Reading:
+    """`first` is container id -> pid of its first process. Blocks for as long as /proc takes."""
+    owners = {
+        namespace: container
+        for container, pid in first.items()
+        if (namespace := _mount_namespace(proc, pid)) is not None
+    }
+    ours = _mount_namespace(proc, os.getpid())
+    owners.pop(ours or "", None)
+    containers = dict.fromkeys(owners.values(), Used())
+    node = Used()
+    for pid in _pids(proc):
+        used = _of_process(proc, pid)
+        if used is None:
+            continue
+        node += used
+        owner = owners.get(_mount_namespace(proc, pid) or "")
+        if owner is not None:
+            containers[owner] += used
+    for container in containers:
+        exact = _of_cgroup(proc, cgroups, first[container])
+        if exact is not None:
+            containers[container] = Used(exact.cpu, exact.memory, containers[container].processes)
+    return Reading(containers, node)
+
+
+def available_memory(proc: Path = _PROC) -> int:
+    """Bytes that could be had without swapping."""
+    return _number(proc / "meminfo", "MemAvailable:") * 1024
+
+
+def _pids(proc: Path) -> Iterator[int]:
+    return (int(name) for name in os.listdir(proc) if name.isdigit())
+
+
+def _mount_namespace(proc: Path, pid: int) -> str | None:
+    try:
+        return os.readlink(proc / str(pid) / "ns/mnt")
+    except OSError:
+        return None
+
+
+def _of_process(proc: Path, pid: int) -> Used | None:
+    """None: it has ended meanwhile."""
+    try:
+        # The name, in parentheses, may have anything in it.
+        fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    # utime, stime, cutime, cstime: proc(5), fields 14 to 17; the list begins with the third.
+    return Used(sum(map(int, fields[11:15])) / _TICKS, _memory(proc, pid), 1)
+
+
+def _memory(proc: Path, pid: int) -> int:
+    """Its share of what it maps: pages that several share count for each in part."""
+    try:
+        return _number(proc / str(pid) / "smaps_rollup", "Pss:") * 1024
+    except OSError:
+        pass
+    try:
+        resident, shared = (proc / str(pid) / "statm").read_text().split()[1:3]
+    except (OSError, ValueError):
+        return 0
+    return max(0, int(resident) - int(shared)) * _PAGE
+
+
+def _of_cgroup(proc: Path, cgroups: Path, pid: int) -> Used | None:
+    """What a container's own cgroup says; None if it hasn't got one."""
+    try:
+        own, theirs = (_cgroup(proc, each) for each in (os.getpid(), pid))
+        if theirs in ("", "/") or theirs == own or ".." in theirs:
+            return None
+        directory = cgroups / theirs.lstrip("/")
+        current = int((directory / "memory.current").read_text())
+        memory = max(0, current - _number(directory / "memory.stat", "inactive_file"))
+        return Used(_number(directory / "cpu.stat", "usage_usec") / 1e6, memory)
+    except (OSError, ValueError):
+        return None
+
+
+def _cgroup(proc: Path, pid: int) -> str:
+    """Its path in the second version's hierarchy."""
+    for line in (proc / str(pid) / "cgroup").read_text().splitlines():
+        if line.startswith("0::"):
+            return line[3:]
+    return ""
+
+
+def _number(path: Path, name: str) -> int:
+    """The number after a name at a line's beginning; 0 if there is none."""
+    for line in path.read_text().splitlines():
+        if line.startswith(name):
+            return int(line[len(name) :].split()[0])
+    return 0
