@@ -20,7 +20,7 @@ from wellhead.apiserver.health import Health
 from wellhead.apiserver.metrics import CONTENT_TYPE, Metrics
 from wellhead.apiserver.openapi import OpenAPI
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.apiserver.subresources import logs, pods, proxy, reviews, scale, streams, token
+from wellhead.apiserver.subresources import eviction, logs, pods, proxy, reviews, scale, streams, token
 from wellhead.apiserver.subresources.connecting import connect_options
 from wellhead.apiserver.tokens import Tokens
 from wellhead.apiserver.verbs.create import create
@@ -101,7 +101,7 @@ class Dispatcher:
             ("scale", "update"): lambda call: scale.update_scale(call, registry, admission),
             ("scale", "patch"): lambda call: scale.patch_scale(call, registry, admission),
             ("binding", "create"): lambda call: pods.bind(call, registry, admission),
-            ("eviction", "create"): lambda call: pods.evict(call, registry, admission),
+            ("eviction", "create"): lambda call: eviction.evict(call, registry, admission),
             ("token", "create"): lambda call: token.create_token(call, registry, tokens, admission),
             ("log", "get"): lambda call: logs.logs(call, registry, agents),
         }

@@ -78,6 +78,8 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         _rule("core", "replicationcontrollers replicationcontrollers/status", "update"),
         _rule("apps", "daemonsets/status statefulsets/status", "update"),
         _rule("core", "persistentvolumeclaims", "create update"),
+        _rule("policy", "poddisruptionbudgets/status", "update"),
+        _rule("*", "*/scale", "get"),
         _rule("apps", "controllerrevisions", "create update"),
         _rule("batch", "jobs/status cronjobs/status", "update"),
         _rule("batch", "jobs", "create"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -192,6 +192,18 @@ class Client:
     ) -> Obj:
         """POST to a subresource: pods/binding, pods/eviction, serviceaccounts/token."""
         return await self._call("POST", resource.path(namespace, name, subresource), body=body)
+
+    async def get_subresource(
+        self, resource: Resource, name: str, namespace: str | None, subresource: str
+    ) -> Obj:
+        """What the subresource says: a Scale. Raises NotFound."""
+        return await self._call("GET", resource.path(namespace, name, subresource))
+
+    async def resources(self, group: str, version: str) -> Sequence[Obj]:
+        """What discovery says of a group's version, subresources too. Raises NotFound."""
+        path = f"/apis/{group}/{version}" if group else f"/api/{version}"
+        found: Sequence[Obj] = (await self._call("GET", path)).get("resources") or []
+        return found
 
     async def watch(
         self,

@@ -12,6 +12,7 @@ from wellhead.api.resources import (
     DAEMONSETS,
     ENDPOINTSLICES,
     JOBS,
+    PODDISRUPTIONBUDGETS,
     PODS,
     REPLICASETS,
     REPLICATIONCONTROLLERS,
@@ -76,6 +77,7 @@ INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
     PODS: {
         "controller": _controller,
         "uncontrolled": _uncontrolled,
+        "namespace": lambda obj: [_namespace(obj)],
         "label": _labels,
         "node": _node,
         "terminated": _terminated,
@@ -84,6 +86,7 @@ INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
     REPLICASETS: _OWNED_OWNERS,
     REPLICATIONCONTROLLERS: _OWNED_OWNERS,
     DAEMONSETS: {"namespace": lambda obj: [_namespace(obj)]},
+    PODDISRUPTIONBUDGETS: {"namespace": lambda obj: [_namespace(obj)]},
     STATEFULSETS: {"namespace": lambda obj: [_namespace(obj)]},
     CONTROLLERREVISIONS: {"controller": _controller, "uncontrolled": _uncontrolled},
     SERVICES: {"selected label": _selected_label},

@@ -17,6 +17,7 @@ from wellhead.controllers.clusterrole_aggregation import ClusterRoleAggregationC
 from wellhead.controllers.cronjob.controller import CronJobController
 from wellhead.controllers.daemonset.controller import DaemonSetController
 from wellhead.controllers.deployment.controller import DeploymentController
+from wellhead.controllers.disruption.controller import DisruptionController
 from wellhead.controllers.endpoints.controller import EndpointsController
 from wellhead.controllers.endpointslice.controller import EndpointSliceController
 from wellhead.controllers.endpointslice.mirroring import EndpointSliceMirroringController
@@ -88,6 +89,7 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
         DaemonSetController(stores, recorder("daemonset-controller")),
         CronJobController(stores, recorder("cronjob-controller")),
         StatefulSetController(stores, recorder("statefulset-controller")),
+        DisruptionController(client, stores, recorder("controllermanager")),
         EndpointSliceController(stores),
         EndpointSliceMirroringController(stores),
         EndpointsController(stores, recorder("endpoint-controller")),

@@ -1,4 +1,4 @@
-"""pods/binding and pods/eviction: how a pod gets its node, and how it is asked to leave."""
+"""pods/binding: how a pod gets its node."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decoded_object
-from wellhead.apiserver.registry.deletion import DeleteOptions, delete_options
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.verbs.update import check_name
 
 _BINDING = GroupVersionKind("", "v1", "Binding")
-_EVICTION = GroupVersionKind("policy", "v1", "Eviction")
 
 
 async def bind(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
@@ -56,19 +54,6 @@ async def bind(call: Call, registry: Registry, admission: Admission) -> web.Stre
 
     await gate.validate(binding, None)
     await registry.modify(PODS, info.namespace, info.name, assign, dry_run=call.dry_run)
-    return await answer_value(call, _created(), 201)
-
-
-async def evict(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
-    """Delete the pod as its node's drain does. Raises NotFound, Conflict, Forbidden."""
-    info = call.info
-    gate = admission.gate(call, "CREATE", kind=_EVICTION, dry_run=call.dry_run)
-    eviction = await gate.mutate(await decoded_object(call, _EVICTION), None)
-    check_name(eviction, info.name)
-    await gate.validate(eviction, None)
-    options = eviction.get("deleteOptions")
-    wanted = delete_options(options) if options else DeleteOptions()
-    await registry.delete(PODS, info.namespace, info.name, wanted, dry_run=call.dry_run)
     return await answer_value(call, _created(), 201)
 
 
