@@ -25,7 +25,7 @@ def received(
         metadata.check_namespace(resource, obj["metadata"], context.namespace)
         kind.strategy.default(obj)
     if context.writer is not None:
-        seen = obj if old is None else _combined(resource, obj, old, subresource)
+        seen = obj if old is None else combined(resource, obj, old, subresource)
         if old is None and resource.has_status:
             seen = {field: value for field, value in obj.items() if field != "status"}
         record(kind, obj, seen, old or {}, context.writer)
@@ -59,7 +59,7 @@ def update(resource: Resource, new: Obj, old: Obj, context: Context, subresource
     Raises BadRequest, Invalid.
     """
     strategy = kind_of(resource).strategy
-    new = _combined(resource, new, old, subresource)
+    new = combined(resource, new, old, subresource)
     metadata.prepare_update(resource, new, old, context.namespace)
     causes = metadata.validate_update(new, old)
     if subresource:  # which may write labels and such along
@@ -80,13 +80,14 @@ def update(resource: Resource, new: Obj, old: Obj, context: Context, subresource
     return new
 
 
-def _combined(resource: Resource, new: Obj, old: Obj, subresource: str) -> Obj:
+def combined(resource: Resource, new: Obj, old: Obj, subresource: str) -> Obj:
     """What was sent, with all of `old` that this request can't change."""
     if subresource == "status":
-        combined = {**old, "metadata": _status_metadata(new, old), **_only_status(new)}
+        written = kind_of(resource).strategy.status_metadata
+        mixed = {**old, "metadata": _status_metadata(new, old, written), **_only_status(new)}
         if resource.custom is not None and "status" not in new:
-            del combined["status"]  # which built-in kinds always have
-        return combined
+            del mixed["status"]  # which built-in kinds always have
+        return mixed
     if subresource == "finalize":
         spec = {**(old.get("spec") or {}), "finalizers": (new.get("spec") or {}).get("finalizers") or []}
         kept = {**old["metadata"], **_version(new)}
@@ -105,11 +106,14 @@ def _intent(obj: Obj) -> Obj:
     return {name: value for name, value in obj.items() if name not in ("metadata", "status")}
 
 
-def _status_metadata(new: Obj, old: Obj) -> Obj:
-    """A status update may write labels, annotations and finalizers along, as upstream's do."""
+def _status_metadata(new: Obj, old: Obj, written: frozenset[str]) -> Obj:
+    """A status update may write some of the metadata along, as upstream's do; never who owns the object.
+
+    (Upstream, that is so of pods; of other kinds owners are written, too, and nothing is known to need it.)
+    """
     sent = new.get("metadata") or {}
     kept = dict(old["metadata"])
-    for name in ("labels", "annotations", "finalizers", "uid", "name", "namespace", "managedFields"):
+    for name in (*written, "uid", "name", "namespace", "managedFields"):
         if name in sent:
             kept[name] = sent[name]
     return {**kept, **_version(new)}

@@ -176,6 +176,30 @@ async def test_who_may_update_may_not_create_by_that(cluster: Cluster, admin: Us
     await admin.get(path)
 
 
+@pytest.mark.parametrize("identity", ["kube-scheduler", "wellhead-image-puller"])
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"status": {"conditions": [{"type": "example.com/x", "status": "True"}]}}, 200),
+        ({"metadata": {"labels": {"app": "somebody-elses"}}}, 403),
+        ({"metadata": {"annotations": {"a": "b"}}}, 403),
+        ({"metadata": {"finalizers": ["example.com/x"]}}, 403),
+        ({"status": {"podIPs": [{"ip": "10.244.9.9"}]}}, 403),
+        ({"status": {"phase": "Failed"}}, 403),
+    ],
+)
+async def test_who_may_write_a_pods_status_only_cant_change_what_it_is(
+    cluster: Cluster, admin: User, identity: str, change: Obj, code: int
+) -> None:
+    await admin.create(ACCOUNTS, service_account())
+    await admin.create(PODS, pod("a"))
+    user = await cluster.user(identity)
+    answer = await user.call("PATCH", f"{PODS}/a/status", change, content_type=MERGE)
+    assert answer.code == code, answer.body
+    # It isn't what one writes, but who does.
+    assert (await admin.call("PATCH", f"{PODS}/a/status", change, content_type=MERGE)).code == 200
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [

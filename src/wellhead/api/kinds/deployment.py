@@ -38,6 +38,7 @@ _STRATEGIES = ("Recreate", "RollingUpdate")
 
 class DeploymentStrategy(Strategy):
     counts_generations = True
+    status_metadata = Strategy.status_metadata - {"labels"}
 
     def default(self, obj: Obj) -> None:
         spec: Obj = obj.setdefault("spec", {})

@@ -46,6 +46,8 @@ def is_ready(servicecidr: Obj) -> bool:
 
 
 class ServiceCIDRStrategy(Strategy):
+    status_metadata = frozenset()
+
     def validate(self, obj: Obj) -> list[Cause]:
         cidrs = cidrs_of(obj)
         if not cidrs:

@@ -15,6 +15,7 @@ from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.priority import Priority
 from wellhead.apiserver.admission.role_escalation import RoleEscalation
 from wellhead.apiserver.admission.service_account import ServiceAccount
+from wellhead.apiserver.admission.status_restriction import StatusRestriction
 from wellhead.apiserver.admission.validating_webhook import ValidatingAdmissionWebhook
 
 ORDERED: tuple[type[Plugin], ...] = (
@@ -29,10 +30,11 @@ ORDERED: tuple[type[Plugin], ...] = (
     MutatingAdmissionWebhook,
     ValidatingAdmissionWebhook,
     RoleEscalation,
+    StatusRestriction,
 )
 OFF = frozenset({"DenyServiceExternalIPs"})
 """Those that count only if they are turned on."""
-_ALWAYS = frozenset({"ProxyRestriction", "RoleEscalation"})
+_ALWAYS = frozenset({"ProxyRestriction", "RoleEscalation", "StatusRestriction"})
 """Those that are no plugins upstream: there is no turning them off."""
 NAMES = tuple(sorted({each.name for each in ORDERED} - _ALWAYS))
 
