@@ -36,9 +36,12 @@ async def answer_object(call: Call, data: bytes, code: int = 200) -> web.Respons
     return await answer_json(call, data, code, form.yaml)
 
 
-async def answer_value(call: Call, value: Obj, code: int = 200) -> web.Response:
-    """An object that has no other form: a Status, a review, a Scale."""
-    form = object_format(call.http.headers.get("Accept", ""), projections=False)
+async def answer_value(call: Call, value: Obj, code: int = 200, *, tables: bool = True) -> web.Response:
+    """An object that has no other form: a Status, a review, a Scale.
+
+    Who asks for a Table gets the object all the same, unless without `tables`: then NotAcceptable is raised.
+    """
+    form = object_format(call.http.headers.get("Accept", ""), projections=False, tables=tables)
     return await answer_json(call, encode_json(value), code, form.yaml)
 
 

@@ -27,6 +27,7 @@ from wellhead.apiserver.bootstrap import (
     ensure_namespaces,
     ensure_service_ranges,
 )
+from wellhead.apiserver.compaction import compact_history
 from wellhead.apiserver.custom.keeper import DefinitionKeeper
 from wellhead.apiserver.custom.kinds import CustomKinds
 from wellhead.apiserver.dispatch import Dispatcher
@@ -122,6 +123,7 @@ async def run(config: Config) -> None:
                             await peers.join()
                             upkeep.create_task(peers.run())
                         upkeep.create_task(expire_events(registry))
+                        upkeep.create_task(compact_history(cache))
                         upkeep.create_task(keeper.run())
                 finally:
                     cache.close()

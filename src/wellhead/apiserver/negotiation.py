@@ -66,10 +66,11 @@ def media_ranges(accept: str) -> tuple[MediaRange, ...]:
 
 
 @lru_cache(maxsize=256)
-def object_format(accept: str, projections: bool = True) -> Format:
+def object_format(accept: str, projections: bool = True, tables: bool = True) -> Format:
     """What to write for this Accept header. Raises NotAcceptable.
 
-    `projections` says whether the answer can be projected (a Status or a review can't; it is written whole).
+    `projections` says whether the answer can be projected (a Status or a review can't; it is written whole),
+    `tables` whether it may be asked for as a Table at all (a review may not).
     """
     for media in media_ranges(accept) or (MediaRange("*/*"),):
         if media.type not in (JSON, YAML, "application/*", "*/*", "text/yaml"):
@@ -78,6 +79,8 @@ def object_format(accept: str, projections: bool = True) -> Format:
         name = media.parameter("as")
         if not name:
             return Format(yaml)
+        if name == "Table" and not tables:
+            continue
         version = media.parameter("v")
         if name not in _PROJECTIONS or media.parameter("g") != _META_GROUP or version not in _META_VERSIONS:
             continue

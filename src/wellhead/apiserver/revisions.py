@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
+import contextlib
 from typing import NamedTuple
 
 import msgspec
@@ -11,8 +13,10 @@ import msgspec
 from wellhead.api.errors import BadRequest, Cause, Gone, Invalid, Timeout
 from wellhead.api.numbers import parse_uint64
 from wellhead.apiserver.call import Call
+from wellhead.storage.cache import WatchCache
 from wellhead.text import quoted
 
+_FRESH_SECONDS = 3.0  # upstream's blockTimeout
 _MATCHES = ("", "Exact", "NotOlderThan")
 
 
@@ -52,15 +56,36 @@ def decode_continue(text: str) -> Continue:
 
 def expired_continue(place: Continue) -> Gone:
     """The answer to a token whose revision is no longer kept; it holds one that goes on at the latest."""
-    error = Gone.continue_token()
+    error = Gone(
+        "The provided continue parameter is too old to display a consistent list result. You can start a new"
+        " list without the continue parameter, or use the continue token in this response to retrieve the"
+        " remainder of the results. Continuing with the provided token results in an inconsistent list -"
+        " objects that were created, modified, or deleted between the time the first chunk was returned and"
+        " now may show up in the list."
+    )
     error.status["metadata"] = {"continue": encode_continue(place._replace(revision=-1))}
     return error
 
 
-def requested_revision(call: Call, current: int) -> tuple[int | None, bool]:
-    """The revision that a list or watch asks for (None: any), and whether exactly that one.
+async def fresh(cache: WatchCache, revision: int) -> None:
+    """Wait until the cache has come as far as a client that asks for this revision knows of.
 
-    Raises BadRequest, Invalid, and Timeout for a revision that hasn't happened.
+    Where all writes are this process's own there is nothing to wait for. Raises Timeout.
+    """
+    if revision <= cache.revision:
+        return
+    if cache.shared:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FRESH_SECONDS):
+                await cache.reach(revision)
+                return
+    raise too_large(revision, cache.revision)
+
+
+def requested_revision(call: Call) -> tuple[int | None, bool]:
+    """The revision that a request asks for (None: any), and whether exactly that one.
+
+    Raises BadRequest, Invalid.
     """
     text = call.query.get("resourceVersion", "")
     match = call.query.get("resourceVersionMatch", "")
@@ -83,8 +108,6 @@ def requested_revision(call: Call, current: int) -> tuple[int | None, bool]:
         raise _invalid(
             Cause.forbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
         )
-    if revision > current:
-        raise too_large(revision, current)
     # A limit with a version and no word on how to match has always meant exactly that one.
     exact = match == "Exact" or (not match and revision > 0 and bool(call.number("limit")))
     return revision, exact
@@ -93,7 +116,7 @@ def requested_revision(call: Call, current: int) -> tuple[int | None, bool]:
 def too_large(revision: int, current: int) -> Timeout:
     """Upstream's NewTooLargeResourceVersionError."""
     return Timeout(
-        f"Too large resource version: {revision}, current: {current}",
+        f"Timeout: Too large resource version: {revision}, current: {current}",
         details={
             "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
             "retryAfterSeconds": 1,

@@ -61,14 +61,15 @@ class Collection:
         return [items[key] for key in sorted(items)]
 
     def watch(self, namespace: str | None, matches: Predicate | None, after: int | None = None) -> Watcher:
-        """A watcher that gets every change above revision `after` (default: from now on). Raises Compacted.
+        """A watcher that gets every change above revision `after` (default: from now on), also if that is
+        still to come. Raises Compacted.
 
         It must be given back to `unwatch`.
         """
         if after is not None and after < self.oldest:
             raise Compacted
         place = self._log.end if after is None else self._log.place_after(after)
-        watcher = Watcher(self._log, place, namespace, matches)
+        watcher = Watcher(self._log, place, namespace, matches, after or 0)
         self._watchers.add(watcher)
         return watcher
 
@@ -145,6 +146,8 @@ class WatchCache:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._started = asyncio.Event()
         self._oldest = 0
+        self.compacted = 0
+        """No list is of a time before this revision."""
         self.revision = 0
         """The latest revision that is in the cache."""
 
@@ -183,7 +186,7 @@ class WatchCache:
             StoreFailed: the store, which others write to as well, doesn't answer.
         """
         if self._store.shared:
-            await self._until(await self._store.latest())
+            await self.reach(await self._store.latest())
 
     @property
     def shared(self) -> bool:
@@ -206,8 +209,26 @@ class WatchCache:
         except RevisionConflict:
             await self.current()  # who tries again shall see what was in the way
             raise
-        await self._until(revisions[-1])
+        await self.reach(revisions[-1])
         return revisions
+
+    async def reach(self, revision: int) -> None:
+        """Wait until everything up to this revision is here, which may be never."""
+        if revision <= self.revision:
+            return
+        reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (revision, id(reached), reached)
+        heapq.heappush(self._waiting, entry)
+        try:
+            await reached
+        finally:
+            if self.revision < revision:  # given up
+                self._waiting.remove(entry)
+                heapq.heapify(self._waiting)
+
+    def compact(self, revision: int) -> None:
+        """Let no list be of a time before this revision. Watches go on from wherever they can."""
+        self.compacted = max(self.compacted, revision)
 
     def close(self) -> None:
         """End all watches."""
@@ -217,12 +238,6 @@ class WatchCache:
     def collections(self) -> list[tuple[str, Collection]]:
         """The resources of which something is or was stored or asked for."""
         return list(self._collections.items())
-
-    async def _until(self, revision: int) -> None:
-        if revision > self.revision:
-            reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            heapq.heappush(self._waiting, (revision, id(reached), reached))
-            await reached
 
     def _reach(self, revision: int, current: int) -> None:
         self.revision = revision

@@ -19,8 +19,12 @@ class WatchOverflow(Exception):
 class Watcher:
     """The events of one collection that one client asked for."""
 
-    def __init__(self, log: EventLog, place: int, namespace: str | None, matches: Predicate | None) -> None:
+    def __init__(
+        self, log: EventLog, place: int, namespace: str | None, matches: Predicate | None, after: int = 0
+    ) -> None:
+        """What happens up to revision `after` isn't for it, even if it hasn't happened yet."""
         self._log = log
+        self._after = after
         self._place = place
         self._namespace = namespace
         self._matches = matches
@@ -47,6 +51,8 @@ class Watcher:
 
     def view(self, event: Event) -> EventType | None:
         """As what this client sees it: an object that starts to match is ADDED, one that stops DELETED."""
+        if event.item.revision <= self._after:
+            return None
         if self._namespace is not None and event.item.namespace != self._namespace:
             return None
         if self._matches is None:

@@ -43,6 +43,13 @@ def test_the_first_acceptable_form_is_taken(accept: str, expected: Format) -> No
     assert object_format(accept) == expected
 
 
+async def test_a_review_is_no_table(admin: User) -> None:
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    body = {"spec": {"nonResourceAttributes": {"path": "/", "verb": "get"}}}
+    for accept, code in ((TABLE, 406), (f"{TABLE},application/json", 201)):
+        assert (await admin.call("POST", path, body, headers={"Accept": accept})).code == code
+
+
 def test_alternatives_are_ordered_by_quality_then_place() -> None:
     found = [media.type for media in media_ranges("a/a;q=0.1, b/b, c/c, d/d;q=0")]
     assert found == ["b/b", "c/c", "a/a"]

@@ -88,12 +88,15 @@ async def test_versions_that_are_gone_to_come_or_nonsense(admin: User) -> None:
     future = str(int(await version(admin)) + 1000)
     status = (await admin.call("GET", CONFIGMAPS, query={"resourceVersion": future})).expect(504)
     assert status["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"
-    for query in (
-        {"resourceVersion": "1", "resourceVersionMatch": "Exact"},
-        {"resourceVersion": "1", "watch": "true"},
-    ):
-        status = (await admin.call("GET", CONFIGMAPS, query=query)).expect(410)
-        assert status["reason"] == "Expired"
+    one = f"{CONFIGMAPS}/a"
+    status = (await admin.call("GET", one, query={"resourceVersion": future})).expect(504)
+    assert status["message"].startswith("Timeout: Too large resource version: ")
+    query = {"resourceVersion": "1", "resourceVersionMatch": "Exact"}
+    status = (await admin.call("GET", CONFIGMAPS, query=query)).expect(410)
+    assert status["message"] == "The resourceVersion for the provided list is too old."
+    async with admin.watch(CONFIGMAPS, resourceVersion="1") as watch:
+        kind, status = await watch.next()
+        assert (kind, status["code"], status["reason"]) == ("ERROR", 410, "Expired")
         assert status["message"].startswith("too old resource version: 1 (")
     (await admin.call("GET", CONFIGMAPS, query={"resourceVersion": "x"})).expect(400)
     (await admin.call("GET", CONFIGMAPS, query={"continue": "x"})).expect(400)
@@ -249,3 +252,23 @@ async def test_a_watch_resumes_after_the_server_restarted(pki: Pki, tmp_path: Pa
             assert await watch.names(2) == [("ADDED", "b"), ("DELETED", "b")]
         async with admin.watch(CONFIGMAPS, resourceVersion=since, labelSelector="app=x") as watch:
             assert await watch.names(2) == [("ADDED", "b"), ("DELETED", "b")]
+
+
+async def test_a_watch_from_a_version_to_come_opens_and_waits_for_it(admin: User) -> None:
+    made = await admin.create(CONFIGMAPS, configmap("a"))
+    future = str(int(made["metadata"]["resourceVersion"]) + 1)
+    async with admin.watch(CONFIGMAPS, resourceVersion=future) as watch:
+        await admin.patch(f"{CONFIGMAPS}/a", {"data": {"x": "1"}})
+        await admin.patch(f"{CONFIGMAPS}/a", {"data": {"x": "2"}})
+        kind, seen = await watch.next()
+        assert (kind, seen["data"]) == ("MODIFIED", {"x": "2"})
+    query = {
+        "resourceVersion": str(int(future) + 1000),
+        "resourceVersionMatch": "NotOlderThan",
+        "sendInitialEvents": "true",
+        "allowWatchBookmarks": "true",
+    }
+    async with admin.watch(CONFIGMAPS, **query) as watch:
+        kind, status = await watch.next()
+        assert (kind, status["code"]) == ("ERROR", 504)
+        assert status["details"]["causes"][0]["reason"] == "ResourceVersionTooLarge"

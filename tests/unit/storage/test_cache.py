@@ -12,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from wellhead.apiserver.compaction import compact_history
 from wellhead.storage.cache import WatchCache
 from wellhead.storage.encoding import decode, encode, with_revision, without_revision
 from wellhead.storage.event_log import Budget, Event, EventLog, Item
@@ -188,6 +189,39 @@ async def test_a_writer_finds_its_own_write(cache: WatchCache) -> None:
         assert item.revision == revision
 
     await asyncio.gather(*(write(number) for number in range(100)))
+
+
+async def test_who_waits_for_a_version_gets_it_or_gives_up(cache: WatchCache) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            await cache.reach(cache.revision + 2)
+    assert cache._waiting == []
+    soon = asyncio.create_task(cache.reach(cache.revision + 1))
+    await asyncio.sleep(0)
+    await cache.transact([Write(StoreKey("t", "", "a"), encoded("", "a", "x"), 0)])
+    await soon
+
+
+async def test_lists_of_the_past_end_after_one_to_two_intervals(cache: WatchCache) -> None:
+    compacting = asyncio.create_task(compact_history(cache, 300.0))
+    await asyncio.sleep(1)
+    await cache.transact([Write(StoreKey("t", "", "a"), encoded("", "a", "x"), 0)])
+    first = cache.revision
+    await asyncio.sleep(300)
+    assert cache.compacted < first
+    await asyncio.sleep(300)
+    assert cache.compacted == first
+    compacting.cancel()
+
+
+async def test_a_watcher_gets_nothing_up_to_the_version_it_knows() -> None:
+    log = EventLog(0, 1 << 20)
+    watcher = Watcher(log, log.end, None, None, after=2)
+    for revision in (1, 2, 3):
+        event = Event("ADDED", Item("", f"n{revision}", revision, b"{}", {}), None)
+        log.append(event)
+        watcher.notice(event)
+    assert [item.revision for _, item in await watcher.next()] == [3]
 
 
 async def test_a_watcher_that_falls_behind_by_bytes_is_told_once() -> None:

@@ -49,7 +49,7 @@ async def review(call: Call, authenticator: Authenticator, authorizer: Authorize
                 user = User(spec.get("user") or "", groups, spec.get("uid") or "", extra)
             obj["status"] = _access_status(spec, user, authorizer)
     obj["metadata"] = metadata | {"creationTimestamp": now()}
-    return await answer_value(call, obj, 201)
+    return await answer_value(call, obj, 201, tables=False)
 
 
 def _token_status(spec: Obj, authenticator: Authenticator) -> Obj:

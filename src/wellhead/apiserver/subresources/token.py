@@ -70,7 +70,7 @@ async def create_token(
         "token": token,
         "expirationTimestamp": format_time(datetime.fromtimestamp(expires, UTC)),
     }
-    return await answer_value(call, request, 201)
+    return await answer_value(call, request, 201, tables=False)
 
 
 def _bound_objects(

@@ -15,6 +15,7 @@ from wellhead.apiserver.revisions import (
     decode_continue,
     encode_continue,
     expired_continue,
+    fresh,
     requested_revision,
 )
 from wellhead.apiserver.selection import Selection, selection
@@ -24,10 +25,13 @@ from wellhead.storage.store import Compacted
 
 
 async def list_objects(call: Call, registry: Registry) -> web.StreamResponse:
-    """Raises BadRequest, Gone, NotAcceptable."""
+    """Raises BadRequest, Gone, NotAcceptable, and Timeout for a version that hasn't happened."""
     form = object_format(call.http.headers.get("Accept", ""))
     chosen = selection(call, registry)
-    items, metadata = _page(call, registry, chosen)
+    revision, exact = requested_revision(call)
+    if revision:
+        await fresh(registry.cache, revision)
+    items, metadata = _page(call, registry, chosen, revision, exact)
     resource = call.resource
     documents = [registry.present(resource, item) for item in items]
     if form.projection:
@@ -50,11 +54,12 @@ def _projected(call: Call, form: Format, documents: list[bytes], metadata: Obj) 
     return encode_json({**head, "metadata": metadata, "items": items})
 
 
-def _page(call: Call, registry: Registry, chosen: Selection) -> tuple[list[Item], Obj]:
+def _page(
+    call: Call, registry: Registry, chosen: Selection, revision: int | None, exact: bool
+) -> tuple[list[Item], Obj]:
     """The items of this list or piece of one, and the list's metadata."""
     collection = registry.collection(call.resource)
     current = registry.cache.revision
-    revision, exact = requested_revision(call, current)
     limit = call.number("limit") or 0
     if limit < 0:
         raise BadRequest(f"limit: Invalid value: {limit}: must be greater than or equal to 0")
@@ -65,11 +70,13 @@ def _page(call: Call, registry: Registry, chosen: Selection) -> tuple[list[Item]
         revision, exact = start.revision, True
     if exact and revision is not None and revision != current:
         try:
+            if revision < registry.cache.compacted:
+                raise Compacted
             items = collection.items_at(revision, chosen.namespace)
         except Compacted:
             if start is not None:
                 raise expired_continue(start) from None
-            raise Gone.too_old(revision, collection.oldest) from None
+            raise Gone("The resourceVersion for the provided list is too old.") from None
         current = revision
     elif chosen.name is not None and chosen.namespace is not None:
         item = collection.get(chosen.namespace, chosen.name)

@@ -9,13 +9,13 @@ from functools import partial
 
 from aiohttp import web
 
-from wellhead.api.errors import Cause, Gone, Invalid
+from wellhead.api.errors import ApiError, Cause, Gone, Invalid, Timeout
 from wellhead.api.meta import Obj
 from wellhead.apiserver.answers import partial_metadata, table
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.negotiation import Format, object_format
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.apiserver.revisions import requested_revision
+from wellhead.apiserver.revisions import fresh, requested_revision
 from wellhead.apiserver.selection import selection
 from wellhead.apiserver.watches import Watches
 from wellhead.storage.encoding import decode, encode_json
@@ -31,8 +31,11 @@ _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
 async def watch(call: Call, registry: Registry, watches: Watches) -> web.StreamResponse:
-    """Raises Gone, BadRequest, Invalid, NotAcceptable, Timeout, TooManyRequests; nothing once the first byte
-    is sent."""
+    """Raises BadRequest, Invalid, NotAcceptable, TooManyRequests; nothing once the first byte is sent.
+
+    A version that is too old, or isn't there yet to begin with its objects, is said by an event, as upstream
+    does once a request has been understood.
+    """
     with watches.open(call.user.name):
         return await _watch(call, registry, watches)
 
@@ -42,23 +45,28 @@ async def _watch(call: Call, registry: Registry, watches: Watches) -> web.Stream
     chosen = selection(call, registry)
     bookmarks = call.flag("allowWatchBookmarks")
     initial = _initial_events(call, bookmarks)
-    revision, _ = requested_revision(call, registry.cache.revision)
+    revision, _ = requested_revision(call)
     collection = registry.collection(call.resource)
     # Without a version, or from "0", a watch begins with what is there (unless told otherwise).
     if initial is None:
         initial = not revision
     after = None if initial or not revision else revision
+    stream = _Stream(call, registry, form)
     try:
+        if initial and revision:
+            await fresh(registry.cache, revision)
         watcher = collection.watch(chosen.namespace, chosen.matches, after)
     except Compacted:
-        raise Gone.too_old(after or 0, collection.oldest) from None
+        return await stream.refuse(Gone.too_old(after or 0, collection.oldest))
+    except Timeout as error:
+        return await stream.refuse(error)
     transport = call.http.transport
     if transport is not None:
         watcher.on_overflow = partial(watches.cut_off, transport)
         transport.set_write_buffer_limits(_CHUNK)  # as much as is kept for a client who doesn't read
     try:
         existing = collection.items(chosen.namespace) if initial else []
-        stream = _Stream(call, registry, form)
+        stream.begun_at = registry.cache.revision
         await stream.open()
         if existing:
             seen: Iterable[Item] = filter(chosen.matches, existing) if chosen.matches else existing
@@ -132,6 +140,13 @@ class _Stream:
         self.response.enable_chunked_encoding()
         await self.response.prepare(self._call.http)
         await self.response.write(b"")
+
+    async def refuse(self, error: ApiError) -> web.StreamResponse:
+        """Nothing but an error."""
+        await self.open()
+        await self.response.write(encode_json({"type": "ERROR", "object": error.status}) + b"\n")
+        await self.close()
+        return self.response
 
     async def events(self, events: Iterable[tuple[EventType, Item]]) -> None:
         """Send these events, in chunks: of a large object, each is a view of the bytes that all share."""
