@@ -47,8 +47,6 @@ v1
 PersistentVolume        persistentvolumes       c short=pv sub=status returned
 PersistentVolumeClaim   persistentvolumeclaims  n short=pvc sub=status returned
 PodTemplate             podtemplates            n gen returned
-ResourceQuota           resourcequotas          n short=quota sub=status returned
-LimitRange              limitranges             n short=limits upsert
 
 apiregistration.k8s.io/v1
 APIService              apiservices             c in=api-extensions sub=status

@@ -8,6 +8,7 @@ from __future__ import annotations
 from wellhead.api import catalogue
 from wellhead.api.kind import Kind
 from wellhead.api.kinds import (
+    binding,
     configmap,
     controllerrevision,
     cronjob,
@@ -20,6 +21,7 @@ from wellhead.api.kinds import (
     ipaddress,
     job,
     lease,
+    limitrange,
     namespace,
     node,
     pod,
@@ -27,6 +29,7 @@ from wellhead.api.kinds import (
     rbac,
     replicaset,
     replicationcontroller,
+    resourcequota,
     reviews,
     secret,
     service,
@@ -36,6 +39,7 @@ from wellhead.api.kinds import (
     usage,
     webhooks,
 )
+from wellhead.api.kinds.binding import BINDINGS as BINDINGS
 from wellhead.api.kinds.configmap import CONFIGMAPS as CONFIGMAPS
 from wellhead.api.kinds.controllerrevision import CONTROLLERREVISIONS as CONTROLLERREVISIONS
 from wellhead.api.kinds.cronjob.resource import CRONJOBS as CRONJOBS
@@ -51,6 +55,7 @@ from wellhead.api.kinds.event import EVENTS_V1 as EVENTS_V1
 from wellhead.api.kinds.ipaddress import IPADDRESSES as IPADDRESSES
 from wellhead.api.kinds.job.resource import JOBS as JOBS
 from wellhead.api.kinds.lease import LEASES as LEASES
+from wellhead.api.kinds.limitrange import LIMITRANGES as LIMITRANGES
 from wellhead.api.kinds.namespace import NAMESPACES as NAMESPACES
 from wellhead.api.kinds.node import NODES as NODES
 from wellhead.api.kinds.pod.resource import PODS as PODS
@@ -61,6 +66,7 @@ from wellhead.api.kinds.rbac import ROLEBINDINGS as ROLEBINDINGS
 from wellhead.api.kinds.rbac import ROLES as ROLES
 from wellhead.api.kinds.replicaset import REPLICASETS as REPLICASETS
 from wellhead.api.kinds.replicationcontroller import REPLICATIONCONTROLLERS as REPLICATIONCONTROLLERS
+from wellhead.api.kinds.resourcequota import RESOURCEQUOTAS as RESOURCEQUOTAS
 from wellhead.api.kinds.reviews import LOCALSUBJECTACCESSREVIEWS as LOCALSUBJECTACCESSREVIEWS
 from wellhead.api.kinds.reviews import SELFSUBJECTACCESSREVIEWS as SELFSUBJECTACCESSREVIEWS
 from wellhead.api.kinds.reviews import SELFSUBJECTREVIEWS as SELFSUBJECTREVIEWS
@@ -76,6 +82,9 @@ from wellhead.api.resource import Resource
 
 KINDS: tuple[Kind, ...] = (
     *catalogue.KINDS,
+    binding.KIND,
+    limitrange.KIND,
+    resourcequota.KIND,
     configmap.KIND,
     customresourcedefinition.KIND,
     endpoints.KIND,

@@ -9,6 +9,7 @@ import aiohttp
 from aiohttp import web
 
 from wellhead.api.errors import MethodNotAllowed, NotFound
+from wellhead.api.resources import BINDINGS
 from wellhead.apiserver import discovery, usage
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_json, answer_value
@@ -80,7 +81,11 @@ class Dispatcher:
         async def measured(call: Call) -> web.StreamResponse:
             return await usage.measured(call, registry, agents)
 
+        async def bind(call: Call) -> web.StreamResponse:
+            return await pods.bind(call, registry, admission)
+
         self._review = review
+        self._bind = bind
         self._measured = measured
         self._verbs: dict[str, Handler] = {
             "get": lambda call: get(call, registry),
@@ -100,7 +105,7 @@ class Dispatcher:
             ("scale", "get"): lambda call: scale.get_scale(call, registry),
             ("scale", "update"): lambda call: scale.update_scale(call, registry, admission),
             ("scale", "patch"): lambda call: scale.patch_scale(call, registry, admission),
-            ("binding", "create"): lambda call: pods.bind(call, registry, admission),
+            ("binding", "create"): bind,
             ("eviction", "create"): lambda call: eviction.evict(call, registry, admission),
             ("token", "create"): lambda call: token.create_token(call, registry, tokens, admission),
             ("log", "get"): lambda call: logs.logs(call, registry, agents),
@@ -120,10 +125,14 @@ class Dispatcher:
             _check_custom(call)
         if info.subresource:
             handler = self._subresources.get((info.subresource, info.verb))
+        elif info.verb not in info.resource.verbs:
+            handler = None
+        elif info.resource == BINDINGS:
+            handler = self._bind
         elif info.resource.is_review:
-            handler = self._review if info.verb == "create" else None
+            handler = self._review
         elif info.resource.measured:
-            handler = self._measured if info.verb in ("get", "list") else None
+            handler = self._measured
         elif info.verb in ("update", "patch") and not info.name:
             handler = None
         else:

@@ -71,6 +71,7 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         *_everything_stored(f"{_READ} patch delete"),
         _rule("core", "nodes pods endpoints configmaps serviceaccounts", "update"),
         _rule("core", "namespaces/finalize namespaces/status nodes/status", "update"),
+        _rule("core", "resourcequotas/status", "update"),
         _rule("core", "pods/status", "patch"),
         _rule("core", "pods endpoints configmaps serviceaccounts", "create"),
         _rule("apps", "deployments deployments/status replicasets replicasets/status", "update"),

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from wellhead.api.meta import AnyObj, Key, controller_of, labels
+from wellhead.api.quota.usage import is_measured
 from wellhead.api.resource import Resource
 from wellhead.api.resources import (
     CONTROLLERREVISIONS,
@@ -16,6 +17,7 @@ from wellhead.api.resources import (
     PODS,
     REPLICASETS,
     REPLICATIONCONTROLLERS,
+    RESOURCES,
     SERVICES,
     STATEFULSETS,
 )
@@ -73,7 +75,7 @@ _OWNED_OWNERS: Mapping[str, IndexFunction[Any]] = {
 }
 """Of those that own pods, and may be owned themselves."""
 
-INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
+_INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
     PODS: {
         "controller": _controller,
         "uncontrolled": _uncontrolled,
@@ -91,4 +93,11 @@ INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
     CONTROLLERREVISIONS: {"controller": _controller, "uncontrolled": _uncontrolled},
     SERVICES: {"selected label": _selected_label},
     ENDPOINTSLICES: {"service": service_of_slice},
+}
+_BY_NAMESPACE: Mapping[str, IndexFunction[Any]] = {"namespace": lambda obj: [_namespace(obj)]}
+
+INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
+    **_INDEXES,
+    # Quotas are counted namespace by namespace.
+    **{each: {**_BY_NAMESPACE, **_INDEXES.get(each, {})} for each in RESOURCES if is_measured(each)},
 }

@@ -31,6 +31,7 @@ from wellhead.controllers.node.eviction import TaintEvictionController
 from wellhead.controllers.node.lifecycle import NodeLifecycleController
 from wellhead.controllers.podgc import PodGarbageCollector
 from wellhead.controllers.replicaset.controller import ReplicasController
+from wellhead.controllers.resourcequota.controller import ResourceQuotaController
 from wellhead.controllers.serviceaccount import DefaultServiceAccountController, RootCaController
 from wellhead.controllers.servicecidr.controller import ServiceCIDRController
 from wellhead.controllers.statefulset.controller import StatefulSetController
@@ -100,6 +101,7 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
         TaintEvictionController(stores, recorder("taint-eviction-controller")),
         PodGarbageCollector(stores),
         ServiceCIDRController(stores),
+        ResourceQuotaController(stores),
         ClusterRoleAggregationController(stores),
     ]
     if config.root_ca is not None:

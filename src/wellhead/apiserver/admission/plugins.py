@@ -8,11 +8,13 @@ from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from wellhead.apiserver.admission.deny_service_external_ips import DenyServiceExternalIPs
 from wellhead.apiserver.admission.environment import Environment
+from wellhead.apiserver.admission.limit_ranger import LimitRanger
 from wellhead.apiserver.admission.mutating_webhook import MutatingAdmissionWebhook
 from wellhead.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from wellhead.apiserver.admission.nodes import NodeRestrictionPlugin, ProxyRestriction
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.priority import Priority
+from wellhead.apiserver.admission.resource_quota import ResourceQuota
 from wellhead.apiserver.admission.role_escalation import RoleEscalation
 from wellhead.apiserver.admission.service_account import ServiceAccount
 from wellhead.apiserver.admission.status_restriction import StatusRestriction
@@ -20,15 +22,17 @@ from wellhead.apiserver.admission.validating_webhook import ValidatingAdmissionW
 
 ORDERED: tuple[type[Plugin], ...] = (
     NamespaceLifecycle,
+    LimitRanger,
     ServiceAccount,
     NodeRestrictionPlugin,
     ProxyRestriction,
     Priority,
     DefaultTolerationSeconds,
     DenyServiceExternalIPs,
-    # Policies and webhooks come here, and after them what counts what is there: quotas.
     MutatingAdmissionWebhook,
     ValidatingAdmissionWebhook,
+    # After them, what counts what is there.
+    ResourceQuota,
     RoleEscalation,
     StatusRestriction,
 )

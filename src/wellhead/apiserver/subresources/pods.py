@@ -18,14 +18,16 @@ _BINDING = GroupVersionKind("", "v1", "Binding")
 
 
 async def bind(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
-    """Give the pod its node (registry/core/pod/storage, BindingREST).
+    """Give the pod its node (registry/core/pod/storage, BindingREST): the path names it, or the body alone.
 
     Raises NotFound, Invalid, and Conflict for a pod that has a node or is being deleted.
     """
     info = call.info
     gate = admission.gate(call, "CREATE", kind=_BINDING, dry_run=call.dry_run)
     binding = await gate.mutate(await decoded_object(call, _BINDING), None)
-    check_name(binding, info.name)
+    sent: Obj = binding.get("metadata") or {}
+    name = info.name or sent.get("name") or ""
+    check_name(binding, name)
     target: Obj = binding.get("target") or {}
     causes = []
     if target.get("kind") not in (None, "", "Node"):
@@ -33,19 +35,18 @@ async def bind(call: Call, registry: Registry, admission: Admission) -> web.Stre
     if not target.get("name"):
         causes.append(Cause.required("target.name"))
     if causes:
-        raise Invalid.of("", "Binding", info.name, causes)
-    sent: Obj = binding.get("metadata") or {}
+        raise Invalid.of("", "Binding", name, causes)
 
     def assign(pod: Obj) -> None:
         metadata = pod["metadata"]
         if (uid := sent.get("uid")) and uid != metadata["uid"]:
-            raise Conflict.uid(PODS, info.name, uid, metadata["uid"])
+            raise Conflict.uid(PODS, name, uid, metadata["uid"])
         if metadata.get("deletionTimestamp"):
-            raise _refused(info.name, f"pod {info.name} is being deleted, cannot be assigned to a host")
+            raise _refused(name, f"pod {name} is being deleted, cannot be assigned to a host")
         if node := pod["spec"].get("nodeName"):
-            raise _refused(info.name, f'pod {info.name} is already assigned to node "{node}"')
+            raise _refused(name, f'pod {name} is already assigned to node "{node}"')
         if pod["spec"].get("schedulingGates"):
-            raise _refused(info.name, f"pod {info.name} has non-empty .spec.schedulingGates")
+            raise _refused(name, f"pod {name} has non-empty .spec.schedulingGates")
         pod["spec"]["nodeName"] = target["name"]
         for field in ("annotations", "labels"):
             if added := sent.get(field):
@@ -53,7 +54,7 @@ async def bind(call: Call, registry: Registry, admission: Admission) -> web.Stre
         _set_scheduled(pod)
 
     await gate.validate(binding, None)
-    await registry.modify(PODS, info.namespace, info.name, assign, dry_run=call.dry_run)
+    await registry.modify(PODS, info.namespace, name, assign, dry_run=call.dry_run)
     return await answer_value(call, _created(), 201)
 
 

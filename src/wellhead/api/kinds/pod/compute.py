@@ -17,12 +17,13 @@ from wellhead.api.quantity import Quantity
 
 _OF_CONTAINERS = frozenset({"cpu", "memory", "ephemeral-storage"})
 _HUGE_PAGES = "hugepages-"
-_STANDARD = _OF_CONTAINERS.union(
+STANDARD = _OF_CONTAINERS.union(
     (f"{kind}.{name}" for kind in ("requests", "limits") for name in _OF_CONTAINERS),
     ("pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps"),
     ("persistentvolumeclaims", "storage", "requests.storage", "services.nodeports"),
     ("services.loadbalancers",),
 )
+"""The resources that need no domain."""
 
 CheckName = Callable[[str, str], Iterator[Cause]]
 """What speaks against a resource's name, at a path."""
@@ -30,7 +31,7 @@ CheckName = Callable[[str, str], Iterator[Cause]]
 
 def validate_resources(resources: Obj, at: str, claims: Sequence[str]) -> Iterator[Cause]:
     """A container's resources. `claims` are the names of its pod's resourceClaims."""
-    yield from _validate_amounts(resources, at, _of_container)
+    yield from _validate_amounts(resources, at, of_container)
     yield from _validate_claims(resources.get("claims") or (), f"{at}.claims", claims)
 
 
@@ -42,7 +43,7 @@ def validate_pod_resources(resources: Obj, at: str) -> Iterator[Cause]:
 
 
 def validate_overhead(overhead: Obj, at: str) -> Iterator[Cause]:
-    yield from _validate_amounts({"limits": overhead}, at, _of_container)
+    yield from _validate_amounts({"limits": overhead}, at, of_container)
 
 
 def validate_resize_policy(policies: Sequence[Obj], at: str, restart_policy: str) -> Iterator[Cause]:
@@ -103,13 +104,14 @@ def _compare(name: str, amount: Quantity, limit: Quantity | None, at: str) -> It
         yield Cause.invalid(f"{at}.requests", str(amount), text)
 
 
-def _of_container(name: str, at: str) -> Iterator[Cause]:
+def of_container(name: str, at: str) -> Iterator[Cause]:
+    """What speaks against a container's having an amount of the resource."""
     problems = qualified_name(name)
     for problem in problems:
         yield Cause.invalid(at, name, problem)
     huge = name.startswith(_HUGE_PAGES)
     if "/" not in name:
-        if not problems and not huge and name not in _STANDARD:
+        if not problems and not huge and name not in STANDARD:
             yield Cause.invalid(at, name, "must be a standard resource type or fully qualified")
         if not huge and name not in _OF_CONTAINERS:
             yield Cause.invalid(at, name, "must be a standard resource for containers")

@@ -1,0 +1,1 @@
+"""Quotas: what each namespace uses, counted anew when something there comes, goes or stops counting."""

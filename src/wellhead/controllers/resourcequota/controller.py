@@ -1,0 +1,111 @@
+"""Keeps each quota's status true: what it limits, and what is used.
+
+Admission notes what new objects take; this sees what goes, and corrects.
+Upstream: pkg/controller/resourcequota.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from wellhead.api.meta import Key, Obj, key
+from wellhead.api.quota.usage import is_live, is_measured
+from wellhead.api.resource import Resource
+from wellhead.api.resources import PODS, RESOURCEQUOTAS
+from wellhead.client.reconciler import Reconciler
+from wellhead.controllers.resourcequota.counting import counted
+from wellhead.controllers.store import Store, Stores
+from wellhead.health import Check
+
+
+class ResourceQuotaController:
+    """Reconciles quotas."""
+
+    name = "resourcequota"
+
+    def __init__(self, stores: Stores) -> None:
+        self._quotas: Store[Obj] = stores[RESOURCEQUOTAS]
+        self._stores = stores
+        self._reconciler = Reconciler(self.name, self._reconcile)
+        self._names: dict[str, set[str]] = defaultdict(set)
+        """The quotas of each namespace."""
+        self._numbers: dict[Resource, Counter[str]] = {}
+        """How many objects of each resource are in each namespace."""
+        self._measured: dict[Resource, Store[Obj]] = {}
+        self._quotas.on_change(self._quota_changed)
+        for store in stores.all():
+            if store.resource.namespaced:
+                self._follow(store.resource, store)
+
+    async def run(self) -> None:
+        await self._stores.synced()
+        await self._reconciler.run()
+
+    def checks(self) -> list[Check]:
+        return self._reconciler.checks()
+
+    def _follow(self, resource: Resource, store: Store[Obj]) -> None:
+        numbers = self._numbers[resource] = Counter()
+        measured = is_measured(resource)
+        if measured:
+            self._measured[resource] = store
+
+        def changed(old: Obj | None, new: Obj | None) -> None:
+            namespace = (new or old or {})["metadata"]["namespace"]
+            if old is None or new is None:
+                numbers[namespace] += 1 if old is None else -1
+                if not numbers[namespace]:
+                    del numbers[namespace]
+            elif not measured or not _uses_otherwise(resource, new, old):
+                return
+            self._look_at(namespace)
+
+        store.on_change(changed)
+
+    def _quota_changed(self, old: Obj | None, new: Obj | None) -> None:
+        namespace, name = key(new or old or {})
+        if new is None:
+            self._names[namespace].discard(name)
+            if not self._names[namespace]:
+                del self._names[namespace]
+            return
+        self._names[namespace].add(name)
+        if old is None or old.get("spec") != new.get("spec") or old.get("status") != new.get("status"):
+            self._reconciler.enqueue((namespace, name))
+
+    def _look_at(self, namespace: str) -> None:
+        for name in self._names.get(namespace, ()):
+            self._reconciler.enqueue((namespace, name))
+
+    async def _reconcile(self, name: Key) -> float | None:
+        namespace = name[0]
+        quota = self._quotas.get(name[1], namespace)
+        if quota is None:
+            return None
+        numbers = {resource: number[namespace] for resource, number in self._numbers.items()}
+        status = counted(quota, numbers, self._objects(namespace), datetime.now(UTC))
+        if (quota.get("status") or {}) != status:
+            await self._quotas.update({**quota, "status": status}, "status")
+        return None
+
+    def _objects(self, namespace: str) -> dict[Resource, Iterable[Obj]]:
+        return {
+            resource: store.by_index("namespace", namespace) for resource, store in self._measured.items()
+        }
+
+
+def _uses_otherwise(resource: Resource, new: Obj, old: Obj) -> bool:
+    """Whether a change may make an object use something else."""
+    if new.get("spec") != old.get("spec"):
+        return True
+    if resource != PODS:
+        return bool(new.get("status") != old.get("status"))
+    now = datetime.now(UTC)
+    return is_live(new, now) != is_live(old, now) or _has(new) != _has(old)
+
+
+def _has(pod: Obj) -> list[object]:
+    states = (pod.get("status") or {}).get("containerStatuses") or ()
+    return [each.get("resources") for each in states]
