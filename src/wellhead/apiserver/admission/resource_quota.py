@@ -1,8 +1,8 @@
 """ResourceQuota: what a namespace may use in all, kept under any number of writers at a time.
 
 Upstream: apiserver's pkg/admission/plugin/resourcequota. As there, what a write takes is noted in the
-quota's status before the object is stored; here it is given back if that fails. Writes that wait for each other
-share a commit.
+quota's status before the object is stored; here it is given back if that fails. Writes that wait for each
+other share a commit.
 """
 
 from __future__ import annotations
