@@ -44,8 +44,6 @@ GROUPS = (
 #   gen(erations)  upsert (created by an update)  returned (when deleted)
 _ROWS = """
 v1
-PersistentVolume        persistentvolumes       c short=pv sub=status returned
-PersistentVolumeClaim   persistentvolumeclaims  n short=pvc sub=status returned
 PodTemplate             podtemplates            n gen returned
 
 apiregistration.k8s.io/v1
@@ -66,7 +64,6 @@ storage.k8s.io/v1
 CSIDriver               csidrivers              c returned
 CSINode                 csinodes                c returned
 CSIStorageCapacity      csistoragecapacities    n
-StorageClass            storageclasses          c short=sc returned
 VolumeAttachment        volumeattachments       c sub=status returned
 VolumeAttributesClass   volumeattributesclasses c short=vac returned
 

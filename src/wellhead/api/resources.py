@@ -38,6 +38,7 @@ from wellhead.api.kinds import (
     statefulset,
     usage,
     webhooks,
+    storage,
 )
 from wellhead.api.kinds.binding import BINDINGS as BINDINGS
 from wellhead.api.kinds.configmap import CONFIGMAPS as CONFIGMAPS
@@ -78,6 +79,9 @@ from wellhead.api.kinds.service.resource import SERVICES as SERVICES
 from wellhead.api.kinds.serviceaccount import SERVICEACCOUNTS as SERVICEACCOUNTS
 from wellhead.api.kinds.servicecidr import SERVICECIDRS as SERVICECIDRS
 from wellhead.api.kinds.statefulset import STATEFULSETS as STATEFULSETS
+from wellhead.api.kinds.storage.claims import PERSISTENTVOLUMECLAIMS as PERSISTENTVOLUMECLAIMS
+from wellhead.api.kinds.storage.classes import STORAGECLASSES as STORAGECLASSES
+from wellhead.api.kinds.storage.volumes import PERSISTENTVOLUMES as PERSISTENTVOLUMES
 from wellhead.api.resource import Resource
 
 KINDS: tuple[Kind, ...] = (
@@ -113,6 +117,7 @@ KINDS: tuple[Kind, ...] = (
     servicecidr.KIND,
     ipaddress.KIND,
     *usage.KINDS,
+    *storage.KINDS,
 )
 
 

@@ -19,6 +19,11 @@ from wellhead.apiserver.admission.role_escalation import RoleEscalation
 from wellhead.apiserver.admission.service_account import ServiceAccount
 from wellhead.apiserver.admission.status_restriction import StatusRestriction
 from wellhead.apiserver.admission.validating_webhook import ValidatingAdmissionWebhook
+from wellhead.apiserver.admission.storage import (
+    DefaultStorageClass,
+    PersistentVolumeClaimResize,
+    StorageObjectInUseProtection,
+)
 
 ORDERED: tuple[type[Plugin], ...] = (
     NamespaceLifecycle,
@@ -28,6 +33,9 @@ ORDERED: tuple[type[Plugin], ...] = (
     ProxyRestriction,
     Priority,
     DefaultTolerationSeconds,
+    DefaultStorageClass,
+    StorageObjectInUseProtection,
+    PersistentVolumeClaimResize,
     DenyServiceExternalIPs,
     MutatingAdmissionWebhook,
     ValidatingAdmissionWebhook,

@@ -48,11 +48,7 @@ def validate_scheduling(spec: Obj, at: str) -> Iterator[Cause]:
 def _validate_node_affinity(affinity: Obj, at: str) -> Iterator[Cause]:
     required = affinity.get(_REQUIRED)
     if required is not None:
-        here = f"{at}.{_REQUIRED}.nodeSelectorTerms"
-        if not required.get("nodeSelectorTerms"):
-            yield Cause.required(here, "must have at least one node selector term")
-        for index, term in enumerate(required.get("nodeSelectorTerms") or ()):
-            yield from _validate_node_term(term, f"{here}[{index}]", check_values=True)
+        yield from validate_node_selector(required, f"{at}.{_REQUIRED}")
     for index, preferred in enumerate(affinity.get(_PREFERRED) or ()):
         here = f"{at}.{_PREFERRED}[{index}]"
         yield from _validate_weight(preferred, here)
@@ -60,6 +56,15 @@ def _validate_node_affinity(affinity: Obj, at: str) -> Iterator[Cause]:
         yield from _validate_node_term(
             preferred.get("preference") or {}, f"{here}.preference", check_values=False
         )
+
+
+def validate_node_selector(selector: Obj, at: str) -> Iterator[Cause]:
+    """A NodeSelector: the nodes of which one of its terms is true."""
+    here = f"{at}.nodeSelectorTerms"
+    if not selector.get("nodeSelectorTerms"):
+        yield Cause.required(here, "must have at least one node selector term")
+    for index, term in enumerate(selector.get("nodeSelectorTerms") or ()):
+        yield from _validate_node_term(term, f"{here}[{index}]", check_values=True)
 
 
 def _validate_weight(weighted: Obj, at: str) -> Iterator[Cause]:

@@ -74,7 +74,7 @@ def _validate_source(volume: Obj, at: str) -> Iterator[Cause]:
     for source in sources[1:]:
         yield Cause.forbidden(f"{at}.{source}", "may not specify more than 1 volume type")
     if "hostPath" in volume:
-        yield from _validate_host_path(volume["hostPath"], f"{at}.hostPath")
+        yield from validate_host_path(volume["hostPath"], f"{at}.hostPath")
     for source, field in _NAMES:
         if source in volume:
             yield from _validate_object(volume[source], f"{at}.{source}", field)
@@ -118,7 +118,8 @@ def _validate_storage(volume: Obj, at: str) -> Iterator[Cause]:
         yield from one_of(f"{at}.image.pullPolicy", policy, ("Always", "IfNotPresent", "Never"))
 
 
-def _validate_host_path(source: Obj, at: str) -> Iterator[Cause]:
+def validate_host_path(source: Obj, at: str) -> Iterator[Cause]:
+    """A hostPath source, of a pod or of a PersistentVolume."""
     path = source.get("path") or ""
     if not path:
         yield Cause.required(f"{at}.path")

@@ -1,0 +1,231 @@
+"""PersistentVolumes.
+
+Upstream: ValidatePersistentVolume… in pkg/apis/core/validation/validation.go,
+pkg/registry/core/persistentvolume/strategy.go.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from datetime import datetime
+
+from wellhead.api import cells
+from wellhead.api.errors import Cause
+from wellhead.api.formats import no_backsteps
+from wellhead.api.kind import Kind
+from wellhead.api.kinds.pod.scheduling import validate_node_selector
+from wellhead.api.kinds.pod.volumes import validate_host_path
+from wellhead.api.kinds.storage import modes
+from wellhead.api.meta import Obj, is_deleting, now
+from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
+from wellhead.api.resource import Resource
+from wellhead.api.strategy import Context, Strategy
+
+PERSISTENTVOLUMES = Resource(
+    "",
+    "v1",
+    "PersistentVolume",
+    "persistentvolumes",
+    namespaced=False,
+    short_names=("pv",),
+    subresources=frozenset({"status"}),
+    strict_field_labels=True,
+)
+
+SOURCES = (
+    "hostPath",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "glusterfs",
+    "flocker",
+    "nfs",
+    "rbd",
+    "quobyte",
+    "cephfs",
+    "iscsi",
+    "cinder",
+    "fc",
+    "flexVolume",
+    "azureFile",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "scaleIO",
+    "local",
+    "storageos",
+    "csi",
+)
+"""The fields of a spec that say where the volume is, one of them each."""
+
+# Fields that a source must have, of those that are easily forgotten.
+_REQUIRED = {"nfs": ("server", "path"), "csi": ("driver", "volumeHandle"), "local": ("path",)}
+_RECLAIM = ("Delete", "Recycle", "Retain")
+
+
+def source_of(volume: Obj) -> str:
+    """The kind of the volume's source; "" if it has none."""
+    return next((name for name in SOURCES if volume["spec"].get(name) is not None), "")
+
+
+class PersistentVolumeStrategy(Strategy):
+    returned_when_deleted = True
+
+    def default(self, obj: Obj) -> None:
+        spec = obj.setdefault("spec", {})
+        if not spec.get("persistentVolumeReclaimPolicy"):
+            spec["persistentVolumeReclaimPolicy"] = "Retain"
+        spec.setdefault("volumeMode", "Filesystem")
+        if host_path := spec.get("hostPath"):
+            host_path.setdefault("type", "")
+        status = obj.setdefault("status", {})
+        if not status.get("phase"):
+            status["phase"] = "Pending"
+
+    def prepare_create(self, obj: Obj, context: Context) -> None:
+        obj["status"] = {"phase": "Pending", "lastPhaseTransitionTime": context.now}
+
+    def validate(self, obj: Obj) -> list[Cause]:
+        return list(_validate_spec(obj["spec"], "spec"))
+
+    def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
+        causes = self.validate(new)
+        after, before = new["spec"], old["spec"]
+        if _sources(after) != _sources(before):
+            text = "spec.persistentvolumesource is immutable after creation"
+            causes.append(Cause.forbidden("spec.persistentvolumesource", text))
+        if after.get("volumeMode") != before.get("volumeMode"):
+            causes.append(Cause.invalid("volumeMode", after.get("volumeMode"), "field is immutable"))
+        affinity = before.get("nodeAffinity")
+        if affinity is not None and after.get("nodeAffinity") != affinity:
+            text = "field is immutable, except for updating from beta label to GA"
+            causes.append(Cause.invalid("nodeAffinity", after.get("nodeAffinity"), text))
+        attributes = before.get("volumeAttributesClassName")
+        if attributes is not None and after.get("volumeAttributesClassName") is None:
+            text = "update from non-nil value to nil is forbidden"
+            causes.append(Cause.forbidden("spec.volumeAttributesClassName", text))
+        return causes
+
+    def prepare_status_update(self, new: Obj, old: Obj) -> None:
+        after, before = new["status"], old.get("status") or {}
+        since = before.get("lastPhaseTransitionTime")
+        if after.get("phase") == before.get("phase"):
+            if since and not after.get("lastPhaseTransitionTime"):
+                after["lastPhaseTransitionTime"] = since
+        elif after.get("lastPhaseTransitionTime") in (None, since):
+            after["lastPhaseTransitionTime"] = now()
+
+
+def _sources(spec: Obj) -> Obj:
+    return {name: spec[name] for name in SOURCES if spec.get(name) is not None}
+
+
+def _validate_spec(spec: Obj, at: str) -> Iterator[Cause]:
+    if not spec.get("accessModes"):
+        yield Cause.required(f"{at}.accessModes")
+    yield from modes.validate_access_modes(spec.get("accessModes") or (), f"{at}.accessModes")
+    capacity = spec.get("capacity") or {}
+    if not capacity:
+        yield Cause.required(f"{at}.capacity")
+    if set(capacity) != {"storage"}:
+        yield Cause.not_supported(f"{at}.capacity", capacity, ("storage",))
+    for name, amount in capacity.items():
+        yield from modes.validate_size(amount, f"{at}.capacity[{name}]")
+    policy = spec.get("persistentVolumeReclaimPolicy")
+    if policy and policy not in _RECLAIM:
+        yield Cause.not_supported(f"{at}.persistentVolumeReclaimPolicy", policy, _RECLAIM)
+    affinity = spec.get("nodeAffinity")
+    if affinity is not None:
+        if affinity.get("required") is None:
+            text = "must specify required node constraints"
+            yield Cause.required(f"{at}.nodeAffinity.required", text)
+        else:
+            yield from validate_node_selector(affinity["required"], f"{at}.nodeAffinity.required")
+    yield from _validate_source(spec, at)
+    host_path = spec.get("hostPath") or {}
+    if host_path and policy == "Recycle" and posixpath.normpath(host_path.get("path") or "") == "/":
+        text = "may not be 'recycle' for a hostPath mount of '/'"
+        yield Cause.forbidden(f"{at}.persistentVolumeReclaimPolicy", text)
+    yield from modes.validate_class_name(spec.get("storageClassName"), f"{at}.storageClassName")
+    yield from modes.validate_volume_mode(spec.get("volumeMode"), f"{at}.volumeMode")
+    yield from _validate_attributes(spec, at)
+
+
+def _validate_source(spec: Obj, at: str) -> Iterator[Cause]:
+    found = [name for name in SOURCES if spec.get(name) is not None]
+    if not found:
+        yield Cause.required(at, "must specify a volume type")
+    for name in found[1:]:
+        yield Cause.forbidden(f"{at}.{name}", "may not specify more than 1 volume type")
+    for name in found[:1]:
+        source = spec[name]
+        for field in _REQUIRED.get(name, ()):
+            if not source.get(field):
+                yield Cause.required(f"{at}.{name}.{field}")
+    if "hostPath" in found[:1]:
+        yield from validate_host_path(spec["hostPath"], f"{at}.hostPath")
+    if "local" in found[:1]:
+        path = spec["local"].get("path") or ""
+        for problem in no_backsteps(path) if path else ():
+            yield Cause.invalid(f"{at}.local.path", path, problem)
+        if spec.get("nodeAffinity") is None:
+            yield Cause.required(f"{at}.nodeAffinity", "Local volume requires node affinity")
+    if "nfs" in found[:1]:
+        path = spec["nfs"].get("path") or ""
+        if path and not path.startswith("/"):
+            yield Cause.invalid(f"{at}.nfs.path", path, "must be an absolute path")
+
+
+def _validate_attributes(spec: Obj, at: str) -> Iterator[Cause]:
+    name = spec.get("volumeAttributesClassName")
+    if name is None:
+        return
+    here = f"{at}.volumeAttributesClassName"
+    if not name:
+        yield Cause.required(here, "an empty string is disallowed")
+    yield from modes.validate_class_name(name, here)
+    if spec.get("csi") is None:
+        yield Cause.required(f"{at}.csi", "has to be specified when using volumeAttributesClassName")
+
+
+def _cells(volume: Obj, now: datetime) -> list[Cell]:
+    spec, status = volume["spec"], volume.get("status") or {}
+    claim = spec.get("claimRef")
+    return [
+        cells.name(volume),
+        str((spec.get("capacity") or {}).get("storage", "0")),
+        modes.short(spec.get("accessModes")),
+        spec.get("persistentVolumeReclaimPolicy") or "",
+        "Terminating" if is_deleting(volume) else status.get("phase") or "",
+        f"{claim.get('namespace') or ''}/{claim.get('name') or ''}" if claim else "",
+        modes.class_of(volume),
+        _or_unset(spec.get("volumeAttributesClassName")),
+        status.get("reason") or "",
+        cells.created(volume, now),
+        _or_unset(spec.get("volumeMode")),
+    ]
+
+
+def _or_unset(text: str | None) -> str:
+    return "<unset>" if text is None else text
+
+
+_PRINTER = Printer(
+    (
+        NAME,
+        Column("Capacity"),
+        Column("Access Modes"),
+        Column("Reclaim Policy"),
+        Column("Status"),
+        Column("Claim"),
+        Column("StorageClass"),
+        Column("VolumeAttributesClass"),
+        Column("Reason"),
+        AGE,
+        Column("VolumeMode", wide=True),
+    ),
+    _cells,
+)
+
+KIND = Kind(PERSISTENTVOLUMES, PersistentVolumeStrategy(), _PRINTER)
