@@ -13,6 +13,8 @@ from wellhead.api.resources import (
     DAEMONSETS,
     ENDPOINTSLICES,
     JOBS,
+    PERSISTENTVOLUMECLAIMS,
+    PERSISTENTVOLUMES,
     PODDISRUPTIONBUDGETS,
     PODS,
     REPLICASETS,
@@ -22,6 +24,7 @@ from wellhead.api.resources import (
     STATEFULSETS,
 )
 from wellhead.client.informer import IndexFunction
+from wellhead.controllers.storage.places import claim_places, pod_claims, volume_places
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
@@ -83,6 +86,7 @@ _INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
         "label": _labels,
         "node": _node,
         "terminated": _terminated,
+        "claim": pod_claims,
     },
     JOBS: {"controller": _controller, "namespace": lambda obj: [_namespace(obj)]},
     REPLICASETS: _OWNED_OWNERS,
@@ -93,6 +97,8 @@ _INDEXES: Mapping[Resource, Mapping[str, IndexFunction[Any]]] = {
     CONTROLLERREVISIONS: {"controller": _controller, "uncontrolled": _uncontrolled},
     SERVICES: {"selected label": _selected_label},
     ENDPOINTSLICES: {"service": service_of_slice},
+    PERSISTENTVOLUMES: {"place": volume_places},
+    PERSISTENTVOLUMECLAIMS: {"place": claim_places},
 }
 _BY_NAMESPACE: Mapping[str, IndexFunction[Any]] = {"namespace": lambda obj: [_namespace(obj)]}
 

@@ -35,6 +35,9 @@ from wellhead.controllers.resourcequota.controller import ResourceQuotaControlle
 from wellhead.controllers.serviceaccount import DefaultServiceAccountController, RootCaController
 from wellhead.controllers.servicecidr.controller import ServiceCIDRController
 from wellhead.controllers.statefulset.controller import StatefulSetController
+from wellhead.controllers.storage.binder import PersistentVolumeBinder
+from wellhead.controllers.storage.ephemeral import EphemeralVolumeController
+from wellhead.controllers.storage.protection import ClaimProtectionController, VolumeProtectionController
 from wellhead.controllers.store import Stores
 from wellhead.health import Check, Health
 from wellhead.health_server import Address, serving
@@ -103,6 +106,10 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
         ServiceCIDRController(stores),
         ResourceQuotaController(stores),
         ClusterRoleAggregationController(stores),
+        PersistentVolumeBinder(stores, recorder("persistentvolume-controller")),
+        ClaimProtectionController(stores),
+        VolumeProtectionController(stores),
+        EphemeralVolumeController(stores, recorder("ephemeral_volume")),
     ]
     if config.root_ca is not None:
         found.append(RootCaController(stores, config.root_ca))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from wellhead.api import meta
 from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_subdomain
-from wellhead.api.meta import Obj
+from wellhead.api.meta import AnyObj, Obj
 from wellhead.api.quantity import Quantity
 
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
@@ -22,13 +22,13 @@ _SHORT = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX",
 _VOLUME_MODES = ("Block", "Filesystem")
 
 
-def class_of(obj: Obj) -> str:
+def class_of(obj: AnyObj) -> str:
     """The class of a volume or a claim; "" for none."""
     named = meta.annotations(obj).get(CLASS_ANNOTATION)
     return str(named if named is not None else (obj.get("spec") or {}).get("storageClassName") or "")
 
 
-def has_class(claim: Obj) -> bool:
+def has_class(claim: AnyObj) -> bool:
     """Whether a claim says anything about its class; "" is a word, too."""
     return CLASS_ANNOTATION in meta.annotations(claim) or claim["spec"].get("storageClassName") is not None
 
