@@ -36,9 +36,9 @@ from wellhead.api.kinds import (
     serviceaccount,
     servicecidr,
     statefulset,
+    storage,
     usage,
     webhooks,
-    storage,
 )
 from wellhead.api.kinds.binding import BINDINGS as BINDINGS
 from wellhead.api.kinds.configmap import CONFIGMAPS as CONFIGMAPS

@@ -6,10 +6,11 @@ resources that are served here. What a request that is let through may change, `
 
 from __future__ import annotations
 
-from wellhead.api.resources import PODS
+from wellhead.api.resources import PERSISTENTVOLUMES, PODS
 from wellhead.apiserver.attributes import Attributes
 from wellhead.apiserver.node_references import NodeReferences, node_of
 from wellhead.storage.cache import WatchCache
+from wellhead.storage.encoding import decode
 
 LEASE_NAMESPACE = "kube-node-lease"
 
@@ -35,6 +36,7 @@ class NodeAuthorizer:
 
     def __init__(self, cache: WatchCache) -> None:
         self._pods = cache[PODS.storage_prefix]
+        self._volumes = cache[PERSISTENTVOLUMES.storage_prefix]
         self._references = NodeReferences(self._pods)
 
     def allows(self, node: str, action: Attributes) -> bool:
@@ -52,6 +54,10 @@ class NodeAuthorizer:
                 return selected or (verb in _READ and self._runs(node, namespace, name))
             case "", "configmaps" | "secrets":
                 return verb in _READ and self._references.has(node, namespace, action.resource, name)
+            case "", "persistentvolumeclaims":
+                return verb == "get" and self._references.has(node, namespace, action.resource, name)
+            case "", "persistentvolumes":
+                return verb == "get" and self._has_claim_to(node, name)
             case "", "serviceaccounts":
                 return verb == "get" and self._references.has(node, namespace, action.resource, name)
             case "", "serviceaccounts/token":
@@ -61,6 +67,15 @@ class NodeAuthorizer:
                     return False
                 return verb == "create" or (name == node and verb in ("get", "delete", *_WRITE))
         return False
+
+    def _has_claim_to(self, node: str, volume: str) -> bool:
+        """Whether a pod of the node uses the claim that the volume is bound to."""
+        item = self._volumes.get("", volume)
+        reference = decode(item.data)["spec"].get("claimRef") if item is not None else None
+        if not reference:
+            return False
+        claim = reference.get("namespace") or "", "persistentvolumeclaims", reference.get("name") or ""
+        return self._references.has(node, *claim)
 
     def _runs(self, node: str, namespace: str, name: str) -> bool:
         item = self._pods.get(namespace, name)

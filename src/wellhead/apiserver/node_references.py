@@ -17,7 +17,7 @@ _Reference = tuple[str, str, str, str]  # node, namespace, resource, name
 
 
 class NodeReferences:
-    """ServiceAccounts, ConfigMaps and Secrets by the nodes whose pods name them. `pods` is loaded already."""
+    """ServiceAccounts, ConfigMaps, Secrets and claims by the nodes whose pods name them. `pods` is loaded."""
 
     def __init__(self, pods: Collection) -> None:
         self._of_pod: dict[Key, frozenset[_Reference]] = {}
@@ -58,7 +58,7 @@ def _opened(item: Item) -> frozenset[_Reference]:
     pod = decode(item.data)
     if is_mirror(pod):
         return frozenset()
-    return frozenset((node, item.namespace, *each) for each in references(pod["spec"]))
+    return frozenset((node, item.namespace, *each) for each in references(pod["spec"], item.name))
 
 
 def node_of(item: Item) -> str:

@@ -99,6 +99,9 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         _rule("core", "namespaces nodes services", _READ),
         _rule("core", "pods", f"delete {_READ}"),
         _rule("core", "bindings pods/binding", "create"),
+        _rule("core", "persistentvolumes", f"update {_READ}"),
+        _rule("core", "persistentvolumeclaims", f"patch {_READ}"),
+        _rule("storage.k8s.io", "storageclasses", _READ),
         _rule("core", "pods/status", "patch update"),
         _rule("apps", "replicasets statefulsets", _READ),
         _rule("policy", "poddisruptionbudgets", _READ),
@@ -132,6 +135,13 @@ ROLES: dict[str, tuple[Rule, ...]] = {
     ),
     # Our own: a node's identity sees no other node, but its pods' routes lead to them.
     "wellhead:node-network": (_rule("core", "nodes", "list watch"),),
+    # Our own, on each node: of volumes only its own, which admission sees to.
+    "wellhead:node-storage": (
+        _rule("core", "persistentvolumes", f"{_READ} create delete patch"),
+        _rule("core", "persistentvolumeclaims", _READ),
+        _rule("storage.k8s.io", "storageclasses", f"{_READ} create"),
+        _EVENTS,
+    ),
     # Our own: it answers what agents ask for in their pods' status, with the credentials that the pods name.
     "wellhead:image-puller": (
         _rule("core", "pods", "list watch"),
@@ -155,6 +165,7 @@ USERS: dict[str, str] = {
     "system:kube-proxy": "wellhead:proxy",
     "system:coredns": "wellhead:dns",
     "wellhead:image-puller": "wellhead:image-puller",
+    "wellhead:node-storage": "wellhead:node-storage",
     "system:node-network": "wellhead:node-network",
     "system:cloud-controller-manager": "wellhead:cloud",
 }

@@ -51,6 +51,12 @@ _NETWORKS: _Listed[IPNetwork] = _Listed("cidr", ip_network)
     type=click.Path(dir_okay=False),
     help="The same for reading all nodes, which a node's own identity may not. [default: --kubeconfig]",
 )
+@click.option(
+    "--storage-kubeconfig",
+    type=click.Path(dir_okay=False),
+    help="The same for making PersistentVolumes of the node's directories, which its own identity may not. "
+    "[default: nobody makes any]",
+)
 @click.option("--node-name", required=True, help="The Node object's name.")
 @click.option(
     "--node-ip",
@@ -122,6 +128,7 @@ _NETWORKS: _Listed[IPNetwork] = _Listed("cidr", ip_network)
 def command(
     kubeconfig: str | None,
     network_kubeconfig: str | None,
+    storage_kubeconfig: str | None,
     node_name: str,
     node_ips: tuple[IPAddress, ...],
     external_ips: tuple[IPAddress, ...],
@@ -151,6 +158,7 @@ def command(
     config = Config(
         kubeconfig=kubeconfig,
         network_kubeconfig=network_kubeconfig,
+        storage_kubeconfig=storage_kubeconfig,
         node_name=node_name,
         node_ips=node_ips,
         external_ips=external_ips,

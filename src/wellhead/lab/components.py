@@ -141,6 +141,7 @@ def _node_agent(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
             "node-agent",
             *_flag("kubeconfig", cluster.kubeconfig(name)),
             *_flag("network-kubeconfig", cluster.kubeconfig("node-network")),
+            *_flag("storage-kubeconfig", cluster.kubeconfig(f"{name}-storage")),
             *_flag("node-name", name),
             *_flag("node-ip", _listed(plan.node(number) for plan in plans)),
             *_flag("external-ip", _listed(plan.node_external(number) for plan in plans)),

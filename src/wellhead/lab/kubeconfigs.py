@@ -36,7 +36,7 @@ def write_all(cluster: Cluster, spec: ClusterSpec) -> None:
         "image-puller": ("image-puller", f"https://127.0.0.1:{spec.api_port}"),
     }
     nodes = [node_name(number) for number in range(1, spec.nodes + 1)]
-    proxies = [f"{name}-proxy" for name in nodes]
+    proxies = [f"{name}-{part}" for name in nodes for part in ("proxy", "storage")]
     components = ("controller-manager", "scheduler", "cloud", "dns", "node-network")
     wanted |= {name: (name, inside) for name in (*components, *nodes, *proxies)}
     for name, (identity, server) in wanted.items():

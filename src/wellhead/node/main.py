@@ -7,7 +7,7 @@ import logging
 import resource
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,7 @@ from wellhead.node.registration import Registration
 from wellhead.node.runtime.containers import Runtime
 from wellhead.node.server import app
 from wellhead.node.server.requests import Services
+from wellhead.node.storage.provisioner import LocalPathProvisioner
 
 _log = logging.getLogger(__name__)
 
@@ -60,8 +61,9 @@ class Config:
     source address. With `pull`, images that aren't here are asked for.
 
     `kubeconfig` is the node's own identity, which sees no other node; `network_kubeconfig` one that reads the
-    nodes to whose pods routes lead (a CNI plugin's, elsewhere). `health` is where health is told, by plain
-    HTTP; None: at `port` only.
+    nodes to whose pods routes lead (a CNI plugin's, elsewhere). `storage_kubeconfig` is one that may make
+    volumes of the node's directories (a CSI driver's, elsewhere); without it nobody does. `health` is where
+    health is told, by plain HTTP; None: at `port` only.
     """
 
     kubeconfig: str | None
@@ -81,6 +83,7 @@ class Config:
     cluster_domain: str = "cluster.local"
     spoofing_namespaces: tuple[str, ...] = ()
     pull: bool = False
+    storage_kubeconfig: str | None = None
     port: int = app.PORT
     health: Address | None = None
 
@@ -100,6 +103,7 @@ async def run(config: Config) -> None:
     netlink = Netlink()
     try:
         async with (
+            AsyncExitStack() as stack,
             Client(connection.load(config.kubeconfig), "wellhead-node-agent") as client,
             Client(
                 connection.load(config.network_kubeconfig or config.kubeconfig), "wellhead-node-agent"
@@ -164,8 +168,11 @@ async def run(config: Config) -> None:
                 yield watches(services, nodes, pods)
                 yield from registration.checks()
                 yield from able.checks()
+                for each in storage:
+                    yield from each.checks()
 
             health = Health(checks)
+            storage = await stack.enter_async_context(_storage(config))
             async with (
                 _server(config, context, manager, health, tls),
                 serving(health, config.health),
@@ -176,6 +183,8 @@ async def run(config: Config) -> None:
                     *(registration, links, rules, routes, manager, able, arrivals),
                 ):
                     group.create_task(component.run(), name=type(component).__name__)
+                for each in storage:
+                    group.create_task(each.run(), name=type(each).__name__)
     finally:
         netlink.close()
 
@@ -190,6 +199,16 @@ def _announcer(recorder: EventRecorder, node_name: str) -> Say:
         recorder.event(node, "Warning", "NetworkRestored", what)
 
     return say
+
+
+@asynccontextmanager
+async def _storage(config: Config) -> AsyncIterator[list[LocalPathProvisioner]]:
+    """The node's provisioner, if it has one."""
+    if config.storage_kubeconfig is None:
+        yield []
+        return
+    async with Client(connection.load(config.storage_kubeconfig), "wellhead-node-storage") as client:
+        yield [LocalPathProvisioner(client, config.node_name, config.root_dir / "local-path")]
 
 
 @asynccontextmanager

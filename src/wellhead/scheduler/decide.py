@@ -13,6 +13,7 @@ from wellhead.scheduler.filters import misfits
 from wellhead.scheduler.pod import PodInfo
 from wellhead.scheduler.scores import scores
 from wellhead.scheduler.spreading import Spread
+from wellhead.scheduler.volumes import PROBLEM, Volumes
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,25 @@ def decide(
     cluster: Cluster,
     chance: random.Random,
     is_mate: Callable[[PodInfo], bool] | None = None,
+    volumes: Volumes | None = None,
 ) -> Placed | Unschedulable:
-    """The best node for the pod. `is_mate` tells pods that it should be spread apart from."""
+    """The best node for the pod.
+
+    `is_mate` tells pods that it should be spread apart from, `volumes` what its claims let it.
+    """
     nodes = cluster.nodes()
     if not nodes:
         return Unschedulable("no nodes available to schedule pods", frozenset())
+    if volumes is not None and volumes.problem:
+        text = f"0/{len(nodes)} nodes are available: {volumes.problem}."
+        return Unschedulable(text, frozenset({PROBLEM}))
     affinity, spread = PodAffinity(pod, cluster), Spread(pod, cluster)
     feasible, refused = [], Counter[str]()
     for node in nodes:
         reasons = list(misfits(pod, node))
         if not reasons:
-            reason = spread.misfit(node) or affinity.misfit(node)
+            reason: str | None = volumes.misfit(node) if volumes is not None else ""
+            reason = reason or spread.misfit(node) or affinity.misfit(node)
             reasons = [reason] if reason else []
         if reasons:
             refused.update(reasons)

@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator
 from wellhead.api.errors import ApiError, Conflict, NotFound
 from wellhead.api.meta import Key, Obj, condition, is_deleting, key, labels, now
 from wellhead.api.resources import NODES, PODS, SERVICES
+from wellhead.api.storage import Node, claim_names
 from wellhead.client.events import EventRecorder
 from wellhead.client.informer import Informer, watches
 from wellhead.client.reconciler import BUSY_SECONDS, Reconciler
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.health import Check, Overdue
-from wellhead.scheduler import affinity, spreading
-from wellhead.scheduler.cluster import Cluster
+from wellhead.scheduler import affinity, spreading, volumes
+from wellhead.scheduler.cluster import Cluster, NodeInfo
 from wellhead.scheduler.decide import Placed, Unschedulable, decide
 from wellhead.scheduler.pod import DEFAULT_SCHEDULER, PodInfo
 from wellhead.scheduler.queue import Queue
+from wellhead.scheduler.volume_binding import VolumeBinder, VolumeBindingFailed
+from wellhead.scheduler.volumes import Volumes
 
 _log = logging.getLogger(__name__)
 
@@ -49,19 +52,20 @@ class Scheduler:
         self._bindings = asyncio.Semaphore(_BINDINGS_AT_ONCE)
         self._refusals: dict[Key, Unschedulable] = {}
         self._refused = Reconciler("unschedulable", self._report)
-        self._pods = Informer(client, PODS)
+        self._pods = Informer(client, PODS, indexes={"claim": _claims})
         self._nodes = Informer(client, NODES)
         self._services = Informer(client, SERVICES, indexes={"namespace": _namespace})
+        self._volumes = VolumeBinder(client, self._users_of, self._volumes_changed)
         self._pods.on_change(self._pod_changed)
         self._nodes.on_change(self._node_changed)
 
     async def run(self) -> None:
         """Schedule until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for informer in (self._pods, self._nodes, self._services):
+            for informer in (self._pods, self._nodes, self._services, *self._volumes.informers):
                 group.create_task(informer.run())
             group.create_task(self._refused.run())
-            for informer in (self._nodes, self._services, self._pods):
+            for informer in (*self._volumes.informers, self._nodes, self._services, self._pods):
                 await informer.synced()
             while True:
                 name = await self._queue.pop()
@@ -71,7 +75,7 @@ class Scheduler:
 
     def checks(self) -> Iterator[Check]:
         """That its watches live, and it gets on with the pods that wait."""
-        yield watches(self._pods, self._nodes, self._services)
+        yield watches(self._pods, self._nodes, self._services, *self._volumes.informers)
         yield Check("scheduling", self._busy.problem, mortal=True)
         yield Check("queue", self._queue.problem)
         yield from self._refused.checks()
@@ -102,9 +106,18 @@ class Scheduler:
         if not known or labels(old or {}) != labels(new):
             self._queue.wake(lambda reasons: bool(reasons & _PLACEMENT_REASONS))
 
+    def _users_of(self, claim: str, namespace: str) -> list[Obj]:
+        found = self._pods.by_index("claim", (namespace, claim))
+        return [pod for pod in found if pod["spec"].get("nodeName") and not _has_ended(pod)]
+
+    def _volumes_changed(self) -> None:
+        self._queue.wake(lambda reasons: bool(reasons & volumes.REASONS))
+
     def _pod_gone(self, pod: Obj) -> None:
         self._queue.remove(key(pod))
         self._refusals.pop(key(pod), None)
+        if next(claim_names(pod), None) is not None:
+            self._volumes.hear()
         if self._cluster.remove_pod(pod["metadata"]["uid"]):
             self._queue.wake(lambda _: True)
 
@@ -125,8 +138,9 @@ class Scheduler:
         pod = PodInfo(obj)
         if self._cluster.is_assumed(pod.uid):
             return
+        wants = Volumes(obj, self._volumes.sources) if next(claim_names(obj), None) is not None else None
         try:
-            decision = decide(pod, self._cluster, self._chance, self._mates(pod))
+            decision = decide(pod, self._cluster, self._chance, self._mates(pod), wants)
         except Exception:
             _log.exception("no decision for %s/%s", *name)
             self._queue.retry(name)  # one pod that can't be understood must not hold up all others
@@ -134,8 +148,13 @@ class Scheduler:
         match decision:
             case Placed(node):
                 self._cluster.assume(pod, node)
-                await self._bindings.acquire()
-                group.create_task(self._bind(pod, node))
+                there = self._cluster.node(node)
+                if wants is not None and there is not None:
+                    task = self._bind_with_volumes(pod, there, wants.decide(there))
+                    group.create_task(task)
+                else:
+                    await self._bindings.acquire()
+                    group.create_task(self._bind(pod, node))
             case Unschedulable() as refusal:
                 self._queue.park(name, refusal.reasons)
                 self._refusals[name] = refusal
@@ -157,6 +176,27 @@ class Scheduler:
             other.namespace == pod.namespace
             and any(selector <= other.labels.items() for selector in selectors)
         )
+
+    async def _bind_with_volumes(self, pod: PodInfo, node: NodeInfo, decision: volumes.Decision) -> None:
+        namespace, name = pod.key
+
+        def is_there() -> bool:
+            found = self._pods.get(name, namespace)
+            return found is not None and found["metadata"]["uid"] == pod.uid and not is_deleting(found)
+
+        self._volumes.assume(pod.obj, decision)
+        try:
+            await self._volumes.bind(pod.obj, Node(node.name, node.labels), decision, is_there)
+        except (VolumeBindingFailed, ApiError, ConnectionLost) as error:
+            _log.log(logging.DEBUG if isinstance(error, Conflict) else logging.INFO, "%s: %s", name, error)
+            self._cluster.forget(pod.uid)
+            if is_there():
+                self._queue.retry(pod.key)
+            return
+        finally:
+            self._volumes.release(decision)
+        await self._bindings.acquire()
+        await self._bind(pod, node.name)
 
     async def _bind(self, pod: PodInfo, node: str) -> None:
         namespace, name = pod.key
@@ -207,6 +247,10 @@ class Scheduler:
             subresource="status",
         )
         return None
+
+
+def _claims(pod: Obj) -> list[Key]:
+    return [(pod["metadata"]["namespace"], name) for name, _ in claim_names(pod)]
 
 
 def _namespace(obj: Obj) -> list[str]:

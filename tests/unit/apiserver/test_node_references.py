@@ -77,7 +77,7 @@ def _by_looking(pods: Collection, node: str, namespace: str, resource: str, name
     return any(
         pod["spec"].get("nodeName") == node
         and not is_mirror(pod)
-        and (resource, name) in references(pod["spec"])
+        and (resource, name) in references(pod["spec"], pod["metadata"]["name"])
         for pod in found
     )
 

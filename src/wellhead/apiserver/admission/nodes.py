@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from wellhead.api.errors import NotFound
-from wellhead.api.resources import LEASES, NODES, PODS, SERVICEACCOUNTS
+from wellhead.api.resources import LEASES, NODES, PERSISTENTVOLUMES, PODS, SERVICEACCOUNTS, STORAGECLASSES
 from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Request
 from wellhead.apiserver.node_identity import node_of
 from wellhead.apiserver.node_restriction import NodeRestriction
 from wellhead.apiserver.proxy_restriction import check_proxy
+from wellhead.apiserver.storage_restriction import check_storage
 
 
 class NodeRestrictionPlugin(Plugin):
@@ -44,6 +45,17 @@ class NodeRestrictionPlugin(Plugin):
                 self._nodes.update(node, request.resource, subresource, request.obj, request.old)
             case "DELETE", _:
                 self._nodes.delete(node, request.resource, request.old)
+
+
+class StorageRestriction(Plugin):
+    name = "StorageRestriction"
+    operations = ("CREATE", "UPDATE", "DELETE")
+    resources = (PERSISTENTVOLUMES, STORAGECLASSES)
+    subresources = None
+
+    async def mutate(self, request: Request) -> None:
+        """Raises Forbidden."""
+        check_storage(request.user, request.resource, request.obj, request.old)
 
 
 class ProxyRestriction(Plugin):

@@ -11,19 +11,19 @@ from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.limit_ranger import LimitRanger
 from wellhead.apiserver.admission.mutating_webhook import MutatingAdmissionWebhook
 from wellhead.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
-from wellhead.apiserver.admission.nodes import NodeRestrictionPlugin, ProxyRestriction
+from wellhead.apiserver.admission.nodes import NodeRestrictionPlugin, ProxyRestriction, StorageRestriction
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.priority import Priority
 from wellhead.apiserver.admission.resource_quota import ResourceQuota
 from wellhead.apiserver.admission.role_escalation import RoleEscalation
 from wellhead.apiserver.admission.service_account import ServiceAccount
 from wellhead.apiserver.admission.status_restriction import StatusRestriction
-from wellhead.apiserver.admission.validating_webhook import ValidatingAdmissionWebhook
 from wellhead.apiserver.admission.storage import (
     DefaultStorageClass,
     PersistentVolumeClaimResize,
     StorageObjectInUseProtection,
 )
+from wellhead.apiserver.admission.validating_webhook import ValidatingAdmissionWebhook
 
 ORDERED: tuple[type[Plugin], ...] = (
     NamespaceLifecycle,
@@ -31,6 +31,7 @@ ORDERED: tuple[type[Plugin], ...] = (
     ServiceAccount,
     NodeRestrictionPlugin,
     ProxyRestriction,
+    StorageRestriction,
     Priority,
     DefaultTolerationSeconds,
     DefaultStorageClass,
@@ -46,7 +47,7 @@ ORDERED: tuple[type[Plugin], ...] = (
 )
 OFF = frozenset({"DenyServiceExternalIPs"})
 """Those that count only if they are turned on."""
-_ALWAYS = frozenset({"ProxyRestriction", "RoleEscalation", "StatusRestriction"})
+_ALWAYS = frozenset({"ProxyRestriction", "RoleEscalation", "StatusRestriction", "StorageRestriction"})
 """Those that are no plugins upstream: there is no turning them off."""
 NAMES = tuple(sorted({each.name for each in ORDERED} - _ALWAYS))
 

@@ -64,7 +64,8 @@ SERVED: Mapping[str, Mapping[str, str]] = {
         """,
         "Volume": """
             configMap:ConfigMapVolumeSource downwardAPI:DownwardAPIVolumeSource emptyDir:EmptyDirVolumeSource
-            hostPath:HostPathVolumeSource name projected:ProjectedVolumeSource secret:SecretVolumeSource
+            ephemeral hostPath:HostPathVolumeSource name persistentVolumeClaim
+            projected:ProjectedVolumeSource secret:SecretVolumeSource
         """,
         "VolumeMount": "bindMountOptions mountPath mountPropagation name readOnly recursiveReadOnly subPath "
         "subPathExpr",

@@ -14,7 +14,7 @@ from wellhead.linux import trees
 from wellhead.node.pods import environment
 from wellhead.node.pods.state import PodState
 from wellhead.node.runtime.oci import Mount
-from wellhead.node.volumes import parts
+from wellhead.node.volumes import claims, parts
 
 _PROPAGATION = {"HostToContainer": "rslave", "Bidirectional": "rshared"}
 _FILES = ("configMap", "secret", "projected", "downwardAPI")
@@ -48,6 +48,7 @@ def mounts(state: PodState, container: Obj, variables: Mapping[str, str], number
             source = place
         propagation = _PROPAGATION.get(each.get("mountPropagation") or "", "rprivate")
         read_only = bool(each.get("readOnly")) or any(kind in volume for kind in _FILES)
+        read_only = read_only or claims.is_read_only(volume)
         found.append(
             Mount(
                 source,

@@ -16,7 +16,7 @@ from wellhead.client.backoff import Backoff
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.linux import mounts, trees
 from wellhead.node.references import References
-from wellhead.node.volumes import atomic, content
+from wellhead.node.volumes import atomic, claims, content
 from wellhead.node.volumes.content import VolumeError
 from wellhead.node.volumes.tokens import PodTokens
 from wellhead.waiting import comes
@@ -44,6 +44,8 @@ class PodVolumes:
         allocatable: Mapping[str, str],
     ) -> None:
         self._pod = pod
+        self._client = client
+        self._node_name = str(pod["spec"].get("nodeName") or "")
         self._tokens = PodTokens(client, pod)
         self._references = references
         self._directory = directory
@@ -120,9 +122,26 @@ class PodVolumes:
         elif "hostPath" in volume:
             _check_host_path(volume["hostPath"]["path"])
             await asyncio.to_thread(_host_path, self.path(volume), volume["hostPath"].get("type") or "")
+        elif claims.claim_of(self._pod, volume):
+            await self._make_claimed(volume, group)
         else:
             kind = next((key for key in volume if key != "name"), "emptyDir")
             raise VolumeError(f"volumes of type {kind} are not supported by the wellhead node agent")
+
+    async def _make_claimed(self, volume: Obj, group: int | None) -> None:
+        place = self.path(volume)
+        if place.is_mount():
+            return  # it is there, and stays
+        found = await claims.find(self._client, self._pod, volume, self._node_name)
+        if not found.owned_by_group:
+            _check_host_path(str(found.path))
+            await asyncio.to_thread(_host_path, found.path, found.kind)
+        elif group is not None:
+            policy = self._pod["spec"]["securityContext"].get("fsGroupChangePolicy")
+            await asyncio.to_thread(
+                claims.give_to_group, found.path, group, only_if_other=policy == "OnRootMismatch"
+            )
+        await asyncio.to_thread(claims.show, found.path, place)
 
 
 def _empty_directory(path: Path, source: Obj, group: int | None) -> None:

@@ -19,9 +19,18 @@ def is_mirror(pod: Obj) -> bool:
     return MIRROR_ANNOTATION in ((pod.get("metadata") or {}).get("annotations") or {})
 
 
-def references(spec: Obj) -> set[tuple[str, str]]:
-    """The ServiceAccount, ConfigMaps and Secrets of a pod, as (resource, name)."""
-    return {("serviceaccounts", spec.get("serviceAccountName") or "default"), *configuration(spec)}
+def references(spec: Obj, name: str) -> set[tuple[str, str]]:
+    """The ServiceAccount, ConfigMaps, Secrets and claims of a pod of this name, as (resource, name)."""
+    account = ("serviceaccounts", spec.get("serviceAccountName") or "default")
+    return {account, *configuration(spec), *_claims(spec, name)}
+
+
+def _claims(spec: Obj, name: str) -> Iterator[tuple[str, str]]:
+    for volume in spec.get("volumes") or ():
+        if source := volume.get("persistentVolumeClaim"):
+            yield "persistentvolumeclaims", source.get("claimName") or ""
+        elif volume.get("ephemeral"):
+            yield "persistentvolumeclaims", f"{name}-{volume.get('name')}"
 
 
 def configuration(spec: Obj) -> Iterator[tuple[str, str]]:
