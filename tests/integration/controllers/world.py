@@ -115,6 +115,7 @@ class World:
     api: Cluster
     client: Client
     agents: Agents
+    controllers: asyncio.Task[None]
 
     async def until(
         self, ask: Callable[[], Awaitable[T]], is_so: Callable[[T], object], seconds: float = PATIENCE
@@ -301,14 +302,15 @@ async def world(
         admin = await client("admin")
         agents = Agents(await client("admin"))
         config = controllers.Config(None, "the CA", grace_period)
+        manager = await client("kube-controller-manager", kind)
         running = [
             serving,
-            asyncio.create_task(controllers.serve(await client("kube-controller-manager", kind), config)),
+            managing := asyncio.create_task(controllers.serve(manager, config)),
             asyncio.create_task(scheduler.serve(await client("kube-scheduler"), scheduler.Config(None))),
             asyncio.create_task(agents.run()),
         ]
         try:
-            made = World(api, admin, agents)
+            made = World(api, admin, agents, managing)
             await made.until(made.is_serving, bool)
             for name in ("node-1", "node-2", "node-3"):
                 await made.add_node(name)
