@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from wellhead.api.meta import Obj, condition, parse_time
 from wellhead.api.meta import annotations as annotations_of
@@ -46,7 +47,7 @@ def _worth(pod: Pod, crowd: Mapping[str, int], now: datetime) -> tuple[object, .
         -crowd.get(node, 0),
         # Ages count by order of magnitude, so that it isn't always the pods of one moment that go (KEP-2185).
         _magnitude(_ready_time(pod), now) if ready else 0,
-        -_restarts(pod),
+        *_restarts(pod),
         _magnitude(pod["metadata"].get("creationTimestamp"), now),
         pod["metadata"].get("uid", ""),
     )
@@ -70,6 +71,15 @@ def _magnitude(time: str | None, now: datetime) -> int:
     return int(math.log2(max(1.0, (now - parse_time(time)).total_seconds())))
 
 
-def _restarts(pod: Pod) -> int:
-    statuses = (pod.get("status") or {}).get("containerStatuses") or []
-    return max((entry.get("restartCount", 0) for entry in statuses), default=0)
+def _restarts(pod: Pod) -> tuple[int, int]:
+    """The most of a container, and of a sidecar; both negative, as pods that restart often go first."""
+    status: Any = pod.get("status") or {}
+    spec: Any = pod["spec"]
+    sidecars = {
+        each["name"] for each in spec.get("initContainers") or [] if each.get("restartPolicy") == "Always"
+    }
+    main, started = status.get("containerStatuses") or [], status.get("initContainerStatuses") or []
+    return (
+        -max((each.get("restartCount", 0) for each in main), default=0),
+        -max((each.get("restartCount", 0) for each in started if each["name"] in sidecars), default=0),
+    )
