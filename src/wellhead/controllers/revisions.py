@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from wellhead.api.meta import Obj, owner_reference
 from wellhead.api.meta import annotations as annotations_of
 from wellhead.controllers.template import same_template, template_hash
@@ -62,12 +64,18 @@ def new_revision(owner: Obj, number: int, hash_label: str) -> Obj:
             "labels": {**labels, hash_label: digest},
             "ownerReferences": [owner_reference(owner)],
         },
-        "data": {"spec": {"template": {**template, "$patch": "replace"}}},
+        "data": _sorted({"spec": {"template": {**template, "$patch": "replace"}}}),
         "revision": number,
     }
     if annotations_of(owner):
         revision["metadata"]["annotations"] = annotations_of(owner)
     return revision
+
+
+def _sorted(data: Obj) -> Obj:
+    """With names in the order in which Go writes a map's: there are clients that compare the bytes."""
+    made: Obj = msgspec.json.decode(msgspec.json.encode(data, order="sorted"))
+    return made
 
 
 def surplus(history: Sequence[Obj], live: Iterable[Obj], limit: int, excess: int) -> list[Obj]:

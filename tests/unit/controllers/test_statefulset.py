@@ -330,3 +330,9 @@ def test_a_template_that_comes_back_is_the_revision_it_was() -> None:
     assert found.current == (one,)
     assert found.next_number == 3
     assert revision(statefulset(image="x:1"))["metadata"]["name"] == one["metadata"]["name"]
+
+
+def test_a_revision_is_written_as_go_writes_it() -> None:
+    held = revision(statefulset())["data"]
+    assert list(held["spec"]["template"]) == ["$patch", "metadata", "spec"]
+    assert list(held["spec"]["template"]["spec"]["containers"][0]) == ["image", "name"]
