@@ -76,9 +76,6 @@ ValidatingAdmissionPolicyBinding  validatingadmissionpolicybindings c in=api-ext
 scheduling.k8s.io/v1
 PriorityClass           priorityclasses         c short=pc gen
 
-node.k8s.io/v1
-RuntimeClass            runtimeclasses          c upsert
-
 resource.k8s.io/v1
 DeviceClass             deviceclasses           c gen returned
 DeviceTaintRule         devicetaintrules        c sub=status gen returned

@@ -31,6 +31,7 @@ from wellhead.api.kinds import (
     replicationcontroller,
     resourcequota,
     reviews,
+    runtimeclass,
     secret,
     service,
     serviceaccount,
@@ -74,6 +75,7 @@ from wellhead.api.kinds.reviews import SELFSUBJECTREVIEWS as SELFSUBJECTREVIEWS
 from wellhead.api.kinds.reviews import SELFSUBJECTRULESREVIEWS as SELFSUBJECTRULESREVIEWS
 from wellhead.api.kinds.reviews import SUBJECTACCESSREVIEWS as SUBJECTACCESSREVIEWS
 from wellhead.api.kinds.reviews import TOKENREVIEWS as TOKENREVIEWS
+from wellhead.api.kinds.runtimeclass import RUNTIMECLASSES as RUNTIMECLASSES
 from wellhead.api.kinds.secret import SECRETS as SECRETS
 from wellhead.api.kinds.service.resource import SERVICES as SERVICES
 from wellhead.api.kinds.serviceaccount import SERVICEACCOUNTS as SERVICEACCOUNTS
@@ -89,6 +91,7 @@ KINDS: tuple[Kind, ...] = (
     binding.KIND,
     limitrange.KIND,
     resourcequota.KIND,
+    runtimeclass.KIND,
     configmap.KIND,
     customresourcedefinition.KIND,
     endpoints.KIND,

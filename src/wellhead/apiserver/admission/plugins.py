@@ -16,6 +16,7 @@ from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.priority import Priority
 from wellhead.apiserver.admission.resource_quota import ResourceQuota
 from wellhead.apiserver.admission.role_escalation import RoleEscalation
+from wellhead.apiserver.admission.runtime_class import RuntimeClass
 from wellhead.apiserver.admission.service_account import ServiceAccount
 from wellhead.apiserver.admission.status_restriction import StatusRestriction
 from wellhead.apiserver.admission.storage import (
@@ -23,6 +24,7 @@ from wellhead.apiserver.admission.storage import (
     PersistentVolumeClaimResize,
     StorageObjectInUseProtection,
 )
+from wellhead.apiserver.admission.taint_nodes_by_condition import TaintNodesByCondition
 from wellhead.apiserver.admission.validating_webhook import ValidatingAdmissionWebhook
 
 ORDERED: tuple[type[Plugin], ...] = (
@@ -32,11 +34,13 @@ ORDERED: tuple[type[Plugin], ...] = (
     NodeRestrictionPlugin,
     ProxyRestriction,
     StorageRestriction,
+    TaintNodesByCondition,
     Priority,
     DefaultTolerationSeconds,
     DefaultStorageClass,
     StorageObjectInUseProtection,
     PersistentVolumeClaimResize,
+    RuntimeClass,
     DenyServiceExternalIPs,
     MutatingAdmissionWebhook,
     ValidatingAdmissionWebhook,

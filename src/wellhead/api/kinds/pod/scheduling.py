@@ -36,8 +36,7 @@ def validate_scheduling(spec: Obj, at: str) -> Iterator[Cause]:
             yield from _validate_pod_term(weighted.get("podAffinityTerm") or {}, f"{place}.podAffinityTerm")
     constraints = spec.get("topologySpreadConstraints") or ()
     yield from _validate_spread(constraints, f"{at}.topologySpreadConstraints")
-    for index, toleration in enumerate(spec.get("tolerations") or ()):
-        yield from _validate_toleration(toleration, f"{at}.tolerations[{index}]")
+    yield from validate_tolerations(spec.get("tolerations") or (), f"{at}.tolerations")
     for index, gate in enumerate(spec.get("readinessGates") or ()):
         kind = gate.get("conditionType") or ""
         for problem in qualified_name(kind):
@@ -192,6 +191,11 @@ def _validate_gates(gates: Sequence[Obj], at: str) -> Iterator[Cause]:
         if name in names:
             yield Cause.duplicate(here, name)
         names.add(name)
+
+
+def validate_tolerations(tolerations: Sequence[Obj], at: str) -> Iterator[Cause]:
+    for index, toleration in enumerate(tolerations):
+        yield from _validate_toleration(toleration, f"{at}[{index}]")
 
 
 def _validate_toleration(toleration: Obj, at: str) -> Iterator[Cause]:
