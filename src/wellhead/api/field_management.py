@@ -6,6 +6,7 @@ from functools import partial
 
 from wellhead.api.custom.strategy import CustomStrategy
 from wellhead.api.custom.values import copied
+from wellhead.api.errors import ApiError
 from wellhead.api.kind import Kind
 from wellhead.api.managed_fields import update
 from wellhead.api.managed_fields.types import Type
@@ -46,5 +47,9 @@ def _custom_as_of(strategy: CustomStrategy, obj: Obj, api_version: str) -> tuple
     there = strategy.versions.get(api_version)
     if here is None or there is None:
         return None
-    stored = here.strategy.to_storage(copied(obj))
-    return there.fields, there.strategy.from_storage(stored) | {"apiVersion": api_version}
+    try:
+        stored = here.strategy.to_storage(copied(obj))
+        seen = there.strategy.from_storage(stored)
+    except ApiError:  # somebody else converts, and wasn't asked
+        return None
+    return there.fields, seen | {"apiVersion": api_version}

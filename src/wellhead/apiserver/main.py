@@ -28,6 +28,7 @@ from wellhead.apiserver.bootstrap import (
     ensure_service_ranges,
 )
 from wellhead.apiserver.compaction import compact_history
+from wellhead.apiserver.custom.conversion import converter_of
 from wellhead.apiserver.custom.keeper import DefinitionKeeper
 from wellhead.apiserver.custom.kinds import CustomKinds
 from wellhead.apiserver.dispatch import Dispatcher
@@ -136,7 +137,8 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
     """Requests are answered while the context lasts."""
     registry = Registry(cache, allocator, config.limits)
     kinds = CustomKinds(cache)
-    kinds.start()
+    webhooks = WebhookClient(registry, config.limits)
+    kinds.start(lambda definition: converter_of(definition, webhooks))
     definitions = DefinitionKeeper(registry, kinds)
     definitions.start()
     tokens = Tokens(
@@ -156,7 +158,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             auto_decompress=False,
             middlewares=(no_redirects,),
         ) as agents,
-        WebhookClient(registry, config.limits) as webhooks,
+        webhooks,
     ):
         dispatcher = Dispatcher(
             registry=registry,

@@ -18,6 +18,8 @@ class Selection:
     namespace: str | None
     name: str | None
     matches: Predicate | None
+    converted: bool = False
+    """Whether `matches` speaks of objects of the client's version, which have to be prepared for it."""
 
 
 def selection(call: Call, registry: Registry) -> Selection:
@@ -30,11 +32,15 @@ def selection(call: Call, registry: Registry) -> Selection:
     if labels.is_everything and fields.is_everything:
         return Selection(namespace, None, None)
 
+    # Field selectors speak of the fields of the client's version; metadata are the same in all.
+    converts = bool(resource.stored_as) and any(
+        not term.field.startswith("metadata.") for term in fields.terms
+    )
+
     def matches(item: Item) -> bool:
-        # Field selectors speak of the fields of the client's version.
-        head = registry.decoded(resource, item) if resource.stored_as else item.head
+        head = registry.decoded(resource, item) if converts else item.head
         metadata = head["metadata"]
         assert isinstance(metadata, dict)
         return (labels.is_everything or labels.matches(metadata.get("labels"))) and fields.matches(head)
 
-    return Selection(namespace, name, matches)
+    return Selection(namespace, name, matches, converts and resource.custom is not None)

@@ -15,6 +15,7 @@ from wellhead.client.replica import Replica
 from wellhead.client.rest import Client
 from wellhead.controllers.clusterrole_aggregation import ClusterRoleAggregationController
 from wellhead.controllers.cronjob.controller import CronJobController
+from wellhead.controllers.custom import CustomObjects
 from wellhead.controllers.daemonset.controller import DaemonSetController
 from wellhead.controllers.deployment.controller import DeploymentController
 from wellhead.controllers.disruption.controller import DisruptionController
@@ -84,7 +85,9 @@ class Recorders:
 
 def controllers(client: Client, stores: Stores, recorder: Recorders, config: Config) -> list[Controller]:
     """All controllers, on shared stores."""
+    custom = CustomObjects(client, stores)
     found: list[Controller] = [
+        custom,
         DeploymentController(stores, recorder("deployment-controller")),
         JobController(client, stores, recorder("job-controller")),
         JobExpiryController(stores),
@@ -97,8 +100,8 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
         EndpointSliceController(stores),
         EndpointSliceMirroringController(stores),
         EndpointsController(stores, recorder("endpoint-controller")),
-        GarbageCollector(client, stores),
-        NamespaceController(client, stores),
+        GarbageCollector(client, stores, custom),
+        NamespaceController(client, stores, custom),
         DefaultServiceAccountController(stores),
         NodeLifecycleController(stores, recorder("node-controller"), config.node_monitor_grace_period),
         TaintEvictionController(stores, recorder("taint-eviction-controller")),

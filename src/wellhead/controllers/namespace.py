@@ -15,6 +15,7 @@ from wellhead.api.resources import NAMESPACES, PODS, RESOURCES
 from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.controllers import conditions
+from wellhead.controllers.custom import CustomObjects
 from wellhead.controllers.store import Store, Stores
 from wellhead.health import Check
 
@@ -36,8 +37,9 @@ class NamespaceController:
 
     name = "namespace"
 
-    def __init__(self, client: Client, stores: Stores) -> None:
+    def __init__(self, client: Client, stores: Stores, custom: CustomObjects) -> None:
         self._client = client
+        self._custom = custom
         self._stores = stores
         self._namespaces: Store[Obj] = stores[NAMESPACES]
         self._slots = asyncio.Semaphore(_AT_ONCE)
@@ -46,6 +48,7 @@ class NamespaceController:
         for store in stores.all():
             if store.resource.namespaced:
                 store.on_change(self._content_changed)
+        custom.on_change(lambda resource, old, new: self._content_changed(old, new))
 
     async def run(self) -> None:
         await self._stores.synced(NAMESPACES)
@@ -62,7 +65,7 @@ class NamespaceController:
         """The last thing in a namespace may have gone (or a first one have come too late)."""
         if old is not None and new is not None:
             return
-        name = (new or old or {})["metadata"]["namespace"]
+        name = (new or old or {})["metadata"].get("namespace") or ""
         namespace = self._namespaces.get(name)
         if namespace is not None and is_deleting(namespace):
             self._reconciler.enqueue(key(namespace))
@@ -76,7 +79,8 @@ class NamespaceController:
             return None
         left: list[Obj] = []
         failures: list[str] = []
-        for resource in CONTENTS:
+        custom = [each for each in self._custom.resources() if each.namespaced]
+        for resource in (*CONTENTS, *custom):
             try:
                 left += await self._empty(resource, name[1])
             except (ApiError, ConnectionLost) as error:

@@ -16,6 +16,7 @@ from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource
 
+_NEVER = 1 << 63
 _WHILE_ENDING = ("delete", "deletecollection", "get", "list", "patch", "update", "watch")
 _ALWAYS = ("create", *_WHILE_ENDING)
 
@@ -171,7 +172,8 @@ def _resource(
         f"{spec.group}/{definition.storage_version}",
         version.subresources,
         lambda: load_schema(version.name),
-        current_from=current_from,
+        # What another version wrote may lack what this one defaults, or have what it doesn't know.
+        current_from=current_from if len(spec.versions) == 1 else _NEVER,
         converter=converter,
     )
     printer = printer_of(version.additional_printer_columns)

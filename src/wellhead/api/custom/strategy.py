@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -29,6 +29,11 @@ class Converter(Protocol):
 
     def convert(self, obj: Obj, api_version: str) -> Obj:
         """`obj` in that version; it may be changed. Raises ApiError."""
+        ...
+
+    async def prepare(self, objects: Iterable[Obj], api_version: str) -> None:
+        """Make ready to convert these. Raises ApiError."""
+        ...
 
 
 class SameFields:
@@ -36,6 +41,9 @@ class SameFields:
 
     def convert(self, obj: Obj, api_version: str) -> Obj:
         return {**obj, "apiVersion": api_version}
+
+    async def prepare(self, objects: Iterable[Obj], api_version: str) -> None:
+        """There is nothing to ask."""
 
 
 class CustomStrategy(Strategy):
@@ -75,6 +83,24 @@ class CustomStrategy(Strategy):
     def field_types(self) -> Type:
         """What server-side apply knows of the fields."""
         return custom_type(self.schema)
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody has to be asked about objects of other versions before they are looked at."""
+        return not isinstance(self.converter, SameFields)
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether objects are stored in this version."""
+        return self.api_version == self._stored_version
+
+    async def prepare_reading(self, objects: Iterable[Obj]) -> None:
+        """Before `from_storage` of these. Raises ApiError."""
+        await self.converter.prepare(objects, self.api_version)
+
+    async def prepare_storing(self, obj: Obj) -> None:
+        """Before `to_storage`. Raises ApiError."""
+        await self.converter.prepare([obj], self._stored_version)
 
     def is_current(self, data: bytes, revision: int) -> bool:
         """Whether a stored object is one of this version as it stands."""

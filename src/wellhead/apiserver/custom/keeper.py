@@ -10,6 +10,7 @@ import logging
 from functools import partial
 
 from wellhead.api.custom.definition import read_definition
+from wellhead.api.custom.strategy import CustomStrategy
 from wellhead.api.errors import ApiError, NotFound
 from wellhead.api.kinds.customresourcedefinition.names import (
     CLEANUP_FINALIZER,
@@ -18,8 +19,10 @@ from wellhead.api.kinds.customresourcedefinition.names import (
     settled_status,
 )
 from wellhead.api.meta import Obj, is_condition_true, is_deleting, now
+from wellhead.api.resource import Resource
 from wellhead.api.resources import CUSTOMRESOURCEDEFINITIONS
 from wellhead.apiserver.custom.kinds import CustomKinds
+from wellhead.apiserver.custom.rights import CustomRights
 from wellhead.apiserver.registry.deletion import DeleteOptions
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.storage.event_log import Event, Item
@@ -36,6 +39,7 @@ class DefinitionKeeper:
     def __init__(self, registry: Registry, kinds: CustomKinds) -> None:
         self._registry = registry
         self._kinds = kinds
+        self._rights = CustomRights(registry)
         self._definitions = registry.collection(CUSTOMRESOURCEDEFINITIONS)
         self._names: asyncio.Queue[str] = asyncio.Queue()  # bounded by the definitions: see `_queued`
         self._queued: set[str] = set()
@@ -74,12 +78,15 @@ class DefinitionKeeper:
     async def _look(self, name: str) -> None:
         item = self._definitions.get("", name)
         if item is None:
+            plural, _, group = name.partition(".")
+            await self._rights.exclude(group, plural)
             self._enqueue_group(name.partition(".")[2], name)  # whose names are free now
             return
         crd = self._registry.decoded(CUSTOMRESOURCEDEFINITIONS, item)
         if is_deleting(crd) and CLEANUP_FINALIZER in (crd["metadata"].get("finalizers") or ()):
             await self._end(crd, item)
             return
+        await self._rights.include(crd["spec"]["group"], crd["spec"]["names"]["plural"])
         status = settled_status(crd, self._taken(crd), now())
         if status != crd.get("status"):
             await self._write_status(crd, status)
@@ -153,9 +160,11 @@ class DefinitionKeeper:
         await self._delete_objects(prefix)
 
     async def _delete_objects(self, prefix: str) -> None:
-        resource = next((each for each in self._kinds.all() if each.storage_prefix == prefix), None)
-        if resource is None:
+        resources = [each for each in self._kinds.all() if each.storage_prefix == prefix]
+        if not resources:
             return
+        # Those of the version that is stored need no conversion.
+        resource = min(resources, key=lambda each: not _is_stored(each))
         slots = asyncio.Semaphore(_AT_ONCE)
 
         async def delete(item: Item) -> None:
@@ -171,6 +180,11 @@ class DefinitionKeeper:
             if not _metadata(item).get("deletionTimestamp")
         ]
         await asyncio.gather(*(delete(item) for item in pending))
+
+
+def _is_stored(resource: Resource) -> bool:
+    strategy = None if resource.custom is None else resource.custom.strategy
+    return isinstance(strategy, CustomStrategy) and strategy.is_stored
 
 
 def _metadata(item: Item) -> Obj:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
 from wellhead.api import writes
+from wellhead.api.custom.strategy import CustomStrategy
 from wellhead.api.errors import (
     AlreadyExists,
     Conflict,
@@ -74,6 +75,16 @@ class Registry:
             await self.cache.current()
         except StoreFailed as error:
             raise InternalError(str(error)) from error
+
+    async def prepare(self, resource: Resource, items: Iterable[Item]) -> None:
+        """Before objects are presented or decoded: those of a custom kind may have to be converted by others.
+
+        Raises ApiError.
+        """
+        strategy = _asking(resource)
+        if strategy is not None:
+            stored = [each for each in items if not strategy.is_current(each.data, each.revision)]
+            await strategy.prepare_reading(map(decode, (each.data for each in stored)))
 
     def collection(self, resource: Resource) -> Collection:
         """Everything of one resource."""
@@ -184,6 +195,7 @@ class Registry:
         context = self._context(namespace, writer)
         for attempt in range(_ATTEMPTS):
             item = self.item(resource, namespace, name)
+            await self.prepare(resource, [item])
             old = self.decoded(resource, item)
             extent = size + len(item.data)
             receive = partial(_changed, resource, old, change, context, subresource)
@@ -213,6 +225,7 @@ class Registry:
         """
         for attempt in range(_ATTEMPTS):
             item = self.item(resource, namespace, name)
+            await self.prepare(resource, [item])
             old = self.decoded(resource, item)
             new = _copy(old)
             change(new)
@@ -243,6 +256,7 @@ class Registry:
         dry_run = dry_run or options.dry_run
         for attempt in range(_ATTEMPTS):
             item = self.item(resource, namespace, name)
+            await self.prepare(resource, [item])
             old = self.decoded(resource, item)
             await gate.remove(old)
             check_preconditions(resource, old, options)
@@ -302,12 +316,16 @@ class Registry:
             data = encode_json(obj)
             self._check_size(data)
             return Written(data)
+        if (asking := _asking(resource)) is not None:
+            await asking.prepare_storing(obj)
         stored = kind_of(resource).strategy.to_storage(obj) if resource.stored_as else obj
         value = encode(stored)
         self._check_size(value)
         revision = await self._transact(resource, obj["metadata"], value, item, around)
         data = with_revision(value, revision)
-        if resource.stored_as and not kind_of(resource).strategy.is_current(data, revision):
+        if asking is not None:
+            data = with_revision(encode(obj), revision)
+        elif resource.stored_as and not kind_of(resource).strategy.is_current(data, revision):
             data = encode_json(kind_of(resource).strategy.from_storage(decode(data)))
         return Written(data)
 
@@ -395,6 +413,12 @@ async def _kept(gate: Gate, write: Awaitable[Written]) -> Written:
 def _copy(obj: Obj) -> Obj:
     """A deep copy; several times faster than copy.deepcopy."""
     return decode(encode_json(obj))
+
+
+def _asking(resource: Resource) -> CustomStrategy | None:
+    """The strategy of a kind whose objects others convert."""
+    strategy = None if resource.custom is None else resource.custom.strategy
+    return strategy if isinstance(strategy, CustomStrategy) and strategy.asks else None
 
 
 async def _back_off(attempt: int) -> None:

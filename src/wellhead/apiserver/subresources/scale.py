@@ -7,7 +7,9 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from wellhead.api.errors import Cause, Conflict, Invalid
+from wellhead.api.custom import values
+from wellhead.api.custom.strategy import CustomStrategy
+from wellhead.api.errors import Cause, Conflict, InternalError, Invalid
 from wellhead.api.kinds.workload import selector_of
 from wellhead.api.managed_fields import update as managed_fields
 from wellhead.api.managed_fields.apply import applied
@@ -15,6 +17,7 @@ from wellhead.api.managed_fields.scale import REPLICAS, of_parent, of_scale
 from wellhead.api.managed_fields.types import type_of
 from wellhead.api.managed_fields.update import Writer
 from wellhead.api.meta import GroupVersionKind, Obj
+from wellhead.api.resource import Resource
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
@@ -25,6 +28,7 @@ from wellhead.apiserver.verbs.apply import APPLY, apply_writer, configuration
 from wellhead.apiserver.verbs.patch import Patch, check_not_forced
 from wellhead.apiserver.verbs.update import check_name
 from wellhead.storage.encoding import decode
+from wellhead.text import quoted
 
 _SCALE = GroupVersionKind("autoscaling", "v1", "Scale")
 _COPIED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
@@ -32,8 +36,10 @@ _COPIED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 async def get_scale(call: Call, registry: Registry) -> web.StreamResponse:
     """Raises NotFound."""
+    await registry.prepare(call.resource, [registry.item(call.resource, call.info.namespace, call.info.name)])
     return await answer_value(
-        call, _scale(registry.object(call.resource, call.info.namespace, call.info.name))
+        call,
+        scaling_of(call.resource).shown(registry.object(call.resource, call.info.namespace, call.info.name)),
     )
 
 
@@ -79,18 +85,21 @@ async def _write(
 ) -> web.StreamResponse:
     """Without a writer, the scale that `change` makes has its own record of managers."""
     info = call.info
+    scaling = scaling_of(call.resource)
     if writer is not None:
-        writer = replace(writer, tracked=REPLICAS)
+        writer = replace(writer, tracked=scaling.path)
 
     def set_replicas(workload: Obj) -> Obj:
         entries = workload["metadata"].get("managedFields") or []
-        scale = _scale(workload)
+        scale = scaling.shown(workload)
         if writer is None:
-            scale["metadata"]["managedFields"] = of_scale(entries, _SCALE.api_version)
+            scale["metadata"]["managedFields"] = of_scale(entries, _SCALE.api_version, scaling.path)
         scale = change(scale)
         if writer is None:
             changed = (scale.get("metadata") or {}).get("managedFields") or []
-            workload["metadata"]["managedFields"] = of_parent(entries, changed, workload["apiVersion"])
+            workload["metadata"]["managedFields"] = of_parent(
+                entries, changed, workload["apiVersion"], scaling.path
+            )
         check_name(scale, info.name)
         metadata = scale.get("metadata") or {}
         if (uid := metadata.get("uid")) and uid != workload["metadata"]["uid"]:
@@ -101,11 +110,11 @@ async def _write(
             raise Invalid.of(_SCALE.group, _SCALE.kind, info.name, [cause])
         # The version that the client insists on, or none.
         workload["metadata"]["resourceVersion"] = metadata.get("resourceVersion") or ""
-        workload["spec"]["replicas"] = replicas
+        scaling.put(workload, replicas)
         return workload
 
     dry_run = call.dry_run
-    gate = _ScaleGate(admission.gate(call, "UPDATE", kind=_SCALE, dry_run=dry_run))
+    gate = _ScaleGate(admission.gate(call, "UPDATE", kind=_SCALE, dry_run=dry_run), scaling)
     written = await registry.update(
         call.resource,
         info.namespace,
@@ -115,39 +124,94 @@ async def _write(
         writer=writer,
         dry_run=dry_run,
     )
-    return await answer_value(call, _scale(decode(written.data)))
+    return await answer_value(call, scaling.shown(decode(written.data)))
 
 
 class _ScaleGate:
     """Shows to admission the Scales of the workloads that are written."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, scaling: Scaling) -> None:
         self._gate = gate
+        self._scaling = scaling
 
     async def mutate(self, new: Obj, old: Obj | None) -> Obj:
-        scale = await self._gate.mutate(_scale(new), old and _scale(old))
-        new["spec"]["replicas"] = (scale.get("spec") or {}).get("replicas", 0)
+        scale = await self._gate.mutate(self._scaling.shown(new), old and self._scaling.shown(old))
+        self._scaling.put(new, (scale.get("spec") or {}).get("replicas", 0))
         return new
 
     async def validate(self, new: Obj, old: Obj | None) -> None:
-        await self._gate.validate(_scale(new), old and _scale(old))
+        await self._gate.validate(self._scaling.shown(new), old and self._scaling.shown(old))
 
     async def remove(self, old: Obj) -> None:
-        await self._gate.remove(_scale(old))
+        await self._gate.remove(self._scaling.shown(old))
 
     async def abandon(self) -> None:
         await self._gate.abandon()
 
 
-def _scale(workload: Obj) -> Obj:
-    metadata = {field: workload["metadata"][field] for field in _COPIED if field in workload["metadata"]}
-    status: Obj = {"replicas": (workload.get("status") or {}).get("replicas", 0)}
-    if selector := str(selector_of(workload)):
-        status["selector"] = selector
-    return {
-        "kind": _SCALE.kind,
-        "apiVersion": _SCALE.api_version,
-        "metadata": metadata,
-        "spec": {"replicas": workload["spec"].get("replicas", 1)},
-        "status": status,
-    }
+class Scaling:
+    """Where a built-in workload has its replicas."""
+
+    path = REPLICAS
+
+    def replicas(self, workload: Obj) -> int:
+        """How many are wanted."""
+        return int(workload["spec"].get("replicas", 1))
+
+    def status(self, workload: Obj) -> Obj:
+        """How many there are, and which."""
+        status: Obj = {"replicas": (workload.get("status") or {}).get("replicas", 0)}
+        if selector := str(selector_of(workload)):
+            status["selector"] = selector
+        return status
+
+    def put(self, workload: Obj, replicas: int) -> None:
+        """Want that many."""
+        workload["spec"]["replicas"] = replicas
+
+    def shown(self, workload: Obj) -> Obj:
+        """The workload's Scale."""
+        kept = {field: workload["metadata"][field] for field in _COPIED if field in workload["metadata"]}
+        return {
+            "kind": _SCALE.kind,
+            "apiVersion": _SCALE.api_version,
+            "metadata": kept,
+            "spec": {"replicas": self.replicas(workload)},
+            "status": self.status(workload),
+        }
+
+
+class _CustomScaling(Scaling):
+    """Of a custom kind: its definition says where."""
+
+    def __init__(self, paths: Obj) -> None:
+        self._spec: str = paths["specReplicasPath"]
+        self._status: str = paths["statusReplicasPath"]
+        self._selector: str = paths.get("labelSelectorPath") or ""
+        self.path = tuple(f"f:{name}" for name in self._spec.removeprefix(".").split("."))
+
+    def replicas(self, workload: Obj) -> int:
+        found = values.at(workload, self._spec)
+        if not isinstance(found, int):
+            raise InternalError(f"the spec replicas field {quoted(self._spec)} does not exist")
+        return found
+
+    def status(self, workload: Obj) -> Obj:
+        status: Obj = {"replicas": values.at(workload, self._status) or 0}
+        if self._selector and (selector := values.at(workload, self._selector)):
+            status["selector"] = selector
+        return status
+
+    def put(self, workload: Obj, replicas: int) -> None:
+        values.put(workload, self._spec, replicas)
+
+
+_BUILT_IN = Scaling()
+
+
+def scaling_of(resource: Resource) -> Scaling:
+    """Where workloads of a resource have their replicas."""
+    strategy = None if resource.custom is None else resource.custom.strategy
+    if isinstance(strategy, CustomStrategy) and strategy.scale is not None:
+        return _CustomScaling(strategy.scale)
+    return _BUILT_IN

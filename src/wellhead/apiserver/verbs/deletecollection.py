@@ -28,6 +28,8 @@ async def delete_collection(call: Call, registry: Registry, admission: Admission
     dry_run = call.dry_run or options.dry_run
     chosen = selection(call, registry)
     items = registry.collection(resource).items(chosen.namespace)
+    if chosen.converted:
+        await registry.prepare(resource, items)
     if chosen.matches is not None:
         items = list(filter(chosen.matches, items))
 

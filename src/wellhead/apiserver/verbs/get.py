@@ -16,4 +16,5 @@ async def get(call: Call, registry: Registry) -> web.StreamResponse:
         revision, _ = requested_revision(call)
         await fresh(registry.cache, revision or 0)
     item = registry.item(call.resource, call.info.namespace, call.info.name)
+    await registry.prepare(call.resource, [item])
     return await answer_object(call, registry.present(call.resource, item))

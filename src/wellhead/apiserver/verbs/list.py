@@ -31,8 +31,11 @@ async def list_objects(call: Call, registry: Registry) -> web.StreamResponse:
     revision, exact = requested_revision(call)
     if revision:
         await fresh(registry.cache, revision)
-    items, metadata = _page(call, registry, chosen, revision, exact)
     resource = call.resource
+    if chosen.converted:
+        await registry.prepare(resource, registry.collection(resource).items(chosen.namespace))
+    items, metadata = _page(call, registry, chosen, revision, exact)
+    await registry.prepare(resource, items)
     documents = [registry.present(resource, item) for item in items]
     if form.projection:
         size = sum(map(len, documents))

@@ -16,7 +16,7 @@ from wellhead.apiserver.call import Call
 from wellhead.apiserver.negotiation import Format, object_format
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.revisions import fresh, requested_revision
-from wellhead.apiserver.selection import selection
+from wellhead.apiserver.selection import Selection, selection
 from wellhead.apiserver.watches import Watches
 from wellhead.storage.encoding import decode, encode_json
 from wellhead.storage.event_log import EventType, Item
@@ -51,11 +51,12 @@ async def _watch(call: Call, registry: Registry, watches: Watches) -> web.Stream
     if initial is None:
         initial = not revision
     after = None if initial or not revision else revision
+    late = _Late(call, registry, chosen, after) if chosen.converted else None
     stream = _Stream(call, registry, form)
     try:
         if initial and revision:
             await fresh(registry.cache, revision)
-        watcher = collection.watch(chosen.namespace, chosen.matches, after)
+        watcher = collection.watch(chosen.namespace, None if late else chosen.matches, after)
     except Compacted:
         return await stream.refuse(Gone.too_old(after or 0, collection.oldest))
     except Timeout as error:
@@ -66,20 +67,72 @@ async def _watch(call: Call, registry: Registry, watches: Watches) -> web.Stream
         transport.set_write_buffer_limits(_CHUNK)  # as much as is kept for a client who doesn't read
     try:
         existing = collection.items(chosen.namespace) if initial else []
+        if late is not None:
+            await late.start()
         stream.begun_at = registry.cache.revision
         await stream.open()
         if existing:
+            if late is not None:
+                await registry.prepare(call.resource, existing)
             seen: Iterable[Item] = filter(chosen.matches, existing) if chosen.matches else existing
             await stream.events([("ADDED", item) for item in seen])
         if call.flag("sendInitialEvents"):
             await stream.bookmark(stream.begun_at, {_INITIAL_EVENTS_END: "true"})
-        await _follow(call, registry, watcher, stream, bookmarks)
+        await _follow(call, registry, watcher, stream, bookmarks, late)
     finally:
         collection.unwatch(watcher)
     return stream.response
 
 
-async def _follow(call: Call, registry: Registry, watcher: Watcher, stream: _Stream, bookmarks: bool) -> None:
+class _Late:
+    """Selects events whose objects have to be converted first: which were seen has to be remembered."""
+
+    def __init__(self, call: Call, registry: Registry, chosen: Selection, after: int | None) -> None:
+        self._call = call
+        self._registry = registry
+        assert chosen.matches is not None
+        self._matches = chosen.matches
+        self._namespace = chosen.namespace
+        self._after = after
+        self._seen: set[tuple[str, str]] | None = None
+
+    async def start(self) -> None:
+        """Learn what the client has seen, in the state from which on it watches."""
+        collection = self._registry.collection(self._call.resource)
+        try:
+            items = collection.items(self._namespace)
+            if self._after is not None:
+                items = collection.items_at(self._after, self._namespace)
+        except Compacted:
+            items = []
+        await self._registry.prepare(self._call.resource, items)
+        self._seen = {(item.namespace, item.name) for item in items if self._matches(item)}
+
+    async def chosen(self, events: list[tuple[EventType, Item]]) -> list[tuple[EventType, Item]]:
+        """Those that the client sees, as what it sees them."""
+        assert self._seen is not None
+        await self._registry.prepare(self._call.resource, [item for _, item in events])
+        found: list[tuple[EventType, Item]] = []
+        for kind, item in events:
+            key = (item.namespace, item.name)
+            before, after = key in self._seen, kind != "DELETED" and self._matches(item)
+            if after:
+                self._seen.add(key)
+                found.append(("MODIFIED" if before else "ADDED", item))
+            elif before:
+                self._seen.discard(key)
+                found.append(("DELETED", item))
+        return found
+
+
+async def _follow(
+    call: Call,
+    registry: Registry,
+    watcher: Watcher,
+    stream: _Stream,
+    bookmarks: bool,
+    late: _Late | None,
+) -> None:
     """Pass events on until the client's time is up, it is too slow, or the server stops."""
     loop = asyncio.get_running_loop()
     seconds = call.number("timeoutSeconds") or random.randint(_MIN_TIMEOUT, 2 * _MIN_TIMEOUT)
@@ -97,6 +150,8 @@ async def _follow(call: Call, registry: Registry, watcher: Watcher, stream: _Str
             return  # and its connection is cut off already
         if not events:
             return
+        if late is not None:
+            events = await late.chosen(events)
         await stream.events(events)
     await stream.close()
 
@@ -150,6 +205,8 @@ class _Stream:
 
     async def events(self, events: Iterable[tuple[EventType, Item]]) -> None:
         """Send these events, in chunks: of a large object, each is a view of the bytes that all share."""
+        events = list(events)
+        await self._registry.prepare(self._call.resource, [item for _, item in events])
         pieces: list[bytes] = []
         size = 0
         for seen_as, item in events:

@@ -10,13 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 
 from wellhead.api.errors import Conflict, NotFound
 from wellhead.api.meta import Obj, owner_references
+from wellhead.api.resource import Resource
 from wellhead.api.resources import by_kind
 from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client
+from wellhead.controllers.custom import CustomObjects
 from wellhead.controllers.garbage.graph import FOREGROUND, ORPHAN, Graph, Node, Owner, node_of
 from wellhead.controllers.garbage.verdict import (
     Delete,
@@ -28,7 +31,7 @@ from wellhead.controllers.garbage.verdict import (
     blocking,
     verdict,
 )
-from wellhead.controllers.store import Store, Stores
+from wellhead.controllers.store import Stores
 from wellhead.health import Check
 
 _log = logging.getLogger(__name__)
@@ -42,15 +45,17 @@ class GarbageCollector:
 
     name = "garbage-collector"
 
-    def __init__(self, client: Client, stores: Stores) -> None:
+    def __init__(self, client: Client, stores: Stores, custom: CustomObjects) -> None:
         self._client = client
         self._stores = stores
+        self._custom = custom
         self._graph = Graph()
         self._absent: OrderedDict[str, None] = OrderedDict()
         """uids that the server didn't know: they never come back."""
         self._reconciler = Reconciler(self.name, self._reconcile, workers=_WORKERS)
         for store in stores.all():
-            store.on_change(self._handler(store))
+            store.on_change(partial(self._changed, store.resource))
+        custom.on_change(self._changed)
 
     async def run(self) -> None:
         await self._stores.synced()
@@ -59,18 +64,16 @@ class GarbageCollector:
     def checks(self) -> list[Check]:
         return self._reconciler.checks()
 
-    def _handler(self, store: Store[Obj]) -> Callable[[Obj | None, Obj | None], None]:
-        def changed(old: Obj | None, new: Obj | None) -> None:
-            if new is not None:
-                affected = self._graph.put(node_of(store.resource, new))
-            elif old is not None:
-                uid = old["metadata"]["uid"]
-                self._remember_absent(uid)
-                affected = self._graph.remove(uid)
-            for uid in affected:
-                self._reconciler.enqueue(uid)
-
-        return changed
+    def _changed(self, resource: Resource, old: Obj | None, new: Obj | None) -> None:
+        affected: Iterable[str] = ()
+        if new is not None:
+            affected = self._graph.put(node_of(resource, new))
+        elif old is not None:
+            uid = old["metadata"]["uid"]
+            self._remember_absent(uid)
+            affected = self._graph.remove(uid)
+        for uid in affected:
+            self._reconciler.enqueue(uid)
 
     async def _reconcile(self, uid: str) -> float | None:
         node = self._graph.get(uid)
@@ -113,7 +116,9 @@ class GarbageCollector:
         if known is None:
             if owner.uid in self._absent:
                 return OwnerState.ABSENT
-            resource = by_kind(owner.api_version, owner.kind)
+            resource = by_kind(owner.api_version, owner.kind) or self._custom.by_kind(
+                owner.api_version, owner.kind
+            )
             if resource is None or (resource.namespaced and not node.namespace):
                 return OwnerState.LIVES  # nothing can be known about it, so nothing is deleted for it
             try:

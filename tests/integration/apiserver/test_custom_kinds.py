@@ -1,0 +1,237 @@
+"""CustomResourceDefinitions as clients see them: what is served when, and what becomes of the objects."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.integration.apiserver.cluster import Cluster, User
+from tests.integration.apiserver.hooks import Webhooks, webhooks
+from tests.integration.apiserver.pki import Pki
+from tests.patience import reached
+from wellhead.api.meta import Obj, is_condition_true
+
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+FOOS = "/apis/example.com/v1/namespaces/default/foos"
+
+
+def version(name: str = "v1", **more: Any) -> Obj:
+    spec = {
+        "type": "object",
+        "properties": {"size": {"type": "integer", "default": 1}, "host": {"type": "string"}},
+    }
+    status = {"type": "object", "properties": {"ready": {"type": "boolean"}, "size": {"type": "integer"}}}
+    schema = {"type": "object", "properties": {"spec": spec, "status": status}}
+    return {"name": name, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}, **more}
+
+
+def definition(*versions: Obj, plural: str = "foos", kind: str = "Foo", **spec: Any) -> Obj:
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": plural, "kind": kind},
+            "versions": list(versions or [version()]),
+            **spec,
+        },
+    }
+
+
+async def define(admin: User, crd: Obj) -> Obj:
+    """Create it, and wait until it is established."""
+    await admin.create(DEFINITIONS, crd)
+    path = f"{DEFINITIONS}/{crd['metadata']['name']}"
+
+    found: Obj = await reached(lambda: admin.get(path), lambda got: is_condition_true(got, "Established"))
+    return found
+
+
+def foo(name: str = "a", **spec: Any) -> Obj:
+    return {"apiVersion": "example.com/v1", "kind": "Foo", "metadata": {"name": name}, "spec": spec}
+
+
+async def test_a_definition_is_served_at_once(admin: User) -> None:
+    crd = await define(
+        admin, definition(names={"plural": "foos", "kind": "Foo", "shortNames": ["f"], "categories": ["all"]})
+    )
+    assert crd["status"]["storedVersions"] == ["v1"]
+    assert crd["status"]["acceptedNames"]["listKind"] == "FooList"
+    [resource] = (await admin.get("/apis/example.com/v1"))["resources"]
+    assert (resource["name"], resource["shortNames"], resource["categories"]) == ("foos", ["f"], ["all"])
+    assert any(group["name"] == "example.com" for group in (await admin.get("/apis"))["groups"])
+    index = await admin.get("/openapi/v3")
+    assert "apis/example.com/v1" in index["paths"]
+    document = await admin.get("/openapi/v3/apis/example.com/v1")
+    assert "com.example.v1.Foo" in document["components"]["schemas"]
+    old = await admin.get("/openapi/v2")
+    assert "com.example.v1.Foo" in old["definitions"]
+    assert "/apis/example.com/v1/namespaces/{namespace}/foos" in old["paths"]
+
+
+async def test_objects_are_pruned_defaulted_and_counted(admin: User) -> None:
+    await define(admin, definition(version(subresources={"status": {}})))
+    created = await admin.create(FOOS, foo(host="x", nothing=1) | {"status": {"ready": True}})
+    assert created["spec"] == {"host": "x", "size": 1}
+    assert "status" not in created
+    assert created["metadata"]["generation"] == 1
+    changed = await admin.patch(f"{FOOS}/a", {"spec": {"size": 2}})
+    assert changed["metadata"]["generation"] == 2
+    status = await admin.patch(f"{FOOS}/a/status", {"status": {"ready": True}})
+    assert (status["status"], status["metadata"]["generation"]) == ({"ready": True}, 2)
+
+
+async def test_what_a_schema_gains_old_objects_have(admin: User) -> None:
+    await define(admin, definition())
+    await admin.create(FOOS, foo(host="x"))
+    newer = version()
+    spec = newer["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+    spec["color"] = {"type": "string", "default": "red"}
+    del spec["host"]
+    path = f"{DEFINITIONS}/foos.example.com"
+    await admin.patch(path, {"spec": {"versions": [newer]}})
+    assert (await admin.get(f"{FOOS}/a"))["spec"] == {"size": 1, "color": "red"}
+    [listed] = (await admin.get(FOOS))["items"]
+    assert listed["spec"] == {"size": 1, "color": "red"}
+
+
+async def test_names_are_of_who_came_first(admin: User) -> None:
+    await define(admin, definition())
+    await admin.create(DEFINITIONS, definition(plural="bars", kind="Foo"))
+
+    async def conditions() -> dict[str, tuple[str, str]]:
+        found = (await admin.get(f"{DEFINITIONS}/bars.example.com"))["status"].get("conditions") or ()
+        return {each["type"]: (each["status"], each["reason"]) for each in found}
+
+    refused = {"NamesAccepted": ("False", "ListKindConflict"), "Established": ("False", "NotAccepted")}
+    await reached(conditions, lambda found: found == refused)
+    await admin.call("DELETE", f"{DEFINITIONS}/foos.example.com")
+
+    await reached(conditions, lambda found: found["Established"][0] == "True")
+
+
+async def test_a_definition_takes_its_objects_along(admin: User) -> None:
+    await define(admin, definition())
+    held = foo("held")
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    await admin.create(FOOS, held)
+    await admin.create(FOOS, foo("free"))
+    ending = await admin.delete(f"{DEFINITIONS}/foos.example.com")
+    assert ending["metadata"]["finalizers"] == ["customresourcecleanup.apiextensions.k8s.io"]
+
+    async def names() -> list[str]:
+        return [each["metadata"]["name"] for each in (await admin.get(FOOS))["items"]]
+
+    await reached(names, lambda found: found == ["held"])
+    (await admin.call("POST", FOOS, foo("new"))).expect(405)
+    await admin.patch(f"{FOOS}/held", {"metadata": {"finalizers": None}})
+
+    async def code() -> int:
+        return (await admin.call("GET", f"{DEFINITIONS}/foos.example.com")).code
+
+    await reached(code, lambda found: found == 404)
+    (await admin.call("GET", FOOS)).expect(404)
+
+
+async def test_versions_without_conversion_differ_in_name_alone(admin: User) -> None:
+    await define(admin, definition(version("v1"), version("v2", storage=False)))
+    await admin.create(FOOS, foo(host="x"))
+    other = await admin.get("/apis/example.com/v2/namespaces/default/foos/a")
+    assert (other["apiVersion"], other["spec"]) == ("example.com/v2", {"host": "x", "size": 1})
+    versions = (await admin.get("/apis/example.com"))["versions"]
+    assert [each["version"] for each in versions] == ["v2", "v1"]
+
+
+async def test_scales_are_where_the_definition_says(admin: User) -> None:
+    paths = {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}
+    await define(admin, definition(version(subresources={"status": {}, "scale": paths})))
+    await admin.create(FOOS, foo(size=3))
+    scale = await admin.get(f"{FOOS}/a/scale")
+    assert (scale["spec"], scale["status"]) == ({"replicas": 3}, {"replicas": 0})
+    await admin.patch(f"{FOOS}/a/scale", {"spec": {"replicas": 5}})
+    assert (await admin.get(f"{FOOS}/a"))["spec"]["size"] == 5
+
+
+@pytest.mark.parametrize(("kind", "code"), [("strategic-merge-patch", 415), ("merge-patch", 200)])
+async def test_patches(admin: User, kind: str, code: int) -> None:
+    await define(admin, definition())
+    await admin.create(FOOS, foo())
+    answer = await admin.call(
+        "PATCH", f"{FOOS}/a", {"spec": {"size": 2}}, content_type=f"application/{kind}+json"
+    )
+    answer.expect(code)
+
+
+@pytest.fixture
+async def converting(pki: Pki, cluster: Cluster) -> AsyncIterator[Webhooks]:
+    async with webhooks(pki) as found:
+        yield found
+
+
+def by_webhook(hooks: Webhooks) -> Obj:
+    webhook = {"clientConfig": hooks.client("convert"), "conversionReviewVersions": ["v1"]}
+    first = version("v1", selectableFields=[{"jsonPath": ".spec.host"}])
+    second = version("v2", storage=False)
+    properties = second["schema"]["openAPIV3Schema"]["properties"]
+    properties["spec"] = {"type": "object", "properties": {"name": {"type": "string"}}}
+    second["selectableFields"] = [{"jsonPath": ".spec.name"}]
+    return definition(first, second, conversion={"strategy": "Webhook", "webhook": webhook})
+
+
+def converted(request: Obj) -> Obj:
+    """host of v1 is name in v2."""
+    wanted, objects = request["desiredAPIVersion"], []
+    for obj in request["objects"]:
+        before, after = ("host", "name") if wanted.endswith("v2") else ("name", "host")
+        spec = {after: obj["spec"].get(before, "")}
+        objects.append({**obj, "apiVersion": wanted, "spec": spec})
+    return {"result": {"status": "Success"}, "convertedObjects": objects}
+
+
+async def test_a_webhook_converts(admin: User, converting: Webhooks) -> None:
+    converting.answers["convert"] = converted
+    await define(admin, by_webhook(converting))
+    v2 = FOOS.replace("/v1/", "/v2/")
+    body = {"apiVersion": "example.com/v2", "kind": "Foo", "metadata": {"name": "a"}, "spec": {"name": "x"}}
+    created = await admin.create(v2, body)
+    assert (created["apiVersion"], created["spec"]) == ("example.com/v2", {"name": "x"})
+    assert (await admin.get(f"{FOOS}/a"))["spec"] == {"host": "x", "size": 1}
+    await admin.create(FOOS, foo("b", host="y"))
+    found = (await admin.get(v2))["items"]
+    assert [each["spec"] for each in found] == [{"name": "x"}, {"name": "y"}]
+    selected = (await admin.get(f"{v2}?fieldSelector=spec.name%3Dy"))["items"]
+    assert [each["metadata"]["name"] for each in selected] == ["b"]
+    changed = await admin.patch(f"{v2}/b", {"spec": {"name": "z"}})
+    assert changed["spec"] == {"name": "z"}
+    assert (await admin.get(f"{FOOS}/b"))["spec"]["host"] == "z"
+    (await admin.call("DELETE", f"{v2}/b")).expect(200)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"result": {"status": "Failure", "message": "not today"}}, "not today"),
+        ({"result": {"status": "Success"}, "convertedObjects": []}, "returned 0 objects, expected 1"),
+        (None, "must have the same UID"),
+    ],
+)
+async def test_what_a_webhook_must_not_answer(
+    admin: User, converting: Webhooks, answer: Obj | None, said: str
+) -> None:
+    def wrong(request: Obj) -> Obj:
+        good = converted(request)
+        good["convertedObjects"][0]["metadata"]["uid"] = "other"
+        return good
+
+    converting.answers["convert"] = wrong if answer is None else lambda request: answer
+    await define(admin, by_webhook(converting))
+    await admin.create(FOOS, foo())
+    error = (await admin.call("GET", f"{FOOS.replace('/v1/', '/v2/')}/a")).expect(500)
+    assert error["message"].startswith(
+        "Internal error occurred: conversion webhook for example.com/v1, Kind=Foo "
+    )
+    assert said in error["message"]
