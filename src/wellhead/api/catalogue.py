@@ -49,9 +49,6 @@ PodTemplate             podtemplates            n gen returned
 apiregistration.k8s.io/v1
 APIService              apiservices             c in=api-extensions sub=status
 
-autoscaling/v2
-HorizontalPodAutoscaler horizontalpodautoscalers n short=hpa in=all sub=status
-
 certificates.k8s.io/v1
 CertificateSigningRequest certificatesigningrequests c short=csr sub=status fields=spec.signerName
 

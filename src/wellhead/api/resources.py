@@ -18,6 +18,7 @@ from wellhead.api.kinds import (
     endpoints,
     endpointslice,
     event,
+    horizontalpodautoscaler,
     ipaddress,
     job,
     lease,
@@ -54,6 +55,12 @@ from wellhead.api.kinds.endpoints import ENDPOINTS as ENDPOINTS
 from wellhead.api.kinds.endpointslice import ENDPOINTSLICES as ENDPOINTSLICES
 from wellhead.api.kinds.event import EVENTS as EVENTS
 from wellhead.api.kinds.event import EVENTS_V1 as EVENTS_V1
+from wellhead.api.kinds.horizontalpodautoscaler.resource import (
+    HORIZONTALPODAUTOSCALERS as HORIZONTALPODAUTOSCALERS,
+)
+from wellhead.api.kinds.horizontalpodautoscaler.resource import (
+    HORIZONTALPODAUTOSCALERS_V1 as HORIZONTALPODAUTOSCALERS_V1,
+)
 from wellhead.api.kinds.ipaddress import IPADDRESSES as IPADDRESSES
 from wellhead.api.kinds.job.resource import JOBS as JOBS
 from wellhead.api.kinds.lease import LEASES as LEASES
@@ -110,6 +117,7 @@ KINDS: tuple[Kind, ...] = (
     statefulset.KIND,
     poddisruptionbudget.KIND,
     *reviews.KINDS,
+    *horizontalpodautoscaler.KINDS,
     cronjob.KIND,
     job.KIND,
     *rbac.KINDS,

@@ -94,6 +94,10 @@ class Client:
         """The object. Raises NotFound."""
         return await self._call("GET", resource.path(namespace, name))
 
+    async def read(self, path: str, query: dict[str, str] | None = None) -> Obj:
+        """What a path answers that is no stored object's: discovery, a scale, a metric. Raises ApiError."""
+        return await self._call("GET", path, query=query)
+
     async def list(
         self,
         resource: Resource,

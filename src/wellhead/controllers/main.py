@@ -30,6 +30,7 @@ from wellhead.controllers.job.expiry import JobExpiryController
 from wellhead.controllers.namespace import NamespaceController
 from wellhead.controllers.node.eviction import TaintEvictionController
 from wellhead.controllers.node.lifecycle import NodeLifecycleController
+from wellhead.controllers.podautoscaler.controller import HorizontalPodAutoscalerController
 from wellhead.controllers.podgc import PodGarbageCollector
 from wellhead.controllers.replicaset.controller import ReplicasController
 from wellhead.controllers.resourcequota.controller import ResourceQuotaController
@@ -95,6 +96,7 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
         ReplicasController(stores, recorder("replication-controller"), REPLICATIONCONTROLLERS),
         DaemonSetController(stores, recorder("daemonset-controller")),
         CronJobController(stores, recorder("cronjob-controller")),
+        HorizontalPodAutoscalerController(client, stores, recorder("horizontal-pod-autoscaler")),
         StatefulSetController(stores, recorder("statefulset-controller")),
         DisruptionController(client, stores, recorder("controllermanager")),
         EndpointSliceController(stores),
