@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -170,13 +171,29 @@ class Network:
         server = await asyncio.start_server(_well, sock=listener)
         self._close.callback(server.close)
 
-    async def connect(
-        self, vip: IPAddress = VIPS[0], port: int = PORT, seconds: float = PATIENCE
-    ) -> Connection:
+    async def connect_in_vain(self, vip: IPAddress = VIPS[0], port: int = PORT) -> None:
+        """Ask for a TCP connection of which nothing is to come. Raises AssertionError if something does.
+
+        That isn't waited for: all nodes answer what is asked later, over the same links and further.
+        """
+        with self.client.socket(socket.SOCK_STREAM, version=vip.version) as sock:
+            await self.in_vain(sock, vip, port)
+
+    async def in_vain(self, sock: socket.socket, vip: IPAddress, port: int = PORT) -> None:
+        """The same for a socket that the caller has, on the client or elsewhere."""
+        with contextlib.suppress(BlockingIOError):
+            sock.connect((str(vip), port))
+        for node in self.nodes:
+            await (await self.connect(node if vip.version == 4 else ipv6(node))).close()
+        readable, writable, _ = select.select([sock], [sock], [], 0)
+        assert not readable, vip
+        assert not writable, vip
+
+    async def connect(self, vip: IPAddress = VIPS[0], port: int = PORT) -> Connection:
         """Open a TCP connection. Raises OSError or TimeoutError."""
         sock = self.client.socket(socket.SOCK_STREAM, version=vip.version)
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(PATIENCE):
                 await asyncio.get_running_loop().sock_connect(sock, (str(vip), port))
                 reader, writer = await asyncio.open_connection(sock=sock)
                 greeting = (await reader.readline()).decode().split()

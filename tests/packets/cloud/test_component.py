@@ -63,8 +63,7 @@ async def test_the_life_of_a_load_balancer(network: Network, control: Control) -
         assert await connection.works() == (connection.node != THREE)
 
     control.kubectl("delete", "service", "web")
-    with pytest.raises(TimeoutError):
-        await network.connect(seconds=0.3)
+    await network.connect_in_vain()
     assert "elements" not in network.edge.run("nft list map ip wellhead-forwarder frontends")
     assert control.status()["vipsInUse"] == 0
     events = control.events()
@@ -86,8 +85,7 @@ async def test_a_type_change_gives_the_vip_back(network: Network, control: Contr
     control.kubectl("patch", "service", "web", "-p", '{"spec":{"type":"ClusterIP","loadBalancerIP":null}}')
     await control.until(lambda: "finalizers" not in control.service()["metadata"])
     assert control.vip() == ""
-    with pytest.raises(TimeoutError):
-        await network.connect(seconds=0.3)
+    await network.connect_in_vain()
     assert control.status()["vipsInUse"] == 0
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.packets.proxy.world import CLIENT, World, dial
+from tests.packets.proxy.world import CLIENT, World, dial_in_vain
 from tests.patience import PATIENCE, until
 from tests.unit.services.objects import Obj, endpoint, service_object, slice_object
 
@@ -104,7 +104,7 @@ def serves(world: World, *servers: str) -> Callable[[], bool]:
     def question() -> bool:
         seen: set[str] = set()
         for _ in range(8 if len(servers) > 1 else 3):
-            seen.add(dial(world.outside, VIP, 80, source=CLIENT, timeout=0.2).server)
+            seen.add(dial_in_vain(world.outside, VIP, 80, source=CLIENT).server)
             if not seen <= set(servers):
                 return False
         return seen == set(servers)

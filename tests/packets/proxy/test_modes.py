@@ -10,7 +10,18 @@ from tests.packets.proxy.backends import by_any
 from tests.packets.proxy.conftest import Start
 from tests.packets.proxy.fake_api import FakeApi
 from tests.packets.proxy.process import HEALTH_CHECK_PORT, VIP, at, eventually, get, serves
-from tests.packets.proxy.world import CLIENT, GATEWAY, NODE, POD_A, POD_B, SILENCE, Answer, World, dial
+from tests.packets.proxy.world import (
+    CLIENT,
+    GATEWAY,
+    NODE,
+    POD_A,
+    POD_B,
+    SILENCE,
+    Answer,
+    World,
+    dial,
+    dial_in_vain,
+)
 
 pytestmark = [pytest.mark.cluster, by_any]
 
@@ -49,7 +60,7 @@ def test_in_nftables_mode_stray_addresses_of_the_service_ranges_are_dropped(
         return [world.node.run(f"nft list set {each} wellhead service-ranges") for each in ("ip", "ip6")]
 
     eventually(lambda: "10.0.0.0" in ranges()[0] and "fd00:10::" in ranges()[1])
-    assert dial(world.pod_b, "10.0.77.77", 80, timeout=0.3) == SILENCE
+    assert dial_in_vain(world.pod_b, "10.0.77.77", 80) == SILENCE
     api.put("servicecidrs", {**service_cidr, "spec": {"cidrs": ["10.0.0.0/24"]}})
     eventually(lambda: "fd00:10::" not in ranges()[1])
     api.remove("servicecidrs", "kubernetes", "")

@@ -27,6 +27,7 @@ from tests.packets.proxy.world import (
     SILENCE,
     Answer,
     dial,
+    dial_in_vain,
 )
 from tests.patience import PATIENCE
 from tests.unit.services.objects import endpoint, endpoint_slice, service
@@ -150,8 +151,8 @@ def test_a_packet_that_finds_no_endpoint_is_not_passed_on_untranslated(world: Nf
     """As may happen to one whose look-ups are on both sides of a change: the client tries again."""
     world.program([web()], at(POD_A))
     world.nft("flush map ip wellhead endpoints")
-    assert dial(world.pod_b, CLUSTER_IP, 80, timeout=0.3) == SILENCE
-    assert dial(world.outside, NODE, 30080, timeout=0.3) == SILENCE
+    assert dial_in_vain(world.pod_b, CLUSTER_IP, 80) == SILENCE
+    assert dial_in_vain(world.outside, NODE, 30080) == SILENCE
     assert world.await_(_noticed(world.backend))
     assert dial(world.pod_b, CLUSTER_IP, 80).server == POD_A
 

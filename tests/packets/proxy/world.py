@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import selectors
 import socket
 import subprocess
@@ -297,19 +298,45 @@ def dial(
         return client.ask()
 
 
+def dial_in_vain(host: Host, address: str, port: int, *, source: str = "", udp: bool = False) -> Answer:
+    """As `dial`, where nothing is to come: `SILENCE` isn't waited for, but known by what came instead."""
+    with connect(host, address, port, source=source, udp=udp) as client:
+        return client.ask_in_vain()
+
+
 class Client:
     """A client's socket. Used as UDP, it stays the same flow from one question to the next."""
 
-    def __init__(self, sock: socket.socket, target: tuple[str, int]) -> None:
+    def __init__(self, host: Host, sock: socket.socket, target: tuple[str, int]) -> None:
+        self._host = host
         self._socket = sock
         self._target = target
+
+    def ask_in_vain(self) -> Answer:
+        """`SILENCE` once all pods have answered what was asked later, over the same links and further."""
+        pods = (POD_A6, POD_B6, POD_FAR6) if ":" in self._target[0] else (POD_A, POD_B, POD_FAR)
+        udp = self._socket.type == socket.SOCK_DGRAM
+        patience = self._socket.gettimeout()
+        self._socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            self._socket.connect(self._target)
+        if udp:
+            self._send()
+        for pod in pods:
+            assert dial(self._host, pod, TARGET_PORT, udp=udp).server == pod
+        came = select.select([self._socket], [] if udp else [self._socket], [], 0)
+        self._socket.settimeout(patience)
+        return self.ask() if any(came) else SILENCE
+
+    def _send(self) -> None:
+        with contextlib.suppress(PermissionError):  # refused or dropped on the way out of its host
+            self._socket.send(b"?")
 
     def ask(self) -> Answer:
         try:
             self._socket.connect(self._target)
             if self._socket.type == socket.SOCK_DGRAM:
-                with contextlib.suppress(PermissionError):  # refused or dropped on the way out of its host
-                    self._socket.send(b"?")
+                self._send()
             server, _, seen = self._socket.recv(200).decode().partition(" ")
             return Answer(server, seen)
         except ConnectionRefusedError:
@@ -329,4 +356,4 @@ def connect(
         sock.settimeout(timeout or (3.0 if udp else PATIENCE))
         if source:
             sock.bind((source, 0))
-        yield Client(sock, (address, port))
+        yield Client(host, sock, (address, port))
