@@ -46,7 +46,7 @@ from wellhead.apiserver.registry.services import ServiceAllocator
 from wellhead.apiserver.server import Server
 from wellhead.apiserver.subresources.node_connection import agent_tls, no_redirects
 from wellhead.apiserver.tokens import Tokens
-from wellhead.apiserver.watches import Watches
+from wellhead.apiserver.watches import BOOKMARK_SECONDS, Watches
 from wellhead.apiserver.webhooks.client import WebhookClient
 from wellhead.apiserver.webhooks.metrics import WebhookMetrics
 from wellhead.storage.cache import WatchCache
@@ -92,6 +92,7 @@ class Config:
     service_node_port_range: range = range(30000, 32768)
     limits: Limits = DEFAULTS
     etcd: EtcdOptions = field(default_factory=EtcdOptions)
+    bookmark_seconds: float = BOOKMARK_SECONDS
 
 
 async def run(config: Config) -> None:
@@ -174,7 +175,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             health=Health({"ready": lambda: server.readiness(), "storage": Shared(cache.check).ask}),
             metrics=metrics,
             server_address=_authority(config.advertise_address, config.secure_port),
-            watches=Watches(config.limits, metrics.refused),
+            watches=Watches(config.limits, metrics.refused, config.bookmark_seconds),
             kinds=kinds,
         )
         server = Server(authenticator, authorizer, dispatcher, metrics, config.limits, kinds.lookup)

@@ -10,12 +10,18 @@ from collections.abc import Callable, Iterator
 from wellhead.api.errors import TooManyRequests
 from wellhead.api.limits import Limits
 
+BOOKMARK_SECONDS = 60.0
+
 
 class Watches:
     """Counts them, for one server."""
 
-    def __init__(self, limits: Limits, refused: Callable[[str], None]) -> None:
+    def __init__(
+        self, limits: Limits, refused: Callable[[str], None], bookmark_seconds: float = BOOKMARK_SECONDS
+    ) -> None:
         """`refused` is called with the limit for which a watch was cut off."""
+        self.bookmark_seconds = bookmark_seconds
+        """How long nothing may happen before a client that wants bookmarks gets one."""
         self._limits = limits
         self._refused = refused
         self._users: Counter[str] = Counter()

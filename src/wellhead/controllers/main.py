@@ -35,7 +35,7 @@ from wellhead.controllers.podgc import PodGarbageCollector
 from wellhead.controllers.replicaset.controller import ReplicasController
 from wellhead.controllers.resourcequota.controller import ResourceQuotaController
 from wellhead.controllers.serviceaccount import DefaultServiceAccountController, RootCaController
-from wellhead.controllers.servicecidr.controller import ServiceCIDRController
+from wellhead.controllers.servicecidr.controller import GRACE_SECONDS, ServiceCIDRController
 from wellhead.controllers.statefulset.controller import StatefulSetController
 from wellhead.controllers.storage.binder import PersistentVolumeBinder
 from wellhead.controllers.storage.ephemeral import EphemeralVolumeController
@@ -59,6 +59,8 @@ class Config:
     root_ca: str | None = None
     node_monitor_grace_period: float = 40.0
     health: Address | None = None
+    servicecidr_grace_period: float = GRACE_SECONDS
+    """How long API servers may take to hear that a range is not to be used any more."""
     lease: LeaseSettings | None = None
     """By which several processes agree on who works; None: this is the only one."""
 
@@ -108,7 +110,7 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
         NodeLifecycleController(stores, recorder("node-controller"), config.node_monitor_grace_period),
         TaintEvictionController(stores, recorder("taint-eviction-controller")),
         PodGarbageCollector(stores),
-        ServiceCIDRController(stores),
+        ServiceCIDRController(stores, config.servicecidr_grace_period),
         ResourceQuotaController(stores),
         ClusterRoleAggregationController(stores),
         PersistentVolumeBinder(stores, recorder("persistentvolume-controller")),

@@ -24,6 +24,7 @@ from tests.patience import reached
 from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Obj
 from wellhead.apiserver.main import Config, run
+from wellhead.apiserver.watches import BOOKMARK_SECONDS
 
 KUBECTL = Path(sys.executable).parent / "kubectl"
 
@@ -211,6 +212,7 @@ async def serve(
     plugins: tuple[str, ...] = (),
     limits: Limits = DEFAULTS,
     advertised: str = "",
+    bookmark_seconds: float = BOOKMARK_SECONDS,
 ) -> AsyncIterator[Cluster]:
     """A server that is ready, until the context ends. Its address is of the first range's family."""
     ranges = tuple(map(ip_network, service_ranges.split(",")))
@@ -235,6 +237,7 @@ async def serve(
         service_node_port_range=node_ports,
         enable_admission_plugins=plugins,
         limits=limits,
+        bookmark_seconds=bookmark_seconds,
     )
     task = asyncio.create_task(run(config))
     async with Cluster(f"https://127.0.0.1:{port}", pki, directory) as cluster:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -186,10 +187,13 @@ async def test_a_watch_ends_when_its_time_is_up(admin: User) -> None:
             await watch.next()
 
 
-async def test_bookmarks_come_while_nothing_happens(admin: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wellhead.apiserver.verbs.watch._BOOKMARK_SECONDS", 0.05)
-    start = await version(admin)
-    async with admin.watch(CONFIGMAPS, resourceVersion=start, allowWatchBookmarks="true") as watch:
+async def test_bookmarks_come_while_nothing_happens(pki: Pki, tmp_path: Path) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        admin = await (await stack.enter_async_context(serve(pki, tmp_path, bookmark_seconds=0.05))).user()
+        start = await version(admin)
+        watch = await stack.enter_async_context(
+            admin.watch(CONFIGMAPS, resourceVersion=start, allowWatchBookmarks="true")
+        )
         await admin.create(NAMESPACES, {"metadata": {"name": "a"}})
         current = await version(admin)
         while True:

@@ -14,7 +14,6 @@ from wellhead.api.kinds.ipaddress import ip_address_of
 from wellhead.api.meta import Obj, condition, is_deleting
 from wellhead.api.ranges import is_usable
 from wellhead.api.resources import SERVICECIDRS, SERVICES
-from wellhead.controllers.servicecidr import controller
 from wellhead.controllers.servicecidr.protection import may_go
 
 FINALIZER = "networking.k8s.io/service-cidr-finalizer"
@@ -104,10 +103,7 @@ async def test_the_default_one_is_ready_and_protected(world: World) -> None:
     assert (ready["status"], ready["message"]) == ("True", "Kubernetes default Service CIDR is ready")
 
 
-async def test_a_range_in_use_goes_when_its_last_service_goes(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(controller, "GRACE_SECONDS", 0.5)
+async def test_a_range_in_use_goes_when_its_last_service_goes(world: World) -> None:
     await world.client.create(SERVICECIDRS, servicecidr("extra", "192.168.7.0/29"))
     await world.until(
         lambda: found(world, "extra"),
@@ -128,10 +124,7 @@ async def test_a_range_in_use_goes_when_its_last_service_goes(
     await world.until(lambda: found(world, "extra"), lambda each: each is None)
 
 
-async def test_a_range_in_use_goes_when_another_one_covers_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(controller, "GRACE_SECONDS", 0.5)
+async def test_a_range_in_use_goes_when_another_one_covers_it(world: World) -> None:
     await world.client.delete(SERVICECIDRS, "kubernetes")
     await world.until(
         lambda: found(world, "kubernetes"),

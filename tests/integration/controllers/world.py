@@ -301,7 +301,7 @@ async def world(
 
         admin = await client("admin")
         agents = Agents(await client("admin"))
-        config = controllers.Config(None, "the CA", grace_period)
+        config = controllers.Config(None, "the CA", grace_period, servicecidr_grace_period=0.5)
         manager = await client("kube-controller-manager", kind)
         running = [
             serving,

@@ -33,8 +33,9 @@ def key(name: str) -> StoreKey:
     return StoreKey("apps/deployments", "default", name)
 
 
-def store_of(etcd: Etcd, prefix: str = "/wellhead") -> EtcdStore:
-    store = store_at(etcd.storage, EtcdOptions(prefix=prefix, compaction_seconds=0))
+def store_of(etcd: Etcd, prefix: str = "/wellhead", call_seconds: float = 10.0) -> EtcdStore:
+    options = EtcdOptions(prefix=prefix, compaction_seconds=0, call_seconds=call_seconds)
+    store = store_at(etcd.storage, options)
     assert isinstance(store, EtcdStore)
     return store
 
@@ -162,10 +163,9 @@ async def test_a_quota_lets_nothing_in_but_deletions(tmp_path: Path) -> None:
         await store.close()
 
 
-async def test_who_does_not_answer_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wellhead.storage.etcd.client._CALL_SECONDS", 0.3)
+async def test_who_does_not_answer_is_given_up(tmp_path: Path) -> None:
     with running(tmp_path) as etcd:
-        store = store_of(etcd)
+        store = store_of(etcd, call_seconds=0.3)
         await store.open()
         etcd.members[0].kill()
         with pytest.raises(StoreFailed, match="whether this was written is not known"):

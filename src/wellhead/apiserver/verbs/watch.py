@@ -23,7 +23,6 @@ from wellhead.storage.event_log import EventType, Item
 from wellhead.storage.store import Compacted
 from wellhead.storage.watcher import Watcher, WatchOverflow
 
-_BOOKMARK_SECONDS = 60.0
 _MIN_TIMEOUT = 1800  # seconds; a watch without a limit of its own gets up to twice that, as upstream
 _MAX_TIMEOUT = 24 * 3600  # no clock of an event loop reaches as far as a client's number may
 _CHUNK = 64 * 1024  # bytes
@@ -78,7 +77,7 @@ async def _watch(call: Call, registry: Registry, watches: Watches) -> web.Stream
             await stream.events([("ADDED", item) for item in seen])
         if call.flag("sendInitialEvents"):
             await stream.bookmark(stream.begun_at, {_INITIAL_EVENTS_END: "true"})
-        await _follow(call, registry, watcher, stream, bookmarks, late)
+        await _follow(call, registry, watcher, stream, watches.bookmark_seconds if bookmarks else None, late)
     finally:
         collection.unwatch(watcher)
     return stream.response
@@ -130,20 +129,23 @@ async def _follow(
     registry: Registry,
     watcher: Watcher,
     stream: _Stream,
-    bookmarks: bool,
+    bookmark_seconds: float | None,
     late: _Late | None,
 ) -> None:
-    """Pass events on until the client's time is up, it is too slow, or the server stops."""
+    """Pass events on until the client's time is up, it is too slow, or the server stops.
+
+    `bookmark_seconds` without any bring a bookmark; None: the client wants none.
+    """
     loop = asyncio.get_running_loop()
     seconds = call.number("timeoutSeconds") or random.randint(_MIN_TIMEOUT, 2 * _MIN_TIMEOUT)
     seconds = min(seconds, _MAX_TIMEOUT)
     end = loop.time() + seconds
     while (left := end - loop.time()) > 0:
         try:
-            async with asyncio.timeout(min(left, _BOOKMARK_SECONDS) if bookmarks else left):
+            async with asyncio.timeout(min(left, bookmark_seconds or left)):
                 events = await watcher.next()
         except TimeoutError:
-            if bookmarks:
+            if bookmark_seconds is not None:
                 await stream.bookmark(registry.cache.revision)
             continue
         except WatchOverflow:

@@ -39,8 +39,9 @@ class ServiceCIDRController:
 
     name = "service-cidr"
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, grace_seconds: float = GRACE_SECONDS) -> None:
         self._stores = stores
+        self._grace_seconds = grace_seconds
         self._servicecidrs: Store[Obj] = stores[SERVICECIDRS]
         self._addresses: Store[Obj] = stores[IPADDRESSES]
         self._reconciler = Reconciler(self.name, self._reconcile)
@@ -92,7 +93,7 @@ class ServiceCIDRController:
             await self._put_condition(servicecidr, _IN_USE)
             return None
         since = datetime.now(UTC) - parse_time(servicecidr["metadata"]["deletionTimestamp"])
-        wait = GRACE_SECONDS - since.total_seconds()
+        wait = self._grace_seconds - since.total_seconds()
         if wait > 0:
             return wait
         await self._put_finalizers(servicecidr, [each for each in finalizers if each != FINALIZER])

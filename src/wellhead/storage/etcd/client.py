@@ -20,8 +20,6 @@ from wellhead.storage.etcd.options import EtcdOptions
 
 _ANSWER_SECONDS = 2.0
 """For one endpoint to answer, before the next is asked."""
-_CALL_SECONDS = 10.0
-"""For any endpoint to answer."""
 _RETRY_SECONDS = 0.1
 
 # etcd hangs up on clients that ping more often than every five seconds.
@@ -158,7 +156,7 @@ class EtcdClient:
         on_retry: Callable[[], None] = lambda: None,
     ) -> Answer:
         loop = asyncio.get_running_loop()
-        until = loop.time() + _CALL_SECONDS
+        until = loop.time() + self._options.call_seconds
         while True:
             channel = self._channels[self._current]
             method = channel.unary_unary(

@@ -20,3 +20,5 @@ class EtcdOptions:
     key_file: Path | None = None
     compaction_seconds: float = COMPACTION_SECONDS
     """How often the history is cut to what it was that long ago. 0: never, somebody else does."""
+    call_seconds: float = 10.0
+    """For any endpoint to answer."""
