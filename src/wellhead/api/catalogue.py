@@ -43,19 +43,11 @@ GROUPS = (
 #   short=A,B  in=CATEGORY  sub=SUBRESOURCE,…  fields=LABEL,…
 #   gen(erations)  upsert (created by an update)  returned (when deleted)
 _ROWS = """
-v1
-PodTemplate             podtemplates            n gen returned
-
 apiregistration.k8s.io/v1
 APIService              apiservices             c in=api-extensions sub=status
 
 certificates.k8s.io/v1
 CertificateSigningRequest certificatesigningrequests c short=csr sub=status fields=spec.signerName
-
-networking.k8s.io/v1
-Ingress                 ingresses               n short=ing sub=status gen
-IngressClass            ingressclasses          c gen
-NetworkPolicy           networkpolicies         n short=netpol gen
 
 storage.k8s.io/v1
 CSIDriver               csidrivers              c returned

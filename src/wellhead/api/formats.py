@@ -80,6 +80,22 @@ def dns_subdomain(text: str) -> list[str]:
     return problems
 
 
+def wildcard_subdomain(text: str) -> list[str]:
+    """`*.` and a subdomain: hosts of Ingresses."""
+    problems = _longer(text, 253)
+    if not text.startswith("*.") or not _dns_subdomain.fullmatch(text[2:]):
+        problems.append(
+            _refused(
+                "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, "
+                "which must consist of lower case alphanumeric characters, '-' or '.' and end with an "
+                "alphanumeric character",
+                "\\*\\." + _DNS_SUBDOMAIN,
+                "*.example.com",
+            )
+        )
+    return problems
+
+
 def dns_1035_label(text: str) -> list[str]:
     """RFC 1035 label: starts with a letter. The names of Services."""
     problems = _longer(text, 63)

@@ -19,14 +19,18 @@ from wellhead.api.kinds import (
     endpointslice,
     event,
     horizontalpodautoscaler,
+    ingress,
+    ingressclass,
     ipaddress,
     job,
     lease,
     limitrange,
     namespace,
+    networkpolicy,
     node,
     pod,
     poddisruptionbudget,
+    podtemplate,
     rbac,
     replicaset,
     replicationcontroller,
@@ -61,14 +65,18 @@ from wellhead.api.kinds.horizontalpodautoscaler.resource import (
 from wellhead.api.kinds.horizontalpodautoscaler.resource import (
     HORIZONTALPODAUTOSCALERS_V1 as HORIZONTALPODAUTOSCALERS_V1,
 )
+from wellhead.api.kinds.ingress import INGRESSES as INGRESSES
+from wellhead.api.kinds.ingressclass import INGRESSCLASSES as INGRESSCLASSES
 from wellhead.api.kinds.ipaddress import IPADDRESSES as IPADDRESSES
 from wellhead.api.kinds.job.resource import JOBS as JOBS
 from wellhead.api.kinds.lease import LEASES as LEASES
 from wellhead.api.kinds.limitrange import LIMITRANGES as LIMITRANGES
 from wellhead.api.kinds.namespace import NAMESPACES as NAMESPACES
+from wellhead.api.kinds.networkpolicy import NETWORKPOLICIES as NETWORKPOLICIES
 from wellhead.api.kinds.node import NODES as NODES
 from wellhead.api.kinds.pod.resource import PODS as PODS
 from wellhead.api.kinds.poddisruptionbudget import PODDISRUPTIONBUDGETS as PODDISRUPTIONBUDGETS
+from wellhead.api.kinds.podtemplate import PODTEMPLATES as PODTEMPLATES
 from wellhead.api.kinds.rbac import CLUSTERROLEBINDINGS as CLUSTERROLEBINDINGS
 from wellhead.api.kinds.rbac import CLUSTERROLES as CLUSTERROLES
 from wellhead.api.kinds.rbac import ROLEBINDINGS as ROLEBINDINGS
@@ -97,6 +105,10 @@ KINDS: tuple[Kind, ...] = (
     *catalogue.KINDS,
     binding.KIND,
     limitrange.KIND,
+    ingress.KIND,
+    ingressclass.KIND,
+    networkpolicy.KIND,
+    podtemplate.KIND,
     resourcequota.KIND,
     runtimeclass.KIND,
     configmap.KIND,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from wellhead.apiserver.admission.chain import Admission
+from wellhead.apiserver.admission.default_ingress_class import DefaultIngressClass
 from wellhead.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from wellhead.apiserver.admission.deny_service_external_ips import DenyServiceExternalIPs
 from wellhead.apiserver.admission.environment import Environment
@@ -41,6 +42,7 @@ ORDERED: tuple[type[Plugin], ...] = (
     StorageObjectInUseProtection,
     PersistentVolumeClaimResize,
     RuntimeClass,
+    DefaultIngressClass,
     DenyServiceExternalIPs,
     MutatingAdmissionWebhook,
     ValidatingAdmissionWebhook,
