@@ -85,6 +85,17 @@ class Strategy:
         """Whether an object that is stored so at that revision is what `from_storage` would make of it."""
         return False
 
+    parts: frozenset[str] = frozenset()
+    """Subresources by which parts of the spec change that an update of the whole may not change."""
+
+    def combine_part(self, subresource: str, new: Obj, old: Obj) -> Obj:
+        """Of one of `parts`: the old object, with what of the new one this subresource may change."""
+        return old
+
+    def validate_part(self, subresource: str, new: Obj, old: Obj) -> list[Cause]:
+        """What is wrong with that."""
+        return []
+
     def to_storage(self, obj: Obj) -> Obj:
         """The object in the form in which its kind is stored."""
         return obj

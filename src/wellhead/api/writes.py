@@ -21,7 +21,7 @@ def received(
     """
     kind = kind_of(resource)
     obj.setdefault("metadata", {})
-    if not subresource:
+    if not subresource or subresource in kind.strategy.parts:
         metadata.check_namespace(resource, obj["metadata"], context.namespace)
         kind.strategy.default(obj)
     if context.writer is not None:
@@ -70,6 +70,10 @@ def update(resource: Resource, new: Obj, old: Obj, context: Context, subresource
     elif subresource == "finalize":
         names = new["spec"]["finalizers"]
         causes += metadata.validate_finalizers(names, "spec.finalizers")
+    elif subresource in strategy.parts:
+        causes += strategy.validate_part(subresource, new, old)
+        if strategy.counts_generations and _intent(new) != _intent(old):
+            new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     elif subresource == "":
         strategy.prepare_update(new, old, context)
         causes += metadata.validate(resource, new, strategy.name_check)
@@ -94,6 +98,9 @@ def combined(resource: Resource, new: Obj, old: Obj, subresource: str) -> Obj:
         if "managedFields" in new["metadata"]:
             kept["managedFields"] = new["metadata"]["managedFields"]
         return {**old, "metadata": kept, "spec": spec}
+    if subresource:
+        mixed = kind_of(resource).strategy.combine_part(subresource, new, old)
+        return {**mixed, "metadata": _status_metadata(new, old, frozenset())}
     if resource.has_status:
         new = {field: value for field, value in new.items() if field != "status"}
         if "status" in old:

@@ -24,9 +24,10 @@ SERVED: Mapping[str, Mapping[str, str]] = {
         # looked at one by one, and their limits have words of their own: see unsupported.py.
         "PodSpec": """
             activeDeadlineSeconds affinity automountServiceAccountToken containers dnsConfig dnsPolicy
-            enableServiceLinks hostAliases hostIPC hostNetwork hostPID hostname hostnameOverride
-            imagePullSecrets initContainers nodeName nodeSelector os overhead preemptionPolicy priority
-            priorityClassName readinessGates restartPolicy schedulerName schedulingGates
+            enableServiceLinks ephemeralContainers hostAliases hostIPC hostNetwork hostPID hostname
+            hostnameOverride imagePullSecrets initContainers nodeName nodeSelector os overhead
+            preemptionPolicy priority priorityClassName readinessGates restartPolicy schedulerName
+            schedulingGates
             securityContext:PodSecurityContext serviceAccount serviceAccountName subdomain
             terminationGracePeriodSeconds tolerations topologySpreadConstraints volumes:Volume
         """,
@@ -90,7 +91,6 @@ SERVED: Mapping[str, Mapping[str, str]] = {
 
 NO_EFFECT: Mapping[str, Mapping[str, str]] = {
     "PodSpec": {
-        "ephemeralContainers": "this agent starts none",
         "evictionResponders": "there are no eviction requests",
         "hostUsers": "containers share the node's user namespace",
         "resourceClaims": "there are no devices to claim",

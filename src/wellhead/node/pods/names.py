@@ -19,7 +19,7 @@ def refusal(pod: Obj) -> str:
     if not _UID.fullmatch(str(pod["metadata"].get("uid") or "")):
         return f"metadata.uid {pod['metadata'].get('uid')!r} can't name a directory"
     for kind, parts in (
-        ("container", (*spec.init_containers(pod), *spec.containers(pod))),
+        ("container", spec.every_container(pod)),
         ("volume", pod["spec"].get("volumes") or ()),
     ):
         for part in parts:

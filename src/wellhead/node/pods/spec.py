@@ -23,6 +23,16 @@ def containers(pod: Obj) -> list[Obj]:
     return pod["spec"].get("containers") or []
 
 
+def ephemeral_containers(pod: Obj) -> list[Obj]:
+    """Those that came to look on (`kubectl debug`), in the order in which they came."""
+    return pod["spec"].get("ephemeralContainers") or []
+
+
+def every_container(pod: Obj) -> list[Obj]:
+    """All of them, of every kind."""
+    return [*init_containers(pod), *containers(pod), *ephemeral_containers(pod)]
+
+
 def restart_policy(pod: Obj, container: Obj, *, init: bool) -> str:
     """Always, OnFailure or Never: what to do when the container ends."""
     own = container.get("restartPolicy")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from wellhead.api.meta import Obj
 from wellhead.images.store import Image
@@ -48,7 +49,7 @@ async def plan(state: PodState, container: Obj, image: Image, id: str, number: i
         stdin_once=bool(container.get("stdinOnce")),
         mounts=await asyncio.to_thread(mounting.mounts, state, container, variables, number),
         volumes=image.config.volumes,
-        namespaces=state.sandbox.namespaces(pod),
+        namespaces=await asyncio.to_thread(_namespaces, state, container),
         capabilities=security.capabilities(own, context.capabilities),
         privileged=bool(own.get("privileged")),
         read_only_rootfs=bool(own.get("readOnlyRootFilesystem")),
@@ -59,6 +60,22 @@ async def plan(state: PodState, container: Obj, image: Image, id: str, number: i
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Of an image that says none, as container runtimes have it."""
+
+
+def _namespaces(state: PodState, container: Obj) -> dict[str, Path | None]:
+    """The pod's, and the process namespace of the container that an ephemeral one is to look at."""
+    found = state.sandbox.namespaces(state.pod)
+    target = container.get("targetContainerName")
+    if target and not state.pod["spec"].get("hostPID"):
+        attempt = state.record.of(target).current
+        if attempt is None or not attempt.running:
+            raise ConfigError(f'unable to find target container "{target}": it is not running')
+        try:
+            pid = int((state.bundle(target, attempt.number) / "pid").read_text())
+        except (OSError, ValueError):
+            raise ConfigError(f'unable to find target container "{target}"') from None
+        found["pid"] = Path(f"/proc/{pid}/ns/pid")
+    return found
 
 
 async def _variables(state: PodState, container: Obj, image: Image) -> dict[str, str]:

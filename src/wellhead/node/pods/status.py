@@ -44,7 +44,11 @@ def compute(record: PodRecord, view: View) -> Obj:
         return status | {"reason": record.reason, "message": record.message}
     statuses = {
         kind: [_container_status(pod, record, view, container, init=kind == "init") for container in listed]
-        for kind, listed in (("init", spec.init_containers(pod)), ("main", spec.containers(pod)))
+        for kind, listed in (
+            ("init", spec.init_containers(pod)),
+            ("main", spec.containers(pod)),
+            ("ephemeral", spec.ephemeral_containers(pod)),
+        )
     }
     phase = record.phase or _phase(pod, record, view)
     status = {
@@ -60,6 +64,10 @@ def compute(record: PodRecord, view: View) -> Obj:
         status["observedGeneration"] = generation
     if statuses["init"]:
         status["initContainerStatuses"] = statuses["init"]
+    if statuses["ephemeral"]:
+        for each in statuses["ephemeral"]:
+            each["ready"] = False
+        status["ephemeralContainerStatuses"] = statuses["ephemeral"]
     addresses = view.host_ips if spec.host_network(pod) else record.ips
     if addresses:
         status |= {"podIP": addresses[0], "podIPs": [{"ip": ip} for ip in addresses]}

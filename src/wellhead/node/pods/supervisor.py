@@ -45,11 +45,12 @@ _KILL_PATIENCE = 2.0  # seconds that preStop gets beyond a grace period that is 
 class Supervisor:
     """One container. `run` does the work; `stop` tells it to come to an end."""
 
-    def __init__(self, state: PodState, container: Obj, *, init: bool) -> None:
+    def __init__(self, state: PodState, container: Obj, *, init: bool = False, once: bool = False) -> None:
+        """With `once`, it is started once and never again: an ephemeral container."""
         self._state = state
         self._container = container
         self._name: str = container["name"]
-        self._policy = spec.restart_policy(state.pod, container, init=init)
+        self._policy = "Never" if once else spec.restart_policy(state.pod, container, init=init)
         self._is_step = init and not spec.is_sidecar(container)
         self._stopping = asyncio.Event()
         self._end = Ending()
@@ -68,7 +69,7 @@ class Supervisor:
 
     def update(self, pod: Obj) -> None:
         """The pod as the API has it now: another image means another run, whatever the policy."""
-        everyone = (*spec.init_containers(pod), *spec.containers(pod))
+        everyone = spec.every_container(pod)
         before = self._container
         self._container = next((each for each in everyone if each["name"] == self._name), before)
         if self._container["image"] != before["image"]:

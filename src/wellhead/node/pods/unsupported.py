@@ -24,7 +24,7 @@ def without_effect(pod: Obj, available: frozenset[str]) -> list[str]:
         source = volume.get("emptyDir") or {}
         if source.get("sizeLimit") and source.get("medium") != "Memory":
             found.append(f'sizeLimit of volume "{volume["name"]}" has no effect: its medium is not Memory')
-    for container in (*spec.init_containers(pod), *spec.containers(pod)):
+    for container in spec.every_container(pod):
         found += _of_container(container, available)
     return found
 

@@ -16,7 +16,7 @@ from wellhead.api.resources import PODS
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.linux import trees
-from wellhead.node.pods import files, spec, status, unsupported
+from wellhead.node.pods import files, names, spec, status, unsupported
 from wellhead.node.pods.admission import Refusal
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.record import Attempt, PodRecord, RecordFile
@@ -154,8 +154,11 @@ class PodWorker:
     async def _run_all(self) -> None:
         async with asyncio.TaskGroup() as group:
             keeping = group.create_task(self.state.volumes.keep_current())
+            over = asyncio.Event()
+            group.create_task(self._run_ephemeral(over))
             await self._run_containers(group)
             keeping.cancel()
+            over.set()
 
     def lose_sandbox(self) -> None:
         """Somebody has removed a part of it: the containers end, and start again with another sandbox."""
@@ -224,6 +227,23 @@ class PodWorker:
         for sidecar, task in reversed(sidecars):
             sidecar.stop(self._grace_left())
             await task
+
+    async def _run_ephemeral(self, over: asyncio.Event) -> None:
+        """Run whoever comes to look on, once each, until the others are over."""
+        mine: dict[str, Supervisor] = {}
+        async with asyncio.TaskGroup() as group:
+            while not over.is_set():
+                heard = self.state.heard
+                for container in spec.ephemeral_containers(self._record.pod):
+                    name = str(container["name"])
+                    if name not in mine and not names.refusal(self._record.pod):
+                        mine[name] = Supervisor(self.state, container, once=True)
+                        self._supervisors.append(mine[name])
+                        self._activate(mine[name])
+                        group.create_task(mine[name].run())
+                await first_of(heard.wait(), over.wait())
+            for supervisor in mine.values():
+                supervisor.stop(self._grace_left())
 
     async def _initialize(
         self, group: asyncio.TaskGroup, sidecars: list[tuple[Supervisor, asyncio.Task[bool]]]

@@ -8,6 +8,7 @@ from pathlib import Path
 from aiohttp import web
 
 from wellhead.linux.inotify import Inotify
+from wellhead.node.pods import spec
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.manager import PodManager
 from wellhead.node.pods.record import Attempt
@@ -60,9 +61,7 @@ def pod(request: web.Request) -> PodState:
 def target(request: web.Request, *, previous: bool = False) -> Target:
     """The container of the path. Raises HTTPNotFound, HTTPBadRequest as a kubelet words them."""
     state, name = pod(request), request.match_info["container"]
-    spec = state.pod["spec"]
-    listed = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    container = next((each for each in listed if each["name"] == name), None)
+    container = next((each for each in spec.every_container(state.pod) if each["name"] == name), None)
     pod_name = state.pod["metadata"]["name"]
     if container is None:
         raise web.HTTPNotFound(text=f"container {name} is not valid for pod {pod_name}")

@@ -12,7 +12,18 @@ PODS = Resource(
     short_names=("po",),
     categories=("all",),
     subresources=frozenset(
-        {"status", "log", "exec", "attach", "portforward", "binding", "eviction", "proxy"}
+        {
+            "status",
+            "log",
+            "exec",
+            "attach",
+            "portforward",
+            "binding",
+            "eviction",
+            "proxy",
+            "ephemeralcontainers",
+            "resize",
+        }
     ),
     field_labels=(
         "spec.nodeName",

@@ -11,6 +11,7 @@ from wellhead.api.errors import Cause, one_of
 from wellhead.api.formats import dns_label, dns_subdomain, ip_address
 from wellhead.api.kinds.pod.compute import validate_overhead, validate_pod_resources
 from wellhead.api.kinds.pod.containers import validate_container
+from wellhead.api.kinds.pod.ephemeral import validate_ephemeral_containers
 from wellhead.api.kinds.pod.scheduling import validate_scheduling
 from wellhead.api.kinds.pod.security import validate_pod_security
 from wellhead.api.kinds.pod.volumes import validate_volumes
@@ -104,6 +105,7 @@ def _validate_containers(spec: Obj, at: str) -> list[Cause]:
                 host_ports=host_ports if field == "containers" else set(),
                 pod=spec,
             )
+    causes += validate_ephemeral_containers(spec, at, volumes)
     return causes
 
 

@@ -30,7 +30,7 @@ def default_pod_spec(spec: Obj) -> None:
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
     if account:  # two names of one field, the second from the time before v1
         spec["serviceAccountName"] = spec["serviceAccount"] = account
-    for container in containers_of(spec):
+    for container in (*containers_of(spec), *(spec.get("ephemeralContainers") or ())):
         _default_container(container, host_network=bool(spec.get("hostNetwork")))
     for volume in spec.get("volumes") or ():
         _default_volume(volume)

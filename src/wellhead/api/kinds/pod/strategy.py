@@ -11,12 +11,13 @@ from typing import Any
 import msgspec
 
 from wellhead.api.errors import Cause
+from wellhead.api.kinds.pod import parts
+from wellhead.api.kinds.pod.qos import qos_class as qos_class
 from wellhead.api.kinds.pod.references import MIRROR_ANNOTATION
 from wellhead.api.kinds.pod.rules import validate_pod_spec
-from wellhead.api.kinds.pod.spec import containers_of, default_pod_spec, default_requests
+from wellhead.api.kinds.pod.spec import default_pod_spec, default_requests
 from wellhead.api.kinds.pod.status import agree_on_pod_ips, validate_status
 from wellhead.api.meta import Obj
-from wellhead.api.quantity import Quantity
 from wellhead.api.strategy import Context, Strategy
 
 _FIXED = (
@@ -32,12 +33,12 @@ _GATED = {
     "reason": "SchedulingGated",
     "message": "Scheduling is blocked due to non-empty scheduling gates",
 }
-_QOS_RESOURCES = ("cpu", "memory")
 
 
 class PodStrategy(Strategy):
     counts_generations = True
     returned_when_deleted = True
+    parts = frozenset({parts.EPHEMERAL, parts.RESIZE})
 
     def default(self, obj: Obj) -> None:
         spec: Obj = obj.setdefault("spec", {})
@@ -90,6 +91,12 @@ class PodStrategy(Strategy):
             causes.append(Cause.forbidden("spec", _FIXED))
         return causes
 
+    def combine_part(self, subresource: str, new: Obj, old: Obj) -> Obj:
+        return {**old, "spec": parts.combine(subresource, new, old)}
+
+    def validate_part(self, subresource: str, new: Obj, old: Obj) -> list[Cause]:
+        return [*self.validate(new), *parts.validate(subresource, new, old)]
+
     def prepare_status_update(self, new: Obj, old: Obj) -> None:
         status = new["status"]
         # The class is fixed at creation; an agent that doesn't repeat it doesn't unset it.
@@ -99,31 +106,6 @@ class PodStrategy(Strategy):
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
         return validate_status(new["status"])
-
-
-def qos_class(spec: Obj) -> str:
-    """Guaranteed, Burstable or BestEffort, from requests and limits of CPU and memory."""
-    any_given = False
-    guaranteed = True
-    for container in containers_of(spec):
-        limits, requests = (container["resources"].get(kind) or {} for kind in ("limits", "requests"))
-        any_given = any_given or any(
-            _positive(given, r) for given in (limits, requests) for r in _QOS_RESOURCES
-        )
-        guaranteed = guaranteed and all(
-            _positive(limits, resource) and requests.get(resource) == limits[resource]
-            for resource in _QOS_RESOURCES
-        )
-    if not any_given:
-        return "BestEffort"
-    return "Guaranteed" if guaranteed else "Burstable"
-
-
-def _positive(amounts: dict[str, str], resource: str) -> bool:
-    try:
-        return Quantity.parse(amounts.get(resource, "0")).nanos > 0
-    except ValueError:
-        return False
 
 
 def _fixed_part(spec: Obj) -> Obj:

@@ -1,0 +1,103 @@
+"""The subresources by which parts of a living pod's spec change: ephemeralcontainers and resize.
+
+Upstream: the strategies of those names in pkg/registry/core/pod/strategy.go;
+ValidatePodEphemeralContainersUpdate and ValidatePodResize in pkg/apis/core/validation/validation.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from wellhead.api.errors import Cause
+from wellhead.api.kinds.pod.qos import qos_class
+from wellhead.api.kinds.pod.references import is_mirror
+from wellhead.api.meta import Obj
+
+EPHEMERAL, RESIZE = "ephemeralcontainers", "resize"
+_RESIZABLE = ("cpu", "memory")
+_OF_RESIZE = ("resources", "resizePolicy")
+_KINDS = ("containers", "initContainers")
+
+
+def combine(subresource: str, new: Obj, old: Obj) -> Obj:
+    """The old pod's spec with what the new one may change of it."""
+    after, before = new.get("spec") or {}, old["spec"]
+    if subresource == EPHEMERAL:
+        spec = {name: value for name, value in before.items() if name != "ephemeralContainers"}
+        if after.get("ephemeralContainers"):
+            spec["ephemeralContainers"] = after["ephemeralContainers"]
+        return spec
+    changed = {
+        kind: [_resized(each, _named(after.get(kind) or (), each["name"])) for each in before[kind]]
+        for kind in _KINDS
+        if before.get(kind)
+    }
+    return {**before, **changed}
+
+
+def _named(containers: Iterable[Obj], name: str) -> Obj | None:
+    return next((each for each in containers if each.get("name") == name), None)
+
+
+def _resized(before: Obj, after: Obj | None) -> Obj:
+    if after is None:
+        return before
+    kept = {name: value for name, value in before.items() if name not in _OF_RESIZE}
+    return kept | {name: after[name] for name in _OF_RESIZE if name in after}
+
+
+def validate(subresource: str, new: Obj, old: Obj) -> Iterator[Cause]:
+    """What speaks against the change, beside what makes the new pod invalid as it is."""
+    if subresource == EPHEMERAL:
+        if is_mirror(old):
+            yield Cause.forbidden("", "static pods do not support ephemeral containers")
+        else:
+            yield from _validate_ephemeral(new["spec"], old["spec"])
+    elif is_mirror(old):
+        yield Cause.forbidden("", "static pods cannot be resized")
+    else:
+        yield from _validate_resize(new, old)
+
+
+def _validate_ephemeral(new: Obj, old: Obj) -> Iterator[Cause]:
+    at = "spec.ephemeralContainers"
+    after = {each.get("name"): each for each in new.get("ephemeralContainers") or ()}
+    for before in old.get("ephemeralContainers") or ():
+        name = before["name"]
+        if name not in after:
+            yield Cause.forbidden(at, f'existing ephemeral containers "{name}" may not be removed\n')
+        elif after[name] != before:
+            yield Cause.forbidden(at, f'existing ephemeral containers "{name}" may not be changed\n')
+
+
+def _validate_resize(new: Obj, old: Obj) -> Iterator[Cause]:
+    before, after = old["spec"], new["spec"]
+    if (after.get("os") or {}).get("name") == "windows":
+        yield Cause.forbidden("", "windows pods cannot be resized")
+    had = (old.get("status") or {}).get("qosClass") or qos_class(before)
+    if qos_class(after) != had:
+        yield Cause.invalid("spec", had, "Pod QOS Class may not change as a result of resizing")
+    if any(
+        "running" in (each.get("state") or {}) and each.get("resources") is None
+        for each in (old.get("status") or {}).get("containerStatuses") or ()
+    ):
+        yield Cause.forbidden("spec", "Pod running on node without support for resize")
+    for kind in _KINDS:
+        for index, (now, then) in enumerate(zip(after.get(kind) or (), before.get(kind) or (), strict=True)):
+            at = f"spec.{kind}[{index}].resources"
+            changes = now.get("resources") != then.get("resources")
+            if changes and kind == "initContainers" and now.get("restartPolicy") != "Always":
+                yield Cause.forbidden("spec", "resources for non-sidecar init containers are immutable")
+                continue
+            yield from _validate_container(now.get("resources") or {}, then.get("resources") or {}, at)
+
+
+def _validate_container(new: Obj, old: Obj, at: str) -> Iterator[Cause]:
+    for field in ("requests", "limits"):
+        after, before = new.get(field) or {}, old.get(field) or {}
+        if removed := sorted(name for name in _RESIZABLE if name in before and name not in after):
+            text = f"resource {field} cannot be removed: {', '.join(removed)}"
+            yield Cause.forbidden(f"{at}.{field}", text)
+        others = ({k: v for k, v in each.items() if k not in _RESIZABLE} for each in (after, before))
+        if next(others) != next(others):
+            yield Cause.forbidden("spec", "only cpu and memory resources are mutable")
