@@ -19,10 +19,10 @@ from wellhead.api.resources import (
     DAEMONSETS,
     DEPLOYMENTS,
     NODES,
+    PERSISTENTVOLUMECLAIMS,
     PODS,
     REPLICASETS,
     REPLICATIONCONTROLLERS,
-    RESOURCES,
     STATEFULSETS,
 )
 from wellhead.client.connection import load
@@ -36,7 +36,6 @@ from wellhead.controllers.replicaset.controller import ReplicasController
 from wellhead.controllers.statefulset.controller import StatefulSetController
 from wellhead.controllers.store import Stores
 
-CLAIMS = next(each for each in RESOURCES if each.kind == "PersistentVolumeClaim")
 WATCHED = (
     REPLICASETS,
     REPLICATIONCONTROLLERS,
@@ -46,7 +45,7 @@ WATCHED = (
     CONTROLLERREVISIONS,
     PODS,
     NODES,
-    CLAIMS,
+    PERSISTENTVOLUMECLAIMS,
 )
 
 

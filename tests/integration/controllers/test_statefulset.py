@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from tests.integration.controllers.world import World, pod_template
 from wellhead.api.meta import Obj
-from wellhead.api.resources import CONTROLLERREVISIONS, PODS, RESOURCES, STATEFULSETS
-
-CLAIMS = next(each for each in RESOURCES if each.kind == "PersistentVolumeClaim")
+from wellhead.api.resources import CONTROLLERREVISIONS, PERSISTENTVOLUMECLAIMS, PODS, STATEFULSETS
 
 
 def statefulset(name: str, replicas: int = 3, **spec: object) -> Obj:
@@ -86,17 +84,17 @@ async def test_claims_stay_or_go_as_the_policy_says(world: World) -> None:
         persistentVolumeClaimRetentionPolicy=policy,
     )
     await world.client.create(STATEFULSETS, made)
-    await world.count(CLAIMS, 3)
+    await world.count(PERSISTENTVOLUMECLAIMS, 3)
     await world.until(
-        lambda: world.listed(CLAIMS),
+        lambda: world.listed(PERSISTENTVOLUMECLAIMS),
         lambda found: all(each["metadata"].get("ownerReferences") for each in found),
     )
     assert len(await world.listed(PODS, "app=web")) == 3
     await world.api.ok("scale", "statefulset/web", "--replicas=1")
     await world.count(PODS, 1, "app=web")
-    [left] = await world.count(CLAIMS, 1)
+    [left] = await world.count(PERSISTENTVOLUMECLAIMS, 1)
     assert left["metadata"]["name"] == "data-web-0"
-    await world.client.delete(CLAIMS, "data-web-0", "default")
+    await world.client.delete(PERSISTENTVOLUMECLAIMS, "data-web-0", "default")
     await world.api.ok("delete", "statefulset", "web")
     await world.count(PODS, 0, "app=web")
-    await world.count(CLAIMS, 0)
+    await world.count(PERSISTENTVOLUMECLAIMS, 0)

@@ -20,6 +20,7 @@ from wellhead.api.resources import (
 from wellhead.api.tables import to_table
 
 SELECTOR = {"matchLabels": {"a": "b"}}
+CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 GENERATION = "deprecated.daemonset.template.generation"
 
 
@@ -75,7 +76,7 @@ def test_a_new_template_of_a_daemon_set_is_counted() -> None:
 
 
 def test_stateful_set_defaults() -> None:
-    claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+    claim = {"metadata": {"name": "data"}, "spec": CLAIM}
     made = create(STATEFULSETS, workload(serviceName="w", volumeClaimTemplates=[claim]))
     assert without_template(made) == {
         "replicas": 1,
@@ -90,7 +91,7 @@ def test_stateful_set_defaults() -> None:
                 "apiVersion": "v1",
                 "kind": "PersistentVolumeClaim",
                 "metadata": {"name": "data"},
-                "spec": {"accessModes": ["ReadWriteOnce"], "volumeMode": "Filesystem"},
+                "spec": CLAIM | {"volumeMode": "Filesystem"},
                 "status": {"phase": "Pending"},
             }
         ],
@@ -101,7 +102,7 @@ def test_a_stateful_set_mounts_its_claims() -> None:
     mounts = [{"name": "data", "mountPath": "/data"}]
     pod = template()
     pod["spec"]["containers"][0]["volumeMounts"] = mounts
-    claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
+    claim = {"metadata": {"name": "data"}, "spec": CLAIM}
     create(STATEFULSETS, workload(template=pod, volumeClaimTemplates=[claim]))
     [said] = refusals(STATEFULSETS, workload(template=pod))
     assert said.startswith("spec.template.spec.containers[0].volumeMounts[0].name: Not found")
@@ -184,6 +185,11 @@ INVALID: list[tuple[Resource, Obj, str]] = [
         STATEFULSETS,
         workload(persistentVolumeClaimRetentionPolicy={"whenScaled": "Keep"}),
         'spec.persistentVolumeClaimRetentionPolicy.whenScaled: Unsupported value: "Keep"',
+    ),
+    (
+        STATEFULSETS,
+        workload(volumeClaimTemplates=[{"metadata": {"name": "data"}, "spec": {}}]),
+        "spec.volumeClaimTemplates[0].spec.accessModes: Required value: at least 1 access mode is required",
     ),
     (STATEFULSETS, {**workload(), "metadata": {"name": "a.b"}}, 'metadata.name: Invalid value: "a.b"'),
     (CONTROLLERREVISIONS, named(revision=1), "data: Required value: data is mandatory"),

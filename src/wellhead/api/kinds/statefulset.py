@@ -8,6 +8,7 @@ from wellhead.api import cells
 from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_label
 from wellhead.api.kind import Kind
+from wellhead.api.kinds.storage.claims import default_claim_spec, validate_claim_spec
 from wellhead.api.kinds.workload import (
     default_workload,
     is_nothing,
@@ -99,6 +100,8 @@ class StatefulSetStrategy(Strategy):
         causes, name = self.validate(obj), obj["spec"].get("serviceName")
         if name:
             causes += [Cause.invalid("spec.serviceName", name, problem) for problem in dns_label(name)]
+        for number, claim in enumerate(obj["spec"].get("volumeClaimTemplates") or ()):
+            causes += validate_claim_spec(claim["spec"], f"spec.volumeClaimTemplates[{number}].spec")
         return causes
 
     def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
@@ -117,7 +120,7 @@ def _default_claim(claim: Obj) -> None:
     claim.setdefault("apiVersion", "v1")
     claim.setdefault("kind", "PersistentVolumeClaim")
     claim.setdefault("metadata", {})
-    claim.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+    default_claim_spec(claim.setdefault("spec", {}))
     claim["status"] = {"phase": "Pending", **(claim.get("status") or {})}
 
 

@@ -11,7 +11,7 @@ from itertools import groupby
 from wellhead.api.errors import AlreadyExists, ApiError, Conflict, NotFound
 from wellhead.api.kinds.workload import selector_of
 from wellhead.api.meta import Key, Obj, is_deleting, key
-from wellhead.api.resources import CONTROLLERREVISIONS, PODS, RESOURCES, STATEFULSETS
+from wellhead.api.resources import CONTROLLERREVISIONS, PERSISTENTVOLUMECLAIMS, PODS, STATEFULSETS
 from wellhead.api.types.pod import Pod
 from wellhead.client.events import EventRecorder
 from wellhead.client.reconciler import Reconciler
@@ -45,7 +45,6 @@ from wellhead.controllers.statefulset.status import seconds_to_next_available, s
 from wellhead.controllers.store import Store, Stores
 from wellhead.health import Check
 
-_CLAIMS = next(each for each in RESOURCES if each.kind == "PersistentVolumeClaim")
 _NAME_HASH_LABEL = "controller.kubernetes.io/hash"
 _NUMBER = re.compile("-[0-9]+", re.ASCII)
 
@@ -59,7 +58,7 @@ class StatefulSetController:
         self._stores = stores
         self._statefulsets: Store[Obj] = stores[STATEFULSETS]
         self._pods: Store[Pod] = stores[PODS]
-        self._claims: Store[Obj] = stores[_CLAIMS]
+        self._claims: Store[Obj] = stores[PERSISTENTVOLUMECLAIMS]
         self._recorder = recorder
         self._history = History(stores, self._statefulsets, _NAME_HASH_LABEL)
         self._reconciler = Reconciler(self.name, self._reconcile)
@@ -70,7 +69,7 @@ class StatefulSetController:
         self._claims.on_change(self._claim_changed)
 
     async def run(self) -> None:
-        await self._stores.synced(STATEFULSETS, PODS, _CLAIMS, CONTROLLERREVISIONS)
+        await self._stores.synced(STATEFULSETS, PODS, PERSISTENTVOLUMECLAIMS, CONTROLLERREVISIONS)
         await self._reconciler.run()
 
     def checks(self) -> list[Check]:
