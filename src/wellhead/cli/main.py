@@ -39,6 +39,7 @@ _COMPONENTS = {
     "apiserver": _Entry("apiserver", "Run the Kubernetes API server."),
     "controller-manager": _Entry("controller_manager", "Run the controllers."),
     "scheduler": _Entry("scheduler", "Run the scheduler."),
+    "etcd-member": _Entry("etcd_member", "Run an etcd of the image cache."),
     "node-agent": _Entry("node_agent", "Run a node's agent: pods, probes, pod network."),
     "proxy": _Entry("proxy", "Run a node's service proxy."),
     "trace-node": _Entry("trace_node", "Watch a node's packets, for `wellhead trace` elsewhere."),

@@ -12,7 +12,7 @@ from wellhead.cli.options import cluster_option
 from wellhead.cli.progress import progress
 from wellhead.lab import prerequisites, startup, teardown
 from wellhead.lab.addresses import IP_FAMILIES, IpFamily
-from wellhead.lab.cluster import Cluster, LabError
+from wellhead.lab.cluster import STORAGES, Cluster, LabError, Storage
 from wellhead.lab.startup import Started
 
 if TYPE_CHECKING:
@@ -82,6 +82,18 @@ _OURS_OR_NONE = ("wellhead", _NONE)
     "[default: /etc/containers/registries.conf, or as before]",
 )
 @click.option(
+    "--storage",
+    type=click.Choice(STORAGES),
+    help="Where the API server keeps objects: a file, or an etcd with a member on each control plane. It "
+    "can't change later.  [default: sqlite, or etcd with several control planes]",
+)
+@click.option(
+    "--control-planes",
+    type=click.Choice(("1", "3", "5")),
+    help="How many machines have an API server, controllers and a scheduler, of which one leads. It can't "
+    "change later.  [default: 1]",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
@@ -99,6 +111,8 @@ def command(
     spoofing: tuple[str, ...],
     pull: bool | None,
     registries: str | None,
+    storage: Storage | None,
+    control_planes: str | None,
     timeout: float,
 ) -> None:
     """Start a cluster on this machine and return when all of its nodes are Ready.
@@ -115,9 +129,18 @@ def command(
         ours = {"proxy": proxy, "cloud": cloud, "dns": dns}
         has = {part: None if which is None else which != _NONE for part, which in ours.items()}
         allowed = tuple(filter(None, spoofing)) if spoofing else None
-        started = startup.start(
-            cluster, startup.Wishes(nodes, proxy_mode, ip_family, has, allowed, pull, registries)
+        wishes = startup.Wishes(
+            nodes=nodes,
+            proxy_mode=proxy_mode,
+            ip_family=ip_family,
+            has=has,
+            spoofing=allowed,
+            pull=pull,
+            registries=registries,
+            storage=storage,
+            control_planes=int(control_planes) if control_planes else None,
         )
+        started = startup.start(cluster, wishes)
         if started.remark:
             click.echo(started.remark, err=True)
         _wait(cluster, started, timeout)

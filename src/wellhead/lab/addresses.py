@@ -13,6 +13,7 @@ IpFamily = Literal["ipv4", "ipv6", "dual"]
 IP_FAMILIES: tuple[IpFamily, ...] = get_args(IpFamily)
 
 _FIRST_NODE = 10  # node-N is host 10+N of every network that it is in
+MOST_CONTROL_PLANES = 5
 _MOST_DIGITS = 9999  # of a number that is written into a group of an IPv6 address
 
 
@@ -41,12 +42,21 @@ class AddressPlan:
 
     @property
     def control_plane(self) -> IPAddress:
-        return self.nodes[2]
+        """The first one's."""
+        return self.control_plane_of(1)
 
     @property
     def control_plane_external(self) -> IPAddress:
-        """Where the client reaches the API server."""
-        return self.external[2]
+        """Where the client reaches the first one's API server."""
+        return self.control_plane_external_of(1)
+
+    def control_plane_of(self, number: int) -> IPAddress:
+        """The address of a control plane; numbers count from 1 to 5."""
+        return self.nodes[_control_plane_host(number)]
+
+    def control_plane_external_of(self, number: int) -> IPAddress:
+        """Where the client reaches its API server."""
+        return self.external[_control_plane_host(number)]
 
     @property
     def cloud(self) -> IPAddress:
@@ -91,6 +101,11 @@ class AddressPlan:
     def _written(self, number: int) -> int:
         """What has the digits of `number` when it is written in an address: node-2 is .12 and ::12."""
         return number if self.nodes.version == 4 else int(str(number), 16)
+
+
+def _control_plane_host(number: int) -> int:
+    """The first is host 2; host 3 is the cloud, and 4 to 7 are the others."""
+    return 2 if number == 1 else 2 + number
 
 
 IPV4 = AddressPlan(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO, get_args
 
 import msgspec
 
@@ -21,6 +21,10 @@ IMAGE_CACHE = Path("/var/cache/wellhead/images")
 
 # The name is in the path of a Unix socket (at most 107 bytes) and in environment variables.
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+
+
+Storage = Literal["sqlite", "etcd"]
+STORAGES: tuple[Storage, ...] = get_args(Storage)
 
 
 class LabError(Exception):
@@ -39,6 +43,9 @@ class ClusterSpec(msgspec.Struct, frozen=True, rename="camel"):
     """Components that somebody else's take the place of: proxy, cloud, dns."""
     spoofing: tuple[str, ...] = ()
     """Namespaces whose pods may send with any source address."""
+    storage: Storage = "sqlite"
+    """Where the API server keeps objects: a file, or an etcd with a member on each control plane."""
+    control_planes: int = 1
     pull: bool = False
     """Whether images that pods wait for are pulled."""
     registries: str = ""
@@ -92,6 +99,9 @@ class Cluster:
     @property
     def apiserver_directory(self) -> Path:
         return self.directory / "apiserver"
+
+    def etcd_directory(self, machine: str) -> Path:
+        return self.directory / "etcd" / machine
 
     def node_directory(self, node: str) -> Path:
         return self.directory / "nodes" / node

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from wellhead.lab import pki
-from wellhead.lab.addresses import API_PORT, DNS_PORT, NODE_PORTS, AddressPlan
+from wellhead.lab import kubeconfigs, pki
+from wellhead.lab.addresses import API_PORT, DNS_PORT, NODE_PORTS, AddressPlan, IPAddress
 from wellhead.lab.cluster import IMAGE_CACHE, Cluster, ClusterSpec
 from wellhead.lab.seclusion import Belongings, of_command_line
-from wellhead.lab.topology import CLOUD, CONTROL_PLANE, node_name
+from wellhead.lab.topology import CLOUD, CONTROL_PLANE, control_plane_name, control_plane_names, node_name
 
 INHERITED = 3
 """The number of the first descriptor that a component may inherit."""
@@ -43,6 +43,7 @@ Plans = Sequence[AddressPlan]
 _LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 _ANY = {4: "0.0.0.0", 6: "[::]"}  # noqa: S104 - every address of a node that is a namespace
 _PROXY_HEALTH_PORT = 10256
+ETCD_PORT, _ETCD_PEER_PORT = 2379, 2380
 _DNS_METRICS_PORT = 9153
 _CLUSTER_DOMAIN = "cluster.local"
 
@@ -67,18 +68,22 @@ def components(cluster: Cluster, spec: ClusterSpec) -> tuple[Component, ...]:
     """All components of a cluster, in the order in which it is best to start them."""
     nodes = range(1, spec.nodes + 1)
     plans = spec.plans
+    control_planes = range(1, spec.control_planes + 1)
     found = (
-        _apiserver(cluster, plans),
+        *(_etcd_member(cluster, spec, number) for number in control_planes if spec.storage == "etcd"),
+        *(_apiserver(cluster, spec, number) for number in control_planes),
         *(_node_agent(cluster, spec, number) for number in nodes),
-        _controller_manager(cluster),
-        _scheduler(cluster),
+        *(_controller_manager(cluster, spec, number) for number in control_planes),
+        *(_scheduler(cluster, spec, number) for number in control_planes),
         *(_proxy(cluster, spec, number) for number in nodes),
         _dns(cluster, plans),
         _cloud(cluster, plans),
         *([_image_puller(cluster, spec)] if spec.pull else []),
     )
-    kept = {CONTROL_PLANE: [cluster.apiserver_directory]}
-    kept |= {name: [cluster.node_directory(name)] for name in map(node_name, nodes)}
+    kept = {name: [cluster.node_directory(name)] for name in map(node_name, nodes)}
+    for name in control_plane_names(spec.control_planes):
+        etcd = spec.storage == "etcd"
+        kept[name] = [cluster.etcd_directory(name) if etcd else cluster.apiserver_directory]
 
     def secluded(component: Component) -> Component:
         if component.machine == HOST:
@@ -89,19 +94,70 @@ def components(cluster: Cluster, spec: ClusterSpec) -> tuple[Component, ...]:
     return tuple(secluded(component) for component in found if component.name not in spec.without)
 
 
-def _apiserver(cluster: Cluster, plans: Plans) -> Component:
-    certificates = cluster.pki
+def _etcd_member(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
+    name, certificates = control_plane_name(number), cluster.pki / pki.ETCD
+    members = {
+        control_plane_name(each): _address(spec.plans[0].control_plane_of(each))
+        for each in range(1, spec.control_planes + 1)
+    }
+    client, peer = (f"https://{members[name]}:{port}" for port in (ETCD_PORT, _ETCD_PEER_PORT))
+    peers = ",".join(f"{each}=https://{address}:{_ETCD_PEER_PORT}" for each, address in members.items())
+    secured = (
+        ("cert-file", certificates / f"{pki.ETCD_MEMBER}.crt"),
+        ("key-file", certificates / f"{pki.ETCD_MEMBER}.key"),
+        ("trusted-ca-file", certificates / f"{pki.CA}.crt"),
+    )
     return Component(
-        CONTROL_PLANE,
+        name,
+        "etcd-member",
+        (
+            "etcd-member",
+            *_flag("image-dir", IMAGE_CACHE),
+            *_flag("name", name),
+            *_flag("data-dir", cluster.etcd_directory(name) / "data"),
+            *_flag("listen-client-urls", client),
+            *_flag("advertise-client-urls", client),
+            *_flag("listen-peer-urls", peer),
+            *_flag("initial-advertise-peer-urls", peer),
+            *_flag("initial-cluster", peers),
+            *_flag("initial-cluster-token", cluster.name),
+            *(part for flag, path in secured for part in _flag(flag, path)),
+            *(part for flag, path in secured for part in _flag(f"peer-{flag}", path)),
+            "--client-cert-auth",
+            "--peer-client-cert-auth",
+            *_flag("logger", "zap"),
+            *_flag("log-level", "warn"),
+        ),
+    )
+
+
+def _storage(cluster: Cluster, spec: ClusterSpec) -> tuple[str, ...]:
+    if spec.storage == "sqlite":
+        return _flag("storage", f"sqlite:{cluster.apiserver_directory / 'state.db'}")
+    certificates, plan = cluster.pki / pki.ETCD, spec.plans[0]
+    numbers = range(1, spec.control_planes + 1)
+    endpoints = (f"https://{_address(plan.control_plane_of(number))}:{ETCD_PORT}" for number in numbers)
+    return (
+        *_flag("storage", f"etcd={_listed(endpoints)}"),
+        *_flag("etcd-cafile", certificates / f"{pki.CA}.crt"),
+        *_flag("etcd-certfile", certificates / f"{pki.ETCD_CLIENT}.crt"),
+        *_flag("etcd-keyfile", certificates / f"{pki.ETCD_CLIENT}.key"),
+    )
+
+
+def _apiserver(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
+    certificates, plans = cluster.pki, spec.plans
+    return Component(
+        control_plane_name(number),
         "apiserver",
         (
             "apiserver",
-            *_flag("storage", f"sqlite:{cluster.apiserver_directory / 'state.db'}"),
-            *_flags("bind-address", (plan.control_plane for plan in plans)),
+            *_storage(cluster, spec),
+            *_flags("bind-address", (plan.control_plane_of(number) for plan in plans)),
             *_flags("bind-address", (_LOOPBACK[plan.nodes.version] for plan in plans)),
             *_flag("secure-port", API_PORT),
             *_flag("listen-fd", INHERITED),
-            *_flag("advertise-address", plans[0].control_plane),
+            *_flag("advertise-address", plans[0].control_plane_of(number)),
             *_flag("tls-cert-file", certificates / f"{pki.APISERVER}.crt"),
             *_flag("tls-private-key-file", certificates / f"{pki.APISERVER}.key"),
             *_flag("client-ca-file", certificates / f"{pki.CA}.crt"),
@@ -115,21 +171,27 @@ def _apiserver(cluster: Cluster, plans: Plans) -> Component:
     )
 
 
-def _controller_manager(cluster: Cluster) -> Component:
+def _controller_manager(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
     return Component(
-        CONTROL_PLANE,
+        control_plane_name(number),
         "controller-manager",
         (
             "controller-manager",
-            *_flag("kubeconfig", cluster.kubeconfig("controller-manager")),
+            *_flag("kubeconfig", cluster.kubeconfig(kubeconfigs.of("controller-manager", number))),
             *_flag("root-ca-file", cluster.pki / f"{pki.CA}.crt"),
+            *_elected(spec),
         ),
     )
 
 
-def _scheduler(cluster: Cluster) -> Component:
-    argv = ("scheduler", *_flag("kubeconfig", cluster.kubeconfig("scheduler")))
-    return Component(CONTROL_PLANE, "scheduler", argv)
+def _scheduler(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
+    kubeconfig = cluster.kubeconfig(kubeconfigs.of("scheduler", number))
+    argv = ("scheduler", *_flag("kubeconfig", kubeconfig), *_elected(spec))
+    return Component(control_plane_name(number), "scheduler", argv)
+
+
+def _elected(spec: ClusterSpec) -> tuple[str, ...]:
+    return ("--leader-elect",) if spec.control_planes > 1 else ()
 
 
 def _node_agent(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
@@ -179,7 +241,6 @@ def _proxy(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
 
 def _dns(cluster: Cluster, plans: Plans) -> Component:
     addresses = [plan.control_plane for plan in plans]
-    host = f"[{addresses[0]}]" if addresses[0].version == 6 else str(addresses[0])
     return Component(
         *DNS,
         (
@@ -190,7 +251,7 @@ def _dns(cluster: Cluster, plans: Plans) -> Component:
             *_flag("port", DNS_PORT),
             *_flags("listen-fd", range(INHERITED, INHERITED + 2 * len(addresses))),  # UDP and TCP of each
             *_flags("service-cluster-ip", (plan.cluster_dns for plan in plans)),
-            *_flag("metrics-bind-address", f"{host}:{_DNS_METRICS_PORT}"),
+            *_flag("metrics-bind-address", f"{_address(addresses[0])}:{_DNS_METRICS_PORT}"),
         ),
         inherits="dns sockets",
     )
@@ -223,6 +284,11 @@ def _image_puller(cluster: Cluster, spec: ClusterSpec) -> Component:
         *_flag("healthz-bind-address", "127.0.0.1:0"),
     )
     return Component(HOST, "image-puller", argv)
+
+
+def _address(address: IPAddress) -> str:
+    """As it stands before a port."""
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def _flag(name: str, value: object) -> tuple[str, str]:

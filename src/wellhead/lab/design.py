@@ -31,16 +31,23 @@ def design(cluster: Cluster, spec: ClusterSpec) -> Design:
     Raises:
         ValueError: more nodes than the address plan has room for.
     """
-    picture = topology.build(spec.nodes, spec.plans)
+    picture = topology.build(spec.nodes, spec.plans, spec.control_planes)
     numbers = range(1, spec.nodes + 1)
 
     def write_files() -> None:
         cluster.make_directories()
-        identities = list(pki.control_plane_identities(picture.plans))
+        identities = list(pki.control_plane_identities(picture.plans, spec.control_planes))
         for number in numbers:
             identities += pki.node_identities(number, picture.plans)
             make_private(cluster.node_directory(topology.node_name(number)))
         pki.ensure(cluster.pki, identities)
+        pki.ensure_signing_key(cluster.pki)
+        if spec.storage == "etcd":
+            make_private(cluster.pki / pki.ETCD)
+            pki.ensure(cluster.pki / pki.ETCD, pki.etcd_identities(picture.plans, spec.control_planes))
+            make_private(cluster.directory / "etcd")
+            for name in topology.control_plane_names(spec.control_planes):
+                make_private(cluster.etcd_directory(name))
         kubeconfigs.write_all(cluster, spec)
 
     def delete_files_of(machine: str) -> None:
@@ -54,7 +61,7 @@ def design(cluster: Cluster, spec: ClusterSpec) -> Design:
     return Design(
         topology=picture,
         components=components(cluster, spec),
-        edge_rules=edge.ruleset(spec.nodes, picture.plans),
+        edge_rules=edge.ruleset(spec.nodes, picture.plans, spec.control_planes),
         write_files=write_files,
         delete_files_of=delete_files_of,
     )

@@ -23,9 +23,9 @@ _PRIVATE = {
 }
 
 
-def ruleset(nodes: int, plans: Sequence[AddressPlan]) -> str:
+def ruleset(nodes: int, plans: Sequence[AddressPlan], control_planes: int = 1) -> str:
     """The edge's rules in nft's language, as one transaction that replaces what was there."""
-    return "".join(_table(nodes, plan) for plan in plans)
+    return "".join(_table(nodes, plan, control_planes) for plan in plans)
 
 
 def apply(rules: str) -> int:
@@ -42,10 +42,13 @@ def apply(rules: str) -> int:
     return processes[0]
 
 
-def _table(nodes: int, plan: AddressPlan) -> str:
+def _table(nodes: int, plan: AddressPlan, control_planes: int) -> str:
     version = plan.nodes.version
     family = "ip" if version == 4 else "ip6"
-    pairs: list[tuple[IPAddress, IPAddress]] = [(plan.control_plane_external, plan.control_plane)]
+    pairs: list[tuple[IPAddress, IPAddress]] = [
+        (plan.control_plane_external_of(number), plan.control_plane_of(number))
+        for number in range(1, control_planes + 1)
+    ]
     pairs += [(plan.node_external(number), plan.node(number)) for number in range(1, nodes + 1)]
     inward = ", ".join(f"{external} : {internal}" for external, internal in pairs)
     outward = ", ".join(f"{internal} : {external}" for external, internal in pairs)

@@ -27,7 +27,14 @@ def write_all(cluster: Cluster, spec: ClusterSpec) -> None:
         OSError: when a certificate can't be read or a kubeconfig not be written.
     """
     plan = spec.plans[0]
-    inside = f"https://{_bracketed(plan.control_plane)}:{API_PORT}"
+
+    def server(number: int) -> str:
+        """The API server of a control plane; clients of all kinds are spread over them."""
+        return (
+            f"https://{_bracketed(plan.control_plane_of((number - 1) % spec.control_planes + 1))}:{API_PORT}"
+        )
+
+    inside = server(1)
     outside = f"https://{_bracketed(plan.control_plane_external)}:{API_PORT}"
     wanted = {
         HOST_ADMIN: ("admin", f"https://127.0.0.1:{spec.api_port}"),
@@ -36,11 +43,18 @@ def write_all(cluster: Cluster, spec: ClusterSpec) -> None:
         "image-puller": ("image-puller", f"https://127.0.0.1:{spec.api_port}"),
     }
     nodes = [node_name(number) for number in range(1, spec.nodes + 1)]
-    proxies = [f"{name}-{part}" for name in nodes for part in ("proxy", "storage")]
-    components = ("controller-manager", "scheduler", "cloud", "dns", "node-network")
-    wanted |= {name: (name, inside) for name in (*components, *nodes, *proxies)}
-    for name, (identity, server) in wanted.items():
-        write_if_different(cluster.kubeconfig(name), render(cluster.name, cluster.pki, identity, server))
+    for number, name in enumerate(nodes, start=1):
+        wanted |= {each: (each, server(number)) for each in (name, f"{name}-proxy", f"{name}-storage")}
+    wanted |= {name: (name, inside) for name in ("cloud", "dns", "node-network")}
+    for number in range(1, spec.control_planes + 1):
+        wanted |= {of(name, number): (name, server(number)) for name in ("controller-manager", "scheduler")}
+    for name, (identity, url) in wanted.items():
+        write_if_different(cluster.kubeconfig(name), render(cluster.name, cluster.pki, identity, url))
+
+
+def of(component: str, number: int) -> str:
+    """The kubeconfig of a control plane's component: it asks the API server beside it."""
+    return component if number == 1 else f"{component}-{number}"
 
 
 def for_machine(cluster: Cluster, machine: str) -> Path:

@@ -34,11 +34,14 @@ _CLOCK_SKEW = datetime.timedelta(hours=1)
 CA = "ca"
 APISERVER = "apiserver"
 SERVICE_ACCOUNT_KEY = "service-account.key"
+ETCD = "etcd"
+"""The directory of etcd's certificates, which come from an authority of its own: no node may speak to it."""
+ETCD_MEMBER, ETCD_CLIENT = "member", "apiserver-etcd-client"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who a certificate names. With `names` it is a server's, without them a client's.
+    """Who a certificate names. With `names` it is a server's, without them a client's, for a `peer` both.
 
     For a client the API server takes CN as the user and O as the groups.
     """
@@ -47,15 +50,18 @@ class Identity:
     user: str
     groups: tuple[str, ...] = ()
     names: tuple[str | IPAddress, ...] = ()
+    peer: bool = False
 
 
-def control_plane_identities(plans: Sequence[AddressPlan]) -> tuple[Identity, ...]:
+def control_plane_identities(plans: Sequence[AddressPlan], count: int = 1) -> tuple[Identity, ...]:
     """Everybody's but the nodes'."""
     kubernetes = ("kubernetes", "default", "svc", "cluster", "local")
     server_names: list[str | IPAddress] = ["localhost", ip_address("127.0.0.1")]
     server_names += [".".join(kubernetes[:length]) for length in (1, 2, 3, 5)]
     for plan in plans:
-        server_names += [plan.control_plane, plan.control_plane_external, plan.kubernetes_service]
+        for number in range(1, count + 1):
+            server_names += [plan.control_plane_of(number), plan.control_plane_external_of(number)]
+        server_names.append(plan.kubernetes_service)
         if plan.nodes.version == 6:
             server_names.append(ip_address("::1"))
     return (
@@ -68,6 +74,16 @@ def control_plane_identities(plans: Sequence[AddressPlan]) -> tuple[Identity, ..
         Identity("dns", "system:coredns"),
         Identity("node-network", "system:node-network"),
         Identity("image-puller", "wellhead:image-puller"),
+    )
+
+
+def etcd_identities(plans: Sequence[AddressPlan], count: int) -> tuple[Identity, ...]:
+    """Those of an etcd with a member on each control plane."""
+    addresses = [plan.control_plane_of(number) for plan in plans for number in range(1, count + 1)]
+    names = ("localhost", ip_address("127.0.0.1"), *addresses)
+    return (
+        Identity(ETCD_MEMBER, "etcd", names=names, peer=True),
+        Identity(ETCD_CLIENT, "kube-apiserver-etcd-client"),
     )
 
 
@@ -84,22 +100,26 @@ def node_identities(number: int, plans: Sequence[AddressPlan]) -> tuple[Identity
 
 
 def ensure(directory: Path, identities: Sequence[Identity]) -> None:
-    """Make the authority, the key that signs service-account tokens, and certificates, where missing.
+    """Make the authority and certificates, where missing.
 
     Raises:
         OSError: when a file can't be read or written.
         ValueError: when the authority's files are damaged.
     """
     key, certificate = _ensure_authority(directory)
-    signing_key = directory / SERVICE_ACCOUNT_KEY
-    if not signing_key.exists():
-        _write_key(signing_key, ec.generate_private_key(ec.SECP256R1()))
     for identity in identities:
         path = directory / f"{identity.file}.crt"
         if not path.exists() or not _names(path, identity):
             own_key = ec.generate_private_key(ec.SECP256R1())
             _write_key(path.with_suffix(".key"), own_key)
             _write_certificate(path, _issue(identity, own_key.public_key(), key, certificate))
+
+
+def ensure_signing_key(directory: Path) -> None:
+    """Make the key that signs service-account tokens, where it is missing. Raises OSError."""
+    signing_key = directory / SERVICE_ACCOUNT_KEY
+    if not signing_key.exists():
+        _write_key(signing_key, ec.generate_private_key(ec.SECP256R1()))
 
 
 def _names(path: Path, identity: Identity) -> bool:
@@ -137,12 +157,14 @@ def _issue(
 ) -> x509.Certificate:
     attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in identity.groups]
     attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, identity.user))
-    purpose = ExtendedKeyUsageOID.SERVER_AUTH if identity.names else ExtendedKeyUsageOID.CLIENT_AUTH
+    purposes = [ExtendedKeyUsageOID.SERVER_AUTH] if identity.names else []
+    if identity.peer or not identity.names:
+        purposes.append(ExtendedKeyUsageOID.CLIENT_AUTH)
     builder = (
         _builder(x509.Name(attributes), authority.subject, public_key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(signs_certificates=False), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage(purposes), critical=False)
         # Python 3.13 verifies strictly (RFC 5280): without these two it refuses the certificate.
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         .add_extension(

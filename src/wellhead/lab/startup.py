@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from wellhead.lab import api_socket, launch, prerequisites, processes, state
 from wellhead.lab.addresses import PLANS, IpFamily
-from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
+from wellhead.lab.cluster import Cluster, ClusterSpec, LabError, Storage
 from wellhead.lab.processes import Process
 from wellhead.lab.state import Snapshot
 
@@ -51,6 +51,10 @@ class Wishes:
     """Whether images that pods wait for are pulled."""
     registries: str | None = None
     """The file that says how to reach registries."""
+    storage: Storage | None = None
+    """Counts for a new cluster, as `control_planes` does; as usual, that is sqlite."""
+    control_planes: int | None = None
+    """More than one need an etcd."""
 
     def without(self, old: ClusterSpec | None) -> tuple[str, ...]:
         """The components that the cluster shall not have."""
@@ -72,6 +76,8 @@ def start(cluster: Cluster, wishes: Wishes) -> Started:
         raise LabError(f"--nodes {wishes.nodes}: the address plan has room for 1 to {most}")
     if wishes.ip_family is not None:
         _check_kernel(wishes.ip_family)
+    if (wishes.control_planes or 1) > 1 and wishes.storage == "sqlite":
+        raise LabError("several control planes need a storage that they share: --storage etcd")
     try:
         with cluster.locked(create=True):
             return _start(cluster, wishes)
@@ -91,6 +97,7 @@ def _start(cluster: Cluster, wishes: Wishes) -> Started:
             f"run `wellhead down --name {cluster.name}` first"
         )
     family = _family(old, wishes.ip_family)
+    storage, control_planes = _control_planes(old, wishes)
     cluster.make_directories()
     snapshot = _ask_supervisor(cluster, running.get(processes.SUPERVISOR))
     with contextlib.ExitStack() as stack:
@@ -107,6 +114,8 @@ def _start(cluster: Cluster, wishes: Wishes) -> Started:
             proxy_mode=wishes.proxy_mode or (old.proxy_mode if old else DEFAULT_PROXY_MODE),
             api_port=port,
             ip_family=family,
+            storage=storage,
+            control_planes=control_planes,
             without=wishes.without(old),
             spoofing=wishes.spoofing if wishes.spoofing is not None else old.spoofing if old else (),
             pull=wishes.pull if wishes.pull is not None else old is not None and old.pull,
@@ -135,6 +144,23 @@ def _family(old: ClusterSpec | None, asked: IpFamily | None) -> IpFamily:
         _check_kernel(old.ip_family)
         return old.ip_family
     return _DEFAULT_IP_FAMILY if prerequisites.has_ipv6() else "ipv4"
+
+
+def _control_planes(old: ClusterSpec | None, wishes: Wishes) -> tuple[Storage, int]:
+    """The cluster's storage and how many control planes it has. Raises LabError: they stay as they are."""
+    if old is None:
+        count = wishes.control_planes or 1
+        return wishes.storage or ("etcd" if count > 1 else "sqlite"), count
+    for option, asked, is_so in (
+        ("--storage", wishes.storage, old.storage),
+        ("--control-planes", wishes.control_planes, old.control_planes),
+    ):
+        if asked not in (None, is_so):
+            raise LabError(
+                f"{option} {asked}: cluster {old.name} has {is_so}, and that can't change: run"
+                f" `wellhead down --name {old.name}` first, or give another one a --name"
+            )
+    return old.storage, old.control_planes
 
 
 def _check_kernel(family: IpFamily) -> None:

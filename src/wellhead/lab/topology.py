@@ -1,7 +1,7 @@
 """The topology of a cluster, as a value that reads like the drawing of it.
 
                                         ┌─ control-plane
-client ── internet ── edge ── nodes ────┼─ cloud
+client ── internet ── edge ── nodes ────┼─ cloud                (control-plane-2 … if there are several)
                     (router)  (bridge)  ├─ node-1
                                         └─ node-2 …
 """
@@ -115,8 +115,18 @@ def is_node_name(name: str) -> bool:
     return prefix == "node" and number.isdecimal() and str(int(number)) == number
 
 
-def build(nodes: int, plans: Sequence[AddressPlan] = (IPV4,)) -> Topology:
-    """The topology of a cluster with this many nodes.
+def control_plane_name(number: int) -> str:
+    """The name of the control plane with this number; numbers count from 1."""
+    return CONTROL_PLANE if number == 1 else f"{CONTROL_PLANE}-{number}"
+
+
+def control_plane_names(count: int) -> tuple[str, ...]:
+    """Those of a cluster with so many."""
+    return tuple(map(control_plane_name, range(1, count + 1)))
+
+
+def build(nodes: int, plans: Sequence[AddressPlan] = (IPV4,), control_planes: int = 1) -> Topology:
+    """The topology of a cluster with so many nodes and control planes.
 
     Raises:
         ValueError: when the address plan has no room for them.
@@ -126,11 +136,12 @@ def build(nodes: int, plans: Sequence[AddressPlan] = (IPV4,)) -> Topology:
         raise ValueError(f"{nodes} nodes: the address plan has room for 1 to {most}")
 
     node_names = tuple(node_name(number) for number in range(1, nodes + 1))
+    control_plane = control_plane_names(control_planes)
     machines = (
         Machine(CLIENT),
         # Packets to a VIP go to any node and are answered through the routing table: two different ways.
         Machine(EDGE, forwards=True, reverse_path_filter=_OFF, bridges=(NODES,)),
-        Machine(CONTROL_PLANE),
+        *map(Machine, control_plane),
         Machine(CLOUD),
         # Replies of another node's pod may come in where this node wouldn't have sent the request.
         *(Machine(name, forwards=True, reverse_path_filter=_LOOSE) for name in node_names),
@@ -139,13 +150,14 @@ def build(nodes: int, plans: Sequence[AddressPlan] = (IPV4,)) -> Topology:
         Link(CLIENT, "eth0", EDGE, INTERNET, INTERNET_MTU),
         *(
             Link(name, "eth0", EDGE, name, NODE_LINK_MTU, NODES)
-            for name in (CONTROL_PLANE, CLOUD, *node_names)
+            for name in (*control_plane, CLOUD, *node_names)
         ),
     )
     addresses: list[Address] = []
     routes: list[Route] = []
     for plan in plans:
-        inside = {CONTROL_PLANE: plan.control_plane, CLOUD: plan.cloud}
+        inside = {name: plan.control_plane_of(number) for number, name in enumerate(control_plane, start=1)}
+        inside[CLOUD] = plan.cloud
         inside |= {node_name(number): plan.node(number) for number in range(1, nodes + 1)}
         addresses += [
             _address(CLIENT, "eth0", plan.client, plan.internet),
@@ -159,7 +171,7 @@ def build(nodes: int, plans: Sequence[AddressPlan] = (IPV4,)) -> Topology:
             # The nodes' agents know each other's pods. The API server and HAProxy reach them, too.
             *(
                 Route(name, plan.node_pods(number), plan.node(number))
-                for name in (CONTROL_PLANE, CLOUD)
+                for name in (*control_plane, CLOUD)
                 for number in range(1, nodes + 1)
             ),
         ]

@@ -31,6 +31,28 @@ def test_where_everything_runs() -> None:
     }
 
 
+def test_several_control_planes_share_an_etcd_and_elect_leaders() -> None:
+    spec = ClusterSpec(
+        name="test", nodes=2, proxy_mode="nftables", api_port=1, storage="etcd", control_planes=3
+    )
+    found = {each.key: " ".join(each.argv) for each in components(Cluster("test", Path("/state")), spec)}
+    for machine, address in (
+        ("control-plane", "10.240.0.2"),
+        ("control-plane-2", "10.240.0.4"),
+        ("control-plane-3", "10.240.0.5"),
+    ):
+        member = found[machine, "etcd-member"]
+        assert f"--listen-client-urls https://{address}:2379" in member
+        assert f"{machine}=https://{address}:2380" in found["control-plane", "etcd-member"]
+        server = found[machine, "apiserver"]
+        endpoints = ",".join(f"https://10.240.0.{host}:2379" for host in (2, 4, 5))
+        assert f"--storage etcd={endpoints}" in server
+        assert f"--advertise-address {address}" in server
+        assert found[machine, "scheduler"].endswith("--leader-elect")
+        assert found[machine, "controller-manager"].endswith("--leader-elect")
+    assert [machine for machine, name in found if name == "dns"] == ["control-plane"]
+
+
 def test_each_is_run_by_the_command_of_its_name() -> None:
     for (_, name), component in _components().items():
         assert component.argv[0] == name

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from wellhead.lab import pki
 from wellhead.lab.addresses import IPV4, IPV6
@@ -73,6 +73,20 @@ def test_the_api_servers_certificate_covers_all_its_names(directory: Path) -> No
         "kubernetes.default.svc",
         "kubernetes.default.svc.cluster.local",
     }
+
+
+def test_members_of_an_etcd_are_servers_and_clients_of_an_authority_of_their_own(
+    directory: Path, tmp_path: Path
+) -> None:
+    pki.ensure(tmp_path, pki.etcd_identities([IPV4], 3))
+    member = _certificate(tmp_path, pki.ETCD_MEMBER)
+    purposes = member.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert set(purposes) == {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
+    names = member.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert {ip_address(each) for each in ("10.240.0.2", "10.240.0.4", "10.240.0.5")} < set(
+        names.get_values_for_type(x509.IPAddress)
+    )
+    assert _certificate(tmp_path, pki.CA) != _certificate(directory, pki.CA)
 
 
 def test_keys_are_for_root_alone(directory: Path) -> None:

@@ -28,6 +28,20 @@ def test_what_a_cluster_has_allocated_keeps_its_family(tmp_path: Path) -> None:
         startup.start(cluster, Wishes(ip_family="dual"))
 
 
+@pytest.mark.parametrize("wishes", [Wishes(control_planes=3), Wishes(storage="etcd")])
+def test_a_cluster_keeps_its_storage(tmp_path: Path, wishes: Wishes) -> None:
+    cluster = Cluster("test", tmp_path)
+    cluster.make_directories()
+    cluster.write_spec(ClusterSpec(name="test", nodes=1, proxy_mode="iptables", api_port=1))
+    with pytest.raises(LabError, match=r"cluster test has (1|sqlite), and that can't change: run"):
+        startup.start(cluster, wishes)
+
+
+def test_several_control_planes_share_no_file(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="--storage etcd"):
+        startup.start(Cluster("test", tmp_path), Wishes(control_planes=3, storage="sqlite"))
+
+
 def test_without_ipv6_in_the_kernel_only_who_asks_for_it_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
