@@ -28,6 +28,7 @@ _WAITS = {
     "tests/integration/controllers/test_nodes.py": "agents that renew leases now and then",
     "tests/unit/proxy/test_sync.py": "a sync that takes its time, which is virtual",
     "tests/unit/node/test_images.py": "back-offs, which are virtual",
+    "tests/unit/storage/test_cache.py": "watches that say for a time that nothing happens, which is virtual",
     "tests/unit/node/test_usage.py": "what is used in a time, which is virtual",
     "tests/unit/node/test_port_tunnel.py": "a program that takes its time, which is virtual",
 }
