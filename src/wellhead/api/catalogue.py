@@ -62,9 +62,6 @@ MutatingAdmissionPolicyBinding    mutatingadmissionpolicybindings   c in=api-ext
 ValidatingAdmissionPolicy         validatingadmissionpolicies       c in=api-extensions sub=status gen
 ValidatingAdmissionPolicyBinding  validatingadmissionpolicybindings c in=api-extensions gen
 
-scheduling.k8s.io/v1
-PriorityClass           priorityclasses         c short=pc gen
-
 resource.k8s.io/v1
 DeviceClass             deviceclasses           c gen returned
 DeviceTaintRule         devicetaintrules        c sub=status gen returned

@@ -31,6 +31,7 @@ from wellhead.api.kinds import (
     pod,
     poddisruptionbudget,
     podtemplate,
+    priorityclass,
     rbac,
     replicaset,
     replicationcontroller,
@@ -77,6 +78,7 @@ from wellhead.api.kinds.node import NODES as NODES
 from wellhead.api.kinds.pod.resource import PODS as PODS
 from wellhead.api.kinds.poddisruptionbudget import PODDISRUPTIONBUDGETS as PODDISRUPTIONBUDGETS
 from wellhead.api.kinds.podtemplate import PODTEMPLATES as PODTEMPLATES
+from wellhead.api.kinds.priorityclass import PRIORITYCLASSES as PRIORITYCLASSES
 from wellhead.api.kinds.rbac import CLUSTERROLEBINDINGS as CLUSTERROLEBINDINGS
 from wellhead.api.kinds.rbac import CLUSTERROLES as CLUSTERROLES
 from wellhead.api.kinds.rbac import ROLEBINDINGS as ROLEBINDINGS
@@ -130,6 +132,7 @@ KINDS: tuple[Kind, ...] = (
     poddisruptionbudget.KIND,
     *reviews.KINDS,
     *horizontalpodautoscaler.KINDS,
+    priorityclass.KIND,
     cronjob.KIND,
     job.KIND,
     *rbac.KINDS,

@@ -1,5 +1,5 @@
-"""What a cluster can't be without, and the server itself puts there: four namespaces, the ServiceCIDR and the
-Service `kubernetes`.
+"""What a cluster can't be without, and the server itself puts there: four namespaces, two PriorityClasses,
+the ServiceCIDR and the Service `kubernetes`.
 
 Checked at every start, and corrected where it differs.
 """
@@ -11,11 +11,19 @@ import logging
 from collections.abc import Sequence
 
 from wellhead.api.errors import AlreadyExists
+from wellhead.api.kinds.priorityclass import SYSTEM_CLASSES
 from wellhead.api.kinds.servicecidr import DEFAULT_NAME, cidrs_of
 from wellhead.api.meta import Obj, condition, is_deleting, now
 from wellhead.api.ranges import Address, Network
 from wellhead.api.resource import Resource
-from wellhead.api.resources import ENDPOINTS, ENDPOINTSLICES, NAMESPACES, SERVICECIDRS, SERVICES
+from wellhead.api.resources import (
+    ENDPOINTS,
+    ENDPOINTSLICES,
+    NAMESPACES,
+    PRIORITYCLASSES,
+    SERVICECIDRS,
+    SERVICES,
+)
 from wellhead.apiserver.registry.registry import SYSTEM_NAMESPACES, Registry
 
 _log = logging.getLogger(__name__)
@@ -32,6 +40,15 @@ async def ensure_namespaces(registry: Registry) -> None:
         if registry.lookup(NAMESPACES, ("", name)) is None:
             with contextlib.suppress(AlreadyExists):  # another server is starting, too
                 await registry.create(NAMESPACES, "", _object(NAMESPACES, name))
+
+
+async def ensure_priority_classes(registry: Registry) -> None:
+    """The two of the system. Raises InternalError when they can't be stored."""
+    for name, (value, description) in SYSTEM_CLASSES.items():
+        if registry.lookup(PRIORITYCLASSES, ("", name)) is None:
+            wanted = _object(PRIORITYCLASSES, name, value=value, description=description)
+            with contextlib.suppress(AlreadyExists):
+                await registry.create(PRIORITYCLASSES, "", wanted)
 
 
 async def ensure_service_ranges(registry: Registry, ranges: Sequence[Network]) -> None:

@@ -25,6 +25,7 @@ from wellhead.apiserver.bootstrap import (
     ensure_kubernetes_endpoints,
     ensure_kubernetes_service,
     ensure_namespaces,
+    ensure_priority_classes,
     ensure_service_ranges,
 )
 from wellhead.apiserver.compaction import compact_history
@@ -180,6 +181,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
         )
         server = Server(authenticator, authorizer, dispatcher, metrics, config.limits, kinds.lookup)
         await ensure_namespaces(registry)
+        await ensure_priority_classes(registry)
         await ensure_default_roles(registry)
         ranges = config.service_cluster_ip_ranges
         await ensure_service_ranges(registry, ranges)

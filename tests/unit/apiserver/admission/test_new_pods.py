@@ -9,7 +9,7 @@ import pytest
 from wellhead.api.errors import Forbidden
 from wellhead.api.meta import Obj
 from wellhead.apiserver.admission.default_toleration_seconds import tolerate_for_a_while
-from wellhead.apiserver.admission.priority import give_priority
+from wellhead.apiserver.admission.priority import give_priority, keep_priority
 from wellhead.apiserver.admission.service_account import give_account
 
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -54,9 +54,34 @@ def test_a_pod_of_a_missing_account_is_forbidden() -> None:
         accounted(None)
 
 
+def prioritized(made: Obj, *classes: Obj) -> Obj:
+    found = {each["metadata"]["name"]: each for each in classes}
+    give_priority(made, found.get, found.values)
+    spec: Obj = made["spec"]
+    return spec
+
+
+def priority_class(name: str, value: int, **fields: Any) -> Obj:
+    return {"metadata": {"name": name}, "value": value, **fields}
+
+
+def test_the_lowest_default_class_is_that_of_pods_that_name_none() -> None:
+    classes = [priority_class("a", 7, globalDefault=True, preemptionPolicy="Never")]
+    classes += [priority_class("b", 9, globalDefault=True), priority_class("c", 1)]
+    spec = prioritized(pod(), *classes)
+    assert (spec["priorityClassName"], spec["priority"], spec["preemptionPolicy"]) == ("a", 7, "Never")
+    assert prioritized(pod(priorityClassName="c"), *classes)["priority"] == 1
+
+
+def test_an_update_keeps_the_priority() -> None:
+    old, new = pod(priority=5, preemptionPolicy="Never"), pod()
+    keep_priority(new, old)
+    assert (new["spec"]["priority"], new["spec"]["preemptionPolicy"]) == (5, "Never")
+
+
 def test_a_class_gives_its_priority() -> None:
     made = pod(priorityClassName="system-node-critical")
-    give_priority(made)
+    prioritized(made)
     assert made["spec"]["priority"] == 2_000_001_000
     assert made["spec"]["preemptionPolicy"] == "PreemptLowerPriority"
 
@@ -71,7 +96,7 @@ def test_a_class_gives_its_priority() -> None:
 )
 def test_nobody_sets_another_priority(spec: Obj, problem: str) -> None:
     with pytest.raises(Forbidden, match="is forbidden") as refused:
-        give_priority(pod(**spec))
+        prioritized(pod(**spec))
     assert problem in str(refused.value)
 
 
