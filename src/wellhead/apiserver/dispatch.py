@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -51,6 +52,7 @@ class Dispatcher:
         admission: Admission,
         tokens: Tokens,
         agents: aiohttp.ClientSession,
+        agents_tls: ssl.SSLContext,
         health: Health,
         metrics: Metrics,
         server_address: str,
@@ -72,11 +74,11 @@ class Dispatcher:
             # AuthorizePodWebsocketUpgradeCreatePermission).
             authorizer.check(call.user, replace(call.info, verb="create"))
             await admission.connect(call, *connect_options(call))
-            return await streams.stream(call, registry, agents)
+            return await streams.stream(call, registry, agents, agents_tls)
 
         async def through(call: Call) -> web.StreamResponse:
             await admission.connect(call, *connect_options(call))
-            return await proxy.proxy(call, registry, agents)
+            return await proxy.proxy(call, registry, agents, agents_tls)
 
         async def measured(call: Call) -> web.StreamResponse:
             return await usage.measured(call, registry, agents)
@@ -116,7 +118,7 @@ class Dispatcher:
         for subresource in ("exec", "attach", "portforward"):
             for verb in ("get", "create"):
                 self._subresources[subresource, verb] = stream
-        for verb in ("get", "create", "update", "patch", "delete"):
+        for verb in ("get", "create", "update", "patch", "delete", "options"):
             self._subresources["proxy", verb] = through
 
     async def dispatch(self, call: Call) -> web.StreamResponse:

@@ -173,6 +173,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             ),
             tokens=tokens,
             agents=agents,
+            agents_tls=to_agents,
             health=Health({"ready": lambda: server.readiness(), "storage": Shared(cache.check).ask}),
             metrics=metrics,
             server_address=_authority(config.advertise_address, config.secure_port),

@@ -89,7 +89,7 @@ async def test_a_stream_that_is_asked_for_without_an_upgrade_starts_nothing(
         aiohttp.ClientSession() as session,
     ):
         for path in ("exec/a/b/c?command=ls", "attach/a/b/c?input=1", "portForward/a/b"):
-            for headers in ({}, {"Upgrade": "SPDY/3.1", "Connection": "Upgrade"}):
+            for headers in ({}, {"Upgrade": "h2c", "Connection": "Upgrade"}):
                 async with session.get(f"{url}/{path}", headers=headers) as answer:
                     assert answer.status == 426, path
         async with session.get(f"{url}/exec/a/b/c") as answer:

@@ -1,10 +1,12 @@
 """pods/proxy, services/proxy, nodes/proxy: an HTTP request handed on to what runs behind the object.
 
-The name may carry a scheme and a port: `https:web:8443` (upstream's SplitSchemeNamePort).
+The name may carry a scheme and a port: `https:web:8443` (upstream's SplitSchemeNamePort). Who reads
+X-Forwarded-For can believe its last element only: the others are what the client sent.
 """
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 
 import aiohttp
@@ -20,8 +22,11 @@ from wellhead.apiserver.call import Call
 from wellhead.apiserver.impersonation import PREFIX as IMPERSONATION
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.service_endpoints import endpoint
+from wellhead.apiserver.subresources import pages
+from wellhead.apiserver.subresources.links import Way
 from wellhead.apiserver.subresources.node_connection import Unreachable, agent_url, request
 from wellhead.apiserver.subresources.relay import pass_on
+from wellhead.apiserver.subresources.upgrade import Headers, Refusal, pass_upgrade, wanted
 from wellhead.text import printable, quoted
 
 # RFC 9110, 7.6.1: these belong to one connection.
@@ -40,6 +45,27 @@ _HOP_BY_HOP = frozenset(
         "authorization",
     }
 )
+_FORWARDED_FOR = "X-Forwarded-For"
+_NOT_PASSED_ON = _HOP_BY_HOP | {_FORWARDED_FOR.lower(), "x-forwarded-uri"}
+# What a page says of others' pages isn't for the API server's own.
+_NOT_PASSED_BACK = _HOP_BY_HOP | {
+    "access-control-allow-credentials",
+    "access-control-allow-headers",
+    "access-control-allow-methods",
+    "access-control-allow-origin",
+}
+_MOST_HTML = 4 * 1024 * 1024  # bytes of a page whose links are rewritten
+
+
+def _unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+_ANY = _unverified()
+"""Towards pods and Services, whose certificates nobody here vouches for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,43 +77,101 @@ class _Name:
     port: str
 
 
-async def proxy(call: Call, registry: Registry, session: aiohttp.ClientSession) -> web.StreamResponse:
+async def proxy(
+    call: Call, registry: Registry, session: aiohttp.ClientSession, agents: ssl.SSLContext
+) -> web.StreamResponse:
     """Raises NotFound, BadRequest, ServiceUnavailable; ConnectionError once the answer has begun."""
-    wanted = _split(call.info.name)
-    base, verified = _location(call, registry, wanted)
-    url = URL(f"{base}{call.info.rest or '/'}", encoded=True)
-    if call.http.query_string:
-        url = url.with_query(call.http.rel_url.query)
+    http, rest = call.http, call.info.rest
+    base, is_agent = _location(call, registry, _split(call.info.name))
+    query = f"?{http.rel_url.raw_query_string}" if http.rel_url.raw_query_string else ""
+    url = URL(f"{base}{rest or '/'}{query}", encoded=True)
+    forwarded = ", ".join([*http.headers.getall(_FORWARDED_FOR, []), http.remote or ""])
     headers = [
-        (name, value)
-        for name, value in call.http.headers.items()
-        if name.lower() not in _HOP_BY_HOP and not name.lower().startswith(IMPERSONATION)
+        *(
+            (name, value)
+            for name, value in http.headers.items()
+            if name.lower() not in _NOT_PASSED_ON and not name.lower().startswith(IMPERSONATION)
+        ),
+        ("Host", http.headers.get("Host", url.authority)),
+        (_FORWARDED_FOR, forwarded),
     ]
-    headers.append(("X-Forwarded-Uri", call.http.rel_url.raw_path))
-    body = call.http.content if call.http.body_exists else None
     try:
+        if wanted(http):
+            return await _upgraded(http, url, headers, agents if is_agent else _ANY)
+        if not rest and http.method in ("GET", "HEAD"):
+            # A page's relative links mean something only below a path that ends with a slash.
+            where = {"Location": f"{http.rel_url.raw_path}/{query}"}
+            return web.Response(status=web.HTTPMovedPermanently.status_code, headers=where)
         answer = await request(
             session,
-            call.http.method,
+            http.method,
             url,
-            headers=headers,
-            data=body,
+            headers=[*headers, ("X-Forwarded-Uri", http.rel_url.raw_path)],
+            data=http.content if http.body_exists else None,
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             # A redirect is for the client, who follows it as itself.
             allow_redirects=False,
             middlewares=(),
-            ssl=verified,
+            ssl=True if is_agent else _ANY,
         )
     except Unreachable as error:
         raise ServiceUnavailable(f"error trying to reach service: {error}") from error
     async with answer:
-        response = web.StreamResponse(status=answer.status)
-        for name, value in answer.headers.items():
-            if name.lower() not in _HOP_BY_HOP:
-                response.headers.add(name, printable(value))
-        if answer.content_length is not None:
-            response.content_length = answer.content_length
-        await pass_on(answer, response, call.http)
+        prefix = http.rel_url.raw_path.removesuffix(rest)
+        return await _passed_on(call, answer, Way(prefix, url.authority, http.headers.get("Host", "")))
+
+
+async def _upgraded(
+    http: web.BaseRequest, url: URL, headers: Headers, tls: ssl.SSLContext
+) -> web.StreamResponse:
+    answer = await pass_upgrade(http, url, headers, tls if url.scheme == "https" else None)
+    if not isinstance(answer, Refusal):
+        return answer
+    response = web.Response(status=answer.status, body=answer.body)
+    for name, value in answer.headers:
+        if name.lower() not in _HOP_BY_HOP:
+            response.headers[name] = printable(value)
     return response
+
+
+async def _passed_on(call: Call, answer: aiohttp.ClientResponse, way: Way) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status)
+    for name, value in answer.headers.items():
+        if name.lower() == "location":
+            response.headers.add(name, printable(way.through(value)))
+        elif name.lower() not in _NOT_PASSED_BACK:
+            response.headers.add(name, printable(value))
+    page = answer.content_type == "text/html" and "Location" not in answer.headers
+    if page and call.http.method != "HEAD":
+        encoding = answer.headers.get("Content-Encoding", "")
+        begun = await _read(answer, _MOST_HTML) if encoding in pages.ENCODINGS else b""
+        if begun and answer.content.at_eof():
+            rewritten = await call.bodies.apart.run(
+                len(begun), lambda: pages.rewritten(begun, encoding, way.through, _MOST_HTML)
+            )
+            response.content_length = len(rewritten)
+            await response.prepare(call.http)
+            await response.write(rewritten)
+            await response.write_eof()
+            return response
+        if begun:  # it is too long to be held, and is passed on as it is
+            await response.prepare(call.http)
+            await response.write(begun)
+    if answer.content_length is not None and not response.prepared:
+        response.content_length = answer.content_length
+    await pass_on(answer, response, call.http)
+    return response
+
+
+async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
+    """The body, or its beginning. Raises ConnectionError if it breaks off."""
+    body = bytearray()
+    try:
+        while len(body) <= most and (chunk := await answer.content.readany()):
+            body += chunk
+    except (aiohttp.ClientError, OSError) as error:
+        raise ConnectionAbortedError("the answer broke off") from error
+    return bytes(body)
 
 
 def _split(text: str) -> _Name:

@@ -1,11 +1,13 @@
 """pods/exec, attach and portforward: what comes from the client's WebSocket goes to the agent's, and back.
 
-What the messages mean (v4 and v5.channel.k8s.io) is between those two.
+What the messages mean (v4 and v5.channel.k8s.io) is between those two, and so is SPDY, whose connection is
+passed on as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Sequence
 
 import aiohttp
@@ -18,18 +20,23 @@ from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.subresources.node_connection import (
     Unreachable,
+    agent_error,
     refused,
     request,
     target,
     unreachable,
 )
+from wellhead.apiserver.subresources.upgrade import Refusal, pass_upgrade, wanted
 
+_PROTOCOL_HEADER = "X-Stream-Protocol-Version"
 _MAX_MESSAGE = 16 * 1024 * 1024  # bytes
 # PodExecOptions' parameters under the names that a kubelet gives them.
 _STREAMS = (("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty"))
 
 
-async def stream(call: Call, registry: Registry, agents: aiohttp.ClientSession) -> web.StreamResponse:
+async def stream(
+    call: Call, registry: Registry, agents: aiohttp.ClientSession, tls: ssl.SSLContext
+) -> web.StreamResponse:
     """Raises NotFound, BadRequest, InternalError before the upgrade."""
     info = call.info
     query: MultiDict[str] = MultiDict()
@@ -49,12 +56,27 @@ async def stream(call: Call, registry: Registry, agents: aiohttp.ClientSession) 
             raise BadRequest("you must specify at least one command for the container")
         if not any(name in query for _, name in _STREAMS[:3]):
             raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
-    if call.http.headers.get("Upgrade", "").lower() != "websocket":
+    asked = wanted(call.http).lower()
+    if asked.startswith("spdy/"):
+        return await _passed_on(call, url.with_query(query), tls)
+    if asked != "websocket":
         raise await _why_not(agents, url.with_query(query))
     offered = [
         name.strip() for name in call.http.headers.get("Sec-WebSocket-Protocol", "").split(",") if name
     ]
     return await _relay(call, agents, url.with_query(query), offered)
+
+
+async def _passed_on(call: Call, url: URL, tls: ssl.SSLContext) -> web.StreamResponse:
+    versions = call.http.headers.getall(_PROTOCOL_HEADER, [])
+    headers = [("Host", url.authority), *((_PROTOCOL_HEADER, version) for version in versions)]
+    try:
+        answer = await pass_upgrade(call.http, url, headers, tls)
+    except Unreachable as error:
+        raise unreachable(error) from error
+    if isinstance(answer, Refusal):
+        raise agent_error(answer.status, answer.body.decode(errors="replace").strip())
+    return answer
 
 
 async def _relay(
@@ -96,7 +118,7 @@ async def _why_not(agents: aiohttp.ClientSession, url: URL) -> ApiError:
         return unreachable(error)
     async with answer:
         if answer.status == web.HTTPUpgradeRequired.status_code:
-            return BadRequest("Upgrade request required: this server speaks WebSocket here (not SPDY)")
+            return BadRequest("Upgrade request required: this server speaks WebSocket and SPDY/3.1 here")
         if answer.status < 400:
             return InternalError(f"the node's agent opens no stream: it answers {answer.status}")
         return await refused(answer)

@@ -34,9 +34,13 @@ def application(shared: Services, health: Health) -> web.Application:
     app.router.add_get("/stats/summary", usage.summary)
     app.router.add_get("/metrics/resource", usage.resource_metrics)
     app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", logs.container_logs)
-    app.router.add_get("/exec/{namespace}/{pod}/{container}", streams.exec_command)
-    app.router.add_get("/attach/{namespace}/{pod}/{container}", streams.attach)
-    app.router.add_get("/portForward/{namespace}/{pod}", port_forward.port_forward)
+    for path, handler in (
+        ("/exec/{namespace}/{pod}/{container}", streams.exec_command),
+        ("/attach/{namespace}/{pod}/{container}", streams.attach),
+        ("/portForward/{namespace}/{pod}", port_forward.port_forward),
+    ):
+        app.router.add_get(path, handler)
+        app.router.add_post(path, handler)  # as clients ask for SPDY
     return app
 
 

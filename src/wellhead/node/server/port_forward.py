@@ -17,6 +17,7 @@ from aiohttp import web
 from wellhead.node.pods.state import PodState
 from wellhead.node.server import port_tunnel, requests
 from wellhead.node.server.pod_connection import BLOCK, connect
+from wellhead.node.server.spdy_channels import is_spdy
 
 _PROTOCOLS = ("v4.channel.k8s.io",)
 
@@ -25,6 +26,8 @@ async def port_forward(request: web.Request) -> web.StreamResponse:
     """Raises HTTPBadRequest for ports that make no sense."""
     state = requests.pod(request)
     requests.needs_upgrade(request)
+    if is_spdy(request):
+        return await port_tunnel.tunnel_spdy(request, state)
     if port_tunnel.PROTOCOL in request.headers.get("Sec-WebSocket-Protocol", ""):
         return await port_tunnel.tunnel(request, state)
     try:

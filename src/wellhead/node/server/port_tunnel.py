@@ -19,9 +19,11 @@ from aiohttp import web
 from wellhead.node.pods.state import PodState
 from wellhead.node.server import spdy
 from wellhead.node.server.pod_connection import BLOCK, connect
+from wellhead.node.server.spdy_channels import upgrade
 from wellhead.waiting import first_of
 
 PROTOCOL = "SPDY/3.1+portforward.k8s.io"
+SPDY_PROTOCOL = "portforward.k8s.io"
 
 _log = logging.getLogger(__name__)
 _QUEUE_LENGTH = 16  # pieces of input that a connection hasn't taken yet
@@ -46,6 +48,23 @@ async def tunnel(request: web.Request, state: PodState) -> web.StreamResponse:
         served.cancel()
     await session.close()
     return session
+
+
+async def tunnel_spdy(request: web.Request, state: PodState) -> web.StreamResponse:
+    """The same over a connection that is SPDY itself, as kubectl before 1.31 asks. Raises HTTPForbidden."""
+    session = await upgrade(request, SPDY_PROTOCOL)
+    async with asyncio.TaskGroup() as group:
+        served = _Tunnel(state, session.write, group)
+        try:
+            while data := await session.read():
+                await served.receive(data)
+        except spdy.ProtocolError as error:
+            _log.warning("port-forward: %s", error)
+        except ConnectionError:
+            pass  # the client has left
+        served.cancel()
+    session.close()
+    return session.response
 
 
 class _Tunnel:

@@ -96,9 +96,10 @@ def running(request: web.Request) -> Target:
 
 
 def needs_upgrade(request: web.Request) -> None:
-    """Raises HTTPUpgradeRequired unless the client speaks WebSocket.
+    """Raises HTTPUpgradeRequired unless the client speaks WebSocket or SPDY.
 
     To be asked last before anything is done: whoever asks without learns what else is wrong.
     """
-    if request.headers.get("Upgrade", "").lower() != "websocket":
-        raise web.HTTPUpgradeRequired(text="Upgrade request required", headers={"Upgrade": "websocket"})
+    if request.headers.get("Upgrade", "").lower() not in ("websocket", "spdy/3.1"):
+        headers = {"Upgrade": "websocket, SPDY/3.1"}
+        raise web.HTTPUpgradeRequired(text="Upgrade request required", headers=headers)

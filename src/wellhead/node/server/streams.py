@@ -1,4 +1,4 @@
-"""GET /exec/… and /attach/… as WebSockets."""
+"""/exec/… and /attach/… over WebSocket or SPDY."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from wellhead.node.runtime.attach import Attachment, resize_terminal
 from wellhead.node.runtime.containers import RuntimeFailure
 from wellhead.node.server import channels, log_files, requests
 from wellhead.node.server.channels import STDERR, STDOUT, Channels, Input
+from wellhead.node.server.spdy_channels import SpdyChannels, channels_for
 from wellhead.waiting import first_of
+
+Session = Channels | SpdyChannels
 
 
 async def exec_command(request: web.Request) -> web.StreamResponse:
@@ -26,7 +29,7 @@ async def exec_command(request: web.Request) -> web.StreamResponse:
         raise web.HTTPBadRequest(text="you must specify at least one command for the container")
     tty, stdin = is_true(request.query, "tty"), is_true(request.query, "input")
     requests.needs_upgrade(request)
-    session = Channels()
+    session = channels_for(request)
     await session.open(request)
     runtime = requests.services(request).context.runtime
     running = execs.Exec(runtime, target.attempt.id, target.bundle, command, tty=tty, stdin=stdin)
@@ -53,14 +56,14 @@ async def _exec_status(running: execs.Exec) -> dict[str, object]:
         return channels.failure(f"error executing command in container: {error}")
 
 
-async def _show_exec(session: Channels, running: execs.Exec, *, tty: bool) -> None:
+async def _show_exec(session: Session, running: execs.Exec, *, tty: bool) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(_pump(running.read_output, session, STDOUT))
         if not tty:
             group.create_task(_pump(running.read_errors, session, STDERR))
 
 
-async def _feed_exec(session: Channels, running: execs.Exec) -> None:
+async def _feed_exec(session: Session, running: execs.Exec) -> None:
     async for received in session.received():
         if not isinstance(received, Input):
             running.resize(received.rows, received.columns)
@@ -70,7 +73,7 @@ async def _feed_exec(session: Channels, running: execs.Exec) -> None:
             running.end_input()
 
 
-async def _pump(read: Callable[[], Awaitable[bytes]], session: Channels, channel: int) -> None:
+async def _pump(read: Callable[[], Awaitable[bytes]], session: Session, channel: int) -> None:
     """Pass on what there is to read until it ends or the client is gone."""
     while data := await read():
         try:
@@ -85,7 +88,7 @@ async def attach(request: web.Request) -> web.StreamResponse:
     requests.needs_upgrade(request)
     if target.attempt.finished_at:
         # It was too quick for the client, who has its output from the log: there is nothing more to see.
-        session = Channels()
+        session = channels_for(request)
         await session.open(request)
         await session.finish(channels.success())
         return session.response
@@ -96,7 +99,7 @@ async def attach(request: web.Request) -> web.StreamResponse:
 
 async def _attach_with_input(request: web.Request, target: requests.Target) -> web.StreamResponse:
     runtime = requests.services(request).context.runtime
-    session = Channels()
+    session = channels_for(request)
     try:
         async with Attachment(runtime.attach_socket(target.attempt.id), target.bundle) as attachment:
             await session.open(request)
@@ -110,7 +113,7 @@ async def _attach_with_input(request: web.Request, target: requests.Target) -> w
     return session.response
 
 
-async def _feed_attachment(session: Channels, attachment: Attachment) -> None:
+async def _feed_attachment(session: Session, attachment: Attachment) -> None:
     async for received in session.received():
         try:
             if not isinstance(received, Input):
@@ -123,7 +126,7 @@ async def _feed_attachment(session: Channels, attachment: Attachment) -> None:
             return  # the container has ended
 
 
-async def _show(session: Channels, attachment: Attachment) -> None:
+async def _show(session: Session, attachment: Attachment) -> None:
     while True:
         is_error, data = await attachment.receive()
         if not data:
@@ -142,7 +145,7 @@ async def _until_gone(work: Coroutine[Any, Any, None]) -> None:
 
 async def _attach_output(request: web.Request, target: requests.Target) -> web.StreamResponse:
     """Output only: from the log, since leaving conmon's socket would end the input of a `stdinOnce`."""
-    session = Channels()
+    session = channels_for(request)
     await session.open(request)
     follower = log_files.Follower(target.log, lambda: bool(target.attempt.finished_at))
 
