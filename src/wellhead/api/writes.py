@@ -44,6 +44,8 @@ def create(resource: Resource, obj: Obj, context: Context) -> Obj:
     if strategy.counts_generations:
         obj["metadata"]["generation"] = 1
     strategy.prepare_create(obj, context)
+    if resource.has_status and resource.custom is None:
+        obj.setdefault("status", {})  # which Go writes even if it is empty
     metadata.refuse(
         resource,
         obj,

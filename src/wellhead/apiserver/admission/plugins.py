@@ -14,6 +14,7 @@ from wellhead.apiserver.admission.mutating_webhook import MutatingAdmissionWebho
 from wellhead.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from wellhead.apiserver.admission.nodes import NodeRestrictionPlugin, ProxyRestriction, StorageRestriction
 from wellhead.apiserver.admission.plugin import Plugin
+from wellhead.apiserver.admission.pod_security import PodSecurity
 from wellhead.apiserver.admission.priority import Priority
 from wellhead.apiserver.admission.resource_quota import ResourceQuota
 from wellhead.apiserver.admission.role_escalation import RoleEscalation
@@ -36,6 +37,7 @@ ORDERED: tuple[type[Plugin], ...] = (
     ProxyRestriction,
     StorageRestriction,
     TaintNodesByCondition,
+    PodSecurity,
     Priority,
     DefaultTolerationSeconds,
     DefaultStorageClass,
