@@ -167,7 +167,14 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             authenticator=authenticator,
             authorizer=authorizer,
             admission=admission(
-                Environment(registry, authorizer, config.limits, webhooks, WebhookMetrics(metrics.registry)),
+                Environment(
+                    registry,
+                    authorizer,
+                    kinds,
+                    config.limits,
+                    webhooks,
+                    WebhookMetrics(metrics.registry),
+                ),
                 config.enable_admission_plugins,
                 config.disable_admission_plugins,
             ),

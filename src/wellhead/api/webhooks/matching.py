@@ -45,11 +45,13 @@ def matching_resource(rules: Iterable[Rule], target: Target, others: Sequence[Re
     return None
 
 
-def equivalents(resource: Resource, subresource: str) -> tuple[Resource, ...]:
+def equivalents(
+    resource: Resource, subresource: str, among: Iterable[Resource] = RESOURCES
+) -> tuple[Resource, ...]:
     """Other names of the same objects: other versions and groups."""
     return tuple(
         each
-        for each in RESOURCES
+        for each in among
         if each.storage_prefix == resource.storage_prefix
         and each != resource
         and (not subresource or subresource in each.subresources)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from wellhead.api.limits import Limits
 from wellhead.apiserver.authz import Authorizer
+from wellhead.apiserver.custom.kinds import CustomKinds
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.webhooks.client import WebhookClient
 from wellhead.apiserver.webhooks.metrics import WebhookMetrics
@@ -18,6 +19,7 @@ class Environment:
     registry: Registry
     """Reads from memory (`lookup`, `collection`); writes that it makes pass no admission."""
     authorizer: Authorizer
+    kinds: CustomKinds
     limits: Limits
     webhooks: WebhookClient
     webhook_metrics: WebhookMetrics

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 import msgspec
 
 from wellhead.api import schema
+from wellhead.api.custom import decoding as custom
+from wellhead.api.custom.strategy import CustomStrategy
 from wellhead.api.errors import ApiError, InternalError
 from wellhead.api.kinds.webhooks import MUTATING
-from wellhead.api.meta import Obj
+from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.api.patch import apply_json_patch
 from wellhead.api.resource import Resource
 from wellhead.api.resources import kind_of
@@ -45,6 +47,18 @@ class _Memory:
     def changed(self) -> None:
         self.due |= self.asked
         self.asked.clear()
+
+
+def _decoded(patched: Obj, kind: GroupVersionKind, resource: Resource | None) -> Obj:
+    """As reading a body would, of the resource itself or (None) of a kind that a subresource takes."""
+    if resource is not None and resource.custom is not None:
+        strategy = resource.custom.strategy
+        assert isinstance(strategy, CustomStrategy)
+        return custom.decode(patched, kind, strategy.schema, "Ignore").object
+    try:
+        return schema.decode(patched, kind, "Ignore").object
+    except KeyError:  # options of streams have no schema
+        return patched
 
 
 class MutatingAdmissionWebhook(Plugin):
@@ -127,10 +141,7 @@ class MutatingAdmissionWebhook(Plugin):
         kind = resource.gvk if is_whole else request.kind
         try:
             patched = apply_json_patch(decode(encode_json(obj)), patch, self._environment.limits)
-            try:
-                found = schema.decode(patched, kind, "Ignore").object
-            except KeyError:  # options of streams have no schema
-                return patched
+            found = _decoded(patched, kind, resource if is_whole else None)
         except ApiError as error:
             raise InternalError(str(error)) from None
         if is_whole:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from wellhead.api.errors import Forbidden
 from wellhead.api.meta import Obj, new_uid
 from wellhead.api.resource import Resource
-from wellhead.api.resources import NAMESPACES, kind_of
+from wellhead.api.resources import NAMESPACES, RESOURCES, kind_of
 from wellhead.api.webhooks.hook import Hook
 from wellhead.api.webhooks.matching import (
     Target,
@@ -46,7 +46,10 @@ class Invocation:
         if request.resource == NAMESPACES:
             namespace = request.name
         self._target = Target(request.operation, request.resource, request.subresource, namespace)
-        self._others = equivalents(request.resource, request.subresource)
+        among: Iterable[Resource] = RESOURCES
+        if (defined := environment.kinds.defined(request.resource)) is not None:
+            among = defined.resources.values()
+        self._others = equivalents(request.resource, request.subresource, among)
 
     def resource_for(self, hook: Hook) -> Resource | None:
         """By which name of its resource the hook wants to hear of the request; None: it doesn't.
