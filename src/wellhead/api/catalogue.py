@@ -43,9 +43,6 @@ GROUPS = (
 #   short=A,B  in=CATEGORY  sub=SUBRESOURCE,…  fields=LABEL,…
 #   gen(erations)  upsert (created by an update)  returned (when deleted)
 _ROWS = """
-apiregistration.k8s.io/v1
-APIService              apiservices             c in=api-extensions sub=status
-
 certificates.k8s.io/v1
 CertificateSigningRequest certificatesigningrequests c short=csr sub=status fields=spec.signerName
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from wellhead.api import catalogue
 from wellhead.api.kind import Kind
 from wellhead.api.kinds import (
+    apiservice,
     binding,
     configmap,
     controllerrevision,
@@ -113,6 +114,7 @@ KINDS: tuple[Kind, ...] = (
     podtemplate.KIND,
     resourcequota.KIND,
     runtimeclass.KIND,
+    apiservice.KIND,
     configmap.KIND,
     customresourcedefinition.KIND,
     endpoints.KIND,

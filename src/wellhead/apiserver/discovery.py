@@ -11,6 +11,8 @@ from wellhead.api.errors import NotFound
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource, Subresource
 from wellhead.api.resources import RESOURCES
+from wellhead.apiserver.aggregation.merging import with_groups, with_items
+from wellhead.apiserver.aggregation.services import Remote, Remotes
 from wellhead.apiserver.custom.kinds import CustomKinds
 from wellhead.apiserver.negotiation import JSON, media_ranges
 from wellhead.storage.encoding import encode_json
@@ -40,27 +42,46 @@ def aggregated_version(accept: str) -> str:
 class Discovery:
     """What there is to discover: built-in kinds, and the custom ones of the moment."""
 
-    def __init__(self, custom: CustomKinds | None = None) -> None:
+    def __init__(self, custom: CustomKinds | None = None, remotes: Remotes | None = None) -> None:
         self._custom = custom
-        self._made_for = -1
+        self._remotes = remotes
+        self._made_for = (-1, -1)
         self._resources: tuple[Resource, ...] = RESOURCES
         self._aggregated: dict[tuple[str, str], tuple[bytes, str, str]] = {}
 
     @property
     def resources(self) -> tuple[Resource, ...]:
         """All that are served, group by group."""
-        if self._custom is not None and self._custom.changes != self._made_for:
-            self._made_for = self._custom.changes
+        state = (
+            0 if self._custom is None else self._custom.changes,
+            0 if self._remotes is None else self._remotes.changes,
+        )
+        if state != self._made_for:
+            self._made_for = state
             self._aggregated.clear()
-            self._resources = (*RESOURCES, *sorted(self._custom.all(), key=_custom_place))
+            custom = () if self._custom is None else sorted(self._custom.all(), key=_custom_place)
+            self._resources = (*RESOURCES, *custom)
         return self._resources
+
+    def groups(self) -> list[Obj]:
+        """Every APIGroup."""
+        resources = self.resources
+        groups = [_group(resources, each) for each in _groups(resources) if each]
+        remotes = self._others()
+        return with_groups(groups, remotes) if remotes else groups
+
+    def _others(self) -> list[Remote]:
+        return [] if self._remotes is None else list(self._remotes)
 
     def aggregated(self, root: str, version: str) -> tuple[bytes, str, str]:
         """The aggregated document under `root` (api or apis), its content type, and its ETag."""
         resources = self.resources
         found = self._aggregated.get((root, version))
         if found is None:
-            found = self._aggregated[root, version] = aggregated(resources, root, version)
+            items = _items(resources, root)
+            if root == "apis" and self._remotes is not None and (remotes := self._others()):
+                items = with_items(items, remotes, self._remotes.resources)
+            found = self._aggregated[root, version] = _aggregated(items, version)
         return found
 
 
@@ -82,7 +103,11 @@ def _custom_place(resource: Resource) -> tuple[str, tuple[int, int, int, str], s
 
 def aggregated(resources: Resources, root: str, version: str) -> tuple[bytes, str, str]:
     """The aggregated document under `root` (api or apis), its content type, and its ETag."""
-    items = [
+    return _aggregated(_items(resources, root), version)
+
+
+def _items(resources: Resources, root: str) -> list[Obj]:
+    return [
         {
             "metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None},
             "versions": [
@@ -99,11 +124,14 @@ def aggregated(resources: Resources, root: str, version: str) -> tuple[bytes, st
         for group in _groups(resources)
         if bool(group) == (root == "apis")
     ]
+
+
+def _aggregated(items: Sequence[Obj], version: str) -> tuple[bytes, str, str]:
     document = {
         "kind": _AGGREGATED_KIND,
         "apiVersion": f"{_AGGREGATED_GROUP}/{version}",
         "metadata": {},
-        "items": items,
+        "items": list(items),
     }
     data = encode_json(document)
     content_type = f"{JSON};g={_AGGREGATED_GROUP};v={version};as={_AGGREGATED_KIND}"
@@ -119,20 +147,17 @@ def core_versions(resources: Resources, server_address: str) -> Obj:
     }
 
 
-def group_list(resources: Resources) -> Obj:
+def group_list(groups: Sequence[Obj]) -> Obj:
     """/apis"""
-    return {
-        "kind": "APIGroupList",
-        "apiVersion": "v1",
-        "groups": [_group(resources, g) for g in _groups(resources) if g],
-    }
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": list(groups)}
 
 
-def group_document(resources: Resources, name: str) -> Obj:
+def group_document(groups: Sequence[Obj], name: str) -> Obj:
     """/apis/GROUP. Raises NotFound."""
-    if not name or name not in _groups(resources):
-        raise NotFound.path()
-    return {"kind": "APIGroup", "apiVersion": "v1"} | _group(resources, name)
+    for group in groups:
+        if group["name"] == name:
+            return {"kind": "APIGroup", "apiVersion": "v1"} | group
+    raise NotFound.path()
 
 
 def resource_list(resources: Resources, group: str, version: str) -> Obj:

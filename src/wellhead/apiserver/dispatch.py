@@ -13,6 +13,9 @@ from wellhead.api.errors import MethodNotAllowed, NotFound
 from wellhead.api.resources import BINDINGS
 from wellhead.apiserver import discovery, usage
 from wellhead.apiserver.admission.chain import Admission
+from wellhead.apiserver.aggregation import proxy as aggregation
+from wellhead.apiserver.aggregation.backend import Backends
+from wellhead.apiserver.aggregation.services import Remotes
 from wellhead.apiserver.answers import answer_json, answer_value
 from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import Authorizer
@@ -58,11 +61,15 @@ class Dispatcher:
         server_address: str,
         watches: Watches,
         kinds: CustomKinds,
+        remotes: Remotes,
+        backends: Backends,
     ) -> None:
+        self._remotes = remotes
+        self._backends = backends
         self._registry = registry
         self._health = health
-        self._discovery = discovery.Discovery(kinds)
-        self._openapi = OpenAPI(kinds)
+        self._discovery = discovery.Discovery(kinds, remotes)
+        self._openapi = OpenAPI(kinds, remotes)
         self._metrics = metrics
         self._server_address = server_address
 
@@ -124,6 +131,8 @@ class Dispatcher:
     async def dispatch(self, call: Call) -> web.StreamResponse:
         """Answer the call. Raises ApiError."""
         info = call.info
+        if (remote := self._remotes.of_path(info.path)) is not None:
+            return await aggregation.proxy(call.http, info, call.user, remote, self._backends)
         if info.resource is None:
             return await self._path(call)
         if info.resource.custom is not None:
@@ -162,6 +171,8 @@ class Dispatcher:
                 return await answer_value(call, version())
             case ["metrics"]:
                 return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+            case ["openapi", "v3", *rest] if remote := self._remotes.of_path("/" + "/".join(rest)):
+                return await aggregation.proxy(call.http, call.info, call.user, remote, self._backends)
             case ["openapi", *rest]:
                 return await self._openapi.answer(call, rest)
             case ["api" | "apis" as root]:
@@ -171,7 +182,7 @@ class Dispatcher:
                     call, discovery.resource_list(self._discovery.resources, "", group_version)
                 )
             case ["apis", group]:
-                return await answer_value(call, discovery.group_document(self._discovery.resources, group))
+                return await answer_value(call, discovery.group_document(self._discovery.groups(), group))
             case ["apis", group, group_version]:
                 return await answer_value(
                     call, discovery.resource_list(self._discovery.resources, group, group_version)
@@ -184,7 +195,7 @@ class Dispatcher:
             document = (
                 discovery.core_versions(self._discovery.resources, self._server_address)
                 if root == "api"
-                else discovery.group_list(self._discovery.resources)
+                else discovery.group_list(self._discovery.groups())
             )
             return await answer_json(call, encode_json(document))
         data, content_type, etag = self._discovery.aggregated(root, wanted)

@@ -74,14 +74,17 @@ def request_info(method: str, path: str, query: Mapping[str, str], lookup: Looku
         raise NotFound.path(f"{resource.plural} have no {subresource} here")
     if remainder and subresource != "proxy":
         raise NotFound.path()
-    verb = _VERBS.get(method, "")
-    if method in ("GET", "HEAD"):
-        verb = "get" if name else "watch" if is_true(query, "watch") else "list"
-    elif method == "DELETE":
-        verb = "delete" if name else "deletecollection"
+    verb = verb_of(method, named=bool(name), watch=is_true(query, "watch"))
     fields = _UNSELECTED
     if verb in ("list", "watch"):
         fields = FieldSelector.parse(query.get("fieldSelector", ""))
-    return RequestInfo(
-        verb or method.lower(), path, resource, namespace, name, subresource, remainder, fields
-    )
+    return RequestInfo(verb, path, resource, namespace, name, subresource, remainder, fields)
+
+
+def verb_of(method: str, *, named: bool, watch: bool) -> str:
+    """What a method means on a resource, or on an object that the path names."""
+    if method in ("GET", "HEAD"):
+        return "get" if named else "watch" if watch else "list"
+    if method == "DELETE":
+        return "delete" if named else "deletecollection"
+    return _VERBS.get(method, method.lower())

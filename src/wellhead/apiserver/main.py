@@ -19,6 +19,11 @@ from wellhead.api.ranges import family_of
 from wellhead.apiserver.address_keeper import AddressKeeper
 from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugins import admission
+from wellhead.apiserver.aggregation.authentication import ensure_trust, trusted
+from wellhead.apiserver.aggregation.availability import Availability
+from wellhead.apiserver.aggregation.backend import Backends
+from wellhead.apiserver.aggregation.local import LocalServices
+from wellhead.apiserver.aggregation.services import Remotes
 from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.bootstrap import (
@@ -86,6 +91,12 @@ class Config:
     service_account_issuer: str = "https://kubernetes.default.svc"
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()
+    proxy_client_cert_file: Path | None = None
+    """Whom to be towards the servers behind APIServices."""
+    proxy_client_key_file: Path | None = None
+    requestheader_client_ca_file: Path | None = None
+    """The authority of that certificate, which those servers are told of."""
+    requestheader_allowed_names: tuple[str, ...] = ()
     service_account_max_token_expiration: int = 30 * 86400
     """Seconds."""
     service_cluster_ip_ranges: tuple[IPNetwork, ...] = (IPv4Network("10.0.0.0/16"),)
@@ -94,6 +105,13 @@ class Config:
     limits: Limits = DEFAULTS
     etcd: EtcdOptions = field(default_factory=EtcdOptions)
     bookmark_seconds: float = BOOKMARK_SECONDS
+
+    @property
+    def front_proxy(self) -> tuple[str, str] | None:
+        """The files of `proxy_client_*`."""
+        if self.proxy_client_cert_file is None or self.proxy_client_key_file is None:
+            return None
+        return str(self.proxy_client_cert_file), str(self.proxy_client_key_file)
 
 
 async def run(config: Config) -> None:
@@ -141,6 +159,8 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
     kinds = CustomKinds(cache)
     webhooks = WebhookClient(registry, config.limits)
     kinds.start(lambda definition: converter_of(definition, webhooks))
+    remotes = Remotes(cache)
+    local = LocalServices(registry, kinds)
     definitions = DefinitionKeeper(registry, kinds)
     definitions.start()
     tokens = Tokens(
@@ -161,6 +181,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             middlewares=(no_redirects,),
         ) as agents,
         webhooks,
+        Backends(registry, config.front_proxy) as backends,
     ):
         dispatcher = Dispatcher(
             registry=registry,
@@ -186,11 +207,15 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             server_address=_authority(config.advertise_address, config.secure_port),
             watches=Watches(config.limits, metrics.refused, config.bookmark_seconds),
             kinds=kinds,
+            remotes=remotes,
+            backends=backends,
         )
-        server = Server(authenticator, authorizer, dispatcher, metrics, config.limits, kinds.lookup)
+        server = Server(authenticator, authorizer, dispatcher, metrics, config.limits, kinds.lookup, remotes)
         await ensure_namespaces(registry)
         await ensure_priority_classes(registry)
         await ensure_default_roles(registry)
+        await ensure_trust(registry, _trusted(config))
+        await local.ensure()
         ranges = config.service_cluster_ip_ranges
         await ensure_service_ranges(registry, ranges)
         await ensure_kubernetes_service(registry, ranges[0][1], config.secure_port)
@@ -204,12 +229,24 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
                 _log.info("serving on %s", listener.getsockname())
             server.ready = True
             async with asyncio.TaskGroup() as upkeep:
-                keeping = upkeep.create_task(definitions.run())
+                availability = Availability(registry, remotes, backends, config.limits)
+                running = (definitions.run(), availability.run(), local.run())
+                keeping = [upkeep.create_task(each) for each in running]
                 yield registry
-                keeping.cancel()
+                for each in keeping:
+                    each.cancel()
         finally:
             server.ready = False
             await runner.cleanup()
+
+
+def _trusted(config: Config) -> dict[str, str]:
+    front_proxy = config.requestheader_client_ca_file
+    return trusted(
+        config.client_ca_file.read_text(),
+        "" if front_proxy is None else front_proxy.read_text(),
+        config.requestheader_allowed_names,
+    )
 
 
 def _server_tls(config: Config) -> ssl.SSLContext:

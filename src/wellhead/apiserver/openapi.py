@@ -20,6 +20,7 @@ from wellhead.api.custom.definition import schema_of
 from wellhead.api.errors import NotFound
 from wellhead.api.openapi import protobuf
 from wellhead.api.resource import Resource
+from wellhead.apiserver.aggregation.services import Remotes
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.custom.kinds import CustomKinds
 from wellhead.apiserver.negotiation import JSON, first_acceptable
@@ -56,8 +57,9 @@ class _Document2(msgspec.Struct):
 class OpenAPI:
     """Makes and keeps the documents."""
 
-    def __init__(self, kinds: CustomKinds) -> None:
+    def __init__(self, kinds: CustomKinds, remotes: Remotes) -> None:
         self._kinds = kinds
+        self._remotes = remotes
         self._documents: OrderedDict[tuple[str, str, str], _Document] = OrderedDict()
         self._parts: OrderedDict[tuple[str, str], tuple[bytes, bytes]] = OrderedDict()
         """Of version 2, compressed: a custom resource's JSON and its Protobuf, by path and state."""
@@ -105,6 +107,8 @@ class OpenAPI:
         state = (
             hashlib.sha256("\n".join(each.state for each in custom).encode()).hexdigest() if custom else ""
         )
+        if not path:
+            state += str(self._remotes.changes)
         key = (path, media_type, state)
         found = self._documents.get(key)
         if found is None:
@@ -133,6 +137,9 @@ class OpenAPI:
         states: dict[str, str] = {}
         for each in custom:
             states[each.group_path] = states.get(each.group_path, "") + each.state
+        for remote in self._remotes:
+            if remote.available:
+                states[remote.path.lstrip("/")] = f"{remote!r} {self._remotes.resources(remote)}"
         return encode_json(documents.openapi_v3_index(states))
 
     def _joined(self, custom: list[_Custom]) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import replace
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -18,6 +19,8 @@ from wellhead.api.errors import (
     TooManyRequests,
 )
 from wellhead.api.limits import Limits
+from wellhead.apiserver.aggregation.proxy import remote_info
+from wellhead.apiserver.aggregation.services import Remotes
 from wellhead.apiserver.answers import error_response
 from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import EVERYTHING, Authorizer
@@ -44,7 +47,9 @@ class Server:
         metrics: Metrics,
         limits: Limits,
         lookup: Lookup,
+        remotes: Remotes,
     ) -> None:
+        self._remotes = remotes
         self._limits = limits
         self._lookup = lookup
         self._bodies = Bodies(limits)
@@ -85,7 +90,7 @@ class Server:
             _check_headers(request)
             user = self._authenticator.user(request)
             # The path is taken apart as sent, so that an escaped slash stays within its part.
-            info = request_info(request.method, request.rel_url.raw_path, request.query, self._lookup)
+            info = self._info(request)
             user = impersonated(request, user, self._authorizer)
             self._authorizer.check(user, info)
             if not self.ready and info.resource is not None:
@@ -113,8 +118,17 @@ class Server:
             self._metrics.inflight.dec()
         if not response.prepared and request.writer.output_size:
             response = _cut_off(request)  # an answer had begun, which now can't be ended any better
+        if self._remotes.of_path(info.path) is not None:
+            info = replace(info, resource=None)  # its name is anybody's: there would be no end of series
         self._metrics.observe(info, response.status, time.perf_counter() - started)
         return response
+
+    def _info(self, request: web.BaseRequest) -> RequestInfo:
+        path = request.rel_url.raw_path
+        remote = self._remotes.of_path(path)
+        if remote is not None:
+            return remote_info(request.method, path, request.query, remote)
+        return request_info(request.method, path, request.query, self._lookup)
 
     async def _in_time(self, call: Call) -> web.StreamResponse:
         """Dispatch the call, if there aren't too many, within the time that it may take. Raises ApiError."""

@@ -30,6 +30,18 @@ def endpoint(registry: Registry, namespace: str, name: str, port: str) -> tuple[
     return random.choice(found)
 
 
+def server_address(registry: Registry, namespace: str, name: str, port: int) -> tuple[str, int]:
+    """Where a server behind a Service is dialled: a webhook, or what an APIService leads to.
+
+    Raises NotFound, ServiceUnavailable.
+    """
+    service = registry.object(SERVICES, namespace, name)
+    if service["spec"].get("type") == "ExternalName":
+        return service["spec"]["externalName"], port
+    host, number = endpoint(registry, namespace, name, str(port))
+    return host, int(number)
+
+
 def _addresses(endpoints: Obj, port: str) -> list[tuple[str, str]]:
     return [
         (address["ip"], str(each["port"]))

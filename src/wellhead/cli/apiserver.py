@@ -129,6 +129,23 @@ class _PortRange(click.ParamType[range]):
     multiple=True,
     help="Turn one off (repeatable). All others count by default.",
 )
+@click.option(
+    "--proxy-client-cert-file",
+    type=_FILE,
+    help="Whom to be towards the servers behind APIServices (PEM).",
+)
+@click.option("--proxy-client-key-file", type=_FILE, help="Its key (PEM).")
+@click.option(
+    "--requestheader-client-ca-file",
+    type=_FILE,
+    help="The authority of that certificate: those servers are told to believe it (PEM).",
+)
+@click.option(
+    "--requestheader-allowed-names",
+    multiple=True,
+    metavar="NAME",
+    help="Whom that certificate must name (repeatable). Default: anybody.",
+)
 @click.option("--service-account-issuer", default="https://kubernetes.default.svc", show_default=True)
 @click.option(
     "--service-account-max-token-expiration",
@@ -168,6 +185,10 @@ def command(
     service_account_key_file: Path,
     enable_admission_plugins: tuple[str, ...],
     disable_admission_plugins: tuple[str, ...],
+    proxy_client_cert_file: Path | None,
+    proxy_client_key_file: Path | None,
+    requestheader_client_ca_file: Path | None,
+    requestheader_allowed_names: tuple[str, ...],
     service_account_issuer: str,
     service_account_max_token_expiration: int,
     service_cluster_ip_range: tuple[IPNetwork, ...],
@@ -204,6 +225,10 @@ def command(
         listen_fds=listen_fd,
         enable_admission_plugins=enable_admission_plugins,
         disable_admission_plugins=disable_admission_plugins,
+        proxy_client_cert_file=proxy_client_cert_file,
+        proxy_client_key_file=proxy_client_key_file,
+        requestheader_client_ca_file=requestheader_client_ca_file,
+        requestheader_allowed_names=requestheader_allowed_names,
         service_account_issuer=service_account_issuer,
         service_account_max_token_expiration=service_account_max_token_expiration,
         service_cluster_ip_ranges=service_cluster_ip_range,

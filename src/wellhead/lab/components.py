@@ -147,6 +147,7 @@ def _storage(cluster: Cluster, spec: ClusterSpec) -> tuple[str, ...]:
 
 def _apiserver(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
     certificates, plans = cluster.pki, spec.plans
+    front_proxy = cluster.pki / pki.FRONT_PROXY
     return Component(
         control_plane_name(number),
         "apiserver",
@@ -164,6 +165,12 @@ def _apiserver(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
             *_flag("kubelet-client-certificate", certificates / "apiserver-kubelet-client.crt"),
             *_flag("kubelet-client-key", certificates / "apiserver-kubelet-client.key"),
             *_flag("service-account-key-file", certificates / pki.SERVICE_ACCOUNT_KEY),
+            *_flag(
+                "proxy-client-cert-file", certificates / pki.FRONT_PROXY / f"{pki.FRONT_PROXY_CLIENT}.crt"
+            ),
+            *_flag("proxy-client-key-file", front_proxy / f"{pki.FRONT_PROXY_CLIENT}.key"),
+            *_flag("requestheader-client-ca-file", front_proxy / f"{pki.CA}.crt"),
+            *_flag("requestheader-allowed-names", pki.FRONT_PROXY_CLIENT),
             *_flag("service-cluster-ip-range", _listed(plan.services for plan in plans)),
             *_flag("service-node-port-range", NODE_PORTS),
         ),

@@ -42,6 +42,9 @@ def design(cluster: Cluster, spec: ClusterSpec) -> Design:
             make_private(cluster.node_directory(topology.node_name(number)))
         pki.ensure(cluster.pki, identities)
         pki.ensure_signing_key(cluster.pki)
+        make_private(cluster.pki / pki.FRONT_PROXY)
+        front_proxy = pki.Identity(pki.FRONT_PROXY_CLIENT, pki.FRONT_PROXY_CLIENT)
+        pki.ensure(cluster.pki / pki.FRONT_PROXY, [front_proxy])
         if spec.storage == "etcd":
             make_private(cluster.pki / pki.ETCD)
             pki.ensure(cluster.pki / pki.ETCD, pki.etcd_identities(picture.plans, spec.control_planes))

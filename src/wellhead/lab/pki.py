@@ -36,6 +36,9 @@ APISERVER = "apiserver"
 SERVICE_ACCOUNT_KEY = "service-account.key"
 ETCD = "etcd"
 """The directory of etcd's certificates, which come from an authority of its own: no node may speak to it."""
+FRONT_PROXY = "front-proxy"
+"""The directory of the front proxy's, again of another authority: who has one may speak for anybody."""
+FRONT_PROXY_CLIENT = "front-proxy-client"
 ETCD_MEMBER, ETCD_CLIENT = "member", "apiserver-etcd-client"
 
 

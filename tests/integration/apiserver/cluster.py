@@ -236,6 +236,10 @@ async def serve(
         service_cluster_ip_ranges=ranges,
         service_node_port_range=node_ports,
         enable_admission_plugins=plugins,
+        proxy_client_cert_file=certificates / "front-proxy.crt",
+        proxy_client_key_file=certificates / "front-proxy.key",
+        requestheader_client_ca_file=certificates / "ca.crt",
+        requestheader_allowed_names=("front-proxy",),
         limits=limits,
         bookmark_seconds=bookmark_seconds,
     )

@@ -30,7 +30,7 @@ from wellhead.apiserver.subresources.upgrade import Headers, Refusal, pass_upgra
 from wellhead.text import printable, quoted
 
 # RFC 9110, 7.6.1: these belong to one connection.
-_HOP_BY_HOP = frozenset(
+HOP_BY_HOP = frozenset(
     {
         "connection",
         "host",
@@ -46,9 +46,9 @@ _HOP_BY_HOP = frozenset(
     }
 )
 _FORWARDED_FOR = "X-Forwarded-For"
-_NOT_PASSED_ON = _HOP_BY_HOP | {_FORWARDED_FOR.lower(), "x-forwarded-uri"}
+_NOT_PASSED_ON = HOP_BY_HOP | {_FORWARDED_FOR.lower(), "x-forwarded-uri"}
 # What a page says of others' pages isn't for the API server's own.
-_NOT_PASSED_BACK = _HOP_BY_HOP | {
+_NOT_PASSED_BACK = HOP_BY_HOP | {
     "access-control-allow-credentials",
     "access-control-allow-headers",
     "access-control-allow-methods",
@@ -129,7 +129,7 @@ async def _upgraded(
         return answer
     response = web.Response(status=answer.status, body=answer.body)
     for name, value in answer.headers:
-        if name.lower() not in _HOP_BY_HOP:
+        if name.lower() not in HOP_BY_HOP:
             response.headers[name] = printable(value)
     return response
 

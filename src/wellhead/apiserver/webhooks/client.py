@@ -16,14 +16,13 @@ from yarl import URL
 from wellhead.api.errors import ApiError
 from wellhead.api.limits import Limits
 from wellhead.api.meta import Obj
-from wellhead.api.resources import SERVICES
 from wellhead.api.webhooks.hook import Hook
 from wellhead.api.webhooks.review import CallFailed
+from wellhead.apiserver.calling_errors import reason
+from wellhead.apiserver.calling_tls import BadBundle, verifying
 from wellhead.apiserver.documents import read_json
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.apiserver.service_endpoints import endpoint
-from wellhead.apiserver.webhooks.dialing import reason
-from wellhead.apiserver.webhooks.tls import BadBundle, verifying
+from wellhead.apiserver.service_endpoints import server_address
 from wellhead.storage.encoding import encode_json
 from wellhead.text import printable, quoted
 
@@ -136,16 +135,12 @@ class WebhookClient:
         path = service.get("path") or "/"
         shown = f"https://{server_name}:{port}{path if path.startswith('/') else f'/{path}'}{query}"
         try:
-            found = self._registry.object(SERVICES, namespace, name)
-            if found["spec"].get("type") == "ExternalName":
-                host, number = found["spec"]["externalName"], str(port)
-            else:
-                host, number = endpoint(self._registry, namespace, name, str(port))
+            host, number = server_address(self._registry, namespace, name, port)
         except ApiError as error:
             missing = error.code == 404
             why = f"service {quoted(name)} not found" if missing else str(error)
             raise NotCalled(f"failed to call webhook: Post {quoted(shown)}: {why}") from None
-        return _Target(shown, URL(shown).with_host(host).with_port(int(number)), server_name)
+        return _Target(shown, URL(shown).with_host(host).with_port(number), server_name)
 
 
 class NotCalled(Exception):

@@ -32,3 +32,15 @@ def verifying(ca_bundle: str, certificate: tuple[str, str] | None = None) -> ssl
     if certificate is not None:
         context.load_cert_chain(*certificate)
     return context
+
+
+@lru_cache(maxsize=4)
+def unverified(certificate: tuple[str, str] | None = None) -> ssl.SSLContext:
+    """By nothing: insecureSkipTLSVerify."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols(["http/1.1"])
+    if certificate is not None:
+        context.load_cert_chain(*certificate)
+    return context

@@ -1,0 +1,84 @@
+"""A request for another server's group, handed on to it as the user who makes it.
+
+Upstream: kube-aggregator's pkg/apiserver/handler_proxy.go.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+
+import aiohttp
+from aiohttp import web
+
+from wellhead.api.errors import BadRequest, ServiceUnavailable
+from wellhead.api.query import is_true
+from wellhead.api.resource import Resource
+from wellhead.apiserver.aggregation.backend import Backends, Unreachable
+from wellhead.apiserver.aggregation.services import Remote
+from wellhead.apiserver.authn import User
+from wellhead.apiserver.calling_errors import reason
+from wellhead.apiserver.impersonation import PREFIX as IMPERSONATION
+from wellhead.apiserver.info import RequestInfo, verb_of
+from wellhead.apiserver.subresources.proxy import HOP_BY_HOP
+from wellhead.apiserver.subresources.relay import pass_on
+from wellhead.text import printable
+
+_log = logging.getLogger(__name__)
+
+_REMOTE = "x-remote-"
+_DISCOVERY_SECONDS = 5.0
+
+
+async def proxy(
+    request: web.BaseRequest, info: RequestInfo, user: User, remote: Remote, backends: Backends
+) -> web.StreamResponse:
+    """Raises ServiceUnavailable; ConnectionError once the answer has begun."""
+    if not remote.available:
+        raise ServiceUnavailable("service unavailable")
+    if "upgrade" in request.headers.get("Connection", "").lower():
+        raise BadRequest("this server passes on no upgraded connections to aggregated APIs")
+    headers = [
+        (name, value)
+        for name, value in request.headers.items()
+        if name.lower() not in HOP_BY_HOP and not name.lower().startswith((IMPERSONATION, _REMOTE))
+    ]
+    try:
+        answer = await backends.request(
+            remote,
+            request.method,
+            request.raw_path,
+            user,
+            _DISCOVERY_SECONDS if info.resource is None else None,
+            headers=headers,
+            data=request.content if request.body_exists else None,
+        )
+    except Unreachable as error:
+        _log.warning("the APIService %s: %s", remote.name, error)
+        raise ServiceUnavailable("service unavailable") from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        why = reason(error, f"{remote.server_name}:{remote.port}")
+        raise ServiceUnavailable(f"error trying to reach service: {why}") from error
+    async with answer:
+        response = web.StreamResponse(status=answer.status)
+        for name, value in answer.headers.items():
+            if name.lower() not in HOP_BY_HOP:
+                response.headers.add(name, printable(value))
+        if answer.content_length is not None:
+            response.content_length = answer.content_length
+        await pass_on(answer, response, request)
+    return response
+
+
+def remote_info(method: str, path: str, query: Mapping[str, str], remote: Remote) -> RequestInfo:
+    """What a request for another server's group asks for, as authorisation sees it."""
+    rest = path.removeprefix(remote.path).strip("/").split("/")
+    if rest == [""]:
+        return RequestInfo(method.lower(), path)
+    namespace = ""
+    if rest[0] == "namespaces" and len(rest) > 2:
+        namespace, rest = rest[1], rest[2:]
+    plural, name, subresource = (*rest, "", "", "")[:3]
+    resource = Resource(remote.group, remote.version, plural, plural, namespaced=bool(namespace))
+    verb = verb_of(method, named=bool(name), watch=is_true(query, "watch"))
+    return RequestInfo(verb, path, resource, namespace, name, subresource)
