@@ -129,3 +129,23 @@ async def test_orphaned_replicasets_and_pods_are_adopted_again(world: World) -> 
     assert adopted["metadata"]["uid"] == orphan["metadata"]["uid"]
     assert adopted["metadata"]["ownerReferences"][0]["kind"] == "Deployment"
     assert {pod["metadata"]["uid"] for pod in await world.listed(PODS, "app=web")} == pods
+
+
+async def test_a_name_that_somebody_else_has_is_not_taken(world: World) -> None:
+    """The names of ReplicaSets are made of their templates: two of these may have one."""
+    await world.client.create(DEPLOYMENTS, deployment("web", 1))
+    await world.rolled_out("web")
+    [first] = await world.listed(REPLICASETS)
+    await world.api.ok("delete", "deployment", "web", "--cascade=orphan")
+    await world.until(
+        lambda: world.listed(REPLICASETS),
+        lambda found: found and not found[0]["metadata"].get("ownerReferences"),
+    )
+    name, labels = first["metadata"]["name"], {"metadata": {"labels": {"app": "else"}}}
+    await world.client.patch(REPLICASETS, name, labels, "default")
+    await world.client.create(DEPLOYMENTS, deployment("web", 1))
+    done = await world.rolled_out("web")
+    assert done["status"]["collisionCount"] == 1
+    names = {each["metadata"]["name"] for each in await world.listed(REPLICASETS)}
+    assert len(names) == 2
+    assert name in names
