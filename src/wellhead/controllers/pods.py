@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from wellhead.api.meta import condition, is_deleting, parse_time
+from wellhead.api.meta import AnyObj, condition, is_deleting, parse_time
 from wellhead.api.types.pod import Pod
 
 
@@ -45,3 +46,10 @@ def seconds_to_available(pod: Pod, min_ready_seconds: int, now: datetime) -> flo
     if since is None:
         return None
     return max(0.0, (since + timedelta(seconds=min_ready_seconds) - now).total_seconds())
+
+
+def seconds_to_next_available(owner: AnyObj, pods: Iterable[Pod], now: datetime) -> float | None:
+    """When the next ready pod of a workload becomes available by mere waiting; None if none does."""
+    min_ready = owner["spec"].get("minReadySeconds", 0)
+    waits = (seconds_to_available(pod, min_ready, now) for pod in pods)
+    return min((wait for wait in waits if wait), default=None)

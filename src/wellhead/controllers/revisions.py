@@ -15,6 +15,9 @@ from wellhead.api.meta import Obj, owner_reference
 from wellhead.api.meta import annotations as annotations_of
 from wellhead.controllers.template import same_template, template_hash
 
+POD_LABEL = "controller-revision-hash"
+"""The label of a pod that says of which revision it was made."""
+
 _LONGEST_PREFIX = 223
 
 

@@ -15,9 +15,9 @@ from wellhead.api.types.pod import Pod
 from wellhead.controllers.daemonset.placement import Placement, by_node, is_updated, new_pod, node_of
 from wellhead.controllers.daemonset.plan import plan
 from wellhead.controllers.daemonset.rolling import Limits, limits, roll
-from wellhead.controllers.daemonset.status import seconds_to_next_available, status_of
+from wellhead.controllers.daemonset.status import status_of
 from wellhead.controllers.failed_pods import FailedPods
-from wellhead.controllers.pods import is_ready, phase
+from wellhead.controllers.pods import is_ready, phase, seconds_to_next_available
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TIME = "2026-01-01T11:00:00Z"
@@ -268,4 +268,4 @@ def test_a_surging_pod_waits_for_its_seconds() -> None:
     world.step(owner, "new")
     world.becomes(world.pods["p-001"], "ready")
     assert not world.step(owner, "new")
-    assert seconds_to_next_available(owner, by_node(world.pods.values()), NOW) == 3600
+    assert seconds_to_next_available(owner, world.pods.values(), NOW) == 3600

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from datetime import UTC, datetime
 
 from wellhead.api.errors import ApiError
@@ -13,7 +14,6 @@ from wellhead.api.types.pod import Pod
 from wellhead.client.events import EventRecorder
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.daemonset.placement import (
-    HASH_LABEL,
     Placement,
     PodsByNode,
     by_node,
@@ -22,13 +22,14 @@ from wellhead.controllers.daemonset.placement import (
 )
 from wellhead.controllers.daemonset.plan import plan
 from wellhead.controllers.daemonset.rolling import roll
-from wellhead.controllers.daemonset.status import seconds_to_next_available, status_of
+from wellhead.controllers.daemonset.status import status_of
 from wellhead.controllers.failed_pods import FailedPods
 from wellhead.controllers.history import History
 from wellhead.controllers.ownership import carry_out, claim
 from wellhead.controllers.pod_control import PodControl, is_ending_namespace
 from wellhead.controllers.pod_owners import owned_handler
-from wellhead.controllers.revisions import Revisions, surplus
+from wellhead.controllers.pods import seconds_to_next_available
+from wellhead.controllers.revisions import POD_LABEL, Revisions, surplus
 from wellhead.controllers.store import Store, Stores
 from wellhead.health import Check
 
@@ -48,7 +49,7 @@ class DaemonSetController:
         self._pods: Store[Pod] = stores[PODS]
         self._recorder = recorder
         self._control = PodControl(self._pods, recorder)
-        self._history = History(stores, self._daemonsets, HASH_LABEL)
+        self._history = History(stores, self._daemonsets, POD_LABEL)
         self._failed = FailedPods()
         self._reconciler = Reconciler(self.name, self._reconcile)
         self._daemonsets.on_change(self._daemonset_changed)
@@ -87,7 +88,7 @@ class DaemonSetController:
             return None
         await self._control.settle(daemonset)
         revisions = await self._history.settle(daemonset)
-        digest = labels(revisions.current[0]).get(HASH_LABEL, "")
+        digest = labels(revisions.current[0]).get(POD_LABEL, "")
         await self._claim(daemonset)
         placement, error = Placement(daemonset), None
         wait: float | None = None
@@ -119,13 +120,13 @@ class DaemonSetController:
         duplicates = revisions.current[1:]
         if not duplicates:
             return
-        hashes = {labels(each).get(HASH_LABEL) for each in duplicates}
+        hashes = {labels(each).get(POD_LABEL) for each in duplicates}
         for pod in self._controlled(daemonset):
-            if labels(pod).get(HASH_LABEL) in hashes:
+            if labels(pod).get(POD_LABEL) in hashes:
                 metadata = pod["metadata"]
                 changed: Pod = {
                     **pod,
-                    "metadata": {**metadata, "labels": {**labels(pod), HASH_LABEL: digest}},
+                    "metadata": {**metadata, "labels": {**labels(pod), POD_LABEL: digest}},
                 }
                 await self._pods.update(changed)
         await self._history.drop(duplicates)
@@ -169,8 +170,8 @@ class DaemonSetController:
             self._reconciler.enqueue(key(daemonset))
 
     async def _clean_up(self, daemonset: Obj, revisions: Revisions) -> None:
-        hashes = {labels(pod).get(HASH_LABEL) for pod in self._controlled(daemonset)}
-        live = [each for each in revisions.old if labels(each).get(HASH_LABEL) in hashes]
+        hashes = {labels(pod).get(POD_LABEL) for pod in self._controlled(daemonset)}
+        live = [each for each in revisions.old if labels(each).get(POD_LABEL) in hashes]
         limit = daemonset["spec"].get("revisionHistoryLimit", 10)
         await self._history.drop(surplus(revisions.old, live, limit, len(revisions.old) - limit))
 
@@ -179,7 +180,7 @@ class DaemonSetController:
         status = status_of(daemonset, self._nodes.values(), pods, placement, digest, now)
         if status != daemonset.get("status"):
             await self._daemonsets.update({**daemonset, "status": status}, "status")
-        return seconds_to_next_available(daemonset, pods, now)
+        return seconds_to_next_available(daemonset, itertools.chain(*pods.values()), now)
 
 
 def _verdict(placement: Placement, node: Obj | None) -> tuple[bool, bool] | None:

@@ -15,8 +15,8 @@ from wellhead.api.placement import required_nodes, untolerated
 from wellhead.api.types.pod import Pod
 from wellhead.controllers.pod_control import pod_from_template
 from wellhead.controllers.pods import is_terminal
+from wellhead.controllers.revisions import POD_LABEL
 
-HASH_LABEL = "controller-revision-hash"
 GENERATION_LABEL = "pod-template-generation"
 
 _NAME_FIELD = "metadata.name"
@@ -87,7 +87,7 @@ def new_pod(daemonset: Obj, node: str, digest: str) -> Pod:
     """The DaemonSet's pod for the node, of the revision with this hash."""
     template = daemonset["spec"]["template"]
     metadata = template.get("metadata") or {}
-    found = {**(metadata.get("labels") or {}), HASH_LABEL: digest}
+    found = {**(metadata.get("labels") or {}), POD_LABEL: digest}
     if generation := annotations_of(daemonset).get(TEMPLATE_GENERATION):
         found[GENERATION_LABEL] = generation
     spec = with_tolerations(template["spec"])
@@ -128,7 +128,7 @@ def is_updated(pod: Pod, daemonset: Obj, digest: str) -> bool:
     """Whether the pod is of the template as it is now."""
     generation = annotations_of(daemonset).get(TEMPLATE_GENERATION)
     found = labels(pod)
-    return found.get(HASH_LABEL) == digest or (
+    return found.get(POD_LABEL) == digest or (
         generation is not None and found.get(GENERATION_LABEL) == generation
     )
 

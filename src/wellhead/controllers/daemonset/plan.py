@@ -11,9 +11,10 @@ from datetime import datetime
 
 from wellhead.api.meta import Obj, is_deleting, labels
 from wellhead.api.types.pod import Pod
-from wellhead.controllers.daemonset.placement import HASH_LABEL, Placement, PodsByNode
+from wellhead.controllers.daemonset.placement import Placement, PodsByNode
 from wellhead.controllers.daemonset.rolling import limits
 from wellhead.controllers.pods import is_ready, phase, seconds_to_available
+from wellhead.controllers.revisions import POD_LABEL
 
 
 @dataclass
@@ -80,8 +81,8 @@ def _running(made: Plan, node: str, pods: Sequence[Pod]) -> list[Pod]:
 
 def _excess(daemonset: Obj, running: Sequence[Pod], digest: str, now: datetime) -> list[Pod]:
     """Of a node that may have two pods: all but the oldest new one, and the oldest old one while needed."""
-    new = [pod for pod in running if labels(pod).get(HASH_LABEL) == digest]
-    old = [pod for pod in running if labels(pod).get(HASH_LABEL) != digest]
+    new = [pod for pod in running if labels(pod).get(POD_LABEL) == digest]
+    old = [pod for pod in running if labels(pod).get(POD_LABEL) != digest]
     excess = [*new[1:], *old[1:]]
     if new and old:
         min_ready = daemonset["spec"].get("minReadySeconds", 0)

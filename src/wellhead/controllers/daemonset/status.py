@@ -41,10 +41,3 @@ def status_of(
     before = daemonset.get("status") or {}
     kept = {name: before[name] for name in ("collisionCount", "conditions") if name in before}
     return written | kept
-
-
-def seconds_to_next_available(daemonset: Obj, pods: PodsByNode, now: datetime) -> float | None:
-    """When the next ready pod becomes available by mere waiting; None if none does."""
-    min_ready = daemonset["spec"].get("minReadySeconds", 0)
-    waits = (seconds_to_available(pod, min_ready, now) for there in pods.values() for pod in there)
-    return min((wait for wait in waits if wait), default=None)

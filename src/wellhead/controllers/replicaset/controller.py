@@ -17,9 +17,9 @@ from wellhead.client.rest import ConnectionLost
 from wellhead.controllers.ownership import carry_out, claim
 from wellhead.controllers.pod_control import PodControl, is_ending_namespace, pod_from_template
 from wellhead.controllers.pod_owners import owned_handler
-from wellhead.controllers.pods import is_active
+from wellhead.controllers.pods import is_active, seconds_to_next_available
 from wellhead.controllers.replicaset.plan import first_to_go, missing
-from wellhead.controllers.replicaset.status import seconds_to_next_available, status_of
+from wellhead.controllers.replicaset.status import status_of
 from wellhead.controllers.store import Store, Stores
 from wellhead.health import Check
 
@@ -109,4 +109,4 @@ class ReplicasController:
         status = status_of(owner, pods, now, failure)
         if status != owner.get("status"):
             await self._owners.update({**owner, "status": status}, "status")
-        return seconds_to_next_available(owner, pods, now)
+        return seconds_to_next_available(owner, filter(is_active, pods), now)

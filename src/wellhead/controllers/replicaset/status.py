@@ -38,10 +38,3 @@ def status_of(replicaset: Obj, pods: Sequence[Pod], now: datetime, failure: tupl
         entry = {"type": "ReplicaFailure", "status": "True", "lastTransitionTime": time}
         entries = conditions.put(entries, {**entry, "reason": reason, "message": message})
     return status | ({"conditions": entries} if entries else {})
-
-
-def seconds_to_next_available(replicaset: Obj, pods: Sequence[Pod], now: datetime) -> float | None:
-    """When the next ready pod becomes available by mere waiting; None if none does."""
-    min_ready = replicaset["spec"].get("minReadySeconds", 0)
-    waits = (seconds_to_available(pod, min_ready, now) for pod in pods if is_active(pod))
-    return min((wait for wait in waits if wait), default=None)

@@ -19,6 +19,7 @@ from wellhead.controllers.history import History
 from wellhead.controllers.ownership import carry_out, claim
 from wellhead.controllers.pod_control import in_batches, is_ending_namespace
 from wellhead.controllers.pod_owners import owned_handler
+from wellhead.controllers.pods import seconds_to_next_available
 from wellhead.controllers.revisions import Revisions, surplus
 from wellhead.controllers.statefulset import claims as of_claims
 from wellhead.controllers.statefulset.claims import Claims
@@ -41,7 +42,7 @@ from wellhead.controllers.statefulset.plan import (
     View,
     plan,
 )
-from wellhead.controllers.statefulset.status import seconds_to_next_available, status_of
+from wellhead.controllers.statefulset.status import status_of
 from wellhead.controllers.store import Store, Stores
 from wellhead.health import Check
 

@@ -11,10 +11,10 @@ from typing import Any
 from wellhead.api.meta import Obj, labels
 from wellhead.api.types.pod import Pod
 from wellhead.controllers.pod_control import pod_from_template
+from wellhead.controllers.revisions import POD_LABEL
 
 POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 POD_INDEX_LABEL = "apps.kubernetes.io/pod-index"
-REVISION_LABEL = "controller-revision-hash"
 
 _NAME = re.compile(r"(.*)-([0-9]{1,9})", re.ASCII)
 
@@ -55,7 +55,7 @@ def pod_name(statefulset: Obj, ordinal: int) -> str:
 
 def revision_of(pod: Pod) -> str:
     """The name of the revision that the pod was made of."""
-    return labels(pod).get(REVISION_LABEL, "")
+    return labels(pod).get(POD_LABEL, "")
 
 
 def new_pod(statefulset: Obj, template: Obj, revision: str, ordinal: int) -> Pod:
@@ -63,7 +63,7 @@ def new_pod(statefulset: Obj, template: Obj, revision: str, ordinal: int) -> Pod
     made: Any = pod_from_template(statefulset, template)
     name = made["metadata"]["name"] = pod_name(statefulset, ordinal)
     made = with_identity(statefulset, made)
-    made["metadata"]["labels"][REVISION_LABEL] = revision
+    made["metadata"]["labels"][POD_LABEL] = revision
     made["spec"] = {**made["spec"], "hostname": name}
     made["spec"].pop("subdomain", None)
     if service := statefulset["spec"].get("serviceName"):

@@ -40,10 +40,3 @@ def status_of(statefulset: Obj, current: str, update: str, pods: Sequence[Pod], 
         status |= {"currentReplicas": wanted, "currentRevision": update}
     status = {name: value for name, value in status.items() if value or name in _ALWAYS_WRITTEN}
     return status | ({"conditions": before["conditions"]} if before.get("conditions") else {})
-
-
-def seconds_to_next_available(statefulset: Obj, pods: Sequence[Pod], now: datetime) -> float | None:
-    """When the next ready pod becomes available by mere waiting; None if none does."""
-    min_ready = statefulset["spec"].get("minReadySeconds", 0)
-    waits = (seconds_to_available(pod, min_ready, now) for pod in pods)
-    return min((wait for wait in waits if wait), default=None)
