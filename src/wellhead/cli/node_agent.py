@@ -119,6 +119,13 @@ _NETWORKS: _Listed[IPNetwork] = _Listed("cidr", ip_network)
     "[default: no pod may]",
 )
 @click.option(
+    "--cgroup",
+    metavar="NAME",
+    default="",
+    help="Hold containers to their limits of memory and CPU, in cgroups below a directory of this name.  "
+    "[default: limits have no effect]",
+)
+@click.option(
     "--pull",
     is_flag=True,
     help="Ask for images that aren't here, by a condition of the pod; a `wellhead image-puller` answers.",
@@ -143,6 +150,7 @@ def command(
     cluster_dns: tuple[str, ...],
     cluster_domain: str,
     spoofing_namespaces: tuple[str, ...],
+    cgroup: str,
     pull: bool,
     healthz_bind_address: tuple[str, int] | None,
     log_level: str,
@@ -173,6 +181,7 @@ def command(
         cluster_dns=cluster_dns,
         cluster_domain=cluster_domain,
         spoofing_namespaces=spoofing_namespaces,
+        cgroup=cgroup,
         pull=pull,
         health=healthz_bind_address,
     )

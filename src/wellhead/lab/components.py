@@ -8,6 +8,7 @@ from typing import Literal
 
 from wellhead.lab import kubeconfigs, pki
 from wellhead.lab.addresses import API_PORT, DNS_PORT, NODE_PORTS, AddressPlan, IPAddress
+from wellhead.lab.cgroups import cgroup_name
 from wellhead.lab.cluster import IMAGE_CACHE, Cluster, ClusterSpec
 from wellhead.lab.seclusion import Belongings, of_command_line
 from wellhead.lab.topology import CLOUD, CONTROL_PLANE, control_plane_name, control_plane_names, node_name
@@ -225,6 +226,7 @@ def _node_agent(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
             *_flags("cluster-dns", (plan.cluster_dns for plan in plans)),
             *_flag("cluster-domain", _CLUSTER_DOMAIN),
             *_flags("allow-spoofing", spec.spoofing),
+            *_flag("cgroup", cgroup_name(cluster.name, name)),
             *(("--pull",) if spec.pull else ()),
         ),
     )

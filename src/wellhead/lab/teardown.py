@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from wellhead.lab import processes
+from wellhead.lab import cgroups, processes
 from wellhead.lab.cluster import Cluster, LabError, existing
 from wellhead.linux import trees
 
@@ -35,6 +35,8 @@ def remove(cluster: Cluster, report: Report = lambda what, done, total: None) ->
     """
     with cluster.locked(create=False) as has_files:
         had_processes = _end_processes(cluster.name, report)
+        if has_files or had_processes:
+            cgroups.remove(cluster.name)
         if has_files:
             report("files", 0, 0)
             _delete_files(cluster)

@@ -40,6 +40,7 @@ from wellhead.node.pods.manager import PodManager
 from wellhead.node.pods.security import available_capabilities
 from wellhead.node.references import References
 from wellhead.node.registration import Registration
+from wellhead.node.runtime.cgroups import Cgroups
 from wellhead.node.runtime.containers import Runtime
 from wellhead.node.server import app
 from wellhead.node.server.requests import Services
@@ -62,8 +63,9 @@ class Config:
 
     `kubeconfig` is the node's own identity, which sees no other node; `network_kubeconfig` one that reads the
     nodes to whose pods routes lead (a CNI plugin's, elsewhere). `storage_kubeconfig` is one that may make
-    volumes of the node's directories (a CSI driver's, elsewhere); without it nobody does. `health` is where
-    health is told, by plain HTTP; None: at `port` only.
+    volumes of the node's directories (a CSI driver's, elsewhere); without it nobody does. `cgroup` is what
+    the directory of its containers' cgroups is called; "": they have none. `health` is where health is told,
+    by plain HTTP; None: at `port` only.
     """
 
     kubeconfig: str | None
@@ -84,6 +86,7 @@ class Config:
     spoofing_namespaces: tuple[str, ...] = ()
     pull: bool = False
     storage_kubeconfig: str | None = None
+    cgroup: str = ""
     port: int = app.PORT
     health: Address | None = None
 
@@ -97,7 +100,9 @@ async def run(config: Config) -> None:
     _raise_file_limit()
     pods_directory = config.root_dir / "pods"
     pods_directory.mkdir(parents=True, exist_ok=True)
-    runtime = Runtime(machine.volatile_directory(config.root_dir))
+    volatile = machine.volatile_directory(config.root_dir)
+    cgroups = Cgroups.find(config.cgroup, volatile / "cgroup") if config.cgroup else None
+    runtime = Runtime(volatile, cgroups)
     tls = app.tls(config.tls_cert_file, config.tls_private_key_file, config.client_ca_file)
     images, arrivals = ImageStore(config.image_dir), Arrivals(config.image_dir)
     netlink = Netlink()

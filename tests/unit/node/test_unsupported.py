@@ -30,7 +30,8 @@ def test_an_ordinary_pod_gets_what_it_asks_for() -> None:
 def test_limits_are_not_enforced() -> None:
     limits = {"resources": {"limits": {"memory": "1Gi", "cpu": "1"}}}
     assert _said(limits) == [
-        'container "main": limits of cpu, memory are not enforced: containers have no cgroups of their own'
+        'container "main": limits of cpu, memory are not enforced: this machine has no cgroups for memory '
+        "and CPU that the agent may use"
     ]
 
 

@@ -21,6 +21,7 @@ from wellhead.node.pods.status import View
 from wellhead.node.pods.supervisor import Supervisor
 from wellhead.node.references import Reference
 from wellhead.node.runtime import oci
+from wellhead.node.runtime.cgroups import Limits
 from wellhead.node.runtime.containers import Exit
 from wellhead.node.volumes.pod_volumes import PodVolumes
 
@@ -34,8 +35,18 @@ class Runtime:
         self.created: list[oci.Container] = []
         self.signals: list[str] = []
         self.deleted: list[str] = []
+        self.hungry: set[str] = set()
+        self.resized: list[Limits] = []
         self.obeys = {"SIGTERM", "SIGKILL", "SIGQUIT"}
         self._ended: dict[str, asyncio.Future[Exit | None]] = {}
+
+    limits = True
+
+    async def starved(self, id: str) -> bool:
+        return id in self.hungry
+
+    async def resize(self, id: str, limits: Limits) -> None:
+        self.resized.append(limits)
 
     async def create(self, container: oci.Container) -> None:
         self.created.append(container)

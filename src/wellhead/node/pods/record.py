@@ -51,11 +51,15 @@ class Attempt(msgspec.Struct, omit_defaults=True):
 
 
 class ContainerRecord(msgspec.Struct, omit_defaults=True):
-    """A container's present run, the one before it, and how long to wait before the next (seconds)."""
+    """A container's present run, the one before it, and how long to wait before the next (seconds).
+
+    `resources` are what the present run has: they follow the spec's if the node can give those.
+    """
 
     current: Attempt | None = None
     last: Attempt | None = None
     delay: float = 0.0
+    resources: Obj | None = None
 
 
 class PodRecord(msgspec.Struct, omit_defaults=True):
@@ -75,6 +79,8 @@ class PodRecord(msgspec.Struct, omit_defaults=True):
     reason: str = ""
     message: str = ""
     rejected: bool = False
+    resize: str = ""
+    """Why the node can't give what the spec asks for now."""
     containers: dict[str, ContainerRecord] = {}
 
     def of(self, name: str) -> ContainerRecord:

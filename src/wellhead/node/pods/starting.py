@@ -9,6 +9,7 @@ from wellhead.api.meta import Obj
 from wellhead.images.store import Image
 from wellhead.node.pods import environment, mounting, security, spec
 from wellhead.node.pods.state import PodState
+from wellhead.node.runtime.cgroups import Limits
 from wellhead.node.runtime.oci import Container
 
 
@@ -54,6 +55,7 @@ async def plan(state: PodState, container: Obj, image: Image, id: str, number: i
         privileged=bool(own.get("privileged")),
         read_only_rootfs=bool(own.get("readOnlyRootFilesystem")),
         no_new_privileges=own.get("allowPrivilegeEscalation") is False,
+        limits=Limits.of(container.get("resources")),
         sysctls={each["name"]: str(each["value"]) for each in of_pod.get("sysctls") or ()},
     )
 

@@ -13,6 +13,8 @@ from wellhead.api.meta import Obj, now
 from wellhead.node.pods import spec
 from wellhead.node.pods.record import Attempt, ContainerRecord, PodRecord
 
+_RESIZE = "PodResizePending"
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -60,6 +62,8 @@ def compute(record: PodRecord, view: View) -> Obj:
         "containerStatuses": statuses["main"],
         "qosClass": before.get("qosClass") or spec.qos_class(pod),
     }
+    if not record.resize and any(each["type"] == _RESIZE for each in before.get("conditions") or ()):
+        status["conditions"] = [*status["conditions"], {"type": _RESIZE, "$patch": "delete"}]
     if generation := pod["metadata"].get("generation"):
         status["observedGeneration"] = generation
     if statuses["init"]:
@@ -94,6 +98,10 @@ def _container_status(pod: Obj, record: PodRecord, view: View, container: Obj, *
     }
     if attempt is not None:
         status["containerID"] = container_id(attempt)
+        has = mine.resources if mine.resources is not None else container.get("resources") or {}
+        status["resources"] = has
+        if has.get("requests"):
+            status["allocatedResources"] = has["requests"]
     if attempt is not None and attempt.running:
         status["state"] = {"running": {"startedAt": attempt.started_at}}
         runs_on = not init or spec.is_sidecar(container)
@@ -195,6 +203,9 @@ def _conditions(record: PodRecord, view: View, phase: str, init: list[Obj], main
     watched = [*main, *(status for status in init if status["name"] in sidecars)]
     containers_ready = _containers_ready(phase, watched)
     conditions += [_ready(pod, containers_ready), containers_ready]
+    if record.resize:
+        pending = _condition(_RESIZE, True, "Infeasible", record.resize)
+        conditions.append(pending)
     before = {each["type"]: each for each in (pod.get("status") or {}).get("conditions") or ()}
     before |= view.conditions
     return [_with_times(condition, before.get(condition["type"])) for condition in conditions]

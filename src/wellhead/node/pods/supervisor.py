@@ -15,7 +15,7 @@ from wellhead.api.meta import Obj, format_time, now, parse_time
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.images.store import Image, ImageNotFound
-from wellhead.node.pods import hooks, images, last_words, spec, starting
+from wellhead.node.pods import hooks, images, last_words, resizing, spec, starting
 from wellhead.node.pods.checks import Checks
 from wellhead.node.pods.ending import Ending
 from wellhead.node.pods.environment import UnsupportedVariable, VariableError
@@ -25,6 +25,7 @@ from wellhead.node.pods.security import SecurityError
 from wellhead.node.pods.starting import ConfigError
 from wellhead.node.pods.state import PodState
 from wellhead.node.pods.status import Waiting
+from wellhead.node.runtime.cgroups import Limits
 from wellhead.node.runtime.commands import uninterrupted
 from wellhead.node.runtime.containers import Exit, RuntimeFailure
 from wellhead.node.runtime.oci import Container
@@ -39,6 +40,7 @@ _LOST_MESSAGE = (
     "ended with it, and its own exit code is not known"
 )
 _START_FAILED = 128
+_KILLED = 128 + 9
 _KILL_PATIENCE = 2.0  # seconds that preStop gets beyond a grace period that is over
 
 
@@ -55,6 +57,8 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._end = Ending()
         self._outdated = asyncio.Event()
+        self._resized = asyncio.Event()
+        self._for_resize = False
         self._losses = Backoff(0.05, 10.0)
         self._images = images.Images(state)
         self.tried = asyncio.Event()
@@ -74,6 +78,22 @@ class Supervisor:
         self._container = next((each for each in everyone if each["name"] == self._name), before)
         if self._container["image"] != before["image"]:
             self._outdated.set()
+        self._resize()
+
+    def _resize(self) -> None:
+        """Other resources for the run that there is; a new one, if the container wants that."""
+        state, mine = self._state, self._state.record.of(self._name)
+        wanted = self._container.get("resources")
+        if mine.current is None or not mine.current.running or state.record.resize:
+            return
+        names = resizing.changed(mine.resources, wanted)
+        if not names:
+            return
+        if resizing.must_restart(self._container, names):
+            self._for_resize = True
+            self._outdated.set()
+        else:
+            self._resized.set()
 
     async def run(self) -> bool:
         """Until the container has ended and won't be started again: whether its last exit code was 0.
@@ -161,6 +181,9 @@ class Supervisor:
         if mine.current is not None:
             mine.last = mine.current
         mine.current = attempt
+        if not state.record.resize or mine.resources is None:
+            mine.resources = dict(self._container.get("resources") or {})
+        self._for_resize = False
         await state.file.save(state.record)  # before anything of it is made
         await asyncio.to_thread(last_words.forget_before, state, self._name, number - 1)
         async with state.context.starting:
@@ -251,6 +274,8 @@ class Supervisor:
         else:
             attempt.finished_at = format_time(exit_.time)
             attempt.exit_code, attempt.reason = exit_.code, "Error" if exit_.code else "Completed"
+            if exit_.code == _KILLED and await state.context.runtime.starved(attempt.id):
+                attempt.reason = "OOMKilled"
             attempt.message = await asyncio.to_thread(last_words.read, state, self._container, attempt)
         ran = (parse_time(attempt.finished_at) - parse_time(attempt.started_at)).total_seconds()
         if exit_ is not None or ran > _FORGIVEN_AFTER:
@@ -267,6 +292,7 @@ class Supervisor:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._end_when_told(attempt))
             group.create_task(self._end_when_outdated(attempt))
+            group.create_task(self._resize_when_told(attempt))
             if hook:
                 try:
                     await hooks.run(self._state, self._container, hook)
@@ -299,13 +325,30 @@ class Supervisor:
             self._end.begin(why, float(spec.grace_period(self._state.pod) if grace is None else grace))
 
     async def _end_when_outdated(self, attempt: Attempt) -> None:
-        while self._is_step or attempt.image == self._container["image"]:
+        while self._is_step or (attempt.image == self._container["image"] and not self._for_resize):
             self._outdated.clear()
             await self._outdated.wait()
         if not self._end.begun:
             attempt.replaced = True
             await self._state.note()
-            self._end_run(f"Container {self._name} definition changed, will be restarted", None)
+            why = "resize requires restart" if self._for_resize else "definition changed, will be restarted"
+            self._end_run(f"Container {self._name} {why}", None)
+
+    async def _resize_when_told(self, attempt: Attempt) -> None:
+        state, mine = self._state, self._state.record.of(self._name)
+        self._resize()  # it may have been told while nobody listened
+        while True:
+            await self._resized.wait()
+            self._resized.clear()
+            wanted = dict(self._container.get("resources") or {})
+            try:
+                await state.context.runtime.resize(attempt.id, Limits.of(wanted) or Limits())
+            except OSError as error:
+                text = f"Container {self._name} can't be resized: {error.strerror or error}"
+                state.event("Warning", "ResizeError", text)
+                continue
+            mine.resources = wanted
+            await state.note()
 
     async def _end_when_told(self, attempt: Attempt) -> None:
         end, state = self._end, self._state

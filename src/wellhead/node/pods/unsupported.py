@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from wellhead.api.meta import Obj
 from wellhead.node.pods import fields, security, spec
 
-_LIMITS = "limits of {} are not enforced: containers have no cgroups of their own"
+_LIMITS = "limits of {} are not enforced: {}"
+_ENFORCED = frozenset({"cpu", "memory"})
 _RESTARTS = "Restart"  # the one action of a restart rule that is served
 
 
-def without_effect(pod: Obj, available: frozenset[str]) -> list[str]:
+def without_effect(pod: Obj, available: frozenset[str], *, limits: bool = False) -> list[str]:
     """One sentence for each such field, each naming where it is.
 
-    `available` are the capabilities that the agent could give.
+    `available` are the capabilities that the agent could give, `limits` whether it holds containers to
+    theirs.
     """
     found = list(fields.without_effect(pod["spec"], "PodSpec", "spec."))
     for volume in pod["spec"].get("volumes") or ():
@@ -25,14 +27,18 @@ def without_effect(pod: Obj, available: frozenset[str]) -> list[str]:
         if source.get("sizeLimit") and source.get("medium") != "Memory":
             found.append(f'sizeLimit of volume "{volume["name"]}" has no effect: its medium is not Memory')
     for container in spec.every_container(pod):
-        found += _of_container(container, available)
+        found += _of_container(container, available, limits)
     return found
 
 
-def _of_container(container: Obj, available: frozenset[str]) -> Iterator[str]:
+def _of_container(container: Obj, available: frozenset[str], limits: bool) -> Iterator[str]:
     at = f'container "{container["name"]}": '
-    if limits := (container.get("resources") or {}).get("limits"):
-        yield at + _LIMITS.format(", ".join(sorted(limits)))
+    asked = set((container.get("resources") or {}).get("limits") or ())
+    if asked and not limits:
+        why = "this machine has no cgroups for memory and CPU that the agent may use"
+        yield at + _LIMITS.format(", ".join(sorted(asked)), why)
+    elif others := asked - _ENFORCED:
+        yield at + _LIMITS.format(", ".join(sorted(others)), "only those of cpu and memory are")
     yield from fields.without_effect(container, "Container", at)
     for name in security.not_given(container.get("securityContext") or {}, available):
         why = (

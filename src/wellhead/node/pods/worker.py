@@ -16,7 +16,7 @@ from wellhead.api.resources import PODS
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.linux import trees
-from wellhead.node.pods import files, names, spec, status, unsupported
+from wellhead.node.pods import files, names, resizing, spec, status, unsupported
 from wellhead.node.pods.admission import Refusal
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.record import Attempt, PodRecord, RecordFile
@@ -70,6 +70,7 @@ class PodWorker:
     def update(self, pod: Obj) -> None:
         """The pod as the API has it now."""
         self._record.pod = pod
+        self._record.resize = resizing.problem(pod, self.state.context.allocatable)
         self.state.volumes.update(pod)
         for supervisor in self._supervisors:
             supervisor.update(pod)
@@ -133,7 +134,7 @@ class PodWorker:
         record = self._record
         if not record.started_at:
             record.started_at = now()
-            for message in unsupported.without_effect(record.pod, self.state.context.capabilities):
+            for message in self._unsupported():
                 self.state.event("Warning", "Unsupported", message)
             for message in files.beyond_limits(record.pod, self.state.context.dns):
                 self.state.event("Warning", "DNSConfigForming", message)
@@ -150,6 +151,12 @@ class PodWorker:
                 await self._change_sandbox()
         finally:
             deadline.cancel()
+
+    def _unsupported(self) -> list[str]:
+        context = self.state.context
+        return unsupported.without_effect(
+            self._record.pod, context.capabilities, limits=context.runtime.limits
+        )
 
     async def _run_all(self) -> None:
         async with asyncio.TaskGroup() as group:

@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ import msgspec
 
 from wellhead.linux import mounts, trees
 from wellhead.node.runtime import commands, descriptors, image_directories, oci
+from wellhead.node.runtime.cgroups import Cgroups, Limits
 from wellhead.node.runtime.commands import CommandFailed
 
 _log = logging.getLogger(__name__)
@@ -43,7 +44,8 @@ class RuntimeFailure(Exception):
 class Runtime:
     """The containers of one node. `directory` holds state that is void after a reboot of the machine."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, cgroups: Cgroups | None = None) -> None:
+        self._cgroups = cgroups
         self._state = directory / "crun"
         self._exits = directory / "exits"
         self._sockets = directory / "sockets"
@@ -63,9 +65,13 @@ class Runtime:
         """
         bundle = container.bundle
         try:
-            await asyncio.to_thread(self._prepare, container)
+            container = await asyncio.to_thread(self._prepare, container)
             await self._conmon(container)
-        except (OSError, RuntimeFailure) as error:
+            if self._cgroups is not None and container.cgroups:
+                # Before it is started: all that it will be is in there.
+                pid = int((bundle / "pid").read_text())
+                await asyncio.to_thread(self._cgroups.put, container.id, pid)
+        except (OSError, ValueError, RuntimeFailure) as error:
             await self.delete(container.id, bundle)
             raise RuntimeFailure(str(error)) from error
 
@@ -98,6 +104,20 @@ class Runtime:
         if exit_ is None:
             await self._kill(id, bundle)
         return exit_
+
+    @property
+    def limits(self) -> bool:
+        """Whether containers are held to their limits of memory and CPU."""
+        return self._cgroups is not None
+
+    async def starved(self, id: str) -> bool:
+        """Whether the kernel has killed one of the container's processes for want of memory."""
+        return self._cgroups is not None and await asyncio.to_thread(self._cgroups.killed, id)
+
+    async def resize(self, id: str, limits: Limits) -> None:
+        """Let a running container have other limits. Raises OSError: it uses more memory than it may."""
+        if self._cgroups is not None and self._cgroups.has(id):
+            await asyncio.to_thread(self._cgroups.apply, id, limits)
 
     def running(self, id: str, bundle: Path) -> bool:
         """Whether the container's conmon lives and has seen no exit."""
@@ -144,6 +164,9 @@ class Runtime:
             _log.info("removing container %s, which nobody knows", container)
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        if self._cgroups is not None:
+            for container in await asyncio.to_thread(self._cgroups.left) - known:
+                self._cgroups.remove(container)
         for container in await asyncio.to_thread(self._left) - known:
             await self._crun_delete(container)
             await asyncio.to_thread(_delete, self._exits / container)
@@ -152,7 +175,7 @@ class Runtime:
     def _left(self) -> set[str]:
         return {path.name for directory in (self._state, self._exits) for path in directory.iterdir()}
 
-    def _prepare(self, container: oci.Container) -> None:
+    def _prepare(self, container: oci.Container) -> oci.Container:
         bundle = container.bundle
         for name in ("upper", "work", "rootfs", "persist"):
             (bundle / name).mkdir(parents=True, exist_ok=True)
@@ -162,7 +185,10 @@ class Runtime:
         flags = 0 if container.privileged else mounts.MS_NODEV
         mounts.mount("overlay", bundle / "rootfs", "overlay", flags, layers)
         container = image_directories.prepare(container)
+        if self._cgroups is not None and container.limits is not None:
+            container = replace(container, cgroups=self._cgroups.make(container.id, container.limits))
         (bundle / "config.json").write_bytes(msgspec.json.encode(oci.config(container)))
+        return container
 
     async def _conmon(self, container: oci.Container) -> None:
         bundle = container.bundle
@@ -254,6 +280,8 @@ class Runtime:
             (bundle / name).unlink(missing_ok=True)
         (self._exits / id).unlink(missing_ok=True)
         _delete(self._sockets / id)
+        if self._cgroups is not None:
+            self._cgroups.remove(id)
 
 
 def _delete(path: Path) -> None:

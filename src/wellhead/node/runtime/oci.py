@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wellhead.node.runtime.cgroups import Limits
+
 # containerd's, but for CAP_MKNOD: nothing here filters devices as its device cgroup does, so a node that a
 # container makes for the host's disk would lead to the host's disk.
 DEFAULT_CAPABILITIES = (
@@ -41,6 +43,7 @@ _MASKED = (
     "/sys/firmware",
     "/sys/devices/virtual/powercap",
 )
+_CGROUPS = "/sys/fs/cgroup"
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
@@ -97,6 +100,9 @@ class Container:
     read_only_rootfs: bool = False
     no_new_privileges: bool = False
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits | None = None
+    cgroups: Mapping[str, Path] = field(default_factory=dict)
+    """Its own, as `Cgroups.make` has made them."""
 
 
 def config(container: Container) -> dict[str, Any]:
@@ -159,7 +165,24 @@ def _system_mounts(container: Container) -> list[dict[str, Any]]:
         },
         {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": safe},
         sysfs,
+        *_cgroup_mounts(container, safe),
     ]
+
+
+def _cgroup_mounts(container: Container, safe: list[str]) -> list[dict[str, Any]]:
+    """What the container sees of its own limits."""
+    if not container.cgroups:
+        return []
+    found: list[dict[str, Any]] = []
+    if "" not in container.cgroups:
+        options = [*safe, "mode=755", "size=64k"]
+        found.append({"destination": _CGROUPS, "type": "tmpfs", "source": "tmpfs", "options": options})
+    for controller, path in container.cgroups.items():
+        place = f"{_CGROUPS}/{controller}".rstrip("/")
+        found.append(
+            {"destination": place, "type": "bind", "source": str(path), "options": ["rbind", "ro", *safe]}
+        )
+    return found
 
 
 def _bind(mount: Mount, container: Container) -> dict[str, Any]:
