@@ -46,29 +46,12 @@ _ROWS = """
 certificates.k8s.io/v1
 CertificateSigningRequest certificatesigningrequests c short=csr sub=status fields=spec.signerName
 
-storage.k8s.io/v1
-CSIDriver               csidrivers              c returned
-CSINode                 csinodes                c returned
-CSIStorageCapacity      csistoragecapacities    n
-VolumeAttachment        volumeattachments       c sub=status returned
-VolumeAttributesClass   volumeattributesclasses c short=vac returned
-
 admissionregistration.k8s.io/v1
 MutatingAdmissionPolicy           mutatingadmissionpolicies         c in=api-extensions gen
 MutatingAdmissionPolicyBinding    mutatingadmissionpolicybindings   c in=api-extensions gen
 ValidatingAdmissionPolicy         validatingadmissionpolicies       c in=api-extensions sub=status gen
 ValidatingAdmissionPolicyBinding  validatingadmissionpolicybindings c in=api-extensions gen
 
-resource.k8s.io/v1
-DeviceClass             deviceclasses           c gen returned
-DeviceTaintRule         devicetaintrules        c sub=status gen returned
-ResourceClaim           resourceclaims          n sub=status returned
-ResourceClaimTemplate   resourceclaimtemplates  n returned
-ResourceSlice           resourceslices          c fields=spec.driver,spec.nodeName gen returned
-
-flowcontrol.apiserver.k8s.io/v1
-FlowSchema              flowschemas             c sub=status gen
-PriorityLevelConfiguration prioritylevelconfigurations c sub=status gen
 """
 
 

@@ -16,9 +16,11 @@ from wellhead.api.kinds import (
     customresourcedefinition,
     daemonset,
     deployment,
+    devices,
     endpoints,
     endpointslice,
     event,
+    flowcontrol,
     horizontalpodautoscaler,
     ingress,
     ingressclass,
@@ -99,6 +101,7 @@ from wellhead.api.kinds.service.resource import SERVICES as SERVICES
 from wellhead.api.kinds.serviceaccount import SERVICEACCOUNTS as SERVICEACCOUNTS
 from wellhead.api.kinds.servicecidr import SERVICECIDRS as SERVICECIDRS
 from wellhead.api.kinds.statefulset import STATEFULSETS as STATEFULSETS
+from wellhead.api.kinds.storage import csi
 from wellhead.api.kinds.storage.claims import PERSISTENTVOLUMECLAIMS as PERSISTENTVOLUMECLAIMS
 from wellhead.api.kinds.storage.classes import STORAGECLASSES as STORAGECLASSES
 from wellhead.api.kinds.storage.volumes import PERSISTENTVOLUMES as PERSISTENTVOLUMES
@@ -112,6 +115,9 @@ KINDS: tuple[Kind, ...] = (
     ingressclass.KIND,
     networkpolicy.KIND,
     podtemplate.KIND,
+    *csi.KINDS,
+    *devices.KINDS,
+    *flowcontrol.KINDS,
     resourcequota.KIND,
     runtimeclass.KIND,
     apiservice.KIND,
