@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.integration.controllers.world import World, deployment
-from wellhead.api.errors import ApiError, TooManyRequests
+from wellhead.api.errors import ApiError, Conflict, TooManyRequests
 from wellhead.api.meta import Obj
 from wellhead.api.resources import DEPLOYMENTS, PODDISRUPTIONBUDGETS, PODS
 
@@ -46,6 +46,8 @@ async def test_evictions_end_where_the_budget_does(world: World) -> None:
     names = [pod["metadata"]["name"] for pod in await world.listed(PODS, "app=web")]
     await evict(world, names[0], dryRun=["All"])
     await counted(world, disruptionsAllowed=1)
+    with pytest.raises(Conflict):
+        await evict(world, names[0], dryRun=["All"], preconditions={"uid": "another"})
     world.agents.ready = lambda _: False  # whoever replaces them
     answers = await asyncio.gather(*(evict(world, name) for name in names), return_exceptions=True)
     refused = [each for each in answers if isinstance(each, TooManyRequests)]

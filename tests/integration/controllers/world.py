@@ -204,7 +204,7 @@ class World:
             "kind": "Node",
             "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **labels}},
         }
-        created = await self.client.create(NODES, node)
+        await self.client.create(NODES, node)
         amounts = {"cpu": "4", "memory": "8Gi", "pods": "110"}
         status = {
             "capacity": amounts,
@@ -214,7 +214,8 @@ class World:
             ],
             "addresses": [{"type": "InternalIP", "address": "10.240.0.11"}],
         }
-        await self.client.update(NODES, {**created, "status": status}, "status")
+        # Whoever looks after nodes may have written to it already.
+        await self.client.patch(NODES, name, {"status": status}, subresource="status")
 
     async def renew_lease(self, node: str) -> None:
         patch = {"spec": {"renewTime": now_micro()}}
