@@ -6,7 +6,7 @@ A pod counts on its node from the moment it was decided (`assume`), not from whe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from wellhead.api.meta import Obj, labels
 from wellhead.scheduler.pod import HostPort, PodInfo, added, amounts
@@ -43,6 +43,15 @@ class NodeInfo:
         self.pods[pod.uid] = pod
         self._count(pod, 1)
 
+    def with_pods(self, pods: Iterable[PodInfo]) -> NodeInfo:
+        """The same node with these pods on it, and no others."""
+        copy = NodeInfo(self.name)
+        copy.obj, copy.labels, copy.taints = self.obj, self.labels, self.taints
+        copy.unschedulable, copy.allocatable = self.unschedulable, self.allocatable
+        for pod in pods:
+            copy.add(pod)
+        return copy
+
     def remove(self, uid: str) -> None:
         self._count(self.pods.pop(uid), -1)
 
@@ -68,6 +77,7 @@ class Cluster:
         self._nodes: dict[str, NodeInfo] = {}
         self._placed: dict[str, str] = {}  # uid → node name
         self._assumed: set[str] = set()
+        self._nominated: dict[str, tuple[str, PodInfo]] = {}  # uid → node name, pod
         self.repellent: set[str] = set()
         """uids of assigned pods with required anti-affinity: each newcomer is checked against them."""
 
@@ -84,6 +94,39 @@ class Cluster:
             if node.obj is not None:
                 for pod in node.pods.values():
                     yield node, pod
+
+    def with_node(self, node: NodeInfo) -> Cluster:
+        """The same cluster where one node has other pods; to be looked at only."""
+        before = self._nodes[node.name].pods
+        copy = Cluster()
+        copy._nodes = {**self._nodes, node.name: node}
+        copy._placed, copy._nominated = self._placed, self._nominated
+        copy.repellent = {uid for uid in self.repellent if uid not in before or uid in node.pods}
+        return copy
+
+    def nominate(self, pod: PodInfo, node: str) -> None:
+        """Others are pushed away from the node for this pod."""
+        self._nominated[pod.uid] = (node, pod)
+
+    def nominated(self, uid: str) -> str:
+        """The node where place was made for the pod; '' if none was."""
+        return self._nominated[uid][0] if uid in self._nominated else ""
+
+    def withdraw(self, uid: str) -> None:
+        """The pod has a node, is gone, or has lost its claim to one."""
+        self._nominated.pop(uid, None)
+
+    def reserved(self, node: str, newcomer: PodInfo) -> list[PodInfo]:
+        """Pods for which place was made on the node, and that come before a newcomer."""
+        return [
+            pod
+            for name, pod in self._nominated.values()
+            if name == node and pod.uid != newcomer.uid and pod.priority >= newcomer.priority
+        ]
+
+    def lesser_claims(self, node: str, priority: int) -> list[PodInfo]:
+        """Pods of lower priority for which place was made on the node."""
+        return [pod for name, pod in self._nominated.values() if name == node and pod.priority < priority]
 
     def repellents(self) -> Iterator[tuple[NodeInfo, PodInfo]]:
         for uid in self.repellent:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from wellhead.scheduler.affinity import PodAffinity
-from wellhead.scheduler.cluster import Cluster
+from wellhead.scheduler.cluster import Cluster, NodeInfo
 from wellhead.scheduler.filters import misfits
 from wellhead.scheduler.pod import PodInfo
 from wellhead.scheduler.scores import scores
@@ -23,10 +23,33 @@ class Placed:
 
 @dataclass(frozen=True)
 class Unschedulable:
-    """`message` is for people, `reasons` are what it is made of."""
+    """`message` is for people, `reasons` are what it is made of; `nodes` has them by node."""
 
     message: str
     reasons: frozenset[str]
+    nodes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Filters:
+    """What speaks against a pod's going to a node, in a cluster: counted once, asked per node."""
+
+    def __init__(self, pod: PodInfo, cluster: Cluster, volumes: Volumes | None) -> None:
+        self._pod, self._cluster, self._volumes = pod, cluster, volumes
+        self._affinity, self._spread = PodAffinity(pod, cluster), Spread(pod, cluster)
+
+    def reasons(self, node: NodeInfo) -> tuple[str, ...]:
+        """Those of the first filter that refuses the node; none if all accept it."""
+        reserved = self._cluster.reserved(node.name, self._pod)
+        if reserved:
+            # Places that were made for others are theirs.
+            with_them = node.with_pods([*node.pods.values(), *reserved])
+            if found := tuple(misfits(self._pod, with_them)):
+                return found
+        if found := tuple(misfits(self._pod, node)):
+            return found
+        reason: str | None = self._volumes.misfit(node) if self._volumes is not None else ""
+        reason = reason or self._spread.misfit(node) or self._affinity.misfit(node)
+        return (reason,) if reason else ()
 
 
 def decide(
@@ -46,22 +69,16 @@ def decide(
     if volumes is not None and volumes.problem:
         text = f"0/{len(nodes)} nodes are available: {volumes.problem}."
         return Unschedulable(text, frozenset({PROBLEM}))
-    affinity, spread = PodAffinity(pod, cluster), Spread(pod, cluster)
-    feasible, refused = [], Counter[str]()
-    for node in nodes:
-        reasons = list(misfits(pod, node))
-        if not reasons:
-            reason: str | None = volumes.misfit(node) if volumes is not None else ""
-            reason = reason or spread.misfit(node) or affinity.misfit(node)
-            reasons = [reason] if reason else []
-        if reasons:
-            refused.update(reasons)
-        else:
-            feasible.append(node)
+    filters = Filters(pod, cluster, volumes)
+    refused = {node.name: filters.reasons(node) for node in nodes}
+    feasible = [node for node in nodes if not refused[node.name]]
     if not feasible:
-        return Unschedulable(_message(len(nodes), refused), frozenset(refused))
+        counts = Counter(reason for reasons in refused.values() for reason in reasons)
+        return Unschedulable(_message(len(nodes), counts), frozenset(counts), refused)
     if len(feasible) == 1:
         return Placed(feasible[0].name)
+    if any(node.name == pod.nominated_node for node in feasible):
+        return Placed(pod.nominated_node)  # where others had to go for it
     found = scores(pod, feasible, cluster, is_mate)
     best = max(found.values())
     return Placed(chance.choice([name for name, score in found.items() if score >= best - 1e-9]))

@@ -11,15 +11,19 @@ from wellhead.scheduler.pod import PodInfo
 
 UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
 
+_UNSCHEDULABLE = "node(s) were unschedulable"
+_TAINTED = "node(s) had untolerated taint(s)"
+_UNMATCHED = "node(s) didn't match Pod's node affinity/selector"
+
 
 def misfits(pod: PodInfo, node: NodeInfo) -> Iterator[str]:
     """The reasons of the first filter that refuses the node; none if all accept it."""
     if not _tolerates_unschedulable(pod, node):
-        yield "node(s) were unschedulable"
+        yield _UNSCHEDULABLE
     elif untolerated(node.taints, pod.tolerations, ("NoSchedule", "NoExecute")):
-        yield "node(s) had untolerated taint(s)"
+        yield _TAINTED
     elif not matches_affinity(pod, node):
-        yield "node(s) didn't match Pod's node affinity/selector"
+        yield _UNMATCHED
     elif _ports_taken(pod, node):
         yield "node(s) didn't have free ports for the requested pod ports"
     else:
@@ -56,7 +60,26 @@ def _is_any(ip: str) -> bool:
     return not ip or ip_address(ip).is_unspecified
 
 
+def could_fit(pod: PodInfo, node: NodeInfo) -> bool:
+    """Whether the node has enough for the pod if nothing else is on it."""
+    return all(amount <= node.allocatable.get(name, 0) for name, amount in pod.requests.items() if amount)
+
+
 def _lacks(pod: PodInfo, node: NodeInfo) -> Iterator[str]:
     for name, amount in pod.requests.items():
         if amount and amount > node.allocatable.get(name, 0) - node.requested.get(name, 0):
             yield "Too many pods" if name == "pods" else f"Insufficient {name}"
+
+
+UNRESOLVABLE = frozenset(
+    {
+        _UNSCHEDULABLE,
+        _TAINTED,
+        _UNMATCHED,
+        "node(s) didn't match pod affinity rules",
+        "node(s) didn't match pod topology spread constraints (missing required label)",
+        "node(s) didn't match PersistentVolume's node affinity",
+        "node(s) didn't find available persistent volumes to bind",
+    }
+)
+"""What is no better when other pods go."""

@@ -60,6 +60,16 @@ class PodInfo:
         return self.obj["spec"].get("nodeName") or ""
 
     @property
+    def nominated_node(self) -> str:
+        """Where others were pushed away for it."""
+        return (self.obj.get("status") or {}).get("nominatedNodeName") or ""
+
+    @property
+    def started_at(self) -> str:
+        """When it began to run (RFC 3339); one that hasn't begins later than all."""
+        return (self.obj.get("status") or {}).get("startTime") or "9999"
+
+    @property
     def leaving(self) -> bool:
         return is_deleting(self.obj)
 

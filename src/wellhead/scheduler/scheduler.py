@@ -6,10 +6,11 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from wellhead.api.errors import ApiError, Conflict, NotFound
 from wellhead.api.meta import Key, Obj, condition, is_deleting, key, labels, now
-from wellhead.api.resources import NODES, PODS, SERVICES
+from wellhead.api.resources import NODES, PODDISRUPTIONBUDGETS, PODS, SERVICES
 from wellhead.api.storage import Node, claim_names
 from wellhead.client.events import EventRecorder
 from wellhead.client.informer import Informer, watches
@@ -18,8 +19,10 @@ from wellhead.client.rest import Client, ConnectionLost
 from wellhead.health import Check, Overdue
 from wellhead.scheduler import affinity, spreading, volumes
 from wellhead.scheduler.cluster import Cluster, NodeInfo
-from wellhead.scheduler.decide import Placed, Unschedulable, decide
+from wellhead.scheduler.decide import Filters, Placed, Unschedulable, decide
 from wellhead.scheduler.pod import DEFAULT_SCHEDULER, PodInfo
+from wellhead.scheduler.preemption import Hopeless, preempt
+from wellhead.scheduler.preemptor import Preemptor
 from wellhead.scheduler.queue import Queue
 from wellhead.scheduler.volume_binding import VolumeBinder, VolumeBindingFailed
 from wellhead.scheduler.volumes import Volumes
@@ -55,6 +58,8 @@ class Scheduler:
         self._pods = Informer(client, PODS, indexes={"claim": _claims})
         self._nodes = Informer(client, NODES)
         self._services = Informer(client, SERVICES, indexes={"namespace": _namespace})
+        self._budgets = Informer(client, PODDISRUPTIONBUDGETS)
+        self._pushing = Preemptor(client, recorder, name)
         self._volumes = VolumeBinder(client, self._users_of, self._volumes_changed)
         self._pods.on_change(self._pod_changed)
         self._nodes.on_change(self._node_changed)
@@ -62,10 +67,22 @@ class Scheduler:
     async def run(self) -> None:
         """Schedule until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for informer in (self._pods, self._nodes, self._services, *self._volumes.informers):
+            for informer in (
+                self._pods,
+                self._nodes,
+                self._services,
+                self._budgets,
+                *self._volumes.informers,
+            ):
                 group.create_task(informer.run())
             group.create_task(self._refused.run())
-            for informer in (*self._volumes.informers, self._nodes, self._services, self._pods):
+            for informer in (
+                *self._volumes.informers,
+                self._nodes,
+                self._services,
+                self._budgets,
+                self._pods,
+            ):
                 await informer.synced()
             while True:
                 name = await self._queue.pop()
@@ -75,7 +92,7 @@ class Scheduler:
 
     def checks(self) -> Iterator[Check]:
         """That its watches live, and it gets on with the pods that wait."""
-        yield watches(self._pods, self._nodes, self._services, *self._volumes.informers)
+        yield watches(self._pods, self._nodes, self._services, self._budgets, *self._volumes.informers)
         yield Check("scheduling", self._busy.problem, mortal=True)
         yield Check("queue", self._queue.problem)
         yield from self._refused.checks()
@@ -91,11 +108,22 @@ class Scheduler:
                 if pod.leaving:
                     self._pod_gone(new)
                 elif not pod.gated:
+                    self._hear_nomination(pod)
                     self._queue.add(pod.key, pod.priority)
+            elif self._is_ours(new):
+                self._hear_nomination(PodInfo(new))
+
+    def _hear_nomination(self, pod: PodInfo) -> None:
+        """Where place is made for the pod, as the API has it."""
+        if pod.nominated_node:
+            self._cluster.nominate(pod, pod.nominated_node)
+        else:
+            self._cluster.withdraw(pod.uid)
 
     def _pod_assigned(self, old: Obj | None, new: Obj) -> None:
         self._queue.remove(key(new))
         self._refusals.pop(key(new), None)
+        self._cluster.withdraw(new["metadata"]["uid"])
         if _has_ended(new):
             self._pod_gone(new)
             return
@@ -116,6 +144,7 @@ class Scheduler:
     def _pod_gone(self, pod: Obj) -> None:
         self._queue.remove(key(pod))
         self._refusals.pop(key(pod), None)
+        self._cluster.withdraw(pod["metadata"]["uid"])
         if next(claim_names(pod), None) is not None:
             self._volumes.hear()
         if self._cluster.remove_pod(pod["metadata"]["uid"]):
@@ -156,10 +185,33 @@ class Scheduler:
                     await self._bindings.acquire()
                     group.create_task(self._bind(pod, node))
             case Unschedulable() as refusal:
-                self._queue.park(name, refusal.reasons)
-                self._refusals[name] = refusal
+                self._queue.park(name, refusal.reasons)  # first: who is pushed away may be gone at once
+                self._refusals[name] = await self._preempt(pod, refusal, wants)
                 self._refused.enqueue(name)
         await asyncio.sleep(0)  # let the watches tell what happened meanwhile
+
+    async def _preempt(self, pod: PodInfo, refusal: Unschedulable, wants: Volumes | None) -> Unschedulable:
+        """Make place for the pod, if that helps; the refusal, with why it doesn't."""
+        if not refusal.nodes:
+            return refusal
+
+        def fits(node: NodeInfo, cluster: Cluster) -> bool:
+            return not Filters(pod, cluster, wants).reasons(node)
+
+        found = preempt(pod, self._cluster, refusal.nodes, list(self._budgets), fits)
+        if isinstance(found, Hopeless):
+            if not found.waits:
+                self._cluster.withdraw(pod.uid)
+            return replace(refusal, message=f"{refusal.message} {found.message}")
+        self._cluster.nominate(pod, found.node)
+        lesser = self._cluster.lesser_claims(found.node, pod.priority)
+        try:
+            await self._pushing.push(pod, found, lesser)
+        except (ApiError, ConnectionLost) as error:
+            _log.warning("preemption for %s/%s: %s", *pod.key, error)
+            self._cluster.withdraw(pod.uid)
+            self._queue.retry(pod.key)
+        return refusal
 
     def _mates(self, pod: PodInfo) -> Callable[[PodInfo], bool] | None:
         """For a pod without a controller: pods that a Service selects along with it."""
@@ -226,6 +278,7 @@ class Scheduler:
         refusal = self._refusals.get(name)
         pod = self._pods.get(*reversed(name))
         if refusal is None or pod is None or pod["spec"].get("nodeName"):
+            self._refusals.pop(name, None)
             return None
         self._recorder.event(pod, "Warning", "FailedScheduling", refusal.message)
         before = condition(pod, "PodScheduled") or {}

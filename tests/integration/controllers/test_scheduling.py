@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.integration.controllers.world import World, deployment, pod_template
 from wellhead.api.meta import Obj, condition
-from wellhead.api.resources import DEPLOYMENTS, NODES, PODS
+from wellhead.api.resources import DEPLOYMENTS, NODES, PODS, PRIORITYCLASSES
 
 
 def pod(name: str, **spec: object) -> Obj:
@@ -26,7 +26,10 @@ async def node_of(world: World, name: str) -> str:
 
 async def test_a_pod_that_fits_nowhere_says_why_and_is_scheduled_when_a_node_comes(world: World) -> None:
     await world.client.create(PODS, pod("picky", nodeSelector={"disk": "ssd"}))
-    why = "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."
+    why = (
+        "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector. "
+        "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+    )
     waiting = await world.until(
         lambda: world.client.get(PODS, "picky", "default"),
         lambda found: (condition(found, "PodScheduled") or {}).get("message") == why,
@@ -75,3 +78,36 @@ async def test_a_large_deployment_spreads_evenly(world: World) -> None:
     await world.rolled_out("web")
     nodes = [each["spec"]["nodeName"] for each in await world.listed(PODS, "app=web")]
     assert [nodes.count(name) for name in ("node-1", "node-2", "node-3")] == [10, 10, 10]
+
+
+def large(name: str, **spec: object) -> Obj:
+    """A pod that fills a node."""
+    made = pod(name, **spec)
+    made["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "4"}}
+    return made
+
+
+async def test_a_pod_of_high_priority_pushes_a_lesser_one_away(world: World) -> None:
+    for name, value in (("low", 1), ("high", 100)):
+        metadata = {"name": name}
+        kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": metadata}
+        await world.client.create(PRIORITYCLASSES, {**kind, "value": value})
+    for number in range(3):
+        await world.client.create(PODS, large(f"lesser-{number}", priorityClassName="low"))
+        await node_of(world, f"lesser-{number}")
+    going: list[Obj] = []
+    world.agents.pods.on_change(
+        lambda old, new: (
+            going.append(new) if new is not None and new["metadata"].get("deletionTimestamp") else None
+        )
+    )
+    await world.client.create(PODS, large("greater", priorityClassName="high"))
+    node = await node_of(world, "greater")
+    [victim] = {each["metadata"]["name"] for each in going}
+    assert victim.startswith("lesser-")
+    disrupted = condition(going[0], "DisruptionTarget") or {}
+    assert disrupted["reason"] == "PreemptionByScheduler"
+    found = await world.client.get(PODS, "greater", "default")
+    assert "nominatedNodeName" not in found["status"]
+    [text] = await world.until(lambda: world.events("Preempted"), bool)
+    assert text == f"Preempted by pod {found['metadata']['uid']} on node {node}"

@@ -48,6 +48,7 @@ async def bind(call: Call, registry: Registry, admission: Admission) -> web.Stre
         if pod["spec"].get("schedulingGates"):
             raise _refused(name, f"pod {name} has non-empty .spec.schedulingGates")
         pod["spec"]["nodeName"] = target["name"]
+        (pod.get("status") or {}).pop("nominatedNodeName", None)
         for field in ("annotations", "labels"):
             if added := sent.get(field):
                 metadata[field] = (metadata.get(field) or {}) | added
