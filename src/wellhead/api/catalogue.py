@@ -45,13 +45,6 @@ GROUPS = (
 _ROWS = """
 certificates.k8s.io/v1
 CertificateSigningRequest certificatesigningrequests c short=csr sub=status fields=spec.signerName
-
-admissionregistration.k8s.io/v1
-MutatingAdmissionPolicy           mutatingadmissionpolicies         c in=api-extensions gen
-MutatingAdmissionPolicyBinding    mutatingadmissionpolicybindings   c in=api-extensions gen
-ValidatingAdmissionPolicy         validatingadmissionpolicies       c in=api-extensions sub=status gen
-ValidatingAdmissionPolicyBinding  validatingadmissionpolicybindings c in=api-extensions gen
-
 """
 
 

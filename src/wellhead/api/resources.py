@@ -8,6 +8,7 @@ from __future__ import annotations
 from wellhead.api import catalogue
 from wellhead.api.kind import Kind
 from wellhead.api.kinds import (
+    admission_policies,
     apiservice,
     binding,
     configmap,
@@ -50,6 +51,10 @@ from wellhead.api.kinds import (
     usage,
     webhooks,
 )
+from wellhead.api.kinds.admission_policies import MUTATING_BINDINGS as MUTATING_BINDINGS
+from wellhead.api.kinds.admission_policies import MUTATING_POLICIES as MUTATING_POLICIES
+from wellhead.api.kinds.admission_policies import VALIDATING_BINDINGS as VALIDATING_BINDINGS
+from wellhead.api.kinds.admission_policies import VALIDATING_POLICIES as VALIDATING_POLICIES
 from wellhead.api.kinds.binding import BINDINGS as BINDINGS
 from wellhead.api.kinds.configmap import CONFIGMAPS as CONFIGMAPS
 from wellhead.api.kinds.controllerrevision import CONTROLLERREVISIONS as CONTROLLERREVISIONS
@@ -145,6 +150,7 @@ KINDS: tuple[Kind, ...] = (
     job.KIND,
     *rbac.KINDS,
     *webhooks.KINDS,
+    *admission_policies.KINDS,
     lease.KIND,
     endpointslice.KIND,
     event.KINDS[1],

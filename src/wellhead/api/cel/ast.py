@@ -101,6 +101,8 @@ class Checked:
 
 
 _Fields = list[tuple[int, Any]]
+DOTTED: set[str] = set()
+"""The functions whose names have dots; `functions` fills it."""
 _PRIMITIVES = {1: "bool", 2: "int", 3: "uint", 4: "double", 5: "string", 6: "bytes"}
 _WELL_KNOWN = {1: "dyn", 2: "timestamp", 3: "duration"}
 DYN = TypeNode("dyn")
@@ -112,7 +114,7 @@ def decode(data: bytes) -> Checked:
     parsed = b"ParsedExpr" in outer[1]
     fields = list(_fields(outer[2]))
     if parsed:
-        return Checked(_Reader({}).expression(next(value for number, value in fields if number == 2)))
+        return Checked(_Reader(None).expression(next(value for number, value in fields if number == 2)))
     references, types = {}, {}
     root = b""
     for number, value in fields:
@@ -128,8 +130,10 @@ def decode(data: bytes) -> Checked:
 
 
 class _Reader:
-    def __init__(self, references: dict[int, _Fields]) -> None:
-        self._references = references
+    def __init__(self, references: dict[int, _Fields] | None) -> None:
+        """Without references, what hasn't been checked: which names with dots are functions is looked up."""
+        self._references: dict[int, _Fields] = references or {}
+        self._checked = references is not None
 
     def expression(self, data: bytes) -> Expression:
         fields = dict(_fields(data))
@@ -168,7 +172,11 @@ class _Reader:
             receiver = self.expression(target)
             # A function whose name has dots (format.dns1123Label) reads like a method.
             dotted = f"{path_of(receiver)}.{name}"
-            if any(each.startswith((f"{dotted}_", dotted)) for each in overloads):
+            if self._checked:
+                is_dotted = any(each.startswith((f"{dotted}_", dotted)) for each in overloads)
+            else:
+                is_dotted = dotted in DOTTED
+            if is_dotted:
                 name, member = dotted, False
             else:
                 arguments.insert(0, receiver)

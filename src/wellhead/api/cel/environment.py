@@ -106,7 +106,7 @@ class Environment:
             declarations.pool, config=_configuration(), variables=declarations.variables
         )
 
-    def compile(self, expression: str) -> Program:
+    def compile(self, expression: str, *, check: bool = True) -> Program:
         """Raises CompilationError."""
         if len(expression) > _LONGEST:
             raise CompilationError(
@@ -114,7 +114,7 @@ class Environment:
                 f"limit {_LONGEST}"
             )
         try:
-            compiled = self._checker.compile(expression)
+            compiled = self._checker.compile(expression, disable_check=not check)
             checked = decode(compiled.serialize())
         except (RuntimeError, UnicodeError) as error:
             raise CompilationError(f"compilation failed: {_in_upstreams_words(str(error))}") from None
@@ -122,6 +122,22 @@ class Environment:
         return Program(
             expression, checked, "dyn" if name is None else name.name, _COMPILER.compile(checked.root)
         )
+
+
+def parse(expression: str) -> Program:
+    """An expression that isn't checked: its variables may be anything, and its structs are maps.
+
+    Raises ValueError, in cel-go's words, for what is no expression.
+    """
+    try:
+        return _unchecked().compile(expression, check=False)
+    except CompilationError as error:
+        raise ValueError(str(error)) from None
+
+
+@lru_cache(maxsize=1)
+def _unchecked() -> Environment:
+    return Environment({})
 
 
 @lru_cache(maxsize=1)

@@ -21,7 +21,7 @@ from wellhead.api.meta import Obj
 _WORDS = (
     "true false null in as break const continue else for function if import let loop package namespace return"
 )
-_RESERVED = frozenset(f"{_WORDS} var void while".split(" "))
+RESERVED = frozenset(f"{_WORDS} var void while".split(" "))
 _PARTS = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slash__"}
 _SPECIAL = re.compile(r"__|[-./]")
 _ALLOWED = re.compile(r"[A-Za-z_./-][A-Za-z0-9_./-]*", re.ASCII)
@@ -32,7 +32,7 @@ _FORMAT_SIZES = {"date": 12, "date-time": 32, "duration": 32}
 
 def escaped(name: str) -> str | None:
     """The name by which expressions call a field; None if they can't."""
-    if name in _RESERVED:
+    if name in RESERVED:
         return f"__{name}__"
     if not _ALLOWED.fullmatch(name):
         return None

@@ -6,7 +6,7 @@ means for a request is decided in `api/webhooks`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -104,7 +104,10 @@ class WebhookStrategy(Strategy):
             policy = hook["reinvocationPolicy"]
             yield from one_of(f"{at}.reinvocationPolicy", policy, ("IfNeeded", "Never"))
         yield from validate_client(hook.get("clientConfig") or {}, f"{at}.clientConfig")
-        yield from _of_conditions(hook.get("matchConditions") or [], f"{at}.matchConditions", known)
+        if conditions := hook.get("matchConditions"):
+            from wellhead.api.webhooks.conditions import problem_with
+
+            yield from validate_conditions(conditions, f"{at}.matchConditions", known, problem_with)
 
 
 def _of_name(name: str, at: str) -> Iterator[Cause]:
@@ -246,11 +249,10 @@ def validate_service(service: Obj, at: str) -> Iterator[Cause]:
             yield Cause.invalid(f"{at}.path", path, text)
 
 
-def _of_conditions(conditions: list[Obj], at: str, known: frozenset[str]) -> Iterator[Cause]:
-    if not conditions:
-        return
-    from wellhead.api.webhooks.conditions import problem_with
-
+def validate_conditions(
+    conditions: list[Obj], at: str, known: frozenset[str], problem_with: Callable[[str], str]
+) -> Iterator[Cause]:
+    """What is wrong with match conditions; an expression that is `known` isn't judged anew."""
     if len(conditions) > _MOST_CONDITIONS:
         yield Cause.too_many(at, len(conditions), _MOST_CONDITIONS)
     for index, condition in enumerate(conditions):

@@ -80,10 +80,16 @@ class ConditionError(Exception):
 
 def all_hold(conditions: Sequence[Condition], variables: Mapping[str, Any]) -> bool:
     """Whether all are true; one that is false decides, whatever becomes of others. Raises ConditionError."""
+    return all_hold_of(
+        [(each.expression, _compiled(each.expression.strip())) for each in conditions], variables
+    )
+
+
+def all_hold_of(conditions: Sequence[tuple[str, Program | str]], variables: Mapping[str, Any]) -> bool:
+    """The same of expressions with their programs, or with why they have none. Raises ConditionError."""
     budget = Budget(_BUDGET)
     problems = []
-    for each in conditions:
-        compiled = _compiled(each.expression.strip())
+    for expression, compiled in conditions:
         if isinstance(compiled, str):
             problems.append(f"compilation error: {compiled}")
             continue
@@ -92,12 +98,12 @@ def all_hold(conditions: Sequence[Condition], variables: Mapping[str, Any]) -> b
         except BudgetExceeded as error:
             raise ConditionError(str(error)) from None
         except EvaluationError as error:
-            problems.append(f"expression '{each.expression}' resulted in error: {error}")
+            problems.append(f"expression '{expression}' resulted in error: {error}")
             continue
         if value is False:
             return False
         if value is not True:
-            problems.append(f"expression '{each.expression}' resulted in error: it is no boolean")
+            problems.append(f"expression '{expression}' resulted in error: it is no boolean")
     if problems:
         raise ConditionError(problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
     return True

@@ -5,23 +5,18 @@ Upstream: apiserver's pkg/admission/plugin/webhook/mutating.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import msgspec
 
-from wellhead.api import schema
-from wellhead.api.custom import decoding as custom
-from wellhead.api.custom.strategy import CustomStrategy
 from wellhead.api.errors import ApiError, InternalError
 from wellhead.api.kinds.webhooks import MUTATING
-from wellhead.api.meta import GroupVersionKind, Obj
+from wellhead.api.meta import Obj
 from wellhead.api.patch import apply_json_patch
 from wellhead.api.resource import Resource
-from wellhead.api.resources import kind_of
 from wellhead.api.webhooks.hook import Hook
 from wellhead.api.webhooks.matching import is_exempt
 from wellhead.api.webhooks.review import CallFailed
 from wellhead.apiserver.admission.environment import Environment
+from wellhead.apiserver.admission.mutation import Reinvocation, completed
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Operation, Request
 from wellhead.apiserver.documents import read_json
@@ -32,33 +27,6 @@ from wellhead.text import quoted
 
 _PATCH = "patch.webhook.admission.k8s.io"
 _MUTATION = "mutation.webhook.admission.k8s.io"
-
-
-@dataclass(slots=True)
-class _Memory:
-    """Which webhooks were asked, and which of them want to be asked again."""
-
-    asked: set[str] = field(default_factory=set)
-    """Those with the policy IfNeeded, since the object was last changed."""
-    due: set[str] = field(default_factory=set)
-    left: Obj = field(default_factory=dict)
-    """The object as the first round left it."""
-
-    def changed(self) -> None:
-        self.due |= self.asked
-        self.asked.clear()
-
-
-def _decoded(patched: Obj, kind: GroupVersionKind, resource: Resource | None) -> Obj:
-    """As reading a body would, of the resource itself or (None) of a kind that a subresource takes."""
-    if resource is not None and resource.custom is not None:
-        strategy = resource.custom.strategy
-        assert isinstance(strategy, CustomStrategy)
-        return custom.decode(patched, kind, strategy.schema, "Ignore").object
-    try:
-        return schema.decode(patched, kind, "Ignore").object
-    except KeyError:  # options of streams have no schema
-        return patched
 
 
 class MutatingAdmissionWebhook(Plugin):
@@ -78,8 +46,8 @@ class MutatingAdmissionWebhook(Plugin):
         hooks = self._hooks.all
         if not hooks:
             return
-        memory = request.memory.setdefault(self.name, _Memory())
-        assert isinstance(memory, _Memory)
+        memory = request.memory.setdefault(self.name, Reinvocation[str]())
+        assert isinstance(memory, Reinvocation)
         if request.round and request.obj != memory.left:
             memory.changed()
         invocation = Invocation(self._environment, request, mutating=True)
@@ -141,9 +109,6 @@ class MutatingAdmissionWebhook(Plugin):
         kind = resource.gvk if is_whole else request.kind
         try:
             patched = apply_json_patch(decode(encode_json(obj)), patch, self._environment.limits)
-            found = _decoded(patched, kind, resource if is_whole else None)
+            return completed(patched, kind, resource if is_whole else None)
         except ApiError as error:
             raise InternalError(str(error)) from None
-        if is_whole:
-            kind_of(resource).strategy.default(found)
-        return found

@@ -10,6 +10,7 @@ from wellhead.apiserver.admission.default_toleration_seconds import DefaultToler
 from wellhead.apiserver.admission.deny_service_external_ips import DenyServiceExternalIPs
 from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.limit_ranger import LimitRanger
+from wellhead.apiserver.admission.mutating_policy import MutatingAdmissionPolicy
 from wellhead.apiserver.admission.mutating_webhook import MutatingAdmissionWebhook
 from wellhead.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from wellhead.apiserver.admission.nodes import NodeRestrictionPlugin, ProxyRestriction, StorageRestriction
@@ -27,6 +28,7 @@ from wellhead.apiserver.admission.storage import (
     StorageObjectInUseProtection,
 )
 from wellhead.apiserver.admission.taint_nodes_by_condition import TaintNodesByCondition
+from wellhead.apiserver.admission.validating_policy import ValidatingAdmissionPolicy
 from wellhead.apiserver.admission.validating_webhook import ValidatingAdmissionWebhook
 
 ORDERED: tuple[type[Plugin], ...] = (
@@ -46,7 +48,9 @@ ORDERED: tuple[type[Plugin], ...] = (
     RuntimeClass,
     DefaultIngressClass,
     DenyServiceExternalIPs,
+    MutatingAdmissionPolicy,
     MutatingAdmissionWebhook,
+    ValidatingAdmissionPolicy,
     ValidatingAdmissionWebhook,
     # After them, what counts what is there.
     ResourceQuota,

@@ -58,6 +58,14 @@ class CustomKinds:
         defined = self._defined.get(f"{group}/{plural}")
         return None if defined is None else defined.resources.get(version)
 
+    def by_kind(self, api_version: str, kind: str) -> Resource | None:
+        """The custom resource whose objects carry this apiVersion and kind, if it is served."""
+        for defined in self._defined.values():
+            for resource in defined.resources.values():
+                if resource.kind == kind and resource.api_version == api_version:
+                    return resource
+        return None
+
     def all(self) -> Iterator[Resource]:
         """Every custom resource: by groups, and in a group by versions, as discovery shows them."""
         for _, defined in sorted(self._defined.items()):

@@ -161,7 +161,7 @@ class Invocation:
             "oldObject": question.old,
             "request": question.request(),
             "namespaceObject": None,
-            **_authorization(self._environment, self._request),
+            **authorization(self._environment, self._request),
         }
         try:
             return all_hold(hook.conditions, variables)
@@ -171,7 +171,7 @@ class Invocation:
             raise Forbidden.of(resource, question.name, str(error)) from None
 
 
-def _authorization(environment: Environment, request: Request) -> dict[str, object]:
+def authorization(environment: Environment, request: Request) -> dict[str, object]:
     """`authorizer` and `authorizer.requestResource`, about whoever sends the request."""
     from wellhead.api.cel.functions.authorizer import Authorizer, Question, resource_check
     from wellhead.apiserver.webhooks.authorizing import asking

@@ -1,5 +1,6 @@
 """The functions of expressions, a file for each library of upstream's, and all of them together."""
 
+from wellhead.api.cel.ast import DOTTED
 from wellhead.api.cel.functions.authorizer import AUTHORIZATION
 from wellhead.api.cel.functions.collections import BEHIND_MACROS, COLLECTIONS
 from wellhead.api.cel.functions.kubernetes import CONVERSIONS, KUBERNETES
@@ -12,5 +13,7 @@ DECLARED = Functions((*STRINGS, *COLLECTIONS, *REGEX, *KUBERNETES, *AUTHORIZATIO
 """Those that the checker has to be told of."""
 
 FUNCTIONS = Functions((*STANDARD, *BEHIND_MACROS, *CONVERSIONS, *DECLARED.all))
+
+DOTTED.update(each.name for each in FUNCTIONS.all if "." in each.name)
 
 __all__ = ["DECLARED", "FUNCTIONS"]

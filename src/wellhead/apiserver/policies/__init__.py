@@ -1,0 +1,1 @@
+"""Admission policies at work: kept by change, and asked about requests."""
