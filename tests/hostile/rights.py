@@ -102,6 +102,11 @@ WIDER: dict[str, tuple[tuple[str, str], ...]] = {
         ("nodes pods endpoints configmaps serviceaccounts update", "what a controller writes"),
         ("deployments.apps replicasets.apps endpointslices.discovery.k8s.io update", "the same"),
         ("servicecidrs.networking.k8s.io update", "the same"),
+        (
+            "certificatesigningrequests.certificates.k8s.io/approval"
+            " certificatesigningrequests.certificates.k8s.io/status update",
+            "the same",
+        ),
         ("events events.events.k8s.io update", "as everybody who writes events"),
     ),
 }

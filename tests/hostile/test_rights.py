@@ -147,7 +147,7 @@ async def world(everybody: Pki, tmp_path: Path) -> AsyncIterator[Cluster]:
 async def existing(admin: User) -> dict[tuple[str, str], Obj]:
     found: dict[tuple[str, str], Obj] = {}
     for resource in RESOURCES:
-        if resource.plural in NAMES:
+        if resource.plural in NAMES and resource.group in ("", "coordination.k8s.io"):
             for name in NAMES[resource.plural]:
                 namespace = NAMESPACES.get(resource.plural, "default")
                 obj = await admin.get(resource.path(namespace, name))

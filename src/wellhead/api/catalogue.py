@@ -43,8 +43,6 @@ GROUPS = (
 #   short=A,B  in=CATEGORY  sub=SUBRESOURCE,…  fields=LABEL,…
 #   gen(erations)  upsert (created by an update)  returned (when deleted)
 _ROWS = """
-certificates.k8s.io/v1
-CertificateSigningRequest certificatesigningrequests c short=csr sub=status fields=spec.signerName
 """
 
 

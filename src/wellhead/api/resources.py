@@ -14,6 +14,7 @@ from wellhead.api.kinds import (
     configmap,
     controllerrevision,
     cronjob,
+    csr,
     customresourcedefinition,
     daemonset,
     deployment,
@@ -59,6 +60,7 @@ from wellhead.api.kinds.binding import BINDINGS as BINDINGS
 from wellhead.api.kinds.configmap import CONFIGMAPS as CONFIGMAPS
 from wellhead.api.kinds.controllerrevision import CONTROLLERREVISIONS as CONTROLLERREVISIONS
 from wellhead.api.kinds.cronjob.resource import CRONJOBS as CRONJOBS
+from wellhead.api.kinds.csr import CERTIFICATESIGNINGREQUESTS as CERTIFICATESIGNINGREQUESTS
 from wellhead.api.kinds.customresourcedefinition import (
     CUSTOMRESOURCEDEFINITIONS as CUSTOMRESOURCEDEFINITIONS,
 )
@@ -149,6 +151,7 @@ KINDS: tuple[Kind, ...] = (
     cronjob.KIND,
     job.KIND,
     *rbac.KINDS,
+    csr.KIND,
     *webhooks.KINDS,
     *admission_policies.KINDS,
     lease.KIND,

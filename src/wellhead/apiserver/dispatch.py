@@ -119,7 +119,7 @@ class Dispatcher:
             ("token", "create"): lambda call: token.create_token(call, registry, tokens, admission),
             ("log", "get"): lambda call: logs.logs(call, registry, agents),
         }
-        for subresource in ("ephemeralcontainers", "resize"):
+        for subresource in ("ephemeralcontainers", "resize", "approval"):
             for verb in ("get", "update", "patch"):
                 self._subresources[subresource, verb] = self._verbs[verb]
         for subresource in ("exec", "attach", "portforward"):

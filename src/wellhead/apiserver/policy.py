@@ -95,6 +95,21 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         _rule("networking.k8s.io", "servicecidrs", "update"),
         _rule("networking.k8s.io", "servicecidrs/status", "patch"),
         _rule("rbac.authorization.k8s.io", "clusterroles", "escalate update"),
+        _rule(
+            "certificates.k8s.io",
+            "certificatesigningrequests/approval certificatesigningrequests/status",
+            "update",
+        ),
+        _rule(
+            "certificates.k8s.io", "signers", "approve", names="kubernetes.io/kube-apiserver-client-kubelet"
+        ),
+        _rule(
+            "certificates.k8s.io",
+            "signers",
+            "sign",
+            names="kubernetes.io/kube-apiserver-client kubernetes.io/kube-apiserver-client-kubelet"
+            " kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown",
+        ),
         *_elects("kube-controller-manager"),
         _EVENTS,
         *_REVIEWS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from wellhead.api.duration import Duration
 from wellhead.cli.leases import lease_of, lease_options
 from wellhead.cli.options import health_option, logging_options
 from wellhead.component import LogFormat
+from wellhead.controllers.certificates.signing import Authority
 from wellhead.controllers.main import Config, run
 
 
@@ -39,6 +41,23 @@ class _Duration(click.ParamType[float]):
     help="The CA certificate to publish as the ConfigMap kube-root-ca.crt in every namespace.",
 )
 @click.option(
+    "--cluster-signing-cert-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The CA certificate that approved CertificateSigningRequests are signed with (PEM).",
+)
+@click.option(
+    "--cluster-signing-key-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Its key (PEM). Without both, nothing is signed.",
+)
+@click.option(
+    "--cluster-signing-duration",
+    type=_Duration(),
+    default="8760h",
+    show_default=True,
+    help="How long such a certificate is valid at most.",
+)
+@click.option(
     "--node-monitor-grace-period",
     type=_Duration(),
     default="40s",
@@ -51,6 +70,9 @@ class _Duration(click.ParamType[float]):
 def command(
     kubeconfig: str | None,
     root_ca_file: Path | None,
+    cluster_signing_cert_file: Path | None,
+    cluster_signing_key_file: Path | None,
+    cluster_signing_duration: float,
     node_monitor_grace_period: float,
     healthz_bind_address: tuple[str, int] | None,
     log_level: str,
@@ -58,8 +80,16 @@ def command(
     **leader_elect: Any,
 ) -> None:
     """Run the controllers: deployment, replicaset, endpoints, garbage collection, namespaces, nodes …"""
+    signing = None
+    if cluster_signing_cert_file is not None and cluster_signing_key_file is not None:
+        longest = timedelta(seconds=cluster_signing_duration)
+        try:
+            signing = Authority.load(cluster_signing_cert_file, cluster_signing_key_file, longest)
+        except (OSError, ValueError) as error:
+            raise click.ClickException(f"the signing certificate can't be used: {error}") from error
     config = Config(
         kubeconfig=kubeconfig,
+        signing=signing,
         root_ca=root_ca_file.read_text() if root_ca_file else None,
         node_monitor_grace_period=node_monitor_grace_period,
         health=healthz_bind_address,

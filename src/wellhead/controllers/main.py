@@ -13,6 +13,12 @@ from wellhead.client.events import EventRecorder
 from wellhead.client.leases import LeaseSettings
 from wellhead.client.replica import Replica
 from wellhead.client.rest import Client
+from wellhead.controllers.certificates.controllers import (
+    CSRApprovingController,
+    CSRCleanerController,
+    CSRSigningController,
+)
+from wellhead.controllers.certificates.signing import Authority
 from wellhead.controllers.clusterrole_aggregation import ClusterRoleAggregationController
 from wellhead.controllers.cronjob.controller import CronJobController
 from wellhead.controllers.custom import CustomObjects
@@ -63,6 +69,8 @@ class Config:
     """How long API servers may take to hear that a range is not to be used any more."""
     lease: LeaseSettings | None = None
     """By which several processes agree on who works; None: this is the only one."""
+    signing: Authority | None = None
+    """Who signs certificates that were approved; None: nobody does."""
 
 
 WATCHED: tuple[Resource, ...] = tuple(
@@ -118,6 +126,9 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
         VolumeProtectionController(stores),
         EphemeralVolumeController(stores, recorder("ephemeral_volume")),
     ]
+    found += [CSRApprovingController(client, stores), CSRCleanerController(stores)]
+    if config.signing is not None:
+        found.append(CSRSigningController(stores, config.signing))
     if config.root_ca is not None:
         found.append(RootCaController(stores, config.root_ca))
     return found

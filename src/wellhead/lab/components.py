@@ -187,6 +187,8 @@ def _controller_manager(cluster: Cluster, spec: ClusterSpec, number: int) -> Com
             "controller-manager",
             *_flag("kubeconfig", cluster.kubeconfig(kubeconfigs.of("controller-manager", number))),
             *_flag("root-ca-file", cluster.pki / f"{pki.CA}.crt"),
+            *_flag("cluster-signing-cert-file", cluster.pki / f"{pki.CA}.crt"),
+            *_flag("cluster-signing-key-file", cluster.pki / f"{pki.CA}.key"),
             *_elected(spec),
         ),
     )

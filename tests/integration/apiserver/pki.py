@@ -32,6 +32,7 @@ class Pki:
         )
         (directory / "ca.crt").write_bytes(certificate.public_bytes(Encoding.PEM))
         self.key("service-account", ec.generate_private_key(ec.SECP256R1()))
+        self.key("ca", self._key)
         self.issue("front-proxy", "front-proxy")
 
     def issue(

@@ -36,6 +36,7 @@ from wellhead.client.informer import Informer
 from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client, ConnectionLost, Event
 from wellhead.controllers import main as controllers
+from wellhead.controllers.certificates.signing import Authority
 from wellhead.scheduler import main as scheduler
 
 T = TypeVar("T")
@@ -287,7 +288,12 @@ def api_config(pki: Pki, fd: int) -> apiserver.Config:
 
 @contextlib.asynccontextmanager
 async def world(
-    pki: Pki, directory: Path, *, grace_period: float = 40.0, kind: type[Client] = Client
+    pki: Pki,
+    directory: Path,
+    *,
+    grace_period: float = 40.0,
+    kind: type[Client] = Client,
+    signing: Authority | None = None,
 ) -> AsyncIterator[World]:
     """Everything started, with three nodes; stopped when the context ends."""
     async with contextlib.AsyncExitStack() as stack:
@@ -302,7 +308,9 @@ async def world(
 
         admin = await client("admin")
         agents = Agents(await client("admin"))
-        config = controllers.Config(None, "the CA", grace_period, servicecidr_grace_period=0.5)
+        config = controllers.Config(
+            None, "the CA", grace_period, servicecidr_grace_period=0.5, signing=signing
+        )
         manager = await client("kube-controller-manager", kind)
         running = [
             serving,

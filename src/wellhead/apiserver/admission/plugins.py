@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from wellhead.apiserver.admission.certificates import (
+    CertificateApproval,
+    CertificateRequester,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+)
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.admission.default_ingress_class import DefaultIngressClass
 from wellhead.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
@@ -46,6 +52,9 @@ ORDERED: tuple[type[Plugin], ...] = (
     StorageObjectInUseProtection,
     PersistentVolumeClaimResize,
     RuntimeClass,
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
     DefaultIngressClass,
     DenyServiceExternalIPs,
     MutatingAdmissionPolicy,
@@ -55,11 +64,14 @@ ORDERED: tuple[type[Plugin], ...] = (
     # After them, what counts what is there.
     ResourceQuota,
     RoleEscalation,
+    CertificateRequester,
     StatusRestriction,
 )
 OFF = frozenset({"DenyServiceExternalIPs"})
 """Those that count only if they are turned on."""
-_ALWAYS = frozenset({"ProxyRestriction", "RoleEscalation", "StatusRestriction", "StorageRestriction"})
+_ALWAYS = frozenset(
+    {"CertificateRequester", "ProxyRestriction", "RoleEscalation", "StatusRestriction", "StorageRestriction"}
+)
 """Those that are no plugins upstream: there is no turning them off."""
 NAMES = tuple(sorted({each.name for each in ORDERED} - _ALWAYS))
 
