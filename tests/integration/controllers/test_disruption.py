@@ -6,10 +6,17 @@ import asyncio
 
 import pytest
 
-from tests.integration.controllers.world import World, deployment
-from wellhead.api.errors import ApiError, Conflict, TooManyRequests
-from wellhead.api.meta import Obj
-from wellhead.api.resources import DEPLOYMENTS, PODDISRUPTIONBUDGETS, PODS
+from tests.integration.controllers.world import World, deployment, pod_template
+from wellhead.api.errors import ApiError, Conflict, NotFound, TooManyRequests
+from wellhead.api.meta import Obj, owner_reference
+from wellhead.api.resource import Resource
+from wellhead.api.resources import (
+    CONFIGMAPS,
+    CUSTOMRESOURCEDEFINITIONS,
+    DEPLOYMENTS,
+    PODDISRUPTIONBUDGETS,
+    PODS,
+)
 
 
 def budget(name: str, **spec: object) -> Obj:
@@ -84,3 +91,61 @@ async def test_a_drain_waits_for_the_budget(world: World) -> None:
     pods = await world.listed(PODS, "app=web")
     assert "node-1" not in {pod["spec"].get("nodeName") for pod in pods}
     await counted(world, currentHealthy=3)
+
+
+async def test_what_is_expected_is_asked_of_whatever_controls_the_pods(world: World) -> None:
+    await world.client.create(CUSTOMRESOURCEDEFINITIONS, farms())
+    await world.until(lambda: is_served(world), bool)
+    farm = {"apiVersion": "example.com/v1", "kind": "Farm", "spec": {"replicas": 5}}
+    made = await world.client.create(FARMS, {**farm, "metadata": {"name": "f", "namespace": "default"}})
+    owned = pod_template("web")
+    owned["metadata"] |= {"name": "p", "namespace": "default", "ownerReferences": [owner_reference(made)]}
+    await world.client.create(PODS, {"apiVersion": "v1", "kind": "Pod", **owned})
+    await world.client.create(PODDISRUPTIONBUDGETS, budget("web", maxUnavailable="80%"))
+    await counted(world, expectedPods=5, desiredHealthy=1, currentHealthy=1)
+    book = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "book", "namespace": "default"}}
+    written = await world.client.create(CONFIGMAPS, book)
+    owned["metadata"] |= {"name": "q", "ownerReferences": [owner_reference(written)]}
+    await world.client.create(PODS, {"apiVersion": "v1", "kind": "Pod", **owned})
+    broken = await world.until(
+        lambda: world.client.get(PODDISRUPTIONBUDGETS, "web", "default"),
+        lambda found: found["status"]["conditions"][0]["reason"] == "SyncFailed",
+    )
+    why = "configmaps does not implement the scale subresource"
+    assert broken["status"]["conditions"][0]["message"] == why
+    assert broken["status"]["disruptionsAllowed"] == 0
+
+
+FARMS = Resource("example.com", "v1", "Farm", "farms")
+
+
+async def is_served(world: World) -> bool:
+    try:
+        await world.client.list(FARMS, "default")
+    except NotFound:
+        return False
+    return True
+
+
+def farms() -> Obj:
+    numbers = {"type": "object", "properties": {"replicas": {"type": "integer"}}}
+    schema = {"type": "object", "properties": {"spec": numbers, "status": numbers}}
+    scale = {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+        "subresources": {"scale": scale},
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "farms.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"plural": "farms", "singular": "farm", "kind": "Farm"},
+            "versions": [version],
+        },
+    }

@@ -83,9 +83,9 @@ class Scales:
         if not plural:
             raise UnknownScaleError(f'no matches for kind "{kind}" in version "{controller["apiVersion"]}"')
         scale = next((each for each in resources if each["name"] == f"{plural}/scale"), None)
-        if scale is None:
-            raise UnknownScaleError(f"{plural}.{group} does not implement the scale subresource")
         resource = Resource(group, version, kind, plural)
+        if scale is None:
+            raise UnknownScaleError(f"{resource.group_resource} does not implement the scale subresource")
         try:
             answer = await self._client.get_subresource(resource, controller["name"], namespace, "scale")
         except NotFound:

@@ -175,10 +175,6 @@ class StatefulSetController:
     async def _create(self, statefulset: Obj, pod: Pod, claims: Sequence[Obj]) -> None:
         try:
             await self._create_claims(statefulset, pod, claims)
-        except ApiError as error:
-            self._say("Create", statefulset, pod, str(error))
-            raise
-        try:
             await self._pods.create(pod)
         except AlreadyExists:
             # Made by a request whose answer was lost, or not ours: the next look will tell.
@@ -200,6 +196,8 @@ class StatefulSetController:
             except AlreadyExists:
                 self._claims.learn(await self._claims.live(what, each["metadata"]["namespace"]))
             except ApiError as error:
+                if is_ending_namespace(error):
+                    raise
                 text = f"Create Claim {what} for Pod {name} in StatefulSet {owner} failed error: {error}"
                 self._recorder.event(statefulset, "Warning", "FailedCreate", text)
                 raise
