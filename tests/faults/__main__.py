@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import sys
 
 import click
@@ -25,7 +26,7 @@ _NAMESPACE = "default"
 @click.option("--rate", default=300.0, show_default=True, help="New connections a second, in all.")
 @click.option("--each", default=300, show_default=True, help="Connections after each kill.")
 @click.option("--api-kills", default=200, show_default=True, help="Kills of the API server under writes.")
-@click.option("--only", default="", help="Only those whose name contains this.")
+@click.option("--only", default="", help="Only those whose names match this (a regular expression).")
 @click.option("--proxy-mode", default="nftables", show_default=True)
 def main(kills: int, rate: float, each: int, api_kills: int, only: str, proxy_mode: str) -> None:
     """Kill every component and machine of a cluster of its own under load, and print what was lost.
@@ -44,12 +45,13 @@ def main(kills: int, rate: float, each: int, api_kills: int, only: str, proxy_mo
         stack.callback(lambda: lab.wellhead("down"))
         lab.wellhead("up", "--nodes", "3", "--proxy-mode", proxy_mode)
         with frontends(lab, _NAMESPACE) as found:
-            for victim in (each for each in (*COMPONENTS, *MACHINES) if only in str(each)):
+            for victim in (each for each in (*COMPONENTS, *MACHINES) if re.search(only, str(each))):
                 status.update(f"killing {victim}")
                 try:
                     asked = kill_under_load(lab, found, victim, kills, rate, each)
                 except AssertionError as error:
                     table.add_row(str(victim), "-", "-", "-", "-", str(error))
+                    print(f"{victim}: {error}", flush=True)
                     wrong += 1
                     continue
                 lost = asked.lost.total()
@@ -73,7 +75,7 @@ def main(kills: int, rate: float, each: int, api_kills: int, only: str, proxy_mo
         )
     console.print(table)
     console.print("\nConnections that can't all be saved:")
-    for victim in (each for each in (*COMPONENTS, *MACHINES) if each.loses and only in str(each)):
+    for victim in (each for each in (*COMPONENTS, *MACHINES) if each.loses and re.search(only, str(each))):
         console.print(f"  {victim}: {victim.loses}", highlight=False)
     if done is not None:
         writes = Table("WRITES", "", box=None, pad_edge=False)
