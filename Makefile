@@ -1,6 +1,8 @@
 # The commands of this project. Everything is safe to repeat; after the first time nothing is downloaded.
-.PHONY: setup tutorial test test-fidelity test-faults test-hostile bench lint format clean
+.PHONY: setup tutorial test warm test-fidelity test-faults test-hostile bench lint format clean
 .DEFAULT_GOAL := help
+# What is compiled once is there for the hundreds of processes that tests start.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make tutorial   set up what is missing, then walk the whole tutorial on a cluster of its own"
@@ -19,8 +21,14 @@ setup:
 tutorial: setup
 	@.venv/bin/wellhead tutorial
 
-test: setup lint
+test: setup
+	@$(MAKE) --no-print-directory --jobs=2 lint warm
 	@.venv/bin/pytest -n auto
+
+# Compiles the tests and what they import: every one of pytest's processes reads all of them. What is wrong with
+# them is said by those.
+warm: setup
+	@.venv/bin/pytest --collect-only -q >/dev/null 2>&1 || true
 
 test-fidelity: setup
 	@WELLHEAD_FIDELITY_WAYS=1000 .venv/bin/pytest -q -s tests/cluster/test_fidelity.py

@@ -80,7 +80,7 @@ MACHINES = (
     Victim("cloud", loses="VIP, terminating, while the machine is off"),
     Victim("node-1", loses=_WHILE_OFF),
     Victim("node-3", loses=_WHILE_OFF),
-    Victim("node-2", loses="the clients there"),
+    Victim("node-2", loses=f"the clients there, and {_WHILE_OFF}"),
     Victim("edge", loses="all between machines, while the router and their network are off"),
     Victim("client", loses="the clients there"),
 )
