@@ -12,6 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.patience import pass_time
 from wellhead.apiserver.compaction import compact_history
 from wellhead.storage.cache import WatchCache
 from wellhead.storage.encoding import decode, encode, with_revision, without_revision
@@ -204,12 +205,12 @@ async def test_who_waits_for_a_version_gets_it_or_gives_up(cache: WatchCache) ->
 
 async def test_lists_of_the_past_end_after_one_to_two_intervals(cache: WatchCache) -> None:
     compacting = asyncio.create_task(compact_history(cache, 300.0))
-    await asyncio.sleep(1)
+    await pass_time(1)
     await cache.transact([Write(StoreKey("t", "", "a"), encoded("", "a", "x"), 0)])
     first = cache.revision
-    await asyncio.sleep(300)
+    await pass_time(300)
     assert cache.compacted < first
-    await asyncio.sleep(300)
+    await pass_time(300)
     assert cache.compacted == first
     compacting.cancel()
 
