@@ -23,6 +23,7 @@ class PodAffinity:
 
     def __init__(self, pod: PodInfo, cluster: Cluster) -> None:
         self._pod = pod
+        self._namespaces = cluster.namespaces
         self._wanted: Counter[tuple[int, str]] = Counter()  # (term, domain) → pods that match the term
         self._unwanted: set[_Domain] = set()
         self._repelled: set[_Domain] = set()
@@ -31,7 +32,7 @@ class PodAffinity:
                 self._count(node, other)
         for node, other in cluster.repellents():
             for term in other.required_anti_affinity:
-                if term.matches(pod.namespace, pod.labels):
+                if term.matches(pod.namespace, pod.labels, self._namespaces):
                     place = domain(node.name, node.labels, term.topology_key)
                     if place is not None:
                         self._repelled.add((term.topology_key, place))
@@ -52,13 +53,13 @@ class PodAffinity:
     def _count(self, node: NodeInfo, other: PodInfo) -> None:
         terms = self._pod.required_affinity
         # A pod counts for affinity only if it matches all terms, as upstream has it.
-        if terms and all(term.matches(other.namespace, other.labels) for term in terms):
+        if terms and all(term.matches(other.namespace, other.labels, self._namespaces) for term in terms):
             for number, term in enumerate(terms):
                 place = domain(node.name, node.labels, term.topology_key)
                 if place is not None:
                     self._wanted[number, place] += 1
         for term in self._pod.required_anti_affinity:
-            if term.matches(other.namespace, other.labels):
+            if term.matches(other.namespace, other.labels, self._namespaces):
                 place = domain(node.name, node.labels, term.topology_key)
                 if place is not None:
                     self._unwanted.add((term.topology_key, place))
@@ -71,5 +72,5 @@ class PodAffinity:
         if all(self._wanted[number, place] for number, place in enumerate(places) if place is not None):
             return True
         # The first of a group that wants to be together with itself may go anywhere.
-        pod = self._pod
-        return not self._wanted and all(term.matches(pod.namespace, pod.labels) for term in terms)
+        pod, known = self._pod, self._namespaces
+        return not self._wanted and all(term.matches(pod.namespace, pod.labels, known) for term in terms)

@@ -6,7 +6,7 @@ A pod counts on its node from the moment it was decided (`assume`), not from whe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from wellhead.api.meta import Obj, labels
 from wellhead.scheduler.pod import HostPort, PodInfo, added, amounts
@@ -78,8 +78,12 @@ class Cluster:
         self._placed: dict[str, str] = {}  # uid → node name
         self._assumed: set[str] = set()
         self._nominated: dict[str, tuple[str, PodInfo]] = {}  # uid → node name, pod
+        self.namespaces: dict[str, Mapping[str, str]] = {}
+        """The labels of each namespace."""
         self.repellent: set[str] = set()
         """uids of assigned pods with required anti-affinity: each newcomer is checked against them."""
+        self.sociable: set[str] = set()
+        """uids of assigned pods that would like some newcomers near or far, or needed others near."""
 
     def nodes(self) -> list[NodeInfo]:
         """The nodes that exist."""
@@ -101,6 +105,7 @@ class Cluster:
         copy = Cluster()
         copy._nodes = {**self._nodes, node.name: node}
         copy._placed, copy._nominated = self._placed, self._nominated
+        copy.namespaces = self.namespaces
         copy.repellent = {uid for uid in self.repellent if uid not in before or uid in node.pods}
         return copy
 
@@ -130,6 +135,12 @@ class Cluster:
 
     def repellents(self) -> Iterator[tuple[NodeInfo, PodInfo]]:
         for uid in self.repellent:
+            node = self._nodes[self._placed[uid]]
+            if node.obj is not None:
+                yield node, node.pods[uid]
+
+    def sociables(self) -> Iterator[tuple[NodeInfo, PodInfo]]:
+        for uid in self.sociable:
             node = self._nodes[self._placed[uid]]
             if node.obj is not None:
                 yield node, node.pods[uid]
@@ -174,12 +185,15 @@ class Cluster:
         self._placed[pod.uid] = name
         if pod.required_anti_affinity:
             self.repellent.add(pod.uid)
+        if pod.preferred_affinity or pod.required_affinity:
+            self.sociable.add(pod.uid)
 
     def _remove(self, uid: str) -> bool:
         name = self._placed.pop(uid, None)
         if name is None:
             return False
         self.repellent.discard(uid)
+        self.sociable.discard(uid)
         node = self._nodes[name]
         node.remove(uid)
         self._drop_if_unused(node)

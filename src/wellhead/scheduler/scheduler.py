@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from wellhead.api.errors import ApiError, Conflict, NotFound
 from wellhead.api.meta import Key, Obj, condition, is_deleting, key, labels, now
-from wellhead.api.resources import NODES, PODDISRUPTIONBUDGETS, PODS, SERVICES
+from wellhead.api.resources import NAMESPACES, NODES, PODDISRUPTIONBUDGETS, PODS, SERVICES
 from wellhead.api.storage import Node, claim_names
 from wellhead.client.events import EventRecorder
 from wellhead.client.informer import Informer, watches
@@ -59,8 +59,10 @@ class Scheduler:
         self._nodes = Informer(client, NODES)
         self._services = Informer(client, SERVICES, indexes={"namespace": _namespace})
         self._budgets = Informer(client, PODDISRUPTIONBUDGETS)
+        self._namespaces = Informer(client, NAMESPACES)
         self._pushing = Preemptor(client, recorder, name)
         self._volumes = VolumeBinder(client, self._users_of, self._volumes_changed)
+        self._namespaces.on_change(self._namespace_changed)
         self._pods.on_change(self._pod_changed)
         self._nodes.on_change(self._node_changed)
 
@@ -72,6 +74,7 @@ class Scheduler:
                 self._nodes,
                 self._services,
                 self._budgets,
+                self._namespaces,
                 *self._volumes.informers,
             ):
                 group.create_task(informer.run())
@@ -81,6 +84,7 @@ class Scheduler:
                 self._nodes,
                 self._services,
                 self._budgets,
+                self._namespaces,
                 self._pods,
             ):
                 await informer.synced()
@@ -92,7 +96,8 @@ class Scheduler:
 
     def checks(self) -> Iterator[Check]:
         """That its watches live, and it gets on with the pods that wait."""
-        yield watches(self._pods, self._nodes, self._services, self._budgets, *self._volumes.informers)
+        others = (self._services, self._budgets, self._namespaces, *self._volumes.informers)
+        yield watches(self._pods, self._nodes, *others)
         yield Check("scheduling", self._busy.problem, mortal=True)
         yield Check("queue", self._queue.problem)
         yield from self._refused.checks()
@@ -112,6 +117,13 @@ class Scheduler:
                     self._queue.add(pod.key, pod.priority)
             elif self._is_ours(new):
                 self._hear_nomination(PodInfo(new))
+
+    def _namespace_changed(self, old: Obj | None, new: Obj | None) -> None:
+        if new is None:
+            self._cluster.namespaces.pop((old or {})["metadata"]["name"], None)
+        elif old is None or labels(old) != labels(new):
+            self._cluster.namespaces[new["metadata"]["name"]] = labels(new)
+            self._queue.wake(lambda reasons: bool(reasons & _PLACEMENT_REASONS))
 
     def _hear_nomination(self, pod: PodInfo) -> None:
         """Where place is made for the pod, as the API has it."""

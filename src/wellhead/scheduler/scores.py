@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from wellhead.api.placement import untolerated
 from wellhead.scheduler.cluster import Cluster, NodeInfo
 from wellhead.scheduler.pod import PodInfo
 from wellhead.scheduler.spreading import crowding
-from wellhead.scheduler.terms import domain
+from wellhead.scheduler.terms import PodTerm, domain
+
+_HARD_AFFINITY = 1
+"""What it counts that a pod which is there needs such as the newcomer near it (hardPodAffinityWeight)."""
 
 _TAINTS, _NODE_AFFINITY, _POD_AFFINITY, _SPREAD, _LEAST_ALLOCATED, _BALANCE = 3, 2, 2, 2, 1, 1
 
@@ -41,7 +45,7 @@ def scores(
             for node in nodes
         }
         add(_NODE_AFFINITY, _more_is_better(preferred))
-    if pod.preferred_affinity:
+    if pod.preferred_affinity or cluster.sociable:
         add(_POD_AFFINITY, _more_is_better(_company(pod, nodes, cluster)))
     crowded = crowding(pod, nodes, is_mate)
     if crowded is not None:
@@ -68,16 +72,28 @@ def _shares(pod: PodInfo, node: NodeInfo) -> list[float]:
 
 
 def _company(pod: PodInfo, nodes: Sequence[NodeInfo], cluster: Cluster) -> dict[str, float]:
+    """What the pod likes of the pods that are there, and they of it; each counts."""
+    liked: Counter[tuple[str, str]] = Counter()  # (topology key, domain) → weight
+    known = cluster.namespaces
+
+    def like(weight: int, term: PodTerm, where: NodeInfo, whom: PodInfo) -> None:
+        place = domain(where.name, where.labels, term.topology_key)
+        if place is not None and term.matches(whom.namespace, whom.labels, known):
+            liked[term.topology_key, place] += weight
+
+    if pod.preferred_affinity:
+        for node, other in cluster.pods():
+            for weight, term in pod.preferred_affinity:
+                like(weight, term, node, other)
+    for node, other in cluster.sociables():
+        for weight, term in other.preferred_affinity:
+            like(weight, term, node, pod)
+        for term in other.required_affinity:
+            like(_HARD_AFFINITY, term, node, pod)
     found = dict.fromkeys((node.name for node in nodes), 0.0)
-    for weight, term in pod.preferred_affinity:
-        places = {
-            domain(other.name, other.labels, term.topology_key)
-            for other, neighbour in cluster.pods()
-            if term.matches(neighbour.namespace, neighbour.labels)
-        }
+    for (topology_key, place), weight in liked.items():
         for node in nodes:
-            place = domain(node.name, node.labels, term.topology_key)
-            if place is not None and place in places:
+            if domain(node.name, node.labels, topology_key) == place:
                 found[node.name] += weight
     return found
 

@@ -10,6 +10,9 @@ from wellhead.api.selectors import LabelSelector
 
 _HOSTNAME = "kubernetes.io/hostname"
 
+Namespaces = Mapping[str, Mapping[str, str]]
+"""Name -> labels."""
+
 
 @dataclass(frozen=True)
 class PodTerm:
@@ -19,16 +22,22 @@ class PodTerm:
     namespaces: frozenset[str] | None
     """None stands for all namespaces."""
     selector: LabelSelector
+    namespace_selector: LabelSelector | None = None
+    """Adds the namespaces that have such labels."""
 
-    def matches(self, namespace: str, labels: Mapping[str, str]) -> bool:
-        return (self.namespaces is None or namespace in self.namespaces) and self.selector.matches(labels)
+    def matches(self, namespace: str, labels: Mapping[str, str], namespaces: Namespaces) -> bool:
+        """Whether a pod is one of those; `namespaces` has the labels of each namespace."""
+        return self._covers(namespace, namespaces) and self.selector.matches(labels)
+
+    def _covers(self, namespace: str, namespaces: Namespaces) -> bool:
+        if self.namespaces is None or namespace in self.namespaces:
+            return True
+        by_label = self.namespace_selector
+        return by_label is not None and by_label.matches(namespaces.get(namespace) or {})
 
 
 def pod_terms(entries: Iterable[Obj], namespace: str, labels: Mapping[str, str]) -> tuple[PodTerm, ...]:
-    """The terms of a pod in `namespace` with `labels`.
-
-    A namespaceSelector that isn't empty would need the labels of namespaces; it is taken to add none.
-    """
+    """The terms of a pod in `namespace` with `labels`."""
     terms = []
     for entry in entries:
         namespaces: frozenset[str] | None = frozenset(entry.get("namespaces") or ())
@@ -38,7 +47,8 @@ def pod_terms(entries: Iterable[Obj], namespace: str, labels: Mapping[str, str])
         elif not namespaces and by_label is None:
             namespaces = frozenset({namespace})
         selector = _with_label_keys(entry, labels)
-        terms.append(PodTerm(entry["topologyKey"], namespaces, selector))
+        others = LabelSelector.from_object(by_label) if by_label else None
+        terms.append(PodTerm(entry["topologyKey"], namespaces, selector, others))
     return tuple(terms)
 
 

@@ -225,3 +225,36 @@ def test_init_containers_and_sidecars_count_at_their_peak() -> None:
         }
     )
     assert info.requests["cpu"] == 2110
+
+
+def near(labels: dict[str, str], **term: Any) -> Obj:
+    """A podAffinityTerm, within a node."""
+    return {"labelSelector": {"matchLabels": labels}, "topologyKey": HOSTNAME, **term}
+
+
+def test_namespaces_are_selected_by_their_labels() -> None:
+    made = cluster()
+    made.namespaces = {"team": {"kind": "team"}, "other": {}}
+    for name, space in (("node-1", "team"), ("node-2", "other")):
+        other = pod(f"in-{space}", labels={"app": "a"})
+        other.obj["metadata"]["namespace"] = space
+        made.assume(other, name)
+    by_label = {"matchLabels": {"kind": "team"}}
+    term = near({"app": "a"}, namespaceSelector=by_label)
+    apart = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    places = {place(made, pod(f"x{number}", affinity=apart), number) for number in range(8)}
+    assert places == {"node-2", "node-3"}
+    together = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
+    assert place(made, pod("y", affinity=together)) == "node-1"
+    made.namespaces["other"] = {"kind": "team"}
+    assert place(made, pod("z", affinity=apart)) == "node-3"
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("podAffinity", True), ("podAntiAffinity", False)])
+def test_what_pods_that_are_there_like_counts_too(kind: str, expected: bool) -> None:
+    made = cluster(node("node-1", "64"), node("node-2", "64"))
+    entry = {"weight": 100, "podAffinityTerm": near({"app": "a"})}
+    liking = {kind: {"preferredDuringSchedulingIgnoredDuringExecution": [entry]}}
+    made.assume(pod("there", affinity=liking), "node-1")
+    found = place(made, pod("new", labels={"app": "a"}))
+    assert (found == "node-1") == expected
