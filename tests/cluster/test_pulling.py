@@ -33,7 +33,14 @@ def own(private: Registry, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     file.write_text(f'[[registry]]\nlocation = "{private.host}"\ninsecure = true\n')
     with running(Lab(f"test-{os.getpid()}-pull"), "--nodes", "1", "--pull", "--registries", str(file)) as lab:
         lab.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
-        yield lab
+        try:
+            yield lab
+        finally:  # the store is everybody's on this machine
+            subprocess.run([str(BIN / "wellhead"), "image", "remove", "--force", _name(private)], check=False)
+
+
+def _name(private: Registry) -> str:
+    return f"{private.host}/team/box:1"
 
 
 def pod(name: str, image: str, **spec: object) -> Obj:
@@ -55,7 +62,7 @@ def waiting(lab: Lab, name: str) -> Obj:
 def test_pods_are_pulled_with_their_secrets_and_say_what_is_wrong_without(
     own: Lab, private: Registry
 ) -> None:
-    name = f"{private.host}/team/box:1"
+    name = _name(private)
     _push_busybox(private, "team/box", "1")
     own.apply(pod("without", name))
     until(lambda: waiting(own, "without").get("reason") == "ImagePullBackOff")
