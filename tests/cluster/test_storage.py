@@ -96,3 +96,14 @@ def test_a_volume_that_was_made_by_hand_is_bound_and_what_is_elsewhere_is_said(
         lab.kubectl("delete", "pvc", "--all", *at)
         lab.kubectl("delete", "pv", *names.values())
         lab.on("node-1", "sh", "-c", f"rm -rf /tmp/{names['hostPath']}")
+
+
+def test_an_images_files_are_a_volume_that_nobody_writes_to(lab: Lab, namespace: str) -> None:
+    made = pod("files", "ls /d/bin/busybox; touch /d/x; sleep 1000", "unused")
+    made["metadata"]["namespace"] = namespace
+    made["spec"]["volumes"] = [{"name": "d", "image": {"reference": "busybox", "pullPolicy": "IfNotPresent"}}]
+    lab.apply(made)
+    lab.kubectl("wait", "--for=condition=Ready", "pod/files", "-n", namespace, "--timeout=60s")
+    until(lambda: "Read-only file system" in lab.kubectl("logs", "files", "-n", namespace))
+    assert "/d/bin/busybox" in lab.kubectl("logs", "files", "-n", namespace)
+    lab.kubectl("delete", "pod", "files", "--now", "-n", namespace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from wellhead.api import writes
 from wellhead.api.errors import Invalid
+from wellhead.api.managed_fields.entries import Entry
 from wellhead.api.meta import Obj
 from wellhead.api.resources import PODS
 from wellhead.api.strategy import Context
@@ -102,3 +104,9 @@ def test_a_node_that_says_nothing_of_resources_resizes_nothing() -> None:
     old["status"]["containerStatuses"] = [{"name": "main", "state": {"running": {}}}]
     with pytest.raises(Invalid, match="without support for resize"):
         resized(old, requests={"cpu": "1", "memory": "1Mi"})
+
+
+def test_managed_fields_are_written_in_order_since_clients_compare_bytes() -> None:
+    entry = Entry("m", "Update", "v1", {"f:spec": {"f:b": {}, "f:a": {}}, ".": {}})
+    written = json.dumps(entry.write()["fieldsV1"])
+    assert written == json.dumps(json.loads(written), sort_keys=True)

@@ -190,3 +190,11 @@ def test_only_what_the_spec_names_is_pulled() -> None:
         assert read(asks | dead).wants == ()
     asks["status"]["phase"] = "Failed"
     assert read(asks).wants == ()
+
+
+def test_the_image_of_a_volume_is_asked_for_too() -> None:
+    asks = pod(volumes=[{"name": "v", "image": {"reference": "example.com/files:1"}}])
+    asks["status"]["conditions"] = [pulls.request("volume.v", "example.com/files:1")]
+    assert [(want.container, want.image) for want in read(asks).wants] == [
+        ("volume.v", "example.com/files:1")
+    ]

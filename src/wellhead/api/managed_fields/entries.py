@@ -60,7 +60,7 @@ class Entry:
             "apiVersion": self.api_version,
             "time": self.time,
             "fieldsType": "FieldsV1",
-            "fieldsV1": self.fields,
+            "fieldsV1": _in_order(self.fields),
             "subresource": self.subresource,
         }
         return {name: value for name, value in written.items() if value or name == "fieldsV1"}
@@ -144,3 +144,8 @@ def capped(managers: Managers) -> Managers:
         result[bucket] = replace(result[bucket], fields=fields, time=entry.time)
         too_many -= 1
     return result
+
+
+def _in_order(fields: Tree) -> Tree:
+    """With its names sorted, as Go writes maps: clients compare these bytes."""
+    return {name: _in_order(fields[name]) for name in sorted(fields)}

@@ -65,7 +65,7 @@ SERVED: Mapping[str, Mapping[str, str]] = {
         """,
         "Volume": """
             configMap:ConfigMapVolumeSource downwardAPI:DownwardAPIVolumeSource emptyDir:EmptyDirVolumeSource
-            ephemeral hostPath:HostPathVolumeSource name persistentVolumeClaim
+            ephemeral hostPath:HostPathVolumeSource image:ImageVolumeSource name persistentVolumeClaim
             projected:ProjectedVolumeSource secret:SecretVolumeSource
         """,
         "VolumeMount": "bindMountOptions mountPath mountPropagation name readOnly recursiveReadOnly subPath "
@@ -74,6 +74,7 @@ SERVED: Mapping[str, Mapping[str, str]] = {
         "DownwardAPIVolumeSource": "defaultMode defaultUser items:DownwardAPIVolumeFile",
         "EmptyDirVolumeSource": "medium mode sizeLimit",
         "HostPathVolumeSource": "path type",
+        "ImageVolumeSource": "pullPolicy reference",
         "ProjectedVolumeSource": "defaultMode defaultUser sources:VolumeProjection",
         "SecretVolumeSource": "defaultMode defaultUser items:KeyToPath optional secretName",
         "KeyToPath": "key mode path user",

@@ -56,7 +56,7 @@ def mounts(state: PodState, container: Obj, variables: Mapping[str, str], number
                 read_only=read_only,
                 recursively=(each.get("recursiveReadOnly") or "Disabled") != "Disabled",
                 propagation=propagation,
-                options=_options(each),
+                options=(*_options(each), *(("noexec", "nosuid") if "image" in volume else ())),
             )
         )
     taken = {mount.target for mount in found}

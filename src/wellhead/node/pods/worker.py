@@ -19,6 +19,7 @@ from wellhead.linux import trees
 from wellhead.node.pods import files, names, resizing, spec, status, unsupported
 from wellhead.node.pods.admission import Refusal
 from wellhead.node.pods.context import Context
+from wellhead.node.pods.image_volumes import ImageVolumes
 from wellhead.node.pods.record import Attempt, PodRecord, RecordFile
 from wellhead.node.pods.sandbox import Sandbox, SandboxError
 from wellhead.node.pods.state import PodState
@@ -58,6 +59,7 @@ class PodWorker:
             file=file,
             listeners=[self._changed],
         )
+        volumes.find_image = ImageVolumes(self.state).find
         self._writer = StatusWriter(context.client, pod)
         self._told = asyncio.Event()
         self._vanished = asyncio.Event()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from wellhead.api.errors import ApiError
@@ -51,6 +51,8 @@ class PodVolumes:
         self._directory = directory
         self._allocatable = allocatable
         self._changed = asyncio.Event()
+        self.find_image: Callable[[Obj], Awaitable[Path]] | None = None
+        """Where the files of an `image` volume's image are. Raises VolumeError, ApiError, ConnectionLost."""
 
     def path(self, volume: Obj) -> Path:
         """Where the volume is on the node."""
@@ -122,11 +124,20 @@ class PodVolumes:
         elif "hostPath" in volume:
             _check_host_path(volume["hostPath"]["path"])
             await asyncio.to_thread(_host_path, self.path(volume), volume["hostPath"].get("type") or "")
+        elif "image" in volume and self.find_image is not None:
+            await self._make_image(volume)
         elif claims.claim_of(self._pod, volume):
             await self._make_claimed(volume, group)
         else:
             kind = next((key for key in volume if key != "name"), "emptyDir")
             raise VolumeError(f"volumes of type {kind} are not supported by the wellhead node agent")
+
+    async def _make_image(self, volume: Obj) -> None:
+        place = self.path(volume)
+        if place.is_mount() or self.find_image is None:
+            return
+        rootfs = await self.find_image(volume)
+        await asyncio.to_thread(_show_image, rootfs, place)
 
     async def _make_claimed(self, volume: Obj, group: int | None) -> None:
         place = self.path(volume)
@@ -142,6 +153,15 @@ class PodVolumes:
                 claims.give_to_group, found.path, group, only_if_other=policy == "OnRootMismatch"
             )
         await asyncio.to_thread(claims.show, found.path, place)
+
+
+def _show_image(rootfs: Path, place: Path) -> None:
+    """By an overlay, as a container's, so that it shows which image is in use."""
+    empty = place.with_name(f".empty-{place.name}")
+    for directory in (empty, place):
+        directory.mkdir(parents=True, exist_ok=True)
+    flags = mounts.MS_RDONLY | mounts.MS_NODEV | mounts.MS_NOSUID | mounts.MS_NOEXEC
+    mounts.mount("overlay", place, "overlay", flags, f"lowerdir={empty}:{rootfs}")
 
 
 def _empty_directory(path: Path, source: Obj, group: int | None) -> None:

@@ -63,7 +63,7 @@ def is_asked(pod: Obj, container: str) -> bool:
 
 
 def requested(pod: Obj) -> dict[str, str]:
-    """The containers of a living pod that wait for the puller, and their images."""
+    """The containers (and `volume.NAME`) of a living pod that wait for the puller, and their images."""
     status = pod.get("status") or {}
     asked = {
         each["type"].removeprefix(PREFIX)
@@ -75,9 +75,10 @@ def requested(pod: Obj) -> dict[str, str]:
     if not asked or dead or not spec.get("nodeName"):
         return {}
     kinds = ("initContainers", "containers", "ephemeralContainers")
-    return {
-        each["name"]: each["image"]
-        for kind in kinds
-        for each in spec.get(kind) or ()
-        if each["name"] in asked and each.get("image")
+    images = {
+        each["name"]: each["image"] for kind in kinds for each in spec.get(kind) or () if each.get("image")
     }
+    for volume in spec.get("volumes") or ():
+        if wanted := (volume.get("image") or {}).get("reference"):
+            images[f"volume.{volume['name']}"] = wanted  # no container has a dot in its name
+    return {name: image for name, image in images.items() if name in asked}
