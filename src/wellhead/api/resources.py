@@ -11,6 +11,7 @@ from wellhead.api.kinds import (
     admission_policies,
     apiservice,
     binding,
+    componentstatus,
     configmap,
     controllerrevision,
     cronjob,
@@ -57,6 +58,7 @@ from wellhead.api.kinds.admission_policies import MUTATING_POLICIES as MUTATING_
 from wellhead.api.kinds.admission_policies import VALIDATING_BINDINGS as VALIDATING_BINDINGS
 from wellhead.api.kinds.admission_policies import VALIDATING_POLICIES as VALIDATING_POLICIES
 from wellhead.api.kinds.binding import BINDINGS as BINDINGS
+from wellhead.api.kinds.componentstatus import COMPONENTSTATUSES as COMPONENTSTATUSES
 from wellhead.api.kinds.configmap import CONFIGMAPS as CONFIGMAPS
 from wellhead.api.kinds.controllerrevision import CONTROLLERREVISIONS as CONTROLLERREVISIONS
 from wellhead.api.kinds.cronjob.resource import CRONJOBS as CRONJOBS
@@ -117,6 +119,7 @@ from wellhead.api.resource import Resource
 KINDS: tuple[Kind, ...] = (
     *catalogue.KINDS,
     binding.KIND,
+    componentstatus.KIND,
     limitrange.KIND,
     ingress.KIND,
     ingressclass.KIND,

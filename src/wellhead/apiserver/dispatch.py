@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp import web
 
 from wellhead.api.errors import MethodNotAllowed, NotFound
-from wellhead.api.resources import BINDINGS
+from wellhead.api.resources import BINDINGS, COMPONENTSTATUSES
 from wellhead.apiserver import discovery, usage
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.aggregation import proxy as aggregation
@@ -20,6 +20,7 @@ from wellhead.apiserver.answers import answer_json, answer_value
 from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
+from wellhead.apiserver.component_statuses import component_statuses
 from wellhead.apiserver.custom.kinds import CustomKinds
 from wellhead.apiserver.health import Health
 from wellhead.apiserver.metrics import CONTENT_TYPE, Metrics
@@ -93,7 +94,11 @@ class Dispatcher:
         async def bind(call: Call) -> web.StreamResponse:
             return await pods.bind(call, registry, admission)
 
+        async def components(call: Call) -> web.StreamResponse:
+            return await component_statuses(call, health.check("storage"), agents)
+
         self._review = review
+        self._components = components
         self._bind = bind
         self._measured = measured
         self._verbs: dict[str, Handler] = {
@@ -145,6 +150,8 @@ class Dispatcher:
             handler = self._bind
         elif info.resource.is_review:
             handler = self._review
+        elif info.resource == COMPONENTSTATUSES:
+            handler = self._components
         elif info.resource.measured:
             handler = self._measured
         elif info.verb in ("update", "patch") and not info.name:

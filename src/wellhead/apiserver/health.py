@@ -25,6 +25,10 @@ class Health:
     def __init__(self, checks: Mapping[str, Check]) -> None:
         self._checks: dict[str, Check] = {"ping": _ping, **checks}
 
+    def check(self, name: str) -> Check:
+        """One of the checks. Raises KeyError."""
+        return self._checks[name]
+
     async def answer(self, call: Call) -> web.Response:
         """`ok`, or which check fails; with ?verbose or a failure, all of them. Raises NotFound."""
         _, endpoint, *one = call.info.path.rstrip("/").split("/")

@@ -19,12 +19,11 @@ from wellhead.api.kinds.usage import NODE_METRICS, node_metrics, pod_metrics, us
 from wellhead.api.meta import Obj, now
 from wellhead.api.resources import NODES, PODS
 from wellhead.api.selectors import FieldSelector, LabelSelector
-from wellhead.apiserver.answers import answer_json, partial_metadata, table
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.negotiation import object_format
+from wellhead.apiserver.made_up import answer_list, answer_one
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.subresources.node_connection import Unreachable, agent_url, request
-from wellhead.storage.encoding import decode, encode_json
+from wellhead.storage.encoding import decode
 
 _SECONDS = 10.0
 """For an agent's answer. One that takes longer is left out, as one that is gone."""
@@ -49,8 +48,8 @@ async def measured(call: Call, registry: Registry, agents: aiohttp.ClientSession
         if not found:
             name = "/".join(filter(None, (info.namespace, info.name)))
             raise NotFound(f'{resource.singular}.{resource.group} "{name}" not found')
-        return await _answer_one(call, found[0])
-    return await _answer_list(call, found)
+        return await answer_one(call, found[0])
+    return await answer_list(call, found)
 
 
 def _subjects(call: Call, registry: Registry, resource: Any) -> list[Obj]:
@@ -125,33 +124,3 @@ def _times(entry: Obj) -> tuple[str, str]:
     """(when it was measured, for how long)"""
     cpu = entry.get("cpu") or {}
     return cpu.get("time") or now(), str(Duration(round(cpu.get("windowSeconds", _DEFAULT_WINDOW), 3)))
-
-
-async def _answer_one(call: Call, metrics: Obj) -> web.StreamResponse:
-    form = object_format(call.http.headers.get("Accept", ""))
-    if form.projection == "Table":
-        metrics = table(call.resource, [metrics], call, form, "")
-    elif form.projection:
-        metrics = partial_metadata(metrics, form)
-    return await answer_json(call, encode_json(metrics), as_yaml=form.yaml)
-
-
-async def _answer_list(call: Call, found: list[Obj]) -> web.StreamResponse:
-    form = object_format(call.http.headers.get("Accept", ""))
-    resource = call.resource
-    document: Obj
-    if form.projection == "Table":
-        document = table(resource, found, call, form, "")
-    elif form.projection:
-        items = [partial_metadata(each, form) for each in found]
-        version = f"meta.k8s.io/{form.version}"
-        document = {
-            "kind": "PartialObjectMetadataList",
-            "apiVersion": version,
-            "metadata": {},
-            "items": items,
-        }
-    else:
-        document = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": {}}
-        document["items"] = found
-    return await answer_json(call, encode_json(document), as_yaml=form.yaml)

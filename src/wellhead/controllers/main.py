@@ -119,7 +119,7 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
         TaintEvictionController(stores, recorder("taint-eviction-controller")),
         PodGarbageCollector(stores),
         ServiceCIDRController(stores, config.servicecidr_grace_period),
-        ResourceQuotaController(stores),
+        ResourceQuotaController(stores, custom),
         ClusterRoleAggregationController(stores),
         PersistentVolumeBinder(stores, recorder("persistentvolume-controller")),
         ClaimProtectionController(stores),

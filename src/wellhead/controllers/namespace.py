@@ -21,6 +21,7 @@ from wellhead.health import Check
 
 _FINALIZER = "kubernetes"
 _AT_ONCE = 16
+_KINDS_AT_ONCE = 8
 _LOOK_AGAIN_SECONDS = 5.0
 """For what no watch tells: events, and contents that came after they were counted."""
 
@@ -79,14 +80,22 @@ class NamespaceController:
             return None
         left: list[Obj] = []
         failures: list[str] = []
-        custom = [each for each in self._custom.resources() if each.namespaced]
-        for resource in (*CONTENTS, *custom):
-            try:
-                left += await self._empty(resource, name[1])
-            except (ApiError, ConnectionLost) as error:
-                failures.append(f"{resource.plural}: {error}")
-            if resource == PODS and (left or failures):
-                break  # whatever they still use stays until they have ended
+        kinds = asyncio.Semaphore(_KINDS_AT_ONCE)
+
+        async def empty(resource: Resource) -> None:
+            async with kinds:
+                try:
+                    left.extend(await self._empty(resource, name[1]))
+                except (ApiError, ConnectionLost) as error:
+                    failures.append(f"{resource.plural}: {error}")
+
+        await empty(PODS)
+        if not left and not failures:  # whatever they still use stays until they have ended
+            custom = [each for each in self._custom.resources() if each.namespaced]
+            async with asyncio.TaskGroup() as group:
+                for resource in (*CONTENTS, *custom):
+                    if resource != PODS:
+                        group.create_task(empty(resource))
         if left or failures:
             await self._say_what_is_left(namespace, left, failures)
             return _LOOK_AGAIN_SECONDS

@@ -15,6 +15,7 @@ from wellhead.api.quota.usage import is_live, is_measured
 from wellhead.api.resource import Resource
 from wellhead.api.resources import PODS, RESOURCEQUOTAS
 from wellhead.client.reconciler import Reconciler
+from wellhead.controllers.custom import CustomObjects
 from wellhead.controllers.resourcequota.counting import counted
 from wellhead.controllers.store import Store, Stores
 from wellhead.health import Check
@@ -28,7 +29,7 @@ class ResourceQuotaController:
 
     name = "resourcequota"
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, custom: CustomObjects) -> None:
         self._quotas: Store[Obj] = stores[RESOURCEQUOTAS]
         self._stores = stores
         self._reconciler = Reconciler(self.name, self._reconcile)
@@ -41,6 +42,7 @@ class ResourceQuotaController:
         for store in stores.all():
             if store.resource.namespaced:
                 self._follow(store.resource, store)
+        custom.on_change(self._custom_changed)
 
     async def run(self) -> None:
         await self._stores.synced()
@@ -66,6 +68,15 @@ class ResourceQuotaController:
                 self._look_at(namespace)
 
         store.on_change(changed)
+
+    def _custom_changed(self, resource: Resource, old: Obj | None, new: Obj | None) -> None:
+        if not resource.namespaced or (old is not None and new is not None):
+            return
+        namespace = (new or old or {})["metadata"]["namespace"]
+        numbers = self._numbers.setdefault(resource, Counter())
+        numbers[namespace] += 1 if old is None else -1
+        if new is None:
+            self._look_at(namespace)
 
     def _quota_changed(self, old: Obj | None, new: Obj | None) -> None:
         namespace, name = key(new or old or {})
