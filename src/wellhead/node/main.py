@@ -43,6 +43,7 @@ from wellhead.node.registration import Registration
 from wellhead.node.runtime.cgroups import Cgroups
 from wellhead.node.runtime.containers import Runtime
 from wellhead.node.server import app
+from wellhead.node.server.bearers import Bearers
 from wellhead.node.server.requests import Services
 from wellhead.node.storage.provisioner import LocalPathProvisioner
 
@@ -222,7 +223,9 @@ async def _server(
 ) -> AsyncIterator[None]:
     inotify = Inotify()
     runner = web.AppRunner(
-        app.application(Services(context, manager, inotify), health),
+        app.application(
+            Services(context, manager, inotify), health, Bearers(context.client, context.node_name)
+        ),
         access_log=None,
         shutdown_timeout=_SHUTDOWN_SECONDS,
         handler_cancellation=True,
