@@ -46,7 +46,10 @@ UPSTREAM: dict[str, str] = {
     "kube-scheduler": f"""
         nodes namespaces services    get list watch
         pods                         get list watch delete
-        pods/binding                 create
+        bindings pods/binding        create
+        persistentvolumes                            get list watch update
+        persistentvolumeclaims                       get list watch patch
+        storageclasses.storage.k8s.io                get list watch
         pods/status                  update patch
         replicasets.apps statefulsets.apps poddisruptionbudgets.policy      get list watch
         leases.coordination.k8s.io   create
@@ -89,6 +92,8 @@ NARROWER: dict[str, tuple[tuple[str, str], ...]] = {
         ("*/* get patch update delete", "a subresource is another right: pods/exec by GET runs commands"),
         ("* update", "only of kinds that a controller writes"),
         ("secrets serviceaccounts/token create", "there are no controllers with accounts of their own"),
+        ("nodes.metrics.k8s.io get list pods.metrics.k8s.io get", "only what autoscaling needs"),
+        ("componentstatuses get list", "nothing is stored of it"),
         ("leases.coordination.k8s.io create", "in kube-system only"),
     ),
 }
@@ -102,6 +107,21 @@ WIDER: dict[str, tuple[tuple[str, str], ...]] = {
         ("nodes pods endpoints configmaps serviceaccounts update", "what a controller writes"),
         ("deployments.apps replicasets.apps endpointslices.discovery.k8s.io update", "the same"),
         ("servicecidrs.networking.k8s.io update", "the same"),
+        ("replicationcontrollers persistentvolumes persistentvolumeclaims update", "the same"),
+        ("controllerrevisions.apps update", "the same"),
+        (
+            "statefulsets.apps/status daemonsets.apps/status jobs.batch/status cronjobs.batch/status"
+            " replicationcontrollers/status poddisruptionbudgets.policy/status resourcequotas/status"
+            " horizontalpodautoscalers.autoscaling/status persistentvolumes/status"
+            " persistentvolumeclaims/status update",
+            "what `*/*` takes away, back",
+        ),
+        (
+            "deployments.apps/scale replicasets.apps/scale statefulsets.apps/scale"
+            " replicationcontrollers/scale get patch",
+            "autoscaling",
+        ),
+        ("persistentvolumeclaims jobs.batch controllerrevisions.apps create", "what a controller makes"),
         (
             "certificatesigningrequests.certificates.k8s.io/approval"
             " certificatesigningrequests.certificates.k8s.io/status update",

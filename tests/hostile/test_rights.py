@@ -198,4 +198,4 @@ async def test_everybody_may_what_upstreams_rules_say(world: Cluster, identity: 
         return f"{cell}: {code}, and it should be {'allowed' if allowed else 'refused'}"
 
     wrong = [text for text in await asyncio.gather(*map(verdict, asked)) if text is not None]
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong)

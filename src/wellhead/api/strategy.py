@@ -85,6 +85,8 @@ class Strategy:
         """Whether an object that is stored so at that revision is what `from_storage` would make of it."""
         return False
 
+    part_metadata: frozenset[str] = frozenset()
+    """What of the metadata those of `parts` may write along."""
     parts: frozenset[str] = frozenset()
     """Subresources by which parts of the spec change that an update of the whole may not change."""
 

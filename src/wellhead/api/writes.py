@@ -101,8 +101,9 @@ def combined(resource: Resource, new: Obj, old: Obj, subresource: str) -> Obj:
             kept["managedFields"] = new["metadata"]["managedFields"]
         return {**old, "metadata": kept, "spec": spec}
     if subresource:
-        mixed = kind_of(resource).strategy.combine_part(subresource, new, old)
-        return {**mixed, "metadata": _status_metadata(new, old, frozenset())}
+        strategy = kind_of(resource).strategy
+        mixed = strategy.combine_part(subresource, new, old)
+        return {**mixed, "metadata": _status_metadata(new, old, strategy.part_metadata)}
     if resource.has_status:
         new = {field: value for field, value in new.items() if field != "status"}
         if "status" in old:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from wellhead.api.errors import MethodNotAllowed, NotFound
 from wellhead.api.resources import BINDINGS, COMPONENTSTATUSES
-from wellhead.apiserver import discovery, usage
+from wellhead.apiserver import discovery, issuer_discovery, usage
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.aggregation import proxy as aggregation
 from wellhead.apiserver.aggregation.backend import Backends
@@ -66,6 +66,7 @@ class Dispatcher:
         backends: Backends,
     ) -> None:
         self._remotes = remotes
+        self._tokens = tokens
         self._backends = backends
         self._registry = registry
         self._health = health
@@ -176,6 +177,12 @@ class Dispatcher:
                 return await self._health.answer(call)
             case ["version"]:
                 return await answer_value(call, version())
+            case [".well-known", "openid-configuration"]:
+                document = issuer_discovery.configuration(self._tokens.issuer, self._server_address)
+                return await answer_json(call, encode_json(document))
+            case ["openid", "v1", "jwks"]:
+                keys = encode_json(issuer_discovery.key_set(self._tokens.public_key))
+                return web.Response(body=keys, content_type=issuer_discovery.KEYS_TYPE)
             case ["metrics"]:
                 return web.Response(body=self._metrics.text(), headers={"Content-Type": CONTENT_TYPE})
             case ["openapi", "v3", *rest] if remote := self._remotes.of_path("/" + "/".join(rest)):

@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource
 from wellhead.api.resources import NODES, PODS, SECRETS, SERVICEACCOUNTS
+from wellhead.apiserver.issuer_discovery import ALGORITHM, key_id
 
-_ALGORITHM = "ES256"
 _PRIVATE_CLAIMS = "kubernetes.io"
 _BOUND = {"pod": PODS, "secret": SECRETS, "node": NODES}
 
@@ -67,7 +67,8 @@ class Tokens:
         if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
             raise ValueError(f"{key_file} is not an EC P-256 private key")
         self._key = key
-        self._public = key.public_key()
+        self.public_key = key.public_key()
+        self._headers = {"kid": key_id(self.public_key)}
         self._live_uid = live_uid
         self.issuer = issuer
         self.max_seconds = max_seconds
@@ -101,7 +102,7 @@ class Tokens:
             "nbf": issued,
             "sub": f"system:serviceaccount:{metadata['namespace']}:{metadata['name']}",
         }
-        return jwt.encode(claims, self._key, _ALGORITHM), issued + seconds
+        return jwt.encode(claims, self._key, ALGORITHM, self._headers), issued + seconds
 
     def verify(self, token: str, audiences: Sequence[str] = ()) -> Claims:
         """What the token says, if it is meant for one of `audiences` (default: this API).
@@ -111,8 +112,8 @@ class Tokens:
         try:
             claims = jwt.decode(
                 token,
-                self._public,
-                algorithms=[_ALGORITHM],
+                self.public_key,
+                algorithms=[ALGORITHM],
                 issuer=self.issuer,
                 audience=list(audiences) or [self.issuer],
                 options={"require": ["exp", "iat", "iss", "aud", "sub"]},

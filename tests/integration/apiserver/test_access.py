@@ -352,3 +352,22 @@ async def test_finalizers_keep_no_token_alive(
     await account.get("/api")
     monkeypatch.setattr(registry, "_LEEWAY", timedelta(seconds=-2))
     (await account.call("GET", "/api")).expect(401)
+
+
+async def test_others_can_verify_tokens(cluster: Cluster, admin: User) -> None:
+    await admin.create(ACCOUNTS, service_account())
+    token = (await admin.create(f"{ACCOUNTS}/default/token", {"spec": {"audiences": ["x"]}}))["status"][
+        "token"
+    ]
+    user = await cluster.user(
+        None, (await admin.create(f"{ACCOUNTS}/default/token", {"spec": {}}))["status"]["token"]
+    )
+    configuration = await user.get("/.well-known/openid-configuration")
+    assert configuration["issuer"] == "https://kubernetes.default.svc"
+    assert configuration["jwks_uri"].endswith("/openid/v1/jwks")
+    answer = await user.call("GET", "/openid/v1/jwks")
+    assert answer.headers["Content-Type"] == "application/jwk-set+json"
+    keys = jwt.PyJWKSet.from_json(answer.expect(200))
+    key = keys[jwt.get_unverified_header(token)["kid"]]
+    claims = jwt.decode(token, key, algorithms=["ES256"], audience="x", issuer=configuration["issuer"])
+    assert claims["sub"] == "system:serviceaccount:default:default"

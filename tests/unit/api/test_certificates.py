@@ -200,3 +200,12 @@ def test_a_certificate_is_given_once(asked: Obj) -> None:
 def test_what_was_asked_for_stays(asked: Obj) -> None:
     new = {**asked, "metadata": dict(asked["metadata"]), "spec": csr(usages=["any"])["spec"]}
     assert update(CERTIFICATESIGNINGREQUESTS, new, asked, Context())["spec"] == asked["spec"]
+
+
+def test_an_approval_may_bring_annotations_along(asked: Obj) -> None:
+    metadata = {**asked["metadata"], "annotations": {"a": "b"}}
+    new = {**asked, "metadata": metadata, "status": {"conditions": [condition("Approved")]}}
+    for subresource in ("approval", "status"):
+        new["status"] = {"conditions": [condition("Approved")]} if subresource == "approval" else {}
+        found = update(CERTIFICATESIGNINGREQUESTS, new, asked, Context(), subresource)
+        assert found["metadata"]["annotations"] == {"a": "b"}
