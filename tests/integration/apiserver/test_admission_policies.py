@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.apiserver.cluster import User
+from tests.integration.apiserver.cluster import Cluster, User
 from tests.integration.apiserver.test_custom_kinds import define, definition
 from tests.patience import reached
 from wellhead.api.meta import Obj
@@ -229,3 +229,28 @@ async def test_a_policy_that_is_deleted_counts_no_more(admin: User) -> None:
     await reached(
         lambda: admin.call("POST", CONFIGMAPS, configmap()), lambda answer: answer.code in (201, 409)
     )
+
+
+async def test_nobody_makes_a_policy_read_what_they_cant(admin: User, cluster: Cluster) -> None:
+    roles = "/apis/rbac.authorization.k8s.io/v1"
+    rule = {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["*"], "verbs": ["*"]}
+    await admin.create(f"{roles}/clusterroles", {"metadata": {"name": "r"}, "rules": [rule]})
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r"}
+    subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "nobody"}
+    bound = {"metadata": {"name": "r"}, "roleRef": reference, "subjects": [subject]}
+    await admin.create(f"{roles}/clusterrolebindings", bound)
+    nobody = await cluster.user("nobody")
+    curious = policy({"expression": "false"}, paramKind={"apiVersion": "v1", "kind": "Secret"})
+    answer = (await nobody.call("POST", f"{GROUP}/validatingadmissionpolicies", curious)).expect(422)
+    assert 'must have "get" permission on all objects of the referenced paramKind' in answer["message"]
+    await admin.create(f"{GROUP}/validatingadmissionpolicies", curious)
+    spec = {
+        "policyName": "p",
+        "validationActions": ["Deny"],
+        "paramRef": {"name": "s", "parameterNotFoundAction": "Deny"},
+    }
+    binding: Obj = {"metadata": {"name": "b"}, "spec": spec}
+    answer = (await nobody.call("POST", f"{GROUP}/validatingadmissionpolicybindings", binding)).expect(422)
+    assert 'does not have "get" permission on the object referenced by paramRef' in answer["message"]
+    del spec["paramRef"]
+    await nobody.create(f"{GROUP}/validatingadmissionpolicybindings", binding)

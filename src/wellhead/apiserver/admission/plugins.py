@@ -22,6 +22,7 @@ from wellhead.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from wellhead.apiserver.admission.nodes import NodeRestrictionPlugin, ProxyRestriction, StorageRestriction
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.pod_security import PodSecurity
+from wellhead.apiserver.admission.policy_parameters import PolicyParameters
 from wellhead.apiserver.admission.priority import Priority
 from wellhead.apiserver.admission.resource_quota import ResourceQuota
 from wellhead.apiserver.admission.role_escalation import RoleEscalation
@@ -65,12 +66,20 @@ ORDERED: tuple[type[Plugin], ...] = (
     ResourceQuota,
     RoleEscalation,
     CertificateRequester,
+    PolicyParameters,
     StatusRestriction,
 )
 OFF = frozenset({"DenyServiceExternalIPs"})
 """Those that count only if they are turned on."""
 _ALWAYS = frozenset(
-    {"CertificateRequester", "ProxyRestriction", "RoleEscalation", "StatusRestriction", "StorageRestriction"}
+    {
+        "CertificateRequester",
+        "PolicyParameters",
+        "ProxyRestriction",
+        "RoleEscalation",
+        "StatusRestriction",
+        "StorageRestriction",
+    }
 )
 """Those that are no plugins upstream: there is no turning them off."""
 NAMES = tuple(sorted({each.name for each in ORDERED} - _ALWAYS))
