@@ -10,7 +10,7 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
-from wellhead.api.errors import AlreadyExists
+from wellhead.api.errors import AlreadyExists, Invalid
 from wellhead.api.kinds.priorityclass import SYSTEM_CLASSES
 from wellhead.api.kinds.servicecidr import DEFAULT_NAME, cidrs_of
 from wellhead.api.meta import Obj, condition, is_deleting, now
@@ -141,9 +141,15 @@ async def ensure_kubernetes_endpoints(registry: Registry, addresses: Sequence[Ad
 
 async def _ensure(registry: Registry, resource: Resource, wanted: Obj) -> None:
     if registry.lookup(resource, (_NAMESPACE, _NAME)) is None:
-        with contextlib.suppress(AlreadyExists):
+        try:
             await registry.create(resource, _NAMESPACE, wanted)
             return
+        except (
+            AlreadyExists,
+            Invalid,
+        ):  # its address is taken by itself, if another server made it meanwhile
+            if registry.lookup(resource, (_NAMESPACE, _NAME)) is None:
+                raise
 
     def correct(found: Obj) -> Obj:
         labels = (found["metadata"].get("labels") or {}) | wanted["metadata"]["labels"]
