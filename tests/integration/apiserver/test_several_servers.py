@@ -13,6 +13,7 @@ from tests.etcd import Etcd, running
 from tests.integration.apiserver.cluster import User, serve
 from tests.integration.apiserver.objects import configmap
 from tests.integration.apiserver.pki import Pki
+from tests.patience import reached
 from wellhead.api.meta import Obj
 from wellhead.apiserver.peers import DURATION, Sighting, alive
 
@@ -54,7 +55,7 @@ def _service(name: str) -> Obj:
 
 async def test_several_servers_are_one_api(servers: tuple[User, User], pki: Pki, tmp_path: Path) -> None:
     one, other = servers
-    assert sorted(await _addresses(one)) == ["192.0.2.1", "192.0.2.2"]
+    await reached(lambda: _addresses(one), lambda found: sorted(found) == ["192.0.2.1", "192.0.2.2"])
 
     # What one has acknowledged, the other shows at once: read, listed, watched, and in what it lets happen.
     for number in range(30):
@@ -103,7 +104,7 @@ async def test_a_server_that_leaves_is_no_endpoint(
 ) -> None:
     one, _ = servers
     async with serve(pki, tmp_path, etcd.storage, range(30000, 30064), advertised="192.0.2.3"):
-        assert "192.0.2.3" in await _addresses(one)
+        await reached(lambda: _addresses(one), lambda found: "192.0.2.3" in found)
     assert "192.0.2.3" not in await _addresses(one)
 
 

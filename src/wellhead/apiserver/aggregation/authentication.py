@@ -5,8 +5,10 @@ Upstream: pkg/controlplane/controller/clusterauthenticationtrust.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
+from wellhead.api.errors import AlreadyExists
 from wellhead.api.meta import Obj
 from wellhead.api.resources import CONFIGMAPS
 from wellhead.apiserver.registry.registry import Registry
@@ -39,6 +41,7 @@ async def ensure_trust(registry: Registry, data: dict[str, str]) -> None:
     found = registry.lookup(CONFIGMAPS, (NAMESPACE, NAME))
     if found is None:
         wanted: Obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME}, "data": data}
-        await registry.create(CONFIGMAPS, NAMESPACE, wanted)
+        with contextlib.suppress(AlreadyExists):  # another server is starting, too
+            await registry.create(CONFIGMAPS, NAMESPACE, wanted)
     elif found.get("data") != data:
         await registry.update(CONFIGMAPS, NAMESPACE, NAME, lambda old: {**old, "data": data})

@@ -6,10 +6,11 @@ Upstream: kube-aggregator's pkg/controllers/autoregister, pkg/controlplane/apise
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 
-from wellhead.api.errors import ApiError, NotFound
+from wellhead.api.errors import AlreadyExists, ApiError, NotFound
 from wellhead.api.kinds.apiservice import APISERVICES, AVAILABLE
 from wellhead.api.meta import Obj, condition, labels, now
 from wellhead.api.resource import Resource
@@ -130,7 +131,8 @@ class LocalServices:
         try:
             found = self._registry.lookup(APISERVICES, ("", name))
             if found is None:
-                await self._registry.create(APISERVICES, "", obj)
+                with contextlib.suppress(AlreadyExists):  # another server is starting, too
+                    await self._registry.create(APISERVICES, "", obj)
             elif found["spec"].get("service") is not None or MANAGED not in labels(found):
                 return  # somebody else answers for it, or keeps it
             elif {**found["spec"]} != obj["spec"]:
