@@ -27,6 +27,7 @@ class Api:
         if self.away:
             raise ConnectionLost("gone")
         self.asked.append(obj)
+        assert obj["metadata"] == {}  # which a client looks into
         spec = obj["spec"]
         if resource.kind == "TokenReview":
             user = {"username": "u", "groups": GROUPS}

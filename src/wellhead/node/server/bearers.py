@@ -62,7 +62,8 @@ class Bearers:
         return refusal
 
     async def _ask(self, token: str, part: str) -> str:
-        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}}
+        review: Obj = {"apiVersion": TOKENREVIEWS.api_version, "kind": TOKENREVIEWS.kind, "metadata": {}}
+        review["spec"] = {"token": token}
         answer = (await self._client.create(TOKENREVIEWS, review)).get("status") or {}
         if not answer.get("authenticated"):
             return "Unauthorized"
@@ -76,9 +77,10 @@ class Bearers:
             "name": self._node,
         }
         spec = {"user": name, "uid": user.get("uid", ""), "groups": user.get("groups") or []}
-        access = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SubjectAccessReview",
+        access: Obj = {
+            "apiVersion": SUBJECTACCESSREVIEWS.api_version,
+            "kind": SUBJECTACCESSREVIEWS.kind,
+            "metadata": {},
             "spec": {**spec, "extra": user.get("extra") or {}, "resourceAttributes": attributes},
         }
         verdict = (await self._client.create(SUBJECTACCESSREVIEWS, access)).get("status") or {}
