@@ -22,6 +22,7 @@ class NodeInfo:
         self.taints: list[Obj] = []
         self.unschedulable = False
         self.allocatable: dict[str, int] = {}
+        self.features: frozenset[str] = frozenset()
         self.pods: dict[str, PodInfo] = {}  # by uid
         self.requested: dict[str, int] = {}
         self.scored_cpu = 0
@@ -38,6 +39,7 @@ class NodeInfo:
         self.unschedulable = bool(obj["spec"].get("unschedulable"))
         status = obj.get("status") or {}
         self.allocatable = amounts(status.get("allocatable") or status.get("capacity"))
+        self.features = frozenset(status.get("declaredFeatures") or ())
 
     def add(self, pod: PodInfo) -> None:
         self.pods[pod.uid] = pod
@@ -48,6 +50,7 @@ class NodeInfo:
         copy = NodeInfo(self.name)
         copy.obj, copy.labels, copy.taints = self.obj, self.labels, self.taints
         copy.unschedulable, copy.allocatable = self.unschedulable, self.allocatable
+        copy.features = self.features
         for pod in pods:
             copy.add(pod)
         return copy

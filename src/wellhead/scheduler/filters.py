@@ -13,6 +13,7 @@ UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
 
 _UNSCHEDULABLE = "node(s) were unschedulable"
 _TAINTED = "node(s) had untolerated taint(s)"
+_INCAPABLE = "node(s) didn't match Pod's required features"
 _UNMATCHED = "node(s) didn't match Pod's node affinity/selector"
 
 
@@ -24,6 +25,8 @@ def misfits(pod: PodInfo, node: NodeInfo) -> Iterator[str]:
         yield _TAINTED
     elif not matches_affinity(pod, node):
         yield _UNMATCHED
+    elif not pod.features <= node.features:
+        yield _INCAPABLE
     elif _ports_taken(pod, node):
         yield "node(s) didn't have free ports for the requested pod ports"
     else:
@@ -76,6 +79,7 @@ UNRESOLVABLE = frozenset(
         _UNSCHEDULABLE,
         _TAINTED,
         _UNMATCHED,
+        _INCAPABLE,
         "node(s) didn't match pod affinity rules",
         "node(s) didn't match pod topology spread constraints (missing required label)",
         "node(s) didn't match PersistentVolume's node affinity",

@@ -104,6 +104,19 @@ class PodInfo:
         return self.requests.get("cpu") or _SCORED_CPU, self.requests.get("memory") or _SCORED_MEMORY
 
     @cached_property
+    def features(self) -> frozenset[str]:
+        """What its node must have declared to be able to (KEP-5328)."""
+        spec = self.obj["spec"]
+        containers = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
+        actions = {rule.get("action") for each in containers for rule in each.get("restartPolicyRules") or []}
+        found = set()
+        if "RestartAllContainers" in actions:
+            found.add("RestartAllContainersOnContainerExits")
+        if spec.get("hostNetwork") and spec.get("hostUsers") is False:
+            found.add("UserNamespacesHostNetworkSupport")
+        return frozenset(found)
+
+    @cached_property
     def host_ports(self) -> frozenset[HostPort]:
         spec = self.obj["spec"]
         on_host = bool(spec.get("hostNetwork"))

@@ -354,4 +354,5 @@ def _offer(node: Obj) -> tuple[object, ...]:
         labels(node),
         status.get("allocatable"),
         status.get("capacity"),
+        status.get("declaredFeatures"),
     )

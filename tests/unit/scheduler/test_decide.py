@@ -258,3 +258,15 @@ def test_what_pods_that_are_there_like_counts_too(kind: str, expected: bool) -> 
     made.assume(pod("there", affinity=liking), "node-1")
     found = place(made, pod("new", labels={"app": "a"}))
     assert (found == "node-1") == expected
+
+
+def test_a_node_must_have_declared_what_a_pod_needs() -> None:
+    able = node("node-2")
+    able["status"]["declaredFeatures"] = ["RestartAllContainersOnContainerExits"]
+    made = cluster(node("node-1"), able)
+    wanting = pod("a")
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [1]}}
+    wanting.obj["spec"]["containers"][0]["restartPolicyRules"] = [rule]
+    assert place(made, wanting) == "node-2"
+    other = pod("b", hostNetwork=True, hostUsers=False)
+    assert refusal(made, other) == "0/2 nodes are available: 2 node(s) didn't match Pod's required features."
