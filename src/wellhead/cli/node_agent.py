@@ -126,6 +126,11 @@ _NETWORKS: _Listed[IPNetwork] = _Listed("cidr", ip_network)
     "[default: limits have no effect]",
 )
 @click.option(
+    "--pod-manifest-path",
+    type=_DIRECTORY,
+    help="Run the pods of the manifests in this directory as well (static pods).  [default: none]",
+)
+@click.option(
     "--pull",
     is_flag=True,
     help="Ask for images that aren't here, by a condition of the pod; a `wellhead image-puller` answers.",
@@ -151,6 +156,7 @@ def command(
     cluster_domain: str,
     spoofing_namespaces: tuple[str, ...],
     cgroup: str,
+    pod_manifest_path: Path | None,
     pull: bool,
     healthz_bind_address: tuple[str, int] | None,
     log_level: str,
@@ -182,6 +188,7 @@ def command(
         cluster_domain=cluster_domain,
         spoofing_namespaces=spoofing_namespaces,
         cgroup=cgroup,
+        manifests=pod_manifest_path,
         pull=pull,
         health=healthz_bind_address,
     )

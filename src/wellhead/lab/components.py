@@ -229,6 +229,7 @@ def _node_agent(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
             *_flag("cluster-domain", _CLUSTER_DOMAIN),
             *_flags("allow-spoofing", spec.spoofing),
             *_flag("cgroup", cgroup_name(cluster.name, name)),
+            *_flag("pod-manifest-path", cluster.node_directory(name) / "manifests"),
             *(("--pull",) if spec.pull else ()),
         ),
     )

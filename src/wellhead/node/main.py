@@ -45,6 +45,7 @@ from wellhead.node.runtime.containers import Runtime
 from wellhead.node.server import app
 from wellhead.node.server.bearers import Bearers
 from wellhead.node.server.requests import Services
+from wellhead.node.static.keeper import StaticPods
 from wellhead.node.storage.provisioner import LocalPathProvisioner
 
 _log = logging.getLogger(__name__)
@@ -65,7 +66,8 @@ class Config:
     `kubeconfig` is the node's own identity, which sees no other node; `network_kubeconfig` one that reads the
     nodes to whose pods routes lead (a CNI plugin's, elsewhere). `storage_kubeconfig` is one that may make
     volumes of the node's directories (a CSI driver's, elsewhere); without it nobody does. `cgroup` is what
-    the directory of its containers' cgroups is called; "": they have none. `health` is where health is told,
+    the directory of its containers' cgroups is called; "": they have none. `manifests` is the directory of
+    static pods' manifests; None: there are none. `health` is where health is told,
     by plain HTTP; None: at `port` only.
     """
 
@@ -88,6 +90,7 @@ class Config:
     pull: bool = False
     storage_kubeconfig: str | None = None
     cgroup: str = ""
+    manifests: Path | None = None
     port: int = app.PORT
     health: Address | None = None
 
@@ -174,10 +177,17 @@ async def run(config: Config) -> None:
                 yield watches(services, nodes, pods)
                 yield from registration.checks()
                 yield from able.checks()
+                for one in static:
+                    yield from one.checks()
                 for each in storage:
                     yield from each.checks()
 
             health = Health(checks)
+            static = (
+                [StaticPods(client, pods, manager, config.node_name, config.manifests)]
+                if config.manifests is not None
+                else []
+            )
             storage = await stack.enter_async_context(_storage(config))
             async with (
                 _server(config, context, manager, health, tls),
@@ -189,6 +199,8 @@ async def run(config: Config) -> None:
                     *(registration, links, rules, routes, manager, able, arrivals),
                 ):
                     group.create_task(component.run(), name=type(component).__name__)
+                for one in static:
+                    group.create_task(one.run(), name=type(one).__name__)
                 for each in storage:
                     group.create_task(each.run(), name=type(each).__name__)
     finally:

@@ -7,7 +7,8 @@ import logging
 from ipaddress import ip_address
 from pathlib import Path
 
-from wellhead.api.meta import Obj
+from wellhead.api.kinds.pod.references import is_mirror
+from wellhead.api.meta import Key, Obj, key
 from wellhead.client.backoff import Backoff
 from wellhead.client.informer import Informer
 from wellhead.linux import mount_news, trees
@@ -16,6 +17,7 @@ from wellhead.node.pods.context import Context
 from wellhead.node.pods.sandbox import pod_end, pod_link
 from wellhead.node.pods.state import PodState
 from wellhead.node.pods.worker import PodWorker
+from wellhead.node.static import manifests
 from wellhead.waiting import first_error
 
 _log = logging.getLogger(__name__)
@@ -32,6 +34,8 @@ class PodManager:
         self._workers: dict[str, PodWorker] = {}
         self._group: asyncio.TaskGroup | None = None
         self._looking = False
+        self._static: dict[str, Obj] = {}
+        self._mirrors: dict[Key, Obj] = {}
 
     async def recover(self) -> None:
         """Take over what an earlier agent left, before anything new is made: addresses, rules, containers.
@@ -78,7 +82,7 @@ class PodManager:
             await self._pods.synced()
             present = {pod["metadata"]["uid"] for pod in self._pods}
             for uid, worker in self._workers.items():
-                if uid not in present:
+                if uid not in present and not manifests.is_static(worker.state.pod):
                     worker.vanish()
             with mount_news.watch(lambda: self._look_at_mounts_soon(group)):
                 await asyncio.Event().wait()
@@ -115,7 +119,41 @@ class PodManager:
         """All pods."""
         return [worker.state for worker in self._workers.values()]
 
+    def set_static(self, pods: list[Obj]) -> None:
+        """Let exactly these run that the API doesn't have."""
+        self._static = {pod["metadata"]["uid"]: pod for pod in pods}
+        for uid, worker in self._workers.items():
+            if manifests.is_static(worker.state.pod) and uid not in self._static:
+                worker.end_static()
+        self._start_static()
+
+    def has_static(self, name: Key) -> bool:
+        """Whether such a pod of this name is here, or on its way out."""
+        return any(
+            manifests.is_static(worker.state.pod) and key(worker.state.pod) == name
+            for worker in self._workers.values()
+        )
+
+    def set_mirror(self, mirror: Obj) -> None:
+        """Tell a static pod's state by this pod of the API."""
+        self._mirrors[key(mirror)] = mirror
+        for worker in self._workers.values():
+            if manifests.is_static(worker.state.pod) and manifests.is_mirror_of(mirror, worker.state.pod):
+                worker.show_by(mirror)
+
+    def _start_static(self) -> None:
+        """Start those that aren't there; another one of a name waits until the earlier has ended."""
+        for uid, pod in self._static.items():
+            if uid not in self._workers and not self.has_static(key(pod)) and self._group is not None:
+                worker = self._workers[uid] = PodWorker(self._context, pod)
+                mirror = self._mirrors.get(key(pod))
+                if mirror is not None and manifests.is_mirror_of(mirror, pod):
+                    worker.show_by(mirror)
+                self._start(worker)
+
     def _changed(self, old: Obj | None, new: Obj | None) -> None:
+        if is_mirror(new or old or {}):
+            return  # it only shows what is here
         if new is None:
             assert old is not None
             if worker := self._workers.get(old["metadata"]["uid"]):
@@ -156,6 +194,7 @@ class PodManager:
             else:
                 break
         del self._workers[worker.uid]
+        self._start_static()
 
     def _again(self, worker: PodWorker) -> PodWorker:
         pod = worker.state.pod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from wellhead.api.errors import ApiError, Conflict, NotFound
+from wellhead.api.errors import ApiError, Conflict, Invalid, NotFound
 from wellhead.api.meta import Obj
 from wellhead.api.resources import PODS
 from wellhead.client.backoff import Backoff
@@ -20,14 +20,26 @@ class StatusWriter:
     Conditions are merged by type, so those of others (the scheduler's, readiness gates') stay.
     """
 
-    def __init__(self, client: Client, pod: Obj) -> None:
+    def __init__(self, client: Client, pod: Obj, *, shown: bool = True) -> None:
+        """`shown`: whether the API has the pod; if not, nothing is written before `retarget`."""
         self._client = client
+        self._shown = shown
         self._metadata = pod["metadata"]
         self._wanted: Obj | None = None
         self._written: Obj | None = None
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+
+    def retarget(self, metadata: Obj) -> None:
+        """Write to this object from now on: the mirror pod that shows a static one."""
+        if self._shown and metadata["uid"] == self._metadata["uid"]:
+            return
+        self._metadata, self._shown = metadata, True
+        status = self._wanted or self._written
+        if status is not None:
+            self._written = None
+            self.set(status)
 
     def set(self, status: Obj) -> None:
         """Let the status be this."""
@@ -48,6 +60,9 @@ class StatusWriter:
             self._wake.clear()
             status = self._wanted
             if status is None:
+                continue
+            if not self._shown:
+                self._idle.set()
                 continue
             try:
                 await self._write(status)
@@ -75,3 +90,7 @@ class StatusWriter:
             _log.debug("pod %s is gone", name)
         except Conflict as error:
             _log.info("pod %s: %s", name, error)
+        except Invalid as error:
+            if all(cause.field != "metadata.uid" for cause in error.causes):
+                raise
+            _log.info("pod %s: another has its name now", name)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from datetime import timedelta
 from typing import Any
 
 from wellhead.api.errors import ApiError, Conflict, NotFound
-from wellhead.api.meta import Obj, now, parse_time
+from wellhead.api.meta import Obj, format_time, now, parse_time
 from wellhead.api.resources import PODS
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
@@ -26,6 +27,7 @@ from wellhead.node.pods.state import PodState
 from wellhead.node.pods.status_writer import StatusWriter
 from wellhead.node.pods.supervisor import Supervisor
 from wellhead.node.runtime.commands import uninterrupted
+from wellhead.node.static import manifests
 from wellhead.node.volumes.content import VolumeError
 from wellhead.node.volumes.pod_volumes import PodVolumes
 from wellhead.waiting import comes, first_of
@@ -60,7 +62,7 @@ class PodWorker:
             listeners=[self._changed],
         )
         volumes.find_image = ImageVolumes(self.state).find
-        self._writer = StatusWriter(context.client, pod)
+        self._writer = StatusWriter(context.client, pod, shown=not manifests.is_static(pod))
         self._told = asyncio.Event()
         self._vanished = asyncio.Event()
         self._updated = asyncio.Event()
@@ -93,6 +95,18 @@ class PodWorker:
     def counts(self) -> bool:
         """Whether the pod is there for the API, and may still need what it holds of the node."""
         return not (self._vanished.is_set() or self._record.phase or spec.is_finished(self._record.pod))
+
+    def show_by(self, mirror: Obj) -> None:
+        """Of a static pod: write its status to this pod of the API."""
+        self._writer.retarget(mirror["metadata"])
+
+    def end_static(self) -> None:
+        """Its manifest is gone: end it within its grace period, and leave nothing of it."""
+        pod = self._record.pod
+        if not spec.is_deleted(pod):
+            grace = spec.grace_period(pod)
+            gone = {"deletionTimestamp": in_seconds(grace), "deletionGracePeriodSeconds": grace}
+            self.update({**pod, "metadata": {**pod["metadata"], **gone}})
 
     def vanish(self) -> None:
         """The pod is gone from the API: end it, and leave nothing of it."""
@@ -370,6 +384,9 @@ class PodWorker:
     async def _delete(self) -> bool:
         """Let the API forget the pod. False if that has to be tried again."""
         metadata = self._record.pod["metadata"]
+        if manifests.is_static(self._record.pod):  # the API never had it; its mirror goes when it has gone
+            self._vanished.set()
+            return True
         try:
             await self.state.context.client.delete(
                 PODS, metadata["name"], metadata["namespace"], grace_period=0, uid=self.uid
@@ -383,6 +400,11 @@ class PodWorker:
 
     async def _unless_vanished(self, work: Coroutine[Any, Any, Any]) -> None:
         await first_of(work, self._vanished.wait())
+
+
+def in_seconds(seconds: float) -> str:
+    """The time so long from now."""
+    return format_time(parse_time(now()) + timedelta(seconds=seconds))
 
 
 async def _problem(work: Coroutine[Any, Any, None]) -> Exception | None:
