@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from wellhead.api.meta import AnyObj
 from wellhead.api.resource import Resource
@@ -45,13 +46,12 @@ def matching_resource(rules: Iterable[Rule], target: Target, others: Sequence[Re
     return None
 
 
-def equivalents(
-    resource: Resource, subresource: str, among: Iterable[Resource] = RESOURCES
-) -> tuple[Resource, ...]:
-    """Other names of the same objects: other versions and groups."""
+@lru_cache(maxsize=512)
+def equivalents(resource: Resource, subresource: str) -> tuple[Resource, ...]:
+    """Other names of a built-in kind's objects: other versions and groups."""
     return tuple(
         each
-        for each in among
+        for each in RESOURCES
         if each.storage_prefix == resource.storage_prefix
         and each != resource
         and (not subresource or subresource in each.subresources)

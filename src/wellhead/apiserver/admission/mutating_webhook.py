@@ -36,14 +36,14 @@ class MutatingAdmissionWebhook(Plugin):
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._hooks = Hooks(environment.registry.cache, MUTATING)
+        self._hooks = Hooks(environment.registry.cache, MUTATING, environment.kinds)
 
     def concerns(self, operation: Operation, resource: Resource, subresource: str) -> bool:
         return not is_exempt(resource)
 
     async def mutate(self, request: Request) -> None:
         """Raises ApiError."""
-        hooks = self._hooks.all
+        hooks = self._hooks.concerned(request)
         if not hooks:
             return
         memory = request.memory.setdefault(self.name, Reinvocation[str]())
@@ -51,11 +51,10 @@ class MutatingAdmissionWebhook(Plugin):
         if request.round and request.obj != memory.left:
             memory.changed()
         invocation = Invocation(self._environment, request, mutating=True)
-        for index, hook in enumerate(hooks):
+        for index, hook, resource in hooks:
             if request.round and hook.id not in memory.due:
                 continue
-            resource = invocation.resource_for(hook)
-            if resource is None:
+            if not invocation.wants(hook, resource):
                 continue
             changed = await self._ask(invocation, hook, resource, index, request)
             if changed:

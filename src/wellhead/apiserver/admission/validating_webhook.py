@@ -29,20 +29,18 @@ class ValidatingAdmissionWebhook(Plugin):
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._hooks = Hooks(environment.registry.cache, VALIDATING)
+        self._hooks = Hooks(environment.registry.cache, VALIDATING, environment.kinds)
 
     def concerns(self, operation: Operation, resource: Resource, subresource: str) -> bool:
         return not is_exempt(resource)
 
     async def validate(self, request: Request) -> None:
         """Raises ApiError."""
-        hooks = self._hooks.all
+        hooks = self._hooks.concerned(request)
         if not hooks:
             return
         invocation = Invocation(self._environment, request, mutating=False)
-        asked = [
-            (hook, resource) for hook in hooks if (resource := invocation.resource_for(hook)) is not None
-        ]
+        asked = [(hook, name) for _, hook, name in hooks if invocation.wants(hook, name)]
 
         async def refusal(index: int, hook: Hook, resource: Resource) -> ApiError | None:
             try:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from wellhead.api.errors import Forbidden
 from wellhead.api.meta import Obj, new_uid
 from wellhead.api.resource import Resource
-from wellhead.api.resources import NAMESPACES, RESOURCES, kind_of
+from wellhead.api.resources import NAMESPACES, kind_of
 from wellhead.api.webhooks.hook import Hook
-from wellhead.api.webhooks.matching import (
-    Target,
-    equivalents,
-    matching_resource,
-    selects_namespace,
-    selects_object,
-)
+from wellhead.api.webhooks.matching import Target, selects_namespace, selects_object
 from wellhead.api.webhooks.review import (
     CallFailed,
     Question,
@@ -28,6 +22,7 @@ from wellhead.api.webhooks.review import (
 )
 from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.request import Request
+from wellhead.apiserver.webhooks.hooks import namespace_of, other_names
 
 _log = logging.getLogger(__name__)
 
@@ -42,32 +37,24 @@ class Invocation:
         self._request = request
         self._mutating = mutating
         self._type = "admit" if mutating else "validating"
-        namespace = request.namespace
-        if request.resource == NAMESPACES:
-            namespace = request.name
+        namespace = namespace_of(request)
         self._target = Target(request.operation, request.resource, request.subresource, namespace)
-        among: Iterable[Resource] = RESOURCES
-        if (defined := environment.kinds.defined(request.resource)) is not None:
-            among = defined.resources.values()
-        self._others = equivalents(request.resource, request.subresource, among)
 
-    def resource_for(self, hook: Hook) -> Resource | None:
-        """By which name of its resource the hook wants to hear of the request; None: it doesn't.
+    @property
+    def _others(self) -> tuple[Resource, ...]:
+        return other_names(self._environment.kinds, self._request)
+
+    def wants(self, hook: Hook, resource: Resource) -> bool:
+        """Whether the hook, whose rules are about such requests, wants to hear of this one.
 
         Raises NotFound, and Forbidden if nobody can tell.
         """
         request = self._request
-        if not selects_object(hook.objects, request.obj, request.old):
-            return None
-        others = self._others if hook.equivalent else ()
-        resource = matching_resource(hook.rules, self._target, others)
-        if resource is None or not selects_namespace(
-            hook.namespaces, self._target, request.obj, self._labels_of
-        ):
-            return None
-        if hook.conditions and not self._conditions_hold(hook, resource):
-            return None
-        return resource
+        return (
+            selects_object(hook.objects, request.obj, request.old)
+            and selects_namespace(hook.namespaces, self._target, request.obj, self._labels_of)
+            and (not hook.conditions or self._conditions_hold(hook, resource))
+        )
 
     async def ask(self, hook: Hook, resource: Resource, index: int) -> Verdict | None:
         """What the webhook says; None if it can't be asked and needn't be.
