@@ -102,7 +102,7 @@ DIFFERENCES = {
 
 
 def in_every_versions_words(chain: str) -> str:
-    """What the versions at hand (1.0.6, 1.1.3) write differently, in one way."""
+    """What the versions at hand (1.0.6, 1.1.3, 1.1.7) write differently, in one way."""
     for theirs, ours in DIFFERENCES.items():
         chain = chain.replace(theirs, ours)
     return chain

@@ -200,7 +200,7 @@ class _Words:
         yield _set("ends", family, ends, interval=False)
         # The device takes what is sent to any of this node's addresses. From others than peers it is forged.
         yield _base(
-            "tunnel",
+            "tunnel-port",  # "tunnel" is a word of nft's since 1.1.4
             "filter",
             "input",
             HookPriority.RETURN_RAW,

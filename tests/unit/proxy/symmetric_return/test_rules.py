@@ -35,6 +35,14 @@ def test_rules_change_no_bits_but_their_own() -> None:
         assert int(keep, 0) & MARKS.preserve, "the ingress side's bit is cleared by the ingress side"
 
 
+def test_no_chain_set_or_map_is_called_by_a_word_of_nfts() -> None:
+    """What can stand where a name is expected, in the grammar of 1.1.7; each version adds some."""
+    words = "chain comment counter ct flags flowtable last limit map quota secmark set synproxy table"
+    names = re.findall(r"^\t(?:chain|set|map) ([\w-]+) \{", table(of(3)), re.MULTILINE)
+    assert len(names) > 10
+    assert not set(names) & {*words.split(), "tunnel"}
+
+
 def test_a_packet_costs_the_same_however_many_peers_there_are() -> None:
     def hooked(plan: Plan) -> int:
         chains = re.findall(r"chain [\w-]+ \{\n((?:\t\t.*\n)*)", table(plan))
