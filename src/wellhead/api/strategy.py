@@ -44,6 +44,8 @@ class Strategy:
     """What of the metadata an update of the status writes along: as upstream, of most kinds all of this."""
     created_by_update = False
     """Whether an update of an object that isn't there makes it (upstream's AllowCreateOnUpdate)."""
+    needs_version = False
+    """Whether an update must say which version it replaces (upstream: no AllowUnconditionalUpdate)."""
     returned_when_deleted = False
     """Whether a deletion is answered with the object (ReturnDeletedObject); else with a Status."""
 

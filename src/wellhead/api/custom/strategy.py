@@ -49,6 +49,8 @@ class SameFields:
 class CustomStrategy(Strategy):
     """Of one version of a CustomResourceDefinition."""
 
+    needs_version = True
+
     def __init__(
         self,
         api_version: str,

@@ -60,6 +60,7 @@ _SOMETHING = "validations or auditAnnotations must contain at least one item"
 class _PolicyStrategy(Strategy):
     """What both kinds of policies have in common."""
 
+    needs_version = True
     counts_generations = True
 
     def default(self, obj: Obj) -> None:
@@ -145,6 +146,7 @@ class MutatingPolicyStrategy(_PolicyStrategy):
 
 
 class BindingStrategy(Strategy):
+    needs_version = True
     counts_generations = True
 
     def __init__(self, *, mutating: bool) -> None:

@@ -19,6 +19,7 @@ _STRATEGIES = ("OldestEmulationVersion",)
 
 
 class LeaseStrategy(Strategy):
+    needs_version = True
     created_by_update = True
 
     def validate(self, obj: Obj) -> list[Cause]:

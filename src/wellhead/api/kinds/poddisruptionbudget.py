@@ -28,6 +28,7 @@ _COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPo
 
 
 class PodDisruptionBudgetStrategy(Strategy):
+    needs_version = True
     counts_generations = True
 
     def default(self, obj: Obj) -> None:

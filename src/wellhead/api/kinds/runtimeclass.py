@@ -26,6 +26,7 @@ _LIST_KEYS = ("key", "operator", "value", "effect")
 
 
 class RuntimeClassStrategy(Strategy):
+    needs_version = True
     created_by_update = True
 
     def default(self, obj: Obj) -> None:

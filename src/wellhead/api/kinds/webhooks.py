@@ -40,6 +40,7 @@ _FORM = "; desired format: https://host[/path]"
 
 
 class WebhookStrategy(Strategy):
+    needs_version = True
     counts_generations = True
 
     def __init__(self, *, mutating: bool) -> None:

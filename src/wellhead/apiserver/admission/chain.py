@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.api.resource import Resource
@@ -75,12 +74,12 @@ class _Gate:
         self._request = request
 
     async def mutate(self, new: Obj, old: Obj | None) -> Obj:
-        request = replace(self._request, obj=new, old=old or {}, memory={})
+        request = self._about(new, old)
         await self._ask_mutating(request)
         return request.obj
 
     async def validate(self, new: Obj, old: Obj | None) -> None:
-        request = replace(self._request, obj=new, old=old or {})
+        request = self._about(new, old)
         try:
             for plugin in self._validating:
                 await plugin.validate(request)
@@ -89,8 +88,15 @@ class _Gate:
             raise
 
     async def remove(self, old: Obj) -> None:
-        await self._ask_mutating(replace(self._request, old=old, memory={}))
+        await self._ask_mutating(self._about({}, old))
         await self.validate({}, old)
+
+    def _about(self, new: Obj, old: Obj | None) -> Request:
+        """The request, to be asked anew. A write asks one thing at a time: it needs no other one."""
+        request = self._request
+        request.obj, request.old = new, old or {}
+        request.memory, request.again, request.round = {}, False, 0
+        return request
 
     async def _ask_mutating(self, request: Request) -> None:
         for plugin in self._mutating:

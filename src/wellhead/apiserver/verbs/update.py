@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from wellhead.api.errors import BadRequest, NotFound
+from wellhead.api.errors import BadRequest, Cause, Invalid, NotFound
 from wellhead.api.meta import Obj
 from wellhead.api.resources import kind_of
 from wellhead.apiserver.admission.chain import Admission
@@ -32,6 +32,7 @@ async def update(
     size = len(await call.body())
 
     def change(old: Obj) -> Obj:
+        _check_version(call, new)
         return {**new, "metadata": dict(new.get("metadata") or {})}
 
     try:
@@ -58,6 +59,16 @@ async def update(
         )
         return await answer_object(call, written.data, 201)
     return await answer_object(call, written.data)
+
+
+def _check_version(call: Call, new: Obj) -> None:
+    """Raises Invalid if the kind wants to be told which version is replaced, and isn't."""
+    resource = call.resource
+    if (new.get("metadata") or {}).get("resourceVersion") or not kind_of(resource).strategy.needs_version:
+        return
+    text = "Invalid value: 0x0: must be specified for an update"
+    cause = Cause("metadata.resourceVersion", "FieldValueInvalid", text)
+    raise Invalid.of(resource.group, resource.kind, call.info.name, [cause])
 
 
 def check_name(obj: Obj, name: str) -> None:

@@ -29,6 +29,7 @@ CUSTOMRESOURCEDEFINITIONS = Resource(
 
 
 class DefinitionStrategy(Strategy):
+    needs_version = True
     counts_generations = True
 
     def default(self, obj: Obj) -> None:

@@ -65,6 +65,7 @@ def _fixed(at: str, new: object, old: object) -> list[Cause]:
 
 
 class CSIDriverStrategy(Strategy):
+    needs_version = True
     returned_when_deleted = True
 
     def default(self, obj: Obj) -> None:
@@ -135,6 +136,7 @@ def _driver_cells(driver: Obj, now: datetime) -> list[Cell]:
 
 
 class CSINodeStrategy(Strategy):
+    needs_version = True
     returned_when_deleted = True
 
     def default(self, obj: Obj) -> None:
@@ -193,6 +195,8 @@ def _node_cells(node: Obj, now: datetime) -> list[Cell]:
 
 
 class CSIStorageCapacityStrategy(Strategy):
+    needs_version = True
+
     def default(self, obj: Obj) -> None:
         for field in ("capacity", "maximumVolumeSize"):
             try:
@@ -234,6 +238,7 @@ def _capacity_cells(capacity: Obj, now: datetime) -> list[Cell]:
 
 
 class VolumeAttachmentStrategy(Strategy):
+    needs_version = True
     returned_when_deleted = True
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
