@@ -185,7 +185,7 @@ async def test_a_change_that_fails_refuses(admin: User) -> None:
 
 async def test_a_pods_container_is_added_and_defaulted(admin: User) -> None:
     rule = RULE | {"resources": ["pods"]}
-    sidecar = 'Object{spec: Object.spec{containers: [Object.spec.containers.item{name: "side", image: "i"}]}}'
+    sidecar = 'Object{spec: Object.spec{containers: [Object.spec.containers{name: "side", image: "i"}]}}'
     await bind(admin, mutation(applied(sidecar), rule=rule))
     await admin.create("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
     pod = {

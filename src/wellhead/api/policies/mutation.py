@@ -183,30 +183,28 @@ def _applied(obj: Obj, value: Any, type: Type) -> Obj:
     for name in (*_KEPT, "metadata"):
         if name in wanted and name in _KEPT and wanted[name] != obj.get(name):
             raise MutationFailed(f"an apply configuration may not change {name}")
-    if problem := _atomic(type, wanted, ""):
+    if atomic := [*_atomic(type, wanted, "")]:
         raise MutationFailed(
-            f"error applying patch: may not mutate atomic arrays, maps or structs: {problem}"
+            "error applying patch: invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs:"
+            f" {', '.join(atomic)}"
         )
     merged: Obj = merge(type, obj, wanted)
     return merged
 
 
-def _atomic(type: Type, wanted: Any, path: str) -> str:
-    """The path of something that could only be replaced as a whole."""
+def _atomic(type: Type, wanted: Any, path: str) -> Iterator[str]:
+    """The paths of what could only be replaced as a whole."""
     if isinstance(wanted, dict) and type.map is not None:
         if type.map.atomic:
-            return path
+            yield path
         for name, value in wanted.items():
-            field = type.map.field(name)
-            if field is not None and (found := _atomic(field.type, value, f"{path}.{name}")):
-                return found
+            if (field := type.map.field(name)) is not None:
+                yield from _atomic(field.type, value, f"{path}.{name}")
     if isinstance(wanted, list) and type.list is not None:
         if type.list.atomic:
-            return path
-        for item in wanted:
-            if found := _atomic(type.list.element, item, f"{path}[]"):
-                return found
-    return ""
+            yield path
+        for index, item in enumerate(wanted):
+            yield from _atomic(type.list.element, item, f"{path}[{index}]")
 
 
 def _patched(obj: Obj, value: Any, limits: Limits) -> Obj:

@@ -129,3 +129,14 @@ def test_a_patch_may_be_empty_and_must_fit() -> None:
         mutated(obj, '[JSONPatch{op: "remove", path: "/data/x"}]', kind="JSONPatch")
     with pytest.raises(MutationFailed, match="may not change kind"):
         mutated(obj, 'Object{kind: "Secret"}')
+
+
+def test_what_is_atomic_may_not_be_changed() -> None:
+    obj: Obj = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}
+    text = 'Object{spec: Object.spec{containers: [Object.spec.containers{name: "a", args: ["x"]}]}}'
+    mutations = [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": text}}]
+    described = MutatingPolicy({"metadata": {"name": "m"}, "spec": {"mutations": mutations}})
+    with pytest.raises(
+        MutationFailed, match=r"atomic arrays, maps or structs: \.spec\.containers\[0\]\.args$"
+    ):
+        described.mutate(obj, seen(obj), type_of(GroupVersionKind("", "v1", "Pod")), DEFAULTS)
