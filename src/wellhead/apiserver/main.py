@@ -45,6 +45,7 @@ from wellhead.apiserver.listeners import listeners
 from wellhead.apiserver.metrics import Metrics
 from wellhead.apiserver.node_authorizer import NodeAuthorizer
 from wellhead.apiserver.peers import Peers
+from wellhead.apiserver.policies.keeper import PolicyKeeper
 from wellhead.apiserver.rbac.index import RoleIndex
 from wellhead.apiserver.rbac.reconciling import ensure_default_roles
 from wellhead.apiserver.registry.registry import Registry
@@ -163,6 +164,8 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
     local = LocalServices(registry, kinds)
     definitions = DefinitionKeeper(registry, kinds)
     definitions.start()
+    policies = PolicyKeeper(registry, kinds)
+    policies.start()
     tokens = Tokens(
         config.service_account_key_file,
         config.service_account_issuer,
@@ -230,7 +233,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             server.ready = True
             async with asyncio.TaskGroup() as upkeep:
                 availability = Availability(registry, remotes, backends, config.limits)
-                running = (definitions.run(), availability.run(), local.run())
+                running = (definitions.run(), policies.run(), availability.run(), local.run())
                 keeping = [upkeep.create_task(each) for each in running]
                 yield registry
                 for each in keeping:

@@ -254,3 +254,29 @@ async def test_nobody_makes_a_policy_read_what_they_cant(admin: User, cluster: C
     assert 'does not have "get" permission on the object referenced by paramRef' in answer["message"]
     del spec["paramRef"]
     await nobody.create(f"{GROUP}/validatingadmissionpolicybindings", binding)
+
+
+async def test_the_status_tells_what_doesnt_fit_the_kinds(admin: User) -> None:
+    await define(admin, definition())
+    rules = [
+        {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["*"], "resources": ["deployments"]},
+        {"apiGroups": ["example.com"], "apiVersions": ["v1"], "operations": ["*"], "resources": ["foos"]},
+    ]
+    good = {"expression": "object.metadata.labels['a'] == 'b' && object != oldObject"}
+    bad = {"expression": "variables.size > 1", "messageExpression": "object.spec.size + 'x'"}
+    described = policy(good, bad, variables=[{"name": "size", "expression": "object.spec.replicas"}])
+    described["spec"]["matchConstraints"]["resourceRules"] = rules
+    await admin.create(f"{GROUP}/validatingadmissionpolicies", described)
+    path = f"{GROUP}/validatingadmissionpolicies/p"
+    found = await reached(lambda: admin.get(path), lambda got: "observedGeneration" in got.get("status", {}))
+    warnings = {
+        each["fieldRef"]: each["warning"] for each in found["status"]["typeChecking"]["expressionWarnings"]
+    }
+    assert warnings.keys() == {"spec.validations[1].messageExpression"}
+    first, second = warnings["spec.validations[1].messageExpression"].split("\n\n")
+    assert first.startswith(
+        "apps/v1, Kind=Deployment: compilation failed: ERROR: <input>:1:12: undefined field 'size'"
+    )
+    assert second.startswith(
+        "example.com/v1, Kind=Foo: compilation failed: ERROR: <input>:1:18: found no matching overload"
+    )

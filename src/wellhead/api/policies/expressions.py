@@ -69,6 +69,14 @@ class Expressions:
         wanted = types[0] if len(types) == 1 else f"one of [{' '.join(types)}]"
         return f"must evaluate to {wanted} but got {program.type}"
 
+    def mistake(self, text: str) -> str:
+        """Why an expression is none; '' if it is one."""
+        try:
+            self.compile(text)
+        except CompilationError as error:
+            return str(error)
+        return ""
+
     def declare(self, name: str, text: str) -> Variable:
         """A variable that expressions from now on see."""
         try:
