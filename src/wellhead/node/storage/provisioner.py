@@ -10,13 +10,14 @@ import asyncio
 import contextlib
 import logging
 from pathlib import Path
+from typing import Any
 
 from wellhead.api.errors import AlreadyExists, ApiError, NotFound
 from wellhead.api.kinds.storage import modes
 from wellhead.api.meta import Obj, is_deleting, key
 from wellhead.api.resources import PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES, STORAGECLASSES
 from wellhead.client.events import EventRecorder
-from wellhead.client.informer import Informer, watches
+from wellhead.client.informer import Informer, TypedInformer, watches
 from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client
 from wellhead.health import Check
@@ -36,8 +37,13 @@ class LocalPathProvisioner:
         self._node = node
         self._directory = directory
         self._recorder = EventRecorder(client, plan.FINALIZER, node)
-        self._claims = Informer(client, PERSISTENTVOLUMECLAIMS)
-        self._volumes = Informer(client, PERSISTENTVOLUMES)
+        # Of others' objects, only that they are there.
+        self._claims = TypedInformer[Obj | None](
+            client, PERSISTENTVOLUMECLAIMS, lambda claim: claim if plan.is_wanted(claim, node) else None
+        )
+        self._volumes = TypedInformer[Obj | None](
+            client, PERSISTENTVOLUMES, lambda volume: volume if plan.is_ours(volume, node) else None
+        )
         self._classes = Informer(client, STORAGECLASSES)
         self._reconciler: Reconciler[tuple[str, str, str]] = Reconciler("local-path", self._reconcile)
 
@@ -47,13 +53,15 @@ class LocalPathProvisioner:
 
     async def run(self) -> None:
         """Provision until cancelled."""
+        informers: tuple[TypedInformer[Any], ...] = (self._claims, self._volumes, self._classes)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._recorder.run())
-            for informer in (self._claims, self._volumes, self._classes):
+            for informer in informers:
                 group.create_task(informer.run())
-            for informer in (self._claims, self._volumes, self._classes):
+            for informer in informers:
                 await informer.synced()
-            await asyncio.to_thread(self._sweep, {each["metadata"]["name"] for each in self._volumes})
+            ours = {volume["metadata"]["name"] for volume in self._volumes if volume is not None}
+            await asyncio.to_thread(self._sweep, ours)
             await self._offer()
             self._claims.on_change(lambda old, new: self._changed("claim", new))
             self._volumes.on_change(lambda old, new: self._changed("volume", new))
@@ -78,18 +86,18 @@ class LocalPathProvisioner:
     def _class_changed(self, old: Obj | None, new: Obj | None) -> None:
         name = (new or old or {})["metadata"]["name"]
         for claim in self._claims:
-            if modes.class_of(claim) == name:
+            if claim is not None and modes.class_of(claim) == name:
                 self._changed("claim", claim)
 
     async def _reconcile(self, what: tuple[str, str, str]) -> float | None:
         kind, namespace, name = what
         if kind == "claim":
             claim = self._claims.get(name, namespace)
-            if claim is not None and plan.is_wanted(claim, self._node):
+            if claim is not None:
                 await self._provision(claim)
         else:
             volume = self._volumes.get(name)
-            if volume is not None and plan.is_ours(volume, self._node):
+            if volume is not None:
                 await self._see_to(volume)
         return None
 
