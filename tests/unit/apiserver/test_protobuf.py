@@ -98,3 +98,35 @@ def test_unknown_fields_are_skipped() -> None:
 def test_what_is_no_such_body_is_refused(data: bytes, said: str) -> None:
     with pytest.raises(BadRequest, match=said):
         decode_protobuf(data)
+
+
+def test_unions_of_schemas() -> None:
+    text = field(5, "string")
+    schema = (
+        field(5, "object")
+        + field(8, field(1, b'{"a":1}'))
+        + field(30, field(1, 1) + field(2, text))
+        + field(20, field(1, b'"x"'))
+        + field(29, field(1, "list") + field(2, field(24, field(1, text))))
+        + field(29, field(1, "tuple") + field(2, field(24, field(2, text) + field(2, text))))
+        + field(29, field(1, "closed") + field(2, field(30, field(1, 0))))
+        + field(32, field(1, "k") + field(2, field(2, "needed")))
+    )
+    version = field(1, "v1") + field(4, field(1, schema)) + field(5, field(1, b""))
+    definition = decode_protobuf(
+        body("apiextensions.k8s.io/v1", "CustomResourceDefinition", metadata() + field(2, field(7, version)))
+    )
+    [found] = definition["spec"]["versions"]
+    assert found["subresources"] == {"status": {}}
+    assert found["schema"]["openAPIV3Schema"] == {
+        "type": "object",
+        "default": {"a": 1},
+        "additionalProperties": {"type": "string"},
+        "enum": ["x"],
+        "properties": {
+            "list": {"items": {"type": "string"}},
+            "tuple": {"items": [{"type": "string"}, {"type": "string"}]},
+            "closed": {"additionalProperties": False},
+        },
+        "dependencies": {"k": ["needed"]},
+    }
