@@ -177,7 +177,13 @@ async def test_everybody_may_ask_for_their_rules(cluster: Cluster, admin: User) 
     assert "node authorizer" in status["evaluationError"]
 
 
-@pytest.mark.parametrize("name", ["cluster-admin", "admin", "edit", "view", "system:aggregate-to-view"])
+_DEFAULTS = (
+    *("cluster-admin", "admin", "edit", "view"),
+    *("system:aggregate-to-view", "system:aggregated-metrics-reader"),
+)
+
+
+@pytest.mark.parametrize("name", _DEFAULTS)
 async def test_the_default_roles_are_there(admin: User, name: str) -> None:
     role = await admin.get(f"{RBAC}/clusterroles/{name}")
     assert role["metadata"]["annotations"] == {"rbac.authorization.kubernetes.io/autoupdate": "true"}
