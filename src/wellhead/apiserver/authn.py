@@ -1,13 +1,18 @@
-"""Who makes a request: a client certificate, a service account's token, or nobody."""
+"""Who makes a request: a client certificate, a service account's or a bootstrap token, or nobody."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from aiohttp import web
 
+from wellhead.api import bootstrap_tokens
 from wellhead.api.errors import Unauthorized
+from wellhead.api.meta import Key, Obj
+from wellhead.api.resource import Resource
+from wellhead.api.resources import SECRETS
 from wellhead.apiserver.tokens import InvalidToken, Tokens
 
 
@@ -31,6 +36,8 @@ class User:
         return found
 
 
+Lookup = Callable[[Resource, Key], Obj | None]
+
 _EXTRA = "authentication.kubernetes.io"
 ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 
@@ -38,8 +45,10 @@ ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 class Authenticator:
     """Finds out who a request comes from."""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, lookup: Lookup) -> None:
+        """`lookup` finds the Secrets that bootstrap tokens are in."""
         self._tokens = tokens
+        self._lookup = lookup
 
     def user(self, request: web.BaseRequest) -> User:
         """Who has no credentials is anonymous. Raises Unauthorized for bad ones."""
@@ -58,6 +67,8 @@ class Authenticator:
 
     def reviewed(self, token: str, audiences: Sequence[str]) -> tuple[User, tuple[str, ...]]:
         """The same, and for which of `audiences` (default: this API) it is meant. Raises Unauthorized."""
+        if name := bootstrap_tokens.secret_name(token):
+            return self._bootstrapper(token, name, audiences)
         try:
             claims = self._tokens.verify(token, audiences)
         except InvalidToken as error:
@@ -73,6 +84,16 @@ class Authenticator:
             if reference is not None:
                 extra |= {f"{_EXTRA}/{kind}-name": [reference.name], f"{_EXTRA}/{kind}-uid": [reference.uid]}
         return User(name, groups, claims.uid, extra), claims.audiences
+
+    def _bootstrapper(
+        self, token: str, secret_name: str, audiences: Sequence[str]
+    ) -> tuple[User, tuple[str, ...]]:
+        issuer = self._tokens.issuer
+        secret = self._lookup(SECRETS, (bootstrap_tokens.NAMESPACE, secret_name))
+        found = None if secret is None else bootstrap_tokens.bearer(secret, token, datetime.now(UTC))
+        if found is None or (audiences and issuer not in audiences):
+            raise Unauthorized
+        return User(found[0], (*found[1], "system:authenticated")), (issuer,)
 
 
 def _certified(subject: tuple[tuple[tuple[str, str], ...], ...]) -> User:

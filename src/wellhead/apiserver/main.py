@@ -172,7 +172,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
         registry.live_uid,
         config.service_account_max_token_expiration,
     )
-    authenticator = Authenticator(tokens)
+    authenticator = Authenticator(tokens, registry.lookup)
     authorizer = Authorizer(NodeAuthorizer(cache), RoleIndex(cache))
     metrics = Metrics(cache)
     tls = _server_tls(config)

@@ -13,6 +13,7 @@ from wellhead.client.events import EventRecorder
 from wellhead.client.leases import LeaseSettings
 from wellhead.client.replica import Replica
 from wellhead.client.rest import Client
+from wellhead.controllers.bootstrap_tokens import TokenCleaner
 from wellhead.controllers.certificates.controllers import (
     CSRApprovingController,
     CSRCleanerController,
@@ -126,6 +127,7 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
         VolumeProtectionController(stores),
         EphemeralVolumeController(stores, recorder("ephemeral_volume")),
     ]
+    found.append(TokenCleaner(stores))
     found += [CSRApprovingController(client, stores), CSRCleanerController(stores)]
     if config.signing is not None:
         found.append(CSRSigningController(stores, config.signing))

@@ -371,3 +371,27 @@ async def test_others_can_verify_tokens(cluster: Cluster, admin: User) -> None:
     key = keys[jwt.get_unverified_header(token)["kid"]]
     claims = jwt.decode(token, key, algorithms=["ES256"], audience="x", issuer=configuration["issuer"])
     assert claims["sub"] == "system:serviceaccount:default:default"
+
+
+async def test_a_bootstrap_token_is_somebody_until_it_ends(cluster: Cluster, admin: User) -> None:
+    data = {
+        "token-id": "abcdef",
+        "token-secret": "0123456789abcdef",
+        "usage-bootstrap-authentication": "true",
+    }
+    secret = {
+        "metadata": {"name": "bootstrap-token-abcdef"},
+        "type": "bootstrap.kubernetes.io/token",
+        "stringData": data,
+    }
+    secrets = "/api/v1/namespaces/kube-system/secrets"
+    bearer = await cluster.user(None, "abcdef.0123456789abcdef")
+    (await bearer.call("GET", "/api")).expect(401)
+    await admin.create(secrets, secret)
+    assert await whoami(bearer) == (
+        "system:bootstrap:abcdef",
+        ["system:bootstrappers", "system:authenticated"],
+    )
+    ended = {"stringData": {"expiration": "2026-01-01T00:00:00Z"}}
+    await admin.patch(f"{secrets}/bootstrap-token-abcdef", ended)
+    (await bearer.call("GET", "/api")).expect(401)

@@ -54,6 +54,8 @@ class Backend:
         for name, value in request.headers.items():
             if name.lower().startswith(("x-remote", "authorization", "impersonate")):
                 headers.setdefault(name.lower(), []).append(value)
+        if (content_type := request.headers.get("Content-Type")) is not None:
+            headers["content-type"] = [content_type]
         certificate = request.get_extra_info("peercert") or {}
         headers["certificate"] = [pair[0][1] for pair in certificate.get("subject", ())]
         self.asked.append((request.method, request.raw_path, headers))
@@ -150,6 +152,7 @@ async def test_another_servers_group_is_asked_as_the_user(admin: User, backend: 
     }
     made = await admin.call("POST", f"{GROUP}/v1/namespaces/default/pears", {"a": 1})
     assert made.expect(201)["got"] == '{"a":1}'
+    assert backend.asked[-1][2]["content-type"] == ["application/json"]
 
 
 async def test_a_watch_passes_through(admin: User, backend: Backend) -> None:

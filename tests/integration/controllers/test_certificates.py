@@ -18,7 +18,7 @@ from wellhead.api.certificates.requests import CLIENT, KUBELET_CLIENT
 from wellhead.api.errors import Forbidden
 from wellhead.api.meta import Obj, format_time
 from wellhead.api.meta import condition as condition_of
-from wellhead.api.resources import CERTIFICATESIGNINGREQUESTS
+from wellhead.api.resources import CERTIFICATESIGNINGREQUESTS, SECRETS
 from wellhead.controllers.certificates.controllers import cleaned_at
 from wellhead.controllers.certificates.signing import Authority
 
@@ -105,3 +105,16 @@ def test_what_is_old_is_deleted() -> None:
         "status": {"conditions": [condition("Denied") | {"lastUpdateTime": format_time(later)}]}
     }
     assert cleaned_at(denied) == later + timedelta(hours=1)
+
+
+async def test_a_bootstrap_token_that_has_ended_is_deleted(world: World) -> None:
+    ended = {"expiration": base64.b64encode(b"2026-01-01T00:00:00Z").decode()}
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "bootstrap-token-abcdef", "namespace": "kube-system"},
+        "type": "bootstrap.kubernetes.io/token",
+        "data": ended,
+    }
+    await world.client.create(SECRETS, secret)
+    await world.gone(SECRETS, "bootstrap-token-abcdef", "kube-system")

@@ -67,6 +67,8 @@ class Backends:
             ssl=self._tls(remote),
             server_hostname=remote.server_name,
             allow_redirects=False,
+            # What the client didn't say is not for us to say: a body without a type is JSON.
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
             timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS),
             **options,
         )
