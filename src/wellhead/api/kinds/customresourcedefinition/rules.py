@@ -14,6 +14,7 @@ from wellhead.api.kinds.customresourcedefinition.schema import (
     schema_of_path,
     schema_problems,
 )
+from wellhead.api.kinds.webhooks import validate_client
 from wellhead.api.meta import Obj
 
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
@@ -214,47 +215,9 @@ def _conversion(conversion: Obj, at: str) -> Iterator[Cause]:
     where = f"{at}.webhookClientConfig"
     if config is None:
         yield Cause.required(where, "required when strategy is set to Webhook")
-    elif ("url" in config) == ("service" in config):
-        yield Cause.required(where, "exactly one of url or service is required")
-    elif "url" in config:
-        yield from url_problems(config["url"], f"{where}.url")
     else:
-        yield from service_problems(config["service"], f"{where}.service")
+        yield from validate_client(config, where)
     yield from _review_versions(versions, f"{at}.conversionReviewVersions")
-
-
-def url_problems(url: str, at: str) -> Iterator[Cause]:
-    """Of a webhook's URL (apiserver's util/webhook)."""
-    form = "; desired format: https://host[/path]"
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        yield Cause.required(at, f"url must be a valid URL: {error}{form}")
-        return
-    if parts.scheme != "https":
-        yield Cause.invalid(at, parts.scheme, f"'https' is the only allowed URL scheme{form}")
-    if not parts.netloc:
-        yield Cause.invalid(at, parts.netloc, f"host must be specified{form}")
-    if parts.username or parts.password:
-        yield Cause.invalid(at, parts.username or "", "user information is not permitted in the URL")
-    if parts.fragment:
-        yield Cause.invalid(at, parts.fragment, "fragments are not permitted in the URL")
-    if parts.query:
-        yield Cause.invalid(at, parts.query, "query parameters are not permitted in the URL")
-
-
-def service_problems(service: Obj, at: str) -> Iterator[Cause]:
-    """Of the Service that a webhook is behind."""
-    if not service.get("name"):
-        yield Cause.required(f"{at}.name", "service name is required")
-    if not service.get("namespace"):
-        yield Cause.required(f"{at}.namespace", "service namespace is required")
-    port = service.get("port", 443)
-    if not 0 < port < 65536:
-        yield Cause.invalid(f"{at}.port", port, "port is not valid: must be between 1 and 65535, inclusive")
-    path = service.get("path")
-    if path and not path.startswith("/"):
-        yield Cause.invalid(f"{at}.path", path, "must start with a '/'")
 
 
 def _review_versions(versions: list[str], at: str) -> Iterator[Cause]:
