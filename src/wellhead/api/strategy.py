@@ -49,6 +49,11 @@ class Strategy:
     returned_when_deleted = False
     """Whether a deletion is answered with the object (ReturnDeletedObject); else with a Status."""
 
+    @property
+    def effort(self) -> int:
+        """How much more work an object is to check than others of its size."""
+        return 1
+
     def default(self, obj: Obj) -> None:
         """Fill in the defaults, as decoding does upstream; also for an object read from an older store.
 

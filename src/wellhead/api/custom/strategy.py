@@ -16,6 +16,7 @@ from wellhead.api.meta import Obj
 from wellhead.api.strategy import Context, Strategy
 
 _MOST_REPLICAS = (1 << 31) - 1
+_EFFORT = 64  # of rules: one that compares all items with all takes long for an object of few kilobytes
 _UNCHECKED = Cause(
     "<nil>",
     "FieldValueInvalid",
@@ -77,6 +78,10 @@ class CustomStrategy(Strategy):
     def schema(self) -> Obj:
         """JSONSchemaProps, as the definition has them."""
         return self._load_schema()
+
+    @property
+    def effort(self) -> int:
+        return 1 if self._rules is None else _EFFORT
 
     @cached_property
     def _rules(self) -> rules.Node | None:

@@ -9,6 +9,7 @@ import pytest
 from wellhead.api.custom.lists import duplicates
 from wellhead.api.custom.metadata import check_embedded
 from wellhead.api.custom.rules import check_rules, compile_rules
+from wellhead.api.custom.strategy import CustomStrategy, SameFields
 from wellhead.api.custom.validation import validate
 from wellhead.api.custom.values import apply_defaults, prune
 from wellhead.api.meta import Obj
@@ -224,3 +225,15 @@ def test_the_root_knows_its_name() -> None:
     schema = of() | {"x-kubernetes-validations": [rule("self.metadata.name.startsWith('a')")]}
     assert checked(schema, {"metadata": {"name": "a"}}) == []
     assert checked(schema, {"metadata": {"name": "b"}})[0].startswith("<nil>: Invalid value: ")
+
+
+def test_objects_with_rules_count_as_more_work() -> None:
+    def effort(schema: Obj) -> int:
+        made = CustomStrategy(
+            "example.com/v1", "example.com/v1", {}, lambda: schema, current_from=0, converter=SameFields()
+        )
+        return made.effort
+
+    assert effort(of(size=typed("integer"))) == 1
+    ruled = of(size=typed("integer")) | {"x-kubernetes-validations": [rule("self.size > 0")]}
+    assert effort(ruled) > 1
