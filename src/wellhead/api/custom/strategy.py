@@ -50,6 +50,7 @@ class SameFields:
 class CustomStrategy(Strategy):
     """Of one version of a CustomResourceDefinition."""
 
+    status_metadata = frozenset()
     needs_version = True
 
     def __init__(

@@ -106,6 +106,8 @@ class _PolicyStrategy(Strategy):
 
 
 class ValidatingPolicyStrategy(_PolicyStrategy):
+    status_metadata = frozenset()
+
     def _rest(self, obj: Obj, expressions: Expressions, known: frozenset[str]) -> Iterator[Cause]:
         spec = obj["spec"]
         validations, annotations = spec.get("validations"), spec.get("auditAnnotations")

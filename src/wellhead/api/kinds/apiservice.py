@@ -31,6 +31,7 @@ _STATUSES = ("True", "False", "Unknown")
 
 
 class APIServiceStrategy(Strategy):
+    status_metadata = frozenset()
     needs_version = True
     name_check = staticmethod(path_segment)
 

@@ -113,6 +113,7 @@ def _of_devices(wanted: Obj, at: str) -> Iterator[Cause]:
 
 
 class ResourceClaimStrategy(Strategy):
+    status_metadata = frozenset()
     returned_when_deleted = True
 
     def default(self, obj: Obj) -> None:
@@ -271,6 +272,7 @@ def _slice_cells(piece: Obj, now: datetime) -> list[Cell]:
 
 
 class DeviceTaintRuleStrategy(Strategy):
+    status_metadata = frozenset()
     counts_generations = True
     returned_when_deleted = True
 

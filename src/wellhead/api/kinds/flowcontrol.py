@@ -51,6 +51,7 @@ _ALL = "*"
 
 
 class FlowSchemaStrategy(Strategy):
+    status_metadata = frozenset()
     counts_generations = True
 
     def default(self, obj: Obj) -> None:
@@ -162,6 +163,7 @@ def _of_list(rule: Obj, field: str, at: str, missing: str, noun: str) -> Iterato
 
 
 class PriorityLevelStrategy(Strategy):
+    status_metadata = frozenset()
     counts_generations = True
 
     def default(self, obj: Obj) -> None:

@@ -238,6 +238,7 @@ def _capacity_cells(capacity: Obj, now: datetime) -> list[Cell]:
 
 
 class VolumeAttachmentStrategy(Strategy):
+    status_metadata = frozenset()
     needs_version = True
     returned_when_deleted = True
 
