@@ -40,6 +40,7 @@ UPSTREAM: dict[str, str] = {
         serviceaccounts/token        own: create
         leases.coordination.k8s.io   own: get create update patch delete
         events                       create update patch
+        runtimeclasses.node.k8s.io   get list watch
         {_EVERYBODY} {_REVIEWS}
     """,
     # bootstrappolicy: system:kube-scheduler

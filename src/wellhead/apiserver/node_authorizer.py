@@ -62,6 +62,8 @@ class NodeAuthorizer:
                 return verb == "get" and self._references.has(node, namespace, action.resource, name)
             case "", "serviceaccounts/token":
                 return verb == "create" and self._references.has(node, namespace, action.resource, name)
+            case "node.k8s.io", "runtimeclasses":
+                return verb in _READ
             case "coordination.k8s.io", "leases":
                 if namespace != LEASE_NAMESPACE:
                     return False

@@ -27,7 +27,7 @@ SERVED: Mapping[str, Mapping[str, str]] = {
             enableServiceLinks ephemeralContainers hostAliases hostIPC hostNetwork hostPID hostname
             hostnameOverride imagePullSecrets initContainers nodeName nodeSelector os overhead
             preemptionPolicy priority priorityClassName readinessGates restartPolicy schedulerName
-            schedulingGates
+            schedulingGates runtimeClassName
             securityContext:PodSecurityContext serviceAccount serviceAccountName subdomain
             terminationGracePeriodSeconds tolerations topologySpreadConstraints volumes:Volume
         """,
@@ -96,7 +96,6 @@ NO_EFFECT: Mapping[str, Mapping[str, str]] = {
         "hostUsers": "containers share the node's user namespace",
         "resourceClaims": "there are no devices to claim",
         "resources": "containers have no cgroups of their own",
-        "runtimeClassName": "every container is run by crun",
         "schedulingGroup": "pods are scheduled one by one",
         "setHostnameAsFQDN": "the host name is the pod's name",
         "shareProcessNamespace": "every container has a process namespace of its own",

@@ -17,7 +17,7 @@ from wellhead.api.resources import PODS
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.linux import trees
-from wellhead.node.pods import files, names, resizing, spec, status, unsupported
+from wellhead.node.pods import files, names, resizing, runtime_class, spec, status, unsupported
 from wellhead.node.pods.admission import Refusal
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.image_volumes import ImageVolumes
@@ -230,6 +230,11 @@ class PodWorker:
     async def _make_sandbox(self) -> Exception | None:
         if self._record.sandbox:
             return None
+        try:
+            if why := await runtime_class.problem(self.state.context.client, self._record.pod):
+                return SandboxError(why)
+        except (ApiError, ConnectionLost) as error:
+            return error
         problem = await uninterrupted(_problem(self.state.sandbox.create(self._record)))
         self._changed()
         return problem
