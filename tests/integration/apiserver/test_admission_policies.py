@@ -280,3 +280,18 @@ async def test_the_status_tells_what_doesnt_fit_the_kinds(admin: User) -> None:
     assert second.startswith(
         "example.com/v1, Kind=Foo: compilation failed: ERROR: <input>:1:18: found no matching overload"
     )
+
+
+@pytest.mark.parametrize(("again", "count"), [("Never", "1"), ("IfNeeded", "2")])
+async def test_a_policy_may_be_asked_again(admin: User, again: str, count: str) -> None:
+    seen = "object.metadata.annotations.size()"
+    counting = f"has(object.metadata.annotations) ? string({seen}) : '0'"
+    label = applied(f'Object{{metadata: Object.metadata{{labels: {{"seen": {counting}}}}}}}')
+    await bind(admin, mutation(label, name="a", reinvocationPolicy=again))
+    await bind(
+        admin, mutation(applied('Object{metadata: Object.metadata{annotations: {"new": "1"}}}'), name="b")
+    )
+    sent = configmap()
+    sent["metadata"]["annotations"] = {"old": "1"}
+    created = await admin.create(CONFIGMAPS, sent)
+    assert created["metadata"]["labels"]["seen"] == count

@@ -55,10 +55,13 @@ class MutatingPolicy(Policy):
         """Patch type, expression, program or why there is none."""
         return [_mutation(each) for each in self._spec.get("mutations") or ()]
 
-    def mutate(self, obj: Obj, variables: Mapping[str, Any], type: Type, limits: Limits) -> Obj:
-        """`obj` (which stays as it is) as the policy makes it. Raises ConditionError, MutationFailed."""
+    def mutate(self, obj: Obj, variables: Mapping[str, Any], type: Type, limits: Limits) -> Obj | None:
+        """`obj` (which stays as it is) as the policy makes it; None: its conditions don't hold.
+
+        Raises ConditionError, MutationFailed.
+        """
         if not self.matches(variables):
-            return obj
+            return None
         budget = Budget(_BUDGET)
         for kind, text, program, problem in self._mutations:
             if program is None:

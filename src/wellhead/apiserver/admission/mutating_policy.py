@@ -55,6 +55,8 @@ class MutatingAdmissionPolicy(Plugin):
             except (ConditionError, MutationFailed) as error:
                 invocation.failed(each.policy, each.binding, str(error))
                 continue
+            if changed is None:
+                continue
             if changed:
                 memory.changed()
                 request.again = True
@@ -67,8 +69,11 @@ class MutatingAdmissionPolicy(Plugin):
 
     def _change(
         self, invocation: PolicyInvocation, request: Request, each: Applicable[MutatingPolicy]
-    ) -> bool:
-        """Whether the policy changes the object. Raises ApiError, ConditionError, MutationFailed."""
+    ) -> bool | None:
+        """Whether the policy changes the object; None: its conditions don't hold.
+
+        Raises ApiError, ConditionError, MutationFailed.
+        """
         resource = each.resource
         is_whole = request.kind == request.resource.gvk
         seen = invocation.converted(request.obj, request.resource, resource)
@@ -76,6 +81,8 @@ class MutatingAdmissionPolicy(Plugin):
         limits = self._environment.limits
         fields = kind_of(resource).fields if is_whole else _type_of(request)
         made = each.policy.mutate(decode(encode_json(seen)), variables, fields, limits)
+        if made is None:
+            return None
         if made == seen:
             return False
         try:

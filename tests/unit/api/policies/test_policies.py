@@ -34,7 +34,9 @@ def mutated(obj: Obj, *expressions: str, kind: str = "ApplyConfiguration") -> Ob
     field = "applyConfiguration" if kind == "ApplyConfiguration" else "jsonPatch"
     mutations = [{"patchType": kind, field: {"expression": each}} for each in expressions]
     described = MutatingPolicy({"metadata": {"name": "m"}, "spec": {"mutations": mutations}})
-    return described.mutate(obj, seen(obj), type_of(CONFIGMAP), DEFAULTS)
+    made = described.mutate(obj, seen(obj), type_of(CONFIGMAP), DEFAULTS)
+    assert made is not None
+    return made
 
 
 def test_variables_see_those_before_them_and_are_lazy() -> None:
