@@ -71,6 +71,10 @@ class Strategy:
         """What is wrong with a new object."""
         return self.validate(obj)
 
+    def warnings(self, obj: Obj) -> list[str]:
+        """What the creator of the object is told, though it is valid."""
+        return []
+
     def prepare_update(self, new: Obj, old: Obj, context: Context) -> None:
         """What the server keeps or drops when `old` becomes `new`. May raise Invalid."""
 

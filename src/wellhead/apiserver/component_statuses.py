@@ -8,7 +8,7 @@ import aiohttp
 from aiohttp import web
 
 from wellhead.api.errors import NotFound
-from wellhead.api.kinds.componentstatus import COMPONENTSTATUSES, DEPRECATION, component_status
+from wellhead.api.kinds.componentstatus import COMPONENTSTATUSES, component_status
 from wellhead.api.meta import Obj
 from wellhead.api.selectors import FieldSelector, LabelSelector
 from wellhead.apiserver.call import Call
@@ -24,7 +24,6 @@ async def component_statuses(
     call: Call, storage: Check, session: aiohttp.ClientSession
 ) -> web.StreamResponse:
     """Answer a get or a list. Raises NotFound, BadRequest."""
-    call.warnings.append(DEPRECATION)
     name = call.info.name
     if name and name != _STORAGE and name not in _PORTS:
         raise NotFound.of(COMPONENTSTATUSES, name)

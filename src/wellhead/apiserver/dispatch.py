@@ -143,6 +143,8 @@ class Dispatcher:
             return await self._path(call)
         if info.resource.custom is not None:
             _check_custom(call)
+        if info.resource.deprecation:
+            call.warnings.append(info.resource.deprecation)
         if info.subresource:
             handler = self._subresources.get((info.subresource, info.verb))
         elif info.verb not in info.resource.verbs:
@@ -220,9 +222,7 @@ class Dispatcher:
 
 
 def _check_custom(call: Call) -> None:
-    """Raises MethodNotAllowed for what a definition that ends has no more; warns of what is deprecated."""
+    """Raises MethodNotAllowed for what a definition that ends has no more."""
     resource = call.resource
     if call.info.verb == "create" and "create" not in resource.verbs:
         raise MethodNotAllowed("create not allowed while custom resource definition is terminating")
-    if resource.deprecation:
-        call.warnings.append(resource.deprecation)

@@ -22,8 +22,8 @@ COMPONENTSTATUSES = Resource(
     short_names=("cs",),
     verbs=("get", "list"),
     measured=True,
+    deprecation="v1 ComponentStatus is deprecated in v1.19+",
 )
-DEPRECATION = "v1 ComponentStatus is deprecated in v1.19+"
 
 
 def component_status(name: str, message: str, error: str = "") -> Obj:

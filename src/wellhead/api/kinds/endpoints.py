@@ -14,7 +14,14 @@ from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
 
-ENDPOINTS = Resource("", "v1", "Endpoints", "endpoints", short_names=("ep",))
+ENDPOINTS = Resource(
+    "",
+    "v1",
+    "Endpoints",
+    "endpoints",
+    short_names=("ep",),
+    deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+)
 
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 

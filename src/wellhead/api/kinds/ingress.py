@@ -81,6 +81,15 @@ class IngressStrategy(Strategy):
             causes.append(Cause.invalid(f"annotations.{CLASS_ANNOTATION}", named, text))
         return causes
 
+    def warnings(self, obj: Obj) -> list[str]:
+        if obj["spec"].get("ingressClassName") is not None:
+            return []
+        if CLASS_ANNOTATION not in (obj["metadata"].get("annotations") or {}):
+            return []
+        return [
+            f"annotation \"{CLASS_ANNOTATION}\" is deprecated, please use 'spec.ingressClassName' instead"
+        ]
+
     def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
         before = {entry.get("ip") for entry in _points(old)}
         causes: list[Cause] = []

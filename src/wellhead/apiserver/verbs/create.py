@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from wellhead.api.errors import MethodNotAllowed
+from wellhead.api.resources import kind_of
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.call import Call
@@ -29,4 +30,5 @@ async def create(call: Call, registry: Registry, admission: Admission) -> web.St
         size=len(await call.body()),
         dry_run=dry_run,
     )
+    call.warnings += kind_of(resource).strategy.warnings(obj)
     return await answer_object(call, written.data, 201)

@@ -89,9 +89,6 @@ class CSIDriverStrategy(Strategy):
             causes += one_of("spec.volumeLifecycleModes", mode, _MODES)
         return causes
 
-    def validate_create(self, obj: Obj) -> list[Cause]:
-        return [*driver_name(obj["metadata"].get("name") or "", "metadata.name"), *self.validate(obj)]
-
     def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
         after, before = new["spec"], old["spec"]
         return [
