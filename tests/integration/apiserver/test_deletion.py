@@ -135,8 +135,9 @@ async def test_a_gated_pod_gets_no_node(admin: User, scheduled: Obj) -> None:
     await admin.create(f"{PODS}/gated/binding", binding)
 
 
-async def test_eviction_deletes_a_pod_gracefully(admin: User, scheduled: Obj) -> None:
-    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "a"}}
+@pytest.mark.parametrize("version", ["policy/v1", "policy/v1beta1"])
+async def test_eviction_deletes_a_pod_gracefully(admin: User, scheduled: Obj, version: str) -> None:
+    body = {"apiVersion": version, "kind": "Eviction", "metadata": {"name": "a"}}
     assert (await admin.create(f"{PODS}/a/eviction", body))["status"] == "Success"
     assert (await admin.get(f"{PODS}/a"))["metadata"]["deletionGracePeriodSeconds"] == 30
 

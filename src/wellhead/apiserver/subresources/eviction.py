@@ -13,7 +13,7 @@ from wellhead.api.resources import PODDISRUPTIONBUDGETS, PODS
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.decoding import decoded_object
+from wellhead.apiserver.decoding import decode_body
 from wellhead.apiserver.registry.deletion import DeleteOptions, check_preconditions, delete_options
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.verbs.update import check_name
@@ -31,7 +31,7 @@ async def evict(call: Call, registry: Registry, admission: Admission) -> web.Str
     """
     info = call.info
     gate = admission.gate(call, "CREATE", kind=_EVICTION, dry_run=call.dry_run)
-    eviction = await gate.mutate(await decoded_object(call, _EVICTION), None)
+    eviction = await gate.mutate(await _sent(call), None)
     check_name(eviction, info.name)
     await gate.validate(eviction, None)
     options = eviction.get("deleteOptions")
@@ -40,6 +40,15 @@ async def evict(call: Call, registry: Registry, admission: Admission) -> web.Str
         wanted = replace(wanted, dry_run=True)
     await _evict(registry, info.namespace, info.name, wanted)
     return await answer_value(call, _success(), 201)
+
+
+async def _sent(call: Call) -> Obj:
+    """The body, which may be of the version that kubectl before 1.22 drains with (AcceptsGroupVersion)."""
+    document = await call.object()
+    value = document.value
+    if isinstance(value, dict) and value.get("apiVersion") == "policy/v1beta1":
+        value = value | {"apiVersion": _EVICTION.api_version}
+    return decode_body(call, value, _EVICTION, document.complaints)
 
 
 async def _evict(registry: Registry, namespace: str, name: str, wanted: DeleteOptions) -> None:

@@ -1,0 +1,78 @@
+"""Every kubectl against one cluster: `make test-kubectl`; `make test` asks with the newest only."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.lab import Lab, kept_up
+from tests.kubectl import binaries, steps
+from tests.kubectl.steps import Step
+from tests.patience import PATIENCE
+
+_ALL = os.environ.get("WELLHEAD_KUBECTLS") == "all"
+_KUBECTLS = binaries.fetched() if _ALL else {}
+
+
+def _kubectls() -> dict[str, Path]:
+    return {f"1.{minor}": path for minor, path in _KUBECTLS.items()} | {"current": binaries.CURRENT}
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """A cluster of its own: nodes are drained."""
+    with kept_up(Lab(f"test-{os.getpid()}-kubectl"), "--nodes", "2"):
+        yield Lab(f"test-{os.getpid()}-kubectl")
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("kubectl") / "kubeconfig"
+    path.write_text(lab.wellhead("kubeconfig"))
+    return path
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(("name", "kubectl"), _kubectls().items(), ids=_kubectls())
+def test_everything_that_is_typed_is_answered_as_upstream_does(
+    name: str, kubectl: Path, lab: Lab, kubeconfig: Path, tmp_path: Path
+) -> None:
+    minor = binaries.minor_of(kubectl)
+    namespace = f"kubectl-{name.replace('.', '-')}"
+    environment = os.environ | {
+        "KUBECONFIG": str(kubeconfig),
+        "HOME": str(tmp_path),
+        # With them, kubectl 1.22 waits for ever for a watch of its own (kubernetes/kubectl#1098).
+        "KUBECTL_COMMAND_HEADERS": "false",
+    }
+
+    def run(step: Step) -> tuple[int, str]:
+        line = step.line.replace("{tmp}", str(tmp_path))
+        line = line.replace("{overrides}", shlex.quote(steps.OVERRIDES))
+        command = [str(kubectl), "-n", namespace, *shlex.split(line)]
+        done = subprocess.run(
+            command,
+            input=step.stdin,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=4 * PATIENCE,
+        )
+        return done.returncode, done.stdout
+
+    assert run(Step(f"create namespace {namespace}"))[0] == 0
+    lab.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=60s")
+    wrong = []
+    for step in (*steps.WRITING, *steps.READING, *steps.PODS, *steps.NODES, *steps.ENDING):
+        if step.since <= minor <= step.until:
+            code, output = run(step)
+            if code != step.code or step.says not in output:
+                wrong.append(f"kubectl {step.line}: {code}, {output}")
+    run(Step(f"delete namespace {namespace}"))
+    assert not wrong, "\n".join(wrong)
