@@ -46,8 +46,8 @@ def test_everything_that_is_typed_is_answered_as_upstream_does(
     namespace = f"kubectl-{name.replace('.', '-')}"
     environment = os.environ | {"KUBECONFIG": str(kubeconfig), "HOME": str(tmp_path)}
     if minor == 22:
-        # With them, it waits for ever for a watch of its own (kubernetes/kubectl#1098). 1.21 would send them if
-        # it found the variable at all.
+        # With them, it waits for ever for a watch of its own (kubernetes/kubectl#1098). 1.21 sends them only
+        # if it finds the variable at all.
         environment["KUBECTL_COMMAND_HEADERS"] = "false"
 
     def run(step: Step) -> tuple[int, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from wellhead.api.errors import BadRequest
-from wellhead.apiserver.protobuf.decoding import decode_protobuf
+from wellhead.api.resources import RESOURCES
+from wellhead.apiserver.protobuf.decoding import _messages, decode_protobuf
 
 
 def varint(number: int) -> bytes:
@@ -130,3 +131,12 @@ def test_unions_of_schemas() -> None:
         },
         "dependencies": {"k": ["needed"]},
     }
+
+
+def test_every_kind_that_can_be_written_can_be_sent_so() -> None:
+    names = {
+        f"{resource.group.partition('.')[0] or 'core'}/{resource.version}.{resource.kind}"
+        for resource in RESOURCES
+        if "create" in resource.verbs
+    }
+    assert names - _messages().keys() == set()
