@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wellhead.api.errors import BadRequest
 from wellhead.api.meta import AnyObj, Obj
@@ -50,6 +50,11 @@ class Matching:
             LabelSelector.from_object(described.get("objectSelector") or {}),
             described.get("matchPolicy") != "Exact",
         )
+
+    def may_concern(self, target: Target, others: Sequence[Resource]) -> bool:
+        """Whether requests like this can match, whatever they are called and wherever they are."""
+        rules = [replace(each.rule, scope="*") for each in self.rules]
+        return matching_resource(rules, target, others if self.equivalent else ()) is not None
 
     def resource(
         self,

@@ -31,22 +31,22 @@ class MutatingAdmissionPolicy(Plugin):
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        cache = environment.registry.cache
-        self._policies = Policies(cache, MUTATING_POLICIES, MUTATING_BINDINGS, MutatingPolicy)
+        self._policies = Policies(environment, MUTATING_POLICIES, MUTATING_BINDINGS, MutatingPolicy)
 
     def concerns(self, operation: Operation, resource: Resource, subresource: str) -> bool:
         return operation in self.operations and not is_exempt(resource)
 
     async def mutate(self, request: Request) -> None:
         """Raises ApiError."""
-        if not self._policies.bound or not request.obj:
+        bound = self._policies.concerned(request)
+        if not bound or not request.obj:
             return
         memory = request.memory.setdefault(self.name, Reinvocation[_Id]())
         assert isinstance(memory, Reinvocation)
         if request.round and request.obj != memory.left:
             memory.changed()
         invocation = PolicyInvocation(self._environment, request, mutating=True)
-        for each in await invocation.applicable(self._policies.bound):
+        for each in await invocation.applicable(bound):
             key = _id(each)
             if request.round and key not in memory.due:
                 continue

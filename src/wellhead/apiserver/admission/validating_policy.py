@@ -42,19 +42,19 @@ class ValidatingAdmissionPolicy(Plugin):
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        cache = environment.registry.cache
-        self._policies = Policies(cache, VALIDATING_POLICIES, VALIDATING_BINDINGS, Policy)
+        self._policies = Policies(environment, VALIDATING_POLICIES, VALIDATING_BINDINGS, Policy)
 
     def concerns(self, operation: Operation, resource: Resource, subresource: str) -> bool:
         return not is_exempt(resource)
 
     async def validate(self, request: Request) -> None:
         """Raises ApiError."""
-        if not self._policies.bound:
+        bound = self._policies.concerned(request)
+        if not bound:
             return
         invocation = PolicyInvocation(self._environment, request, mutating=False)
         denials: list[_Denial] = []
-        for each in await invocation.applicable(self._policies.bound):
+        for each in await invocation.applicable(bound):
             findings = each.policy.validate(invocation.variables(each))
             for verdict in findings.verdicts:
                 denials += _done(request, each.policy, each.binding, verdict)
