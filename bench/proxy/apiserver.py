@@ -64,6 +64,7 @@ def own(node: Node) -> Iterator[ApiServer]:
                 pki.Identity("proxy", "system:kube-proxy"),
             ),
         )
+        pki.ensure_signing_key(directory)
         for identity in ("admin", "proxy"):
             (directory / identity).write_bytes(
                 kubeconfigs.render("bench", directory, identity, f"https://{CONTROL_PLANE}:{_PORT}")

@@ -39,6 +39,7 @@ class Control:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._cloud: subprocess.Popen[bytes] | None = None
         pki.ensure(directory, pki.control_plane_identities((IPV4,)))
+        pki.ensure_signing_key(directory)
         for identity in ("admin", "cloud"):
             config = kubeconfigs.render("test", directory, identity, SERVER)
             (directory / f"{identity}.yaml").write_bytes(config)
