@@ -69,9 +69,11 @@ def _to_yaml(data: bytes) -> bytes:
     return str(text).encode()
 
 
-def error_response(error: ApiError) -> web.Response:
-    """A Status, with the headers that belong to its code."""
-    headers = dict(_JSON_HEADERS)
+def error_response(error: ApiError, warnings: Sequence[str] = ()) -> web.Response:
+    """A Status, with the headers that belong to its code, and with what the client was to be warned of."""
+    headers = CIMultiDict(_JSON_HEADERS)
+    for warning in warning_headers(warnings):
+        headers.add("Warning", warning)
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     status = error.status

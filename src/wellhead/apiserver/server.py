@@ -86,6 +86,7 @@ class Server:
         started = time.perf_counter()
         info = RequestInfo(request.method.lower(), request.path)
         self._metrics.inflight.inc()
+        warnings: list[str] = []
         try:
             _check_headers(request)
             user = self._authenticator.user(request)
@@ -95,12 +96,12 @@ class Server:
             self._authorizer.check(user, info)
             if not self.ready and info.resource is not None:
                 raise ServiceUnavailable("the server is starting or stopping: try again in a moment")
-            call = Call(request, info, user, request.query, self._limits, self._bodies)
+            call = Call(request, info, user, request.query, self._limits, self._bodies, warnings)
             response = await self._in_time(call)
         except ApiError as error:
             if error.bound:
                 self._metrics.refused(error.bound)
-            response = error_response(error)
+            response = error_response(error, warnings)
         except web.HTTPException as error:  # aiohttp's own: a handshake that isn't one
             response = error_response(ApiError(error.text or error.reason, code=error.status, reason=""))
         except asyncio.CancelledError:

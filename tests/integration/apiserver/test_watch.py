@@ -54,6 +54,7 @@ async def test_a_list_covers_one_namespace_or_all_in_order(admin: User) -> None:
         ("a", "z"),
         ("default", "b"),
         ("default", "z"),
+        ("kube-system", "extension-apiserver-authentication"),
     ]
 
 

@@ -196,6 +196,9 @@ async def test_warnings_reach_the_client(admin: User, hooks: Webhooks) -> None:
     await hooks.register(admin, "validating", "w", lambda _: {"allowed": True, "warnings": ["careful"]})
     answer = await admin.call("POST", CONFIGMAPS, configmap("a"))
     assert answer.headers["Warning"] == '299 - "careful"'
+    hooks.answers["w"] = lambda _: {"allowed": False, "warnings": ["told you"]}
+    answer = await admin.call("POST", CONFIGMAPS, configmap("b"))
+    assert (answer.code, answer.headers["Warning"]) == (400, '299 - "told you"')
 
 
 async def test_selectors_and_conditions_narrow(admin: User, hooks: Webhooks) -> None:
