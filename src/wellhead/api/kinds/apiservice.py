@@ -43,7 +43,7 @@ class APIServiceStrategy(Strategy):
         spec = obj.get("spec") or {}
         group, version = spec.get("group") or "", spec.get("version") or ""
         causes: list[Cause] = []
-        name, wanted = obj["metadata"]["name"], f"{version}.{group}"
+        name, wanted = obj["metadata"].get("name") or "", f"{version}.{group}"
         if name != wanted:
             text = f'must be `spec.version+"."+spec.group`: "{wanted}"'
             causes.append(Cause.invalid("metadata.name", name, text))
