@@ -22,7 +22,9 @@ _MOST_SECONDS = 1.0  # of this process, for all that may be done to an object
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("resource", RESOURCES, ids=lambda resource: str(resource.gvk))
+@pytest.mark.parametrize(
+    "resource", [each for each in RESOURCES if "create" in each.verbs], ids=lambda resource: str(resource.gvk)
+)
 def test_no_list_is_more_work_than_its_length(resource: Resource) -> None:
     slow = []
     for field in effort(long_fields(resource)):

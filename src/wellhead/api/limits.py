@@ -7,6 +7,7 @@ the field's name, with dashes. Where upstream has the bound, the default is upst
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -79,3 +80,11 @@ def extent_of(value: object) -> Extent:
         depth += containers > 0
         level = below
     return Extent(values, keys, depth)
+
+
+def extent_of_object(obj: Mapping[str, object]) -> Extent:
+    """The same of an object, without the record that the server keeps on it: metadata.managedFields."""
+    metadata = obj.get("metadata")
+    if not isinstance(metadata, dict) or "managedFields" not in metadata:
+        return extent_of(obj)
+    return extent_of({**obj, "metadata": {**metadata, "managedFields": None}})

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from wellhead.api.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
 from wellhead.api.field_management import managed
-from wellhead.api.limits import extent_of
+from wellhead.api.limits import extent_of_object
 from wellhead.api.managed_fields.apply import applied
 from wellhead.api.managed_fields.update import Writer
 from wellhead.api.meta import Obj
@@ -45,7 +45,7 @@ async def apply(
     def change(old: Obj) -> Obj:
         wanted = _of_subresource(config, info.subresource, has_status=resource.has_status)
         merged = applied(kind, old, wanted, resource.gvk, writer, force=call.flag("force"), checked=config)
-        if extent_of(merged).values > call.limits.body_values:
+        if extent_of_object(merged).values > call.limits.body_values:
             raise too_many_values(call.limits)
         new = decode_sent(call, merged, complaints)
         metadata = new.get("metadata") or {}

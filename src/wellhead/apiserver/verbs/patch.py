@@ -6,7 +6,7 @@ from aiohttp import web
 
 from wellhead.api import patch as patches
 from wellhead.api.errors import Cause, Invalid, UnsupportedMediaType
-from wellhead.api.limits import Limits, extent_of
+from wellhead.api.limits import Limits, extent_of_object
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_object
@@ -41,7 +41,7 @@ class Patch:
     def apply(self, obj: Obj, gvk: GroupVersionKind) -> Obj:
         """The patched object, not yet checked. Raises BadRequest, Invalid, RequestEntityTooLarge."""
         patched = self._patched(obj, gvk)
-        extent = extent_of(patched)
+        extent = extent_of_object(patched)
         if extent.values > self._limits.body_values:
             raise too_many_values(self._limits)
         if extent.depth > self._limits.nesting:
