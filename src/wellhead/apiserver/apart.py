@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import TypeVar
+
+from wellhead.client.collector import uncollected
 
 T = TypeVar("T")
 
 # Bytes from which on an object is large: checking it takes longer than handing it to a thread.
 _LARGE = 64 * 1024
+# How long (seconds) a thread keeps the interpreter when the loop wants it. A request needs it several times
+# until it is answered, so of Python's usual 5 ms each others would feel the sum.
+_TURN = 0.001
 
 
 class Apart:
     """One at a time: two threads that compute would leave less of the interpreter's lock to the loop."""
 
     def __init__(self) -> None:
+        sys.setswitchinterval(_TURN)
         self._turn = asyncio.Semaphore(1)
 
     async def run(self, size: int, work: Callable[[], T]) -> T:
@@ -23,4 +30,5 @@ class Apart:
         if size < _LARGE:
             return work()
         async with self._turn:
-            return await asyncio.to_thread(work)
+            with uncollected():  # a collection would hold everybody up
+                return await asyncio.to_thread(work)

@@ -56,6 +56,7 @@ from wellhead.apiserver.tokens import Tokens
 from wellhead.apiserver.watches import BOOKMARK_SECONDS, Watches
 from wellhead.apiserver.webhooks.client import WebhookClient
 from wellhead.apiserver.webhooks.metrics import WebhookMetrics
+from wellhead.client.collector import settle
 from wellhead.storage.cache import WatchCache
 from wellhead.storage.etcd.options import EtcdOptions
 from wellhead.storage.location import store_at
@@ -230,6 +231,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             for listener in listeners(config.listen_fds, config.bind_addresses, config.secure_port):
                 await web.SockSite(runner, listener, ssl_context=tls, backlog=_BACKLOG).start()
                 _log.info("serving on %s", listener.getsockname())
+            settle()
             server.ready = True
             async with asyncio.TaskGroup() as upkeep:
                 availability = Availability(registry, remotes, backends, config.limits)
