@@ -29,6 +29,10 @@ class Apart:
         """What `work` returns or raises. `size` is how many bytes it is about; if few, it is done at once."""
         if size < _LARGE:
             return work()
+        return await self.always(work)
+
+    async def always(self, work: Callable[[], T]) -> T:
+        """The same of work that may take long, whatever it is about."""
         async with self._turn:
             with uncollected():  # a collection would hold everybody up
                 return await asyncio.to_thread(work)

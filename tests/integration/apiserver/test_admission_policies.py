@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -295,3 +296,22 @@ async def test_a_policy_may_be_asked_again(admin: User, again: str, count: str) 
     sent["metadata"]["annotations"] = {"old": "1"}
     created = await admin.create(CONFIGMAPS, sent)
     assert created["metadata"]["labels"]["seen"] == count
+
+
+async def test_others_are_answered_while_a_policy_computes(admin: User) -> None:
+    costly = "object.data.all(k, object.data.all(l, object.data.all(m, k + l + m != 'x')))"
+    await bind(admin, policy({"expression": costly}))
+    body = configmap(**{f"key{number}": "" for number in range(150)})
+
+    async def write() -> None:
+        refused = (await admin.call("POST", CONFIGMAPS, body)).expect(422)
+        assert "budget" in refused["message"] or "cost" in refused["message"]
+
+    writing = asyncio.create_task(write())
+    answered = 0
+    while not writing.done():
+        async with asyncio.timeout(5):
+            await admin.get("/version")
+        answered += 1
+    await writing
+    assert answered > 5

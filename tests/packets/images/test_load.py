@@ -12,7 +12,7 @@ import pytest
 
 from tests.archives import Entry, Layout, configuration, digest, directory, docker_archive, tar
 from tests.cluster.lab import BIN
-from wellhead.images import haproxy, placing
+from wellhead.images import etcd, haproxy, placing
 from wellhead.images.bounds import Bounds, ImageError
 from wellhead.images.export import export
 from wellhead.images.load import load
@@ -129,11 +129,14 @@ def test_without_a_name_one_must_be_given(store: ImageStore, tmp_path: Path) -> 
     assert load(store, tmp_path / "a", name="yes")[0].names == ("docker.io/library/yes:latest",)
 
 
-def test_nobody_brings_the_load_balancer_of_wellhead_itself(store: ImageStore, tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="runs as root"):
-        load(store, archive(tmp_path / "a", haproxy.NAME))
-    with pytest.raises(ImageError, match="runs as root"):
-        load(store, archive(tmp_path / "b"), name=haproxy.NAME)
+@pytest.mark.parametrize("name", [haproxy.NAME, etcd.NAME])
+def test_nobody_brings_an_image_whose_programs_run_as_root(
+    store: ImageStore, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(ImageError, match="run as root"):
+        load(store, archive(tmp_path / "a", name))
+    with pytest.raises(ImageError, match="run as root"):
+        load(store, archive(tmp_path / "b"), name=name)
 
 
 def test_what_was_exported_can_be_loaded(store: ImageStore, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ Upstream: apiserver's pkg/admission/plugin/policy/mutating/dispatcher.go.
 
 from __future__ import annotations
 
+from functools import partial
+
 from wellhead.api.errors import ApiError, Forbidden
 from wellhead.api.managed_fields.types import DEDUCED, Type, type_of
 from wellhead.api.policies.mutation import MutatingPolicy, MutationFailed
@@ -51,7 +53,8 @@ class MutatingAdmissionPolicy(Plugin):
             if request.round and key not in memory.due:
                 continue
             try:
-                changed = self._change(invocation, request, each)
+                change = partial(self._change, invocation, request, each)
+                changed = await self._environment.registry.apart.always(change)
             except (ConditionError, MutationFailed) as error:
                 invocation.failed(each.policy, each.binding, str(error))
                 continue

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from wellhead.api.errors import ApiError, Forbidden
 from wellhead.api.policies.policy import Binding, Verdict
-from wellhead.api.policies.validation import Policy
+from wellhead.api.policies.validation import Findings, Policy
 from wellhead.api.resource import Resource
 from wellhead.api.resources import VALIDATING_BINDINGS, VALIDATING_POLICIES
 from wellhead.api.webhooks.matching import is_exempt
@@ -17,7 +17,7 @@ from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Operation, Request
 from wellhead.apiserver.policies.following import Policies
-from wellhead.apiserver.policies.matching import PolicyInvocation, subject
+from wellhead.apiserver.policies.matching import Applicable, PolicyInvocation, subject
 from wellhead.storage.encoding import encode_json
 
 _FAILURE = "validation.policy.admission.k8s.io/validation_failure"
@@ -54,8 +54,13 @@ class ValidatingAdmissionPolicy(Plugin):
             return
         invocation = PolicyInvocation(self._environment, request, mutating=False)
         denials: list[_Denial] = []
-        for each in await invocation.applicable(bound):
-            findings = each.policy.validate(invocation.variables(each))
+        applicable = await invocation.applicable(bound)
+
+        def judged() -> list[tuple[Applicable[Policy], Findings]]:
+            return [(each, each.policy.validate(invocation.variables(each))) for each in applicable]
+
+        # Within the budget of a policy's cost, a client's object may keep it busy for seconds.
+        for each, findings in await self._environment.registry.apart.always(judged) if applicable else ():
             for verdict in findings.verdicts:
                 denials += _done(request, each.policy, each.binding, verdict)
             denials += [_Denial(each.policy, each.binding, Verdict(text)) for text in findings.errors]

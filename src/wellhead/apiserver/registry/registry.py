@@ -61,7 +61,7 @@ class Registry:
     def __init__(self, cache: WatchCache, allocator: ServiceAllocator, limits: Limits = DEFAULTS) -> None:
         self.cache = cache
         self._limits = limits
-        self._apart = Apart()
+        self.apart = Apart()
         self._allocator = allocator
 
     # Reading
@@ -147,14 +147,14 @@ class Registry:
             ApiError: the gate refuses.
         """
         context = self._context(namespace, writer)
-        received = await self._apart.run(size, partial(writes.received, resource, obj, context))
+        received = await self.apart.run(size, partial(writes.received, resource, obj, context))
         obj = await gate.mutate(received, None)
         sent_name = obj["metadata"].get("name")
         effort = kind_of(resource).strategy.effort
         for attempt in range(_NAME_ATTEMPTS):
             candidate = obj if attempt == _NAME_ATTEMPTS - 1 or sent_name else _copy(obj)
             prepare = partial(writes.create, resource, candidate, context)
-            created = await self._apart.run(size * effort, prepare)
+            created = await self.apart.run(size * effort, prepare)
             name = created["metadata"]["name"]
             if self.collection(resource).get(namespace if resource.namespaced else "", name) is None:
                 await gate.validate(created, None)
@@ -200,9 +200,9 @@ class Registry:
             old = self.decoded(resource, item)
             extent = size + len(item.data)
             receive = partial(_changed, resource, old, change, context, subresource)
-            sent = await gate.mutate(await self._apart.run(extent, receive), old)
+            sent = await gate.mutate(await self.apart.run(extent, receive), old)
             prepare = partial(writes.update, resource, sent, old, context, subresource)
-            new = await self._apart.run(extent * kind_of(resource).strategy.effort, prepare)
+            new = await self.apart.run(extent * kind_of(resource).strategy.effort, prepare)
             await gate.validate(new, old)
             try:
                 replace = partial(self._replace, resource, item, old, dry_run=dry_run)
