@@ -17,5 +17,6 @@ def test_the_whole_walk_goes_as_the_tutorial_says() -> None:
     wrong = [
         (step["command"], step["output"], step["differences"]) for step in report["steps"] if not step["ok"]
     ]
-    assert (wrong, report["problem"], done.returncode) == ([], "", 0)
+    last = report["steps"][-1]["command"]
+    assert (wrong, report["problem"], done.returncode) == ([], "", 0), f"after {last}"
     assert len(report["steps"]) > 35

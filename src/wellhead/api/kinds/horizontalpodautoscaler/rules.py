@@ -165,9 +165,9 @@ def _validate_target(target: Obj, at: str) -> list[Cause]:
         text = "must be either Utilization, Value, or AverageValue"
         causes.append(Cause.invalid(f"{at}.type", kind, text))
     causes += [
-        Cause.invalid(f"{at}.{field}", target[field], "must be positive")
+        Cause.invalid(f"{at}.{field}", target[field], problem)
         for field in ("value", "averageValue")
-        if field in target and Quantity.parse(target[field]).nanos <= 0
+        if field in target and (problem := _problem(target[field], 1, "must be positive"))
     ]
     if (share := target.get("averageUtilization")) is not None and share < 1:
         causes.append(Cause.invalid(f"{at}.averageUtilization", share, "must be greater than 0"))
@@ -196,10 +196,19 @@ def _validate_rules(rules: Obj, at: str) -> list[Cause]:
         if (period := policy.get("periodSeconds", 0)) > _LONGEST_PERIOD:
             text = f"must be less than or equal to {_LONGEST_PERIOD}"
             causes.append(Cause.invalid(f"{here}.periodSeconds", period, text))
-    if "tolerance" in rules and Quantity.parse(rules["tolerance"]).nanos < 0:
-        text = "must be greater than or equal to 0"
-        causes.append(Cause.invalid(f"{at}.tolerance", rules["tolerance"], text))
+    if "tolerance" in rules and (
+        problem := _problem(rules["tolerance"], 0, "must be greater than or equal to 0")
+    ):
+        causes.append(Cause.invalid(f"{at}.tolerance", rules["tolerance"], problem))
     return causes
+
+
+def _problem(amount: str | float, least_nanos: int, too_little: str) -> str:
+    """What is wrong with a quantity; "" if nothing is."""
+    try:
+        return "" if Quantity.parse(amount).nanos >= least_nanos else too_little
+    except ValueError as error:
+        return str(error)
 
 
 def validate_status(status: Obj) -> list[Cause]:
