@@ -114,7 +114,7 @@ class Proxier:
 
     def _prepare(self, diff: ViewDiff) -> None:
         for key, (before, after) in diff.ports.items():
-            if any(each is not None and each.protocol is Protocol.UDP for each in (before, after)):
+            if any(each is not None and each.protocol is not Protocol.SCTP for each in (before, after)):
                 if key in self._unsettled:
                     before = self._unsettled[key][0]
                 self._unsettled[key] = (before, after)
@@ -126,19 +126,21 @@ class Proxier:
                     self._enable_loopback = None  # once is enough
 
     async def _settle_flows(self) -> None:
-        """Forget the UDP flows that the changes since the last success have made stale."""
+        """Forget the flows that the changes since the last success have made stale."""
         for family in self._families:
             valid = stale_flows.valid_flows(family, self._unsettled.values())
-            if not valid:
+            early = stale_flows.dialled_early(family, self._unsettled.values())
+            if not valid and not early:
                 continue
             with of_family(self._metrics.conntrack_duration, family).time():
                 try:
                     deleted = await stale_flows.delete_stale_flows(family, valid)
+                    deleted += await stale_flows.delete_early_flows(family, early)
                 except (OSError, NetlinkError) as error:
-                    raise SyncFailed(f"stale UDP flows can't be removed from conntrack: {error}") from error
+                    raise SyncFailed(f"stale flows can't be removed from conntrack: {error}") from error
             of_family(self._metrics.conntrack_deleted, family).inc(deleted)
             if deleted:
-                log.info("forgot %d stale %s UDP flows", deleted, family_label(family))
+                log.info("forgot %d stale %s flows", deleted, family_label(family))
         self._unsettled.clear()
 
     async def _remove_leftovers(self) -> None:

@@ -1,7 +1,9 @@
-"""Forget UDP flows that conntrack would go on sending where no Service sends them any more.
+"""Forget flows that conntrack would go on sending where no Service sends them any more.
 
 A UDP flow has no end: as long as its client sends, conntrack translates it as on its first packet, or, if
-there was no endpoint then, not at all. TCP connections break or end by themselves and are left alone.
+there was no endpoint then, not at all. TCP connections break or end by themselves and are left alone, but for
+one kind: whoever dials a load balancer's or an external address before this node knows of it makes a flow
+that isn't translated, and each repetition of the first packet belongs to it, for two minutes.
 """
 
 from __future__ import annotations
@@ -16,11 +18,13 @@ from wellhead.linux import conntrack
 from wellhead.linux.conntrack import Dialled, Flow
 from wellhead.linux.routes import local_addresses
 from wellhead.services.endpointslice import EndpointAddress
+from wellhead.services.names import FrontendKind
 from wellhead.services.view import PortView
 
 log = logging.getLogger(__name__)
 
 _NOWHERE: frozenset[IPAddress] = frozenset()
+_FROM_OUTSIDE = (FrontendKind.LOAD_BALANCER_IP, FrontendKind.EXTERNAL_IP)
 _FILTERED_DUMPS = 16
 """Up to so many ports the kernel is asked for the flows to each; beyond, once for all UDP flows."""
 
@@ -64,6 +68,25 @@ def valid_flows(family: Family, changes: Iterable[tuple[PortView | None, PortVie
     return valid
 
 
+def dialled_early(
+    family: Family, changes: Iterable[tuple[PortView | None, PortView | None]]
+) -> frozenset[tuple[IPAddress, int]]:
+    """The TCP frontends on load balancers' and external addresses that are new after `changes`."""
+    found: set[tuple[IPAddress, int]] = set()
+    known: set[tuple[IPAddress, int]] = set()
+    for before, after in changes:
+        for view, into in ((before, known), (after, found)):
+            if view is not None and view.key.family == family:
+                into |= {
+                    (frontend.address, frontend.port)
+                    for kind, frontend in view.frontends
+                    if frontend.protocol is Protocol.TCP
+                    and frontend.address is not None
+                    and kind in _FROM_OUTSIDE
+                }
+    return frozenset(found - known)
+
+
 def _astray(before: PortView | None, after: PortView | None) -> frozenset[IPAddress]:
     if before is None or after is None or before.preserved is None or after.preserved is None:
         return frozenset()  # not being asked to any more is no reason to break a flow
@@ -92,6 +115,24 @@ async def delete_stale_flows(family: Family, valid: Valid) -> int:
     if not valid:
         return 0
     return await asyncio.to_thread(_delete_stale_flows, family, valid)
+
+
+async def delete_early_flows(family: Family, early: frozenset[tuple[IPAddress, int]]) -> int:
+    """Delete the entries of flows to these that aren't translated. Returns how many there were.
+
+    When there are many, as at a start, it isn't done: the kernel looks at every flow for each.
+
+    Raises:
+        OSError, pyroute2's NetlinkError: conntrack can't be read.
+    """
+    if not 0 < len(early) <= _FILTERED_DUMPS:
+        return 0
+    return await asyncio.to_thread(_delete_early_flows, family, early)
+
+
+def _delete_early_flows(family: Family, early: frozenset[tuple[IPAddress, int]]) -> int:
+    found = conntrack.flows(family, (Dialled(Protocol.TCP, ip, port) for ip, port in sorted(early)))
+    return conntrack.forget_all({each for each in found if each.answered_by == each.destination})
 
 
 def _delete_stale_flows(family: Family, valid: Valid) -> int:

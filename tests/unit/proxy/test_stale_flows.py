@@ -1,4 +1,4 @@
-"""Which UDP flows are forgotten."""
+"""Which flows are forgotten."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.unit.services.objects import DRAINING, endpoint, endpoint_slice, node, node_view, service
 from wellhead.ip import Family, Protocol
 from wellhead.linux.conntrack import End, Flow
-from wellhead.proxy.stale_flows import Destination, Valid, is_stale, valid_flows
+from wellhead.proxy.stale_flows import Destination, Valid, dialled_early, is_stale, valid_flows
 from wellhead.services.node import LocalNode
 from wellhead.services.service_map import service_map
 from wellhead.services.view import PortView
@@ -77,6 +77,20 @@ def test_tcp_and_the_other_family_are_left_alone() -> None:
     tcp = dns(ports=({"port": 53, "nodePort": 30053},))
     assert not valid_flows(Family.IPV4, [(None, tcp)])
     assert not valid_flows(Family.IPV6, [(None, dns())])
+
+
+def test_what_was_dialled_before_a_load_balancers_address_was_known_is_decided_again() -> None:
+    def web(*vips: str) -> PortView:
+        ingress = tuple({"ip": vip} for vip in vips)
+        return dns(type="LoadBalancer", ports=({"port": 80, "nodePort": 30080},), ingress=ingress)
+
+    known = (ip_address("203.0.113.1"), 80)
+    assert dialled_early(Family.IPV4, [(None, web("203.0.113.1"))]) == {known}
+    assert dialled_early(Family.IPV4, [(web(), web("203.0.113.1"))]) == {known}
+    assert not dialled_early(Family.IPV4, [(web("203.0.113.1"), web("203.0.113.1"))])
+    assert not dialled_early(Family.IPV4, [(web("203.0.113.1"), None)])
+    assert not dialled_early(Family.IPV6, [(None, web("203.0.113.1"))])
+    assert not dialled_early(Family.IPV4, [(None, dns(ports=({"port": 80, "nodePort": 30080},)))])
 
 
 def test_preserved_flows_whose_replies_come_back_no_longer_are_decided_again() -> None:

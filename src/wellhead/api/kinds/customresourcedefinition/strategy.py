@@ -89,7 +89,7 @@ class DefinitionStrategy(Strategy):
 def _add_stored_version(obj: Obj) -> None:
     status = dict(obj.get("status") or {})
     stored = list(status.get("storedVersions") or ())
-    storage = [each["name"] for each in obj["spec"].get("versions") or () if each.get("storage")]
+    storage = [each.get("name") or "" for each in obj["spec"].get("versions") or () if each.get("storage")]
     status["storedVersions"] = [*stored, *(name for name in storage[:1] if name not in stored)]
     obj["status"] = status
 
