@@ -87,6 +87,8 @@ class Exec:
             except TimeoutError:
                 continue
             if not more:
+                if self._is_started():  # the command was quick
+                    return data
                 self._said = data[:_OUTPUT_LIMIT]
                 return b""
             data += more
