@@ -240,8 +240,8 @@ def stored_version_problems(crd: Obj, at: str = "status.storedVersions") -> Iter
         return
     versions = crd["spec"].get("versions") or ()
     for version in versions:
-        if version.get("storage") and version["name"] not in stored:
-            yield Cause.invalid(at, stored, f"must have the storage version {version['name']}")
+        if version.get("storage") and version.get("name") not in stored:
+            yield Cause.invalid(at, stored, f"must have the storage version {version.get('name') or ''}")
     names = {version.get("name") for version in versions}
     for index, name in enumerate(stored):
         if name not in names:
