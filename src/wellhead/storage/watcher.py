@@ -88,6 +88,11 @@ class Watcher:
             if batch or self._closed:
                 return batch
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether every event so far was taken: then a client may go on from the latest revision."""
+        return self._place == self._log.end
+
     def close(self) -> None:
         """End the watch, after what is left of the log."""
         self._closed = True

@@ -145,7 +145,8 @@ async def _follow(
             async with asyncio.timeout(min(left, bookmark_seconds or left)):
                 events = await watcher.next()
         except TimeoutError:
-            if bookmark_seconds is not None:
+            # An event may have come at the very moment when the time was up.
+            if bookmark_seconds is not None and watcher.caught_up:
                 await stream.bookmark(registry.cache.revision)
             continue
         except WatchOverflow:
