@@ -88,7 +88,7 @@ def get(world: World, url: str, **headers: str) -> tuple[int, str, Any]:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode(), error.headers
-        except urllib.error.URLError:
+        except OSError:  # nobody listens, or no longer
             return 0, "", {}
 
     return world.node.inside(fetch)

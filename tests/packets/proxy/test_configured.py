@@ -42,6 +42,7 @@ def test_a_file_is_all_that_it_needs(
     file.write_text(text(kubeconfig, logging={"format": "json", "verbosity": 4}, ipvs={"scheduler": "lc"}))
     proxy = start("--config", str(file), alone=True)
     eventually(serves(world, POD_A))
+    eventually(proxy.has_synced)
     shown = get_json(world, "http://127.0.0.1:10249/configz")["kubeproxy.config.k8s.io"]
     assert (shown["mode"], shown["nftables"]["syncPeriod"]) == ("nftables", "30s")
     lines = [json.loads(line) for line in proxy.said.splitlines()]
@@ -131,7 +132,7 @@ def test_settings_that_others_change_are_put_back(world: World, api: FakeApi, st
     ):
         world.node.sysctl(f"net/{name}", harm)
         eventually(lambda name=name, well=well: sysctl(world, name) == well)  # type: ignore[misc]
-    assert "net.netfilter.nf_conntrack_tcp_timeout_close_wait: 3600, was 60" in proxy.said
+    eventually(lambda: "net.netfilter.nf_conntrack_tcp_timeout_close_wait: 3600, was 60" in proxy.said)
 
 
 @pytest.mark.parametrize(
