@@ -24,7 +24,7 @@ tutorial: setup
 
 test: setup
 	@$(MAKE) --no-print-directory --jobs=2 lint warm
-	@.venv/bin/pytest -n auto
+	@.venv/bin/pytest -n auto || scripts/second-look $$?
 
 # Compiles the tests and what they import: every one of pytest's processes reads all of them. What is wrong with
 # them is said by those.
