@@ -26,7 +26,7 @@ from wellhead.images.packages import BuildError
 from wellhead.images.pull import REGISTRIES, Options, pull
 from wellhead.images.reference import normalize
 from wellhead.images.registry.credentials import BadCredentials, keyring, lookup
-from wellhead.images.store import ImageNotFound, ImageStore
+from wellhead.images.store import Image, ImageNotFound, ImageStore
 from wellhead.lab.cluster import IMAGE_CACHE, STATE_ROOT
 
 _directory = click.option(
@@ -190,7 +190,7 @@ def remove_command(names: tuple[str, ...], image_dir: Path, force: bool) -> None
 
 def _remove(store: ImageStore, name: str, force: bool) -> None:
     image = store.select(name)
-    full = normalize(name)
+    full = _called(image, name)
     tags = [each for each in image.names if "@" not in each]
     if full in tags and len(tags) > 1:
         left = tuple(each for each in image.names if each != full)
@@ -204,6 +204,15 @@ def _remove(store: ImageStore, name: str, force: bool) -> None:
         )
     placing.discard(store, image)
     click.echo(f"removed {full}")
+
+
+def _called(image: Image, name: str) -> str:
+    """What somebody means by a name or the beginning of an ID: the full form of one of the image's own."""
+    full = normalize(name)
+    if full in image.names:
+        return full
+    by_tag = ", ".join(each for each in image.names if "@" not in each)
+    return f"{image.id}{f' ({by_tag})' if by_tag else ''}"
 
 
 @command.command("export")

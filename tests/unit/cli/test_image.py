@@ -46,10 +46,18 @@ def test_images_without_a_name_are_listed_and_removed_by_id(tmp_path: Path) -> N
     add(tmp_path, "a")
     add(tmp_path, "b", "docker.io/library/x:1")
     assert f"<none>                 {12 * 'a'}" in run(tmp_path, "list").output
-    assert run(tmp_path, "remove", 12 * "a").exit_code == 0
+    removed = run(tmp_path, "remove", 12 * "a")
+    assert removed.output == f"removed sha256:{64 * 'a'}\n"
     assert [each["id"] for each in json.loads(run(tmp_path, "list", "-o", "json").output)] == [
         f"sha256:{64 * 'b'}"
     ]
+
+
+def test_by_its_id_an_image_goes_with_all_its_names(tmp_path: Path) -> None:
+    add(tmp_path, "a", "docker.io/library/x:1", "docker.io/library/y:1")
+    removed = run(tmp_path, "remove", 12 * "a")
+    assert removed.output == (f"removed sha256:{64 * 'a'} (docker.io/library/x:1, docker.io/library/y:1)\n")
+    assert ImageStore(tmp_path).images() == []
 
 
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
