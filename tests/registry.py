@@ -39,9 +39,10 @@ def program() -> str:
 
 @dataclass(frozen=True)
 class Registry:
-    """One that runs on loopback."""
+    """One that runs on loopback. `authorization` is what who pushes says of himself."""
 
     port: int
+    authorization: str = ""
 
     @property
     def host(self) -> str:
@@ -66,7 +67,8 @@ class Registry:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             path = path[path.index("/v2/") :]
-            connection.request(method, path, data, {"Content-Type": kind} if kind else {})
+            headers = {"Content-Type": kind, "Authorization": self.authorization}
+            connection.request(method, path, data, {key: value for key, value in headers.items() if value})
             answer = connection.getresponse()
             body = answer.read()
             assert answer.status < 300, (method, path, answer.status, body)

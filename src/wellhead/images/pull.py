@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wellhead.images import archive, placing, programs, reference, unpacking
+from wellhead.images.access import Pulled
 from wellhead.images.archive import Descriptor, Manifest
 from wellhead.images.bounds import DEFAULT, Bounds, ImageError
 from wellhead.images.load import Report, reserved
@@ -156,9 +157,11 @@ def _fetch(one: _Pull) -> Image:
     chain = archive.chosen([first], read)
     manifest = archive.decode(read(chain[-1]), Manifest, "its manifest")
     image_id = archive.check_digest(manifest.config.digest)
-    names = (one.name, *(f"{repository}@{each.digest}" for each in chain))
+    names = tuple(dict.fromkeys((one.name, *(f"{repository}@{each.digest}" for each in chain))))
+    # What a person fetched is for everybody.
+    pulled = None if one.options.trusted else Pulled(one.login)
     with placing.changing(one.store):
-        if (known := unpacking.known(one.store, image_id, tuple(dict.fromkeys(names)))) is not None:
+        if (known := unpacking.known(one.store, image_id, names, pulled)) is not None:
             return known
     one.expected = sum(max(each.size, 0) for each in manifest.layers) + max(manifest.config.size, 0)
     if one.expected > one.options.bounds.size:
@@ -176,9 +179,8 @@ def _fetch(one: _Pull) -> Image:
     one.stop.check()
     one.report(f"{one.name}: sharing files", 0, 0)
     with placing.changing(one.store):
-        names = tuple(dict.fromkeys(names))
-        return unpacking.known(one.store, image_id, names) or unpacking.settle(
-            one.store, unpacked, image_id, names
+        return unpacking.known(one.store, image_id, names, pulled) or unpacking.settle(
+            one.store, unpacked, image_id, names, pulled
         )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from wellhead.images.access import Access
 from wellhead.images.reference import normalize
 
 _NAMED = 20  # images at most that a message lists
@@ -37,6 +38,7 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True):
 
     `names` are in their full form, digests among them. `recipe` is the version of the instructions that it
     was built by, "" for one that was loaded; `size` is in bytes; `created` is when it came into the store.
+    `access` says which pods may use it, by repository; of others a person has put it there for all.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True):
     created: str
     size: int
     packages: tuple[str, ...] = ()
+    access: dict[str, Access] = {}
 
 
 class ImageNotFound(LookupError):

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from wellhead.images import container_config, layers, placing, programs, sharing
+from wellhead.images import access, container_config, layers, placing, programs, sharing
+from wellhead.images.access import Pulled
 from wellhead.images.bounds import Bounds, ImageError
 from wellhead.images.store import Config, Image, ImageStore
 
@@ -48,8 +49,13 @@ def unpack(layout: Path, place: Path, bounds: Bounds, step: Callable[[str], None
     return Unpacked(result, container_config.read(config), image_id)
 
 
-def settle(store: ImageStore, unpacked: Unpacked, id: str, names: tuple[str, ...]) -> Image:
-    """Put it into the store, which nobody else changes meanwhile (`placing.changing`). Raises OSError."""
+def settle(
+    store: ImageStore, unpacked: Unpacked, id: str, names: tuple[str, ...], pulled: Pulled | None = None
+) -> Image:
+    """Put it into the store, which nobody else changes meanwhile (`placing.changing`). Raises OSError.
+
+    `pulled`: the puller has got it for a pod.
+    """
     rootfs = unpacked.directory / "rootfs"
     sharing.share(store, rootfs)
     image = Image(
@@ -59,19 +65,21 @@ def settle(store: ImageStore, unpacked: Unpacked, id: str, names: tuple[str, ...
         recipe="",
         created=placing.now(),
         size=placing.size_of(rootfs),
+        access=access.after({}, (), names, pulled),
     )
     placing.place(store, unpacked.directory, image)
     take_names(store, image)
     return image
 
 
-def known(store: ImageStore, id: str, names: tuple[str, ...]) -> Image | None:
+def known(store: ImageStore, id: str, names: tuple[str, ...], pulled: Pulled | None = None) -> Image | None:
     """The image if the store has it, with these names as well from now on; None if not. As `settle`."""
     found = next((image for image in store.images() if image.id == id), None)
     if found is None:
         return None
     every = tuple(dict.fromkeys((*found.names, *names)))
-    image = msgspec.structs.replace(found, names=every, created=placing.now())
+    allowed = access.after(found.access, found.names, names, pulled)
+    image = msgspec.structs.replace(found, names=every, created=placing.now(), access=allowed)
     placing.write_manifest(store, image)
     placing.tell(store)
     take_names(store, image)

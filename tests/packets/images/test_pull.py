@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tests.archives import Entry, Layout, configuration, tar
 from tests.cluster.lab import BIN
 from tests.patience import PATIENCE
 from tests.registry import Registry
-from wellhead.images import archive
+from wellhead.images import access, archive, reference
 from wellhead.images.bounds import Bounds, ImageError
 from wellhead.images.programs import Stop
 from wellhead.images.pull import Options, pull
@@ -94,6 +95,22 @@ def test_who_has_no_credentials_is_told_so(tmp_path: Path, store: ImageStore) ->
             pull(store, name, [Login("me", "wrong"), Login("me", "wrong too")], TRUSTED)
         with pytest.raises(ImageError, match="is the name right"):
             pull(store, name, [Login("me", "wrong"), Login("me", "secret")], TRUSTED)
+
+
+def test_an_image_that_a_pod_had_pulled_is_for_who_has_its_credentials(
+    tmp_path: Path, store: ImageStore
+) -> None:
+    login, layout = Login("me", "secret"), Layout()
+    with registry.running(tmp_path / "registry", USERS) as private:
+        told = replace(private, authorization=f"Basic {base64.b64encode(b'me:secret').decode()}")
+        name = told.push(layout, "team/x", "1", layout.image([LAYER], configuration([LAYER])))
+        file = tmp_path / "registries.conf"
+        file.write_text(f'[[registry]]\nlocation = "{private.host}"\ninsecure = true\n')
+        known = access.of(pull(store, name, [login], Options(registries=file)).access, name)
+        assert not known.preloaded
+        assert not known.anyone
+        assert access.shows(known, [login], reference.repository(name))
+        assert pull(store, name, [login], TRUSTED).access[reference.repository(name)].preloaded
 
 
 def test_plain_http_and_mirrors_are_configured(real: Registry, store: ImageStore, tmp_path: Path) -> None:

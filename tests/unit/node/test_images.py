@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ import pytest
 
 from tests.unit.node.world import World
 from wellhead.api.meta import Obj
-from wellhead.images import placing
+from wellhead.images import access, placing
+from wellhead.images.access import Access, Pulled
+from wellhead.images.registry.credentials import Login, auth_file
 from wellhead.images.store import Image
 from wellhead.node.pods import pulling
 from wellhead.node.pods.images import Images
+from wellhead.node.references import Reference
 
 
 def pod(image: str, policy: str) -> Obj:
@@ -105,3 +109,51 @@ async def test_where_nobody_pulls_it_is_said_what_to_do(
     assert isinstance(await case.find(), float)
     assert case.reason == "ImagePullBackOff"
     assert case.asked == 0
+
+
+def others(case: Case, *logins: Login) -> None:
+    """The image is here for whoever has these credentials."""
+    store = case.state.context.images
+    image = store.find("busybox")
+    known: dict[str, Access] = {}
+    for login in logins:
+        known = access.after(known, image.names if known else (), image.names, Pulled(login))
+    placing.write_manifest(store, msgspec.structs.replace(image, recipe="", access=known))
+
+
+def with_secret(case: Case, login: Login) -> None:
+    text = base64.b64encode(auth_file("busybox", login)).decode()
+    secret = {"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": text}}
+    case.world.objects[Reference("Secret", "n", "s")] = {"metadata": {"name": "s"}, **secret}
+    case.state.pod["spec"]["imagePullSecrets"] = [{"name": "s"}]
+
+
+@pytest.mark.parametrize("pulls", [True, False])
+async def test_who_has_the_credentials_uses_what_they_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pulls: bool
+) -> None:
+    case = Case(tmp_path, monkeypatch, "busybox", "IfNotPresent", pulls=pulls)
+    others(case, Login("them", "x"), Login("me", "secret"))
+    with_secret(case, Login("me", "secret"))
+    assert isinstance(await case.find(), Image)
+    assert case.asked == 0
+
+
+async def test_who_has_none_has_it_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(tmp_path, monkeypatch, "busybox", "IfNotPresent")
+    others(case, Login("me", "secret"))
+    with_secret(case, Login("me", "guessed"))
+    case.answers = ["unauthorized"]
+    assert isinstance(await case.find(), float)
+    assert (case.asked, case.reason) == (1, "ErrImagePull")
+
+
+@pytest.mark.parametrize(("policy", "reason"), [("Never", "ErrImageNeverPull"), ("Always", "ErrImagePull")])
+async def test_where_it_cant_be_asked_for_it_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, policy: str, reason: str
+) -> None:
+    case = Case(tmp_path, monkeypatch, "busybox", policy, pulls=False)
+    others(case, Login("me", "secret"))
+    assert isinstance(await case.find(), float)
+    assert case.reason == reason
+    assert "by credentials that this pod has not shown" in case.state.view.waiting["c"].message

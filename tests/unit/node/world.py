@@ -90,10 +90,13 @@ class Recorder:
 
 
 class Objects:
-    """ConfigMaps and Secrets: none."""
+    """ConfigMaps and Secrets: those that a test puts there."""
+
+    def __init__(self, there: dict[Reference, Obj]) -> None:
+        self._there = there
 
     async def get(self, reference: Reference) -> Obj | None:
-        return None
+        return self._there.get(reference)
 
 
 class World:
@@ -105,7 +108,8 @@ class World:
         unused: Any = None
         runtime: Any = self.runtime
         recorder: Any = self.recorder
-        objects: Any = Objects()
+        self.objects: dict[Reference, Obj] = {}
+        objects: Any = Objects(self.objects)
         context = Context(
             node_name="node-1",
             host_ips=("10.240.0.11",),

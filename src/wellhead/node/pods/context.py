@@ -12,6 +12,7 @@ import aiohttp
 from wellhead.client.events import EventRecorder
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client
+from wellhead.images.access import Policy
 from wellhead.images.store import ImageStore
 from wellhead.node.network.allocation import AddressPools
 from wellhead.node.network.pod_links import PodLinks
@@ -30,7 +31,8 @@ class Context:
     """The node's services to its pods.
 
     `pods` is the directory with one directory per pod UID, `http` a session for probes and hooks, `spoofing`
-    the namespaces whose pods may send with any source address, `pulls` whether somebody pulls images.
+    the namespaces whose pods may send with any source address, `pulls` whether somebody pulls images,
+    `image_access` for which images pods must show credentials.
     """
 
     node_name: str
@@ -52,4 +54,5 @@ class Context:
     capabilities: frozenset[str]
     allocatable: Mapping[str, str]
     pulls: bool = False
+    image_access: Policy = field(default_factory=Policy)
     starting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STARTS_AT_ONCE))

@@ -11,7 +11,8 @@ from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
-from wellhead.images import reference
+from wellhead.images import access, reference
+from wellhead.images.registry.credentials import BadCredentials, keyring, lookup
 from wellhead.images.store import Image, ImageNotFound
 from wellhead.node.pods import pulling
 from wellhead.node.pods.state import PodState
@@ -19,6 +20,10 @@ from wellhead.node.pods.status import Waiting
 
 _FIRST_DELAY, _LONGEST_DELAY = 10.0, 300.0  # seconds between pulls that fail
 _FORGOTTEN_AFTER = 2 * _LONGEST_DELAY
+_OTHERS = (
+    "is on this machine by credentials that this pod has not shown: `wellhead up --pull` and an "
+    "imagePullSecret let it be asked for, `wellhead image pull` makes it everybody's"
+)
 _SHOWN_SECONDS = 1.0  # of ErrImagePull, before it is ImagePullBackOff
 
 
@@ -60,6 +65,8 @@ class Images:
             found = await asyncio.to_thread(state.context.images.find, image)
         except ImageNotFound as error:
             missing = str(error)
+        if found is not None and not await self._may_use(found, image):
+            missing, found = f"{image} {_OTHERS}", None
         if found is not None and not self._is_pulled_anyway(found, policy):
             await self._withdraw(name)
             self._problem, self._delay = "", 0.0
@@ -75,6 +82,20 @@ class Images:
         if state.context.pulls:
             return await self._pull(container)
         return self._not_pulled(name, image, missing)
+
+    async def _may_use(self, found: Image, image: str) -> bool:
+        """Whether it is for everybody, or the pod has credentials of those for which it was given."""
+        known, policy = access.of(found.access, image), self._state.context.image_access
+        if known.anyone or not policy.verifies(image, known):
+            return True
+        if not known.credentials:
+            return False
+        secrets = [each for each in await pulling.secrets(self._state) if each is not None]
+        try:
+            logins = lookup(keyring(secrets), image)
+        except BadCredentials:
+            return False
+        return await asyncio.to_thread(access.shows, known, logins, reference.repository(image))
 
     def _is_pulled_anyway(self, image: Image, policy: str) -> bool:
         # A built-in image is nobody's elsewhere, though a registry may have one of the same name.

@@ -38,13 +38,21 @@ async def withdraw(state: PodState, name: str) -> None:
 
 async def missing_secrets(state: PodState) -> list[str]:
     """Those of the pod's imagePullSecrets that aren't there. Raises ApiError, ConnectionLost."""
+    return [
+        name for name, found in zip(_secret_names(state), await secrets(state), strict=True) if found is None
+    ]
+
+
+async def secrets(state: PodState) -> list[Obj | None]:
+    """The pod's imagePullSecrets; None for one that isn't there. Raises ApiError, ConnectionLost."""
     namespace = state.pod["metadata"]["namespace"]
-    missing = []
-    for each in state.pod["spec"].get("imagePullSecrets") or ():
-        name = each.get("name")
-        if name and await state.context.references.get(Reference("Secret", namespace, name)) is None:
-            missing.append(str(name))
-    return missing
+    get = state.context.references.get
+    return [await get(Reference("Secret", namespace, name)) for name in _secret_names(state)]
+
+
+def _secret_names(state: PodState) -> list[str]:
+    listed = state.pod["spec"].get("imagePullSecrets") or ()
+    return [str(each["name"]) for each in listed if each.get("name")]
 
 
 async def _patch(state: PodState, condition: Obj) -> Obj:
