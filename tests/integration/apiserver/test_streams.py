@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 from collections.abc import AsyncIterator
 
@@ -44,6 +45,23 @@ async def test_logs_pass_parameters_and_lines_through(admin: User, agent: Agent)
     path, query = agent.requests[0]
     assert path == "/containerLogs/default/a/main"
     assert sorted(query) == [("tailLines", "3"), ("timestamps", "true")]
+
+
+@pytest.mark.parametrize("protocol", ["binary.k8s.io", "base64.binary.k8s.io", ""])
+async def test_logs_come_over_a_websocket_too(admin: User, agent: Agent, protocol: str) -> None:
+    offered = [protocol] if protocol else []
+    async with admin.session.ws_connect(f"{admin.url}{PODS}/a/log?tailLines=3", protocols=offered) as socket:
+        assert (socket.protocol or "") == protocol
+        received = [message.data async for message in socket]
+    assert not received[0]  # it begins
+    whole = [base64.b64decode(each) for each in received] if protocol.startswith("base64") else received
+    assert b"".join(whole) == b"line 0\nline 1\nline 2\n"
+
+
+async def test_logs_over_a_websocket_of_another_kind_are_refused(admin: User, agent: Agent) -> None:
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await admin.session.ws_connect(f"{admin.url}{PODS}/a/log", protocols=["v4.channel.k8s.io"])
+    assert refused.value.status == 400
 
 
 async def test_what_the_agent_refuses_becomes_a_status(admin: User, agent: Agent) -> None:

@@ -9,7 +9,9 @@ from wellhead.api.errors import BadRequest
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.subresources.node_connection import Unreachable, refused, request, target, unreachable
+from wellhead.apiserver.subresources.reader_socket import pass_on_in_messages
 from wellhead.apiserver.subresources.relay import pass_on
+from wellhead.apiserver.subresources.upgrade import wanted
 
 _PARAMETERS = (
     "follow",
@@ -40,6 +42,8 @@ async def logs(call: Call, registry: Registry, agents: aiohttp.ClientSession) ->
     async with answer:
         if answer.status != 200:
             raise await refused(answer)
+        if wanted(call.http).lower() == "websocket":
+            return await pass_on_in_messages(answer, call.http)
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         response.enable_chunked_encoding()
         await pass_on(answer, response, call.http)

@@ -1,7 +1,7 @@
 """pods/exec, attach and portforward: what comes from the client's WebSocket goes to the agent's, and back.
 
-What the messages mean (v4 and v5.channel.k8s.io) is between those two, and so is SPDY, whose connection is
-passed on as it is.
+What the messages mean (each version of channel.k8s.io) is between those two, and so is SPDY, whose connection
+is passed on as it is.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from wellhead.apiserver.subresources.node_connection import (
     target,
     unreachable,
 )
-from wellhead.apiserver.subresources.upgrade import Refusal, pass_upgrade, wanted
+from wellhead.apiserver.subresources.upgrade import Refusal, pass_upgrade, wanted, websocket_protocols
 
 _PROTOCOL_HEADER = "X-Stream-Protocol-Version"
 _MAX_MESSAGE = 16 * 1024 * 1024  # bytes
@@ -61,10 +61,7 @@ async def stream(
         return await _passed_on(call, url.with_query(query), tls)
     if asked != "websocket":
         raise await _why_not(agents, url.with_query(query))
-    offered = [
-        name.strip() for name in call.http.headers.get("Sec-WebSocket-Protocol", "").split(",") if name
-    ]
-    return await _relay(call, agents, url.with_query(query), offered)
+    return await _relay(call, agents, url.with_query(query), websocket_protocols(call.http))
 
 
 async def _passed_on(call: Call, url: URL, tls: ssl.SSLContext) -> web.StreamResponse:

@@ -43,6 +43,12 @@ def wanted(request: web.BaseRequest) -> str:
     return request.headers.get("Upgrade", "") if "upgrade" in tokens else ""
 
 
+def websocket_protocols(request: web.BaseRequest) -> list[str]:
+    """The subprotocols that the client speaks, the one that it likes best first."""
+    headers = request.headers.getall("Sec-WebSocket-Protocol", [])
+    return [name for header in headers for each in header.split(",") if (name := each.strip())]
+
+
 async def pass_upgrade(
     request: web.BaseRequest, url: URL, headers: Headers, tls: ssl.SSLContext | None
 ) -> web.StreamResponse | Refusal:

@@ -1,8 +1,8 @@
-"""The remote-command protocol over WebSocket: v4.channel.k8s.io and v5.channel.k8s.io.
+"""The remote-command protocol over WebSocket, in all its versions.
 
-Each binary message begins with a channel byte: 0 standard input, 1 output, 2 error, 3 the final Status, 4 the
-terminal's size; in v5 also 255, followed by the number of a channel that is closed.
-Source: k8s.io/apimachinery remotecommand constants, KEP-4006.
+Each message belongs to a channel: 0 standard input, 1 output, 2 error, 3 the final Status, 4 the terminal's
+size; in v5 also 255, followed by the number of a channel that is closed.
+Source: k8s.io/cri-streaming, remotecommand/websocket.go of v1.36; KEP-4006.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ import msgspec
 from aiohttp import web
 
 from wellhead.api.meta import Obj
+from wellhead.api.query import is_true
+from wellhead.node.server import subprotocols
+from wellhead.node.server.subprotocols import REMOTE_COMMAND
 
-PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 STDIN, STDOUT, STDERR, STATUS, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 
 _CLOSE_PATIENCE = 5.0  # seconds for the client to answer our closing
@@ -43,9 +45,8 @@ class Channels:
     """The server's side of one session."""
 
     def __init__(self) -> None:
-        self._socket = web.WebSocketResponse(
-            protocols=PROTOCOLS, max_msg_size=_MAX_MESSAGE, timeout=_CLOSE_PATIENCE, compress=False
-        )
+        self._protocol = REMOTE_COMMAND[""]
+        self._socket = web.WebSocketResponse(compress=False)
 
     @property
     def response(self) -> web.WebSocketResponse:
@@ -53,26 +54,38 @@ class Channels:
 
     async def open(self, request: web.Request) -> None:
         """Shake hands. Raises HTTPBadRequest if the client speaks no protocol of ours."""
-        offered = {each.strip() for each in request.headers.get("Sec-WebSocket-Protocol", "").split(",")}
-        if not offered.intersection(PROTOCOLS):
-            raise web.HTTPBadRequest(text=f"unable to upgrade: speak WebSocket with {' or '.join(PROTOCOLS)}")
+        name = subprotocols.chosen(request, REMOTE_COMMAND)
+        self._protocol = REMOTE_COMMAND[name]
+        self._socket = web.WebSocketResponse(
+            protocols=(name,) if name else (),
+            max_msg_size=_MAX_MESSAGE,
+            timeout=_CLOSE_PATIENCE,
+            compress=False,
+        )
         await self._socket.prepare(request)
+        # An empty message on the first channel that it listens to tells the client that all is set up.
+        listens = (STDOUT, "output"), (STDERR, "error")
+        await self.send(next((each for each, name in listens if is_true(request.query, name)), STATUS), b"")
 
     async def send(self, channel: int, data: bytes) -> None:
         """Raises ConnectionError once the client is gone."""
-        await self._socket.send_bytes(bytes([channel]) + data)
+        message = self._protocol.message(channel, data)
+        if isinstance(message, str):
+            await self._socket.send_str(message)
+        else:
+            await self._socket.send_bytes(message)
 
     async def received(self) -> AsyncIterator[Input | Resize]:
         """What the client sends, until it is gone."""
         async for message in self._socket:
             # Python's client sends strings as text messages, with the channel as their first character.
             sent = message.data.encode() if message.type is aiohttp.WSMsgType.TEXT else message.data
-            if not sent:
+            if (content := self._protocol.content(sent)) is None:
                 continue
-            channel, data = sent[0], sent[1:]
+            channel, data = content
             if channel == STDIN and data:
                 yield Input(data)
-            elif channel == CLOSE and data[:1] == bytes([STDIN]):
+            elif channel == CLOSE and self._protocol.closes_channels and data[:1] == bytes([STDIN]):
                 yield Input(b"")
             elif channel == RESIZE:
                 try:
@@ -84,7 +97,10 @@ class Channels:
     async def finish(self, status: Obj) -> None:
         """Send the final Status and close."""
         try:
-            await self.send(STATUS, msgspec.json.encode(status))
+            if self._protocol.tells_status:
+                await self.send(STATUS, msgspec.json.encode(status))
+            elif status["status"] != "Success":
+                await self.send(STATUS, status["message"].encode())
             await self._socket.close()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # nobody is left to hear it
