@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aiohttp import web
-
 from wellhead.api.errors import BadRequest, Invalid, NotFound, UnsupportedMediaType
 from wellhead.api.limits import Limits
 from wellhead.api.managed_fields.update import Writer
@@ -15,9 +13,11 @@ from wellhead.api.meta import now
 from wellhead.api.numbers import parse_int64
 from wellhead.api.query import is_true
 from wellhead.api.resource import Resource
+from wellhead.apiserver.audit.trail import Trail
 from wellhead.apiserver.authn import User
 from wellhead.apiserver.bodies import Bodies
 from wellhead.apiserver.documents import Document, read_json, read_yaml
+from wellhead.apiserver.exchange import Exchange
 from wellhead.apiserver.info import RequestInfo
 from wellhead.apiserver.negotiation import JSON, YAML
 from wellhead.apiserver.protobuf import decoding as protobuf
@@ -28,7 +28,7 @@ from wellhead.text import quoted
 class Call:
     """A request, what it asks for, and who asks."""
 
-    http: web.BaseRequest
+    http: Exchange
     info: RequestInfo
     user: User
     query: Mapping[str, str]
@@ -36,6 +36,8 @@ class Call:
     bodies: Bodies
     warnings: list[str] = field(default_factory=list)
     """What the answer's Warning headers will say."""
+    trail: Trail | None = None
+    """What the audit log gets to know, if it is to know anything."""
     _body: bytes | None = None
 
     @property
@@ -84,6 +86,13 @@ class Call:
             self._body = await self.bodies.read(self.http)
         return self._body
 
+    async def patch(self) -> bytes:
+        """The body, which isn't an object itself. Raises what `body` raises."""
+        body = await self.body()
+        if self.trail is not None:
+            self.trail.patch(body)
+        return body
+
     async def object(self) -> Document:
         """The body as an API object, not checked yet.
 
@@ -93,6 +102,8 @@ class Call:
         if not body:
             raise BadRequest("request body is empty: it must hold an object")
         document = await self._document(body)
+        if self.trail is not None:
+            self.trail.sent(document.value, body if self.http.content_type in _JSON_TYPES else None)
         if not isinstance(document.value, dict):
             raise BadRequest("couldn't get version/kind; json parse error: the body is not an object")
         return document

@@ -24,6 +24,8 @@ from wellhead.apiserver.aggregation.availability import Availability
 from wellhead.apiserver.aggregation.backend import Backends
 from wellhead.apiserver.aggregation.local import LocalServices
 from wellhead.apiserver.aggregation.services import Remotes
+from wellhead.apiserver.audit.options import AuditOptions
+from wellhead.apiserver.audit.setup import auditing
 from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.bootstrap import (
@@ -107,6 +109,7 @@ class Config:
     limits: Limits = DEFAULTS
     etcd: EtcdOptions = field(default_factory=EtcdOptions)
     bookmark_seconds: float = BOOKMARK_SECONDS
+    audit: AuditOptions = field(default_factory=AuditOptions)
 
     @property
     def front_proxy(self) -> tuple[str, str] | None:
@@ -186,6 +189,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
         ) as agents,
         webhooks,
         Backends(registry, config.front_proxy) as backends,
+        auditing(config.audit, metrics.registry) as auditor,
     ):
         dispatcher = Dispatcher(
             registry=registry,
@@ -214,7 +218,9 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             remotes=remotes,
             backends=backends,
         )
-        server = Server(authenticator, authorizer, dispatcher, metrics, config.limits, kinds.lookup, remotes)
+        server = Server(
+            authenticator, authorizer, dispatcher, metrics, config.limits, kinds.lookup, remotes, auditor
+        )
         await ensure_namespaces(registry)
         await ensure_priority_classes(registry)
         await ensure_default_roles(registry)

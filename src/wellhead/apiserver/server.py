@@ -17,17 +17,22 @@ from wellhead.api.errors import (
     ServiceUnavailable,
     Timeout,
     TooManyRequests,
+    Unauthorized,
 )
 from wellhead.api.limits import Limits
+from wellhead.api.meta import new_uid
 from wellhead.apiserver.aggregation.proxy import remote_info
 from wellhead.apiserver.aggregation.services import Remotes
 from wellhead.apiserver.answers import error_response
-from wellhead.apiserver.authn import Authenticator
+from wellhead.apiserver.attributes import Attributes
+from wellhead.apiserver.audit.trail import Auditor, Trail
+from wellhead.apiserver.authn import Authenticator, User
 from wellhead.apiserver.authz import EVERYTHING, Authorizer
 from wellhead.apiserver.bodies import Bodies
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.connections import Connections
 from wellhead.apiserver.dispatch import Dispatcher
+from wellhead.apiserver.exchange import AUDIT_ID, Exchange, exchange
 from wellhead.apiserver.impersonation import impersonated
 from wellhead.apiserver.info import Lookup, RequestInfo, request_info
 from wellhead.apiserver.metrics import Metrics
@@ -48,7 +53,9 @@ class Server:
         limits: Limits,
         lookup: Lookup,
         remotes: Remotes,
+        auditor: Auditor | None,
     ) -> None:
+        self._auditor = auditor
         self._remotes = remotes
         self._limits = limits
         self._lookup = lookup
@@ -71,7 +78,7 @@ class Server:
             self.handle,
             self._limits,
             self._metrics.refused,
-            request_factory=_request,
+            request_factory=exchange,
             # A watch whose client has gone must not wait for its next event to notice.
             handler_cancellation=True,
             auto_decompress=False,
@@ -81,30 +88,51 @@ class Server:
             keepalive_timeout=75.0,
         )
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: Exchange) -> web.StreamResponse:
         """Answer one request."""
         started = time.perf_counter()
         info = RequestInfo(request.method.lower(), request.path)
         self._metrics.inflight.inc()
         warnings: list[str] = []
+        trail: Trail | None = None
+        failure: ApiError | None = None
+        stage = "ResponseComplete"
+        audit_id = request.answer_headers[AUDIT_ID] = request.headers.get(AUDIT_ID) or new_uid()
         try:
             _check_headers(request)
-            user = self._authenticator.user(request)
+            try:
+                user = self._authenticator.user(request)
+            except Unauthorized:
+                if self._auditor is not None:
+                    await self._unauthenticated(request, audit_id)
+                raise
             # The path is taken apart as sent, so that an escaped slash stays within its part.
-            info = self._info(request)
-            user = impersonated(request, user, self._authorizer)
-            self._authorizer.check(user, info)
+            try:
+                info = self._info(request)
+            finally:
+                if self._auditor is not None:
+                    trail = await self._auditor.begin(request, audit_id, info, user)
+            acting = impersonated(request, user, self._authorizer)
+            if trail is not None:
+                if acting is not user:
+                    trail.acting_as(acting)
+                if info.is_long_running:
+                    request.trail = trail
+            self._authorize(acting, info, trail)
             if not self.ready and info.resource is not None:
                 raise ServiceUnavailable("the server is starting or stopping: try again in a moment")
-            call = Call(request, info, user, request.query, self._limits, self._bodies, warnings)
+            call = Call(request, info, acting, request.query, self._limits, self._bodies, warnings, trail)
             response = await self._in_time(call)
         except ApiError as error:
             if error.bound:
                 self._metrics.refused(error.bound)
+            failure = error
             response = error_response(error, warnings)
         except web.HTTPException as error:  # aiohttp's own: a handshake that isn't one
             response = error_response(ApiError(error.text or error.reason, code=error.status, reason=""))
         except asyncio.CancelledError:
+            if trail is not None:
+                trail.cut_off(endless=info.is_long_running)
             raise  # the client is gone
         except ConnectionError as error:
             # It is gone too, just noticed first by a write. From here, aiohttp would log a traceback of it.
@@ -114,15 +142,41 @@ class Server:
             # A defect of this server. What it was is in the log, and not the client's business.
             _log.exception("%s %s", request.method, request.path)
             self._metrics.defects.inc()
-            response = error_response(InternalError("the server's log says why"))
+            stage, failure = "Panic", InternalError("the server's log says why")
+            response = error_response(failure)
         finally:
             self._metrics.inflight.dec()
+        if trail is not None:
+            request.trail = None
+            await trail.end(stage, response, failure, endless=info.is_long_running)
         if not response.prepared and request.writer.output_size:
             response = _cut_off(request)  # an answer had begun, which now can't be ended any better
         if self._remotes.of_path(info.path) is not None:
             info = replace(info, resource=None)  # its name is anybody's: there would be no end of series
         self._metrics.observe(info, response.status, time.perf_counter() - started)
         return response
+
+    async def _unauthenticated(self, request: Exchange, audit_id: str) -> None:
+        assert self._auditor is not None
+        try:
+            info = self._info(request)
+        except ApiError:
+            info = RequestInfo(request.method.lower(), request.path)
+        trail = await self._auditor.begin(request, audit_id, info, None)
+        if trail is not None:
+            await trail.refused(request)
+
+    def _authorize(self, user: User, info: RequestInfo, trail: Trail | None) -> None:
+        """Raises Forbidden."""
+        if trail is None:
+            self._authorizer.check(user, info)
+            return
+        allowed = False
+        try:
+            self._authorizer.check(user, info)
+            allowed = True
+        finally:
+            trail.decided(allowed, self._authorizer.reason(user, Attributes.of(info)))
 
     def _info(self, request: web.BaseRequest) -> RequestInfo:
         path = request.rel_url.raw_path
@@ -163,10 +217,6 @@ def _cut_off(request: web.BaseRequest) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=_CLIENT_CLOSED_REQUEST)
-
-
-def _request(message, payload, protocol, writer, task) -> web.BaseRequest:  # type: ignore[no-untyped-def]
-    return web.BaseRequest(message, payload, protocol, writer, task, task.get_loop())
 
 
 class _WithoutTraceback(logging.Filter):

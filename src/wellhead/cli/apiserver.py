@@ -11,6 +11,7 @@ import click
 from wellhead import component
 from wellhead.apiserver.admission import plugins
 from wellhead.apiserver.main import Config, IPAddress, IPNetwork, run
+from wellhead.cli.audit import audit_of, audit_options
 from wellhead.cli.etcd import etcd_of, etcd_options
 from wellhead.cli.limits import limit_options, limits_of
 from wellhead.cli.options import logging_options
@@ -169,6 +170,7 @@ class _PortRange(click.ParamType[range]):
     show_default=True,
     help="Where node ports come from.",
 )
+@audit_options
 @limit_options
 @logging_options
 def command(
@@ -234,6 +236,7 @@ def command(
         service_cluster_ip_ranges=service_cluster_ip_range,
         service_node_port_range=service_node_port_range,
         etcd=etcd_of(others),
+        audit=audit_of(others),
         limits=limits_of(others),
     )
     component.run("apiserver", run(config), log_level=log_level, log_format=log_format)

@@ -94,6 +94,12 @@ _OURS_OR_NONE = ("wellhead", _NONE)
     "change later.  [default: 1]",
 )
 @click.option(
+    "--audit-policy",
+    metavar="FILE",
+    help="An audit.k8s.io/v1 Policy: what the API server puts down of requests, in the cluster's directory "
+    "under audit/; '' for nothing.  [default: nothing, or as before]",
+)
+@click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
@@ -113,6 +119,7 @@ def command(
     registries: str | None,
     storage: Storage | None,
     control_planes: str | None,
+    audit_policy: str | None,
     timeout: float,
 ) -> None:
     """Start a cluster on this machine and return when all of its nodes are Ready.
@@ -139,6 +146,7 @@ def command(
             registries=registries,
             storage=storage,
             control_planes=int(control_planes) if control_planes else None,
+            audit_policy=audit_policy,
         )
         started = startup.start(cluster, wishes)
         if started.remark:

@@ -50,6 +50,8 @@ class ClusterSpec(msgspec.Struct, frozen=True, rename="camel"):
     """Whether images that pods wait for are pulled."""
     registries: str = ""
     """A file that says how to reach registries; "" for the host's own."""
+    audit_policy: str = ""
+    """The name of the file in `Cluster.audit` that says what the API servers put into an audit log."""
 
     @property
     def plans(self) -> tuple[AddressPlan, ...]:
@@ -99,6 +101,14 @@ class Cluster:
     @property
     def apiserver_directory(self) -> Path:
         return self.directory / "apiserver"
+
+    @property
+    def audit(self) -> Path:
+        return self.directory / "audit"
+
+    def audit_directory(self, machine: str) -> Path:
+        """Where a control plane's audit log is."""
+        return self.audit / machine
 
     def etcd_directory(self, machine: str) -> Path:
         return self.directory / "etcd" / machine

@@ -85,6 +85,8 @@ def components(cluster: Cluster, spec: ClusterSpec) -> tuple[Component, ...]:
     for name in control_plane_names(spec.control_planes):
         etcd = spec.storage == "etcd"
         kept[name] = [cluster.etcd_directory(name) if etcd else cluster.apiserver_directory]
+        if spec.audit_policy:
+            kept[name].append(cluster.audit_directory(name))
 
     def secluded(component: Component) -> Component:
         if component.machine == HOST:
@@ -174,8 +176,20 @@ def _apiserver(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
             *_flag("requestheader-allowed-names", pki.FRONT_PROXY_CLIENT),
             *_flag("service-cluster-ip-range", _listed(plan.services for plan in plans)),
             *_flag("service-node-port-range", NODE_PORTS),
+            *_audit(cluster, spec, number),
         ),
         inherits="api socket",
+    )
+
+
+def _audit(cluster: Cluster, spec: ClusterSpec, number: int) -> tuple[str, ...]:
+    if not spec.audit_policy:
+        return ()
+    return (
+        *_flag("audit-policy-file", cluster.audit / spec.audit_policy),
+        *_flag("audit-log-path", cluster.audit_directory(control_plane_name(number)) / "audit.log"),
+        *_flag("audit-log-mode", "batch"),
+        *_flag("audit-log-maxbackup", 2),
     )
 
 

@@ -51,6 +51,10 @@ def design(cluster: Cluster, spec: ClusterSpec) -> Design:
             make_private(cluster.directory / "etcd")
             for name in topology.control_plane_names(spec.control_planes):
                 make_private(cluster.etcd_directory(name))
+        if spec.audit_policy:
+            make_private(cluster.audit)
+            for name in topology.control_plane_names(spec.control_planes):
+                make_private(cluster.audit_directory(name))
         kubeconfigs.write_all(cluster, spec)
 
     def delete_files_of(machine: str) -> None:

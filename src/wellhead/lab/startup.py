@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import signal
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import yaml
+
+from wellhead.api.audit.policy import PolicyError, read_policy
 from wellhead.lab import api_socket, launch, prerequisites, processes, state
 from wellhead.lab.addresses import PLANS, IpFamily
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError, Storage
 from wellhead.lab.processes import Process
 from wellhead.lab.state import Snapshot
+from wellhead.linux.files import make_private, write_if_different
 
 DEFAULT_NODES = 3
 PROXY_MODES = ("iptables", "nftables")
@@ -55,6 +61,8 @@ class Wishes:
     """Counts for a new cluster, as `control_planes` does; as usual, that is sqlite."""
     control_planes: int | None = None
     """More than one need an etcd."""
+    audit_policy: str | None = None
+    """The file that says what the API servers put into an audit log; "": nothing any more."""
 
     def without(self, old: ClusterSpec | None) -> tuple[str, ...]:
         """The components that the cluster shall not have."""
@@ -120,6 +128,7 @@ def _start(cluster: Cluster, wishes: Wishes) -> Started:
             spoofing=wishes.spoofing if wishes.spoofing is not None else old.spoofing if old else (),
             pull=wishes.pull if wishes.pull is not None else old is not None and old.pull,
             registries=wishes.registries or (old.registries if old else ""),
+            audit_policy=_audit_policy(cluster, wishes.audit_policy, old),
         )
         if spec != old:
             cluster.write_spec(spec)
@@ -144,6 +153,24 @@ def _family(old: ClusterSpec | None, asked: IpFamily | None) -> IpFamily:
         _check_kernel(old.ip_family)
         return old.ip_family
     return _DEFAULT_IP_FAMILY if prerequisites.has_ipv6() else "ipv4"
+
+
+def _audit_policy(cluster: Cluster, policy: str | None, old: ClusterSpec | None) -> str:
+    """The name of the audit policy's copy, "" for none. Another policy has another name: then the API servers
+    are started anew. Raises LabError if it is none."""
+    if policy is None:
+        return old.audit_policy if old else ""
+    if not policy:
+        return ""
+    content = Path(policy).read_bytes()
+    try:
+        read_policy(yaml.safe_load(content))
+    except (yaml.YAMLError, UnicodeDecodeError, PolicyError) as error:
+        raise LabError(f"--audit-policy {policy}: {error}") from None
+    name = f"policy-{hashlib.sha256(content).hexdigest()[:8]}.yaml"
+    make_private(cluster.audit)
+    write_if_different(cluster.audit / name, content)
+    return name
 
 
 def _control_planes(old: ClusterSpec | None, wishes: Wishes) -> tuple[Storage, int]:

@@ -23,6 +23,7 @@ from tests.integration.apiserver.pki import Pki
 from tests.patience import reached
 from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Obj
+from wellhead.apiserver.audit.options import AuditOptions
 from wellhead.apiserver.main import Config, run
 from wellhead.apiserver.watches import BOOKMARK_SECONDS
 
@@ -213,6 +214,7 @@ async def serve(
     limits: Limits = DEFAULTS,
     advertised: str = "",
     bookmark_seconds: float = BOOKMARK_SECONDS,
+    audit: AuditOptions | None = None,
 ) -> AsyncIterator[Cluster]:
     """A server that is ready, until the context ends. Its address is of the first range's family."""
     ranges = tuple(map(ip_network, service_ranges.split(",")))
@@ -242,6 +244,7 @@ async def serve(
         requestheader_allowed_names=("front-proxy",),
         limits=limits,
         bookmark_seconds=bookmark_seconds,
+        audit=audit or AuditOptions(),
     )
     task = asyncio.create_task(run(config))
     async with Cluster(f"https://127.0.0.1:{port}", pki, directory) as cluster:

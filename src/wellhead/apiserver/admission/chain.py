@@ -46,6 +46,7 @@ class Admission:
             options=options or {},
             dry_run=dry_run,
             warnings=call.warnings,
+            annotations={} if call.trail is None else call.trail.annotations,
         )
         return _Gate(phases, request)
 

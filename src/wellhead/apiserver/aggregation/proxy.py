@@ -18,6 +18,7 @@ from wellhead.apiserver.aggregation.backend import Backends, Unreachable
 from wellhead.apiserver.aggregation.services import Remote
 from wellhead.apiserver.authn import User
 from wellhead.apiserver.calling_errors import reason
+from wellhead.apiserver.exchange import AUDIT_ID, Exchange
 from wellhead.apiserver.impersonation import PREFIX as IMPERSONATION
 from wellhead.apiserver.info import RequestInfo, verb_of
 from wellhead.apiserver.subresources.proxy import HOP_BY_HOP
@@ -27,11 +28,12 @@ from wellhead.text import printable
 _log = logging.getLogger(__name__)
 
 _REMOTE = "x-remote-"
+_OWN = AUDIT_ID.lower()
 _DISCOVERY_SECONDS = 5.0
 
 
 async def proxy(
-    request: web.BaseRequest, info: RequestInfo, user: User, remote: Remote, backends: Backends
+    request: Exchange, info: RequestInfo, user: User, remote: Remote, backends: Backends
 ) -> web.StreamResponse:
     """Raises ServiceUnavailable; ConnectionError once the answer has begun."""
     if not remote.available:
@@ -41,8 +43,9 @@ async def proxy(
     headers = [
         (name, value)
         for name, value in request.headers.items()
-        if name.lower() not in HOP_BY_HOP and not name.lower().startswith((IMPERSONATION, _REMOTE))
+        if name.lower() not in HOP_BY_HOP and not name.lower().startswith((IMPERSONATION, _REMOTE, _OWN))
     ]
+    headers += [(AUDIT_ID, request.answer_headers[AUDIT_ID])]
     try:
         answer = await backends.request(
             remote,

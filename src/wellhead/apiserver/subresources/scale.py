@@ -54,7 +54,7 @@ async def patch_scale(call: Call, registry: Registry, admission: Admission) -> w
     if call.http.content_type == APPLY:
         return await _apply(call, registry, admission)
     check_not_forced(call)
-    document = Patch(call.http.content_type, await call.body(), call.limits)
+    document = Patch(call.http.content_type, await call.patch(), call.limits)
     return await _write(
         call,
         registry,

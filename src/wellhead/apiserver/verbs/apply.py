@@ -109,6 +109,8 @@ async def configuration(call: Call) -> tuple[Obj, tuple[str, ...]]:
     """
     body = await call.body()
     document = await call.bodies.apart.run(20 * len(body), lambda: _read(call, body))
+    if call.trail is not None:
+        call.trail.sent(document.value, None)
     if not isinstance(document.value, dict):
         raise BadRequest("error decoding YAML: the configuration is not an object")
     if document.complaints and field_validation(call) == "Strict":

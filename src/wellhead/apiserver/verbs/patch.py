@@ -66,7 +66,7 @@ async def patch(
     dry_run = call.dry_run
     if resource.custom is not None and call.http.content_type == STRATEGIC_MERGE_PATCH:
         raise UnsupportedMediaType.accepting((JSON_PATCH, MERGE_PATCH))
-    document = Patch(call.http.content_type, await call.body(), call.limits)
+    document = Patch(call.http.content_type, await call.patch(), call.limits)
     check_not_forced(call)
     writer = call.writer("PatchOptions")
 
