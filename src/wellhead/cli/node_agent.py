@@ -11,6 +11,8 @@ import click
 
 import wellhead.component
 from wellhead.cli.options import health_option, logging_options
+from wellhead.node import configuration
+from wellhead.node.configuration import ConfigurationError
 from wellhead.node.main import Config, run
 from wellhead.node.network.families import IPAddress, IPNetwork
 
@@ -135,6 +137,13 @@ _NETWORKS: _Listed[IPNetwork] = _Listed("cidr", ip_network)
     is_flag=True,
     help="Ask for images that aren't here, by a condition of the pod; a `wellhead image-puller` answers.",
 )
+@click.option(
+    "--config",
+    "settings",
+    type=_FILE,
+    help="A KubeletConfiguration, of which eviction, ephemeral storage, shutdown, logs and whose images may "
+    "be used count; other fields are refused.  [default: upstream's, but for little room on the disk]",
+)
 @health_option(10248)
 @logging_options
 def command(
@@ -158,6 +167,7 @@ def command(
     cgroup: str,
     pod_manifest_path: Path | None,
     pull: bool,
+    settings: Path | None,
     healthz_bind_address: tuple[str, int] | None,
     log_level: str,
     log_format: wellhead.component.LogFormat,
@@ -169,6 +179,10 @@ def command(
     """
     if {each.version for each in node_ips} < {each.version for each in pod_cidrs}:
         raise click.UsageError("--pod-cidr has an IP family that --node-ip lacks")
+    try:
+        found = configuration.read(settings) if settings else configuration.default()
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from None
     config = Config(
         kubeconfig=kubeconfig,
         network_kubeconfig=network_kubeconfig,
@@ -190,6 +204,7 @@ def command(
         cgroup=cgroup,
         manifests=pod_manifest_path,
         pull=pull,
+        settings=found,
         health=healthz_bind_address,
     )
     wellhead.component.run("node-agent", run(config), log_level=log_level, log_format=log_format)

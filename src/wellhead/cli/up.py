@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -82,6 +83,14 @@ _OURS_OR_NONE = ("wellhead", _NONE)
     "[default: /etc/containers/registries.conf, or as before]",
 )
 @click.option(
+    "--kubelet-config",
+    "settings",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="A KubeletConfiguration for all nodes: when pods are evicted, what happens when a node shuts down, "
+    "how logs are rotated.  [default: see docs/nodes.md, or as before]",
+)
+@click.option(
     "--storage",
     type=click.Choice(STORAGES),
     help="Where the API server keeps objects: a file, or an etcd with a member on each control plane. It "
@@ -117,6 +126,7 @@ def command(
     spoofing: tuple[str, ...],
     pull: bool | None,
     registries: str | None,
+    settings: str | None,
     storage: Storage | None,
     control_planes: str | None,
     audit_policy: str | None,
@@ -144,6 +154,7 @@ def command(
             spoofing=allowed,
             pull=pull,
             registries=registries,
+            settings=_checked(settings) if settings else None,
             storage=storage,
             control_planes=int(control_planes) if control_planes else None,
             audit_policy=audit_policy,
@@ -170,6 +181,17 @@ def command(
     click.echo(f"  wellhead shell node-1{option}    a shell on a node")
     click.echo(f"  wellhead status{option}          what runs, and how it is")
     click.echo(f"  wellhead down{option}            remove it all")
+
+
+def _checked(path: str) -> bytes:
+    """The content of a kubelet's configuration that the agents will take. Raises LabError."""
+    from wellhead.node import configuration
+
+    try:
+        configuration.read(Path(path))
+        return Path(path).read_bytes()
+    except (configuration.ConfigurationError, OSError) as error:
+        raise LabError(f"--kubelet-config: {error}") from None
 
 
 def _wait(cluster: Cluster, started: Started, timeout: float) -> None:

@@ -52,6 +52,8 @@ class ClusterSpec(msgspec.Struct, frozen=True, rename="camel"):
     """A file that says how to reach registries; "" for the host's own."""
     audit_policy: str = ""
     """The name of the file in `Cluster.audit` that says what the API servers put into an audit log."""
+    settings: str = ""
+    """The name of the agents' configuration among the cluster's files; "" for none."""
 
     @property
     def plans(self) -> tuple[AddressPlan, ...]:
@@ -115,6 +117,10 @@ class Cluster:
 
     def node_directory(self, node: str) -> Path:
         return self.directory / "nodes" / node
+
+    def settings_file(self, name: str) -> Path:
+        """An agents' configuration. Another content has another name, so that they are started with it."""
+        return self.directory / name
 
     def kubeconfig(self, identity: str) -> Path:
         return self.kubeconfigs / identity

@@ -244,6 +244,7 @@ def _node_agent(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
             *_flags("allow-spoofing", spec.spoofing),
             *_flag("cgroup", cgroup_name(cluster.name, name)),
             *_flag("pod-manifest-path", cluster.node_directory(name) / "manifests"),
+            *(_flag("config", cluster.settings_file(spec.settings)) if spec.settings else ()),
             *(("--pull",) if spec.pull else ()),
         ),
     )

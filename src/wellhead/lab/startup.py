@@ -19,7 +19,7 @@ from wellhead.lab.addresses import PLANS, IpFamily
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError, Storage
 from wellhead.lab.processes import Process
 from wellhead.lab.state import Snapshot
-from wellhead.linux.files import make_private, write_if_different
+from wellhead.linux.files import make_private, write_atomically, write_if_different
 
 DEFAULT_NODES = 3
 PROXY_MODES = ("iptables", "nftables")
@@ -57,6 +57,8 @@ class Wishes:
     """Whether images that pods wait for are pulled."""
     registries: str | None = None
     """The file that says how to reach registries."""
+    settings: bytes | None = None
+    """The content of a KubeletConfiguration that the agents take."""
     storage: Storage | None = None
     """Counts for a new cluster, as `control_planes` does; as usual, that is sqlite."""
     control_planes: int | None = None
@@ -129,6 +131,7 @@ def _start(cluster: Cluster, wishes: Wishes) -> Started:
             pull=wishes.pull if wishes.pull is not None else old is not None and old.pull,
             registries=wishes.registries or (old.registries if old else ""),
             audit_policy=_audit_policy(cluster, wishes.audit_policy, old),
+            settings=_settings(cluster, wishes.settings) or (old.settings if old else ""),
         )
         if spec != old:
             cluster.write_spec(spec)
@@ -138,6 +141,15 @@ def _start(cluster: Cluster, wishes: Wishes) -> Started:
             _tell_supervisor(cluster, snapshot.pid)
     fell_back = old is None and wishes.ip_family is None and family != _DEFAULT_IP_FAMILY
     return Started(spec, old is None, _WITHOUT_IPV6 if fell_back else "")
+
+
+def _settings(cluster: Cluster, content: bytes | None) -> str:
+    """Keep a configuration of the agents: its name; "" if there is none. Raises OSError."""
+    if content is None:
+        return ""
+    name = f"kubelet-{hashlib.sha256(content).hexdigest()[:12]}.yaml"
+    write_atomically(cluster.settings_file(name), content)
+    return name
 
 
 def _family(old: ClusterSpec | None, asked: IpFamily | None) -> IpFamily:

@@ -8,7 +8,7 @@ import resource
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
@@ -22,7 +22,11 @@ from wellhead.health import Check, Health
 from wellhead.health_server import Address, serving
 from wellhead.images.store import ImageStore
 from wellhead.linux.inotify import Inotify
-from wellhead.node import machine
+from wellhead.node import configuration, machine, node_status
+from wellhead.node.configuration import Configuration
+from wellhead.node.eviction import thresholds
+from wellhead.node.eviction.manager import EvictionManager
+from wellhead.node.eviction.observing import observe
 from wellhead.node.health import DISK, RUNTIME, NodeHealth, list_containers, write
 from wellhead.node.network.allocation import AddressPools
 from wellhead.node.network.families import IPAddress, IPNetwork
@@ -61,7 +65,8 @@ class Config:
     `cluster_cidrs` are what pods reach with their own addresses. The last three are the server's
     certificate, its key, and the authority of its clients' certificates (PEM files). `cluster_dns` are the
     addresses of the cluster's DNS servers, if it has any. Pods of `spoofing_namespaces` may send with any
-    source address. With `pull`, images that aren't here are asked for.
+    source address. With `pull`, images that aren't here are asked for. `settings` are a
+    kubelet's.
 
     `kubeconfig` is the node's own identity, which sees no other node; `network_kubeconfig` one that reads the
     nodes to whose pods routes lead (a CNI plugin's, elsewhere). `storage_kubeconfig` is one that may make
@@ -88,6 +93,7 @@ class Config:
     cluster_domain: str = "cluster.local"
     spoofing_namespaces: tuple[str, ...] = ()
     pull: bool = False
+    settings: Configuration = field(default_factory=configuration.default)
     storage_kubeconfig: str | None = None
     cgroup: str = ""
     manifests: Path | None = None
@@ -125,6 +131,9 @@ async def run(config: Config) -> None:
             pods = Informer(client, PODS, field_selector=f"spec.nodeName={config.node_name}")
             recorder = EventRecorder(client, "kubelet", config.node_name)
             say = _announcer(recorder, config.node_name)
+            held_back = thresholds.held_back(
+                config.settings.eviction.thresholds, observe(config.root_dir, config.image_dir)
+            )
             rules = NodeRules(config.pod_cidrs, (*config.cluster_cidrs, *config.node_cidrs), say)
             links = PodLinks(netlink, say)
             context = Context(
@@ -146,9 +155,19 @@ async def run(config: Config) -> None:
                 pulls=config.pull,
                 dns=Dns(config.cluster_dns, config.cluster_domain),
                 capabilities=available_capabilities(),
-                allocatable=capacity(config.root_dir),
+                allocatable=node_status.allocatable(capacity(config.root_dir), held_back),
+                image_access=config.settings.image_access,
             )
             manager = PodManager(context, pods)
+            eviction = EvictionManager(
+                config.node_name,
+                (config.root_dir, config.image_dir),
+                config.settings.eviction,
+                recorder,
+                manager.workers,
+            )
+            manager.gates.append(eviction.refusal)
+            pods.on_change(eviction.pod_changed)
             await manager.recover()
             await rules.apply()
             routes = NodeRoutes(links, nodes, config.node_name, config.pod_cidrs)
@@ -169,9 +188,12 @@ async def run(config: Config) -> None:
                 root=config.root_dir,
                 ready=able.ready,
                 disk=lambda: able.problems().get(DISK, ""),
+                pressures=lambda: eviction.conditions,
+                held_back=held_back,
             )
             registration = Registration(client, nodes, facts)
             able.changed = registration.update
+            eviction.changed = registration.update
 
             def checks() -> Iterator[Check]:
                 yield watches(services, nodes, pods)
@@ -196,7 +218,7 @@ async def run(config: Config) -> None:
             ):
                 for component in (
                     *(recorder, nodes, services, pods),
-                    *(registration, links, rules, routes, manager, able, arrivals),
+                    *(registration, links, rules, routes, manager, able, arrivals, eviction),
                 ):
                     group.create_task(component.run(), name=type(component).__name__)
                 for one in static:

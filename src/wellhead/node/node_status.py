@@ -9,12 +9,13 @@ import asyncio
 import os
 import platform
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from wellhead import __version__
 from wellhead.api.meta import Obj, now
+from wellhead.api.quantity import Quantity
 from wellhead.images import reference
 from wellhead.images.store import Image, ImageStore
 
@@ -25,7 +26,11 @@ _IMAGES_REPORTED = 50
 
 @dataclass(frozen=True)
 class NodeFacts:
-    """What the agent knows of its node. `ready` answers (is it, message), `disk` what is wrong with it."""
+    """What the agent knows of its node.
+
+    `ready` answers (is it, message), `disk` what is wrong with it, `pressures` which conditions of that kind
+    it has. `held_back` are the bytes of memory and disk below which pods are evicted.
+    """
 
     name: str
     internal_ips: tuple[str, ...]  # one of each family, the primary one first
@@ -36,6 +41,8 @@ class NodeFacts:
     root: Path
     ready: Callable[[], tuple[bool, str]]
     disk: Callable[[], str]
+    pressures: Callable[[], frozenset[str]] = frozenset
+    held_back: Mapping[str, int] = field(default_factory=dict)
 
 
 def labels(name: str) -> dict[str, str]:
@@ -63,6 +70,14 @@ def capacity(root: Path) -> dict[str, str]:
     }
 
 
+def allocatable(has: Mapping[str, str], held_back: Mapping[str, int]) -> dict[str, str]:
+    """What pods can have of it: not what is kept free, by resource, for the node itself."""
+    left = {
+        name: Quantity.parse(has[name]).value - amount for name, amount in held_back.items() if name in has
+    }
+    return {**has, **{name: f"{max(amount, 0) // 1024}Ki" for name, amount in left.items()}}
+
+
 def status(facts: NodeFacts, before: Obj) -> Obj:
     """The node's status; conditions that are as `before` keep their times of transition."""
     addresses = [{"type": "InternalIP", "address": address} for address in facts.internal_ips]
@@ -72,7 +87,7 @@ def status(facts: NodeFacts, before: Obj) -> Obj:
     return {
         "addresses": addresses,
         "capacity": has,
-        "allocatable": has,
+        "allocatable": allocatable(has, facts.held_back),
         "conditions": conditions(facts, before),
         "daemonEndpoints": {"kubeletEndpoint": {"Port": facts.kubelet_port}},
         "images": _images(facts.images),
@@ -83,16 +98,16 @@ def status(facts: NodeFacts, before: Obj) -> Obj:
 def conditions(facts: NodeFacts, before: Obj) -> list[Obj]:
     """The conditions that a kubelet keeps, Ready last as there."""
     ready, message = facts.ready()
-    disk = facts.disk()
+    disk, under = facts.disk(), facts.pressures()
     known = [
-        ("MemoryPressure", False, "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+        _amount("MemoryPressure", under, "Memory", "memory"),
         (
             "DiskPressure",
-            bool(disk),
-            "KubeletHasDiskPressure" if disk else "KubeletHasNoDiskPressure",
-            disk or "kubelet has no disk pressure",
+            bool(disk) or "DiskPressure" in under,
+            "KubeletHasDiskPressure" if disk or "DiskPressure" in under else "KubeletHasNoDiskPressure",
+            disk or f"kubelet has {'' if 'DiskPressure' in under else 'no '}disk pressure",
         ),
-        ("PIDPressure", False, "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+        _amount("PIDPressure", under, "PID", "PID"),
         ("Ready", ready, "KubeletReady" if ready else "KubeletNotReady", message),
     ]
     earlier = {each["type"]: each for each in (before.get("status") or {}).get("conditions") or ()}
@@ -112,6 +127,12 @@ def conditions(facts: NodeFacts, before: Obj) -> list[Obj]:
             }
         )
     return found
+
+
+def _amount(kind: str, under: frozenset[str], reason: str, what: str) -> tuple[str, bool, str, str]:
+    short = kind in under
+    word = "Insufficient" if short else "Sufficient"
+    return kind, short, f"KubeletHas{word}{reason}", f"kubelet has {word.lower()} {what} available"
 
 
 def _architecture() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from wellhead.client.backoff import Backoff
 from wellhead.client.informer import Informer
 from wellhead.linux import mount_news, trees
 from wellhead.node.pods import admission, names, record, spec
+from wellhead.node.pods.admission import Refusal
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.sandbox import pod_end, pod_link
 from wellhead.node.pods.state import PodState
@@ -36,6 +38,8 @@ class PodManager:
         self._looking = False
         self._static: dict[str, Obj] = {}
         self._mirrors: dict[Key, Obj] = {}
+        self.gates: list[Callable[[Obj], Refusal | None]] = []
+        """Who may also refuse a pod that was given to the node."""
 
     async def recover(self) -> None:
         """Take over what an earlier agent left, before anything new is made: addresses, rules, containers.
@@ -115,6 +119,10 @@ class PodManager:
         ]
         return next((self._workers[uid].state for uid in uids if uid in self._workers), None)
 
+    def workers(self) -> list[PodWorker]:
+        """Those of all pods."""
+        return list(self._workers.values())
+
     def states(self) -> list[PodState]:
         """All pods."""
         return [worker.state for worker in self._workers.values()]
@@ -169,10 +177,16 @@ class PodManager:
             return
         others = [each.state.pod for each in self._workers.values() if each.counts]
         worker = self._workers[uid] = PodWorker(self._context, new)
-        if not spec.is_finished(new) and (refused := admission.refusal(new, others)):
+        if not spec.is_finished(new) and (refused := self._refusal(new, others)):
             _log.warning("pod %s: %s", spec.described(new), refused.message)
             worker.reject(refused)
         self._start(worker)
+
+    def _refusal(self, pod: Obj, others: list[Obj]) -> Refusal | None:
+        for gate in self.gates:
+            if refused := gate(pod):
+                return refused
+        return admission.refusal(pod, others)
 
     def _start(self, worker: PodWorker) -> None:
         assert self._group is not None

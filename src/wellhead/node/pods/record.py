@@ -62,6 +62,18 @@ class ContainerRecord(msgspec.Struct, omit_defaults=True):
     resources: Obj | None = None
 
 
+class End(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The node has to end a pod: the status says why, and it has so many seconds.
+
+    `disruption` is the message of its condition DisruptionTarget; "": it has none, being to blame itself.
+    """
+
+    reason: str
+    message: str
+    grace: float
+    disruption: str = ""
+
+
 class PodRecord(msgspec.Struct, omit_defaults=True):
     """Everything about one pod.
 
@@ -79,6 +91,7 @@ class PodRecord(msgspec.Struct, omit_defaults=True):
     reason: str = ""
     message: str = ""
     rejected: bool = False
+    end: End | None = None
     resize: str = ""
     """Why the node can't give what the spec asks for now."""
     containers: dict[str, ContainerRecord] = {}

@@ -158,6 +158,8 @@ def _phase(pod: Obj, record: PodRecord, view: View) -> str:
 
 def final_phase(pod: Obj, record: PodRecord) -> str:
     """Succeeded or Failed: what becomes of a pod whose containers have all ended for good."""
+    if record.end is not None:
+        return "Failed"
     main = [record.containers.get(c["name"]) for c in spec.containers(pod)]
     succeeded = all(
         each is not None
@@ -206,6 +208,8 @@ def _conditions(record: PodRecord, view: View, phase: str, init: list[Obj], main
     if record.resize:
         pending = _condition(_RESIZE, True, "Infeasible", record.resize)
         conditions.append(pending)
+    if record.end is not None and record.end.disruption:
+        conditions.append(_condition("DisruptionTarget", True, "TerminationByKubelet", record.end.disruption))
     before = {each["type"]: each for each in (pod.get("status") or {}).get("conditions") or ()}
     before |= view.conditions
     return [_with_times(condition, before.get(condition["type"])) for condition in conditions]

@@ -21,7 +21,7 @@ from wellhead.node.pods import files, names, resizing, runtime_class, spec, stat
 from wellhead.node.pods.admission import Refusal
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.image_volumes import ImageVolumes
-from wellhead.node.pods.record import Attempt, PodRecord, RecordFile
+from wellhead.node.pods.record import Attempt, End, PodRecord, RecordFile
 from wellhead.node.pods.sandbox import Sandbox, SandboxError
 from wellhead.node.pods.state import PodState
 from wellhead.node.pods.status_writer import StatusWriter
@@ -64,6 +64,7 @@ class PodWorker:
         volumes.find_image = ImageVolumes(self.state).find
         self._writer = StatusWriter(context.client, pod, shown=not manifests.is_static(pod))
         self._told = asyncio.Event()
+        self._torn_down = asyncio.Event()
         self._vanished = asyncio.Event()
         self._updated = asyncio.Event()
         self._supervisors: list[Supervisor] = []
@@ -96,6 +97,23 @@ class PodWorker:
         """Whether the pod is there for the API, and may still need what it holds of the node."""
         return not (self._vanished.is_set() or self._record.phase or spec.is_finished(self._record.pod))
 
+    @property
+    def ending(self) -> bool:
+        """Whether somebody has told it to end."""
+        return self._told.is_set()
+
+    async def end(self, end: End) -> None:
+        """The node can't keep the pod: let it end and fail, also if the agent is killed meanwhile."""
+        if self._record.end is None and self.counts:
+            self._record.end = end
+            self._record.reason, self._record.message = end.reason, end.message
+            await self.state.note()
+        self._notice()
+
+    async def gone(self) -> None:
+        """Wait until nothing runs any more, and its volumes are gone."""
+        await self._torn_down.wait()
+
     def show_by(self, mirror: Obj) -> None:
         """Of a static pod: write its status to this pod of the API."""
         self._writer.retarget(mirror["metadata"])
@@ -126,12 +144,13 @@ class PodWorker:
                 self._record.phase = status.final_phase(self._record.pod, self._record)
             self.state.view.ended = True
             await uninterrupted(self._tear_down())
+            self._torn_down.set()
             await self.state.save()
             await self._leave()
             writer.cancel()
 
     def _notice(self) -> None:
-        if spec.is_deleted(self._record.pod):
+        if spec.is_deleted(self._record.pod) or self._record.end is not None:
             self._told.set()
             self._stop_active()
 
@@ -314,6 +333,8 @@ class PodWorker:
             return _FORCED_GRACE
         pod = self._record.pod
         grace = float(spec.grace_period(pod))
+        if self._record.end is not None:
+            grace = min(grace, max(self._record.end.grace, 1.0))
         if not spec.is_deleted(pod):
             return grace
         # deletionTimestamp is when the grace period ends; this machine's clock may be another than its.

@@ -14,6 +14,7 @@ from wellhead.api.meta import now
 from wellhead.node.pods.manager import PodManager
 from wellhead.node.server.requests import Services, services
 from wellhead.node.usage import documents
+from wellhead.node.usage.containers import first_processes
 from wellhead.node.usage.meter import Meter
 from wellhead.node.usage.reading import Reading, available_memory, read
 
@@ -27,19 +28,7 @@ def meter(shared: Services) -> Meter:
 
 
 def _read(manager: PodManager) -> Reading:
-    return read(dict(_first_processes(manager)))
-
-
-def _first_processes(manager: PodManager) -> Iterator[tuple[str, int]]:
-    for state in manager.states():
-        for name, record in list(state.record.containers.items()):
-            attempt = record.current
-            if attempt is None or not attempt.running:
-                continue
-            try:
-                yield attempt.id, int((state.bundle(name, attempt.number) / "pid").read_text())
-            except (OSError, ValueError):
-                continue
+    return read(dict(first_processes(manager.states())))
 
 
 def _pods(manager: PodManager) -> Iterator[documents.Pod]:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from wellhead.api.errors import ApiError
 from wellhead.api.formats import file_path, no_backsteps
 from wellhead.api.meta import Obj
-from wellhead.api.quantity import Quantity
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.linux import mounts, trees
 from wellhead.node.references import References
-from wellhead.node.volumes import atomic, claims, content
+from wellhead.node.volumes import atomic, claims, content, empty_dirs
 from wellhead.node.volumes.content import VolumeError
 from wellhead.node.volumes.tokens import PodTokens
 from wellhead.waiting import comes
@@ -120,7 +118,9 @@ class PodVolumes:
             files = await content.files(volume, surroundings)
             await asyncio.to_thread(atomic.write, self.path(volume), files, group)
         elif "emptyDir" in volume:
-            await asyncio.to_thread(_empty_directory, self.path(volume), volume["emptyDir"] or {}, group)
+            source = volume["emptyDir"] or {}
+            memory = empty_dirs.memory_size(self._pod, source, self._allocatable)
+            await asyncio.to_thread(empty_dirs.make, self.path(volume), source, group, memory)
         elif "hostPath" in volume:
             _check_host_path(volume["hostPath"]["path"])
             await asyncio.to_thread(_host_path, self.path(volume), volume["hostPath"].get("type") or "")
@@ -162,18 +162,6 @@ def _show_image(rootfs: Path, place: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     flags = mounts.MS_RDONLY | mounts.MS_NODEV | mounts.MS_NOSUID | mounts.MS_NOEXEC
     mounts.mount("overlay", place, "overlay", flags, f"lowerdir={empty}:{rootfs}")
-
-
-def _empty_directory(path: Path, source: Obj, group: int | None) -> None:
-    path.mkdir(parents=True, exist_ok=True)
-    if source.get("medium") == "Memory" and not path.is_mount():
-        limit = source.get("sizeLimit")
-        size = f"size={Quantity.parse(str(limit)).value}" if limit else ""
-        mounts.mount("tmpfs", path, "tmpfs", mounts.MS_NODEV | mounts.MS_NOSUID, size)
-    if group is not None:
-        os.chown(path, -1, group)
-    mode = source.get("mode")
-    path.chmod((0o777 if mode is None else int(mode)) if group is None else 0o2777)
 
 
 def _check_host_path(path: str) -> None:
