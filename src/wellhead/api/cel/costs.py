@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from wellhead.api.cel.values import size, traversal
+from wellhead.api.cel.values import Opaque, size, traversal
 
 PER_CALL_LIMIT = 1_000_000
 """Of one evaluation of one expression."""
@@ -29,7 +29,7 @@ def call_cost(name: str, values: _Values) -> int:
 def _deep(value: Any) -> int:
     """Going through a value and all that is in it."""
     if isinstance(value, str | bytes):
-        return math.ceil(len(value) * 0.1)
+        return len(value if isinstance(value, bytes) else value.encode()) // 10
     if isinstance(value, list):
         return sum(map(_deep, value))
     if isinstance(value, dict):
@@ -50,11 +50,11 @@ def _all(values: _Values) -> int:
 
 
 def _pairwise(values: _Values) -> int:
-    return max(1, math.ceil(min(map(_weight, values)) * 0.1)) if len(values) == 2 else 1
-
-
-def _weight(value: Any) -> int:
-    return _deep(value) * 10 if isinstance(value, list | dict) else size(value)
+    if len(values) != 2:
+        return 1
+    if isinstance(values[0], Opaque):
+        return 1
+    return math.ceil(min(map(size, values)) * 0.1)
 
 
 def _regex(values: _Values) -> int:
@@ -70,15 +70,7 @@ def _contains(values: _Values) -> int:
 def _added(values: _Values) -> int:
     if len(values) == 2 and isinstance(values[0], str | bytes):
         return math.ceil((size(values[0]) + size(values[1])) * 0.1)
-    return max(1, sum(map(size, values)) // 10)
-
-
-def _replaced(values: _Values) -> int:
-    if len(values) < 3 or not all(isinstance(each, str) for each in values[:3]):
-        return 1
-    text, old, new = values[:3]
-    times = text.count(old) if old else len(text) + 1
-    return math.ceil((2 * len(text) + times * len(new)) * 0.1)
+    return 1
 
 
 def _joined(values: _Values) -> int:
@@ -94,39 +86,95 @@ def _selector(values: _Values) -> int:
 
 
 def _product(values: _Values) -> int:
-    return max(1, math.prod(size(each) for each in values[:2]))
+    return 1 + math.prod(size(each) for each in values[:2])
 
 
-def _by_size(values: _Values) -> int:
-    return max(1, size(values[0])) if values else 1
+def _both_ways(values: _Values) -> int:
+    return 1 + 2 * math.prod(size(each) for each in values[:2])
+
+
+_MADE_LIST = 11
+
+
+def _compared(at: int) -> Callable[[_Values], int]:
+    """Each element is compared with each other."""
+
+    def counted(values: _Values) -> int:
+        keys = values[at] if at < len(values) else None
+        if not isinstance(keys, list):
+            return 1
+        factor = 2.1 if keys and isinstance(keys[0], str | bytes) else 2.0
+        return int(len(keys) * len(keys) * factor) + _MADE_LIST
+
+    return counted
+
+
+def _reversed(values: _Values) -> int:
+    if values and isinstance(values[0], list):
+        return len(values[0]) + _MADE_LIST
+    return 1
+
+
+def _flattened(values: _Values) -> int:
+    depth = values[1] if len(values) > 1 and isinstance(values[1], int) else 1
+    return size(values[0]) * max(depth, 0) + _MADE_LIST if values else 1
+
+
+def _sliced(values: _Values) -> int:
+    if len(values) < 3 or not all(isinstance(each, int) for each in values[1:]):
+        return 1
+    return int(max(values[2] - values[1], 0)) + _MADE_LIST
 
 
 def _validated(values: _Values) -> int:
-    return math.ceil(traversal(values[1]) * 128 * _REGEX_FACTOR) if len(values) > 1 else 1
+    if len(values) < 2:
+        return 1
+    pattern = getattr(values[0], "pattern_size", 1)
+    return math.ceil((1 + size(values[1])) * 0.1) * math.ceil(pattern * _REGEX_FACTOR)
 
 
 def _range(values: _Values) -> int:
-    return max(1, values[0]) if values and isinstance(values[0], int) else 1
+    return max(0, values[0]) + _MADE_LIST if values and isinstance(values[0], int) else 1
+
+
+def _to_bytes(values: _Values) -> int:
+    return traversal(values[0]) if values and isinstance(values[0], str | bytes) else 1
+
+
+def _to_text(values: _Values) -> int:
+    return traversal(values[0]) if values and isinstance(values[0], bytes) else 1
+
+
+def _address(values: _Values) -> int:
+    """`ip()`: of a CIDR it is there already."""
+    return _first(values) if values and isinstance(values[0], str) else 1
 
 
 _COSTS: dict[str, Callable[[_Values], int]] = {
-    **dict.fromkeys(("startsWith", "endsWith"), lambda values: traversal(values[-1])),
-    **dict.fromkeys(("bytes", "string", "quote", "strings.quote", "format"), _all),
-    **dict.fromkeys(("url", "isURL", "lowerAscii", "upperAscii", "substring", "trim", "reverse"), _first),
-    **dict.fromkeys(("cidr", "isIP", "isCIDR", "ip", "jsonpatch.escapeKey"), _first),
+    **dict.fromkeys(("startsWith", "endsWith", "quote", "strings.quote", "format"), _first),
+    **dict.fromkeys(("url", "lowerAscii", "upperAscii", "substring", "trim"), _first),
+    **dict.fromkeys(("cidr", "isIP", "isCIDR", "jsonpatch.escapeKey"), _first),
     **dict.fromkeys(("quantity", "isQuantity", "semver", "isSemver"), _first),
-    **dict.fromkeys(("ip.isCanonical", "split"), _twice),
-    **dict.fromkeys(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf", "distinct", "flatten"), _all),
+    **dict.fromkeys(("ip.isCanonical", "split", "replace"), _twice),
+    **dict.fromkeys(("isSorted", "sum", "max", "min", "indexOf", "lastIndexOf"), _all),
     **dict.fromkeys(("_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"), _pairwise),
     **dict.fromkeys(("matches", "find", "findAll"), _regex),
-    **dict.fromkeys(("sets.contains", "sets.equivalent", "sets.intersects"), _product),
-    **dict.fromkeys(("sort", "slice", "cel.@mapInsert", "timestamp", "duration", "int", "double"), _by_size),
+    **dict.fromkeys(("sets.contains", "sets.intersects"), _product),
+    **dict.fromkeys(("sort", "distinct"), _compared(0)),
     **dict.fromkeys(("fieldSelector", "labelSelector"), _selector),
+    "@sortByAssociatedKeys": _compared(1),
+    "sets.equivalent": _both_ways,
+    "dyn": lambda _values: 0,
     "check": lambda _values: _AUTHORIZATION,
-    "replace": _replaced,
+    "bytes": _to_bytes,
+    "string": _to_text,
+    "ip": _address,
     "join": _joined,
     "contains": _contains,
     "validate": _validated,
+    "reverse": _reversed,
+    "flatten": _flattened,
+    "slice": _sliced,
     "_+_": _added,
     "lists.range": _range,
 }

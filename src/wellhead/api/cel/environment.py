@@ -146,7 +146,7 @@ def _configuration() -> Any:
 
     described = {
         "name": "kubernetes",
-        "extensions": [{"name": "optional"}, {"name": "two-var-comprehensions"}],
+        "extensions": [{"name": "optional"}, {"name": "two-var-comprehensions"}, {"name": "lists"}],
         "functions": DECLARED.configuration(),
     }
     return cel.NewEnvConfigFromYaml(msgspec.json.encode(described).decode())

@@ -7,6 +7,7 @@ above its budget: an expression that never would is no harm.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 from wellhead.api.cel.ast import (
@@ -24,6 +25,7 @@ from wellhead.api.cel.frame import MISSING, Evaluate, Frame, Lazy, at, field_of,
 from wellhead.api.cel.functions.table import Functions
 from wellhead.api.cel.operators import OPERATORS
 from wellhead.api.cel.values import (
+    MAX_INT,
     NONE,
     CostExceeded,
     EvaluationError,
@@ -44,6 +46,10 @@ class Compiler:
         self._functions = functions
 
     def compile(self, node: Expression) -> Evaluate:
+        evaluate = self._compiled(node)
+        return _constant(evaluate) if _is_constant(node) else evaluate
+
+    def _compiled(self, node: Expression) -> Evaluate:
         match node:
             case Literal(_, value):
                 return lambda _frame: value
@@ -69,6 +75,7 @@ class Compiler:
                 value = frame.variables[name]
             except KeyError:
                 if known_type is not None:
+                    frame.cost -= 1
                     return known_type
                 raise EvaluationError(f"no such attribute(s): {name}") from None
             return value.get(frame) if isinstance(value, Lazy) else value
@@ -93,7 +100,7 @@ class Compiler:
             return self._growth(node)
         arguments = tuple(self.compile(each) for each in node.arguments)
         if special is not None:
-            return special(*arguments)
+            return special(*_cheaper(node, arguments))
         name, functions = node.function, self._functions
         if name in ("_?._", "_[?_]"):
             return self._optional_select(arguments)
@@ -124,13 +131,15 @@ class Compiler:
 
         def evaluate(frame: Frame) -> Any:
             value = operand(frame)
-            frame.charge(1)
             if isinstance(value, Optional):
                 if not value.present:
                     return NONE
                 value = value.value
             found = at(value, key(frame))
-            return NONE if found is MISSING else optional(found)
+            if found is MISSING:
+                return NONE
+            frame.charge(1)
+            return optional(found)
 
         return evaluate
 
@@ -188,10 +197,9 @@ class Compiler:
                 raise no_such_overload()
             variables = frame.variables
             before = {name: variables[name] for name in (*names, accumulator) if name in variables}
-            variables[accumulator] = start(frame)
+            variables[accumulator] = copy(start(frame))
             try:
                 for values in _elements(elements, len(names)):
-                    frame.charge(1)
                     variables.update(zip(names, values, strict=True))
                     try:
                         goes_on = condition(frame)
@@ -221,6 +229,62 @@ def _grows(node: Call) -> bool:
         return False
     # No name of a user's has an @.
     return node.arguments[0].name == "@result" and isinstance(node.arguments[1], CreateList)
+
+
+def _is_constant(node: Expression) -> bool:
+    """Whether cel-go knows the value before it evaluates: then it costs nothing."""
+    match node:
+        case CreateList(_, elements, optional):
+            return not optional and all(isinstance(each, Literal) or _is_constant(each) for each in elements)
+        case CreateMap(_, entries, ""):
+            parts = [part for each in entries for part in (each.key, each.value)]
+            return not any(each.optional for each in entries) and all(
+                isinstance(part, Literal) or _is_constant(part) for part in parts
+            )
+        case Call(_, name, (argument,)):
+            return name in _CONVERSIONS and isinstance(argument, Literal)
+    return False
+
+
+_CONVERSIONS = frozenset(("bytes", "double", "duration", "int", "string", "timestamp", "uint"))
+
+
+def _constant(evaluate: Evaluate) -> Evaluate:
+    try:
+        value = evaluate(Frame({}, MAX_INT))
+    except EvaluationError:
+        return evaluate
+    return lambda _frame: value
+
+
+def _cheaper(node: Call, arguments: tuple[Evaluate, ...]) -> tuple[Evaluate, ...]:
+    """A name or a path in a branch of `?:`, and a name as an index: cel-go doesn't count the first step."""
+    match node.function:
+        case "_?_:_":
+            free = tuple(at > 0 and _is_path(each) for at, each in enumerate(node.arguments))
+        case "_[_]":
+            free = (False, isinstance(node.arguments[1], Identifier))
+        case _:
+            return arguments
+    return tuple(_one_less(each) if is_free else each for each, is_free in zip(arguments, free, strict=True))
+
+
+def _is_path(node: Expression) -> bool:
+    match node:
+        case Identifier():
+            return True
+        case Select(_, operand, _, False):
+            return _is_path(operand)
+    return False
+
+
+def _one_less(evaluate: Evaluate) -> Evaluate:
+    def cheaper(frame: Frame) -> Any:
+        value = evaluate(frame)
+        frame.cost -= 1
+        return value
+
+    return cheaper
 
 
 def _raiser(error: EvaluationError) -> Callable[[Frame], Any]:

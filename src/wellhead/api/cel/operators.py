@@ -68,11 +68,13 @@ def _not(operand: Evaluate) -> Evaluate:
 def _not_strictly_false(operand: Evaluate) -> Evaluate:
     def evaluate(frame: Frame) -> Any:
         try:
-            return operand(frame) is not False
+            holds = operand(frame) is not False
         except CostExceeded:
             raise
         except EvaluationError:
-            return True
+            holds = True
+        frame.charge(1)
+        return holds
 
     return evaluate
 
@@ -110,8 +112,11 @@ def _index(operand: Evaluate, key: Evaluate) -> Evaluate:
 
 def _in(element: Evaluate, container: Evaluate) -> Evaluate:
     def evaluate(frame: Frame) -> Any:
-        value, among = element(frame), container(frame)
-        frame.charge(len(among) if isinstance(among, list) else 1)
+        value = element(frame)
+        before = frame.cost
+        among = container(frame)
+        if frame.cost > before:  # a list that stands in the expression is a set, and costs nothing
+            frame.charge(len(among) if isinstance(among, list) else 1)
         if isinstance(among, dict):
             return isinstance(value, str | int | float) and at(among, value) is not MISSING
         if not isinstance(among, list):
@@ -124,7 +129,6 @@ def _in(element: Evaluate, container: Evaluate) -> Evaluate:
 def _or_value(operand: Evaluate, other: Evaluate) -> Evaluate:
     def evaluate(frame: Frame) -> Any:
         value = operand(frame)
-        frame.charge(1)
         if not isinstance(value, Optional):
             raise no_such_overload()
         return value.value if value.present else other(frame)
@@ -135,7 +139,6 @@ def _or_value(operand: Evaluate, other: Evaluate) -> Evaluate:
 def _or_optional(operand: Evaluate, other: Evaluate) -> Evaluate:
     def evaluate(frame: Frame) -> Any:
         value = operand(frame)
-        frame.charge(1)
         if not isinstance(value, Optional):
             raise no_such_overload()
         return value if value.present else other(frame)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 _PACKAGE = "object"
@@ -99,6 +100,8 @@ class Declarations:
             return self._named[id(type)][0]
         message = descriptor_pb2.DescriptorProto(name=f"T{len(self._named) + 1}")
         name = f".{_PACKAGE}.{message.name}"
+        # Two fields may have one name in Protobuf's own JSON: `jwksUri` and `jwks_uri`.
+        message.options.deprecated_legacy_json_field_conflicts = True
         self._named[id(type)] = (name, type)
         for number, (field_name, of) in enumerate(type.fields.items(), 1):
             self._field(message, field_name, number if number < 19000 else number + 1000, of)
@@ -106,7 +109,7 @@ class Declarations:
         return name
 
     def _field(self, message: Any, name: str, number: int, type: Type) -> None:
-        kinds = message.field.add
+        kinds = partial(message.field.add, json_name=name)
         match type:
             case ListOf(element) if _is_single(element):
                 kinds(name=name, number=number, label=3, **self._single(element))

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import math
 import re
 from datetime import datetime
 from typing import Any
 
 from wellhead.api.cel.functions.standard import duration, timestamp
-from wellhead.api.cel.types import BOOL, DYN, INT, STRING, ListOf, MapOf, ObjectOf, Scalar, Type
+from wellhead.api.cel.types import BOOL, DYN, INT, ListOf, MapOf, ObjectOf, Scalar, Type
 from wellhead.api.cel.values import Span
 from wellhead.api.custom.schemas import is_embedded, is_int_or_string, items, preserves, properties, values
 from wellhead.api.meta import Obj
@@ -26,6 +25,7 @@ _PARTS = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__slas
 _SPECIAL = re.compile(r"__|[-./]")
 _ALLOWED = re.compile(r"[A-Za-z_./-][A-Za-z0-9_./-]*", re.ASCII)
 _REQUEST = 3 * 1024 * 1024  # bytes of the largest
+_LONGEST = _REQUEST - 2  # of a text in it
 _STRING_FORMATS = {"byte": "bytes", "date": "timestamp", "date-time": "timestamp", "duration": "duration"}
 _FORMAT_SIZES = {"date": 12, "date-time": 32, "duration": 32}
 
@@ -59,7 +59,7 @@ def type_of(schema: Obj, *, resource: bool = False) -> Type | None:
             return INT
         case "number":
             # Not double: the checker would refuse a comparison with a whole number, which upstream's takes.
-            return Scalar("dyn", 1)
+            return Scalar("dyn", 0)
     return None
 
 
@@ -69,27 +69,27 @@ def _object_type(schema: Obj, resource: bool) -> Type | None:
         value = type_of(of, resource=is_embedded(of))
         if value is None:
             return None
-        most = _given(schema, "maxProperties", (_REQUEST - 2) / (smallest_size(of) + 6))
-        return MapOf(value, most, _REQUEST)
+        most = _given(schema, "maxProperties", (_REQUEST - 2) // (smallest_size(of) + 6))
+        return MapOf(value, most, 0)  # upstream counts keys for nothing
     fields: dict[str, Type] = {}
     for name, each in properties(schema).items():
         called, of_each = escaped(name), type_of(each)
         if called is not None and of_each is not None:
             fields[called] = of_each
     if resource:
-        name_type = Scalar("string", 253)
-        fields |= {"apiVersion": STRING, "kind": STRING}
-        fields["metadata"] = ObjectOf({"name": name_type, "generateName": name_type})
+        text = Scalar("string", _LONGEST)
+        fields |= {"apiVersion": text, "kind": text}
+        fields["metadata"] = ObjectOf({"name": text, "generateName": text})
     return ObjectOf(fields)
 
 
 def _given(schema: Obj, field: str, otherwise: float) -> float:
     found = schema.get(field)
-    return float(found) if found is not None else otherwise
+    return float(max(found, 0)) if found is not None else otherwise
 
 
 def _most_items(schema: Obj, of: Obj) -> float:
-    return math.floor(_given(schema, "maxItems", (_REQUEST - 2) / (smallest_size(of) + 1)))
+    return _given(schema, "maxItems", (_REQUEST - 2) // (smallest_size(of) + 1))
 
 
 def _longest(schema: Obj) -> float:
@@ -97,11 +97,15 @@ def _longest(schema: Obj) -> float:
     form = schema.get("format") or ""
     if form in _FORMAT_SIZES:
         return _FORMAT_SIZES[form]
-    if enum := schema.get("enum"):
-        return max((len(each) for each in enum if isinstance(each, str)), default=0)
     if (most := schema.get("maxLength")) is not None:
-        return float(most * 4)
-    return _REQUEST - 2
+        return float(max(most, 0) * (1 if form == "byte" else 4))
+    if enum := schema.get("enum"):
+        return max((len(each.encode()) for each in enum if isinstance(each, str)), default=0)
+    return _LONGEST
+
+
+def is_typed(schema: Obj) -> bool:
+    return bool(schema.get("type")) or is_int_or_string(schema)
 
 
 def smallest_size(schema: Obj) -> int:
@@ -117,8 +121,8 @@ def smallest_size(schema: Obj) -> int:
             size = 2
             for name in schema.get("required") or ():
                 each = properties(schema).get(name)
-                if each is not None and "default" not in each:
-                    size += len(name) + 5 + smallest_size(each)
+                if each is not None and "default" not in each and is_typed(each):
+                    size += len(name) + 4 + smallest_size(each)
             return size
         case "array":
             return 2

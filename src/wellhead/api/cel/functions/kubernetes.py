@@ -120,6 +120,8 @@ class Format(Opaque):
 
     name: str
     check: Callable[[str], list[str]] = field(compare=False)
+    pattern_size: int
+    """How long a regular expression the check counts as."""
     type_name = "kubernetes.NamedFormat"
 
 
@@ -271,21 +273,26 @@ def _date(text: str) -> list[str]:
 
 
 FORMATS: dict[str, Format] = {
-    name: Format(shown, check)
-    for name, shown, check in (
-        ("dns1123Label", "DNS1123Label", formats.dns_label),
-        ("dns1123Subdomain", "DNS1123Subdomain", formats.dns_subdomain),
-        ("dns1035Label", "DNS1035Label", formats.dns_1035_label),
-        ("qualifiedName", "QualifiedName", formats.qualified_name),
-        ("dns1123LabelPrefix", "DNS1123LabelPrefix", _prefix(formats.dns_label)),
-        ("dns1123SubdomainPrefix", "DNS1123SubdomainPrefix", _prefix(formats.dns_subdomain)),
-        ("dns1035LabelPrefix", "DNS1035LabelPrefix", _prefix(formats.dns_1035_label)),
-        ("labelValue", "LabelValue", formats.label_value),
-        ("uri", "URI", _uri),
-        ("uuid", "uuid", lambda text: [] if _UUID.fullmatch(text) else ["does not match the UUID format"]),
-        ("byte", "byte", _byte),
-        ("date", "date", _date),
-        ("datetime", "datetime", lambda text: [] if _parses(timestamp)(text) else ["invalid datetime"]),
+    name: Format(shown, check, pattern_size)
+    for name, shown, check, pattern_size in (
+        ("dns1123Label", "DNS1123Label", formats.dns_label, 30),
+        ("dns1123Subdomain", "DNS1123Subdomain", formats.dns_subdomain, 60),
+        ("dns1035Label", "DNS1035Label", formats.dns_1035_label, 30),
+        ("qualifiedName", "QualifiedName", formats.qualified_name, 60),
+        ("dns1123LabelPrefix", "DNS1123LabelPrefix", _prefix(formats.dns_label), 30),
+        ("dns1123SubdomainPrefix", "DNS1123SubdomainPrefix", _prefix(formats.dns_subdomain), 60),
+        ("dns1035LabelPrefix", "DNS1035LabelPrefix", _prefix(formats.dns_1035_label), 30),
+        ("labelValue", "LabelValue", formats.label_value, 40),
+        ("uri", "URI", _uri, 1103),
+        (
+            "uuid",
+            "uuid",
+            lambda text: [] if _UUID.fullmatch(text) else ["does not match the UUID format"],
+            70,
+        ),
+        ("byte", "byte", _byte, 84),
+        ("date", "date", _date, 71),
+        ("datetime", "datetime", lambda text: [] if _parses(timestamp)(text) else ["invalid datetime"], 71),
     )
 }
 

@@ -162,7 +162,6 @@ STRINGS: tuple[Function, ...] = (
     function("string -> substring(int): string", _substring),
     function("string -> substring(int, int): string", _substring),
     function("string -> trim(): string", str.strip),
-    function("string -> reverse(): string", lambda text: text[::-1]),
     function("string -> format(list<dyn>): string", format_text),
     function("strings.quote(string): string", quoted),
 )

@@ -1,19 +1,14 @@
-"""What a schema in a definition may say, its defaults, and its rules: that they compile, and their cost.
+"""What a schema in a definition may say, and its defaults.
 
 Upstream: apiextensions' validation.go, schema/defaulting/validation.go.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from wellhead.api.cel import Program
-from wellhead.api.cel.estimate import estimated_cost
-from wellhead.api.cel.types import DYN, Type
 from wellhead.api.custom import rules
-from wellhead.api.custom.rule_types import smallest_size, type_of
 from wellhead.api.custom.schemas import (
     META_FIELDS,
     is_embedded,
@@ -24,13 +19,13 @@ from wellhead.api.custom.schemas import (
 from wellhead.api.custom.validation import validate
 from wellhead.api.custom.values import copied, prune
 from wellhead.api.errors import Cause
+from wellhead.api.kinds.customresourcedefinition.place import Place, below
+from wellhead.api.kinds.customresourcedefinition.rule_costs import rule_problems
 from wellhead.api.kinds.customresourcedefinition.structure import junctors, structural_problems
 from wellhead.api.meta import Obj
 
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
-_EXPRESSION_COST, _ALL_COST = 10_000_000, 100_000_000
 _REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
-_REQUEST = 3 * 1024 * 1024
 _AT_ROOT_WITH_STATUS = frozenset(
     [
         "description",
@@ -58,7 +53,6 @@ _AT_ROOT_WITH_STATUS = frozenset(
     ]
 )
 _WITH_STATUS = "at the root of the schema if the status subresource is enabled"
-_CONTRIBUTED = "contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 schema"
 _LIST_KEY = "this property is in x-kubernetes-list-map-keys, so it"
 _ALLOWED_AT_ROOT = (
     "[Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength "
@@ -80,21 +74,10 @@ def schema_problems(schema: Obj, at: str, *, has_status: bool) -> list[Cause]:
     if not structural:
         structural += _defaults(schema, at, inside_meta=False, root=True)
         causes += structural
-    looked = _Looked()
     with_rules = not structural
-    causes += _look(schema, _Place(at, root=True), looked)
+    causes += _look(schema, Place(at, root=True))
     if with_rules and not causes:
-        causes += _rule_problems(schema, _Place(at, root=True), looked)
-        if looked.cost > _ALL_COST:
-            causes += [
-                Cause.forbidden(
-                    where,
-                    _CONTRIBUTED,
-                )
-                for _, where in sorted(looked.expensive, reverse=True)[:4]
-            ]
-            name = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"
-            causes.append(Cause.forbidden(at, _too_costly(name, looked.cost, _ALL_COST)))
+        causes += rule_problems(schema, at)
     return causes
 
 
@@ -110,65 +93,7 @@ def _root_with_status(schema: Obj, at: str) -> Iterator[Cause]:
         yield Cause.invalid(at, "", what)
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where in a schema, and what holds there."""
-
-    at: str
-    root: bool = False
-    in_meta: bool = False
-    no_defaults: str = ""
-    """Why there may be none."""
-    uncorrelated: str = ""
-    """The path from which on an old value can't be told to be this one's."""
-    times: float = 1
-    """How often a value of it may be in an object."""
-
-
-@dataclass
-class _Looked:
-    cost: float = 0
-    expensive: list[tuple[float, str]] = field(default_factory=list)
-
-    def charge(self, cost: float, at: str) -> None:
-        self.cost += cost
-        self.expensive.append((cost, at))
-
-
-def _below(schema: Obj, place: _Place) -> Iterator[tuple[Obj, _Place]]:
-    """The schemas directly below, and their places."""
-    if (of := values(schema)) is not None:
-        most = schema.get("maxProperties", (_REQUEST - 2) // (smallest_size(of) + 6))
-        why = (
-            "inside additionalProperties applying to object metadata" if place.in_meta else place.no_defaults
-        )
-        yield (
-            of,
-            replace(
-                place,
-                at=f"{place.at}.additionalProperties",
-                root=False,
-                times=place.times * most,
-                no_defaults=why,
-            ),
-        )
-    for name, each in properties(schema).items():
-        at = f"{place.at}.properties[{name}]"
-        below = replace(place, at=at, root=False)
-        if (place.root or is_embedded(schema)) and name in META_FIELDS:
-            below = replace(below, in_meta=True)
-            if place.root:
-                below = replace(below, no_defaults=f"in top-level {name}")
-        yield each, below
-    if (of := items(schema)) is not None:
-        most = schema.get("maxItems", (_REQUEST - 2) // (smallest_size(of) + 1))
-        below = replace(place, at=f"{place.at}.items", root=False, times=place.times * most)
-        if schema.get("x-kubernetes-list-type") != "map" and not place.uncorrelated:
-            below = replace(below, uncorrelated=place.at)
-        yield of, below
-
-
-def _look(schema: Obj, place: _Place, looked: _Looked) -> Iterator[Cause]:
+def _look(schema: Obj, place: Place) -> Iterator[Cause]:
     at = place.at
     yield from _standard(schema, place)
     if schema.get("uniqueItems"):
@@ -181,10 +106,10 @@ def _look(schema: Obj, place: _Place, looked: _Looked) -> Iterator[Cause]:
         yield Cause.forbidden(
             f"{at}.additionalProperties", "additionalProperties and properties are mutual exclusive"
         )
-    for each, below in _below(schema, place):
-        yield from _look(each, below, looked)
+    for each, inside in below(schema, place):
+        yield from _look(each, inside)
     for each, where in junctors(schema, at):
-        yield from _look(each, replace(place, at=where), looked)
+        yield from _look(each, replace(place, at=where))
     if schema.get("x-kubernetes-preserve-unknown-fields") is False:
         yield Cause.invalid(f"{at}.x-kubernetes-preserve-unknown-fields", False, "must be true or undefined")
     yield from _map_type(schema, at)
@@ -192,7 +117,7 @@ def _look(schema: Obj, place: _Place, looked: _Looked) -> Iterator[Cause]:
     yield from _rule_fields(schema, at)
 
 
-def _standard(schema: Obj, place: _Place) -> Iterator[Cause]:
+def _standard(schema: Obj, place: Place) -> Iterator[Cause]:
     at, given = place.at, schema.get("type") or ""
     if given and given not in _TYPES:
         yield Cause.not_supported(f"{at}.type", given, _TYPES)
@@ -384,67 +309,3 @@ def schema_of_path(path: str, schema: Obj, *, brackets: bool = True) -> Obj:
             raise ValueError("does not refer to a valid field")
         schema = below
     return schema
-
-
-def _rule_problems(schema: Obj, place: _Place, looked: _Looked) -> Iterator[Cause]:
-    if schema.get(rules.RULES):
-        resource = place.root or is_embedded(schema)
-        given = type_of(schema, resource=resource)
-        for index, rule in enumerate(rules.compiled_here(schema, given)):
-            at = f"{place.at}.x-kubernetes-validations[{index}]"
-            yield from _rule(rule, schema[rules.RULES][index], given, at, place, looked)
-    for each, below in _below(schema, place):
-        yield from _rule_problems(each, below, looked)
-
-
-def _rule(
-    rule: rules.Rule, described: Obj, type: Type | None, at: str, place: _Place, looked: _Looked
-) -> Iterator[Cause]:
-    if rule.problem:
-        yield Cause.invalid(f"{at}.rule", described, rule.problem)
-    if rule.message_problem:
-        yield Cause.invalid(f"{at}.messageExpression", described, rule.message_problem)
-    for program, name, where in (
-        (rule.program, "estimated rule cost", f"{at}.rule"),
-        (rule.message_program, "estimated messageExpression cost", f"{at}.messageExpression"),
-    ):
-        if program is None or type is None:
-            continue
-        cost = _cost(program, type) * place.times
-        looked.charge(cost, where)
-        if cost > _EXPRESSION_COST:
-            yield Cause.forbidden(where, _too_costly(name, cost, _EXPRESSION_COST))
-    if rule.program is None:
-        return
-    if rule.transition and place.uncorrelated:
-        yield Cause.invalid(
-            f"{at}.rule",
-            rule.text,
-            f"oldSelf cannot be used on the uncorrelatable portion of the schema within {place.uncorrelated}",
-        )
-    if not rule.transition and "optionalOldSelf" in described:
-        yield Cause.invalid(
-            f"{at}.optionalOldSelf",
-            bool(described["optionalOldSelf"]),
-            "may not be set if oldSelf is not used in rule",
-        )
-
-
-def _cost(program: Program, type: Type) -> float:
-    return estimated_cost(program.checked.root, {"self": type, "oldSelf": type or DYN})
-
-
-def _too_costly(name: str, cost: float, limit: int) -> str:
-    times = cost / limit
-    if times > 100:
-        factor = "more than 100x"
-    elif times < 1.5:
-        factor = f"{times:f}x"
-    else:
-        factor = f"{times:.1f}x"
-    if math.isinf(cost):
-        factor = "more than 100x"
-    return (
-        f"{name} exceeds budget by factor of {factor} (try simplifying the rule, or adding maxItems, "
-        "maxProperties, and maxLength where arrays, maps, and strings are declared)"
-    )
