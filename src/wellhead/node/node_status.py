@@ -5,7 +5,6 @@ Source: pkg/kubelet/nodestatus and kubelet_node_status.go of v1.37.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
 import shutil
@@ -18,6 +17,7 @@ from wellhead.api.meta import Obj, now
 from wellhead.api.quantity import Quantity
 from wellhead.images import reference
 from wellhead.images.store import Image, ImageStore
+from wellhead.linux import programs
 
 KUBELET_VERSION = f"v1.37.1+wellhead-{__version__}"
 _MAX_PODS = 110
@@ -179,9 +179,8 @@ def _crun_version() -> str:
 
 async def find_versions() -> None:
     """Ask the runtime for its version, once, for the node's status."""
-    process = await asyncio.create_subprocess_exec("crun", "--version", stdout=asyncio.subprocess.PIPE)
-    out, _ = await process.communicate()
-    first = out.decode().partition("\n")[0].split()
+    done = await programs.run("crun", "--version")
+    first = done.output.decode().partition("\n")[0].split()
     _versions["crun"] = first[-1] if first else "unknown"
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
-from tests.patience import settled
 from tests.unit.services.objects import endpoint, endpoint_slice, node, service
 from wellhead.ip import Family
 from wellhead.proxy.backends.base import BackendError
@@ -72,31 +69,3 @@ async def test_a_kernel_that_cannot_remember_clients_is_told_to_the_user_and_don
         await backend.apply(view.update())
     await backend.apply(ViewDiff(view.node))
     assert "DNAT" in kernel.restored[-1]
-
-
-class JustEnded:
-    """A program that ends by itself just when it is to be killed."""
-
-    async def communicate(self) -> tuple[bytes, bytes]:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    def kill(self) -> None:
-        raise ProcessLookupError
-
-    async def wait(self) -> int:
-        return 0
-
-
-async def test_a_cancelled_call_is_cancelled_even_if_the_program_has_just_ended(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    async def start(*_: object, **__: object) -> JustEnded:
-        return JustEnded()
-
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
-    task = asyncio.create_task(Commands(Family.IPV4, "nft").save())
-    await settled()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from wellhead.node.runtime import descriptors, terminals
+from wellhead.linux import descriptors
+from wellhead.node.runtime import terminals
 
 _STDERR = 3
 _PACKET = 32768

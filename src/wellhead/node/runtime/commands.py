@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from wellhead.linux import programs
+
 T = TypeVar("T")
 
 
@@ -18,18 +20,17 @@ class CommandFailed(Exception):
         self.message = message
 
 
-async def run(*command: str, stdin: bytes | None = None) -> str:
-    """The program's standard output. Raises CommandFailed with its standard error."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await process.communicate(stdin)
-    if process.returncode:
-        raise CommandFailed(command[0], process.returncode, err.decode(errors="replace").strip())
-    return out.decode(errors="replace")
+async def run(*command: str) -> str:
+    """The program's standard output. Cancelling this ends it.
+
+    Raises:
+        CommandFailed: with its standard error.
+        OSError: there is no such program.
+    """
+    done = await programs.run(*command)
+    if done.code:
+        raise CommandFailed(command[0], done.code, done.errors.decode(errors="replace").strip())
+    return done.output.decode(errors="replace")
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:

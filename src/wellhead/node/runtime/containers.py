@@ -18,8 +18,8 @@ from pathlib import Path
 
 import msgspec
 
-from wellhead.linux import mounts, trees
-from wellhead.node.runtime import commands, descriptors, image_directories, oci
+from wellhead.linux import descriptors, mounts, programs, trees
+from wellhead.node.runtime import commands, image_directories, oci
 from wellhead.node.runtime.cgroups import Cgroups, Limits
 from wellhead.node.runtime.commands import CommandFailed
 
@@ -207,15 +207,12 @@ class Runtime:
             if not container.stdin_once:
                 arguments.append("--leave-stdin-open")
         try:
-            process = await asyncio.create_subprocess_exec(
+            process = programs.start(
                 "conmon",
                 *arguments,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
                 pass_fds=(writer,),
                 env=os.environ | {"_OCI_SYNCPIPE": str(writer)},
-                start_new_session=True,
+                new_session=True,
             )
         except OSError as error:
             os.close(reader)

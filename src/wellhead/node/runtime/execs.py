@@ -16,8 +16,9 @@ from typing import Self
 
 import msgspec
 
-from wellhead.linux import trees
-from wellhead.node.runtime import descriptors, terminals
+from wellhead.linux import descriptors, programs, trees
+from wellhead.linux.programs import Program
+from wellhead.node.runtime import terminals
 from wellhead.node.runtime.commands import uninterrupted
 from wellhead.node.runtime.containers import Runtime, RuntimeFailure
 
@@ -42,7 +43,7 @@ class Exec:
         self._tty = tty
         self._want_stdin = stdin
         self._directory: Path | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Program | None = None
         self._open: set[int] = set()
         self._said = b""
         self._size: tuple[int, int] | None = None
@@ -63,13 +64,12 @@ class Exec:
     ) -> None:
         process = self._process
         self._close_all()
-        if process is not None and process.returncode is None:
+        if process is not None and not process.ended:
             if (pid := self._pid()) is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             else:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
+                process.kill()
             await process.wait()
         await self._clean()
 
@@ -160,14 +160,14 @@ class Exec:
         for fd in self._open:
             os.set_blocking(fd, False)
         try:
-            self._process = await asyncio.create_subprocess_exec(
+            self._process = programs.start(
                 *self._runtime.command("exec", "--pid-file", str(self._pid_file), "--process"),
                 specification,
                 self._id,
                 stdin=child_in,
                 stdout=child_out,
                 stderr=child_err,
-                start_new_session=True,
+                new_session=True,
             )
         except OSError as error:
             raise RuntimeFailure(f"crun: {error.strerror}") from error

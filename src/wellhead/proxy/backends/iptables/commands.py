@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import re
 import shutil
 from typing import Literal
 
 from wellhead.ip import Family
+from wellhead.linux import programs
 from wellhead.proxy.backends.base import BackendError
 
 Variant = Literal["auto", "nft", "legacy"]
@@ -73,22 +72,14 @@ class Commands:
             rules.write(text.encode())
             rules.seek(0)
             try:
-                process = await asyncio.create_subprocess_exec(
-                    *command, stdin=rules, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-                )
+                # Cancelled, it is killed. Each table is replaced in one step, or not yet: there is no
+                # half-done restore to wait for.
+                done = await programs.run(*command, stdin=rules.fileno())
             except FileNotFoundError as error:
                 raise BackendError(f"{command[0]} is not installed") from error
-        try:
-            out, err = await process.communicate()
-        except asyncio.CancelledError:
-            # Each table is replaced in one step, or not yet: there is no half-done restore to wait for.
-            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
-                process.kill()
-            await process.wait()
-            raise
-        if process.returncode:
-            raise BackendError(_message(command[0], err.decode(errors="replace"), text))
-        return out.decode()
+        if done.code:
+            raise BackendError(_message(command[0], done.errors.decode(errors="replace"), text))
+        return done.output.decode()
 
 
 def _message(program: str, errors: str, text: str) -> str:

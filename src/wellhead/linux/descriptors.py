@@ -42,6 +42,18 @@ async def read(fd: int, size: int = 32768) -> bytes:
             return b""
 
 
+async def read_all(fd: int) -> bytes:
+    """What comes from a descriptor up to its end. Closes it."""
+    os.set_blocking(fd, False)
+    found = bytearray()
+    try:
+        while data := await read(fd):
+            found += data
+    finally:
+        os.close(fd)
+    return bytes(found)
+
+
 async def write(fd: int, data: bytes) -> None:
     """Write all of `data` to a non-blocking descriptor. Raises OSError, e.g. BrokenPipeError."""
     rest = memoryview(data)
