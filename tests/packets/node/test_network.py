@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
-from typing import Any
 
 import pytest
 
 from tests.packets.node.world import IPV4, IPV6, Family, World
+from wellhead.linux.rtnetlink import Requests
 from wellhead.node.network import links, routes
 from wellhead.node.network.families import IPAddress
 from wellhead.node.network.host_ports import HostPort
@@ -80,17 +80,17 @@ def test_connecting_again_replaces_and_disconnecting_leaves_nothing(pods: World)
         return [line.strip() for line in lines if ":244:" in line or ".244." in line]
 
     before = present()
-    pods.netlink(lambda ip: links.disconnect(ip, "b"))
+    pods.ask(lambda node: links.disconnect(node, "b"))
     pods.add_pod("b", IPV4.b, IPV6.b)
     for family in (IPV4, IPV6):
         assert pods.seen("a", "b", family.b, 80) == family.a
     assert len(present()) == len(before)
 
-    def disconnect_all(ip: Any) -> None:
+    def disconnect_all(node: Requests) -> None:
         for uid in ("a", "b", "b"):
-            links.disconnect(ip, uid)
+            links.disconnect(node, uid)
 
-    pods.netlink(disconnect_all)
+    pods.ask(disconnect_all)
     assert "veth" not in pods.ip("node", "-o", "link").replace("eth0@", "")
     assert present() == [
         "unreachable 10.244.1.0/24 proto 87",

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from pyroute2 import IPRoute
 
 from wellhead.linux import mounts, namespaces
+from wellhead.linux.rtnetlink import Requests
 from wellhead.node.network import links, routes
 from wellhead.node.network.families import IPNetwork, within
 from wellhead.node.network.host_ports import HostPort
@@ -100,6 +101,13 @@ class World:
 
         return self.run(call)
 
+    def ask(self, work: Callable[[Requests], T]) -> T:
+        def call() -> T:
+            with Requests() as requests:
+                return work(requests)
+
+        return self.run(call)
+
     def path(self, host: str) -> Path:
         return self._directory / host
 
@@ -111,7 +119,7 @@ class World:
         interfaces = [within(ip_address(address), family.pod_cidr) for address, family in pairs]
         link = PodLink(uid, tuple(interfaces), spoofs=spoofs, localnet=frozenset({4, 6}))
         self._links[uid] = link
-        self.netlink(lambda ip: links.connect(ip, link, self.path(uid)))
+        self.ask(lambda node: links.connect(node, link, self.path(uid)))
 
     def apply_rules(self, *host_ports: HostPort) -> None:
         """The node's rules for all pods that were added."""

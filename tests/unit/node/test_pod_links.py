@@ -72,7 +72,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
 
     monkeypatch.setattr(pod_links, "Reader", Reader)
     monkeypatch.setattr("wellhead.linux.facts.news_socket", lambda: nullcontext(made))
-    monkeypatch.setattr("wellhead.node.network.links.mend", lambda ip, link: made.mend())
+    monkeypatch.setattr("wellhead.node.network.links.mend", lambda node, link: made.mend())
     yield made
     os.close(made.waits)
     os.close(made.rings)
@@ -80,7 +80,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
 
 async def test_what_is_undone_while_it_is_put_back_is_put_back_again(kernel: Kernel) -> None:
     class Netlink:
-        async def run(self, work: Callable[[Any], Any]) -> Any:
+        async def ask(self, work: Callable[[Any], Any]) -> Any:
             done = work(None)
             if kernel.mends == 1:
                 await heard()
@@ -105,7 +105,7 @@ async def test_what_is_undone_while_it_is_put_back_is_put_back_again(kernel: Ker
 
 async def test_what_the_kernel_drops_in_silence_is_looked_for(kernel: Kernel) -> None:
     class Netlink:
-        async def run(self, work: Callable[[Any], Any]) -> Any:
+        async def ask(self, work: Callable[[Any], Any]) -> Any:
             return work(None)
 
     said: list[str] = []

@@ -14,34 +14,29 @@ know it: what comes in there has to have a source address of the pod's.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
-from typing import Any
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
-from wellhead.linux import namespaces
+from wellhead.ip import Family
+from wellhead.linux import namespaces, rtnetlink
 from wellhead.linux.facts import Key, Value
 from wellhead.linux.numbers import POD_LINK_GROUP, POD_LINK_PREFIX
 from wellhead.linux.routes import LOCAL_TABLE, MAIN_TABLE, Kind
+from wellhead.linux.rtnetlink import Requests
 from wellhead.node.network.families import IPAddress, IPInterface, gateway
 
 POD_MTU = 1460
 _NODE_MAC = "ee:ee:ee:ee:ee:ee"
 _NODE_LINK_LOCAL = "fe80::ecee:eeff:feee:eeee/64"  # what the kernel makes of it
-_BY_THE_KERNEL, _STATIC = 2, 4  # RTPROT_KERNEL, RTPROT_STATIC
-_LOOPBACK = "::1"
+_STATIC = 4  # RTPROT_STATIC
+_LOOPBACK = ip_network("::1/128")
 _BEHIND_ALL = 0x57000000  # a metric
 _METRIC = {4: 0, 6: 1024}  # of a route that says none
 _ALL_GROUPS = "0 2147483647"
-# IFA_F_NODAD: an IPv6 address can be used at once, and not only when nobody has answered for it (RFC 4862).
-_FLAGS = {4: {}, 6: {"flags": 0x02}}
 _SYSCTLS = {
     # As containerd sets them: ports below 1024 and ping need no capability inside a pod.
     "/proc/sys/net/ipv4/ip_unprivileged_port_start": "0",
@@ -125,7 +120,7 @@ class PodLink:
             found[(*route, "to")] = (Kind.UNICAST, _STATIC, "")
             found[(*route, "by")] = self.name
         if 6 in self.localnet:
-            route = ("route", LOCAL_TABLE, f"{_LOOPBACK}/128", self.loopback_metric)
+            route = ("route", LOCAL_TABLE, str(_LOOPBACK), self.loopback_metric)
             found[(*route, "to")] = (Kind.LOCAL, _STATIC, "")
             found[(*route, "by")] = self.name
         return found
@@ -136,63 +131,55 @@ class PodLink:
         return _BEHIND_ALL + int(self.name[-6:], 16)
 
 
-def connect(ip: Any, link: PodLink, namespace: Path) -> None:
-    """Give the pod in the network namespace file its link. `ip` is an IPRoute of the node.
+def connect(node: Requests, link: PodLink, namespace: Path) -> None:
+    """Give the pod in the network namespace file its link. `node` asks in the node's network namespace.
 
-    Replaces a link of that pod that was left half made. Blocks for some milliseconds. Raises NetlinkError.
+    Replaces a link of that pod that was left half made. Blocks for a millisecond or more.
+    Raises NetlinkError.
     """
-    disconnect(ip, link.uid)
     with namespaces.inside(namespace, namespaces.CLONE_NEWNET):
         _set_sysctls(link.addresses)  # before there is an interface, which takes over the defaults
-    fd = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        peer = {"ifname": "eth0", "address": link.mac, "mtu": POD_MTU, "net_ns_fd": fd}
-        ip.link(
-            "add",
-            ifname=link.name,
-            kind="veth",
-            mtu=POD_MTU,
-            address=_NODE_MAC,
-            group=link.group,
-            peer=peer,
-        )
-    finally:
-        os.close(fd)
-    mend(ip, link)
-    with namespaces.inside(namespace, namespaces.CLONE_NEWNET), IPRoute() as pod:
+        pod = Requests()
+    with pod:
+        fd = os.open(namespace, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            node.make(
+                rtnetlink.delete_link(link.name),
+                rtnetlink.add_veth(link.name, _NODE_MAC, POD_MTU, link.group, "eth0", link.mac, fd),
+            )
+        finally:
+            os.close(fd)
+        mend(node, link)
         _pod_side(pod, link.addresses)
 
 
-def mend(ip: Any, link: PodLink) -> bool:
+def mend(node: Requests, link: PodLink) -> bool:
     """Make the node's end of the link what it shall be. False if there is no link. Raises NetlinkError."""
-    found = ip.link_lookup(ifname=link.name)
-    if not found:
+    index = node.index(link.name)
+    if index is None:
         return False
-    index = found[0]
-    ip.link("set", index=index, state="up", mtu=POD_MTU, group=link.group)
+    requests = [rtnetlink.set_up(index, mtu=POD_MTU, group=link.group)]
     if 4 in link.localnet:
         Path(f"/proc/sys/net/ipv4/conf/{link.name}/route_localnet").write_text("1")
     if 6 in link.localnet:
         # For IPv6 there is no such setting, but what is for a loopback address is routed by the interface by
         # which it came (route.c: rt6_need_strict). Nobody can send to ::1 itself: only answers become that.
-        ip.route(
-            "replace",
-            dst=f"{_LOOPBACK}/128",
-            oif=index,
-            type="local",
-            table=LOCAL_TABLE,
-            proto=_STATIC,
-            priority=link.loopback_metric,
+        requests.append(
+            rtnetlink.put_route(
+                index, _LOOPBACK, kind=Kind.LOCAL, table=LOCAL_TABLE, metric=link.loopback_metric
+            )
         )
     if any(each.version == 6 for each in link.addresses):
         # The kernel has made it already, unless somebody has taken it away.
-        address, _, length = _NODE_LINK_LOCAL.partition("/")
-        ip.addr("replace", index=index, address=address, prefixlen=int(length), **_FLAGS[6])
+        own = ip_interface(_NODE_LINK_LOCAL)
+        requests.append(rtnetlink.put_address(index, own.ip, own.network.prefixlen))
     for each in link.addresses:
-        router, alone = gateway(each.network), each.max_prefixlen
-        ip.addr("replace", index=index, address=str(router), prefixlen=alone, **_FLAGS[each.version])
-        ip.neigh("replace", ifindex=index, dst=str(each.ip), lladdr=link.mac, state="permanent")
-        ip.route("replace", dst=f"{each.ip}/{alone}", oif=index, scope="link", proto=_STATIC)
+        requests += [
+            rtnetlink.put_address(index, gateway(each.network), each.max_prefixlen),
+            rtnetlink.put_neighbour(index, each.ip, link.mac),
+            rtnetlink.put_route(index, ip_network(each.ip)),
+        ]
+    node.make(*requests)
     return True
 
 
@@ -204,25 +191,23 @@ def _set_sysctls(addresses: Sequence[IPInterface]) -> None:
             Path("/proc/sys/net/ipv6/conf", name).write_text(value)
 
 
-def _pod_side(ip: Any, addresses: Sequence[IPInterface]) -> None:
-    index = ip.link_lookup(ifname="eth0")[0]
-    ip.link("set", index=1, state="up")
-    ip.link("set", index=index, state="up")
+def _pod_side(pod: Requests, addresses: Sequence[IPInterface]) -> None:
+    index = pod.index("eth0", absent=())
+    assert index is not None
+    requests = [rtnetlink.set_up(1), rtnetlink.set_up(index)]
     for each in addresses:
-        address, network, router = str(each.ip), str(each.network), str(gateway(each.network))
-        prefix = each.network.prefixlen
-        ip.addr("add", index=index, address=address, prefixlen=prefix, **_FLAGS[each.version])
-        ip.neigh("replace", ifindex=index, dst=router, lladdr=_NODE_MAC, state="permanent")
-        ip.route("del", dst=network, oif=index, proto=_BY_THE_KERNEL, scope="link")
-        ip.route("add", dst=f"{router}/{each.max_prefixlen}", oif=index, scope="link", prefsrc=address)
-        ip.route("add", dst=network, gateway=router, oif=index, prefsrc=address)
-        ip.route("add", dst="0.0.0.0/0" if each.version == 4 else "::/0", gateway=router, oif=index)
+        network, router = each.network, gateway(each.network)
+        requests += [
+            rtnetlink.put_address(index, each.ip, network.prefixlen),
+            rtnetlink.put_neighbour(index, router, _NODE_MAC),
+            rtnetlink.delete_connected_route(index, network),
+            rtnetlink.put_route(index, ip_network(router), source=each.ip),
+            rtnetlink.put_route(index, network, gateway=router, source=each.ip),
+            rtnetlink.put_route(index, Family(each.version).everywhere, gateway=router),
+        ]
+    pod.make(*requests)
 
 
-def disconnect(ip: Any, pod_uid: str) -> None:
+def disconnect(node: Requests, pod_uid: str) -> None:
     """Remove the pod's link, and with it its routes and neighbours. Nothing if it has none."""
-    try:
-        ip.link("del", ifname=interface_name(pod_uid))
-    except NetlinkError as error:
-        if error.code != errno.ENODEV:
-            raise
+    node.make(rtnetlink.delete_link(interface_name(pod_uid)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,7 +55,9 @@ class PodLinks:
         self._gone.discard(link.uid)
         try:
             self._expect(link)
-            await self._change(lambda ip: links.connect(ip, link, namespace), link.facts())
+            await self._change(
+                self._netlink.ask(partial(links.connect, link=link, namespace=namespace)), link.facts()
+            )
         except BaseException:
             self._forget(link.uid)
             raise
@@ -68,7 +70,7 @@ class PodLinks:
         self._forget(uid)
         self._gone.discard(uid)
         self._lost.pop(uid, None)
-        await self._netlink.run(lambda ip: links.disconnect(ip, uid))
+        await self._netlink.ask(partial(links.disconnect, pod_uid=uid))
 
     def restore(self, link: PodLink) -> None:
         """Say what a pod that is there already has."""
@@ -93,7 +95,7 @@ class PodLinks:
             self._owners |= dict.fromkeys(wanted, _ROUTES)
             self._mirror.want(wanted)
             self._put_routes_back = put_back
-            await self._change(apply, wanted)
+            await self._change(self._netlink.run(apply), wanted)
         finally:
             self._busy.discard(_ROUTES)
         self._look()
@@ -126,8 +128,8 @@ class PodLinks:
             for key in link.facts():
                 self._owners.pop(key, None)
 
-    async def _change(self, apply: Callable[[Any], T], facts: Mapping[Key, Value]) -> T:
-        """Have `apply` bring these facts about; they are taken as so, unless it returns False.
+    async def _change(self, work: Coroutine[Any, Any, T], facts: Mapping[Key, Value]) -> T:
+        """Have `work` bring these facts about; they are taken as so, unless it returns False.
 
         News of IPv6 addresses come late, of some things none. But what was heard meanwhile may be newer:
         somebody can undo a part before the whole is done.
@@ -135,7 +137,7 @@ class PodLinks:
         heard: dict[Key, Value | None] = {}
         self._heard.append(heard)
         try:
-            done = await self._netlink.run(apply)
+            done = await work
         finally:
             self._heard = [each for each in self._heard if each is not heard]
         if done is not False:
@@ -182,7 +184,7 @@ class PodLinks:
             put_back.append(_ROUTES)
         for uid in {self._owners[key] for key in self._mirror.wrong} - {_ROUTES, *self._busy}:
             link = self._links[uid]
-            if await self._change(partial(links.mend, link=link), link.facts()):
+            if await self._change(self._netlink.ask(partial(links.mend, link=link)), link.facts()):
                 put_back.append(link.name)
             elif self._links.get(uid) is link:
                 _log.warning("the link %s is gone, and its pod is told", link.name)
