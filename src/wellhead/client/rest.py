@@ -20,6 +20,7 @@ from wellhead.api.errors import ApiError
 from wellhead.api.meta import AnyObj, Obj
 from wellhead.api.resource import Resource
 from wellhead.client.connection import Connection
+from wellhead.client.turns import Turns
 
 PatchKind = Literal["merge", "strategic", "json"]
 
@@ -32,6 +33,7 @@ _REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 # A watch lives as long as the server lets it; TCP keepalive (below) notices a peer that is gone.
 # A server that runs sends a bookmark each minute; one that hangs says nothing, and its kernel keeps us alive.
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=200)
+_IDLE_SECONDS = 45.0  # less than the servers' own
 _KEEPALIVE = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
@@ -73,10 +75,14 @@ class Client:
         self._connection = connection
         self._user_agent = user_agent
         self._session: aiohttp.ClientSession | None = None
+        self._turns = Turns()
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
-            ssl=self._connection.ssl_context or True, limit=0, socket_factory=_keepalive_socket
+            ssl=self._connection.ssl_context or True,
+            limit=0,
+            keepalive_timeout=_IDLE_SECONDS,
+            socket_factory=_keepalive_socket,
         )
         self._session = aiohttp.ClientSession(
             connector=connector, headers={"User-Agent": self._user_agent, "Accept": "application/json"}
@@ -269,9 +275,10 @@ class Client:
         content_type: str = "application/json",
     ) -> bytes:
         try:
-            async with self._request(
-                method, path, query=query, data=data, content_type=content_type
-            ) as response:
+            async with (
+                self._turns.next(),
+                self._request(method, path, query=query, data=data, content_type=content_type) as response,
+            ):
                 await _raise_for_status(response)
                 body: bytes = await response.read()
                 return body

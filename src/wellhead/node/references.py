@@ -64,11 +64,23 @@ class References:
         except NotFound:
             return None
 
+    async def seen(self, reference: Reference) -> Obj | None:
+        """As `get`, for somebody who has subscribed: what the watch says may be a moment behind."""
+        watched = self._watched.get(reference)
+        if watched is None or watched.informer.lagging:
+            return await self.get(reference)
+        return watched.informer.get(reference.name, reference.namespace)
+
     def subscribe(self, references: Iterable[Reference], changed: Callable[[], None]) -> Callable[[], None]:
-        """Call `changed` whenever one of the objects changes. Returns how to stop that."""
+        """Call `changed` whenever one of the objects changes, and now if one is known: it may have changed
+        since somebody looked. Returns how to stop that.
+        """
         wanted = list(references)
         for reference in wanted:
-            self._watch(reference).listeners.append(changed)
+            watched = self._watch(reference)
+            watched.listeners.append(changed)
+            if not watched.informer.lagging:
+                changed()
 
         def unsubscribe() -> None:
             for reference in wanted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
+from tests.patience import reached
 from tests.unit.node import pods
 from wellhead.api.errors import NotFound
 from wellhead.api.resources import PODS
@@ -57,3 +58,41 @@ async def test_a_pod_that_is_gone_is_not_insisted_on() -> None:
     server = _Server(NotFound.of(PODS, "web"))
     await _run(server, {"phase": "Running"})
     assert server.calls == 1
+
+
+async def test_that_a_pod_is_being_made_is_said_when_it_takes_long() -> None:
+    server = _Server()
+    writer = StatusWriter(cast(Client, server), pods.pod())
+    task = asyncio.ensure_future(writer.run())
+    state = {"waiting": {"reason": "ContainerCreating"}}
+    status = {"phase": "Pending", "containerStatuses": [{"state": state}]}
+    writer.set(status)
+    await reached(lambda: server.written == [status])
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_comes_of_it_is_said_at_once_and_alone() -> None:
+    server = _Server()
+    waiting = {"waiting": {"reason": "ContainerCreating"}}
+    made = {"phase": "Pending", "containerStatuses": [{"state": waiting}]}
+    for status in (
+        {"phase": "Running", "containerStatuses": [{"state": {"running": {}}}]},
+        {"phase": "Pending", "containerStatuses": [{"state": {"waiting": {"reason": "ErrImagePull"}}}]},
+        {"phase": "Pending", "initContainerStatuses": [{"state": {"running": {}}}]},
+    ):
+        server.written.clear()
+        await _run(server, made, status)
+        assert server.written == [status]
+
+
+async def test_nothing_is_written_of_a_pod_that_is_gone() -> None:
+    server = _Server()
+    writer = StatusWriter(cast(Client, server), pods.pod())
+    writer.set({"phase": "Failed"})
+    writer.forget()
+    task = asyncio.ensure_future(writer.run())
+    await writer.flushed()
+    assert server.calls == 0
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,4 +1,8 @@
-"""Writes a pod's status to the API: at once when it changes, only the newest, until it has arrived."""
+"""Writes a pod's status to the API: at once when it changes, only the newest, until it has arrived.
+
+What says no more than that the pod is being made waits for what comes of it, as most do within a moment: each
+write is heard by a dozen watchers.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,12 @@ from wellhead.api.meta import Obj
 from wellhead.api.resources import PODS
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import Client, ConnectionLost
+from wellhead.waiting import comes
 
 _log = logging.getLogger(__name__)
+
+_BEING_MADE = {"ContainerCreating", "PodInitializing"}
+_BEING_MADE_SECONDS = 0.5  # before it is said how far that has come
 
 
 class StatusWriter:
@@ -28,6 +36,7 @@ class StatusWriter:
         self._wanted: Obj | None = None
         self._written: Obj | None = None
         self._wake = asyncio.Event()
+        self._urgent = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -45,11 +54,19 @@ class StatusWriter:
         """Let the status be this."""
         if status != (self._written if self._wanted is None else self._wanted):
             self._wanted = status
+            if not _is_being_made(status):
+                self._urgent.set()
             self._idle.clear()
             self._wake.set()
 
+    def forget(self) -> None:
+        """The API has the pod no more: write nothing."""
+        self._shown = False
+        self._wake.set()
+
     async def flushed(self) -> None:
         """Wait until the API has what was last set, or the pod is gone from there."""
+        self._urgent.set()
         await self._idle.wait()
 
     async def run(self) -> None:
@@ -57,6 +74,9 @@ class StatusWriter:
         backoff = Backoff(0.05, 5.0)
         while True:
             await self._wake.wait()
+            if self._wanted is not None and self._shown:
+                await comes(self._urgent, _BEING_MADE_SECONDS)
+            self._urgent.clear()
             self._wake.clear()
             status = self._wanted
             if status is None:
@@ -94,3 +114,11 @@ class StatusWriter:
             if all(cause.field != "metadata.uid" for cause in error.causes):
                 raise
             _log.info("pod %s: another has its name now", name)
+
+
+def _is_being_made(status: Obj) -> bool:
+    """Whether nothing has happened yet but that somebody has begun."""
+    listed = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
+    states = [each["state"] for name in listed for each in status.get(name) or ()]
+    reasons = [(state.get("waiting") or {}).get("reason") for state in states]
+    return status["phase"] == "Pending" and all(reason in _BEING_MADE for reason in reasons)

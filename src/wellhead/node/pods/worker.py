@@ -128,6 +128,7 @@ class PodWorker:
 
     def vanish(self) -> None:
         """The pod is gone from the API: end it, and leave nothing of it."""
+        self._writer.forget()
         self._vanished.set()
         self._told.set()
         self._stop_active()

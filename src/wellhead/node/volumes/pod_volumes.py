@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from wellhead.api.errors import ApiError
 from wellhead.api.formats import file_path, no_backsteps
@@ -59,9 +60,10 @@ class PodVolumes:
         return self._directory / str(volume["name"])
 
     def update(self, pod: Obj) -> None:
-        """The pod's labels, annotations or status changed: a downward API volume may show them."""
-        self._pod = pod
-        self._changed.set()
+        """What the API says of the pod; a downward API volume may show what has changed."""
+        before, self._pod = self._pod, pod
+        if _shown(before) != _shown(pod):
+            self._changed.set()
 
     async def prepare(self, pod: Obj) -> None:
         """Make every volume; one that is there already is brought up to date.
@@ -113,7 +115,7 @@ class PodVolumes:
         group = ((self._pod["spec"].get("securityContext")) or {}).get("fsGroup")
         if content.sources(volume) or "projected" in volume:
             surroundings = content.Surroundings(
-                self._pod, self._references.get, self._tokens.get, self._allocatable
+                self._pod, self._references.seen, self._tokens.get, self._allocatable
             )
             files = await content.files(volume, surroundings)
             await asyncio.to_thread(atomic.write, self.path(volume), files, group)
@@ -153,6 +155,12 @@ class PodVolumes:
                 claims.give_to_group, found.path, group, only_if_other=policy == "OnRootMismatch"
             )
         await asyncio.to_thread(claims.show, found.path, place)
+
+
+def _shown(pod: Obj) -> tuple[Any, ...]:
+    """What of a pod that runs may change and be shown: the kubelet shows no more than that, either."""
+    metadata = pod["metadata"]
+    return metadata.get("labels"), metadata.get("annotations"), pod["spec"]
 
 
 def _show_image(rootfs: Path, place: Path) -> None:
