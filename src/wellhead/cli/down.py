@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from wellhead.cli import graceful
 from wellhead.cli.options import cluster_option
 from wellhead.cli.progress import progress
 from wellhead.lab import prerequisites, teardown
@@ -13,7 +14,12 @@ from wellhead.lab.cluster import Cluster, LabError
 @click.command("down", short_help="Stop a cluster and remove every trace of it.")
 @cluster_option
 @click.option("--all", "everything", is_flag=True, help="Remove all clusters of this machine.")
-def command(name: str, everything: bool) -> None:
+@click.option(
+    "--now",
+    is_flag=True,
+    help="Don't let nodes end their pods first, also where their configuration has a shutdownGracePeriod.",
+)
+def command(name: str, everything: bool, now: bool) -> None:
     """Remove a cluster: every process, namespace, mount and file of it.
 
     It needs nothing of the cluster to be in order, and is no error if there is none. Images stay. Exits
@@ -23,6 +29,8 @@ def command(name: str, everything: bool) -> None:
         prerequisites.check_host()
         for each in teardown.names() if everything else [name]:
             with progress(f"Removing {each}") as report:
+                if not now:
+                    graceful.end_pods(Cluster(each), None, report)
                 was_there = teardown.remove(Cluster(each), report)
             click.echo(f"Removed {each}." if was_there else f"There is no cluster {each}.")
     except LabError as error:

@@ -175,7 +175,8 @@ def command(
     """Run the agent of one node: it makes the pods that are bound to the node run, and reports on them.
 
     Run it in the node's own network, mount and pid namespaces, with a private cgroup2 at /sys/fs/cgroup. It
-    may be stopped or killed at any time: pods go on, and a new agent takes them over.
+    may be stopped or killed at any time: pods go on, and a new agent takes them over. SIGPWR says that the
+    machine is about to stop, SIGUSR1 that it isn't: see docs/nodes.md.
     """
     if {each.version for each in node_ips} < {each.version for each in pod_cidrs}:
         raise click.UsageError("--pod-cidr has an IP family that --node-ip lacks")

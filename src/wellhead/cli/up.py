@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wellhead.cli import graceful
 from wellhead.cli.options import cluster_option
 from wellhead.cli.progress import progress
 from wellhead.lab import prerequisites, startup, teardown
 from wellhead.lab.addresses import IP_FAMILIES, IpFamily
 from wellhead.lab.cluster import STORAGES, Cluster, LabError, Storage
 from wellhead.lab.startup import Started
+from wellhead.lab.topology import node_name
 
 if TYPE_CHECKING:
     from wellhead.lab.readiness import Progress
@@ -159,6 +161,7 @@ def command(
             control_planes=int(control_planes) if control_planes else None,
             audit_policy=audit_policy,
         )
+        _shrink(cluster, nodes)
         started = startup.start(cluster, wishes)
         if started.remark:
             click.echo(started.remark, err=True)
@@ -181,6 +184,14 @@ def command(
     click.echo(f"  wellhead shell node-1{option}    a shell on a node")
     click.echo(f"  wellhead status{option}          what runs, and how it is")
     click.echo(f"  wellhead down{option}            remove it all")
+
+
+def _shrink(cluster: Cluster, nodes: int | None) -> None:
+    """Let those nodes that are to go end their pods."""
+    old = cluster.read_spec()
+    if old is not None and nodes is not None and nodes < old.nodes:
+        with progress(f"Shutting down nodes of {cluster.name}") as report:
+            graceful.end_pods(cluster, map(node_name, range(nodes + 1, old.nodes + 1)), report)
 
 
 def _checked(path: str) -> bytes:

@@ -123,3 +123,16 @@ def end(processes: Iterable[Process], signum: int = signal.SIGKILL, timeout: flo
     finally:
         for descriptor in held:
             os.close(descriptor)
+
+
+def tell(process: Process, signum: int) -> bool:
+    """Signal exactly this process; whether it is there."""
+    if (descriptor := hold(process)) is None:
+        return False
+    try:
+        signal.pidfd_send_signal(descriptor, signum)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

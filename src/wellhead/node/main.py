@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+import signal
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -49,6 +50,7 @@ from wellhead.node.runtime.containers import Runtime
 from wellhead.node.server import app
 from wellhead.node.server.bearers import Bearers
 from wellhead.node.server.requests import Services
+from wellhead.node.shutdown.manager import PROBLEM, ShutdownManager
 from wellhead.node.static.keeper import StaticPods
 from wellhead.node.storage.provisioner import LocalPathProvisioner
 
@@ -166,7 +168,10 @@ async def run(config: Config) -> None:
                 recorder,
                 manager.workers,
             )
-            manager.gates.append(eviction.refusal)
+            shutdown = ShutdownManager(
+                config.node_name, config.root_dir, config.settings.shutdown, recorder, manager.workers
+            )
+            manager.gates += [shutdown.refusal, eviction.refusal]
             pods.on_change(eviction.pod_changed)
             await manager.recover()
             await rules.apply()
@@ -186,14 +191,14 @@ async def run(config: Config) -> None:
                 kubelet_port=config.port,
                 images=images,
                 root=config.root_dir,
-                ready=able.ready,
+                ready=lambda: (False, PROBLEM) if shutdown.shutting_down else able.ready(),
                 disk=lambda: able.problems().get(DISK, ""),
                 pressures=lambda: eviction.conditions,
                 held_back=held_back,
             )
             registration = Registration(client, nodes, facts)
             able.changed = registration.update
-            eviction.changed = registration.update
+            eviction.changed = shutdown.changed = registration.update
 
             def checks() -> Iterator[Check]:
                 yield watches(services, nodes, pods)
@@ -210,6 +215,7 @@ async def run(config: Config) -> None:
                 if config.manifests is not None
                 else []
             )
+            _listen(shutdown)
             storage = await stack.enter_async_context(_storage(config))
             async with (
                 _server(config, context, manager, health, tls),
@@ -218,7 +224,7 @@ async def run(config: Config) -> None:
             ):
                 for component in (
                     *(recorder, nodes, services, pods),
-                    *(registration, links, rules, routes, manager, able, arrivals, eviction),
+                    *(registration, links, rules, routes, manager, able, arrivals, eviction, shutdown),
                 ):
                     group.create_task(component.run(), name=type(component).__name__)
                 for one in static:
@@ -274,6 +280,13 @@ async def _server(
     finally:
         await runner.cleanup()
         inotify.close()
+
+
+def _listen(shutdown: ShutdownManager) -> None:
+    """SIGPWR: the machine is about to stop; SIGUSR1: it isn't, after all."""
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGPWR, shutdown.begin)
+    loop.add_signal_handler(signal.SIGUSR1, shutdown.cancel)
 
 
 def _raise_file_limit() -> None:

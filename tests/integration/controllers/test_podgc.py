@@ -63,3 +63,23 @@ async def test_only_so_many_finished_pods_are_kept(collecting: World) -> None:
         done = {"status": {"phase": "Succeeded"}}
         await collecting.client.patch(PODS, name, done, "default", subresource="status")
     await collecting.count(PODS, 2)
+
+
+async def test_pods_that_should_end_on_a_node_that_is_off_are_let_go(collecting: World) -> None:
+    for name in ("ending", "staying"):
+        await collecting.client.create(PODS, bare_pod(name))
+    await collecting.client.delete(PODS, "ending", "default", grace_period=3600)
+    node = await collecting.client.get(NODES, "node-1")
+    not_ready = {"type": "Ready", "status": "Unknown"}
+    await collecting.client.patch(
+        NODES, "node-1", {"status": {"conditions": [not_ready]}}, kind="strategic", subresource="status"
+    )
+    taint = {"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"}
+    taints = [*(node["spec"].get("taints") or []), taint]
+    await collecting.client.patch(NODES, "node-1", {"spec": {"taints": taints}})
+
+    async def names() -> set[str]:
+        return {pod["metadata"]["name"] for pod in (await collecting.client.list(PODS))["items"]}
+
+    await collecting.until(names, lambda found: "ending" not in found)
+    assert "staying" in await names()

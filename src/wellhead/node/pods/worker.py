@@ -8,16 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from datetime import timedelta
 from typing import Any
 
 from wellhead.api.errors import ApiError, Conflict, NotFound
-from wellhead.api.meta import Obj, format_time, now, parse_time
+from wellhead.api.meta import Obj, now, parse_time
 from wellhead.api.resources import PODS
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.linux import trees
-from wellhead.node.pods import files, names, resizing, runtime_class, spec, status, unsupported
+from wellhead.node.pods import files, grace, names, resizing, runtime_class, spec, status, unsupported
 from wellhead.node.pods.admission import Refusal
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.image_volumes import ImageVolumes
@@ -114,6 +113,11 @@ class PodWorker:
         """Wait until nothing runs any more, and its volumes are gone."""
         await self._torn_down.wait()
 
+    async def told(self) -> None:
+        """Wait until the API knows of its end."""
+        await self._torn_down.wait()
+        await self._writer.flushed()
+
     def show_by(self, mirror: Obj) -> None:
         """Of a static pod: write its status to this pod of the API."""
         self._writer.retarget(mirror["metadata"])
@@ -122,8 +126,8 @@ class PodWorker:
         """Its manifest is gone: end it within its grace period, and leave nothing of it."""
         pod = self._record.pod
         if not spec.is_deleted(pod):
-            grace = spec.grace_period(pod)
-            gone = {"deletionTimestamp": in_seconds(grace), "deletionGracePeriodSeconds": grace}
+            seconds = spec.grace_period(pod)
+            gone = {"deletionTimestamp": grace.in_seconds(seconds), "deletionGracePeriodSeconds": seconds}
             self.update({**pod, "metadata": {**pod["metadata"], **gone}})
 
     def vanish(self) -> None:
@@ -332,15 +336,7 @@ class PodWorker:
         """Seconds until the pod's containers have to be gone."""
         if self._vanished.is_set():
             return _FORCED_GRACE
-        pod = self._record.pod
-        grace = float(spec.grace_period(pod))
-        if self._record.end is not None:
-            grace = min(grace, max(self._record.end.grace, 1.0))
-        if not spec.is_deleted(pod):
-            return grace
-        # deletionTimestamp is when the grace period ends; this machine's clock may be another than its.
-        until = parse_time(pod["metadata"]["deletionTimestamp"])
-        return min(max((until - parse_time(now())).total_seconds(), 1.0), grace)
+        return grace.left(self._record.pod, self._record.end)
 
     async def _watch_deadline(self) -> None:
         """Fail the pod once it has been active for longer than activeDeadlineSeconds, now or once set."""
@@ -427,11 +423,6 @@ class PodWorker:
 
     async def _unless_vanished(self, work: Coroutine[Any, Any, Any]) -> None:
         await first_of(work, self._vanished.wait())
-
-
-def in_seconds(seconds: float) -> str:
-    """The time so long from now."""
-    return format_time(parse_time(now()) + timedelta(seconds=seconds))
 
 
 async def _problem(work: Coroutine[Any, Any, None]) -> Exception | None:
