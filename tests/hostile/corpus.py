@@ -30,6 +30,8 @@ class Hostile(NamedTuple):
     request: bytes
     codes: tuple[int, ...]
     """What may be answered."""
+    seconds: float = 1.0
+    """Of the server's work, at most."""
 
 
 def before() -> list[bytes]:
@@ -38,7 +40,7 @@ def before() -> list[bytes]:
     return [
         request("POST", "/api/v1/namespaces/default/serviceaccounts", account),
         request("POST", CONFIGMAPS, {"metadata": {"name": "a"}, "data": {"x": "y" * 1000}}),
-        request("POST", CONFIGMAPS, {"metadata": {"name": "big"}, "data": _texts(20_000)}),
+        request("POST", CONFIGMAPS, {"metadata": {"name": "big"}, "data": texts(20_000)}),
         request("POST", PODS, pod("a")),
         request("POST", PODS, pod("many", env=[{"name": f"E{n}", "value": "v"} for n in range(8_000)])),
         request("POST", NODES, {"metadata": {"name": "n"}}),
@@ -118,7 +120,7 @@ def json() -> Iterator[Hostile]:
         yield Hostile(f"a body in {encoding}", packed, (415,))
 
 
-def _texts(count: int) -> dict[str, str]:
+def texts(count: int) -> dict[str, str]:
     return {f"k{number}": "v" for number in range(count)}
 
 
@@ -132,15 +134,15 @@ def objects() -> Iterator[Hostile]:
 
     meta: Obj = {"name": "h"}
     bad = {f"-{number}-": "-" for number in range(24_000)}
-    yield created("labels", CONFIGMAPS, {"metadata": {**meta, "labels": _texts(60_000)}})
+    yield created("labels", CONFIGMAPS, {"metadata": {**meta, "labels": texts(60_000)}})
     yield created(
-        "labels, as many as may be", CONFIGMAPS, {"metadata": {"name": "l", "labels": _texts(24_000)}}, 201
+        "labels, as many as may be", CONFIGMAPS, {"metadata": {"name": "l", "labels": texts(24_000)}}, 201
     )
     yield created("labels that are none", CONFIGMAPS, {"metadata": {**meta, "labels": bad}})
     yield created("annotations that are none", CONFIGMAPS, {"metadata": {**meta, "annotations": bad}})
     yield created("annotations", CONFIGMAPS, {"metadata": {**meta, "annotations": {"a": "x" * 300_000}}})
     yield created("finalizers", CONFIGMAPS, {"metadata": {**meta, "finalizers": list(bad)}})
-    yield created("unknown fields", CONFIGMAPS, {"metadata": {"name": "u"}, **_texts(24_000)}, 201)
+    yield created("unknown fields", CONFIGMAPS, {"metadata": {"name": "u"}, **texts(24_000)}, 201)
     yield created(
         "unknown fields in every container",
         PODS,
@@ -304,7 +306,7 @@ def patches() -> Iterator[Hostile]:
     for _ in range(90):
         deep = {"a": deep}
     yield patched("a deep merge", map_a, _MERGE_PATCH, {"metadata": {"annotations": deep}})
-    yield patched("a wide merge", map_a, _MERGE_PATCH, {"data": _texts(24_000)}, 200)
+    yield patched("a wide merge", map_a, _MERGE_PATCH, {"data": texts(24_000)}, 200)
     yield patched("a merge that grows", map_a, _MERGE_PATCH, {"data": {"z": "x" * 2_900_000}})
     entries = [{"name": f"E{n}", "value": "w"} for n in reversed(range(12_000))]
     yield patched(

@@ -29,6 +29,10 @@ class Context:
     """Whose the fields are that change; None if the record of that is made already."""
 
 
+ALWAYS_APART = 64 * 1024
+"""The effort of what takes long however small the object is: expressions are compiled, or evaluated."""
+
+
 class Strategy:
     """The hooks of a kind. Those that take an object and return nothing change it in place."""
 

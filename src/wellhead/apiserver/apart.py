@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
+from wellhead.api.cel import Budget, TakesLong, Trial
 from wellhead.client.collector import uncollected
 
 T = TypeVar("T")
@@ -16,6 +17,8 @@ _LARGE = 64 * 1024
 # How long (seconds) a thread keeps the interpreter when the loop wants it. A request needs it several times
 # until it is answered, so of Python's usual 5 ms each others would feel the sum.
 _TURN = 0.001
+# What expressions may cost on the loop: a few milliseconds. Most take a hundredth of that.
+_AT_ONCE = 5_000
 
 
 class Apart:
@@ -30,6 +33,20 @@ class Apart:
         if size < _LARGE:
             return work()
         return await self.always(work)
+
+    async def judge(self, work: Callable[[Callable[[int], Budget]], T], *, at_once: bool = True) -> T:
+        """What `work`, which evaluates expressions, returns or raises; what it is given makes budgets.
+
+        It is tried at once first (if that may be little work at all), so that nobody waits for others'
+        expressions who has simple ones; what takes longer is done again on a thread.
+        """
+        if at_once:
+            trial = Trial(_AT_ONCE)
+            try:
+                return work(lambda _cost: trial)
+            except TakesLong:
+                pass
+        return await self.always(lambda: work(Budget))
 
     async def always(self, work: Callable[[], T]) -> T:
         """The same of work that may take long, whatever it is about."""

@@ -294,3 +294,40 @@ async def test_no_webhook_can_lock_webhooks_in(admin: User, hooks: Webhooks) -> 
     await hooks.register(admin, "mutating", "other", allow)
     await admin.delete(f"{CONFIGURATIONS.format('validating')}/no")
     await admin.create(CONFIGMAPS, configmap("a"))
+
+
+async def test_others_write_while_conditions_compute(admin: User, hooks: Webhooks) -> None:
+    costly = "object.data.all(k, object.data.all(l, object.data.all(m, k + l + m != 'x')))"
+    await hooks.register(
+        admin,
+        "validating",
+        "costly",
+        matchConditions=[
+            {"name": "has-data", "expression": "has(object.data)"},
+            {"name": "c", "expression": costly},
+        ],
+    )
+
+    async def write() -> None:
+        body = configmap("much") | {"data": {f"key{number}": "" for number in range(150)}}
+        refused = (await admin.call("POST", CONFIGMAPS, body)).expect(403)
+        assert "cost limit exceeded" in refused["message"]
+
+    writing = asyncio.create_task(write())
+    written = 0
+    while not writing.done():
+        await admin.create(CONFIGMAPS, configmap(f"little-{written}"))
+        written += 1
+    await writing
+    assert written > 5
+
+
+@pytest.mark.parametrize("much", ["", "object.data.all(k, object.data.all(l, k + l != 'x')) && "])
+async def test_conditions_on_a_thread_learn_who_may_do_what(admin: User, hooks: Webhooks, much: str) -> None:
+    asked = f"{much}authorizer.group('').resource('secrets').check('delete').allowed()"
+    await hooks.register(
+        admin, "validating", "allowed", deny(), matchConditions=[{"name": "c", "expression": asked}]
+    )
+    body = configmap("a") | {"data": {f"key{number}": "" for number in range(100)}}
+    (await admin.call("POST", CONFIGMAPS, body)).expect(400)
+    await admin.delete(f"{CONFIGURATIONS.format('validating')}/allowed")

@@ -11,6 +11,8 @@ from wellhead.api.cel.environment import (
     CompilationError,
     Environment,
     Program,
+    TakesLong,
+    Trial,
 )
 from wellhead.api.cel.values import CostExceeded, EvaluationError
 
@@ -22,4 +24,6 @@ __all__ = [
     "Environment",
     "EvaluationError",
     "Program",
+    "TakesLong",
+    "Trial",
 ]

@@ -21,7 +21,7 @@ from wellhead.api.cel.functions import DECLARED, FUNCTIONS
 from wellhead.api.cel.types import Declarations, Type
 from wellhead.api.cel.values import CostExceeded, EvaluationError
 
-_LONGEST = 100_000  # characters, as cel-go's
+_LONGEST = 16_384  # characters; with cel-go's 100,000 the checker would hold everybody up for long
 _COMPILER = Compiler(FUNCTIONS)
 
 
@@ -36,6 +36,21 @@ class Budget:
 
     def __init__(self, cost: int) -> None:
         self.left = cost
+
+    def exceeded(self) -> Exception:
+        """What an evaluation raises that costs more than is left."""
+        return BudgetExceeded()
+
+
+class TakesLong(Exception):
+    """An evaluation that was only tried. It is no failure of an expression: no policy sees it."""
+
+
+class Trial(Budget):
+    """What may be evaluated at once where others wait; TakesLong says what can't."""
+
+    def exceeded(self) -> Exception:
+        return TakesLong()
 
 
 class BudgetExceeded(EvaluationError):
@@ -61,7 +76,7 @@ class Program:
         """The expression's value.
 
         Raises:
-            BudgetExceeded: all evaluations together cost too much.
+            BudgetExceeded: all evaluations together cost too much (TakesLong in a Trial).
             CostExceeded: this one alone does.
             EvaluationError: it has no value.
         """
@@ -71,22 +86,23 @@ class Program:
             return self._evaluate(frame)
         except CostExceeded:
             if limit < PER_CALL_LIMIT:
-                raise BudgetExceeded from None
+                assert budget is not None
+                raise budget.exceeded() from None
             raise
         except RecursionError:
             raise EvaluationError("expression is nested too deeply") from None
         finally:
             if budget is not None:
-                budget.left -= frame.cost
+                budget.left -= frame.spent
 
     def within(self, frame: Frame) -> Any:
         """The value as a part of another evaluation, at its cost: a policy's variable."""
         inner = Frame(frame.variables, frame.limit)
-        inner.cost = frame.cost
+        inner.cost, inner.effort = frame.cost, frame.effort
         try:
             return self._evaluate(inner)
         finally:
-            frame.cost = inner.cost
+            frame.cost, frame.effort = inner.cost, inner.effort
 
 
 class Environment:

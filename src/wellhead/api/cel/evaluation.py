@@ -21,6 +21,7 @@ from wellhead.api.cel.ast import (
     Select,
 )
 from wellhead.api.cel.costs import call_cost
+from wellhead.api.cel.efforts import call_effort
 from wellhead.api.cel.frame import MISSING, Evaluate, Frame, Lazy, at, field_of, has
 from wellhead.api.cel.functions.table import Functions
 from wellhead.api.cel.operators import OPERATORS
@@ -108,6 +109,8 @@ class Compiler:
         def evaluate(frame: Frame) -> Any:
             values = tuple([each(frame) for each in arguments])
             frame.charge(call_cost(name, values))
+            if effort := call_effort(name, values):
+                frame.work(effort)
             return functions.call(name, values)
 
         return evaluate

@@ -16,22 +16,36 @@ from wellhead.api.cel.values import (
     type_name,
 )
 
+_EFFORT_AT_COST_ONE = 2
+
 
 class Frame:
     """One evaluation: its variables, and what it has cost so far."""
 
-    __slots__ = ("cost", "limit", "variables")
+    __slots__ = ("cost", "effort", "limit", "variables")
 
     def __init__(self, variables: Mapping[str, Any], limit: int) -> None:
         self.variables = dict(variables)
         self.limit = limit
         self.cost = 0
+        self.effort = 0
 
     def charge(self, cost: int) -> None:
         """Raises CostExceeded."""
         self.cost += cost
         if self.cost > self.limit:
             raise CostExceeded
+
+    def work(self, effort: int) -> None:
+        """Raises CostExceeded."""
+        self.effort += effort
+        if self.effort > self.limit * _EFFORT_AT_COST_ONE:
+            raise CostExceeded
+
+    @property
+    def spent(self) -> int:
+        """What it has cost, or if that is more, what it was worth."""
+        return max(self.cost, self.effort // _EFFORT_AT_COST_ONE)
 
 
 Evaluate = Callable[[Frame], Any]

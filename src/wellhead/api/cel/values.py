@@ -7,6 +7,7 @@ Python has no type for is here.
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -106,6 +107,19 @@ def equal(left: Any, right: Any) -> bool:
     if is_number(left) and is_number(right):
         return bool(left == right)
     return False
+
+
+def identity(value: Any) -> Hashable:
+    """What is the same of values that are `equal`, and of no others; NaN is like nothing."""
+    if isinstance(value, list):
+        return list, tuple(map(identity, value))
+    if isinstance(value, dict):
+        return dict, frozenset((key, identity(item)) for key, item in value.items())
+    if isinstance(value, Optional):
+        return Optional, value.present, identity(value.value)
+    if is_number(value):
+        return float, value if value == value else object()
+    return type(value), value
 
 
 _ORDERED = (str, bytes, bool, datetime, Span)

@@ -190,8 +190,8 @@ class _Checking:
                     was = old.get(name, _NO_OLD) if isinstance(old, dict) else _NO_OLD
                     self.look(below, item, was, at, unchanged=unchanged)
         elif isinstance(value, list) and node.items is not None:
-            for index, item in enumerate(value):
-                was = None if old is _NO_OLD else correlated(node.schema, old, item)
+            before = correlated(node.schema, old, value)
+            for index, (item, was) in enumerate(zip(value, before, strict=True)):
                 at = f"{path}[{index}]"
                 self.look(node.items, item, _NO_OLD if was is None else was, at, unchanged=unchanged)
 

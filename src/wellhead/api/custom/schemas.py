@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 from wellhead.api.meta import Obj
 
@@ -70,16 +73,23 @@ def shown_path(path: str) -> str:
     return path or ROOT
 
 
-def correlated(schema: Obj, old: Any, item: Any) -> Any:
-    """The item of an older list that this one was; None unless its keys tell."""
+def correlated(schema: Obj, old: Any, new: list[Any]) -> Iterator[Any]:
+    """Of each item of a list, what it was in an older one; None unless its keys tell."""
     keys = map_keys(schema)
-    if not keys or not isinstance(old, list) or not isinstance(item, dict):
-        return None
-    wanted = [item.get(name) for name in keys]
-    for each in old:
-        if isinstance(each, dict) and [each.get(name) for name in keys] == wanted:
-            return each
-    return None
+    if not keys or not isinstance(old, list):
+        yield from itertools.repeat(None, len(new))
+        return
+
+    def identity(item: Any) -> bytes | None:
+        if not isinstance(item, dict):
+            return None
+        return msgspec.json.encode([item.get(name) for name in keys], order="sorted")
+
+    # Which of them has the keys first, counts.
+    were = {identity(each): each for each in reversed(old)}
+    were.pop(None, None)
+    for item in new:
+        yield were.get(identity(item))
 
 
 def parts(schema: Obj) -> Iterator[tuple[str, Obj]]:

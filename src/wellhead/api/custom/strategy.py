@@ -8,15 +8,15 @@ from typing import Any, Protocol
 
 from wellhead.api.custom import lists, rules, values
 from wellhead.api.custom.metadata import check_embedded
+from wellhead.api.custom.schemas import has
 from wellhead.api.custom.validation import MOST_CAUSES, blocks_rules, validate
 from wellhead.api.errors import Cause
 from wellhead.api.kind import Kind
 from wellhead.api.managed_fields.types import Type, custom_type
 from wellhead.api.meta import Obj
-from wellhead.api.strategy import Context, Strategy
+from wellhead.api.strategy import ALWAYS_APART, Context, Strategy
 
 _MOST_REPLICAS = (1 << 31) - 1
-_EFFORT = 64  # of rules: one that compares all items with all takes long for an object of few kilobytes
 _UNCHECKED = Cause(
     "<nil>",
     "FieldValueInvalid",
@@ -82,7 +82,11 @@ class CustomStrategy(Strategy):
 
     @property
     def effort(self) -> int:
-        return 1 if self._rules is None else _EFFORT
+        return ALWAYS_APART if self._has_rules else 1
+
+    @cached_property
+    def _has_rules(self) -> bool:
+        return has(self.schema, rules.RULES)
 
     @cached_property
     def _rules(self) -> rules.Node | None:

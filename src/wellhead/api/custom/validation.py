@@ -172,8 +172,7 @@ def _check_list(value: list[Any], schema: Obj, old: Any, path: str, causes: list
     of = items(schema)
     if of is None:
         return
-    for index, item in enumerate(value):
-        was = correlated(schema, old, item)
+    for index, (item, was) in enumerate(zip(value, correlated(schema, old, value), strict=True)):
         _validate(item, of, _NOTHING if was is None else was, f"{path}[{index}]", causes)
 
 

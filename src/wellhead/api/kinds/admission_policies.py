@@ -21,7 +21,7 @@ from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_label_selector
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
-from wellhead.api.strategy import Strategy
+from wellhead.api.strategy import ALWAYS_APART, Strategy
 
 if TYPE_CHECKING:
     from wellhead.api.policies.expressions import Expressions
@@ -62,6 +62,10 @@ class _PolicyStrategy(Strategy):
 
     needs_version = True
     counts_generations = True
+
+    @property
+    def effort(self) -> int:
+        return ALWAYS_APART
 
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})

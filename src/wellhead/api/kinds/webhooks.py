@@ -18,7 +18,7 @@ from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_label_selector
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
-from wellhead.api.strategy import Strategy
+from wellhead.api.strategy import ALWAYS_APART, Strategy
 
 GROUP = "admissionregistration.k8s.io"
 
@@ -45,6 +45,10 @@ class WebhookStrategy(Strategy):
 
     def __init__(self, *, mutating: bool) -> None:
         self._mutating = mutating
+
+    @property
+    def effort(self) -> int:
+        return ALWAYS_APART
 
     def default(self, obj: Obj) -> None:
         for hook in obj.get("webhooks") or ():

@@ -32,7 +32,7 @@ from wellhead.api.managed_fields.types import Type
 from wellhead.api.meta import Obj
 from wellhead.api.patch import apply_json_patch
 from wellhead.api.policies.validation import Policy, with_variables
-from wellhead.api.webhooks.conditions import VARIABLES
+from wellhead.api.webhooks.conditions import VARIABLES, Allow
 
 _BUDGET = 10_000_000
 _PATCH_FIELDS = frozenset({"op", "path", "from", "value"})
@@ -55,14 +55,18 @@ class MutatingPolicy(Policy):
         """Patch type, expression, program or why there is none."""
         return [_mutation(each) for each in self._spec.get("mutations") or ()]
 
-    def mutate(self, obj: Obj, variables: Mapping[str, Any], type: Type, limits: Limits) -> Obj | None:
+    def mutate(
+        self, obj: Obj, variables: Mapping[str, Any], type: Type, limits: Limits, allow: Allow = Budget
+    ) -> Obj | None:
         """`obj` (which stays as it is) as the policy makes it; None: its conditions don't hold.
 
         Raises ConditionError, MutationFailed.
         """
-        if not self.matches(variables):
+        _ = self.conditions, self.expressions, self._mutations
+        self.is_compiled = True
+        if not self.matches(variables, allow):
             return None
-        budget = Budget(_BUDGET)
+        budget = allow(_BUDGET)
         for kind, text, program, problem in self._mutations:
             if program is None:
                 raise MutationFailed(f"compilation error: {problem}")

@@ -13,7 +13,7 @@ from wellhead.api.errors import BadRequest
 from wellhead.api.meta import AnyObj, Obj
 from wellhead.api.policies.expressions import Expressions, Variable
 from wellhead.api.policies.policy import Matching, Verdict
-from wellhead.api.webhooks.conditions import ConditionError, all_hold_of
+from wellhead.api.webhooks.conditions import Allow, ConditionError, all_hold_of
 
 _BUDGET = 10_000_000  # RuntimeCELCostBudget
 _LONGEST_MESSAGE = 5 * 1024
@@ -54,6 +54,8 @@ class Policy:
             self.problem = error.message
         self.may_fail = self._spec.get("failurePolicy") == "Ignore"
         self.param_kind: Obj | None = self._spec.get("paramKind")
+        self.is_compiled = False
+        """Whether to ask it takes no longer than its expressions do."""
         self.again = self._spec.get("reinvocationPolicy") == "IfNeeded"
 
     @cached_property
@@ -88,22 +90,23 @@ class Policy:
             for each in self._spec.get("auditAnnotations") or ()
         ]
 
-    def matches(self, variables: Mapping[str, Any]) -> bool:
+    def matches(self, variables: Mapping[str, Any], allow: Allow = Budget) -> bool:
         """Whether the match conditions hold. Raises ConditionError."""
         programs = [(each.text, each.program or each.problem) for each in self.conditions]
-        return all_hold_of(programs, variables)
+        return all_hold_of(programs, variables, allow)
 
-    def validate(self, variables: Mapping[str, Any]) -> Findings:
+    def validate(self, variables: Mapping[str, Any], allow: Allow = Budget) -> Findings:
         """What is to be said; what goes wrong is a refusal, unless the policy may fail."""
+        self._compile()
         findings = Findings()
         try:
-            if not self.matches(variables):
+            if not self.matches(variables, allow):
                 return findings
         except ConditionError as error:
             self._failed(findings, str(error), 0)
             return findings
         known = with_variables(variables, self.expressions.variables)
-        budget = Budget(_BUDGET)
+        budget = allow(_BUDGET)
         for index, (described, condition, message) in enumerate(self._validations):
             try:
                 holds = evaluated(condition, known, budget)
@@ -113,10 +116,14 @@ class Policy:
             if holds is not True:
                 said = _message(described, message, known, budget)
                 findings.verdicts.append(Verdict(said, described.get("reason") or "", index))
-        budget = Budget(_BUDGET)
+        budget = allow(_BUDGET)
         for key, condition in self._annotations:
             self._annotate(findings, key, condition, known, budget)
         return findings
+
+    def _compile(self) -> None:
+        _ = self.conditions, self.expressions, self._validations, self._annotations
+        self.is_compiled = True
 
     def _failed(self, findings: Findings, message: str, index: int) -> None:
         if not self.may_fail:

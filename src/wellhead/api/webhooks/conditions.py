@@ -5,7 +5,7 @@ Upstream: apiserver's admission/plugin/webhook/matchconditions and admission/plu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +13,11 @@ from wellhead.api.cel import Budget, BudgetExceeded, CompilationError, Environme
 from wellhead.api.cel.types import BOOL, DYN, STRING, ListOf, MapOf, ObjectOf, Scalar, Type
 from wellhead.api.webhooks.hook import Condition
 
+Allow = Callable[[int], Budget]
+"""Makes the budget for something that may cost so much."""
+
+_MOST_KEPT = 1024
+_programs: dict[str, Program | str] = {}
 _BUDGET = 2_500_000  # RuntimeCELCostBudgetMatchConditions
 _KIND = ObjectOf({"group": STRING, "version": STRING, "kind": STRING})
 _RESOURCE = ObjectOf({"group": STRING, "version": STRING, "resource": STRING})
@@ -56,9 +61,17 @@ def _environment() -> Environment:
     return Environment(VARIABLES)
 
 
-@lru_cache(maxsize=1024)
 def _compiled(expression: str) -> Program | str:
     """The program, or why it is none."""
+    found = _programs.get(expression)
+    if found is None:
+        if len(_programs) >= _MOST_KEPT:
+            _programs.clear()
+        found = _programs[expression] = _compile(expression)
+    return found
+
+
+def _compile(expression: str) -> Program | str:
     try:
         program = _environment().compile(expression)
     except CompilationError as error:
@@ -66,6 +79,11 @@ def _compiled(expression: str) -> Program | str:
     if program.type not in ("bool", "dyn"):
         return f"must evaluate to bool but got {program.type}"
     return program
+
+
+def are_compiled(conditions: Sequence[Condition]) -> bool:
+    """Whether to ask them takes no longer than they do."""
+    return all(each.expression.strip() in _programs for each in conditions)
 
 
 def problem_with(expression: str) -> str:
@@ -78,16 +96,17 @@ class ConditionError(Exception):
     """No condition is false, but of one nobody can tell. Says why, in upstream's words."""
 
 
-def all_hold(conditions: Sequence[Condition], variables: Mapping[str, Any]) -> bool:
+def all_hold(conditions: Sequence[Condition], variables: Mapping[str, Any], allow: Allow = Budget) -> bool:
     """Whether all are true; one that is false decides, whatever becomes of others. Raises ConditionError."""
-    return all_hold_of(
-        [(each.expression, _compiled(each.expression.strip())) for each in conditions], variables
-    )
+    programs = [(each.expression, _compiled(each.expression.strip())) for each in conditions]
+    return all_hold_of(programs, variables, allow)
 
 
-def all_hold_of(conditions: Sequence[tuple[str, Program | str]], variables: Mapping[str, Any]) -> bool:
+def all_hold_of(
+    conditions: Sequence[tuple[str, Program | str]], variables: Mapping[str, Any], allow: Allow = Budget
+) -> bool:
     """The same of expressions with their programs, or with why they have none. Raises ConditionError."""
-    budget = Budget(_BUDGET)
+    budget = allow(_BUDGET)
     problems = []
     for expression, compiled in conditions:
         if isinstance(compiled, str):

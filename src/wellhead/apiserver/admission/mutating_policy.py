@@ -5,17 +5,19 @@ Upstream: apiserver's pkg/admission/plugin/policy/mutating/dispatcher.go.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from wellhead.api.errors import ApiError, Forbidden
 from wellhead.api.managed_fields.types import DEDUCED, Type, type_of
 from wellhead.api.policies.mutation import MutatingPolicy, MutationFailed
 from wellhead.api.resource import Resource
 from wellhead.api.resources import MUTATING_BINDINGS, MUTATING_POLICIES, kind_of
-from wellhead.api.webhooks.conditions import ConditionError
+from wellhead.api.webhooks.conditions import Allow, ConditionError
 from wellhead.api.webhooks.matching import is_exempt
 from wellhead.apiserver.admission.environment import Environment
-from wellhead.apiserver.admission.mutation import Reinvocation, completed
+from wellhead.apiserver.admission.mutation import Reinvocation, completed, is_small
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Operation, Request
 from wellhead.apiserver.policies.following import Policies
@@ -53,8 +55,9 @@ class MutatingAdmissionPolicy(Plugin):
             if request.round and key not in memory.due:
                 continue
             try:
-                change = partial(self._change, invocation, request, each)
-                changed = await self._environment.registry.apart.always(change)
+                change = partial(self._change, invocation, request, each, invocation.variables(each))
+                at_once = each.policy.is_compiled and is_small(request.obj)
+                changed = await self._environment.registry.apart.judge(change, at_once=at_once)
             except (ConditionError, MutationFailed) as error:
                 invocation.failed(each.policy, each.binding, str(error))
                 continue
@@ -71,7 +74,12 @@ class MutatingAdmissionPolicy(Plugin):
             memory.left = decode(encode_json(request.obj))
 
     def _change(
-        self, invocation: PolicyInvocation, request: Request, each: Applicable[MutatingPolicy]
+        self,
+        invocation: PolicyInvocation,
+        request: Request,
+        each: Applicable[MutatingPolicy],
+        variables: Mapping[str, Any],
+        allow: Allow,
     ) -> bool | None:
         """Whether the policy changes the object; None: its conditions don't hold.
 
@@ -80,10 +88,9 @@ class MutatingAdmissionPolicy(Plugin):
         resource = each.resource
         is_whole = request.kind == request.resource.gvk
         seen = invocation.converted(request.obj, request.resource, resource)
-        variables = invocation.variables(each)
         limits = self._environment.limits
         fields = kind_of(resource).fields if is_whole else _type_of(request)
-        made = each.policy.mutate(decode(encode_json(seen)), variables, fields, limits)
+        made = each.policy.mutate(decode(encode_json(seen)), variables, fields, limits, allow)
         if made is None:
             return None
         if made == seen:

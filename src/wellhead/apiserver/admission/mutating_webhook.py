@@ -54,7 +54,7 @@ class MutatingAdmissionWebhook(Plugin):
         for index, hook, resource in hooks:
             if request.round and hook.id not in memory.due:
                 continue
-            if not invocation.wants(hook, resource):
+            if not await invocation.wants(hook, resource):
                 continue
             changed = await self._ask(invocation, hook, resource, index, request)
             if changed:

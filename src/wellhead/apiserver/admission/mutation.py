@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from wellhead.api import schema
 from wellhead.api.custom import decoding as custom
@@ -28,6 +28,25 @@ class Reinvocation(Generic[T]):
     def changed(self) -> None:
         self.due |= self.asked
         self.asked.clear()
+
+
+_FEW = 1000  # values
+
+
+def is_small(obj: Any) -> bool:
+    """Whether it takes little time to copy the object and to complete it."""
+    left = _FEW
+    rest = [obj]
+    while rest:
+        each = rest.pop()
+        if isinstance(each, dict):
+            rest += each.values()
+        elif isinstance(each, list):
+            rest += each
+        left -= 1
+        if left < len(rest):
+            return False
+    return True
 
 
 def completed(changed: Obj, kind: GroupVersionKind, resource: Resource | None) -> Obj:

@@ -6,10 +6,11 @@ Upstream: apiserver's pkg/admission/plugin/policy/validating/dispatcher.go.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from wellhead.api.errors import ApiError, Forbidden
 from wellhead.api.policies.policy import Binding, Verdict
-from wellhead.api.policies.validation import Findings, Policy
+from wellhead.api.policies.validation import Policy
 from wellhead.api.resource import Resource
 from wellhead.api.resources import VALIDATING_BINDINGS, VALIDATING_POLICIES
 from wellhead.api.webhooks.matching import is_exempt
@@ -17,7 +18,7 @@ from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Operation, Request
 from wellhead.apiserver.policies.following import Policies
-from wellhead.apiserver.policies.matching import Applicable, PolicyInvocation, subject
+from wellhead.apiserver.policies.matching import PolicyInvocation, subject
 from wellhead.storage.encoding import encode_json
 
 _FAILURE = "validation.policy.admission.k8s.io/validation_failure"
@@ -54,13 +55,10 @@ class ValidatingAdmissionPolicy(Plugin):
             return
         invocation = PolicyInvocation(self._environment, request, mutating=False)
         denials: list[_Denial] = []
-        applicable = await invocation.applicable(bound)
-
-        def judged() -> list[tuple[Applicable[Policy], Findings]]:
-            return [(each, each.policy.validate(invocation.variables(each))) for each in applicable]
-
-        # Within the budget of a policy's cost, a client's object may keep it busy for seconds.
-        for each, findings in await self._environment.registry.apart.always(judged) if applicable else ():
+        for each in await invocation.applicable(bound):
+            judged = partial(each.policy.validate, invocation.variables(each))
+            apart = self._environment.registry.apart
+            findings = await apart.judge(judged, at_once=each.policy.is_compiled)
             for verdict in findings.verdicts:
                 denials += _done(request, each.policy, each.binding, verdict)
             denials += [_Denial(each.policy, each.binding, Verdict(text)) for text in findings.errors]

@@ -40,7 +40,7 @@ class ValidatingAdmissionWebhook(Plugin):
         if not hooks:
             return
         invocation = Invocation(self._environment, request, mutating=False)
-        asked = [(hook, name) for _, hook, name in hooks if invocation.wants(hook, name)]
+        asked = [(hook, name) for _, hook, name in hooks if await invocation.wants(hook, name)]
 
         async def refusal(index: int, hook: Hook, resource: Resource) -> ApiError | None:
             try:

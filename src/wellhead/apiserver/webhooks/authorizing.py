@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+
 from wellhead.api.cel.functions.authorizer import Ask, Decision, Question
 from wellhead.api.errors import BadRequest
 from wellhead.api.selectors import FieldSelector, LabelSelector
@@ -39,3 +42,22 @@ def asking(authorizer: Authorizer, user: User) -> Ask:
         return Decision(authorizer.allows(who, action), authorizer.reason(who, action))
 
     return ask
+
+
+def on_this_loop(ask: Ask) -> Ask:
+    """The same for expressions that are evaluated on a thread.
+
+    The authorizer belongs to the event loop: a thread that asked it while roles change could keep an answer
+    that is true no longer.
+    """
+    loop, own = asyncio.get_running_loop(), threading.get_ident()
+
+    async def answered(question: Question) -> Decision:
+        return ask(question)
+
+    def asked(question: Question) -> Decision:
+        if threading.get_ident() == own:
+            return ask(question)
+        return asyncio.run_coroutine_threadsafe(answered(question), loop).result()
+
+    return asked

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import partial
 
 from wellhead.api.errors import Forbidden
 from wellhead.api.meta import Obj, new_uid
@@ -44,7 +45,7 @@ class Invocation:
     def _others(self) -> tuple[Resource, ...]:
         return other_names(self._environment.kinds, self._request)
 
-    def wants(self, hook: Hook, resource: Resource) -> bool:
+    async def wants(self, hook: Hook, resource: Resource) -> bool:
         """Whether the hook, whose rules are about such requests, wants to hear of this one.
 
         Raises NotFound, and Forbidden if nobody can tell.
@@ -53,7 +54,7 @@ class Invocation:
         return (
             selects_object(hook.objects, request.obj, request.old)
             and selects_namespace(hook.namespaces, self._target, request.obj, self._labels_of)
-            and (not hook.conditions or self._conditions_hold(hook, resource))
+            and (not hook.conditions or await self._conditions_hold(hook, resource))
         )
 
     async def ask(self, hook: Hook, resource: Resource, index: int) -> Verdict | None:
@@ -139,8 +140,8 @@ class Invocation:
         metadata = item.head["metadata"]
         return (metadata.get("labels") or {}) if isinstance(metadata, dict) else {}
 
-    def _conditions_hold(self, hook: Hook, resource: Resource) -> bool:
-        from wellhead.api.webhooks.conditions import ConditionError, all_hold
+    async def _conditions_hold(self, hook: Hook, resource: Resource) -> bool:
+        from wellhead.api.webhooks.conditions import ConditionError, all_hold, are_compiled
 
         question = self._question(resource)
         variables = {
@@ -150,8 +151,9 @@ class Invocation:
             "namespaceObject": None,
             **authorization(self._environment, self._request),
         }
+        hold = partial(all_hold, hook.conditions, variables)
         try:
-            return all_hold(hook.conditions, variables)
+            return await self._environment.registry.apart.judge(hold, at_once=are_compiled(hook.conditions))
         except ConditionError as error:
             if hook.may_fail:
                 return False
@@ -161,9 +163,9 @@ class Invocation:
 def authorization(environment: Environment, request: Request) -> dict[str, object]:
     """`authorizer` and `authorizer.requestResource`, about whoever sends the request."""
     from wellhead.api.cel.functions.authorizer import Authorizer, Question, resource_check
-    from wellhead.apiserver.webhooks.authorizing import asking
+    from wellhead.apiserver.webhooks.authorizing import asking, on_this_loop
 
-    ask = asking(environment.authorizer, request.user)
+    ask = on_this_loop(asking(environment.authorizer, request.user))
     about = Question(
         group=request.resource.group,
         resource=request.resource.plural,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from wellhead.api.cel import (
     Budget,
@@ -13,9 +16,13 @@ from wellhead.api.cel import (
     CostExceeded,
     Environment,
     EvaluationError,
+    TakesLong,
+    Trial,
 )
 from wellhead.api.cel.functions.authorizer import Authorizer, Decision, Question
+from wellhead.api.cel.functions.collections import distinct
 from wellhead.api.cel.types import DYN, INT, STRING, TIMESTAMP, ListOf, MapOf, ObjectOf, Scalar, Type
+from wellhead.api.cel.values import equal
 
 _TYPES: dict[str, Type] = {
     "self": ObjectOf(
@@ -197,3 +204,53 @@ def test_evaluations_share_a_budget(environment: Environment) -> None:
     budget.left = 10
     with pytest.raises(BudgetExceeded):
         program.evaluate(variables, budget)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "'%s'.format([any])",
+        "'%s'.format([[any, any]])",
+        "any == any",
+        "any.distinct()",
+        "any.isSorted()",
+        "any.sort()",
+        "any.join('')",
+        "any.flatten()",
+        "any.indexOf('x')",
+        "sets.contains(any, any)",
+    ],
+)
+def test_no_call_does_much_for_little(environment: Environment, expression: str) -> None:
+    """Also where upstream counts one for it, whatever it is about."""
+    budget = Budget(1_000_000)
+    environment.compile(expression).evaluate({"any": [""] * 500}, budget)
+    assert budget.left <= 1_000_000 - 250
+    with pytest.raises(CostExceeded):
+        environment.compile(f"any.all(x, dyn({expression}) != 'x')").evaluate({"any": [""] * 5000})
+
+
+def test_an_attempt_is_no_failure_of_an_expression(environment: Environment) -> None:
+    program = environment.compile("any.all(x, x == '') || true")
+    with pytest.raises(TakesLong):
+        program.evaluate({"any": [""] * 500}, Trial(100))
+    assert program.evaluate({"any": [""] * 500}, Trial(10_000)) is True
+
+
+_scalars = st.one_of(st.booleans(), st.integers(-2, 2), st.sampled_from([0.0, 1.0, 2.5, math.nan, "", "1"]))
+_values = st.recursive(
+    _scalars,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from("ab"), inner),
+    max_leaves=4,
+)
+
+
+@given(st.lists(_values, max_size=6))
+def test_distinct_keeps_one_of_what_is_equal(values: list[Any]) -> None:
+    kept: list[Any] = []
+    for each in values:
+        if not any(equal(each, other) for other in kept):
+            kept.append(each)
+    found = distinct(values)
+    assert len(found) == len(kept)
+    assert all(a is b for a, b in zip(found, kept, strict=True))

@@ -9,6 +9,7 @@ import pytest
 from wellhead.api.custom.lists import duplicates
 from wellhead.api.custom.metadata import check_embedded
 from wellhead.api.custom.rules import check_rules, compile_rules
+from wellhead.api.custom.schemas import correlated
 from wellhead.api.custom.strategy import CustomStrategy, SameFields
 from wellhead.api.custom.validation import validate
 from wellhead.api.custom.values import apply_defaults, prune
@@ -237,3 +238,22 @@ def test_objects_with_rules_count_as_more_work() -> None:
     assert effort(of(size=typed("integer"))) == 1
     ruled = of(size=typed("integer")) | {"x-kubernetes-validations": [rule("self.size > 0")]}
     assert effort(ruled) > 1
+
+
+class _Counted(dict[str, Any]):
+    """Notes how often anything is looked up in any of them."""
+
+    looks = 0
+
+    def get(self, *asked: Any) -> Any:
+        _Counted.looks += 1
+        return super().get(*asked)
+
+
+def test_items_of_a_long_list_are_found_by_their_keys_at_once() -> None:
+    schema = typed("array", **{"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["a", "b"]})
+    old = [_Counted(a=n % 500, b=str(n // 2), n=n) for n in range(2000)]
+    new = [{"a": 0, "b": "0"}, {"a": 2}, "no map", {"a": 499, "b": "999"}]
+    assert [was and was["n"] for was in correlated(schema, old, new)] == [0, None, None, 1999]
+    assert _Counted.looks == 2 * len(old)
+    assert [*correlated(typed("array"), old, new)] == [*correlated(schema, None, new)] == [None] * 4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import cmp_to_key
 from itertools import pairwise
 from typing import Any
@@ -15,6 +15,7 @@ from wellhead.api.cel.values import (
     Span,
     UInt,
     equal,
+    identity,
     integer,
     less,
     no_such_overload,
@@ -90,12 +91,12 @@ def _flatten(values: list[Any], depth: int = 1) -> list[Any]:
     return flat
 
 
-def _distinct(values: list[Any]) -> list[Any]:
-    kept: list[Any] = []
+def distinct(values: list[Any]) -> list[Any]:
+    """The first of all that are equal."""
+    kept: dict[Hashable, Any] = {}
     for value in values:
-        if not any(equal(value, each) for each in kept):
-            kept.append(value)
-    return kept
+        kept.setdefault(identity(value), value)
+    return [*kept.values()]
 
 
 def _sort(values: list[Any]) -> list[Any]:
@@ -183,7 +184,7 @@ BEHIND_MACROS: tuple[Function, ...] = (
     function("list<A> -> slice(int, int): list<A>", _slice),
     function("list<dyn> -> flatten(): list<dyn>", _flatten),
     function("list<dyn> -> flatten(int): list<dyn>", _flatten),
-    function("list<A> -> distinct(): list<A>", _distinct),
+    function("list<A> -> distinct(): list<A>", distinct),
     function("list<A> -> reverse(): list<A>", lambda values: values[::-1]),
     function("list<A> -> sort(): list<A>", _sort),
     function("lists.range(int): list<int>", _range),

@@ -14,7 +14,7 @@ from wellhead.api.kinds.customresourcedefinition.rules import (
 from wellhead.api.meta import Obj, is_condition_true, now
 from wellhead.api.printer import NAME, Column, Printer
 from wellhead.api.resource import Resource
-from wellhead.api.strategy import Context, Strategy
+from wellhead.api.strategy import ALWAYS_APART, Context, Strategy
 
 CUSTOMRESOURCEDEFINITIONS = Resource(
     "apiextensions.k8s.io",
@@ -31,6 +31,10 @@ CUSTOMRESOURCEDEFINITIONS = Resource(
 class DefinitionStrategy(Strategy):
     needs_version = True
     counts_generations = True
+
+    @property
+    def effort(self) -> int:
+        return ALWAYS_APART
 
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
