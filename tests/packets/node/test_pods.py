@@ -342,6 +342,9 @@ shell = stream(pods.connect_get_namespaced_pod_exec, "web", "default", command=[
 shell.write_stdin("echo one; exit 4\\n")
 shell.run_forever(timeout=60)
 print(shell.read_stdout().strip(), shell.returncode)
+# A quick command's output is there whole on a terminal, too.
+print({stream(pods.connect_get_namespaced_pod_exec, "web", "default", command=["echo", "two"], stdin=False,
+              stdout=True, stderr=True, tty=True) for _ in range(10)})
 forward = portforward(pods.connect_get_namespaced_pod_portforward, "web", "default", ports="8080")
 connection = forward.socket(8080)
 connection.setblocking(True)
@@ -364,7 +367,7 @@ def test_pythons_client_runs_commands_and_forwards_ports(lab: Lab) -> None:
         check=True,
         env={**os.environ, "KUBECONFIG": lab.kubeconfig},
     )
-    assert done.stdout.splitlines() == ["one 4", "web"]
+    assert done.stdout.splitlines() == ["one 4", "{'two\\r\\n'}", "web"]
 
 
 @pytest.mark.parametrize("way", ["exec?command=sh", "attach?container=main"])

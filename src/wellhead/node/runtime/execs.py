@@ -46,8 +46,7 @@ class Exec:
         self._process: Program | None = None
         self._open: set[int] = set()
         self._said = b""
-        self._size: tuple[int, int] | None = None
-        self._has_spoken = self._started = False
+        self._started = False
         self.stdin = self.stdout = self.stderr = -1
 
     async def __aenter__(self) -> Self:
@@ -110,28 +109,13 @@ class Exec:
 
     def resize(self, rows: int, columns: int) -> None:
         """Change the size of the command's terminal."""
-        if self._tty:
-            self._size = rows, columns
-            self._set_size()
+        if self._tty and self.stdout in self._open:
+            with contextlib.suppress(OSError):  # the command wasn't started
+                terminals.set_size(self.stdout, rows, columns)
 
     async def read_output(self) -> bytes:
         """What comes from `stdout`; b"" at the end."""
-        data = await descriptors.read(self.stdout)
-        if data and not self._has_spoken:
-            # The size may have come when crun had seen ours already, and the command was not yet there.
-            self._has_spoken = True
-            self._set_size()
-        return data
-
-    def _set_size(self) -> None:
-        """Set the size of our terminal, which crun copies when it makes the command's, and of that itself."""
-        if not self._size or self.stdout not in self._open:
-            return
-        terminals.set_size(self.stdout, *self._size)
-        if (pid := self._pid()) is None:
-            return
-        with contextlib.suppress(OSError):  # the command has ended, or left its terminal
-            terminals.set_size_of(pid, *self._size)
+        return await descriptors.read(self.stdout)
 
     async def wait(self) -> int:
         """The command's exit code. Raises RuntimeFailure if it could not be started at all."""
@@ -149,19 +133,31 @@ class Exec:
 
     async def _spawn(self, specification: str) -> None:
         if self._tty:
-            master, terminal = os.openpty()
-            self.stdin = self.stdout = master
-            child_in = child_out = terminal
+            assert self._directory is not None
+            # The terminal itself, not a copy by crun: that loses what a quick command said.
+            with terminals.Arrival(self._directory) as arrival:
+                nothing = os.open("/dev/null", os.O_RDWR)
+                self._start(specification, nothing, nothing, "--console-socket", str(arrival.path))
+                assert self._process is not None
+                terminal = await arrival.terminal(self._process)
+                self.stdin = self.stdout = os.open("/dev/null", os.O_RDONLY) if terminal is None else terminal
         else:
             child_in, self.stdin = os.pipe() if self._want_stdin else (os.open("/dev/null", os.O_RDONLY), -1)
             self.stdout, child_out = os.pipe()
+            self._start(specification, child_in, child_out)
+        for fd in (self.stdin, self.stdout):
+            if fd >= 0:
+                self._open.add(fd)
+                os.set_blocking(fd, False)
+
+    def _start(self, specification: str, child_in: int, child_out: int, *options: str) -> None:
+        """Start crun with these descriptors, which are its own from then on."""
         self.stderr, child_err = os.pipe()
-        self._open = {fd for fd in (self.stdin, self.stdout, self.stderr) if fd >= 0}
-        for fd in self._open:
-            os.set_blocking(fd, False)
+        self._open.add(self.stderr)
+        os.set_blocking(self.stderr, False)
         try:
             self._process = programs.start(
-                *self._runtime.command("exec", "--pid-file", str(self._pid_file), "--process"),
+                *self._runtime.command("exec", "--pid-file", str(self._pid_file), *options, "--process"),
                 specification,
                 self._id,
                 stdin=child_in,
