@@ -51,7 +51,7 @@ class Field:
 
     shape: Shape
     type: str = ""
-    """The definition of the value (of an item, for lists and maps); else a JSON type, int32 or int64."""
+    """The definition of the value (of an item, for lists and maps); else a JSON type, int32, int64, byte."""
     patch_strategies: frozenset[str] = frozenset()
     merge_key: str = ""
     kept_empty: bool = False
@@ -184,7 +184,8 @@ def _field(schema: Obj, *, kept_empty: bool) -> Field:
 
 def _type(schema: Obj) -> str:
     kind = json_type(schema)
-    return reference(schema) or (schema.get("format") or kind if kind == "integer" else kind)
+    form = schema.get("format") or kind
+    return reference(schema) or (form if kind == "integer" or form == "byte" else kind)
 
 
 def _references(schema: object) -> list[str]:

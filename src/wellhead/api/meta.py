@@ -62,6 +62,11 @@ def format_time(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def format_micro_time(time: datetime) -> str:
+    """An aware datetime as metav1.MicroTime writes it."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def parse_time(text: str) -> datetime:
     """An RFC 3339 time as an aware datetime. Raises ValueError."""
     time = datetime.fromisoformat(text)

@@ -10,7 +10,7 @@ import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -28,7 +28,7 @@ from wellhead.api.definitions import (
     reference,
 )
 from wellhead.api.errors import BadRequest, shortened, shown
-from wellhead.api.meta import GroupVersionKind, Obj, parse_time
+from wellhead.api.meta import GroupVersionKind, Obj, format_micro_time, format_time, parse_time
 from wellhead.text import quoted
 
 FieldValidation = Literal["Strict", "Warn", "Ignore"]
@@ -37,7 +37,7 @@ Path = tuple[str | int, ...]
 _MOST_TOLD = 100  # complaints of strict decoding
 _INTEGER_BITS = {"int32": 32, "int64": 64}
 _INTEGERS = frozenset({"int32", "int64", "integer", INT_OR_STRING})
-_GO_TYPES = {"boolean": "bool", "number": "float64", "integer": "int"}
+_GO_TYPES = {"boolean": "bool", "number": "float64", "integer": "int", "byte": "[]uint8"}
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ class _Reading:
             raise BadRequest(f"json: cannot unmarshal number {value} into Go value of type {_go_type(type)}")
         fields = self._known.fields(type)
         if not fields or not isinstance(value, dict):
-            return value
+            return _REWRITTEN[type](value) if type in _REWRITTEN and isinstance(value, str) else value
         kept: Obj = {}
         for name, item in value.items():
             field = fields.get(name)
@@ -163,6 +163,28 @@ class _Reading:
         return self.cleaned(value, field.type)
 
 
+def _written(length: int, write: Callable[[datetime], str]) -> Callable[[str], str]:
+    """A moment as it comes back, whatever the time zone and digits that it was sent with."""
+
+    def rewritten(text: str) -> str:
+        if (len(text) == length and text.endswith("Z")) or not _is_time(text):
+            return text
+        return write(parse_time(text))
+
+    return rewritten
+
+
+def _unwrapped(text: str) -> str:
+    """Base64 in one line, as Go writes it; it reads any."""
+    return text.replace("\n", "").replace("\r", "")
+
+
+_REWRITTEN: Mapping[str, Callable[[str], str]] = {
+    "io.k8s.apimachinery.pkg.apis.meta.v1.Time": _written(20, format_time),
+    "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime": _written(27, format_micro_time),
+    "byte": _unwrapped,
+}
+"""What is written otherwise than it was sent, by type."""
 _EMPTIED: Mapping[str, type | tuple[()]] = {"list": list, "map": dict, "object": (), "scalar": ()}
 
 
@@ -292,7 +314,7 @@ def _decoding_schema(name: str, schema: Obj) -> Obj:
 
 def _is_base64(text: str) -> bool:
     try:
-        base64.b64decode(text, validate=True)
+        base64.b64decode(_unwrapped(text), validate=True)
     except binascii.Error:
         return False
     return True

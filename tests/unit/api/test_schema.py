@@ -3,8 +3,8 @@ import pytest
 from wellhead.api.errors import BadRequest
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.api.resource import Resource
-from wellhead.api.resources import DEPLOYMENTS, ENDPOINTSLICES, PODS, RESOURCES, SECRETS, SERVICES
-from wellhead.api.schema import decode
+from wellhead.api.resources import DEPLOYMENTS, ENDPOINTSLICES, LEASES, PODS, RESOURCES, SECRETS, SERVICES
+from wellhead.api.schema import decode, decode_metadata
 
 POD: Obj = {
     "metadata": {"name": "x", "creationTimestamp": None},
@@ -166,3 +166,33 @@ def test_every_served_kind_has_a_schema(resource: Resource) -> None:
 )
 def test_the_kinds_of_subresources_have_a_schema(gvk: GroupVersionKind) -> None:
     assert decode({}, gvk, "Strict").object["apiVersion"] == gvk.api_version
+
+
+@pytest.mark.parametrize(
+    ("sent", "written"),
+    [
+        ("2026-01-02T03:04:05Z", "2026-01-02T03:04:05Z"),
+        ("2026-01-02T03:04:05+00:00", "2026-01-02T03:04:05Z"),
+        ("2026-01-02T05:04:05.678+02:00", "2026-01-02T03:04:05Z"),
+    ],
+)
+def test_a_moment_is_written_in_utc_whatever_zone_it_came_in(sent: str, written: str) -> None:
+    body = {"metadata": {"name": "x", "creationTimestamp": sent}}
+    assert decode(body, PODS.gvk).object["metadata"]["creationTimestamp"] == written
+    custom = decode_metadata({"name": "x", "creationTimestamp": sent})
+    assert custom["creationTimestamp"] == written
+
+
+def test_a_lease_counts_microseconds() -> None:
+    spec = {"acquireTime": "2026-01-02T05:04:05.5+02:00", "renewTime": "2026-01-02T03:04:05.000001Z"}
+    lease = decode({"spec": spec}, LEASES.gvk).object
+    assert lease["spec"] == {
+        "acquireTime": "2026-01-02T03:04:05.500000Z",
+        "renewTime": "2026-01-02T03:04:05.000001Z",
+    }
+
+
+def test_base64_may_be_wrapped_into_lines() -> None:
+    data = {"a": "YWJj\nZGVm\n", "b": "YQ=="}
+    assert decode({"data": data}, SECRETS.gvk).object["data"] == {"a": "YWJjZGVm", "b": "YQ=="}
+    assert "illegal base64 data" in refusal(SECRETS, {"data": {"a": "YWJj ZGVm"}})
