@@ -21,6 +21,7 @@ from wellhead.cli.options import logging_options
 from wellhead.cli.symmetric_return import symmetric_return_options, taken
 from wellhead.proxy.backends.base import BackendError
 from wellhead.proxy.backends.iptables.commands import Variant
+from wellhead.proxy.claims.settings import SOURCE_CLAIMS, SourceClaims
 from wellhead.proxy.config import Config
 from wellhead.proxy.configuration.load import ConfigurationError, Given, from_file, from_flags, to_document
 from wellhead.proxy.configuration.resolve import resolve
@@ -101,6 +102,14 @@ def _help(setting: Setting) -> str:
     " all Services but those annotated wellhead.dev/preserve-client-ip=false. [default: for those annotated"
     " =true]",
 )
+@click.option(
+    "--source-claims",
+    type=click.Choice(SOURCE_CLAIMS),
+    default="auto",
+    show_default=True,
+    help="Which of the connections that the proxy leaves alone keep their source whatever masquerades behind"
+    " it: those whose replies are known to come back through this node, all, or none.",
+)
 @click.option("--cleanup", "clean", is_flag=True, help="Remove every rule of the proxy, and exit.")
 @click.option(
     "--init-only", is_flag=True, help="Make the kernel settings that need full privileges, and exit."
@@ -120,6 +129,7 @@ def command(
     master: str | None,
     iptables_variant: Variant,
     preserve_client_ip: bool,
+    source_claims: SourceClaims,
     clean: bool,
     init_only: bool,
     write_config_to: Path | None,
@@ -144,6 +154,7 @@ def command(
             master=master,
             iptables_variant=iptables_variant,
             preserve_client_ip=preserve_client_ip,
+            source_claims=source_claims,
             return_marks=returning.mark_mask,
             file=config_file,
         )

@@ -75,6 +75,8 @@ class Table(enum.StrEnum):
 
     PROXY = "wellhead"
     """Of the families ip and ip6, as all but the next."""
+    CLAIMS = "wellhead-claims"
+    """The proxy's in iptables mode, where it has no other."""
     RETURN = "wellhead-return"
     """Of the family inet."""
     FORWARDER = "wellhead-forwarder"
@@ -105,6 +107,9 @@ class HookPriority(enum.IntEnum):
     NODE_DSTNAT = -90
     """Host ports come after Services."""
     PROXY_FILTER = 0
+    RETURN_CLAIMS = 98
+    PROXY_CLAIMS = 99
+    """Strictly before everybody's masquerading: of two at one priority the one that was made last decides."""
     PROXY_SRCNAT = 100
     RETURN_SRCNAT = 101
     NODE_SRCNAT = 110

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wellhead.proxy.backends.iptables.commands import Variant
+from wellhead.proxy.claims.settings import SourceClaims
 from wellhead.proxy.marks import Marks
 from wellhead.proxy.mode import ProxyMode
 from wellhead.proxy.node_config import NodeConfig
@@ -32,6 +33,8 @@ class Config:
     marks: Marks = field(default_factory=Marks)
     localhost_node_ports: bool = True
     """Whether IPv4 node ports answer on loopback addresses, in iptables mode."""
+    source_claims: SourceClaims = "auto"
+    """Which connections keep their source whatever masquerades behind the proxy."""
     symmetric_return: ReturnSettings = field(default_factory=ReturnSettings)
     """For Services that keep their clients' addresses."""
     sync_period: float = 30.0

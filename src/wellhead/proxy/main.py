@@ -19,6 +19,7 @@ from wellhead.ip import Family, IPNetwork
 from wellhead.proxy import modes
 from wellhead.proxy.api_client import MeasuredClient
 from wellhead.proxy.backends.base import BackendError
+from wellhead.proxy.claims.watch import WaysWatch
 from wellhead.proxy.config import Config
 from wellhead.proxy.config_file import ends_when_changed
 from wellhead.proxy.fallbacks import Fallbacks
@@ -123,6 +124,7 @@ class _Proxy:
             complain=self._warn_of_node,
             own_node=lambda: self._node_object,
         )
+        self._ways = WaysWatch(self._set_node)
         self._settings = KeptSettings(config.conntrack)
         on_loopback = modes.node_ports_on_loopback(config)
         self._proxier = Proxier(
@@ -160,6 +162,7 @@ class _Proxy:
     def parts(self) -> Iterator[Coroutine[None, None, None]]:
         """What has to run, each until cancelled."""
         yield self._settings.run()
+        yield self._ways.run(self._config.sync_period)
         yield self._services.run()
         yield self._slices.run()
         yield self._nodes.run()
@@ -185,6 +188,7 @@ class _Proxy:
             log.info("waiting for the pod CIDR of node %s, which NodeCIDR mode needs", self._config.node_name)
             await self._found_pod_networks.wait()
         await self._return.known()
+        await self._ways.known()
         self._events.event(self._this_node(), "Normal", "Starting", "")
         self._request()
         await self._loop.run()
@@ -244,7 +248,8 @@ class _Proxy:
             return
         returning = self._return.returning
         node = self._config.node.complete(parse_node(self._node_object))
-        if self._view.set_node(replace(node, returning=returning.nodes, inside=returning.inside)):
+        ways = self._ways.ways
+        if self._view.set_node(replace(node, returning=returning.nodes, inside=returning.inside, ways=ways)):
             self._ports.refresh()
             self._request()
 

@@ -43,6 +43,7 @@ def make_backend(config: Config, families: tuple[Family, ...], metrics: Metrics)
                 node_port_addresses=config.node_port_addresses,
                 marks=config.marks,
                 drop_invalid=drop_invalid,
+                claims=config.source_claims,
             ),
         )
     rules = RulesetConfig(
@@ -52,6 +53,7 @@ def make_backend(config: Config, families: tuple[Family, ...], metrics: Metrics)
             drop_invalid=drop_invalid,
         ),
         config.node_port_addresses,
+        config.source_claims,
     )
     return iptables.IptablesBackend(families, config.iptables_variant, rules, metrics)
 

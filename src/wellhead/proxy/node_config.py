@@ -47,6 +47,7 @@ class NodeConfig:
             detectors=tuple((family, each) for family, each in found if each is not None),
             masquerade_all=self.masquerade_all,
             preserve_client_ip=self.preserve_client_ip,
+            cluster_networks=self.cluster_cidrs,
         )
 
     def waits_for_node(self, node: LocalNode) -> bool:

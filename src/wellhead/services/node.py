@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wellhead.api.meta import Obj
 from wellhead.ip import Family, IPAddress, IPNetwork, addresses_of, networks_of
@@ -37,6 +37,16 @@ Detector = FromNetwork | FromBridge | FromInterfacePrefix
 
 
 @dataclass(frozen=True, slots=True)
+class Ways:
+    """What a node's own network says of the ways between pods. No Service is handled differently for it."""
+
+    routed: tuple[IPNetwork, ...] = ()
+    """Networks that its routes lead to by way of other machines; the default routes left out."""
+    bridges: tuple[str, ...] = ()
+    """Bridges on which a reply between two ports passes neither conntrack nor NAT."""
+
+
+@dataclass(frozen=True, slots=True)
 class LocalNode:
     """This node, as far as Services are concerned. A heartbeat changes nothing here."""
 
@@ -54,6 +64,10 @@ class LocalNode:
     inside: tuple[IPNetwork, ...] = ()
     """Where the cluster's own packets come from: every node's addresses and pod networks. A family without
     any is not known yet."""
+    cluster_networks: tuple[IPNetwork, ...] = ()
+    """Where the cluster's pods are, as configured."""
+    ways: Ways = field(default_factory=Ways)
+    """What its routes and links say."""
 
     def detector(self, family: Family) -> Detector | None:
         """How this node recognises its own pods in `family`; None when it can't."""

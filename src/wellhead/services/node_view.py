@@ -71,11 +71,12 @@ class NodeView:
         """Note what is now known of this node. Returns whether anything of it changed."""
         if node == self._node:
             return False
+        before = dataclasses.replace(self._node, ways=node.ways)  # which no Service depends on
         # Other nodes come and go more often than anything changes about this one.
-        if dataclasses.replace(self._node, returning=node.returning, inside=node.inside) == node:
-            self._preserving_stale = True
-        else:
+        if dataclasses.replace(before, returning=node.returning, inside=node.inside) != node:
             self._all_stale = True
+        elif before != node:
+            self._preserving_stale = True
         self._node = node
         return True
 

@@ -102,6 +102,8 @@ class PortView(msgspec.Struct, frozen=True, gc=False):
     """Endpoints whose established flows may go on, whether or not new ones are sent there."""
     hairpins: tuple[IPAddress, ...] = ()
     """Addresses of endpoints that may be pods of this node, and so may be reaching themselves."""
+    nodeless: tuple[IPAddress, ...] = ()
+    """Those of endpoints that don't say where they are: nobody knows which way their replies take."""
     preserved: Preserved | None = None
     """None where nobody asked for it, or where the policy needs no help."""
 
@@ -121,6 +123,14 @@ class PortView(msgspec.Struct, frozen=True, gc=False):
 
     def endpoints(self, scope: Scope) -> tuple[EndpointAddress, ...]:
         return self.cluster if scope is Scope.CLUSTER else self.local
+
+    @property
+    def here(self) -> tuple[EndpointAddress, ...]:
+        """The endpoints that are known to be on this node: what they answer passes it."""
+        if not self.hairpins:
+            return ()
+        known = set(self.hairpins).difference(self.nodeless)
+        return tuple(dict.fromkeys([each for each in (*self.cluster, *self.local) if each.ip in known]))
 
 
 def view_port(
@@ -143,6 +153,10 @@ def view_port(
     cluster = usable.cluster if scopes & _TO_CLUSTER else ()
     local = usable.local if scopes & _TO_LOCAL else ()
     here = ("", node.name)  # an endpoint that does not say where it is may be anywhere
+    hairpins = tuple(dict.fromkeys([each.ip for each in (*cluster, *local) if endpoints[each].node in here]))
+    nodeless: tuple[IPAddress, ...] = ()
+    if hairpins:
+        nodeless = tuple(dict.fromkeys([each.ip for each in (*cluster, *local) if not endpoints[each].node]))
     return PortView(
         key=port.key,
         protocol=port.protocol,
@@ -154,9 +168,8 @@ def view_port(
         affinity_seconds=port.affinity_seconds,
         allowed_sources=_allowed_sources(port, node),
         serving=frozenset([address for address, each in endpoints.items() if each.keeps_flows]),
-        hairpins=tuple(
-            dict.fromkeys([each.ip for each in (*cluster, *local) if endpoints[each].node in here])
-        ),
+        hairpins=hairpins,
+        nodeless=nodeless,
         preserved=preserved,
     )
 

@@ -19,6 +19,7 @@ from wellhead.linux.nftables.socket import Socket
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.dispatch import HANDLINGS, affinity, pick, pick_slot, policy
 from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains, chains_for
+from wellhead.proxy.claims.settings import SOURCE_CLAIMS, SourceClaims
 from wellhead.proxy.marks import Marks
 from wellhead.services.node import Detector, FromBridge, FromInterfacePrefix, FromNetwork
 from wellhead.services.view import Routing, Scope
@@ -65,14 +66,18 @@ def listed(text: str) -> Iterator[str]:
         yield "\n".join(line.removeprefix("\t") for line in f"\tchain {body}\n\t}}".splitlines())
 
 
-@pytest.mark.parametrize("marks", MARKS, ids=lambda each: f"{each.masquerade:#x}")
+@pytest.mark.parametrize(
+    ("marks", "claims"),
+    list(zip(MARKS, SOURCE_CLAIMS, strict=True)),
+    ids=lambda each: f"{each.masquerade:#x}" if isinstance(each, Marks) else each,
+)
 @pytest.mark.parametrize("detector", DETECTORS)
 @pytest.mark.parametrize("family", Family)
 def test_what_a_rule_prints_is_what_nft_lists(
-    host: Host, family: Family, detector: str, marks: Marks
+    host: Host, family: Family, detector: str, marks: Marks, claims: SourceClaims
 ) -> None:
     from_pods = DETECTORS[detector][family is Family.IPV6]
-    wanted = Wanted(layout.table(family), every_chain(Surroundings(family, from_pods, marks)))
+    wanted = Wanted(layout.table(family), every_chain(Surroundings(family, from_pods, marks, claims=claims)))
 
     def inside() -> tuple[str, Transaction]:
         socket = Socket()

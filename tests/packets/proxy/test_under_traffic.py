@@ -110,7 +110,7 @@ def test_a_change_of_mode_keeps_connections(
     with dialling(world.pod_b, (WEB, 80), (VIP, 80), (NODE, 30080)) as dialled:
         proxy = start("--proxy-mode", other)
         eventually(proxy.has_synced)
-        eventually(lambda: "wellhead" not in world.node.run("nft list tables") or other == "nftables")
+        eventually(lambda: "wellhead\n" not in world.node.run("nft list tables") or other == "nftables")
         eventually(lambda: "KUBE-SVC" not in world.saved() or other == "iptables")
         seen = downloads.received()
         eventually(lambda: all(now > before for now, before in zip(downloads.received(), seen, strict=True)))

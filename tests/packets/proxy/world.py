@@ -29,6 +29,8 @@ from wellhead.linux import namespaces
 from wellhead.proxy import stale_flows
 from wellhead.proxy.backends.iptables.backend import IptablesBackend
 from wellhead.proxy.backends.iptables.commands import Variant
+from wellhead.proxy.backends.iptables.ruleset import RulesetConfig
+from wellhead.proxy.claims.settings import SourceClaims
 from wellhead.proxy.sysctls import enable_localhost_node_ports
 from wellhead.services.endpointslice import EndpointSlice
 from wellhead.services.node import FromNetwork, LocalNode
@@ -115,6 +117,39 @@ def _new_namespace() -> int:
     return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
 
+class NodeLoop:
+    """An event loop in a thread in a host's network namespace."""
+
+    def __init__(self, host: Host) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: host.inside(self._run), name="node")
+        self._thread.start()
+        self._ready.wait()
+
+    def _run(self) -> None:
+        self._loop.call_soon(self._ready.set)
+        self._loop.run_forever()
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
+        self._loop.close()
+
+    def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+
+class _LoopHost(Host):
+    """A host whose coroutines all run on one loop."""
+
+    loop: NodeLoop
+
+    def await_(self, work: Coroutine[Any, Any, T]) -> T:
+        return self.loop.wait_for(work)
+
+
 class World:
     """The namespaces, the servers in them, and the backend that programs the node."""
 
@@ -131,8 +166,12 @@ class World:
                 ]
             )
         )
+        # Backends listen to the kernel, so they have one event loop for as long as the world is there.
+        self.node.__class__ = _LoopHost
+        self._loop = NodeLoop(self.node)
+        self.node.loop = self._loop  # type: ignore[attr-defined]
         self.variant = variant
-        self.backend = IptablesBackend(Family, variant)
+        self.backend = self._make_backend()
         self.services = ServiceMap()
         self.view = NodeView(self.services, THIS_NODE)
         self._now: tuple[dict[Any, Service], dict[str, EndpointSlice]] = ({}, {})
@@ -143,7 +182,31 @@ class World:
         return host
 
     def close(self) -> None:
+        self.stop_proxy()
+        self._loop.close()
         self._stack.close()
+
+    def stop_proxy(self) -> None:
+        async def stop() -> None:
+            self.backend.close()
+
+        self._loop.wait_for(stop())
+
+    def restart(self, claims: SourceClaims = "auto") -> None:
+        """As another process, with other settings and nothing to serve yet."""
+        self.program([], [])
+        self.stop_proxy()
+        self.backend = self._make_backend(claims)
+        self.view = NodeView(self.services, self.view.node)
+
+        async def begin() -> None:
+            await self.backend.apply(self.view.update())
+            await self.backend.remove_leftovers()
+
+        self.node.await_(begin())
+
+    def _make_backend(self, claims: SourceClaims = "auto") -> Any:
+        return IptablesBackend(Family, self.variant, RulesetConfig(claims=claims))
 
     def _wire(self) -> None:
         outside, node, other = self.outside, self.node, self.other_node

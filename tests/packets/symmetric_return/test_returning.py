@@ -6,6 +6,7 @@ import contextlib
 
 import pytest
 
+from tests.packets.proxy.foreign import FOREIGN
 from tests.packets.symmetric_return.world import CLIENT, CLIENT6, World, connect
 
 pytestmark = pytest.mark.cluster
@@ -102,3 +103,16 @@ def test_connections_outlive_the_proxies(world: World, udp: bool) -> None:
         assert three.echo()
         with connect(world, 3, udp=udp) as later:
             assert later.seen == CLIENT
+
+
+@pytest.mark.parametrize("name", ["nft", "iptables-legacy"])
+def test_a_masquerade_on_the_endpoints_node_hides_no_client(world: World, name: str) -> None:
+    undo = FOREIGN[name](world.nodes[2].host)
+    try:
+        for version in (4, 6):
+            for udp in (False, True):
+                with connect(world, 1, udp=udp, version=version) as connection:
+                    assert connection.seen == _SEEN[version]
+                    assert connection.echo()
+    finally:
+        undo()

@@ -9,8 +9,11 @@ from wellhead.ip import Family
 from wellhead.proxy.backends.base import BackendError
 from wellhead.proxy.backends.iptables.backend import IptablesBackend
 from wellhead.proxy.backends.iptables.commands import Commands
+from wellhead.proxy.backends.iptables.ruleset import RulesetConfig
 from wellhead.services.node_view import NodeView, ViewDiff
 from wellhead.services.service_map import service_map
+
+ALONE = RulesetConfig(claims="none")
 
 
 class Kernel:
@@ -42,7 +45,7 @@ def view_of(affinity: str) -> NodeView:
 
 
 async def test_what_failed_is_made_up_for_by_the_next_call(kernel: Kernel) -> None:
-    backend, view = IptablesBackend([Family.IPV4]), view_of("None")
+    backend, view = IptablesBackend([Family.IPV4], config=ALONE), view_of("None")
     kernel.refuses = "*nat"
     with pytest.raises(BackendError):
         await backend.apply(view.update())
@@ -52,7 +55,7 @@ async def test_what_failed_is_made_up_for_by_the_next_call(kernel: Kernel) -> No
 
 
 async def test_one_familys_failure_does_not_keep_the_other_from_its_rules(kernel: Kernel) -> None:
-    backend, view = IptablesBackend(Family), view_of("None")
+    backend, view = IptablesBackend(Family, config=ALONE), view_of("None")
     kernel.refuses = "10.0.0.10"
     with pytest.raises(BackendError):
         await backend.apply(view.update())
@@ -63,7 +66,7 @@ async def test_one_familys_failure_does_not_keep_the_other_from_its_rules(kernel
 async def test_a_kernel_that_cannot_remember_clients_is_told_to_the_user_and_done_without(
     kernel: Kernel,
 ) -> None:
-    backend, view = IptablesBackend([Family.IPV4]), view_of("ClientIP")
+    backend, view = IptablesBackend([Family.IPV4], config=ALONE), view_of("ClientIP")
     kernel.refuses = "-m recent"
     with pytest.raises(BackendError, match="ClientIP affinity is left out"):
         await backend.apply(view.update())

@@ -142,6 +142,7 @@ class Compare(enum.IntEnum):
 class ConnectionTracking(enum.IntEnum):
     DESTINATION = 1
     KEY = 2
+    DIRECTION = 3
 
 
 class DynamicSet(enum.IntEnum):

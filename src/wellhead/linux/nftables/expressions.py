@@ -75,6 +75,7 @@ class MetaKey(enum.Enum):
     PRIORITY = 2, types.CLASSID, "meta priority"
     MARK = 3, types.MARK, "meta mark"
     IIFNAME = 6, types.IFNAME, "iifname"
+    OIFNAME = 7, types.IFNAME, "oifname"
     L4PROTO = 16, types.INET_PROTO, "meta l4proto"
 
 
@@ -107,7 +108,7 @@ class Meta:
         return self.key.value[2]
 
 
-PRIORITY, MARK, IIFNAME, L4PROTO = map(Meta, MetaKey)
+PRIORITY, MARK, IIFNAME, OIFNAME, L4PROTO = map(Meta, MetaKey)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +177,39 @@ class Ct:
 
 
 CT_STATE, CT_STATUS = map(Ct, CtKey)
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """Where a connection was opened to, before anything was translated."""
+
+    name: str
+    """In nft's words, behind `ct original`."""
+    key: int
+    type: Type
+
+    @property
+    def types(self) -> tuple[Type, ...]:
+        return (self.type,)
+
+    def load(self, word: int) -> bytes:
+        kind = nfta.ConnectionTracking
+        return expression(
+            "ct",
+            u32(kind.DESTINATION, register(word)),
+            u32(kind.KEY, self.key),
+            attribute(kind.DIRECTION, b"\0"),
+        )
+
+    def __str__(self) -> str:
+        return f"ct original {self.name}"
+
+
+ORIGINAL_DADDR = {
+    Family.IPV4: Original("ip daddr", 20, types.IPV4_ADDR),
+    Family.IPV6: Original("ip6 daddr", 22, types.IPV6_ADDR),
+}
+ORIGINAL_DPORT = Original("proto-dst", 12, types.INET_SERVICE)
 
 
 class Fib(enum.Enum):

@@ -21,6 +21,7 @@ COMMENT_LENGTH = 127
 
 _NAMED_PRIORITIES = {-300: "raw", -150: "mangle", -100: "dstnat", 0: "filter", 50: "security", 100: "srcnat"}
 _NAMED_IN = {"dstnat": ("prerouting",), "srcnat": ("postrouting",)}  # elsewhere nft writes the number
+_NEAR = 10  # a priority that is so near to a named one is written as that and a difference
 
 
 class SetFlag(enum.IntFlag):
@@ -141,9 +142,14 @@ class Hook(NamedTuple):
     priority: int
 
     def __str__(self) -> str:
-        word = _NAMED_PRIORITIES.get(self.priority, "")
-        written = word if word and self.name in _NAMED_IN.get(word, (self.name,)) else self.priority
-        return f"type {self.type} hook {self.name} priority {written}; policy accept;"
+        return f"type {self.type} hook {self.name} priority {self._priority()}; policy accept;"
+
+    def _priority(self) -> str:
+        for named, word in _NAMED_PRIORITIES.items():
+            off = self.priority - named
+            if abs(off) <= _NEAR and self.name in _NAMED_IN.get(word, (self.name,)):
+                return word if not off else f"{word} {'+' if off > 0 else '-'} {abs(off)}"
+        return str(self.priority)
 
 
 class EncodedRule(NamedTuple):

@@ -32,8 +32,8 @@ from wellhead.linux.nftables.expressions import (
 )
 
 _EQUAL, _NOT_EQUAL = 0, 1
-_MAP_ADDRESS_AND_PORT = 3
-_DESTINATION = 1
+_MAP_ADDRESS, _MAP_ADDRESS_AND_PORT = 1, 3
+_SOURCE, _DESTINATION = 0, 1
 _FULLY_RANDOM = 0x10
 _ICMP_UNREACHABLE = 0
 _PORT_UNREACHABLE = {Family.IPV4: 3, Family.IPV6: 4}
@@ -246,6 +246,29 @@ class Dnat:
 
     def __str__(self) -> str:
         return f"dnat {self.family.nft} to {self.to}"
+
+
+@dataclass(frozen=True, slots=True)
+class Snat:
+    """Give a packet an address as its source; its port stays, unless it is taken."""
+
+    family: Family
+    to: Field
+
+    @property
+    def encoded(self) -> bytes:
+        kind = nfta.Nat
+        return self.to.load(0) + expression(
+            "nat",
+            u32(kind.TYPE, _SOURCE),
+            u32(kind.FAMILY, self.family.number),
+            u32(kind.ADDRESS_MIN, register(0)),
+            u32(kind.ADDRESS_MAX, register(0)),
+            u32(kind.FLAGS, _MAP_ADDRESS),
+        )
+
+    def __str__(self) -> str:
+        return f"snat to {self.to}"
 
 
 class DynamicOperation(enum.IntEnum):

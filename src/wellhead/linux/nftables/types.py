@@ -74,7 +74,7 @@ _IFNAMSIZ = 16
 INTEGER = Type("integer", 4, 4, lambda value: str(_host(value)), host_order=True)
 IPV4_ADDR = Type("ipv4_addr", 7, 4, lambda value: str(ip_address(value)))
 IPV6_ADDR = Type("ipv6_addr", 8, 16, lambda value: str(ip_address(value)))
-INET_PROTO = Type("inet_proto", 12, 1, _decimal)
+INET_PROTO = Type("inet_proto", 12, 1, _one_of(tcp=6, udp=17, sctp=132))
 INET_SERVICE = Type("inet_service", 13, 2, _decimal)
 MARK = Type("mark", 19, 4, _mark, host_order=True)
 CLASSID = Type("classid", 23, 4, _classid, host_order=True)

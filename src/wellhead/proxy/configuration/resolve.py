@@ -12,6 +12,7 @@ from typing import TypeVar
 from wellhead.ip import Family, IPAddress, IPNetwork
 from wellhead.linux.numbers import RETURN_MARKS
 from wellhead.proxy.backends.iptables.commands import Variant
+from wellhead.proxy.claims.settings import SourceClaims
 from wellhead.proxy.config import Address, Config
 from wellhead.proxy.configuration.load import ConfigurationError, to_document
 from wellhead.proxy.configuration.schema import KubeProxyConfiguration
@@ -33,6 +34,7 @@ def resolve(
     master: str | None = None,
     iptables_variant: Variant = "auto",
     preserve_client_ip: bool = False,
+    source_claims: SourceClaims = "auto",
     return_marks: int = RETURN_MARKS,
     file: Path | None = None,
 ) -> Config:
@@ -62,6 +64,7 @@ def resolve(
         or (),
         iptables_variant=iptables_variant,
         marks=Marks(1 << section.masquerade_bit, return_marks),
+        source_claims=source_claims,
         localhost_node_ports=given.iptables.localhost_node_ports,
         sync_period=sync_period,
         min_sync_period=min_sync_period,

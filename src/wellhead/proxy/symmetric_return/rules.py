@@ -176,6 +176,17 @@ class _Words:
             HookPriority.RETURN_LAST,
             f"meta mark & {self._which:#x} != 0 {self._clear_bits()}",
         )
+        # Nobody's masquerading on the endpoint's node takes the client's address away either.
+        yield _base(
+            "kept",
+            "nat",
+            "postrouting",
+            HookPriority.RETURN_CLAIMS,
+            *(
+                f"ct mark & {arrived} == {arrived} snat {family.nft} to {family.nft} saddr"
+                for family in Family
+            ),
+        )
         # Has the kernel give each confirmed connection a reply of its own, whatever others' rules are.
         yield _base("apart", "nat", "postrouting", HookPriority.RETURN_SRCNAT)
         if self._plan.tunnel is not None:

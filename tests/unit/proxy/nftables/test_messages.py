@@ -11,6 +11,7 @@ from wellhead.linux.nftables.objects import Chain, Element, ElementKey, Transact
 from wellhead.linux.nftables.statements import Verdict
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains
+from wellhead.proxy.claims.sets import intervals
 
 NEWTABLE, DELTABLE, NEWCHAIN, NEWRULE, DELRULE, DELCHAIN = 0, 2, 3, 6, 8, 5
 NEWSET, DELSET, NEWSETELEM, DELSETELEM = 9, 11, 12, 14
@@ -62,7 +63,7 @@ def test_many_elements_are_split_as_attributes_lengths_demand() -> None:
 
 def test_intervals_are_first_and_one_past_the_last() -> None:
     networks = [ip_network(each) for each in ("10.0.0.0/16", "10.1.0.0/16", "255.255.255.0/24")]
-    found = [(str(each.id.key.hex(".")), each.id.interval_end) for each in layout.intervals("s", networks)]
+    found = [(str(each.id.key.hex(".")), each.id.interval_end) for each in intervals("s", networks)]
     assert found == [("0a.00.00.00", False), ("0a.02.00.00", True), ("ff.ff.ff.00", False)]
 
 

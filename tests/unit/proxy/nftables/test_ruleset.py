@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -16,6 +17,7 @@ from wellhead.linux.nftables.objects import Chain, Element, Transaction
 from wellhead.proxy.backends.nftables.ruleset import Ruleset
 from wellhead.services.endpointslice import EndpointSlice
 from wellhead.services.names import ServiceKey
+from wellhead.services.node import Ways
 from wellhead.services.node_view import NodeView
 from wellhead.services.service import Service
 from wellhead.services.service_map import ServiceMap
@@ -79,6 +81,12 @@ def slices(draw: st.DrawFn) -> EndpointSlice:
 
 nodes = st.builds(
     node,
+    cluster_networks=st.sampled_from([(), INSIDE[2:4]]),
+    ways=st.builds(
+        Ways,
+        routed=st.lists(st.sampled_from(INSIDE), unique=True).map(tuple),
+        bridges=st.sampled_from([(), ("br0",), ("br0", "cni0")]),
+    ),
     detects=st.booleans(),
     returning=st.sampled_from([frozenset(), frozenset({"node-2"})]),
     inside=st.lists(st.sampled_from(INSIDE), unique=True).map(tuple),
@@ -100,10 +108,16 @@ steps = st.lists(
 class Proxy:
     """A ruleset that follows a cluster, and the table that takes its transactions."""
 
-    def __init__(self, cluster: ServiceMap, table: FakeTable, family: Family) -> None:
+    def __init__(
+        self,
+        cluster: ServiceMap,
+        table: FakeTable,
+        family: Family,
+        make: Callable[[Family], Any] = Ruleset,
+    ) -> None:
         self.table = table
         self.view = NodeView(cluster, node())
-        self.ruleset = Ruleset(family)
+        self.ruleset = make(family)
 
     def start(self) -> Transaction:
         held = self.table.content()
@@ -118,9 +132,11 @@ class Proxy:
         self.table.commit(self.ruleset.update(self.view.update()))
 
 
-def play(history: list[tuple[str, Any, Any]], family: Family) -> tuple[ServiceMap, Proxy]:
+def play(
+    history: list[tuple[str, Any, Any]], family: Family, make: Callable[[Family], Any] = Ruleset
+) -> tuple[ServiceMap, Proxy]:
     cluster = ServiceMap()
-    proxy = Proxy(cluster, FakeTable(), family)
+    proxy = Proxy(cluster, FakeTable(), family, make)
     proxy.start()
     for what, key, value in history:
         if what == "service":

@@ -11,6 +11,7 @@ from wellhead.ip import Family, IPNetwork
 from wellhead.proxy.backends.base import BackendError
 from wellhead.proxy.backends.iptables import names, rules
 from wellhead.proxy.backends.iptables import saved as saving
+from wellhead.proxy.backends.iptables.claims import Claims, remove_claims
 from wellhead.proxy.backends.iptables.commands import Commands, Variant
 from wellhead.proxy.backends.iptables.port_rules import Chain, Rules
 from wellhead.proxy.backends.iptables.ruleset import Ruleset, RulesetConfig
@@ -41,34 +42,41 @@ class IptablesBackend:
         metrics: Metrics | None = None,
     ) -> None:
         metrics = metrics or Metrics()
+        families = tuple(families)
         self._tables = [_FamilyTables(each, variant, config, metrics) for each in families]
+        self._claims = Claims(families, config or RulesetConfig())
 
     async def apply(self, diff: ViewDiff) -> None:
         """Take in what changed and restore the chains that this changes, in one call for each family."""
         for each in self._tables:
             each.ruleset.update(diff)
-        await _all(each.sync() for each in self._tables)
+        await _all((self._claims.apply(diff), *(each.sync() for each in self._tables)))
 
     async def check(self) -> bool:
         """Compare every chain of ours with what it should be, and restore those that others changed."""
         for each in self._tables:
             each.forget()
-        return any(await _all(each.sync() for each in self._tables))
+        return any(await _all((self._claims.check(), *(each.sync() for each in self._tables))))
 
     async def changed(self) -> None:
-        """Wait for ever: iptables tells nobody about changes."""
-        await asyncio.Event().wait()
+        """Wait until others change the claims. Of everything else iptables tells nobody."""
+        await self._claims.changed()
 
     async def set_service_ranges(self, ranges: tuple[IPNetwork, ...]) -> None:
         """Nothing depends on them: an address that no Service has is no matter of ours in this mode."""
 
     async def remove_leftovers(self) -> None:
         """Remove what a proxy that used the other variant of iptables left: both would translate."""
-        await _all(each.remove_other_variant() for each in self._tables)
+        others = [each.remove_other_variant() for each in self._tables]
+        await _all((self._claims.remove_leftovers(), *others))
 
     async def cleanup(self) -> None:
         """Remove our chains and the jumps to them, in both families and both variants."""
         await remove_all()
+
+    def close(self) -> None:
+        """Let go of the sockets. What is in force stays."""
+        self._claims.close()
 
 
 class _FamilyTables:
@@ -157,7 +165,7 @@ async def remove_all() -> None:
         BackendError: some could not be removed.
     """
     found = [Commands(family, variant) for family in Family for variant in ("nft", "legacy", "auto")]
-    await _all(_remove(each) for each in found if not each.missing())
+    await _all((remove_claims(), *(_remove(each) for each in found if not each.missing())))
 
 
 async def _remove(commands: Commands) -> None:

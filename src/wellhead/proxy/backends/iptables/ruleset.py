@@ -25,6 +25,7 @@ from wellhead.proxy.backends.iptables.port_rules import (
     Surroundings,
     compile_port,
 )
+from wellhead.proxy.claims.settings import SourceClaims
 from wellhead.services.names import PortKey, ServiceKey
 from wellhead.services.node import LocalNode
 from wellhead.services.node_ports import NodePortAddresses, node_port_networks
@@ -38,6 +39,7 @@ class RulesetConfig:
 
     node: NodeRulesConfig = field(default_factory=NodeRulesConfig)
     node_port_addresses: NodePortAddresses = ()
+    claims: SourceClaims = "auto"
 
 
 class Ruleset:

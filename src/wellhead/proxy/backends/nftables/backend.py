@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 
-from wellhead.client.collector import uncollected
 from wellhead.ip import Family, IPNetwork
-from wellhead.linux.netlink import NetlinkError
-from wellhead.linux.nftables.content import difference, read, remove
-from wellhead.linux.nftables.messages import messages
-from wellhead.linux.nftables.monitor import Monitor
-from wellhead.linux.nftables.objects import Element, Table, Transaction
-from wellhead.linux.nftables.socket import Socket
-from wellhead.proxy.backends.base import BackendError
+from wellhead.linux.nftables.objects import Transaction
+from wellhead.proxy.backends import tables
 from wellhead.proxy.backends.nftables.layout import TABLE
-from wellhead.proxy.backends.nftables.numbers import OutOfNumbers
 from wellhead.proxy.backends.nftables.ruleset import NftablesConfig, Ruleset
+from wellhead.proxy.backends.tables import Tables
 from wellhead.services.node import LocalNode
 from wellhead.services.node_view import ViewDiff
-
-log = logging.getLogger(__name__)
-
-_LARGE = 2000  # changes; about 10 ms in the kernel
-_STAGE = 4000  # elements
 
 
 class NftablesBackend:
@@ -35,16 +20,14 @@ class NftablesBackend:
     mode = "nftables"
 
     def __init__(self, families: Iterable[Family], config: NftablesConfig | None = None) -> None:
-        self._link: Link | None = None
-        self._families = [_FamilyTable(each, config) for each in families]
+        self._rulesets = [Ruleset(each, config) for each in families]
+        self._tables = Tables(TABLE, self._rulesets)
         self._node: LocalNode | None = None
-        self._lock = asyncio.Lock()
 
     async def apply(self, diff: ViewDiff) -> None:
         """Take in what changed and put it in force, in one transaction for each family."""
-        async with self._lock:
-            self._node = diff.node
-            await self._each("apply", diff)
+        self._node = diff.node
+        await self._tables.apply(diff)
 
     async def set_service_ranges(self, ranges: tuple[IPNetwork, ...]) -> None:
         """ClusterIPs come from these networks now: ServiceCIDR objects come and go.
@@ -52,181 +35,31 @@ class NftablesBackend:
         Raises:
             BackendError: as `apply`.
         """
-        async with self._lock:
-            for family in self._families:
-                family.note(family.ruleset.set_service_ranges(ranges, self._node))
-            await self._each("service ranges")
+
+        def changes() -> list[Transaction]:
+            return [each.set_service_ranges(ranges, self._node) for each in self._rulesets]
+
+        await self._tables.change("service ranges", changes)
 
     async def check(self) -> bool:
         """Put back what others changed. Reads the tables only if the kernel told of a change by others."""
-        async with self._lock:
-            if self._open().monitor.take():
-                for family in self._families:
-                    family.forget()
-            return await self._each("check") > 0
+        return await self._tables.check()
 
     async def changed(self) -> None:
         """Wait until somebody else changes our tables: `check` is then due."""
-        await self._open().monitor.changed.wait()
+        await self._tables.changed()
 
     async def remove_leftovers(self) -> None:
         """Remove the table of a family that is no longer used."""
-        used = {each.ruleset.family for each in self._families}
-        remove_tables(families=(family for family in Family if family not in used))
+        await self._tables.remove_unused()
 
     async def cleanup(self) -> None:
         """Remove our tables, in both families."""
-        async with self._lock:
-            self.close()
-            remove_tables()
-            for family in self._families:
-                family.forget()
+        await self._tables.cleanup()
 
     def close(self) -> None:
         """Let go of the sockets. What is in force stays."""
-        if self._link is not None:
-            self._link.close()
-            self._link = None
-
-    def _open(self) -> Link:
-        if self._link is None:
-            try:
-                self._link = Link({each.ruleset.family.number for each in self._families})
-            except OSError as error:
-                raise BackendError(f"nftables: no netlink socket: {error}") from error
-        return self._link
-
-    async def _each(self, why: str, diff: ViewDiff | None = None) -> int:
-        link = self._open()
-        errors: list[BackendError] = []
-        changed = 0
-        for family in self._families:
-            try:
-                changed += await family.sync(link, why, diff)
-            except BackendError as error:
-                errors.append(error)
-        if errors:
-            raise BackendError("; ".join(str(each) for each in errors))
-        return changed
-
-
-class Link:
-    """The way to the kernel: transactions, and the news of everybody else's."""
-
-    def __init__(self, families: set[int]) -> None:
-        self.socket = Socket()
-        try:
-            self.monitor = Monitor(self.socket.port_id, TABLE, families)
-        except OSError:
-            self.socket.close()
-            raise
-
-    def close(self) -> None:
-        self.monitor.close()
-        self.socket.close()
-
-    async def commit(self, transaction: Transaction, table: Table) -> None:
-        """Put `transaction` in force.
-
-        Raises:
-            NetlinkError: it was refused, and nothing that a packet meets has changed.
-        """
-        if transaction.size < _LARGE:
-            self.socket.transact(messages(transaction, table))
-            return
-        stages = list(transaction.stages(_STAGE))
-
-        def commit() -> None:
-            # The kernel takes a batch without Python's lock: the ones after it are encoded meanwhile.
-            with ThreadPoolExecutor(1) as ahead:
-                for batch in ahead.map(lambda each: self.socket.batch(messages(each, table)), stages):
-                    self.socket.commit(batch)
-
-        # Half a million notifications of our own doing are not worth having.
-        with self.monitor.paused(self.socket.generation, len(stages)):
-            await asyncio.to_thread(commit)
-
-
-class _FamilyTable:
-    """One family: what its table should hold, and whether it is known to."""
-
-    def __init__(self, family: Family, config: NftablesConfig | None) -> None:
-        self.ruleset = Ruleset(family, config)
-        self._known = False
-        self._begun = False
-        self._pending: list[Transaction] = []
-
-    def forget(self) -> None:
-        """Look at the kernel again before the next change."""
-        self._known = False
-
-    def note(self, transaction: Transaction) -> None:
-        """Put `transaction`, a change that `ruleset` knows already, in force with the next sync."""
-        self._pending.append(transaction)
-
-    async def sync(self, link: Link, why: str, diff: ViewDiff | None) -> int:
-        """Bring the table to what it should hold. Returns how much that changed.
-
-        Raises:
-            BackendError: see there.
-        """
-        if not self._begun and diff is None:
-            return 0  # no view yet: leave what an earlier process left
-        try:
-            transactions, self._pending = self._pending, []
-            if self._known:
-                if diff is not None:
-                    transactions.append(self.ruleset.update(diff))
-                    diff = None
-                try:
-                    return await self._apply(link, why, transactions)
-                except NetlinkError as error:  # the table is not what it was: somebody else's doing
-                    log.warning("%s: %s: %s; comparing everything", why, self, error.strerror)
-            with uncollected():
-                return await self._apply_all(link, why, diff, bool(transactions))
-        except OutOfNumbers as error:
-            raise BackendError(f"{self}: {error}") from error
-        except NetlinkError as error:
-            raise BackendError(f"{self}: {error.strerror}") from error
-        except OSError as error:
-            raise BackendError(f"{self}: {error}") from error
-
-    def __str__(self) -> str:
-        return f"nftables, {self.ruleset.table}"
-
-    async def _apply(self, link: Link, why: str, transactions: list[Transaction]) -> int:
-        changed = 0
-        self._known = False  # should this fail half-way, the next sync compares everything
-        for each in transactions:
-            if each:
-                await link.commit(each, self.ruleset.table)
-                log.debug("%s: %s: %d changes", why, self, each.size)
-                changed += each.size
-        self._known = True
-        return changed
-
-    async def _apply_all(self, link: Link, why: str, diff: ViewDiff | None, more: bool) -> int:
-        try:
-            held = await asyncio.to_thread(read, link.socket, self.ruleset.table)
-        except OSError:
-            if diff is not None:  # it is not given again
-                self.ruleset.update(diff)
-                self._begun = True
-            raise
-        elements: Iterable[Element] | None = None
-        if diff is not None:
-            first = not self._begun
-            if first:
-                self.ruleset.adopt(held)
-            self._begun = True
-            fresh = self.ruleset.update(diff)
-            if first and not more and not fresh.delete_elements:
-                elements = fresh.add_elements  # all there are
-        found = difference(self.ruleset, self.ruleset.elements() if elements is None else elements, held)
-        if found:
-            log.info("%s: %s: %d changes, having compared everything", why, self, found.size)
-        await self._apply(link, why, [found])
-        return max(found.size, int(bool(found)))
+        self._tables.close()
 
 
 def remove_tables(name: str = TABLE, families: Iterable[Family] = tuple(Family)) -> None:
@@ -235,10 +68,4 @@ def remove_tables(name: str = TABLE, families: Iterable[Family] = tuple(Family))
     Raises:
         BackendError: some could not be removed, or there is no nftables here.
     """
-    try:
-        with contextlib.closing(Socket()) as socket:
-            for family in families:
-                if remove(socket, family, name):
-                    log.info("removed table %s %s", family.nft, name)
-    except OSError as error:
-        raise BackendError(f"nftables, table {name}: {error.strerror or error}") from error
+    tables.remove_tables(name, families)

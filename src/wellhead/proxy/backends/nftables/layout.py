@@ -19,13 +19,12 @@ belongs to everybody, bit by bit. Forwarding sets the priority anew (from the TO
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
 from functools import cache
 from struct import Struct
 
-from wellhead.ip import Family, IPAddress, IPNetwork, Protocol, collapse
+from wellhead.ip import Family, IPAddress, IPNetwork, Protocol
 from wellhead.linux.nftables.expressions import DADDR, L4PROTO, PRIORITY, TH_DPORT, Random
-from wellhead.linux.nftables.objects import Element, ElementKey, Set, SetFlag
+from wellhead.linux.nftables.objects import ElementKey, Set, SetFlag
 from wellhead.linux.nftables.objects import Table as NftTable
 from wellhead.linux.nftables.types import (
     CLASSID,
@@ -36,6 +35,13 @@ from wellhead.linux.nftables.types import (
     IPV6_ADDR,
 )
 from wellhead.linux.numbers import Table
+from wellhead.proxy.claims.sets import (
+    CLUSTER_IPS,
+    HAIRPINS,
+    NODE_PORT_ADDRESSES,
+    RETURNING,
+    claim_sets,
+)
 
 TABLE = Table.PROXY
 
@@ -65,12 +71,8 @@ SLOT_PICKS = "slot-picks"
 SLOTS = "slots"
 SLOT_ENDPOINTS = "slot-endpoints"
 SOURCE_RANGES = "source-ranges"
-CLUSTER_IPS = "cluster-ips"
 SERVICE_RANGES = "service-ranges"
-NODE_PORT_ADDRESSES = "node-port-addresses"
 INSIDE = "inside"
-HAIRPINS = "hairpins"
-RETURNING = "returning"
 
 _PROTOCOL = {each: bytes((each.number, 0, 0, 0)) for each in Protocol}
 _WORD = Struct("=I")
@@ -118,6 +120,7 @@ def _sets(family: Family) -> tuple[Set, ...]:
         Set(HAIRPINS, (address, address)),
         Set(INSIDE, (address,), flags=SetFlag.INTERVAL),
         Set(RETURNING, (address,)),
+        *claim_sets(family),
     )
 
 
@@ -152,14 +155,6 @@ def endpoint_data(address: IPAddress, number: int) -> bytes:
     return address.packed + _PORT.pack(number)
 
 
-def intervals(name: str, networks: Iterable[IPNetwork], comment: str = "") -> Iterator[Element]:
-    """The elements of an interval set of addresses: where an interval starts, and where it has ended."""
-    for first, last in _ranges(networks):
-        yield Element(ElementKey(name, first.packed), None, comment)
-        if int(last) + 1 < 1 << last.max_prefixlen:
-            yield Element(ElementKey(name, (last + 1).packed, interval_end=True))
-
-
 def source_range(number: int, network: IPNetwork) -> ElementKey:
     """The key of clients in `network` for a Service port."""
     # In interval sets of several fields, numbers are in network order.
@@ -169,15 +164,3 @@ def source_range(number: int, network: IPNetwork) -> ElementKey:
         packed_id + network.network_address.packed,
         packed_id + network.broadcast_address.packed,
     )
-
-
-def _ranges(networks: Iterable[IPNetwork]) -> list[tuple[IPAddress, IPAddress]]:
-    """First and last addresses, neighbours joined: the end of one interval can't be the start of another."""
-    found: list[tuple[IPAddress, IPAddress]] = []
-    for each in collapse(networks):
-        first, last = each.network_address, each.broadcast_address
-        if found and int(found[-1][1]) + 1 == int(first):
-            found[-1] = (found[-1][0], last)
-        else:
-            found.append((first, last))
-    return found

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from wellhead.proxy.backends.base import BackendError
 from wellhead.proxy.backends.nftables.layout import FIRST_NUMBER, MAX_ENDPOINTS, MAX_NUMBER, MAX_TIMEOUTS
 from wellhead.services.endpointslice import EndpointAddress
 from wellhead.services.view import PortView, Scope
@@ -17,7 +18,7 @@ from wellhead.services.view import PortView, Scope
 Endpoints = tuple[EndpointAddress, ...]
 
 
-class OutOfNumbers(Exception):
+class OutOfNumbers(BackendError):
     """There are more Service ports, or affinity timeouts, than numbers for them."""
 
 

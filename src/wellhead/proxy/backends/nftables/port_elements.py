@@ -15,6 +15,8 @@ from wellhead.proxy.backends.nftables.dispatch import (
     policy,
 )
 from wellhead.proxy.backends.nftables.numbers import Placement
+from wellhead.proxy.claims import sets
+from wellhead.proxy.claims.sets import of_port
 from wellhead.services.names import FrontendKind
 from wellhead.services.view import PortView, Scope
 
@@ -50,9 +52,10 @@ def compile_port(view: PortView, placement: Placement) -> PortElements:
         if placement.endpoints(scope):
             _endpoints(found, view, placement, scope, name)
     for address in view.hairpins:
-        found.shared.append(Element(ElementKey(layout.HAIRPINS, address.packed * 2)))
+        found.shared.append(Element(ElementKey(sets.HAIRPINS, address.packed * 2)))
+    found.shared.extend(of_port(view))
     for address in view.preserved.returning if view.preserved else ():
-        found.shared.append(Element(ElementKey(layout.RETURNING, address.packed)))
+        found.shared.append(Element(ElementKey(sets.RETURNING, address.packed)))
     return found
 
 
@@ -72,7 +75,7 @@ def _frontends(found: PortElements, view: PortView, number: int, name: str) -> N
             at = ElementKey(layout.SERVICES, key)
         found.own.append(Element(at, value, _comment(name + _KIND[kind])))
         if kind is FrontendKind.CLUSTER_IP and frontend.address is not None:
-            found.shared.append(Element(ElementKey(layout.CLUSTER_IPS, frontend.address.packed)))
+            found.shared.append(Element(ElementKey(sets.CLUSTER_IPS, frontend.address.packed)))
     if guards:
         for network in collapse(view.allowed_sources):
             found.own.append(Element(layout.source_range(number, network), None, name))

@@ -15,6 +15,9 @@ from wellhead.proxy.backends.nftables.dispatch import Dispatch, pick, timeout_of
 from wellhead.proxy.backends.nftables.numbers import Numbers, OutOfNumbers, Placement, place
 from wellhead.proxy.backends.nftables.port_elements import compile_port
 from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains, chains_for
+from wellhead.proxy.claims import sets
+from wellhead.proxy.claims.sets import BRIDGES, bridges_of_node, intervals, networks_of_node
+from wellhead.proxy.claims.settings import SourceClaims
 from wellhead.proxy.marks import Marks
 from wellhead.services.names import PortKey
 from wellhead.services.node import Detector, LocalNode
@@ -40,6 +43,7 @@ class NftablesConfig:
     marks: Marks = field(default_factory=Marks)
     drop_invalid: bool = True
     """Whether packets that conntrack calls INVALID are dropped."""
+    claims: SourceClaims = "auto"
 
 
 class Ruleset:
@@ -147,6 +151,7 @@ class Ruleset:
             detector,
             marks=config.marks,
             drop_invalid=config.drop_invalid,
+            claims=config.claims,
         )
 
     def _set_chain(self, chain: Chain, transaction: Transaction) -> None:
@@ -168,15 +173,20 @@ class Ruleset:
         new = tuple(self._compile_node_elements(node))
         self._node_elements = new
         replace_ranges(self.table, [each.id for each in old], new, transaction)
+        _change(_plain(old), _plain(new), transaction)
 
     def _compile_node_elements(self, node: LocalNode | None) -> Iterator[Element]:
         ranges = [each for each in self._config.service_ranges if each.version == self.family]
-        yield from layout.intervals(layout.SERVICE_RANGES, ranges)
+        yield from intervals(layout.SERVICE_RANGES, ranges)
         answering = node_port_networks(self._config.node_port_addresses, self.family, node)
         without_loopback = tuple(_outside_loopback(answering, self.family))
-        yield from layout.intervals(layout.NODE_PORT_ADDRESSES, without_loopback)
+        yield from intervals(sets.NODE_PORT_ADDRESSES, without_loopback)
         inside = [each for each in node.inside if each.version == self.family] if node else []
-        yield from layout.intervals(layout.INSIDE, inside)
+        yield from intervals(layout.INSIDE, inside)
+        if node is not None and self._config.claims != "none":
+            for name, networks in networks_of_node(node, self.family):
+                yield from intervals(name, networks)
+            yield from bridges_of_node(node)
 
     def _set_port(self, key: PortKey, view: PortView | None, transaction: Transaction) -> None:
         before = self._views.get(key)
@@ -248,6 +258,11 @@ def _outside_loopback(networks: Iterable[IPNetwork], family: Family) -> Iterator
             yield each
         elif each.prefixlen < loopback.prefixlen:
             yield from each.address_exclude(loopback)  # type: ignore[arg-type]
+
+
+def _plain(elements: Iterable[Element]) -> list[Element]:
+    """Those that are no ranges."""
+    return [each for each in elements if each.id.set == BRIDGES]
 
 
 def _change(old: Iterable[Element], new: Iterable[Element], transaction: Transaction) -> None:

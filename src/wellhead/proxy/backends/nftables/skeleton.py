@@ -49,6 +49,9 @@ from wellhead.linux.nftables.statements import (
 from wellhead.linux.numbers import HookPriority
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.dispatch import HANDLINGS, RESTRICTED, Dispatch, handling_chain
+from wellhead.proxy.claims import sets
+from wellhead.proxy.claims.chains import claim_chains
+from wellhead.proxy.claims.settings import SourceClaims
 from wellhead.proxy.marks import Marks
 from wellhead.services.node import Detector, FromBridge, FromNetwork
 from wellhead.services.view import Action, Handling, Routing, Scope
@@ -79,6 +82,8 @@ class Surroundings:
     marks: Marks = field(default_factory=Marks)
     drop_invalid: bool = True
     """Whether packets that conntrack calls INVALID are dropped."""
+    claims: SourceClaims = "auto"
+    """Whose sources are kept from others' masquerading."""
 
 
 def _remember_chain(seconds: int) -> str:
@@ -130,20 +135,31 @@ class _Compiler:
             Chain(SERVICES, self.services()),
             Chain("nat-prerouting", to_services, Hook("nat", "prerouting", _DSTNAT)),
             Chain("nat-output", to_services, Hook("nat", "output", _DSTNAT)),
+            *self.claims(),
             Chain("nat-postrouting", self.postrouting(), Hook("nat", "postrouting", _SRCNAT)),
             Chain("filter-forward", self.forward(), Hook("filter", "forward", HookPriority.PROXY_FILTER)),
+        )
+
+    def claims(self) -> Iterator[Chain]:
+        surroundings = self.surroundings
+        return claim_chains(
+            self.family,
+            surroundings.claims,
+            self.marks,
+            detects=surroundings.detector is not None,
+            clears_priority=True,
         )
 
     def services(self) -> tuple[Rule, ...]:
         return (
             rule(self.find_service, Verdict(SERVICE)),
             rule(
-                InSet(self.destination, layout.NODE_PORT_ADDRESSES),
+                InSet(self.destination, sets.NODE_PORT_ADDRESSES),
                 Is(Fib.DADDR_TYPE, _LOCAL),
                 Verdict(NODE_PORTS, returns=True),
             ),
             rule(
-                InSet(self.destination, layout.CLUSTER_IPS),
+                InSet(self.destination, sets.CLUSTER_IPS),
                 Reject(self.family),
                 comment="a port that the Service has not",
             ),
@@ -176,7 +192,7 @@ class _Compiler:
         return (
             rule(Assign(MARK, Bits(MARK, ~self.marks.preserve))),
             rule(
-                InSet(self.destination, layout.RETURNING, absent=True),
+                InSet(self.destination, sets.RETURNING, absent=True),
                 MASQUERADE_FULLY_RANDOM,
                 comment="its replies would not come back",
             ),
@@ -194,7 +210,7 @@ class _Compiler:
             rule(Has(MARK, self.marks.preserve), Verdict(PRESERVE)),
             rule(
                 translated,
-                InSet(concat(self.source, self.destination), layout.HAIRPINS),
+                InSet(concat(self.source, self.destination), sets.HAIRPINS),
                 MASQUERADE_FULLY_RANDOM,
                 comment="a pod that reaches itself must see another source than its own",
             ),
