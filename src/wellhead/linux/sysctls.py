@@ -7,10 +7,11 @@ the kernel changes by itself together with another setting, nothing is heard.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import struct
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -100,6 +101,26 @@ class News(Generic[Owner]):
                         owner, each = self._watched[watch]
                         found.setdefault(owner, set()).add(each)
         return found
+
+
+@contextlib.contextmanager
+def watching(written: Callable[[set[Key]], None]) -> Iterator[News[str]]:
+    """Call back, on the running loop, after somebody has written settings that the news listen to.
+
+    Raises OSError: the user has no instance of inotify left.
+    """
+    loop, news = asyncio.get_running_loop(), News[str]()
+
+    def read() -> None:
+        if found := news.written():
+            written({each for keys in found.values() for each in keys})
+
+    try:
+        loop.add_reader(news.fileno(), read)
+        yield news
+    finally:
+        loop.remove_reader(news.fileno())
+        news.close()
 
 
 def _number(file: Path) -> int | None:

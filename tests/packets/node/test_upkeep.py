@@ -14,6 +14,7 @@ from tests.packets.node.cluster_pods import container, create, shell, status, wa
 RULES = "for family in ip ip6 arp; do nft -s list table $family wellhead-node; done"
 NETWORK = (
     "ip -d -o link show type veth group 87; ip -o addr show | grep veth; ip neigh show nud permanent;"
+    "cat /proc/sys/net/ipv4/conf/veth*/route_localnet;"
     "for owner in 87 static; do ip -4 route show proto $owner; ip -6 route show proto $owner; done"
 )
 
@@ -23,7 +24,8 @@ def pod(lab: Lab) -> Iterator[str]:
     """A pod with a host port; the node's end of its link."""
     server = shell("main", "echo hello > index.html; exec httpd -f -p 80")
     server["ports"] = [{"containerPort": 80, "hostPort": 8000}]
-    create(lab, "server", server)
+    server["volumeMounts"] = [{"name": "memory", "mountPath": "/memory"}]
+    create(lab, "server", server, volumes=[{"name": "memory", "emptyDir": {"medium": "Memory"}}])
     wait(lab, "server")
     (link,) = re.findall(r"veth[0-9a-f]{8}", lab.on("node-1", "ip", "-o", "link", "show", "type", "veth"))
     yield link
@@ -56,6 +58,7 @@ def state(lab: Lab) -> str:
         "ip link set {link} down",
         "ip link set {link} mtu 1400",
         "ip link set dev {link} group 0",
+        "cp /proc/sys/net/ipv4/conf/lo/route_localnet /proc/sys/net/ipv4/conf/{link}/route_localnet",
     ],
 )
 def test_what_somebody_changes_is_put_back(lab: Lab, pod: str, harm: str) -> None:
@@ -86,6 +89,13 @@ def test_a_pod_that_has_lost_a_part_of_its_sandbox_gets_another(lab: Lab, harm: 
     answer = "hello" in lab.on("node-1", "curl", "-sS", "--max-time", "5", "http://10.240.0.11:8000")
     assert answer
     eventually(lambda: said_about(lab, "SandboxChanged") == {"server"}, True)
+
+
+@pytest.mark.usefixtures("pod")
+def test_a_volume_that_is_unmounted_is_mounted_again(lab: Lab) -> None:
+    lab.on("node-1", "sh", "-c", "umount -l $(mount | grep -o '[^ ]*/pods/[^ ]*/memory')")
+    eventually(lambda: "/memory " in lab.on("node-1", "cat", "/proc/self/mounts"), True)
+    eventually(lambda: said_about(lab, "VolumeUnmounted") == {"server"}, True)
 
 
 def said_about(lab: Lab, reason: str) -> set[str]:

@@ -30,7 +30,9 @@ def news_of(host: Host, command: str) -> list[str]:
 
     async def listen() -> list[str]:
         called: list[str] = []
-        with watching(lambda: called.append("routing"), lambda: called.append("table")):
+        with watching(lambda: called.append("routing"), lambda: called.append("table")) as listen:
+            listen(("lo",))
+            called.clear()
             process = await asyncio.create_subprocess_exec(*command.split())
             assert await process.wait() == 0
             # Told before the command ended, it is in our sockets: the loop has only to look.
@@ -39,6 +41,9 @@ def news_of(host: Host, command: str) -> list[str]:
         return sorted(set(called))
 
     return host.await_(listen())
+
+
+_CONF = "/proc/sys/net/ipv4/conf"
 
 
 @pytest.mark.parametrize(
@@ -53,6 +58,9 @@ def news_of(host: Host, command: str) -> list[str]:
         ("ip -6 route add 2001:db8::9 dev lo", ["routing"]),
         ("ip link add others type veth", ["routing"]),
         ("ip link set lo down", ["routing"]),
+        (f"cp {_CONF}/lo/forwarding {_CONF}/lo/src_valid_mark", ["routing"]),
+        (f"cp {_CONF}/lo/forwarding {_CONF}/all/src_valid_mark", ["routing"]),
+        (f"cp {_CONF}/lo/forwarding {_CONF}/default/src_valid_mark", []),
     ],
 )
 def test_changes_by_others_are_noticed(host: Host, command: str, expected: list[str]) -> None:

@@ -22,7 +22,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 
 from wellhead.ip import Family
-from wellhead.linux import namespaces, rtnetlink
+from wellhead.linux import namespaces, rtnetlink, sysctls
 from wellhead.linux.facts import Key, Value
 from wellhead.linux.numbers import POD_LINK_GROUP, POD_LINK_PREFIX
 from wellhead.linux.routes import LOCAL_TABLE, MAIN_TABLE, Kind
@@ -110,6 +110,8 @@ class PodLink:
             ("link", self.name, "mtu"): POD_MTU,
             ("link", self.name, "group"): self.group,
         }
+        if 4 in self.localnet:
+            found[self.route_localnet] = 1
         if any(each.version == 6 for each in self.addresses):
             found[("address", self.name, _NODE_LINK_LOCAL)] = True
         for each in self.addresses:
@@ -124,6 +126,11 @@ class PodLink:
             found[(*route, "to")] = (Kind.LOCAL, _STATIC, "")
             found[(*route, "by")] = self.name
         return found
+
+    @property
+    def route_localnet(self) -> Key:
+        """The setting by which answers to 127.0.0.1 come in."""
+        return sysctls.key(f"net/ipv4/conf/{self.name}/route_localnet")
 
     @property
     def loopback_metric(self) -> int:

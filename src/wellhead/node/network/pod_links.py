@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wellhead.health import Check
-from wellhead.linux import facts
+from wellhead.linux import facts, sysctls
 from wellhead.linux.facts import Key, Reader, Value
 from wellhead.linux.mirror import Mirror
 from wellhead.linux.netlink import Message, Socket
@@ -46,6 +46,7 @@ class PodLinks:
         self._mirror = Mirror()
         self._reader = Reader()
         self._news: Socket | None = None
+        self._settings: sysctls.News[str] | None = None
         self._doubtful = True
         self._restoring = Restoring("links", self._restore, say)
 
@@ -63,6 +64,7 @@ class PodLinks:
             raise
         finally:
             self._busy.discard(link.uid)
+        self._listen(link)
         self._look()
 
     async def disconnect(self, uid: str) -> None:
@@ -107,15 +109,17 @@ class PodLinks:
     async def run(self) -> None:
         """Put back what others change, until cancelled. The links stay."""
         loop = asyncio.get_running_loop()
-        with facts.news_socket() as news:
-            self._news = news
+        with facts.news_socket() as news, sysctls.watching(self._written) as settings:
+            self._news, self._settings = news, settings
             loop.add_reader(news.fileno(), self._read)
+            for link in self._links.values():
+                self._listen(link)
             try:
                 self._restoring.disturbed()  # as it is already, perhaps
                 await self._restoring.run()
             finally:
                 loop.remove_reader(news.fileno())
-                self._news = None
+                self._news = self._settings = None
 
     def _expect(self, link: PodLink) -> None:
         self._links[link.uid] = link
@@ -123,10 +127,25 @@ class PodLinks:
         self._mirror.want(link.facts())
 
     def _forget(self, uid: str) -> None:
+        if self._settings is not None:
+            self._settings.forget(uid)
         if link := self._links.pop(uid, None):
             self._mirror.forget(link.facts())
             for key in link.facts():
                 self._owners.pop(key, None)
+
+    def _listen(self, link: PodLink) -> None:
+        """Hear of writes to the link's settings, of which netlink doesn't tell."""
+        if self._settings is not None and (keys := _settings(link)):
+            try:
+                self._settings.listen(link.uid, keys)
+            except OSError as error:
+                _log.warning("%s: changed settings are found with other changes only: %s", link.name, error)
+            self._mirror.note(sysctls.read(keys))  # as of now: somebody may have been quicker
+
+    def _written(self, keys: set[Key]) -> None:
+        self._mirror.note(sysctls.read(keys))
+        self._look()
 
     async def _change(self, work: Coroutine[Any, Any, T], facts: Mapping[Key, Value]) -> T:
         """Have `work` bring these facts about; they are taken as so, unless it returns False.
@@ -203,7 +222,8 @@ class PodLinks:
         try:
             self._doubtful = False
             reader = Reader()
-            everything = await asyncio.to_thread(lambda: list(reader.everything()))
+            settings = [key for link in self._links.values() for key in _settings(link)]
+            everything = await asyncio.to_thread(lambda: [*reader.everything(), *sysctls.read(settings)])
             self._reader = reader
             self._mirror.replace(everything)
         except BaseException:
@@ -213,3 +233,7 @@ class PodLinks:
             self._news = news
             loop.add_reader(news.fileno(), self._read)
         self._read()
+
+
+def _settings(link: PodLink) -> list[Key]:
+    return [key for key in link.facts() if key[0] == "sysctl"]

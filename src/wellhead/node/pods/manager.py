@@ -105,6 +105,8 @@ class PodManager:
             whole = await asyncio.to_thread(state.sandbox.is_whole, state.pod)
             if state.record.sandbox and not whole:  # one that is being taken down says so first
                 worker.lose_sandbox()
+            elif state.record.sandbox:
+                state.volumes.look_at_mounts()
 
     def find(self, namespace: str, name: str) -> PodState | None:
         """The state of the pod that has this name now."""

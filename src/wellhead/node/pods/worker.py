@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 from wellhead.api.errors import ApiError, Conflict, NotFound
@@ -201,10 +202,13 @@ class PodWorker:
     async def _run_all(self) -> None:
         async with asyncio.TaskGroup() as group:
             keeping = group.create_task(self.state.volumes.keep_current())
+            say = partial(self.state.event, "Warning", "VolumeUnmounted")
+            keeping_mounted = group.create_task(self.state.volumes.keep_mounted(say))
             over = asyncio.Event()
             group.create_task(self._run_ephemeral(over))
             await self._run_containers(group)
             keeping.cancel()
+            keeping_mounted.cancel()
             over.set()
 
     def lose_sandbox(self) -> None:

@@ -50,6 +50,7 @@ class PodVolumes:
         self._directory = directory
         self._allocatable = allocatable
         self._changed = asyncio.Event()
+        self._mounts_changed = asyncio.Event()
         self.find_image: Callable[[Obj], Awaitable[Path]] | None = None
         """Where the files of an `image` volume's image are. Raises VolumeError, ApiError, ConnectionLost."""
 
@@ -106,6 +107,36 @@ class PodVolumes:
                     backoff.reset()
         finally:
             unsubscribe()
+
+    def look_at_mounts(self) -> None:
+        """Somebody has changed mounts of this machine."""
+        self._mounts_changed.set()
+
+    async def keep_mounted(self, say: Callable[[str], None]) -> None:
+        """Until cancelled: mount again what somebody has unmounted, and say so.
+
+        Containers that run have their volumes all along; the next ones would find an empty directory.
+        """
+        volumes = [volume for volume in self._pod["spec"].get("volumes") or () if self._is_mounted(volume)]
+        backoff = Backoff(0.5, 120.0)
+        self._mounts_changed.set()  # before this agent was there, perhaps
+        while volumes:
+            await self._mounts_changed.wait()
+            self._mounts_changed.clear()
+            for volume in volumes:
+                if await asyncio.to_thread(self.path(volume).is_mount):
+                    continue
+                problem = await self._try(volume)
+                say(str(problem) if problem else f'volume "{volume["name"]}" was unmounted: mounted again')
+                if problem:
+                    await asyncio.sleep(backoff.next())
+                    self._mounts_changed.set()
+                else:
+                    backoff.reset()
+
+    def _is_mounted(self, volume: Obj) -> bool:
+        in_memory = (volume.get("emptyDir") or {}).get("medium") == "Memory"
+        return in_memory or "image" in volume or bool(claims.claim_of(self._pod, volume))
 
     async def remove(self) -> None:
         """Unmount and delete everything. What a hostPath names is not ours and stays."""

@@ -158,7 +158,7 @@ class SymmetricReturn:
             self._check_table = True
             later()
 
-        with watching(later, table_changed):
+        with watching(later, table_changed) as listen:
             while True:
                 self._wake.clear()
                 delay = self._check_period
@@ -169,6 +169,8 @@ class SymmetricReturn:
                     self._say(f"not in force, next attempt in {delay:.0f} s", str(error))
                 else:
                     backoff.reset()
+                    if self._outcome is not None and self._outcome.plan is not None:
+                        listen(self._outcome.plan.devices)
                     if self._outcome is not None and self._outcome.unsettled:
                         delay = SETTLING_SECONDS
                 self._knows.set()

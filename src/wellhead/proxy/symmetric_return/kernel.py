@@ -86,8 +86,7 @@ class Kernel:
                 with _explained(f"the VXLAN device {TUNNEL_DEVICE}"):
                     changed |= tunnel.ensure(ip, plan.tunnel)
             with _explained("reverse-path settings"):
-                devices = [*plan.link_devices, *([TUNNEL_DEVICE] if plan.tunnel is not None else [])]
-                self._validated |= heed_marks(devices)
+                self._validated |= heed_marks(plan.devices)
             with _explained("the routing rules"):
                 owned = _owned(ip)
                 changed |= owned.add(rules(plan), routes(plan))

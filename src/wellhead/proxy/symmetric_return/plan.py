@@ -100,6 +100,11 @@ class Plan:
         devices = {sender.device for peer in self.peers for sender in peer.senders}
         return tuple(sorted(devices - {TUNNEL_DEVICE}))
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """All that peers' packets come by."""
+        return (*self.link_devices, *((TUNNEL_DEVICE,) if self.tunnel is not None else ()))
+
 
 def networks(family: Family, of: Iterable[IPAddress | IPNetwork]) -> tuple[IPNetwork, ...]:
     """Addresses and networks of one family as the fewest networks, in order."""

@@ -10,9 +10,18 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
+from wellhead.linux import sysctls
+from wellhead.linux.facts import Key
+
 log = logging.getLogger(__name__)
 
 _CONF = Path("/proc/sys/net/ipv4/conf")
+
+
+def settings(devices: Iterable[str]) -> list[Key]:
+    """Those that decide whether packets pass: whoever changes one may have undone `heed_marks`."""
+    names = ("rp_filter", "src_valid_mark")
+    return [sysctls.key(f"net/ipv4/conf/{each}/{name}") for each in ("all", *devices) for name in names]
 
 
 def heed_marks(devices: Iterable[str]) -> frozenset[str]:

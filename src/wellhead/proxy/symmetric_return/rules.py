@@ -196,8 +196,7 @@ class _Words:
         if self._plan.tunnel is not None:
             by_tunnel = self._set_bits("meta", self._marks.arrived | self._marks.of(BY_TUNNEL))
             yield f'iifname "{TUNNEL_DEVICE}" {by_tunnel}'
-        devices = [*self._plan.link_devices, *([TUNNEL_DEVICE] if self._plan.tunnel is not None else [])]
-        if devices:
+        if devices := self._plan.devices:
             yield f"iifname {_braced(map(_quoted, devices))} goto for-endpoint"
 
     def _to_local(self, verdict: str) -> Iterator[str]:

@@ -154,8 +154,8 @@ class Given:
 @pytest.fixture(autouse=True)
 def no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def quiet(routing: Any, table: Any) -> Iterator[None]:
-        yield
+    def quiet(routing: Any, table: Any) -> Iterator[Any]:
+        yield lambda devices: None
 
     monkeypatch.setattr(controller, "watching", quiet)
     monkeypatch.setattr(controller, "remove_all", lambda marks: False)
