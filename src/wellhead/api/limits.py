@@ -36,7 +36,8 @@ class Limits:
     patch_moves: int = _bound(20_000_000, "List items that a JSON patch may shift, all together.")
     request_seconds: float = _bound(60.0, "Time to answer a request that is neither a watch nor a stream.")
     requests: int = _bound(
-        600, "Requests at a time that are neither watches nor streams, those of system:masters apart."
+        600,
+        "Seats for requests at a time, which priority levels share; standing watches and streams need none.",
     )
     watches: int = _bound(10_000, "Watches at a time.")
     user_watches: int = _bound(2_000, "Watches at a time of one user.")

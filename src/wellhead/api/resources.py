@@ -72,6 +72,8 @@ from wellhead.api.kinds.endpoints import ENDPOINTS as ENDPOINTS
 from wellhead.api.kinds.endpointslice import ENDPOINTSLICES as ENDPOINTSLICES
 from wellhead.api.kinds.event import EVENTS as EVENTS
 from wellhead.api.kinds.event import EVENTS_V1 as EVENTS_V1
+from wellhead.api.kinds.flowcontrol import FLOWSCHEMAS as FLOWSCHEMAS
+from wellhead.api.kinds.flowcontrol import PRIORITYLEVELS as PRIORITYLEVELS
 from wellhead.api.kinds.horizontalpodautoscaler.resource import (
     HORIZONTALPODAUTOSCALERS as HORIZONTALPODAUTOSCALERS,
 )

@@ -18,6 +18,7 @@ from wellhead.apiserver.authn import User
 from wellhead.apiserver.bodies import Bodies
 from wellhead.apiserver.documents import Document, read_json, read_yaml
 from wellhead.apiserver.exchange import Exchange
+from wellhead.apiserver.flowcontrol.control import Seat
 from wellhead.apiserver.info import RequestInfo
 from wellhead.apiserver.negotiation import JSON, YAML
 from wellhead.apiserver.protobuf import decoding as protobuf
@@ -38,6 +39,8 @@ class Call:
     """What the answer's Warning headers will say."""
     trail: Trail | None = None
     """What the audit log gets to know, if it is to know anything."""
+    seat: Seat | None = None
+    """What it occupies of the server: a watch gives it back once it stands."""
     _body: bytes | None = None
 
     @property

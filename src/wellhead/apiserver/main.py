@@ -41,6 +41,9 @@ from wellhead.apiserver.custom.keeper import DefinitionKeeper
 from wellhead.apiserver.custom.kinds import CustomKinds
 from wellhead.apiserver.dispatch import Dispatcher
 from wellhead.apiserver.event_expiry import expire_events
+from wellhead.apiserver.flowcontrol.control import FlowControl
+from wellhead.apiserver.flowcontrol.keeper import FlowControlKeeper, ensure_flow_control
+from wellhead.apiserver.flowcontrol.metrics import FlowControlMetrics
 from wellhead.apiserver.heads import head_of
 from wellhead.apiserver.health import Health, Shared
 from wellhead.apiserver.listeners import listeners
@@ -67,6 +70,9 @@ _log = logging.getLogger(__name__)
 
 _SHUTDOWN_SECONDS = 5.0
 _BACKLOG = 1024
+# Of the time that a request may take it may spend a quarter waiting, and no more than a minute, as upstream.
+_WAITING_PART = 4
+_LONGEST_WAIT = 60.0
 
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
@@ -110,6 +116,8 @@ class Config:
     etcd: EtcdOptions = field(default_factory=EtcdOptions)
     bookmark_seconds: float = BOOKMARK_SECONDS
     audit: AuditOptions = field(default_factory=AuditOptions)
+    flow_control: bool = True
+    """Whether requests share the server by FlowSchemas and PriorityLevelConfigurations."""
 
     @property
     def front_proxy(self) -> tuple[str, str] | None:
@@ -170,6 +178,8 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
     definitions.start()
     policies = PolicyKeeper(registry, kinds)
     policies.start()
+    flow_keeper = FlowControlKeeper(registry)
+    flow_keeper.start()
     tokens = Tokens(
         config.service_account_key_file,
         config.service_account_issuer,
@@ -218,13 +228,24 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             remotes=remotes,
             backends=backends,
         )
+        flow_control = _flow_control(config, cache, metrics)
         server = Server(
-            authenticator, authorizer, dispatcher, metrics, config.limits, kinds.lookup, remotes, auditor
+            authenticator,
+            authorizer,
+            dispatcher,
+            metrics,
+            config.limits,
+            kinds.lookup,
+            remotes,
+            auditor,
+            flow_control,
+            cache,
         )
         await ensure_namespaces(registry)
         await ensure_priority_classes(registry)
         await ensure_default_roles(registry)
         await ensure_trust(registry, _trusted(config))
+        await ensure_flow_control(registry)
         await local.ensure()
         ranges = config.service_cluster_ip_ranges
         await ensure_service_ranges(registry, ranges)
@@ -241,7 +262,13 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             server.ready = True
             async with asyncio.TaskGroup() as upkeep:
                 availability = Availability(registry, remotes, backends, config.limits)
-                running = (definitions.run(), policies.run(), availability.run(), local.run())
+                running = (
+                    definitions.run(),
+                    policies.run(),
+                    flow_keeper.run(),
+                    availability.run(),
+                    local.run(),
+                )
                 keeping = [upkeep.create_task(each) for each in running]
                 yield registry
                 for each in keeping:
@@ -249,6 +276,16 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
         finally:
             server.ready = False
             await runner.cleanup()
+
+
+def _flow_control(config: Config, cache: WatchCache, metrics: Metrics) -> FlowControl | None:
+    if not config.flow_control:
+        return None
+    longest = min(config.limits.request_seconds / _WAITING_PART, _LONGEST_WAIT)
+    control = FlowControl(cache, config.limits.requests, longest)
+    control.start()
+    metrics.registry.register(FlowControlMetrics(control))
+    return control
 
 
 def _trusted(config: Config) -> dict[str, str]:

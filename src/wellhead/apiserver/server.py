@@ -33,9 +33,12 @@ from wellhead.apiserver.call import Call
 from wellhead.apiserver.connections import Connections
 from wellhead.apiserver.dispatch import Dispatcher
 from wellhead.apiserver.exchange import AUDIT_ID, Exchange, exchange
+from wellhead.apiserver.flowcontrol.control import FlowControl, Seat
+from wellhead.apiserver.flowcontrol.width import width_of
 from wellhead.apiserver.impersonation import impersonated
 from wellhead.apiserver.info import Lookup, RequestInfo, request_info
 from wellhead.apiserver.metrics import Metrics
+from wellhead.storage.cache import WatchCache
 
 _log = logging.getLogger(__name__)
 _CLIENT_CLOSED_REQUEST = 499  # nginx's code, for metrics
@@ -54,8 +57,13 @@ class Server:
         lookup: Lookup,
         remotes: Remotes,
         auditor: Auditor | None,
+        flow_control: FlowControl | None,
+        cache: WatchCache,
     ) -> None:
+        """Without `flow_control`, whoever comes while `Limits.requests` are answered is turned away."""
         self._auditor = auditor
+        self._flow_control = flow_control
+        self._cache = cache
         self._remotes = remotes
         self._limits = limits
         self._lookup = lookup
@@ -96,6 +104,7 @@ class Server:
         warnings: list[str] = []
         trail: Trail | None = None
         failure: ApiError | None = None
+        seat: Seat | None = None
         stage = "ResponseComplete"
         audit_id = request.answer_headers[AUDIT_ID] = request.headers.get(AUDIT_ID) or new_uid()
         try:
@@ -118,10 +127,17 @@ class Server:
                     trail.acting_as(acting)
                 if info.is_long_running:
                     request.trail = trail
+            if self._flow_control is not None:
+                flow = self._flow_control.flow(acting, info)
+                request.answer_headers |= flow.headers
+                if info.verb == "watch" or not info.is_long_running:
+                    seat = await self._flow_control.enter(flow, self._width(request, info))
             self._authorize(acting, info, trail)
             if not self.ready and info.resource is not None:
                 raise ServiceUnavailable("the server is starting or stopping: try again in a moment")
-            call = Call(request, info, acting, request.query, self._limits, self._bodies, warnings, trail)
+            call = Call(
+                request, info, acting, request.query, self._limits, self._bodies, warnings, trail, seat
+            )
             response = await self._in_time(call)
         except ApiError as error:
             if error.bound:
@@ -146,6 +162,8 @@ class Server:
             response = error_response(failure)
         finally:
             self._metrics.inflight.dec()
+            if seat is not None:
+                seat.leave()
         if trail is not None:
             request.trail = None
             await trail.end(stage, response, failure, endless=info.is_long_running)
@@ -185,11 +203,21 @@ class Server:
             return remote_info(request.method, path, request.query, remote)
         return request_info(request.method, path, request.query, self._lookup)
 
+    def _width(self, request: Exchange, info: RequestInfo) -> int:
+        resource = info.resource
+        if info.verb not in ("list", "watch") or resource is None or self._remotes.of_path(info.path):
+            return 1
+        return width_of(info, request.query, self._cache[resource.storage_prefix])
+
     async def _in_time(self, call: Call) -> web.StreamResponse:
         """Dispatch the call, if there aren't too many, within the time that it may take. Raises ApiError."""
         if call.info.is_long_running:
             return await self._dispatcher.dispatch(call)
-        if self._requests >= self._limits.requests and EVERYTHING not in call.user.groups:
+        if (
+            self._flow_control is None
+            and self._requests >= self._limits.requests
+            and EVERYTHING not in call.user.groups
+        ):
             raise TooManyRequests().exceeding("requests")
         self._requests += 1
         try:

@@ -14,7 +14,7 @@ from wellhead.apiserver.main import Config, IPAddress, IPNetwork, run
 from wellhead.cli.audit import audit_of, audit_options
 from wellhead.cli.etcd import etcd_of, etcd_options
 from wellhead.cli.limits import limit_options, limits_of
-from wellhead.cli.options import logging_options
+from wellhead.cli.options import boolean_option, logging_options
 from wellhead.component import LogFormat
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -170,6 +170,11 @@ class _PortRange(click.ParamType[range]):
     show_default=True,
     help="Where node ports come from.",
 )
+@boolean_option(
+    "enable-priority-and-fairness",
+    default=True,
+    text="Requests share the server by FlowSchemas and PriorityLevelConfigurations.",
+)
 @audit_options
 @limit_options
 @logging_options
@@ -195,6 +200,7 @@ def command(
     service_account_max_token_expiration: int,
     service_cluster_ip_range: tuple[IPNetwork, ...],
     service_node_port_range: range,
+    enable_priority_and_fairness: bool,
     log_level: str,
     log_format: LogFormat,
     **others: Any,
@@ -237,6 +243,7 @@ def command(
         service_node_port_range=service_node_port_range,
         etcd=etcd_of(others),
         audit=audit_of(others),
+        flow_control=enable_priority_and_fairness,
         limits=limits_of(others),
     )
     component.run("apiserver", run(config), log_level=log_level, log_format=log_format)

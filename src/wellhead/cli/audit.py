@@ -17,6 +17,7 @@ from wellhead.apiserver.audit.options import (
     AuditOptions,
     Delivery,
 )
+from wellhead.cli.options import boolean_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,17 +56,7 @@ def _option(name: str, type: Any, default: Any, text: str) -> Callable[[Any], An
 
 
 def _flag(name: str, default: bool, text: str) -> Callable[[Any], Any]:
-    """Alone, or with a value as Go's flags may have one: --audit-log-compress=false."""
-    return click.option(
-        f"--audit-{name}",
-        type=bool,
-        is_flag=False,
-        flag_value=True,
-        default=default,
-        show_default=True,
-        metavar="[BOOLEAN]",
-        help=text,
-    )
+    return boolean_option(f"audit-{name}", default=default, text=text)
 
 
 _NATURAL = click.IntRange(1)

@@ -72,3 +72,17 @@ def output_option(command: F) -> F:
     return click.option("-o", "--output", type=click.Choice(["json"]), help="Print JSON instead of text.")(
         command
     )
+
+
+def boolean_option(name: str, *, default: bool, text: str) -> Callable[[F], F]:
+    """Add an option that is given alone, or with a value as Go's flags may have one: --name=false."""
+    return click.option(
+        f"--{name}",
+        type=bool,
+        is_flag=False,
+        flag_value=True,
+        default=default,
+        show_default=True,
+        metavar="[BOOLEAN]",
+        help=text,
+    )

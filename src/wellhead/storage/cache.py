@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from wellhead.storage.encoding import with_revision, without_revision
 from wellhead.storage.event_log import Budget, Event, EventLog, Item
@@ -19,6 +20,8 @@ from wellhead.storage.watcher import Predicate, Watcher
 # and lists that continue.
 HISTORY = 16 * 1024 * 1024
 HISTORIES = 2 * HISTORY
+
+_SAMPLE = 4
 
 HeadDecoder = Callable[[str, bytes], dict[str, object]]
 
@@ -91,6 +94,16 @@ class Collection:
     def watchers(self) -> int:
         """How many there are."""
         return len(self._watchers)
+
+    @property
+    def size_of_one(self) -> int:
+        """About how many bytes an object has: those of a few of some namespaces."""
+        sizes = [
+            len(item.data)
+            for names in islice(self._namespaces.values(), _SAMPLE)
+            for item in islice(names.values(), _SAMPLE)
+        ]
+        return sum(sizes) // len(sizes) if sizes else 0
 
     def __len__(self) -> int:
         return sum(map(len, self._namespaces.values()))

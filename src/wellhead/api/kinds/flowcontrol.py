@@ -11,6 +11,7 @@ from datetime import datetime
 
 from wellhead.api import cells
 from wellhead.api.errors import Cause, one_of
+from wellhead.api.flowcontrol import bootstrap
 from wellhead.api.formats import dns_label, dns_subdomain
 from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj, condition
@@ -81,6 +82,10 @@ class FlowSchemaStrategy(Strategy):
             causes += [Cause.invalid(at, level, text) for text in dns_subdomain(level)]
         for index, rule in enumerate(spec.get("rules") or ()):
             causes += _of_rule(rule, f"spec.rules[{index}]")
+        name = obj["metadata"].get("name")
+        if name in bootstrap.MANDATORY and spec != bootstrap.schemas()[name]["spec"]:
+            text = f"spec of '{name}' must equal the fixed value"
+            causes.append(Cause.invalid("spec", spec, text))
         return causes
 
 
@@ -180,7 +185,17 @@ class PriorityLevelStrategy(Strategy):
                     queuing[field] = queuing.get(field) or value
 
     def validate(self, obj: Obj) -> list[Cause]:
-        return list(_of_level(obj["spec"], obj["metadata"].get("name") == "exempt"))
+        spec, name = obj["spec"], obj["metadata"].get("name")
+        causes = list(_of_level(spec, name == bootstrap.EXEMPT))
+        if name in bootstrap.MANDATORY:
+            fixed = bootstrap.levels()[name]["spec"]
+            have, text = spec, f"spec of '{name}' must equal the fixed value"
+            if name == bootstrap.EXEMPT:
+                have = spec | {"exempt": fixed["exempt"]}
+                text = f"spec of '{name}' except the 'spec.exempt' field must equal the fixed value"
+            if have != fixed:
+                causes.append(Cause.invalid("spec", spec, text))
+        return causes
 
 
 def _of_level(spec: Obj, exempt: bool) -> Iterator[Cause]:

@@ -7,16 +7,10 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 
-import yaml
 from prometheus_client import CollectorRegistry
 
-from wellhead.api.audit.policy import PolicyError, read_policy
-from wellhead.apiserver.audit.backend import Backend
-from wellhead.apiserver.audit.log_file import LogFile
 from wellhead.apiserver.audit.options import AuditOptions
 from wellhead.apiserver.audit.trail import AuditMetrics, Auditor
-from wellhead.apiserver.audit.webhook import Webhook
-from wellhead.client.connection import load
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +30,15 @@ async def auditing(options: AuditOptions, registry: CollectorRegistry) -> AsyncI
         _log.info("no audit policy file: no events will be recorded")
         yield None
         return
+    # Who writes no log doesn't pay for what writes it.
+    import yaml
+
+    from wellhead.api.audit.policy import PolicyError, read_policy
+    from wellhead.apiserver.audit.backend import Backend
+    from wellhead.apiserver.audit.log_file import LogFile
+    from wellhead.apiserver.audit.webhook import Webhook
+    from wellhead.client.connection import load
+
     try:
         policy = read_policy(yaml.safe_load(options.policy_file.read_text()))
     except (yaml.YAMLError, UnicodeDecodeError, PolicyError) as error:

@@ -23,6 +23,7 @@ from wellhead.api.resource import Resource
 from wellhead.api.resources import CUSTOMRESOURCEDEFINITIONS
 from wellhead.apiserver.custom.kinds import CustomKinds
 from wellhead.apiserver.custom.rights import CustomRights
+from wellhead.apiserver.names import Names
 from wellhead.apiserver.registry.deletion import DeleteOptions
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.storage.event_log import Event, Item
@@ -41,39 +42,32 @@ class DefinitionKeeper:
         self._kinds = kinds
         self._rights = CustomRights(registry)
         self._definitions = registry.collection(CUSTOMRESOURCEDEFINITIONS)
-        self._names: asyncio.Queue[str] = asyncio.Queue()  # bounded by the definitions: see `_queued`
-        self._queued: set[str] = set()
+        self._names = Names()
         self._ending: dict[str, str] = {}
         """The definitions whose objects are being deleted, by the prefix of those."""
 
     def start(self) -> None:
         """Follow the definitions from now on."""
         for item in self._definitions.items(""):
-            self._enqueue(item.name)
+            self._names.add(item.name)
         self._definitions.observe(self._changed)
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            name = await self._names.get()
-            self._queued.discard(name)
+            name = await self._names.next()
             try:
                 await self._look(name)
             except ApiError as error:
                 _log.warning("%s: %s", name, error)
-                asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._enqueue, name)
-
-    def _enqueue(self, name: str) -> None:
-        if name not in self._queued:
-            self._queued.add(name)
-            self._names.put_nowait(name)
+                asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._names.add, name)
 
     def _changed(self, event: Event) -> None:
-        self._enqueue(event.item.name)
+        self._names.add(event.item.name)
 
     def _object_gone(self, name: str, event: Event) -> None:
         if event.type == "DELETED" and name in self._ending.values():
-            self._enqueue(name)
+            self._names.add(name)
 
     async def _look(self, name: str) -> None:
         item = self._definitions.get("", name)
@@ -119,7 +113,7 @@ class DefinitionKeeper:
                     each.type == "NamesAccepted" and each.status != "True"
                     for each in definition.status.conditions
                 ):
-                    self._enqueue(item.name)
+                    self._names.add(item.name)
 
     async def _write_status(self, crd: Obj, status: Obj, *, finished: bool = False) -> None:
         uid, version = crd["metadata"]["uid"], crd["metadata"]["resourceVersion"]

@@ -16,6 +16,7 @@ from wellhead.api.policies.checking import kinds_of, type_of, warnings
 from wellhead.api.resource import Resource
 from wellhead.api.resources import VALIDATING_POLICIES, by_kind
 from wellhead.apiserver.custom.kinds import CustomKinds
+from wellhead.apiserver.names import Names
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.storage.event_log import Event
 
@@ -29,20 +30,18 @@ class PolicyKeeper:
         self._registry = registry
         self._kinds = kinds
         self._policies = registry.collection(VALIDATING_POLICIES)
-        self._names: asyncio.Queue[str] = asyncio.Queue()  # bounded by the policies: see `_queued`
-        self._queued: set[str] = set()
+        self._names = Names()
 
     def start(self) -> None:
         """Follow the policies from now on."""
         for item in self._policies.items(""):
-            self._enqueue(item.name)
+            self._names.add(item.name)
         self._policies.observe(self._changed)
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            name = await self._names.get()
-            self._queued.discard(name)
+            name = await self._names.next()
             try:
                 await self._look(name)
             except ApiError as error:
@@ -50,12 +49,7 @@ class PolicyKeeper:
 
     def _changed(self, event: Event) -> None:
         if event.type != "DELETED":
-            self._enqueue(event.item.name)
-
-    def _enqueue(self, name: str) -> None:
-        if name not in self._queued:
-            self._queued.add(name)
-            self._names.put_nowait(name)
+            self._names.add(event.item.name)
 
     async def _look(self, name: str) -> None:
         policy = self._registry.lookup(VALIDATING_POLICIES, ("", name))

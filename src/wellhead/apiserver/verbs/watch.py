@@ -77,6 +77,8 @@ async def _watch(call: Call, registry: Registry, watches: Watches) -> web.Stream
             await stream.events([("ADDED", item) for item in seen])
         if call.flag("sendInitialEvents"):
             await stream.bookmark(stream.begun_at, {_INITIAL_EVENTS_END: "true"})
+        if call.seat is not None:
+            call.seat.leave()
         await _follow(call, registry, watcher, stream, watches.bookmark_seconds if bookmarks else None, late)
     finally:
         collection.unwatch(watcher)
