@@ -29,6 +29,7 @@ from wellhead.node.eviction import thresholds
 from wellhead.node.eviction.manager import EvictionManager
 from wellhead.node.eviction.observing import observe
 from wellhead.node.health import DISK, RUNTIME, NodeHealth, list_containers, write
+from wellhead.node.logs.rotator import LogRotator
 from wellhead.node.network.allocation import AddressPools
 from wellhead.node.network.families import IPAddress, IPNetwork
 from wellhead.node.network.netlink import Netlink
@@ -225,6 +226,7 @@ async def run(config: Config) -> None:
                 for component in (
                     *(recorder, nodes, services, pods),
                     *(registration, links, rules, routes, manager, able, arrivals, eviction, shutdown),
+                    LogRotator(manager.states, config.settings.logs),
                 ):
                     group.create_task(component.run(), name=type(component).__name__)
                 for one in static:

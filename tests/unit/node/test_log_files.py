@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wellhead.linux.inotify import Inotify
+from wellhead.node.logs import rotation
 from wellhead.node.server.log_files import Follower, Line, Options, parse, read, tail_offset
 
 
@@ -105,3 +108,97 @@ async def test_a_link_in_the_place_of_a_log_is_not_followed(tmp_path: Path, inot
     follower = Follower(tmp_path / "0.log", lambda: True)
     with pytest.raises(OSError, match="symbolic links"):
         [text async for text in read(follower, Options(), inotify)]
+
+
+class Writer:
+    """As conmon: one file at a time, another one when it is told to."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._hour = 0
+        self.reopen()
+
+    def reopen(self) -> None:
+        self._file = self.path.open("ab", buffering=0)
+
+    def say(self, text: str) -> None:
+        self._file.write(_entry(text))
+
+    def rotate(self, most: int = 5) -> None:
+        self._hour += 1
+        hour = self._hour
+        os.utime(self.path, (hour, hour))  # rotations aren't as close to each other as in a test
+        assert rotation.rotate(self.path, most, self._change, lambda: datetime(2026, 1, 1, hour, tzinfo=UTC))
+
+    def _change(self) -> None:
+        self._file.close()
+        self.reopen()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[Writer]:
+    found = Writer(tmp_path / "0.log")
+    yield found
+    found.close()
+
+
+def test_of_a_rotated_log_so_many_files_are_kept_and_old_ones_compressed(writer: Writer) -> None:
+    for number in range(6):
+        writer.say(f"line {number}")
+        writer.rotate(most=4)
+    names = [path.name for path in rotation.rotated(writer.path)]
+    assert names == ["0.log.20260101-040000.gz", "0.log.20260101-050000.gz", "0.log.20260101-060000"]
+    assert b"line 4" in gzip.decompress((writer.path.parent / names[1]).read_bytes())
+    assert writer.path.read_bytes() == b""
+
+
+def test_what_cant_be_reopened_stays_as_it_is(writer: Writer) -> None:
+    writer.say("here")
+
+    def nobody() -> None:
+        raise OSError("nobody listens")
+
+    with pytest.raises(OSError, match="nobody listens"):
+        rotation.rotate(writer.path, 5, nobody)
+    assert b"here" in writer.path.read_bytes()
+    assert rotation.rotated(writer.path) == []
+
+
+def test_what_was_left_half_compressed_goes(writer: Writer) -> None:
+    half = writer.path.with_name("0.log.20250101-000000.gz.tmp")
+    half.write_bytes(b"half")
+    others = writer.path.with_name("0.log.tmp")
+    others.write_bytes(b"the writer's own")
+    writer.rotate()
+    assert not half.exists()
+    assert others.exists()
+
+
+async def test_a_follower_misses_nothing_however_often_it_is_rotated(
+    writer: Writer, inotify: Inotify
+) -> None:
+    over = False
+    follower = Follower(writer.path, lambda: over)
+    pieces = read(follower, Options(follow=True), inotify)
+    writer.say("0")
+    text = await anext(pieces)
+    for number in range(1, 10, 3):
+        for each in range(3):
+            writer.say(str(number + each))
+            writer.rotate(most=8)
+        for _ in range(3):
+            text += await anext(pieces)
+    over = True
+    follower.wake.set()
+    text += b"".join([piece async for piece in pieces])
+    assert text.split() == [str(number).encode() for number in range(10)]
+
+
+async def test_who_does_not_follow_reads_the_newest_file(writer: Writer, inotify: Inotify) -> None:
+    writer.say("old")
+    writer.rotate()
+    writer.say("new")
+    assert await _text(writer.path, inotify, Options()) == b"new\n"

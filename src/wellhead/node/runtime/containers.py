@@ -25,9 +25,6 @@ from wellhead.node.runtime.commands import CommandFailed
 
 _log = logging.getLogger(__name__)
 
-# conmon's way to keep a log from filling the disk: at this size it starts the file anew.
-_LOG_SIZE_MAX = 50 << 20
-
 
 @dataclass(frozen=True)
 class Exit:
@@ -197,7 +194,7 @@ class Runtime:
         for argument in self.command()[1:]:
             arguments += ["--runtime-arg", argument]
         arguments += ["-b", str(bundle), "-p", str(bundle / "pid"), "-P", str(bundle / "conmon.pid")]
-        arguments += ["-l", f"k8s-file:{container.log}", "--log-size-max", str(_LOG_SIZE_MAX)]
+        arguments += ["-l", f"k8s-file:{container.log}"]
         arguments += ["--exit-dir", str(self._exits), "--persist-dir", str(bundle / "persist")]
         arguments += ["--socket-dir-path", str(self._sockets), "--no-new-keyring"]
         if container.terminal:
@@ -279,6 +276,16 @@ class Runtime:
         _delete(self._sockets / id)
         if self._cgroups is not None:
             self._cgroups.remove(id)
+
+
+def reopen_log(bundle: Path) -> None:
+    """Have conmon begin a new file where its log was. Raises OSError: nobody listens."""
+    # The second of conmon's control messages (ctrl.c); the numbers of the first one, a terminal's size.
+    control = os.open(bundle / "ctl", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.write(control, b"2 0 0\n")
+    finally:
+        os.close(control)
 
 
 def _delete(path: Path) -> None:

@@ -6,16 +6,18 @@ The format is the CRI's ("TIME STREAM TAG text"), as conmon writes it: tag P is 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from wellhead.linux import paths
 from wellhead.linux.inotify import IN_CREATE, IN_MODIFY, IN_MOVED_TO, Inotify
+from wellhead.node.logs import rotation
 
 _BLOCK = 65536
 _RESOLVE = paths.BENEATH | paths.NO_SYMLINKS
@@ -84,12 +86,13 @@ class Follower:
     async def entries(self, options: Options, inotify: Inotify) -> AsyncIterator[list[bytes]]:
         """Batches of entries. With `follow`, until the container has ended and all was read."""
         with ExitStack() as stack:
-            file: BinaryIO = stack.enter_context(await asyncio.to_thread(self._open))
+            opened = stack.enter_context(ExitStack())
+            file: BinaryIO = await asyncio.to_thread(self._open, self._path, opened)
             if options.follow:
                 stack.enter_context(inotify.watch(self._path.parent, _CHANGES, self.wake.set))
             if options.tail is not None:
                 file.seek(await asyncio.to_thread(tail_offset, file, options.tail))
-            rest = b""
+            rest, after = b"", False
             while True:
                 self.wake.clear()
                 over = self._ended()
@@ -98,26 +101,46 @@ class Follower:
                     *entries, rest = (rest + block).split(b"\n")
                     if entries:
                         yield entries
+                elif options.follow and (next_ := await asyncio.to_thread(self._next, file)) is not None:
+                    # The end of this one was written before there was another: look again.
+                    if after:
+                        with (
+                            suppress(FileNotFoundError),
+                            ExitStack() as fresh,
+                        ):  # it may be compressed just now
+                            file = await asyncio.to_thread(self._open, next_, fresh)
+                            opened.close()
+                            opened.push(fresh.pop_all())
+                            rest, after = b"", False
+                    else:
+                        after = True
                 elif not options.follow or over:
                     return
-                elif await asyncio.to_thread(self._replaced, file):
-                    # conmon begins a new file when the old one is too long.
-                    file = stack.enter_context(await asyncio.to_thread(self._open))
-                    rest = b""
                 else:
                     await self.wake.wait()
 
-    def _open(self) -> BinaryIO:
+    def _open(self, path: Path, stack: ExitStack) -> BinaryIO:
         """The file, and not what a link in its place leads to."""
-        with paths.directory(self._path.parent) as top:
-            fd = paths.open_at(top, self._path.name, os.O_RDONLY | os.O_NONBLOCK, _RESOLVE)
-        return open(fd, "rb")
+        with paths.directory(path.parent) as top:
+            fd = paths.open_at(top, path.name, os.O_RDONLY | os.O_NONBLOCK, _RESOLVE)
+        file = stack.enter_context(open(fd, "rb"))  # noqa: SIM115 it is one
+        if path.suffix == ".gz":
+            return cast("BinaryIO", stack.enter_context(gzip.GzipFile(fileobj=file)))
+        return file
 
-    def _replaced(self, file: BinaryIO) -> bool:
+    def _next(self, file: BinaryIO) -> Path | None:
+        """The file that was begun after this one; None if this is the newest."""
+        mine = os.fstat(file.fileno())
+        older = rotation.rotated(self._path)
         try:
-            return os.stat(self._path).st_ino != os.fstat(file.fileno()).st_ino
+            if os.path.samestat(self._path.stat(), mine):
+                return None
+            known = [path for path in older if os.path.samestat(path.stat(), mine)]
+            if not known:  # what was compressed meanwhile has kept its time
+                known = [path for path in older if path.stat().st_mtime_ns == mine.st_mtime_ns]
         except FileNotFoundError:
-            return False
+            return None  # in the middle of it: there will be news of it
+        return [*older, self._path][older.index(known[-1]) + 1] if known else self._path
 
 
 async def read(follower: Follower, options: Options, inotify: Inotify) -> AsyncIterator[bytes]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from aiohttp import web
 
@@ -11,13 +13,15 @@ from wellhead.api.meta import parse_time
 from wellhead.api.query import is_true
 from wellhead.node.server import log_files, requests
 
+_STREAMS = ("All", "Stdout", "Stderr")
+
 
 async def container_logs(request: web.Request) -> web.StreamResponse:
     """Raises HTTPBadRequest for parameters that make no sense, HTTPNotFound for a log that isn't there."""
     options = _options(request)
     target = requests.target(request, previous=is_true(request.query, "previous"))
     attempt = target.attempt
-    if not target.log.exists():
+    if not target.log.exists() and not await _comes(target.log, running=attempt.running):
         if attempt.finished_at:
             raise web.HTTPNotFound(text=attempt.message or f"container {target.name} has no log")
         raise web.HTTPBadRequest(
@@ -35,9 +39,22 @@ async def container_logs(request: web.Request) -> web.StreamResponse:
     return response
 
 
+async def _comes(log: Path, *, running: bool) -> bool:
+    """Whether there is one in a moment: while it is rotated, the writer hasn't begun the next file yet."""
+    for _ in range(20 if running else 0):
+        await asyncio.sleep(0.05)
+        if await asyncio.to_thread(log.exists):
+            return True
+    return False
+
+
 def _options(request: web.Request) -> log_files.Options:
     query = request.query
-    since = None
+    since, stream = None, query.get("stream", "All")
+    if stream not in _STREAMS:
+        raise web.HTTPBadRequest(text=f"stream: {stream!r} is none of {', '.join(_STREAMS)}")
+    if stream != "All" and "tailLines" in query:
+        raise web.HTTPBadRequest(text="`tailLines` and specific `stream` are mutually exclusive for now")
     try:
         if "sinceSeconds" in query:
             since = datetime.now(UTC) - timedelta(seconds=int(query["sinceSeconds"]))
@@ -49,7 +66,7 @@ def _options(request: web.Request) -> log_files.Options:
             since=since,
             timestamps=is_true(request.query, "timestamps"),
             limit=int(query["limitBytes"]) if "limitBytes" in query else None,
-            stream=query.get("stream", "All"),
+            stream=stream,
         )
     except (ValueError, OverflowError) as error:
         raise web.HTTPBadRequest(text=f"bad log options: {error}") from None
