@@ -26,6 +26,8 @@ EVICTION_HARD = {"memory.available": "100Mi", "nodefs.available": "256Mi", "node
 """Upstream's for memory. Upstream's 10 % of the disk would make every node of a well-filled machine useless,
 and what is on the disk is mostly not the cluster's: so a little room, for all nodes of the box."""
 
+# kernel.sem as upstream; what ends in * is a beginning (k8s.io/component-helpers, node/util/sysctl).
+_NAMESPACED = ("kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue.", "net.")
 _SYSTEM_CRITICAL = 2_000_000_000
 
 
@@ -59,6 +61,8 @@ class _File(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=T
     container_log_monitor_interval: str | None = None
     image_pull_credentials_verification_policy: str | None = None
     preloaded_images_verification_allowlist: tuple[str, ...] | None = None
+    seccomp_default: bool = False
+    allowed_unsafe_sysctls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class Configuration:
     logs: Logs = field(default_factory=Logs)
     shutdown: tuple[ShutdownGracePeriod, ...] = ()
     image_access: Policy = field(default_factory=Policy)
+    seccomp_default: bool = False
+    unsafe_sysctls: tuple[str, ...] = ()
     shown: Obj = field(default_factory=dict)
     """As /configz tells it."""
 
@@ -152,6 +158,9 @@ def _configuration(file: _File) -> Configuration:
         )
     except ThresholdError as error:
         raise ConfigurationError(str(error)) from None
+    for each in file.allowed_unsafe_sysctls:
+        if not each.startswith(_NAMESPACED):
+            raise ConfigurationError(f"allowedUnsafeSysctls: {each!r} is not known to be namespaced")
     isolation = file.local_storage_capacity_isolation
     local_storage = True if isolation is None else isolation
     shown = {
@@ -176,6 +185,8 @@ def _configuration(file: _File) -> Configuration:
         "containerLogMaxFiles": files,
         "containerLogMonitorInterval": file.container_log_monitor_interval or "10s",
         "imagePullCredentialsVerificationPolicy": policy.name,
+        "seccompDefault": file.seccomp_default,
+        "allowedUnsafeSysctls": list(file.allowed_unsafe_sysctls),
     }
     if file.shutdown_grace_period_by_pod_priority:
         shown["shutdownGracePeriodByPodPriority"] = msgspec.to_builtins(shutdown)
@@ -186,6 +197,8 @@ def _configuration(file: _File) -> Configuration:
         Logs(size.value, files, interval),
         shutdown,
         policy,
+        file.seccomp_default,
+        file.allowed_unsafe_sysctls,
         shown,
     )
 

@@ -7,7 +7,7 @@ import logging
 import resource
 import signal
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,11 +38,13 @@ from wellhead.node.network.restoring import Say
 from wellhead.node.network.routes import NodeRoutes
 from wellhead.node.network.rules import NodeRules
 from wellhead.node.node_status import NodeFacts, capacity
-from wellhead.node.pods import http_actions
+from wellhead.node.pods import http_actions, room
+from wellhead.node.pods.admission import Node
 from wellhead.node.pods.arrivals import Arrivals
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.files import Dns
 from wellhead.node.pods.manager import PodManager
+from wellhead.node.pods.seccomp import Profiles
 from wellhead.node.pods.security import available_capabilities
 from wellhead.node.references import References
 from wellhead.node.registration import Registration
@@ -68,15 +70,14 @@ class Config:
     `cluster_cidrs` are what pods reach with their own addresses. The last three are the server's
     certificate, its key, and the authority of its clients' certificates (PEM files). `cluster_dns` are the
     addresses of the cluster's DNS servers, if it has any. Pods of `spoofing_namespaces` may send with any
-    source address. With `pull`, images that aren't here are asked for. `settings` are a
-    kubelet's.
+    source address. With `pull`, images that aren't here are asked for. `settings` are a kubelet's.
 
-    `kubeconfig` is the node's own identity, which sees no other node; `network_kubeconfig` one that reads the
-    nodes to whose pods routes lead (a CNI plugin's, elsewhere). `storage_kubeconfig` is one that may make
-    volumes of the node's directories (a CSI driver's, elsewhere); without it nobody does. `cgroup` is what
-    the directory of its containers' cgroups is called; "": they have none. `manifests` is the directory of
-    static pods' manifests; None: there are none. `health` is where health is told,
-    by plain HTTP; None: at `port` only.
+    `kubeconfig` is the node's own identity, which sees no other node; `network_kubeconfig` one that reads
+    the nodes to whose pods routes lead (a CNI plugin's, elsewhere). `storage_kubeconfig` is one that may
+    make volumes of the node's directories (a CSI driver's, elsewhere); without it nobody does. `cgroup` is
+    what the directory of its containers' cgroups is called; "": they have none. `manifests` is the directory
+    of static pods' manifests; None: there are none. `health` is where health is told, by plain HTTP; None:
+    at `port` only.
     """
 
     kubeconfig: str | None
@@ -156,12 +157,13 @@ async def run(config: Config) -> None:
                 addresses=AddressPools(config.pod_cidrs, config.root_dir),
                 spoofing=frozenset(config.spoofing_namespaces),
                 pulls=config.pull,
+                seccomp=Profiles(config.root_dir / "seccomp", config.settings.seccomp_default),
                 dns=Dns(config.cluster_dns, config.cluster_domain),
                 capabilities=available_capabilities(),
                 allocatable=node_status.allocatable(capacity(config.root_dir), held_back),
                 image_access=config.settings.image_access,
             )
-            manager = PodManager(context, pods)
+            manager = PodManager(context, pods, _known_of(config, context, nodes))
             eviction = EvictionManager(
                 config.node_name,
                 (config.root_dir, config.image_dir),
@@ -235,6 +237,12 @@ async def run(config: Config) -> None:
                     group.create_task(each.run(), name=type(each).__name__)
     finally:
         netlink.close()
+
+
+def _known_of(config: Config, context: Context, nodes: Informer) -> Callable[[], Node]:
+    """What decides about pods that the node is given."""
+    allocatable, unsafe = room.whole(context.allocatable), config.settings.unsafe_sysctls
+    return lambda: Node(allocatable, nodes.get(config.node_name), unsafe)
 
 
 def _announcer(recorder: EventRecorder, node_name: str) -> Say:

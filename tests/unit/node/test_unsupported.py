@@ -36,7 +36,7 @@ def test_limits_are_not_enforced() -> None:
 
 
 def test_each_thing_is_named_with_its_place_and_the_reason() -> None:
-    context = {"seccompProfile": {"type": "RuntimeDefault"}}
+    context = {"seLinuxOptions": {"level": "s0"}}
     own = {**context, "capabilities": {"add": ["MKNOD", "SYS_TIME", "NET_ADMIN"]}}
     volumes = [
         {"name": "a", "emptyDir": {"sizeLimit": "1Gi"}},
@@ -52,10 +52,10 @@ def test_each_thing_is_named_with_its_place_and_the_reason() -> None:
         f"{main}CAP_SYS_TIME is not given: the node's agent doesn't have it itself",
         f"{main}restartPolicyRules with the action RestartAllContainers have no effect: this agent doesn't "
         "know it",
-        f"{main}securityContext.seccompProfile has no effect: system calls are not filtered",
+        f"{main}securityContext.seLinuxOptions has no effect: there are no SELinux labels",
         'sizeLimit of volume "a" has no effect: its medium is not Memory',
         "spec.hostUsers has no effect: containers share the node's user namespace",
-        "spec.securityContext.seccompProfile has no effect: system calls are not filtered",
+        "spec.securityContext.seLinuxOptions has no effect: there are no SELinux labels",
     ]
 
 

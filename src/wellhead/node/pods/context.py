@@ -19,6 +19,7 @@ from wellhead.node.network.pod_links import PodLinks
 from wellhead.node.network.rules import NodeRules
 from wellhead.node.pods.arrivals import Arrivals
 from wellhead.node.pods.files import Dns
+from wellhead.node.pods.seccomp import Profiles
 from wellhead.node.references import References
 from wellhead.node.runtime.containers import Runtime
 
@@ -54,5 +55,6 @@ class Context:
     capabilities: frozenset[str]
     allocatable: Mapping[str, str]
     pulls: bool = False
+    seccomp: Profiles = field(default_factory=Profiles)
     image_access: Policy = field(default_factory=Policy)
     starting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STARTS_AT_ONCE))

@@ -27,7 +27,7 @@ SERVED: Mapping[str, Mapping[str, str]] = {
             enableServiceLinks ephemeralContainers hostAliases hostIPC hostNetwork hostPID hostname
             hostnameOverride imagePullSecrets initContainers nodeName nodeSelector os overhead
             preemptionPolicy priority priorityClassName readinessGates restartPolicy schedulerName
-            schedulingGates runtimeClassName
+            schedulingGates runtimeClassName shareProcessNamespace
             securityContext:PodSecurityContext serviceAccount serviceAccountName subdomain
             terminationGracePeriodSeconds tolerations topologySpreadConstraints volumes:Volume
         """,
@@ -57,11 +57,13 @@ SERVED: Mapping[str, Mapping[str, str]] = {
         "TCPSocketAction": "host port",
         "ResourceRequirements": "limits requests",
         "PodSecurityContext": """
-            fsGroup fsGroupChangePolicy runAsGroup runAsNonRoot runAsUser supplementalGroups sysctls
+            appArmorProfile fsGroup fsGroupChangePolicy runAsGroup runAsNonRoot runAsUser
+            seccompProfile:SeccompProfile supplementalGroups sysctls
         """,
+        "SeccompProfile": "localhostProfile type",
         "SecurityContext": """
-            allowPrivilegeEscalation capabilities privileged readOnlyRootFilesystem runAsGroup runAsNonRoot
-            runAsUser
+            allowPrivilegeEscalation appArmorProfile capabilities privileged readOnlyRootFilesystem
+            runAsGroup runAsNonRoot runAsUser seccompProfile:SeccompProfile
         """,
         "Volume": """
             configMap:ConfigMapVolumeSource downwardAPI:DownwardAPIVolumeSource emptyDir:EmptyDirVolumeSource
@@ -98,7 +100,6 @@ NO_EFFECT: Mapping[str, Mapping[str, str]] = {
         "resources": "containers have no cgroups of their own",
         "schedulingGroup": "pods are scheduled one by one",
         "setHostnameAsFQDN": "the host name is the pod's name",
-        "shareProcessNamespace": "every container has a process namespace of its own",
     },
     "Container": {
         "volumeDevices": "there are no block devices",
@@ -108,18 +109,14 @@ NO_EFFECT: Mapping[str, Mapping[str, str]] = {
         "claims": "there are no devices to claim",
     },
     "PodSecurityContext": {
-        "appArmorProfile": "there are no AppArmor profiles",
         "seLinuxChangePolicy": "there are no SELinux labels",
         "seLinuxOptions": "there are no SELinux labels",
-        "seccompProfile": "system calls are not filtered",
         "supplementalGroupsPolicy": "groups of the image are always merged",
         "windowsOptions": "this is Linux",
     },
     "SecurityContext": {
-        "appArmorProfile": "there are no AppArmor profiles",
         "procMount": "parts of /proc are always masked, unless the container is privileged",
         "seLinuxOptions": "there are no SELinux labels",
-        "seccompProfile": "system calls are not filtered",
         "windowsOptions": "this is Linux",
     },
 }
@@ -136,10 +133,8 @@ REFUSED: Mapping[str, frozenset[str]] = {
 
 _EMPTY: tuple[object, ...] = (None, "", False, [], {})
 _NO_DEMAND: Mapping[str, object] = {
-    "appArmorProfile": {"type": "Unconfined"},
     "hostUsers": True,
     "procMount": "Default",
-    "seccompProfile": {"type": "Unconfined"},
     "supplementalGroupsPolicy": "Merge",
 }
 """What a field says that asks for what there is anyway."""

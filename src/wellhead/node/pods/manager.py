@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
 
+from wellhead.api.errors import ApiError
 from wellhead.api.kinds.pod.references import is_mirror
 from wellhead.api.meta import Key, Obj, key
+from wellhead.api.resources import NODES
 from wellhead.client.backoff import Backoff
 from wellhead.client.informer import Informer
+from wellhead.client.rest import ConnectionLost
 from wellhead.linux import mount_news, trees
-from wellhead.node.pods import admission, names, record, spec
-from wellhead.node.pods.admission import Refusal
+from wellhead.node.pods import admission, names, record, room, spec
+from wellhead.node.pods.admission import Node, Refusal
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.sandbox import pod_end, pod_link
 from wellhead.node.pods.state import PodState
@@ -30,9 +34,11 @@ _SETTLE_SECONDS = 0.1
 class PodManager:
     """Workers by pod UID. `run` until cancelled, which leaves every container running."""
 
-    def __init__(self, context: Context, pods: Informer) -> None:
+    def __init__(self, context: Context, pods: Informer, node: Callable[[], Node]) -> None:
+        """`node` tells what is known of the node now."""
         self._context = context
         self._pods = pods
+        self._node = node
         self._workers: dict[str, PodWorker] = {}
         self._group: asyncio.TaskGroup | None = None
         self._looking = False
@@ -53,6 +59,7 @@ class PodManager:
                 self._context.addresses.take([ip_address(each) for each in one.ips])
                 self._take_over(one)
             known |= {each.current.id for each in one.containers.values() if each.current is not None}
+            known.add(one.holder)
             self._workers[uid] = PodWorker(self._context, one.pod, one)
         await self._context.runtime.sweep(known)
         for path in await asyncio.to_thread(lambda: list(self._context.pods.iterdir())):
@@ -155,7 +162,7 @@ class PodManager:
         """Start those that aren't there; another one of a name waits until the earlier has ended."""
         for uid, pod in self._static.items():
             if uid not in self._workers and not self.has_static(key(pod)) and self._group is not None:
-                worker = self._workers[uid] = PodWorker(self._context, pod)
+                worker = self._admit(pod)
                 mirror = self._mirrors.get(key(pod))
                 if mirror is not None and manifests.is_mirror_of(mirror, pod):
                     worker.show_by(mirror)
@@ -177,18 +184,49 @@ class PodManager:
             _log.error("pod %r is not run: %s", new["metadata"]["name"], problem)
             self._context.recorder.event(new, "Warning", "FailedValidation", problem)
             return
-        others = [each.state.pod for each in self._workers.values() if each.counts]
-        worker = self._workers[uid] = PodWorker(self._context, new)
-        if not spec.is_finished(new) and (refused := self._refusal(new, others)):
-            _log.warning("pod %s: %s", spec.described(new), refused.message)
-            worker.reject(refused)
-        self._start(worker)
+        self._start(self._admit(new))
 
-    def _refusal(self, pod: Obj, others: list[Obj]) -> Refusal | None:
+    def _admit(self, pod: Obj) -> PodWorker:
+        """A worker for the pod, which it rejects if the node doesn't take it."""
+        worker = PodWorker(self._context, pod)
+        if not spec.is_finished(pod):
+            refused = self._refusal(pod, self._node())
+            if refused is not None and refused.by_labels:
+                worker.judge = lambda: self._look_again(worker)
+            elif refused is not None:
+                self._reject(worker, refused)
+        self._workers[worker.uid] = worker
+        return worker
+
+    def _refusal(self, pod: Obj, node: Node) -> Refusal | None:
         for gate in self.gates:
             if refused := gate(pod):
                 return refused
-        return admission.refusal(pod, others)
+        others = [
+            room.granted(each.state.pod, each.state.record.allocated)
+            for each in self._workers.values()
+            if each.counts and each.state.pod["metadata"]["uid"] != pod["metadata"]["uid"]
+        ]
+        return admission.refusal(pod, others, node, static=manifests.is_static(pod))
+
+    def _reject(self, worker: PodWorker, refused: Refusal) -> None:
+        _log.warning("pod %s: %s", spec.described(worker.state.pod), refused.message)
+        worker.reject(refused)
+
+    async def _look_again(self, worker: PodWorker) -> None:
+        """Whether the node refuses the pod by what the API says of it now, not when it was last heard of."""
+        backoff = Backoff(0.2, 10.0)
+        while worker.counts:
+            try:
+                found = await self._context.client.get(NODES, self._context.node_name)
+            except (ApiError, ConnectionLost) as error:
+                _log.warning("node %s: %s", self._context.node_name, error)
+                await asyncio.sleep(backoff.next())
+                continue
+            refused = self._refusal(worker.state.pod, replace(self._node(), obj=found))
+            if refused is not None and worker.counts:
+                self._reject(worker, refused)
+            return
 
     def _start(self, worker: PodWorker) -> None:
         assert self._group is not None

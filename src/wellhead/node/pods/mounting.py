@@ -64,11 +64,16 @@ def mounts(state: PodState, container: Obj, variables: Mapping[str, str], number
         Mount(state.sandbox.files / "hosts", "/etc/hosts"),
         Mount(state.sandbox.files / "hostname", "/etc/hostname"),
         Mount(state.sandbox.files / "resolv.conf", "/etc/resolv.conf"),
-        Mount(state.sandbox.shm, "/dev/shm", options=("nosuid", "noexec", "nodev")),  # noqa: S108 the pod's
+        Mount(_shm(state), "/dev/shm", options=("nosuid", "noexec", "nodev")),  # noqa: S108 the pod's
         _termination_log(state, container, number),
     ]
     everything = (*(mount for mount in own if mount.target not in taken), *found)
     return tuple(sorted(everything, key=_depth))
+
+
+def _shm(state: PodState) -> Path:
+    """Shared memory is a part of what is between processes: the node's, with the node's IPC namespace."""
+    return Path("/dev/shm") if state.pod["spec"].get("hostIPC") else state.sandbox.shm  # noqa: S108
 
 
 def _options(mount: Obj) -> tuple[str, ...]:

@@ -78,14 +78,16 @@ class PodRecord(msgspec.Struct, omit_defaults=True):
     """Everything about one pod.
 
     `ips` is empty until it has a sandbox, and always with the host's network; `holds_ips` says that the
-    addresses are still its own. `phase` is set when the pod has come to its end; `reason` and `message` then
-    say why, if it isn't obvious. `rejected`: the node never took it.
+    addresses are still its own. `holder` is the container that holds its process namespace. `phase` is set
+    when the pod has come to its end; `reason` and `message` then say why, if it isn't obvious. `rejected`:
+    the node never took it.
     """
 
     pod: Obj
     ips: tuple[str, ...] = ()
     holds_ips: bool = False
     sandbox: bool = False
+    holder: str = ""
     started_at: str = ""
     phase: str = ""
     reason: str = ""
@@ -94,6 +96,8 @@ class PodRecord(msgspec.Struct, omit_defaults=True):
     end: End | None = None
     resize: str = ""
     """Why the node can't give what the spec asks for now."""
+    allocated: dict[str, Obj] = {}
+    """What the node has granted to its containers: the `resources` of each."""
     containers: dict[str, ContainerRecord] = {}
 
     def of(self, name: str) -> ContainerRecord:

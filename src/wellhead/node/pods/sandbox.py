@@ -1,7 +1,7 @@
 """What the containers of a pod share: namespaces, address, /dev/shm, files of /etc.
 
-No process holds the namespaces; bind mounts below the pod's directory do. A reboot of the machine unmounts
-them, which is how one notices that the sandbox is gone.
+No process holds the namespaces, but for that of processes if it is shared; bind mounts below the pod's
+directory do. A reboot of the machine unmounts them, which is how one notices that the sandbox is gone.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from wellhead.node.network.links import PodLink
 from wellhead.node.network.ruleset import PodEnd
 from wellhead.node.pods import files, spec
 from wellhead.node.pods.context import Context
+from wellhead.node.pods.process_holder import HolderError, ProcessHolder
 from wellhead.node.pods.record import PodRecord, RecordFile
 from wellhead.node.runtime.commands import CommandFailed
 
@@ -39,6 +40,7 @@ class Sandbox:
         self._context = context
         self._directory = directory
         self._file = file
+        self._holder = ProcessHolder(context, directory, directory / "ns/pid", file)
         self.files = directory / "etc"
         self.shm = directory / "shm"
 
@@ -53,6 +55,8 @@ class Sandbox:
         }
         if pod["spec"].get("hostPID"):
             found["pid"] = None
+        elif spec.shares_processes(pod):
+            found["pid"] = own / "pid"
         return found
 
     def exists(self, pod: Obj) -> bool:
@@ -79,13 +83,15 @@ class Sandbox:
                 record.holds_ips = True
                 await self._file.save(record)
             await asyncio.to_thread(self._make, pod, record.ips)
+            if spec.shares_processes(pod):
+                await self._holder.start(record, self.namespaces(pod))
             if not spec.host_network(pod):
                 link = pod_link(self._context, record)
                 # Before there is a link, so that its first packet meets them.
                 await self._context.rules.admit(uid, link.name, link.sources)
                 await self._context.links.connect(link, self._directory / "ns/net")
                 await self._context.rules.set_host_ports(uid, host_ports(pod, _addresses(record)))
-        except (OSError, NoAddressLeft, NetlinkError, CommandFailed, HostPortTaken) as error:
+        except (OSError, NoAddressLeft, NetlinkError, CommandFailed, HostPortTaken, HolderError) as error:
             raise SandboxError(str(error)) from error
         record.sandbox = True  # saved with the first container, before which it might as well be made anew
 
@@ -98,14 +104,22 @@ class Sandbox:
             self._context.addresses.release(_addresses(record))
             record.holds_ips = False
         record.sandbox = False
+        await self._holder.stop(record)
         await asyncio.to_thread(self._unmake)
+
+    async def lost(self, record: PodRecord) -> None:
+        """Wait until what keeps a part of it has ended; for ever if nothing needs to."""
+        if record.holder:
+            await self._holder.ended(record)
+        else:
+            await asyncio.Event().wait()
 
     def _make(self, pod: Obj, ips: Sequence[str]) -> None:
         self._unmake()
         own = {
             {"network": "net"}.get(kind, kind): path
             for kind, path in self.namespaces(pod).items()
-            if path is not None
+            if path is not None and kind != "pid"
         }
         (self._directory / "ns").mkdir(parents=True, exist_ok=True)
         if own:

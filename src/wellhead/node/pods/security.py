@@ -1,6 +1,6 @@
 """Who a container's processes are and what they may do: securityContext of the pod and the container.
 
-seccomp, AppArmor and SELinux settings are accepted and have no effect here.
+Which system calls they may make is in `seccomp`; a pod that wants AppArmor is refused (`admission`).
 """
 
 from __future__ import annotations

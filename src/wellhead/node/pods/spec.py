@@ -57,6 +57,11 @@ def host_network(pod: Obj) -> bool:
     return bool(pod["spec"].get("hostNetwork"))
 
 
+def shares_processes(pod: Obj) -> bool:
+    """Whether the pod's containers see each other's processes."""
+    return bool(pod["spec"].get("shareProcessNamespace")) and not pod["spec"].get("hostPID")
+
+
 def hostname(pod: Obj) -> str:
     """The host name that the pod's processes see: a DNS label, unless overridden by a longer name."""
     if override := pod["spec"].get("hostnameOverride"):

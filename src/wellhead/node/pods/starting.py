@@ -36,6 +36,7 @@ async def plan(state: PodState, container: Obj, image: Image, id: str, number: i
         raise ConfigError(f"neither the container nor its image {container['image']} has a command")
     own: Obj = container.get("securityContext") or {}
     of_pod: Obj = pod["spec"].get("securityContext") or {}
+    capabilities = security.capabilities(own, context.capabilities)
     return Container(
         id=id,
         bundle=state.bundle(name, number),
@@ -51,7 +52,8 @@ async def plan(state: PodState, container: Obj, image: Image, id: str, number: i
         mounts=await asyncio.to_thread(mounting.mounts, state, container, variables, number),
         volumes=image.config.volumes,
         namespaces=await asyncio.to_thread(_namespaces, state, container),
-        capabilities=security.capabilities(own, context.capabilities),
+        capabilities=capabilities,
+        seccomp=await asyncio.to_thread(context.seccomp.of, pod, container, capabilities),
         privileged=bool(own.get("privileged")),
         read_only_rootfs=bool(own.get("readOnlyRootFilesystem")),
         no_new_privileges=own.get("allowPrivilegeEscalation") is False,
@@ -68,7 +70,7 @@ def _namespaces(state: PodState, container: Obj) -> dict[str, Path | None]:
     """The pod's, and the process namespace of the container that an ephemeral one is to look at."""
     found = state.sandbox.namespaces(state.pod)
     target = container.get("targetContainerName")
-    if target and not state.pod["spec"].get("hostPID"):
+    if target and "pid" not in found:
         attempt = state.record.of(target).current
         if attempt is None or not attempt.running:
             raise ConfigError(f'unable to find target container "{target}": it is not running')

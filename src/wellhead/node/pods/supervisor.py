@@ -21,6 +21,7 @@ from wellhead.node.pods.ending import Ending
 from wellhead.node.pods.environment import UnsupportedVariable, VariableError
 from wellhead.node.pods.mounting import MountError
 from wellhead.node.pods.record import Attempt
+from wellhead.node.pods.seccomp import ProfileError
 from wellhead.node.pods.security import SecurityError
 from wellhead.node.pods.starting import ConfigError
 from wellhead.node.pods.state import PodState
@@ -225,7 +226,9 @@ class Supervisor:
                 await self._pause(image, arrival)
                 continue
             except (ConfigError, MountError, SecurityError, VariableError) as error:
-                self._state.wait_for(self._name, Waiting("CreateContainerConfigError", str(error)))
+                is_late = isinstance(error, ProfileError)
+                waiting = "CreateContainerError" if is_late else "CreateContainerConfigError"
+                self._state.wait_for(self._name, Waiting(waiting, str(error)))
                 reason = "Unsupported" if isinstance(error, UnsupportedVariable) else "Failed"
                 self._state.event("Warning", reason, f"Error: {error}")
             except (ApiError, ConnectionLost) as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -17,7 +17,7 @@ from wellhead.api.resources import PODS
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.linux import trees
-from wellhead.node.pods import files, grace, names, resizing, runtime_class, spec, status, unsupported
+from wellhead.node.pods import files, grace, names, resizing, room, runtime_class, spec, status, unsupported
 from wellhead.node.pods.admission import Refusal
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.image_volumes import ImageVolumes
@@ -70,6 +70,10 @@ class PodWorker:
         self._supervisors: list[Supervisor] = []
         self._active: list[Supervisor] = []
         self._sandboxless = False
+        if not self._record.allocated:
+            self._record.allocated = room.asked(pod)
+        self.judge: Callable[[], Awaitable[None]] | None = None
+        """What decides, before it runs, whether the node takes it after all, and calls `reject` if not."""
         self._notice()
 
     def update(self, pod: Obj) -> None:
@@ -142,6 +146,9 @@ class PodWorker:
         """The pod's life. Returns when nothing is left of it; cancelling this leaves its containers alone."""
         async with asyncio.TaskGroup() as group:
             writer = group.create_task(self._writer.run())
+            if self.judge is not None:
+                await self.judge()
+                self.judge = None
             if not self._record.phase and spec.is_finished(self._record.pod):
                 # It came to its end on this node, but what the agent knew of it is lost.
                 self._record.phase = self._record.pod["status"]["phase"]
@@ -204,12 +211,18 @@ class PodWorker:
             keeping = group.create_task(self.state.volumes.keep_current())
             say = partial(self.state.event, "Warning", "VolumeUnmounted")
             keeping_mounted = group.create_task(self.state.volumes.keep_mounted(say))
+            holding = group.create_task(self._watch_sandbox())
             over = asyncio.Event()
             group.create_task(self._run_ephemeral(over))
             await self._run_containers(group)
             keeping.cancel()
             keeping_mounted.cancel()
+            holding.cancel()
             over.set()
+
+    async def _watch_sandbox(self) -> None:
+        await self.state.sandbox.lost(self._record)
+        self.lose_sandbox()
 
     def lose_sandbox(self) -> None:
         """Somebody has removed a part of it: the containers end, and start again with another sandbox."""

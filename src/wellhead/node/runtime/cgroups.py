@@ -13,6 +13,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
+import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +30,10 @@ _UNIFIED = Path("/sys/fs/cgroup")
 _CONTROLLERS = ("memory", "cpu")
 _PERIOD = 100_000  # microseconds
 _LEAST_QUOTA = 1000
+_REMOVALS, _SETTLES = (
+    100,
+    0.01,
+)  # tries, and the seconds between them: a process that is killed takes its time
 _LEAST_SHARES, _MOST_SHARES = 2, 262_144
 
 
@@ -144,7 +151,11 @@ class Cgroups:
         (memory / "memory.limit_in_bytes").write_text(str(-1 if limits.memory is None else limits.memory))
 
     def has(self, id: str) -> bool:
-        return any((root / id).is_dir() for root in self._roots.values())
+        return bool(self.of(id))
+
+    def of(self, id: str) -> list[Path]:
+        """The container's directory in each hierarchy."""
+        return [root / id for root in self._roots.values() if (root / id).is_dir()]
 
     def put(self, id: str, pid: int) -> None:
         """Let a process, and all that it will start, be in a container's cgroups."""
@@ -161,10 +172,19 @@ class Cgroups:
         return False
 
     def remove(self, id: str) -> None:
-        """Forget a container whose processes are gone."""
-        for root in self._roots.values():
-            with contextlib.suppress(OSError):
-                (root / id).rmdir()
+        """Forget a container whose first process is gone; what else is in there is ended. Blocks."""
+        for directory in self.of(id):
+            for _ in range(_REMOVALS):
+                try:
+                    directory.rmdir()
+                    break
+                except FileNotFoundError:
+                    break
+                except OSError:
+                    if not _killed(directory):
+                        time.sleep(_SETTLES)
+            else:
+                _log.warning("cgroup %s can't be removed: something is in it", directory)
 
     def left(self) -> set[str]:
         """The containers that have cgroups."""
@@ -172,3 +192,15 @@ class Cgroups:
         for root in self._roots.values():
             found |= {path.name for path in root.iterdir() if path.is_dir()}
         return found
+
+
+def _killed(directory: Path) -> bool:
+    """Kill what is in a cgroup: whether that was anything."""
+    try:
+        pids = [int(line) for line in (directory / "cgroup.procs").read_text().split()]
+    except OSError:
+        return False
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return bool(pids)

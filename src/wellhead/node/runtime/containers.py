@@ -19,11 +19,14 @@ from pathlib import Path
 import msgspec
 
 from wellhead.linux import descriptors, mounts, programs, trees
-from wellhead.node.runtime import commands, image_directories, oci
+from wellhead.node.runtime import commands, image_directories, leftovers, oci
 from wellhead.node.runtime.cgroups import Cgroups, Limits
 from wellhead.node.runtime.commands import CommandFailed
 
 _log = logging.getLogger(__name__)
+
+# Who writes a 0 means itself. A container that is gone has no such file; crun says so better.
+_ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1"; shift; done 2>/dev/null; shift; exec "$@"'
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,14 @@ class Runtime:
         """The crun command line with our global options."""
         return [self._crun, "--root", str(self._state), "--cgroup-manager=disabled", *arguments]
 
+    def within(self, id: str, *arguments: str) -> list[str]:
+        """As `command`, for one that starts something in a container: it counts as the container's."""
+        directories = self._cgroups.of(id) if self._cgroups is not None else []
+        if not directories:
+            return self.command(*arguments)
+        places = [str(each / "cgroup.procs") for each in directories]
+        return ["/bin/sh", "-c", _ENTER, "sh", *places, "--", *self.command(*arguments)]
+
     async def create(self, container: oci.Container) -> None:
         """Make the container with its process waiting to be started.
 
@@ -64,10 +75,8 @@ class Runtime:
         try:
             container = await asyncio.to_thread(self._prepare, container)
             await self._conmon(container)
-            if self._cgroups is not None and container.cgroups:
-                # Before it is started: all that it will be is in there.
-                pid = int((bundle / "pid").read_text())
-                await asyncio.to_thread(self._cgroups.put, container.id, pid)
+            # Before it is started: all that it will be is in there.
+            await asyncio.to_thread(self._adopt, container, int((bundle / "pid").read_text()))
         except (OSError, ValueError, RuntimeFailure) as error:
             await self.delete(container.id, bundle)
             raise RuntimeFailure(str(error)) from error
@@ -163,7 +172,7 @@ class Runtime:
                 os.kill(pid, signal.SIGKILL)
         if self._cgroups is not None:
             for container in await asyncio.to_thread(self._cgroups.left) - known:
-                self._cgroups.remove(container)
+                await asyncio.to_thread(self._cgroups.remove, container)
         for container in await asyncio.to_thread(self._left) - known:
             await self._crun_delete(container)
             await asyncio.to_thread(_delete, self._exits / container)
@@ -186,6 +195,12 @@ class Runtime:
             container = replace(container, cgroups=self._cgroups.make(container.id, container.limits))
         (bundle / "config.json").write_bytes(msgspec.json.encode(oci.config(container)))
         return container
+
+    def _adopt(self, container: oci.Container, pid: int) -> None:
+        if self._cgroups is not None and container.cgroups:
+            self._cgroups.put(container.id, pid)
+        if container.namespaces.get("pid", Path()) != Path():
+            leftovers.note(container.bundle, pid)
 
     async def _conmon(self, container: oci.Container) -> None:
         bundle = container.bundle
@@ -267,6 +282,7 @@ class Runtime:
             await asyncio.to_thread(_delete, self._state / id)
 
     def _clean(self, id: str, bundle: Path) -> None:
+        leftovers.end(bundle)
         mounts.umount_below(bundle)
         for name in ("upper", "work", "rootfs", "persist"):
             _delete(bundle / name)

@@ -157,9 +157,11 @@ class Exec:
         os.set_blocking(self.stderr, False)
         try:
             self._process = programs.start(
-                *self._runtime.command("exec", "--pid-file", str(self._pid_file), *options, "--process"),
-                specification,
-                self._id,
+                *self._runtime.within(
+                    self._id,
+                    *("exec", "--pid-file", str(self._pid_file), *options, "--process"),
+                    *(specification, self._id),
+                ),
                 stdin=child_in,
                 stdout=child_out,
                 stderr=child_err,

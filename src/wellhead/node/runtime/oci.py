@@ -100,6 +100,7 @@ class Container:
     read_only_rootfs: bool = False
     no_new_privileges: bool = False
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    seccomp: Mapping[str, Any] | None = None
     limits: Limits | None = None
     cgroups: Mapping[str, Path] = field(default_factory=dict)
     """Its own, as `Cgroups.make` has made them."""
@@ -114,6 +115,8 @@ def config(container: Container) -> dict[str, Any]:
             continue
         namespaces.append({"type": kind} if path == Path() else {"type": kind, "path": str(path)})
     linux: dict[str, Any] = {"namespaces": namespaces}
+    if container.seccomp is not None:
+        linux["seccomp"] = dict(container.seccomp)
     if container.sysctls:
         linux["sysctl"] = dict(container.sysctls)
     if not container.privileged:
