@@ -22,6 +22,8 @@ from wellhead.linux import programs
 KUBELET_VERSION = f"v1.37.1+wellhead-{__version__}"
 _MAX_PODS = 110
 _IMAGES_REPORTED = 50
+# What a pod may need of its node (KEP-5328), sorted as the API has it.
+_FEATURES = ("ExtendWebSocketsToKubelet", "RestartAllContainersOnContainerExits")
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def status(facts: NodeFacts, before: Obj) -> Obj:
         "allocatable": allocatable(has, facts.held_back),
         "conditions": conditions(facts, before),
         "daemonEndpoints": {"kubeletEndpoint": {"Port": facts.kubelet_port}},
+        "declaredFeatures": list(_FEATURES),
+        "features": {"supplementalGroupsPolicy": True},
         "images": _images(facts.images),
         "nodeInfo": _node_info(),
     }

@@ -311,51 +311,6 @@ def test_how_volumes_are_mounted_may_be_said_in_detail(lab: Lab) -> None:
     assert {"noexec", "nosuid", "nodev"} <= set(options)
 
 
-def test_containers_may_share_their_processes(lab: Lab) -> None:
-    script = "sleep 4321 & exec sleep 1234"
-    create(lab, "sharing", shell("main", script), shell("other", "sleep 1000"), shareProcessNamespace=True)
-    wait(lab, "sharing")
-
-    def running() -> dict[str, str]:
-        """PIDs by what runs."""
-        listed = lab.kubectl("exec", "sharing", "-c", "other", "--", "ps", "-o", "pid,args").splitlines()
-        found = [line.split(None, 1) for line in listed[1:]]
-        return {what: pid for pid, what in found if not what.startswith("ps")}
-
-    everybody = ["/pause -P", "sleep 1000", "sleep 1234", "sleep 4321"]
-    before = running()
-    assert sorted(before) == everybody
-    assert before["/pause -P"] == "1"
-    lab.kubectl("exec", "sharing", "-c", "other", "--", "kill", "-9", before["sleep 1234"])
-    eventually(lambda: container(lab, "sharing")["restartCount"], 1)
-    # Its first run leaves nothing behind that would be found beside the next.
-    eventually(lambda: sorted(running()), everybody)
-    assert running()["sleep 4321"] != before["sleep 4321"]
-
-
-def test_system_calls_are_filtered_for_whom_a_pod_says_so(lab: Lab) -> None:
-    confined = {"seccompProfile": {"type": "RuntimeDefault"}}
-    free = {"seccompProfile": {"type": "Unconfined"}}
-    containers = shell("main", "sleep 1000"), shell("free", "sleep 1000", securityContext=free)
-    create(lab, "confined", *containers, securityContext=confined)
-    wait(lab, "confined")
-    for name, mode in (("main", "2"), ("free", "0")):
-        found = lab.kubectl(
-            "exec", "confined", "-c", name, "--", "cat", "/proc/1/status", "/proc/self/status"
-        )
-        modes = [line.split()[1] for line in found.splitlines() if line.startswith("Seccomp:")]
-        assert modes == [mode, mode]
-
-
-def test_what_is_run_in_a_container_is_held_to_its_limits(lab: Lab) -> None:
-    create(lab, "held", shell("main", "sleep 1000", resources={"limits": {"memory": "64Mi"}}))
-    wait(lab, "held")
-    there = lab.kubectl("exec", "held", "--", "cat", "/proc/1/cgroup", "/proc/self/cgroup").splitlines()
-    half = len(there) // 2
-    assert there[:half] == there[half:]
-    assert any("wellhead" in line for line in there)
-
-
 def test_what_has_no_effect_is_said_once(lab: Lab) -> None:
     limits = {"limits": {"ephemeral-storage": "64Mi"}}
     create(lab, "limited", shell("main", "sleep 1000", resources=limits))

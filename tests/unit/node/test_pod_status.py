@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.node import pods
-from wellhead.node.pods import status
+from wellhead.node.pods import restarting, status
 from wellhead.node.pods.record import PodRecord
 from wellhead.node.pods.status import Waiting
 
@@ -120,3 +120,31 @@ def test_a_host_network_pod_has_the_nodes_address() -> None:
     record = pods.record(pods.pod(hostNetwork=True), main=pods.running())
     record.ips = ()
     assert status.compute(record, pods.view())["podIP"] == "10.240.0.11"
+
+
+def test_all_containers_may_be_restarting() -> None:
+    rules = [{"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [1]}}]
+    pod = pods.pod(pods.container("main", restartPolicyRules=rules))
+
+    def said(record: PodRecord, **view: Any) -> list[tuple[str, str | None]]:
+        found = status.compute(record, pods.view(**view))["conditions"]
+        named = [each for each in found if each["type"] == "AllContainersRestarting"]
+        return [(each["status"], each["reason"]) for each in named]
+
+    running = pods.record(pod, main=pods.running())
+    assert said(running) == [("False", None)]
+    assert said(running, restarting=True) == [("True", "RestartAllContainersStarted")]
+    running.phase = "Failed"
+    assert said(running, restarting=True) == [("False", "PodFailed")]
+    assert said(pods.record(pods.pod(), main=pods.running())) == []
+
+
+def test_who_was_restarted_with_all_others_waits_with_upstreams_words() -> None:
+    record = pods.record(pods.pod(), main=pods.ended(0, 2))
+    main = record.of("main").current
+    assert main is not None
+    restarting.mark(main)
+    [found] = status.compute(record, pods.view(waiting={"main": restarting.WAITING}))["containerStatuses"]
+    assert found["state"]["waiting"]["reason"] == "RestartingAllContainers"
+    last = found["lastState"]["terminated"]
+    assert (last["exitCode"], last["reason"]) == (137, "RestartingAllContainers")

@@ -10,6 +10,7 @@ import pytest
 
 from tests.unit.node import pods
 from tests.unit.node.world import World, add_image, world
+from wellhead.node.pods import restarting
 
 
 async def test_what_a_keepers_death_costs_is_a_restart_without_a_delay(tmp_path: Path) -> None:
@@ -188,3 +189,43 @@ async def test_what_a_pod_asks_for_acts_on_nobodys_terminal(tmp_path: Path) -> N
     assert message.isprintable()
     supervisor.stop(0.0)
     await here.task
+
+
+def _rule(action: str, *codes: int) -> dict[str, Any]:
+    return {"action": action, "exitCodes": {"operator": "In", "values": list(codes)}}
+
+
+async def test_an_exit_may_restart_all_and_then_this_one_waits_for_it(tmp_path: Path) -> None:
+    rules = [_rule("Restart", 7), _rule("RestartAllContainers", 7, 42)]
+    here = world(
+        tmp_path,
+        pods.container("main", restartPolicy="Never", restartPolicyRules=rules),
+    )
+    asked: list[bool] = []
+    here.state.restart_all = lambda: asked.append(True)
+    here.supervise()
+    await here.until(lambda: here.runs(0))
+    here.runtime.end(7)  # the first rule that is about it
+    await here.until(lambda: here.runs(1))
+    here.runtime.end(42)
+    assert not await here.task
+    assert asked == [True]
+    assert here.main.current is not None
+    restarting.mark(here.main.current)
+    asked.clear()
+    here.supervise()
+    await here.until(lambda: here.runs(2))
+    here.runtime.end(1)  # no rule is about that
+    assert not await here.task
+    assert asked == []
+
+
+async def test_who_is_ended_so_that_all_start_anew_gets_neither_hook_nor_time(tmp_path: Path) -> None:
+    hook = {"preStop": {"exec": {"command": ["never"]}}}
+    here = world(tmp_path, pods.container("main", lifecycle=hook), terminationGracePeriodSeconds=600)
+    supervisor = here.supervise()
+    await here.until(lambda: here.runs(0))
+    supervisor.kill()
+    assert not await here.task
+    assert here.runtime.signals == ["SIGKILL"]
+    assert here.recorder.said("FailedPreStopHook") == []

@@ -42,7 +42,7 @@ def test_each_thing_is_named_with_its_place_and_the_reason() -> None:
         {"name": "a", "emptyDir": {"sizeLimit": "1Gi"}},
         {"name": "b", "emptyDir": {"sizeLimit": "1Gi", "medium": "Memory"}},
     ]
-    rules = [{"action": "RestartAllContainers"}, {"action": "Restart"}]
+    rules = [{"action": "RestartTheWorld"}, {"action": "RestartAllContainers"}, {"action": "Restart"}]
     container = {"securityContext": own, "restartPolicyRules": rules}
     said = _said(container, securityContext=context, volumes=volumes, hostUsers=False)
     main = 'container "main": '
@@ -50,8 +50,8 @@ def test_each_thing_is_named_with_its_place_and_the_reason() -> None:
         f"{main}CAP_MKNOD is not given: only privileged containers have it here, since device access is not "
         "filtered",
         f"{main}CAP_SYS_TIME is not given: the node's agent doesn't have it itself",
-        f"{main}restartPolicyRules with the action RestartAllContainers have no effect: this agent doesn't "
-        "know it",
+        f"{main}restartPolicyRules with the action RestartTheWorld have no effect: this agent doesn't know "
+        "it",
         f"{main}securityContext.seLinuxOptions has no effect: there are no SELinux labels",
         'sizeLimit of volume "a" has no effect: its medium is not Memory',
         "spec.hostUsers has no effect: containers share the node's user namespace",

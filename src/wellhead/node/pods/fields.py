@@ -58,7 +58,8 @@ SERVED: Mapping[str, Mapping[str, str]] = {
         "ResourceRequirements": "limits requests",
         "PodSecurityContext": """
             appArmorProfile fsGroup fsGroupChangePolicy runAsGroup runAsNonRoot runAsUser
-            seccompProfile:SeccompProfile supplementalGroups sysctls
+            seccompProfile:SeccompProfile supplementalGroups
+            supplementalGroupsPolicy sysctls
         """,
         "SeccompProfile": "localhostProfile type",
         "SecurityContext": """
@@ -111,7 +112,6 @@ NO_EFFECT: Mapping[str, Mapping[str, str]] = {
     "PodSecurityContext": {
         "seLinuxChangePolicy": "there are no SELinux labels",
         "seLinuxOptions": "there are no SELinux labels",
-        "supplementalGroupsPolicy": "groups of the image are always merged",
         "windowsOptions": "this is Linux",
     },
     "SecurityContext": {
@@ -135,7 +135,6 @@ _EMPTY: tuple[object, ...] = (None, "", False, [], {})
 _NO_DEMAND: Mapping[str, object] = {
     "hostUsers": True,
     "procMount": "Default",
-    "supplementalGroupsPolicy": "Merge",
 }
 """What a field says that asks for what there is anyway."""
 

@@ -49,6 +49,10 @@ class Attempt(msgspec.Struct, omit_defaults=True):
     def running(self) -> bool:
         return self.launched and not self.finished_at
 
+    @property
+    def succeeded(self) -> bool:
+        return bool(self.finished_at) and self.exit_code == 0
+
 
 class ContainerRecord(msgspec.Struct, omit_defaults=True):
     """A container's present run, the one before it, and how long to wait before the next (seconds).

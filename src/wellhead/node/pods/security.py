@@ -124,7 +124,8 @@ def user(pod: Obj, container: Obj, image_user: str, rootfs: Path) -> User:
         gid = _group(rootfs, group_name)
     if chosen.get("runAsNonRoot") and uid == 0:
         raise SecurityError("container has runAsNonRoot and image will run as root")
-    groups = {*account[2], *(of_pod.get("supplementalGroups") or ())}
+    of_image = () if of_pod.get("supplementalGroupsPolicy") == "Strict" else account[2]
+    groups = {*of_image, *(of_pod.get("supplementalGroups") or ())}
     if of_pod.get("fsGroup") is not None:
         groups.add(of_pod["fsGroup"])
     return User(uid, gid, tuple(sorted(groups - {gid})))

@@ -42,14 +42,27 @@ def restart_policy(pod: Obj, container: Obj, *, init: bool) -> str:
     return "OnFailure" if init and policy == "Always" else policy
 
 
-def rule_says_restart(container: Obj, code: int) -> bool:
-    """Whether the first of the container's restartPolicyRules that is about this exit code says so."""
-    for rule in container.get("restartPolicyRules") or ():
-        condition = rule.get("exitCodes") or {}
+RESTART, RESTART_ALL = "Restart", "RestartAllContainers"
+"""What a restart rule may do."""
+
+
+def rule(container: Obj, code: int) -> str:
+    """What the first of the restartPolicyRules that is about this exit code does; "" if there is none."""
+    for each in container.get("restartPolicyRules") or ():
+        condition = each.get("exitCodes") or {}
         is_in = code in (condition.get("values") or ())
         if condition.get("operator") in ("In", "NotIn") and is_in == (condition["operator"] == "In"):
-            return bool(rule.get("action") == "Restart")
-    return False
+            return str(each.get("action") or "")
+    return ""
+
+
+def may_restart_all(pod: Obj) -> bool:
+    """Whether any exit of a container can lead to all of them being restarted."""
+    return any(
+        each.get("action") == RESTART_ALL
+        for container in (*init_containers(pod), *containers(pod))
+        for each in container.get("restartPolicyRules") or ()
+    )
 
 
 def host_network(pod: Obj) -> bool:

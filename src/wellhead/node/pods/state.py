@@ -34,6 +34,8 @@ class PodState:
     volumes: PodVolumes
     file: RecordFile
     listeners: list[Callable[[], None]] = field(default_factory=list)
+    restart_all: Callable[[], None] = lambda: None
+    """To be called when a container's end means that all of them start anew."""
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the API has another version of the pod, and another one then."""
 

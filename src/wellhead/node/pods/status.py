@@ -32,6 +32,8 @@ class View:
     waiting: dict[str, Waiting] = field(default_factory=dict)
     conditions: dict[str, Obj] = field(default_factory=dict)
     """The conditions that were computed last, by type: what is the same keeps its time."""
+    restarting: bool = False
+    """Whether all containers are being ended, to be started anew."""
     ended: bool = False
     """Whether nothing of the pod will be started (again)."""
 
@@ -178,7 +180,7 @@ def _attempt(record: PodRecord, container: Obj) -> Attempt | None:
 
 def _succeeded(record: PodRecord, container: Obj) -> bool:
     attempt = _attempt(record, container)
-    return attempt is not None and bool(attempt.finished_at) and attempt.exit_code == 0
+    return attempt is not None and attempt.succeeded
 
 
 def _has_started(record: PodRecord, container: Obj) -> bool:
@@ -208,6 +210,8 @@ def _conditions(record: PodRecord, view: View, phase: str, init: list[Obj], main
     if record.resize:
         pending = _condition(_RESIZE, True, "Infeasible", record.resize)
         conditions.append(pending)
+    if spec.may_restart_all(pod):
+        conditions.append(_restarting(phase, view))
     if record.end is not None and record.end.disruption:
         conditions.append(_condition("DisruptionTarget", True, "TerminationByKubelet", record.end.disruption))
     before = {each["type"]: each for each in (pod.get("status") or {}).get("conditions") or ()}
@@ -219,6 +223,16 @@ def _condition(type: str, true: bool, reason: str = "", message: str = "") -> Ob
     condition: Obj = {"type": type, "status": "True" if true else "False"}
     # Given even when empty, so that a patch removes what stood there before.
     return condition | {"reason": reason or None, "message": message or None}
+
+
+def _restarting(phase: str, view: View) -> Obj:
+    kind = "AllContainersRestarting"
+    if phase in ("Succeeded", "Failed"):
+        return _condition(kind, False, "PodCompleted" if phase == "Succeeded" else "PodFailed")
+    if not view.restarting:
+        return _condition(kind, False)
+    message = "container exited with restart policy rule"
+    return _condition(kind, True, "RestartAllContainersStarted", message)
 
 
 def _initialized(phase: str, init: list[Obj], sidecars: Iterable[str]) -> Obj:

@@ -53,24 +53,32 @@ class Supervisor:
         self._state = state
         self._container = container
         self._name: str = container["name"]
+        self.once = once
         self._policy = "Never" if once else spec.restart_policy(state.pod, container, init=init)
         self._is_step = init and not spec.is_sidecar(container)
         self._stopping = asyncio.Event()
         self._end = Ending()
         self._outdated = asyncio.Event()
         self._resized = asyncio.Event()
-        self._for_resize = False
+        self._for_resize = self._abrupt = False
         self._losses = Backoff(0.05, 10.0)
         self._images = images.Images(state)
         self.tried = asyncio.Event()
         """Set once the container was started, or it turned out that it can't be (now)."""
         self.started = asyncio.Event()
         """Set once its startup probe (if any) has passed."""
+        self.over = asyncio.Event()
+        """Set once it has ended for good."""
 
     def stop(self, grace: float) -> None:
         """Let the container end within `grace` seconds, and start it no more. May be called again."""
         self._stopping.set()
         self._end.begin(f"Stopping container {self._name}", grace)
+
+    def kill(self) -> None:
+        """Let the container end at once, without hooks, and start it no more: all are restarted."""
+        self._abrupt = True
+        self.stop(0.0)
 
     def update(self, pod: Obj) -> None:
         """The pod as the API has it now: another image means another run, whatever the policy."""
@@ -108,14 +116,18 @@ class Supervisor:
             if mine.current.started:
                 self.started.set()
             await self._attend(mine.current, fresh=False)
-        while self._should_start() and await self._wait_turn():
+        while not self._restarts_all() and self._should_start() and await self._wait_turn():
             attempt = await self._launch()
             self.tried.set()
             if attempt is not None and attempt.running:
                 await self._attend(attempt, fresh=True)
         self.tried.set()
+        self.over.set()
+        if self._restarts_all():
+            self._state.restart_all()
+            return False
         current = mine.current
-        return current is not None and bool(current.finished_at) and current.exit_code == 0
+        return current is not None and current.succeeded
 
     async def _recover(self) -> None:
         """See to a run that an earlier agent was just about to start when it was killed."""
@@ -139,9 +151,17 @@ class Supervisor:
         current = self._state.record.of(self._name).current
         if current is None or current.replaced or self._policy == "Always":
             return True
-        if not current.lost and spec.rule_says_restart(self._container, current.exit_code):
+        if not current.lost and spec.rule(self._container, current.exit_code) == spec.RESTART:
             return True
         return self._policy == "OnFailure" and current.exit_code != 0
+
+    def _restarts_all(self) -> bool:
+        """Whether the run that has ended says that all containers shall be started anew."""
+        current = self._state.record.of(self._name).current
+        if self._stopping.is_set() or current is None or current.running or current.replaced:
+            return False
+        ended = current.launched and not current.lost
+        return ended and spec.rule(self._container, current.exit_code) == spec.RESTART_ALL
 
     async def _wait_turn(self) -> bool:
         """Wait out the delay after a failure. False if the container shall not be started any more."""
@@ -357,13 +377,14 @@ class Supervisor:
         end, state = self._end, self._state
         state.event("Normal", "Killing", await end.told())
         hook = (self._container.get("lifecycle") or {}).get("preStop")
-        if hook:
+        if hook and not self._abrupt:
             try:
                 await end.before_deadline(hooks.run(state, self._container, hook))
             except hooks.HookFailed:
                 state.event("Warning", "FailedPreStopHook", "PreStopHook failed")
             end.at_least(_KILL_PATIENCE)
-        await state.context.runtime.signal(attempt.id, await self._stop_signal(attempt))
+        if not self._abrupt:
+            await state.context.runtime.signal(attempt.id, await self._stop_signal(attempt))
         await end.deadline()
         await state.context.runtime.signal(attempt.id, "SIGKILL")
 

@@ -12,7 +12,7 @@ from wellhead.node.pods import fields, security, spec
 
 _LIMITS = "limits of {} are not enforced: {}"
 _ENFORCED = frozenset({"cpu", "memory"})
-_RESTARTS = "Restart"  # the one action of a restart rule that is served
+_ACTIONS = {spec.RESTART, spec.RESTART_ALL}  # of restart rules
 
 
 def without_effect(pod: Obj, available: frozenset[str], *, limits: bool = False) -> list[str]:
@@ -47,5 +47,5 @@ def _of_container(container: Obj, available: frozenset[str], limits: bool) -> It
             else "the node's agent doesn't have it itself"
         )
         yield f"{at}{name} is not given: {why}"
-    for action in {rule.get("action") for rule in container.get("restartPolicyRules") or ()} - {_RESTARTS}:
+    for action in {rule.get("action") for rule in container.get("restartPolicyRules") or ()} - _ACTIONS:
         yield f"{at}restartPolicyRules with the action {action} have no effect: this agent doesn't know it"

@@ -17,15 +17,24 @@ from wellhead.api.resources import PODS
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.linux import trees
-from wellhead.node.pods import files, grace, names, resizing, room, runtime_class, spec, status, unsupported
+from wellhead.node.pods import (
+    files,
+    grace,
+    resizing,
+    room,
+    runtime_class,
+    spec,
+    status,
+    unsupported,
+)
 from wellhead.node.pods.admission import Refusal
 from wellhead.node.pods.context import Context
+from wellhead.node.pods.crew import Crew
 from wellhead.node.pods.image_volumes import ImageVolumes
 from wellhead.node.pods.record import Attempt, End, PodRecord, RecordFile
 from wellhead.node.pods.sandbox import Sandbox, SandboxError
 from wellhead.node.pods.state import PodState
 from wellhead.node.pods.status_writer import StatusWriter
-from wellhead.node.pods.supervisor import Supervisor
 from wellhead.node.runtime.commands import uninterrupted
 from wellhead.node.static import manifests
 from wellhead.node.volumes.content import VolumeError
@@ -67,9 +76,7 @@ class PodWorker:
         self._torn_down = asyncio.Event()
         self._vanished = asyncio.Event()
         self._updated = asyncio.Event()
-        self._supervisors: list[Supervisor] = []
-        self._active: list[Supervisor] = []
-        self._sandboxless = False
+        self._crew = Crew(self.state, self._told, self._grace_left)
         if not self._record.allocated:
             self._record.allocated = room.asked(pod)
         self.judge: Callable[[], Awaitable[None]] | None = None
@@ -81,8 +88,7 @@ class PodWorker:
         self._record.pod = pod
         self._record.resize = resizing.problem(pod, self.state.context.allocatable)
         self.state.volumes.update(pod)
-        for supervisor in self._supervisors:
-            supervisor.update(pod)
+        self._crew.update(pod)
         self._updated.set()
         self.state.hear()
         self._notice()
@@ -140,7 +146,7 @@ class PodWorker:
         self._writer.forget()
         self._vanished.set()
         self._told.set()
-        self._stop_active()
+        self._crew.stop()
 
     async def run(self) -> None:
         """The pod's life. Returns when nothing is left of it; cancelling this leaves its containers alone."""
@@ -165,7 +171,7 @@ class PodWorker:
     def _notice(self) -> None:
         if spec.is_deleted(self._record.pod) or self._record.end is not None:
             self._told.set()
-            self._stop_active()
+            self._crew.stop()
 
     def _changed(self) -> None:
         record, view = self._record, self.state.view
@@ -194,7 +200,7 @@ class PodWorker:
                 self.state.context.links.on_loss(self.uid, self.lose_sandbox)
                 await self._run_all()
                 never = record.pod["spec"].get("restartPolicy") == "Never"
-                if not self._sandboxless or self._told.is_set() or never:
+                if not self._crew.dismissed or self._told.is_set() or never:
                     return
                 await self._change_sandbox()
         finally:
@@ -212,13 +218,10 @@ class PodWorker:
             say = partial(self.state.event, "Warning", "VolumeUnmounted")
             keeping_mounted = group.create_task(self.state.volumes.keep_mounted(say))
             holding = group.create_task(self._watch_sandbox())
-            over = asyncio.Event()
-            group.create_task(self._run_ephemeral(over))
-            await self._run_containers(group)
+            await self._crew.run()
             keeping.cancel()
             keeping_mounted.cancel()
             holding.cancel()
-            over.set()
 
     async def _watch_sandbox(self) -> None:
         await self.state.sandbox.lost(self._record)
@@ -226,12 +229,11 @@ class PodWorker:
 
     def lose_sandbox(self) -> None:
         """Somebody has removed a part of it: the containers end, and start again with another sandbox."""
-        if self._sandboxless:
+        if self._crew.dismissed:
             return
-        self._sandboxless = True
         message = "Pod sandbox changed, it will be killed and re-created."
         self.state.event("Normal", "SandboxChanged", message)
-        self._stop_active()
+        self._crew.dismiss()
 
     async def _change_sandbox(self) -> None:
         """Let go of a sandbox of which a part is gone, and of what ran there."""
@@ -243,8 +245,7 @@ class PodWorker:
         self._forget_init_containers()
         await uninterrupted(self.state.sandbox.remove(self._record))
         await self.state.save()
-        self._active.clear()
-        self._sandboxless = False
+        self._crew.recall()
 
     async def _prepare(self) -> bool:
         """Make the sandbox and the volumes, again and again until it works. False if told to stop."""
@@ -280,75 +281,6 @@ class PodWorker:
         self._changed()
         return problem
 
-    async def _run_containers(self, group: asyncio.TaskGroup) -> None:
-        sidecars: list[tuple[Supervisor, asyncio.Task[bool]]] = []
-        if await self._initialize(group, sidecars):
-            tasks = []
-            for container in spec.containers(self._record.pod):
-                supervisor = self._supervise(container, init=False)
-                self._activate(supervisor)
-                tasks.append(group.create_task(supervisor.run()))
-                # In order: a container's postStart hook may be what the next one waits for.
-                await supervisor.tried.wait()
-            for task in tasks:
-                await task
-        # Sidecars go when all others are gone, the one that started first last of all.
-        for sidecar, task in reversed(sidecars):
-            sidecar.stop(self._grace_left())
-            await task
-
-    async def _run_ephemeral(self, over: asyncio.Event) -> None:
-        """Run whoever comes to look on, once each, until the others are over."""
-        mine: dict[str, Supervisor] = {}
-        async with asyncio.TaskGroup() as group:
-            while not over.is_set():
-                heard = self.state.heard
-                for container in spec.ephemeral_containers(self._record.pod):
-                    name = str(container["name"])
-                    if name not in mine and not names.refusal(self._record.pod):
-                        mine[name] = Supervisor(self.state, container, once=True)
-                        self._supervisors.append(mine[name])
-                        self._activate(mine[name])
-                        group.create_task(mine[name].run())
-                await first_of(heard.wait(), over.wait())
-            for supervisor in mine.values():
-                supervisor.stop(self._grace_left())
-
-    async def _initialize(
-        self, group: asyncio.TaskGroup, sidecars: list[tuple[Supervisor, asyncio.Task[bool]]]
-    ) -> bool:
-        """Run the init containers, one after the other. False if the pod shall not go on."""
-        for container in spec.init_containers(self._record.pod):
-            supervisor = self._supervise(container, init=True)
-            if spec.is_sidecar(container):
-                sidecars.append((supervisor, group.create_task(supervisor.run())))
-                await self._unless_told(supervisor.started.wait())
-            elif not self._has_succeeded(container):
-                self._activate(supervisor)
-                if not await supervisor.run():
-                    return False
-            if self._told.is_set() or self._sandboxless:
-                return False
-        return True
-
-    def _supervise(self, container: Obj, *, init: bool) -> Supervisor:
-        supervisor = Supervisor(self.state, container, init=init)
-        self._supervisors.append(supervisor)
-        return supervisor
-
-    def _has_succeeded(self, container: Obj) -> bool:
-        attempt = self._record.of(container["name"]).current
-        return attempt is not None and bool(attempt.finished_at) and attempt.exit_code == 0
-
-    def _activate(self, supervisor: Supervisor) -> None:
-        self._active.append(supervisor)
-        if self._told.is_set() or self._sandboxless:
-            supervisor.stop(self._grace_left())
-
-    def _stop_active(self) -> None:
-        for supervisor in self._active:
-            supervisor.stop(self._grace_left())
-
     def _grace_left(self) -> float:
         """Seconds until the pod's containers have to be gone."""
         if self._vanished.is_set():
@@ -367,7 +299,7 @@ class PodWorker:
         self._record.message = "Pod was active on the node longer than the specified deadline"
         self.state.event("Normal", "DeadlineExceeded", self._record.message)
         self._told.set()
-        self._stop_active()
+        self._crew.stop()
 
     async def _note_reboot(self) -> None:
         """The namespaces are gone, and all containers with them: begin anew, restarts counted."""
@@ -388,10 +320,6 @@ class PodWorker:
             mine = self._record.of(container["name"])
             if mine.current is not None and not spec.is_sidecar(container):
                 mine.last, mine.current = mine.current, None
-
-    async def _unless_told(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Wait for something, but no longer than until the pod shall end."""
-        await first_of(work, self._told.wait())
 
     # Leaving
 
