@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,7 @@ def test_a_killed_component_comes_back_and_disturbs_nothing(
 
 
 def test_what_the_api_server_acknowledged_survives_its_death(lab: Lab, namespace: str) -> None:
-    done = asyncio.run(killed_under_writes(lab, namespace, kills=5, tick=lambda _: None))
+    kill = partial(Victim("control-plane", "apiserver").kill, lab)
+    done = asyncio.run(killed_under_writes(Path(lab.kubeconfig), namespace, 5, kill, lambda _: None))
     assert done.wrong == 0, done
     assert (done.kills, done.acknowledged > 100) == (5, True)

@@ -7,6 +7,8 @@ import contextlib
 import os
 import re
 import sys
+from functools import partial
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -15,7 +17,7 @@ from rich.table import Table
 from tests.cluster.lab import Lab
 from tests.faults.frontends import frontends
 from tests.faults.kills import kill_under_load
-from tests.faults.victims import COMPONENTS, MACHINES
+from tests.faults.victims import COMPONENTS, MACHINES, Victim
 from tests.faults.writes import killed_under_writes, rows
 
 _NAMESPACE = "default"
@@ -67,7 +69,11 @@ def main(kills: int, rate: float, each: int, api_kills: int, only: str, proxy_mo
         done = (
             asyncio.run(
                 killed_under_writes(
-                    lab, _NAMESPACE, api_kills, lambda n: status.update(f"{n} kills of the API server")
+                    Path(lab.kubeconfig),
+                    _NAMESPACE,
+                    api_kills,
+                    partial(Victim("control-plane", "apiserver").kill, lab),
+                    lambda n: status.update(f"{n} kills of the API server"),
                 )
             )
             if api_kills

@@ -8,10 +8,10 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from tests.cluster.lab import Lab, Obj
-from tests.faults.victims import Victim
 from wellhead.api.errors import AlreadyExists, ApiError, NotFound
+from wellhead.api.meta import Obj
 from wellhead.api.resources import CONFIGMAPS
 from wellhead.client.connection import load
 from wellhead.client.rest import Client, ConnectionLost
@@ -58,11 +58,15 @@ class _Name:
     deleted: bool = False
 
 
-async def killed_under_writes(lab: Lab, namespace: str, kills: int, tick: Callable[[int], None]) -> Writes:
-    """Kill the API server so many times, each when writes have been acknowledged since the last time."""
+async def killed_under_writes(
+    kubeconfig: Path, namespace: str, kills: int, kill: Callable[[], None], tick: Callable[[int], None]
+) -> Writes:
+    """Have the API server killed so many times, each when writes have been acknowledged since the last time.
+
+    `kill` comes back when there is a new one, which need not serve yet.
+    """
     result, names, told = Writes(), dict[str, _Name](), _Told()
-    victim = Victim("control-plane", "apiserver")
-    async with Client(load(lab.kubeconfig), "test-faults") as client:
+    async with Client(load(str(kubeconfig)), "test-faults") as client:
         listed = await client.list(CONFIGMAPS, namespace)
         told.last = int(listed["metadata"]["resourceVersion"])
         async with asyncio.TaskGroup() as group:
@@ -78,13 +82,14 @@ async def killed_under_writes(lab: Lab, namespace: str, kills: int, tick: Callab
                     while result.acknowledged < wanted:
                         result.advanced.clear()
                         await result.advanced.wait()
-                await asyncio.to_thread(victim.kill, lab)
+                await asyncio.to_thread(kill)
                 result.kills += 1
                 tick(number + 1)
             stop.set()
             for writer in writers:
                 await writer
-            last = max((int(v) for each in names.values() for v, _ in each.acknowledged), default=0)
+            # All that was done before it has been told when this is, deletions too.
+            last = await _made_last(client, namespace)
             async with asyncio.timeout(_PATIENCE):
                 while told.last < last:
                     told.advanced.clear()
@@ -146,6 +151,20 @@ async def _write(
                         result.unanswered += 1
             known.deleted = True
             result.acknowledged += 1
+
+
+async def _made_last(client: Client, namespace: str) -> int:
+    """The version of an object that is made now."""
+    body: Obj = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"generateName": "written-last-", "namespace": namespace},
+    }
+    while True:
+        try:
+            return int((await client.create(CONFIGMAPS, body))["metadata"]["resourceVersion"])
+        except ConnectionLost:
+            await asyncio.sleep(0)
 
 
 async def _patiently(client: Client, name: str, body: Obj, namespace: str) -> Obj:

@@ -38,6 +38,10 @@ class Collection:
         """How many watchers were too slow."""
         self._observers: list[Callable[[Event], None]] = []
 
+    def begin(self, oldest: int) -> None:
+        """What the first load brings is of this revision: of what was before it, nothing is known."""
+        self._log.oldest = oldest
+
     def get(self, namespace: str, name: str) -> Item | None:
         """The object's current state."""
         return self._namespaces.get(namespace, {}).get(name)
@@ -180,6 +184,8 @@ class WatchCache:
         oldest, current = self._store.bounds
         snapshot = await self._store.snapshot(oldest)
         self._oldest = oldest
+        for collection in self._collections.values():  # that somebody asked for before
+            collection.begin(oldest)
         for record in snapshot.records:
             self[record.key.resource].put(self._item(record.key, record.value, record.revision))
         self._reach(oldest, current)

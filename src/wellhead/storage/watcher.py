@@ -22,9 +22,9 @@ class Watcher:
     def __init__(
         self, log: EventLog, place: int, namespace: str | None, matches: Predicate | None, after: int = 0
     ) -> None:
-        """What happens up to revision `after` isn't for it, even if it hasn't happened yet."""
         self._log = log
-        self._after = after
+        self.after = after
+        """What happens up to this revision isn't for it, even if it hasn't happened yet."""
         self._place = place
         self._namespace = namespace
         self._matches = matches
@@ -51,7 +51,7 @@ class Watcher:
 
     def view(self, event: Event) -> EventType | None:
         """As what this client sees it: an object that starts to match is ADDED, one that stops DELETED."""
-        if event.item.revision <= self._after:
+        if event.item.revision <= self.after:
             return None
         if self._namespace is not None and event.item.namespace != self._namespace:
             return None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
 
 import pytest
 
@@ -12,6 +14,8 @@ from tests.integration.apiserver.hooks import Webhooks, webhooks
 from tests.integration.apiserver.pki import Pki
 from tests.patience import reached
 from wellhead.api.meta import Obj, is_condition_true
+
+T = TypeVar("T")
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 FOOS = "/apis/example.com/v1/namespaces/default/foos"
@@ -209,6 +213,46 @@ async def test_a_webhook_converts(admin: User, converting: Webhooks) -> None:
     assert changed["spec"] == {"name": "z"}
     assert (await admin.get(f"{FOOS}/b"))["spec"]["host"] == "z"
     (await admin.call("DELETE", f"{v2}/b")).expect(200)
+
+
+async def test_what_is_written_while_a_webhook_converts_is_of_later(
+    admin: User, converting: Webhooks
+) -> None:
+    v2 = FOOS.replace("/v1/", "/v2/")
+    converting.answers["convert"] = converted
+    await define(admin, by_webhook(converting))
+
+    async def once_more(name: str, chosen: Coroutine[Any, Any, T]) -> tuple[Obj, T]:
+        """One more object is made while the answer to `chosen` waits for the webhook."""
+        asked, made = asyncio.Event(), asyncio.Event()
+
+        async def slowly(request: Obj) -> Obj:
+            asked.set()
+            await made.wait()
+            return converted(request)
+
+        await admin.create(FOOS, foo(f"before-{name}", host="x"))
+        converting.answers["convert"] = slowly
+        asking = asyncio.create_task(chosen)
+        await asked.wait()
+        late = await admin.create(FOOS, foo(f"while-{name}", host="x"))
+        made.set()
+        return late, await asking
+
+    async with contextlib.AsyncExitStack() as stack:
+        query = {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"}
+        opened = admin.watch(v2, fieldSelector="spec.name=x", allowWatchBookmarks="true", **query)
+        late, watch = await once_more("watch", stack.enter_async_context(opened))
+        assert await watch.names(1) == [("ADDED", "before-watch")]
+        kind, bookmark = await watch.next()
+        assert kind == "BOOKMARK"
+        assert int(bookmark["metadata"]["resourceVersion"]) < int(late["metadata"]["resourceVersion"])
+        assert await watch.names(1) == [("ADDED", "while-watch")]
+
+    late, listed = await once_more("list", admin.get(v2, fieldSelector="spec.name=x"))
+    names = [each["metadata"]["name"] for each in listed["items"]]
+    assert names == ["before-list", "before-watch", "while-watch"]
+    assert int(listed["metadata"]["resourceVersion"]) < int(late["metadata"]["resourceVersion"])
 
 
 @pytest.mark.parametrize(

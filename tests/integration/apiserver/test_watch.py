@@ -204,6 +204,17 @@ async def test_bookmarks_come_while_nothing_happens(pki: Pki, tmp_path: Path) ->
                 break
 
 
+async def test_a_bookmark_never_leads_back(pki: Pki, tmp_path: Path) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        admin = await (await stack.enter_async_context(serve(pki, tmp_path, bookmark_seconds=0.05))).user()
+        asked = str(int(await version(admin)) + 1000)
+        watch = await stack.enter_async_context(
+            admin.watch(CONFIGMAPS, resourceVersion=asked, allowWatchBookmarks="true")
+        )
+        kind, bookmark = await watch.next()
+        assert (kind, bookmark["metadata"]["resourceVersion"]) == ("BOOKMARK", asked)
+
+
 async def test_a_client_that_does_not_read_is_cut_off(cluster: Cluster, admin: User) -> None:
     slow = await cluster.user()
     async with slow.watch(CONFIGMAPS) as watch:

@@ -32,9 +32,11 @@ async def list_objects(call: Call, registry: Registry) -> web.StreamResponse:
     if revision:
         await fresh(registry.cache, revision)
     resource = call.resource
+    start = decode_continue(call.query["continue"]) if call.query.get("continue") else None
+    items, current = _found(call, registry, chosen, revision, exact, start)
     if chosen.converted:
-        await registry.prepare(resource, registry.collection(resource).items(chosen.namespace))
-    items, metadata = _page(call, registry, chosen, revision, exact)
+        await registry.prepare(resource, items)
+    items, metadata = _page(call, chosen, items, current, start)
     await registry.prepare(resource, items)
     documents = [registry.present(resource, item) for item in items]
     if form.projection:
@@ -57,16 +59,17 @@ def _projected(call: Call, form: Format, documents: list[bytes], metadata: Obj) 
     return encode_json({**head, "metadata": metadata, "items": items})
 
 
-def _page(
-    call: Call, registry: Registry, chosen: Selection, revision: int | None, exact: bool
-) -> tuple[list[Item], Obj]:
-    """The items of this list or piece of one, and the list's metadata."""
+def _found(
+    call: Call,
+    registry: Registry,
+    chosen: Selection,
+    revision: int | None,
+    exact: bool,
+    start: Continue | None,
+) -> tuple[list[Item], int]:
+    """Among which items the selection chooses, as of which revision: of one moment, which ends here."""
     collection = registry.collection(call.resource)
     current = registry.cache.revision
-    limit = call.number("limit") or 0
-    if limit < 0:
-        raise BadRequest(f"limit: Invalid value: {limit}: must be greater than or equal to 0")
-    start = decode_continue(call.query["continue"]) if call.query.get("continue") else None
     if start is not None and start.revision > current:
         raise BadRequest("continue key is not valid: its revision hasn't happened yet")
     if start is not None and start.revision >= 0:
@@ -86,6 +89,16 @@ def _page(
         items = [] if item is None else [item]
     else:
         items = collection.items(chosen.namespace)
+    return items, current
+
+
+def _page(
+    call: Call, chosen: Selection, items: list[Item], current: int, start: Continue | None
+) -> tuple[list[Item], Obj]:
+    """The items of this list or piece of one, and the list's metadata."""
+    limit = call.number("limit") or 0
+    if limit < 0:
+        raise BadRequest(f"limit: Invalid value: {limit}: must be greater than or equal to 0")
     if start is not None:
         after = (start.namespace, start.name)
         items = [item for item in items if (item.namespace, item.name) > after]

@@ -66,9 +66,10 @@ async def _watch(call: Call, registry: Registry, watches: Watches) -> web.Stream
         transport.set_write_buffer_limits(_CHUNK)  # as much as is kept for a client who doesn't read
     try:
         existing = collection.items(chosen.namespace) if initial else []
+        stream.known = max(after or 0, registry.cache.revision)  # before anybody waits for anything
         if late is not None:
+            watcher.after = 0  # to know which objects the client has seen, it has to hear all
             await late.start()
-        stream.begun_at = registry.cache.revision
         await stream.open()
         if existing:
             if late is not None:
@@ -76,7 +77,7 @@ async def _watch(call: Call, registry: Registry, watches: Watches) -> web.Stream
             seen: Iterable[Item] = filter(chosen.matches, existing) if chosen.matches else existing
             await stream.events([("ADDED", item) for item in seen])
         if call.flag("sendInitialEvents"):
-            await stream.bookmark(stream.begun_at, {_INITIAL_EVENTS_END: "true"})
+            await stream.bookmark(stream.known, {_INITIAL_EVENTS_END: "true"})
         if call.seat is not None:
             call.seat.leave()
         await _follow(call, registry, watcher, stream, watches.bookmark_seconds if bookmarks else None, late)
@@ -100,12 +101,10 @@ class _Late:
     async def start(self) -> None:
         """Learn what the client has seen, in the state from which on it watches."""
         collection = self._registry.collection(self._call.resource)
-        try:
+        if self._after is None:
             items = collection.items(self._namespace)
-            if self._after is not None:
-                items = collection.items_at(self._after, self._namespace)
-        except Compacted:
-            items = []
+        else:
+            items = collection.items_at(self._after, self._namespace)
         await self._registry.prepare(self._call.resource, items)
         self._seen = {(item.namespace, item.name) for item in items if self._matches(item)}
 
@@ -117,12 +116,15 @@ class _Late:
         for kind, item in events:
             key = (item.namespace, item.name)
             before, after = key in self._seen, kind != "DELETED" and self._matches(item)
+            news: EventType | None = None
             if after:
                 self._seen.add(key)
-                found.append(("MODIFIED" if before else "ADDED", item))
+                news = "MODIFIED" if before else "ADDED"
             elif before:
                 self._seen.discard(key)
-                found.append(("DELETED", item))
+                news = "DELETED"
+            if news is not None and item.revision > (self._after or 0):
+                found.append((news, item))
         return found
 
 
@@ -149,7 +151,7 @@ async def _follow(
         except TimeoutError:
             # An event may have come at the very moment when the time was up.
             if bookmark_seconds is not None and watcher.caught_up:
-                await stream.bookmark(registry.cache.revision)
+                await stream.bookmark(max(stream.known, registry.cache.revision))
             continue
         except WatchOverflow:
             return  # and its connection is cut off already
@@ -190,7 +192,8 @@ class _Stream:
         self._registry = registry
         self._form = form
         self._columns_sent = False
-        self.begun_at = registry.cache.revision
+        self.known = 0
+        """Of what happened up to this revision, the client asked for nothing, or for what exists."""
         self.response = web.StreamResponse(
             headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
         )
