@@ -80,6 +80,8 @@ class Steering:
         self._leftovers: dict[Key, frozenset[Frontend]] = {}  # removal asked for, and not confirmed
         self._mute: dict[Key, frozenset[IPAddress]] = {}  # the nodes that have nothing to say for a Service
         self._started = False
+        # Before the planes' first changes, an earlier run's balancers may work that this one has never known.
+        self._swept = False
 
     def start(self) -> None:
         """Submit everything, as it is known now, and every change from now on."""
@@ -123,13 +125,14 @@ class Steering:
         self._mute.pop(service, None)
         self._endpoints.pop(service, None)
         gone = self._leftovers.get(service, frozenset()) | (old.frontends if old else frozenset())
-        if gone:
+        if gone or not self._swept:
             self._leftovers[service] = gone
             submitted: list[asyncio.Future[Any]] = [self._forwarder.submit(Change(dict.fromkeys(gone)))]
             if self._proxy is not None:
                 submitted.append(self._proxy.submit({service: ()}))
             await asyncio.gather(*submitted)
             self._leftovers.pop(service, None)
+            self._swept = True
 
     def set_endpoints(self, service: Key, endpoints: Endpoints) -> None:
         """The Service's endpoints as they are now: for a balancer that is there, or about to be."""

@@ -184,3 +184,15 @@ async def test_a_family_without_a_pool_is_done_without_only_if_the_service_may(
         await world.until(lambda: world.api.vip() or world.controller.refused)
         assert len(world.controller.pool) == vips
         assert ("no IPv6 network" in "".join(world.controller.refused.values())) == (not vips)
+
+
+async def test_a_finalizer_goes_no_sooner_than_what_an_earlier_run_left(world: World) -> None:
+    world.put_service(
+        metadata={"finalizers": [FINALIZER], "deletionTimestamp": "2026-01-01T00:00:00Z"}, loadBalancerIP=""
+    )
+    world.forwarder.broken = True  # as for one that has not made its first change yet
+    async with world.running():
+        await world.until(lambda: world.forwarder.submissions >= 3)
+        assert world.api.service()["metadata"]["finalizers"] == [FINALIZER]
+        world.forwarder.broken = False
+        await world.until(lambda: "web" not in {name for _, name in world.api.objects["services"]})
