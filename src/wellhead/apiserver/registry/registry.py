@@ -42,7 +42,9 @@ from wellhead.storage.event_log import Item
 from wellhead.storage.store import RevisionConflict, StoreFailed, StoreFull, StoreKey, Write
 
 # How often a write that another one overtook is tried again before the client hears of it.
-_ATTEMPTS = 10
+# Each attempt is lost to another's write, so as many must have come first; upstream has no limit.
+_ATTEMPTS = 100
+_LONGEST_DOUBLING = 6
 _NAME_ATTEMPTS = 8
 _LEEWAY = timedelta(seconds=60)
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
@@ -425,4 +427,4 @@ def _asking(resource: Resource) -> CustomStrategy | None:
 async def _back_off(attempt: int) -> None:
     """Let the others finish: the more often this write was overtaken, the longer."""
     if attempt:
-        await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))
+        await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(attempt, _LONGEST_DOUBLING)))
