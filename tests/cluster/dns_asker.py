@@ -16,7 +16,7 @@ from collections import Counter
 import dns.exception
 import dns.message
 
-_PATIENCE = 30.0  # seconds: more than a resolver would wait
+_PATIENCE = 60.0  # seconds: more than a resolver would wait
 
 
 def main(server: str, name: str) -> None:

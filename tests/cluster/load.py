@@ -62,7 +62,7 @@ def server(**container: Any) -> Obj:
         "image": ECHOSERVER,
         "command": ["nginx", "-c", "/config/nginx.conf"],
         "volumeMounts": [{"name": "config", "mountPath": "/config"}],
-        "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+        "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1, "timeoutSeconds": 30},
         **container,
     }
     return {"containers": [main], "volumes": [{"name": "config", "configMap": {"name": "downloads"}}]}

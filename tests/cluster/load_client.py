@@ -20,7 +20,7 @@ from collections.abc import Coroutine
 from typing import Any
 from urllib.parse import urlsplit
 
-_PATIENCE_SECONDS = 15.0
+_PATIENCE_SECONDS = 60.0
 _LATE_SECONDS = 0.9  # a SYN must have been repeated, after one second
 
 

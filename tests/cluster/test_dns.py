@@ -31,6 +31,10 @@ def _shop(lab: Lab, namespace: str) -> None:
     lab.expose("db", "db-0", namespace, clusterIP="None", ports=[{"name": "http", "port": 8080}])
     lab.expose("web", "db-0", namespace)
     lab.apply(external("alias", f"web.{namespace}.{DOMAIN}", namespace))
+    # Who knows of these knows all that was made before.
+    for kind, name, answer in (("a", "alias", f"web.{namespace}"), ("srv", "_http._tcp.db", " 8080 db-0.db")):
+        ask = ("nslookup", f"-type={kind}", f"{name}.{namespace}.{DOMAIN}")
+        eventually(lambda ask=ask, answer=answer: answer in box(lab, namespace, *ask), True)  # type: ignore[misc]
 
 
 def external(name: str, target: str, namespace: str) -> dict[str, object]:
@@ -79,7 +83,9 @@ def test_the_other_record_types(lab: Lab, namespace: str) -> None:
 
 
 def test_a_name_that_nobody_knows_is_refused_at_once(lab: Lab, namespace: str) -> None:
-    assert "bad address" in box(lab, namespace, "timeout", "2", "wget", "-qO", "-", "http://www.example.com/")
+    assert "bad address" in box(
+        lab, namespace, "timeout", "15", "wget", "-qO", "-", "http://www.example.com/"
+    )
 
 
 def test_a_change_is_answered(lab: Lab, namespace: str) -> None:

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from tests.cluster.lab import NODES, Lab, Obj, eventually
 from tests.cluster.random_services import Backend, services
+from tests.patience import PATIENCE
 from wellhead.ip import Family
 from wellhead.lab.cluster import Cluster
 from wellhead.paths.way import Way
@@ -31,7 +32,7 @@ from wellhead.trace.target import Frontend, Unclear, Wanted
 
 WAYS = int(os.environ.get("WELLHEAD_FIDELITY_WAYS", "40"))
 WAYS_A_STATE = 40
-LEARNING_SECONDS = 20.0
+LEARNING_SECONDS = 3 * PATIENCE
 NO_ANSWER_SECONDS = 1.0
 CLIENTS = ("client", *(f"node/{node}" for node in NODES), *(f"pod/{node}" for node in NODES), "pod/server-1")
 
@@ -127,7 +128,7 @@ def await_balancers(lab: Lab, namespace: str, objects: list[Obj]) -> None:
             if each["metadata"]["name"] in wanted
         }
 
-    eventually(given, wanted, 30)
+    eventually(given, wanted)
 
 
 def gone(lab: Lab, namespace: str, asked: list[tuple[str, Wanted]], tried: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ import pytest
 from tests.cluster.family import IPV4, IPV6, url
 from tests.cluster.lab import NODES, Lab, eventually
 from tests.cluster.load import DOWNLOADS, ENDLESS, KINDS, SHORT, Crowd, Download, balanced, crowd, server
+from tests.patience import until
 from wellhead.lab import processes
 
 WAYS = {f"{kind}-{family}": (kind, family) for kind in KINDS for family in (IPV4, IPV6)}
@@ -108,11 +109,11 @@ def test_a_drained_node_breaks_none_gets_no_new_ones_and_gets_them_again_when_it
     try:
         others = by_all(but="node-2")
         eventually(lambda: nodes_of_new_ones(clients, urls), others)
-        assert broken(clients) == Counter()
+        eventually(lambda: broken(clients), Counter())
     finally:
         lab.kubectl(*undrain)
     eventually(lambda: nodes_of_new_ones(clients, urls), by_all())
-    assert broken(clients) == Counter()
+    eventually(lambda: broken(clients), Counter())
 
 
 def kill(lab: Lab) -> None:
@@ -161,4 +162,4 @@ def test_a_dead_node_breaks_exactly_its_own_and_gets_new_ones_when_it_returns(
             repair(lab)
     eventually(lambda: nodes_of_new_ones(clients, urls), by_all())
     # A node that was cut off has lost nothing: what it had may go on where nobody ended it yet.
-    assert broken(clients) <= its_own
+    until(lambda: broken(clients), lambda found: found <= its_own)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cluster.churn import churn
 from tests.cluster.lab import NODES, Lab, eventually, pid_of
+from tests.patience import PATIENCE
 
 MACHINES = ("client", "edge", "control-plane", "cloud", *NODES)
 _LOOK = """
@@ -62,4 +63,4 @@ async def test_of_200_services_that_were_churned_nothing_is_left(lab: Lab, names
     # They are few; and whoever starts sweeps.
     for machine, component in (("cloud", "cloud"), *((node, "proxy") for node in NODES)):
         os.kill(pid_of(lab, machine, component), signal.SIGKILL)
-    eventually(lambda: everything(lab) - before, Counter())
+    eventually(lambda: everything(lab) - before, Counter(), 3 * PATIENCE)

@@ -65,8 +65,8 @@ def test_pods_are_pulled_with_their_secrets_and_say_what_is_wrong_without(
     name = _name(private)
     _push_busybox(private, "team/box", "1")
     own.apply(pod("without", name))
-    until(lambda: waiting(own, "without").get("reason") == "ImagePullBackOff")
-    assert "no credentials were given" in waiting(own, "without")["message"]
+    why = until(lambda: waiting(own, "without"), lambda found: found.get("reason") == "ImagePullBackOff")
+    assert "no credentials were given" in why["message"]
     own.kubectl(
         *("create", "secret", "docker-registry", "key", f"--docker-server={private.host}"),
         *("--docker-username=me", "--docker-password=secret"),

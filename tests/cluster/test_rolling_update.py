@@ -19,7 +19,7 @@ DETECTION_SECONDS = 3
 
 def deployment(namespace: str, *nodes: str) -> Obj:
     """Two servers, on these nodes."""
-    pod = server(lifecycle={"preStop": {"sleep": {"seconds": DETECTION_SECONDS + 2}}})
+    pod = server(lifecycle={"preStop": {"sleep": {"seconds": DETECTION_SECONDS + 7}}})
     on = {"key": "kubernetes.io/hostname", "operator": "In", "values": nodes}
     required = {"nodeSelectorTerms": [{"matchExpressions": [on]}]}
     pod["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}

@@ -237,5 +237,5 @@ def test_pod_to_the_outside_shows_its_nodes_external_ip(
 ) -> None:
     say_peer = ("python3", str(Path(__file__).with_name("say_peer.py")), ip.client, "8099")
     with lab.background("client", *say_peer, ready="listening"):
-        seen = ask.within(client_pod, url(ip.client, 8099)).client
-    assert seen == ip.external_ip[client_pod["spec"]["nodeName"]]
+        wanted = ip.external_ip[client_pod["spec"]["nodeName"]]
+        eventually(lambda: ask.within(client_pod, url(ip.client, 8099)).client, wanted)

@@ -55,7 +55,7 @@ def test_what_a_pod_writes_the_next_one_reads_until_the_claim_goes(lab: Lab, nam
     apply(pod("reader", "cat /d/f; sleep 1000", "data"))
     lab.kubectl("wait", "--for=condition=Ready", "pod/reader", *at, "--timeout=60s")
     assert lab.get("pod", "reader", *at)["spec"]["nodeName"] == node
-    assert lab.kubectl("logs", "reader", *at).strip() == "kept"
+    until(lambda: lab.kubectl("logs", "reader", *at).strip() == "kept")
     volume = lab.get("pvc", "data", *at)["spec"]["volumeName"]
     directory = Cluster(lab.name).node_directory(node) / "local-path" / volume
     assert (directory / "f").read_text() == "kept\n"

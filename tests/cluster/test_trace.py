@@ -45,9 +45,9 @@ def shop(lab: Lab, namespace: str) -> str:
         lab.expose(name, "server", namespace, ipFamilyPolicy="PreferDualStack", **spec)
     for name in WITH_VIPS:
         for vip in lab.vips(name, namespace, 2):
-            eventually(partial(_is_answered, lab, vip), True, 30)
+            eventually(partial(_is_answered, lab, vip), True)
     kept = lab.vips("keeping", namespace, 2)[0]
-    eventually(lambda: lab.curl("client", f"http://{kept}/"), CLIENT, 30)
+    eventually(lambda: lab.curl("client", f"http://{kept}/"), CLIENT)
     return namespace
 
 
@@ -181,11 +181,11 @@ def test_nothing_is_left_even_by_a_kill(lab: Lab, shop: str) -> None:
         "--to",
         "198.51.100.200:9",
         "--timeout",
-        "60",
+        "600",
     ]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            eventually(lambda: "table inet wellhead-trace" in tables(lab, "client"), True, 20)
+            eventually(lambda: "table inet wellhead-trace" in tables(lab, "client"), True)
         finally:
             process.send_signal(signal.SIGKILL)
     eventually(lambda: {host: tables(lab, host) for host in before} == before, True)

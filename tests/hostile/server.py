@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from tests.integration.apiserver.pki import Pki
-from tests.patience import until
+from tests.patience import PATIENCE, until
 
 
 class Connection:
@@ -163,7 +163,7 @@ def serve(directory: Path, storage: str = "memory:") -> Iterator[Server]:
         assert server.metric("apiserver_defects_total") == 0, (directory / "log").read_text()[-10_000:]
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(PATIENCE)
 
 
 def _wait_until_ready(server: Server, process: subprocess.Popen[bytes]) -> None:

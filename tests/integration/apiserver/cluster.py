@@ -20,7 +20,7 @@ import yaml
 from multidict import CIMultiDict
 
 from tests.integration.apiserver.pki import Pki
-from tests.patience import reached
+from tests.patience import PATIENCE, reached
 from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Obj
 from wellhead.apiserver.audit.options import AuditOptions
@@ -92,7 +92,7 @@ class User:
     async def watch(self, path: str, accept: str = "application/json", **query: str) -> AsyncIterator[Watch]:
         query = {"watch": "true"} | query
         async with self.session.get(
-            self.url + path, params=query, headers={"Accept": accept}, timeout=aiohttp.ClientTimeout(30)
+            self.url + path, params=query, headers={"Accept": accept}, timeout=aiohttp.ClientTimeout(None)
         ) as response:
             if response.status != 200:
                 raise AssertionError(await response.text())
@@ -106,7 +106,7 @@ class Watch:
         self.response = response
 
     async def next(self) -> tuple[str, Obj]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             line = await self.response.content.readline()
         if not line:
             raise EOFError

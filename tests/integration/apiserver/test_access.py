@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.integration.apiserver.cluster import Cluster, User
 from tests.integration.apiserver.objects import CONFIGMAPS, NODES, PODS, node, pod, service_account
+from tests.patience import PATIENCE
 from wellhead.api.meta import Obj
 from wellhead.apiserver.registry import registry
 
@@ -237,7 +238,7 @@ async def repeating(cluster: Cluster, method: str, path: str, *headers: tuple[st
 
     def send() -> tuple[int, bytes]:
         host, tls = cluster.url.removeprefix("https://"), cluster.pki.client_context("admin")
-        connection = http.client.HTTPSConnection(host, context=tls, timeout=10)
+        connection = http.client.HTTPSConnection(host, context=tls, timeout=PATIENCE)
         connection.putrequest(method, path)
         for name, value in (*headers, ("Content-Length", "2"), ("Content-Type", "application/json")):
             connection.putheader(name, value)

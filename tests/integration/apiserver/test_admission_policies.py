@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.apiserver.cluster import Cluster, User
 from tests.integration.apiserver.test_custom_kinds import define, definition
-from tests.patience import reached
+from tests.patience import PATIENCE, reached
 from wellhead.api.meta import Obj
 
 GROUP = "/apis/admissionregistration.k8s.io/v1"
@@ -310,7 +310,7 @@ async def test_others_are_answered_while_a_policy_computes(admin: User) -> None:
     writing = asyncio.create_task(write())
     answered = 0
     while not writing.done():
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await admin.get("/version")
         answered += 1
     await writing

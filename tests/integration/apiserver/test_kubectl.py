@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.integration.apiserver.cluster import Cluster, User
 from tests.integration.apiserver.objects import service_account
+from tests.patience import reached
 
 MANIFEST = """
 apiVersion: apps/v1
@@ -100,7 +102,7 @@ async def test_workload_commands(cluster: Cluster) -> None:
     described = await run("describe", "deploy", "web")
     assert "nginx" in described
     assert "Replicas:" in described
-    await run("wait", "--for=jsonpath={.spec.replicas}=5", "deploy/web", "--timeout=5s")
+    await run("wait", "--for=jsonpath={.spec.replicas}=5", "deploy/web", "--timeout=60s")
     assert await run("get", "all", "-o", "name") == "service/kubernetes\ndeployment.apps/web\n"
     assert await run("get", "deploy", "-o", "custom-columns=N:.metadata.name", "--no-headers") == "web\n"
 
@@ -128,9 +130,9 @@ async def test_pod_commands(cluster: Cluster) -> None:
 async def test_watching(cluster: Cluster) -> None:
     run = cluster.ok
     await run("run", "a", "--image=busybox")
-    assert "a " in await run("get", "pods", "--watch", "--request-timeout=1s")
-    raw = await run("get", "pods", "--watch", "--output-watch-events", "-o", "json", "--request-timeout=1s")
-    assert '"ADDED"' in raw
+    for form, expected in (((), "a "), (("--output-watch-events", "-o", "json"), '"ADDED"')):
+        watching = partial(cluster.kubectl, "get", "pods", "--watch", *form, "--request-timeout=2s")
+        await reached(watching, lambda said, expected=expected: expected in said[1])  # type: ignore[misc]
 
 
 async def test_namespaces_secrets_accounts(cluster: Cluster) -> None:

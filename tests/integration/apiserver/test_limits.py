@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ import pytest
 from tests.integration.apiserver.cluster import Cluster, User, serve
 from tests.integration.apiserver.objects import CONFIGMAPS, configmap
 from tests.integration.apiserver.pki import Pki
+from tests.patience import PATIENCE
 from wellhead.api.limits import Limits
 
 _LAUGHS = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
@@ -37,7 +39,7 @@ async def test_others_are_answered_while_yaml_is_read(admin: User) -> None:
     hostiles = [asyncio.create_task(hostile()) for _ in range(3)]
     answered = 0
     while not all(task.done() for task in hostiles):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await admin.get(CONFIGMAPS)
         answered += 1
     await asyncio.gather(*hostiles)
@@ -61,24 +63,32 @@ async def test_twenty_copies_of_a_json_patch_are_refused(admin: User) -> None:
     assert "accumulated size increase of copy" in refused["message"]
 
 
+_TIGHT = Limits(
+    request_body=20_000,
+    bodies_together=30_000,
+    body_values=20,
+    nesting=8,
+    object_bytes=16_000,  # the default roles have up to 10,000
+    selector_terms=2,
+    patch_operations=3,
+    patch_copied_bytes=50,
+    watches=3,
+    user_watches=2,
+    address_connections=6,
+    connections=6,
+)
+
+
 @pytest.fixture
 async def tight(pki: Pki, tmp_path: Path) -> AsyncIterator[Cluster]:
-    limits = Limits(
-        request_body=20_000,
-        bodies_together=30_000,
-        body_values=20,
-        nesting=8,
-        object_bytes=16_000,  # the default roles have up to 10,000
-        selector_terms=2,
-        patch_operations=3,
-        patch_copied_bytes=50,
-        watches=3,
-        user_watches=2,
-        address_connections=6,
-        connections=6,
-        request_seconds=0.5,
-    )
-    async with serve(pki, tmp_path, limits=limits) as cluster:
+    async with serve(pki, tmp_path, limits=_TIGHT) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+async def impatient(pki: Pki, tmp_path: Path) -> AsyncIterator[Cluster]:
+    """One that gives up on bodies soon, and on nothing else of a test."""
+    async with serve(pki, tmp_path, limits=replace(_TIGHT, request_seconds=2.0)) as cluster:
         yield cluster
 
 
@@ -161,15 +171,15 @@ def _head(length: int) -> bytes:
     return f"POST {CONFIGMAPS} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n".encode()
 
 
-async def test_a_body_that_never_ends_is_given_up(tight: Cluster) -> None:
-    async with _connection(tight) as (reader, writer), asyncio.timeout(10):
+async def test_a_body_that_never_ends_is_given_up(impatient: Cluster) -> None:
+    async with _connection(impatient) as (reader, writer), asyncio.timeout(PATIENCE):
         writer.write(_head(500) + b"{")
         assert (await reader.readline()).startswith(b"HTTP/1.1 504")
-    assert await _refusals(await tight.user()) == {"request-seconds": 1}
+    assert await _refusals(await impatient.user()) == {"request-seconds": 1}
 
 
-async def test_bodies_are_bounded_together(tight: Cluster) -> None:
-    async with _connection(tight) as one, _connection(tight) as other, asyncio.timeout(10):
+async def test_bodies_are_bounded_together(impatient: Cluster) -> None:
+    async with _connection(impatient) as one, _connection(impatient) as other, asyncio.timeout(PATIENCE):
         for _, writer in (one, other):
             writer.write(_head(18_000) + b"x" * 17_999)
         answers = sorted([await reader.readline() for reader, _ in (one, other)])

@@ -22,6 +22,7 @@ from tests.integration.apiserver.objects import (
     pod,
     service_account,
 )
+from tests.patience import PATIENCE
 from wellhead.api.meta import Obj
 from wellhead.apiserver.subresources import proxy
 
@@ -32,7 +33,7 @@ async def _raw(cluster: Cluster, request: bytes) -> bytes:
     """What the server answers to these bytes, until it closes."""
     address = urlsplit(cluster.url)
     context: ssl.SSLContext = cluster.pki.client_context("admin")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         reader, writer = await asyncio.open_connection(address.hostname, address.port, ssl=context)
         writer.write(request)
         answer = await reader.read()

@@ -13,6 +13,7 @@ from aiohttp import web
 from tests.integration.apiserver.cluster import User
 from tests.integration.apiserver.objects import PODS, pod, service_account
 from tests.integration.apiserver.pki import Pki
+from tests.patience import PATIENCE
 from wellhead.apiserver.subresources import proxy
 
 PAGE = '<a href="/there">x</a><a href="here">y</a>'
@@ -110,7 +111,7 @@ async def test_an_upgrade_is_passed_on_with_its_connection(admin: User, behind: 
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         head = f"GET {path}/x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n"
         writer.write(head.encode())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             answer = (await reader.readuntil(b"\r\n\r\n")).decode()
             assert answer.split()[1] == status
             if status == "101":

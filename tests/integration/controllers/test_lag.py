@@ -25,11 +25,11 @@ async def lagging(pki: Pki, tmp_path: Path) -> AsyncIterator[World]:
 async def test_no_pod_is_created_or_deleted_twice(lagging: World) -> None:
     await lagging.client.create(DEPLOYMENTS, deployment("web", 4))
     await lagging.rolled_out("web")
-    assert len(await lagging.events("SuccessfulCreate")) == 4
+    await lagging.told("SuccessfulCreate", 4)
     assert lagging.agents.most_running == 4
     await lagging.api.ok("scale", "deployment/web", "--replicas=2")
     await lagging.rolled_out("web")
-    assert len(await lagging.events("SuccessfulDelete")) == 2
+    await lagging.told("SuccessfulDelete", 2)
     await lagging.count(PODS, 2, "app=web")
     assert len(await lagging.listed(REPLICASETS)) == 1
 

@@ -18,17 +18,25 @@ UNREACHABLE = "node.kubernetes.io/unreachable"
 
 @pytest.fixture
 async def impatient(pki: Pki, tmp_path: Path) -> AsyncIterator[tuple[World, set[str]]]:
-    """A world, and the names of the nodes whose leases are renewed."""
+    """A world, and the nodes whose agents work, which renew their leases and say that all is well.
+
+    One of which nobody heard for too long, on a machine with much else to do, is so seen to be well again.
+    """
     alive = {"node-1", "node-2", "node-3"}
 
-    async def renew(made: World) -> None:
+    async def work(made: World) -> None:
         while True:
-            for node in alive:
+            for node in tuple(alive):
                 await made.renew_lease(node)
+                found = await made.client.get(NODES, node)
+                if (condition(found, "Ready") or {}).get("status") == "Unknown":
+                    times = {"lastHeartbeatTime": now(), "lastTransitionTime": now()}
+                    status = {"conditions": [{"type": "Ready", "status": "True", **times}]}
+                    await made.client.patch(NODES, node, {"status": status}, subresource="status")
             await asyncio.sleep(0.3)
 
     async with world(pki, tmp_path, grace_period=1.5) as made:
-        renewing = asyncio.create_task(renew(made))
+        renewing = asyncio.create_task(work(made))
         try:
             yield made, alive
         finally:
@@ -64,12 +72,9 @@ async def test_a_silent_node_is_unknown_tainted_and_its_pods_leave_services(
     both = {(UNREACHABLE, "NoSchedule"), (UNREACHABLE, "NoExecute")}
     await world.until(lambda: status_of(world, "node-2"), lambda found: found == ("Unknown", both))
     await world.until(ready_nodes, lambda found: found == {"node-1", "node-3"})
-    assert await status_of(world, "node-1") == ("True", set())
+    await world.until(lambda: status_of(world, "node-1"), lambda found: found == ("True", set()))
 
     alive.add("node-2")
-    node = await world.client.get(NODES, "node-2")
-    back = [{"type": "Ready", "status": "True", "lastHeartbeatTime": now(), "lastTransitionTime": now()}]
-    await world.client.update(NODES, {**node, "status": {**node["status"], "conditions": back}}, "status")
     await world.until(lambda: status_of(world, "node-2"), lambda found: found == ("True", set()))
 
 

@@ -25,9 +25,9 @@ async def test_a_deployment_gets_its_pods_spread_over_the_nodes(world: World) ->
         lambda found: (condition(found, "Progressing") or {}).get("reason") == "NewReplicaSetAvailable",
     )
     name = replicaset["metadata"]["name"]
-    assert await world.events("ScalingReplicaSet") == [f"Scaled up replica set {name} from 0 to 3"]
-    assert len(await world.events("SuccessfulCreate")) == 3
-    assert len(await world.events("Scheduled")) == 3
+    assert await world.told("ScalingReplicaSet", 1) == [f"Scaled up replica set {name} from 0 to 3"]
+    await world.told("SuccessfulCreate", 3)
+    await world.told("Scheduled", 3)
 
 
 async def test_a_rolling_update_keeps_within_surge_and_unavailability(world: World) -> None:

@@ -75,7 +75,7 @@ async def test_a_rollout_that_makes_no_progress_times_out_and_says_so(world: Wor
     await world.rolled_out("web")
     world.agents.ready = lambda pod: pod["spec"]["containers"][0]["image"] != "bad"
     await world.api.ok("set", "image", "deployment/web", "web=bad")
-    code, output = await world.api.kubectl("rollout", "status", "deployment/web", "--timeout=20s")
+    code, output = await world.api.kubectl("rollout", "status", "deployment/web", "--timeout=120s")
     assert code == 1
     assert "exceeded its progress deadline" in output
     shown = await world.api.ok("get", "deployment", "web")

@@ -199,6 +199,12 @@ class World:
             if each["reason"] == reason and not each["involvedObject"]["name"].startswith("else")
         ]
 
+    async def told(self, reason: str, times: int) -> list[str]:
+        """The events with that reason, once there are so many: who writes them does so in his own time."""
+        found = await self.until(lambda: self.events(reason), lambda found: len(found) >= times)
+        assert len(found) == times, found
+        return found
+
     async def add_node(self, name: str, **labels: str) -> None:
         node = {
             "apiVersion": "v1",

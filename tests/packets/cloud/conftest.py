@@ -12,7 +12,7 @@ import os
 import select
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -36,6 +36,7 @@ VIPS = (IPv4Address("203.0.113.140"), IPv4Address("203.0.113.141"))
 VIPS6 = (IPv6Address("2001:db8:113::140"), IPv6Address("2001:db8:113::141"))
 NODES = tuple(IPv4Address(f"10.240.0.{host}") for host in (11, 12, 13))
 PORT = 80
+_WORDS = b"still there?\n"
 
 IPAddress = IPv4Address | IPv6Address
 
@@ -189,6 +190,22 @@ class Network:
         assert not readable, vip
         assert not writable, vip
 
+    async def works_all_but(self, connections: Sequence[Connection], *nodes: IPv4Address) -> bool:
+        """Whether of these connections exactly those that came to the nodes are broken.
+
+        That they are isn't waited for: all others answer what is asked later. So do all nodes themselves,
+        where there are no others.
+        """
+        broken = [each for each in connections if each.node in nodes]
+        others = [each for each in connections if each.node not in nodes]
+        for each in broken:
+            each.say()
+        if not others:
+            for node in self.nodes:
+                await (await self.connect(node)).close()
+        working = [await each.works() for each in others]
+        return all(working) and not any([await each.heard() for each in broken])
+
     async def connect(self, vip: IPAddress = VIPS[0], port: int = PORT) -> Connection:
         """Open a TCP connection. Raises OSError or TimeoutError."""
         sock = self.client.socket(socket.SOCK_STREAM, version=vip.version)
@@ -224,13 +241,21 @@ class Connection:
     ) -> None:
         self._reader, self._writer, self.node, self.client = reader, writer, node, client
 
-    async def works(self, seconds: float = 1.0) -> bool:
-        """Whether what is sent comes back."""
+    async def works(self) -> bool:
+        """Whether what is sent comes back. Of a connection that is to be broken: `works_all_but`."""
+        self.say()
+        return await self.heard(PATIENCE)
+
+    def say(self) -> None:
+        """Send what is to come back."""
+        with contextlib.suppress(OSError):
+            self._writer.write(_WORDS)
+
+    async def heard(self, seconds: float = 0) -> bool:
+        """Whether it has come back, or does in this time."""
         try:
             async with asyncio.timeout(seconds):
-                self._writer.write(b"still there?\n")
-                await self._writer.drain()
-                return await self._reader.readline() == b"still there?\n"
+                return await self._reader.readline() == _WORDS
         except (OSError, TimeoutError):
             return False
 

@@ -88,7 +88,7 @@ class Control:
             "--vip-pool=10.240.0.128/27",
             "--vip-pool=fd00:10:240::1:0/112",
             "--announce=eth0",
-            "--leader-elect-lease-duration=3",
+            "--leader-elect-lease-duration=8",
             host=host,
             log=name,
         )

@@ -7,11 +7,11 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import Collection
 from dataclasses import asdict
 from typing import Self
 
+from tests.patience import PATIENCE, until
 from wellhead.lab import edge, guest, links, machines, topology
 from wellhead.lab.addresses import IPV4, IPV6
 from wellhead.lab.machines import Machine
@@ -91,11 +91,13 @@ class Network:
     def serve(self, name: str, port: int) -> None:
         """Answer connections to any address of this machine; ends with the machine."""
         self._start(name, [sys.executable, "-c", _SERVE, str(port)])
-        deadline = time.monotonic() + 5
-        while self.dial(name, "127.0.0.1", port) == "refused":
-            assert time.monotonic() < deadline
+        until(lambda: self.dial(name, "127.0.0.1", port), lambda met: met != "refused")
 
-    def dial(self, name: str, address: str, port: int, patience: float = 0.4) -> str:
+    def dial_in_vain(self, name: str, address: str, port: int) -> str:
+        """As `dial`, where nothing is to come: that is waited for, since nobody tells."""
+        return self.dial(name, address, port, 0.4)
+
+    def dial(self, name: str, address: str, port: int, patience: float = PATIENCE) -> str:
         """What a TCP connection from this machine meets: "open PEER", "refused", "silence" or the error."""
         readable, writable = os.pipe()
         os.set_inheritable(writable, True)

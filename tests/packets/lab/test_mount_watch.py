@@ -52,7 +52,7 @@ def test_who_has_lost_its_run_directory_is_started_again(supervise: Supervise) -
     pid, well = component(lab.running(), "sleeper").pid, mounted(lab)
     on(lab, "node-1", "umount -l /run")
     lab.until(lambda s: component(s, "sleeper").pid not in (0, pid))
-    assert mounted(lab) == well
+    until(lambda: mounted(lab), lambda found: found == well)
 
 
 @pytest.mark.parametrize("harm", ["umount -l {root}", "umount -l {kept}", "mount -t tmpfs none {root}"])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.packets.lab.supervised import SERVER, SLEEPER, Supervise, Supervised, component
+from tests.patience import PATIENCE
 from wellhead.lab import guest, logs, processes, teardown
 from wellhead.lab.cluster import Cluster
 
@@ -160,7 +161,7 @@ def test_there_is_one_supervisor(supervise: Supervise) -> None:
     first = lab.running()
     lab.start()
     second = lab._supervisors.pop()
-    assert second.wait(10) == 3
+    assert second.wait(PATIENCE) == 3
     assert lab.running() == first
 
 

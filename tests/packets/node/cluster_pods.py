@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.cluster.lab import Lab
+from tests.patience import until
 
 Obj = dict[str, Any]
 
@@ -56,6 +57,12 @@ def container(lab: Lab, pod: str, name: str = "main") -> Obj:
 def waiting(lab: Lab, pod: str, name: str = "main") -> Callable[[], Obj]:
     """Asks why the container doesn't run."""
     return lambda: (container(lab, pod, name).get("state") or {}).get("waiting") or {}
+
+
+def waits_for(lab: Lab, pod: str, *reasons: str) -> str:
+    """What is said of the container's not running, once it is for one of these reasons."""
+    found = until(waiting(lab, pod), lambda now: now.get("reason") in reasons)
+    return str(found["message"])
 
 
 def processes(lab: Lab) -> list[str]:

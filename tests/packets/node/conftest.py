@@ -48,6 +48,6 @@ def no_pods_left(lab: Lab) -> Iterator[None]:
     """Each test begins without pods, and nothing of the earlier ones' may be left on the node."""
     yield
     lab.kubectl("delete", "pod", "--all", "--grace-period=1")
-    assert processes(lab) == []
-    assert "veth" not in lab.on("node-1", "ip", "-br", "link").replace("eth0", "")
+    eventually(lambda: processes(lab), [])
+    eventually(lambda: "veth" in lab.on("node-1", "ip", "-br", "link").replace("eth0", ""), False)
     eventually(lambda: "/pods/" in lab.on("node-1", "mount"), False)

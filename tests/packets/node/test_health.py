@@ -41,12 +41,13 @@ def test_a_node_whose_disk_takes_no_write_is_not_ready_and_says_why_until_it_doe
         eventually(lambda: _condition(lab, "Ready")[0], "False")
         assert "the disk takes no write for " in _condition(lab, "Ready")[1]
         assert "Is a directory" in _condition(lab, "Ready")[1]
-        assert _condition(lab, "DiskPressure")[0] == "True"
-        assert any("node-agent on node-1 is not healthy: disk failed" in each for each in _problems(lab))
+        eventually(lambda: _condition(lab, "DiskPressure")[0], "True")
+        problem = "node-agent on node-1 is not healthy: disk failed"
+        eventually(lambda: any(problem in each for each in _problems(lab)), True)
     finally:
         in_the_way.rmdir()
     eventually(lambda: _condition(lab, "Ready")[0], "True")
-    assert _condition(lab, "DiskPressure")[0] == "False"
+    eventually(lambda: _condition(lab, "DiskPressure")[0], "False")
     eventually(lambda: _problems(lab), [])
 
 

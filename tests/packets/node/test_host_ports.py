@@ -9,6 +9,7 @@ from ipaddress import ip_address
 import pytest
 
 from tests.packets.node.world import IPV4, IPV6, Family, World
+from tests.patience import PATIENCE
 from wellhead.ip import Protocol, family_of
 from wellhead.linux import conntrack
 from wellhead.linux.conntrack import Dialled
@@ -29,7 +30,7 @@ def test_a_udp_flow_follows_its_host_port_from_pod_to_pod(world: World, family: 
     with servers["a"], servers["b"], world.socket(client, family.number, socket.SOCK_DGRAM) as caller:
         for uid, server in servers.items():
             server.bind((family.a if uid == "a" else family.b, 53))
-            server.settimeout(5)
+            server.settimeout(PATIENCE)
 
         async def follow() -> list[bytes]:
             rules = NodeRules((IPV4.pod_cidr, IPV6.pod_cidr), (*IPV4.inside, *IPV6.inside))

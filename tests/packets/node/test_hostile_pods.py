@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.lab import Lab, eventually
-from tests.packets.node.cluster_pods import apply, container, create, shell, status, wait, waiting
+from tests.packets.node.cluster_pods import apply, container, create, shell, status, wait, waits_for
 
 pytestmark = pytest.mark.usefixtures("no_pods_left")
 
@@ -27,8 +27,7 @@ def test_a_part_of_a_volume_is_no_way_out_of_it(lab: Lab, target: str) -> None:
         initContainers=[shell("first", f"ln -s {target} /v/evil", volumeMounts=[volume])],
         volumes=[{"name": "v", "emptyDir": {}}],
     )
-    eventually(lambda: waiting(lab, "escape")().get("reason"), "CreateContainerConfigError")
-    message = waiting(lab, "escape")()["message"]
+    message = waits_for(lab, "escape", "CreateContainerConfigError")
     assert message.startswith('failed to prepare subPath for volumeMount "v" of container "main": ')
     lab.kubectl("delete", "pod", "escape", "--grace-period=1")
     assert "root:" in lab.on("node-1", "cat", "/etc/passwd")
@@ -63,8 +62,7 @@ def test_a_variable_is_no_way_out_of_a_volume(lab: Lab, value: str, problem: str
     mount = {"name": "v", "mountPath": "/x", "subPathExpr": "$(WHERE)"}
     main = shell("main", "ls /x", env=[{"name": "WHERE", "value": value}], volumeMounts=[mount])
     create(lab, "variable", main, volumes=[{"name": "v", "emptyDir": {}}])
-    eventually(lambda: waiting(lab, "variable")().get("reason"), "CreateContainerConfigError")
-    assert problem in waiting(lab, "variable")()["message"]
+    assert problem in waits_for(lab, "variable", "CreateContainerConfigError")
 
 
 def test_last_words_are_the_containers_whatever_it_puts_in_their_place(lab: Lab) -> None:

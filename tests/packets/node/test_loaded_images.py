@@ -12,7 +12,7 @@ import pytest
 
 from tests.archives import Entry, Layout, configuration, directory, docker_archive, tar
 from tests.cluster.lab import BIN, Lab, eventually
-from tests.packets.node.cluster_pods import container, create, status, wait, waiting
+from tests.packets.node.cluster_pods import container, create, status, wait, waits_for
 from wellhead.images.store import ImageStore
 from wellhead.lab.cluster import IMAGE_CACHE
 
@@ -87,7 +87,7 @@ def test_a_docker_archives_image_runs_as_a_numeric_user_in_its_working_directory
     eventually(lambda: lab.kubectl("logs", "saved"), "welcome 4321 99 /work/here hello\n")
     assert container(lab, "saved")["imageID"]
     # Its own stop signal ends it, without the grace period's end.
-    lab.kubectl("delete", "pod", "saved", "--grace-period=60", "--timeout=30s")
+    lab.kubectl("delete", "pod", "saved", "--grace-period=600", "--timeout=150s")
 
 
 def test_an_oci_archives_image_runs_as_a_named_user_by_any_spelling(lab: Lab) -> None:
@@ -124,18 +124,15 @@ def test_a_pod_that_waits_for_its_image_starts_once_it_is_loaded(
 ) -> None:
     name = f"{REPOSITORY}/later-{policy.lower()}"
     create(lab, "later", {"name": "main", "image": name, "imagePullPolicy": policy})
-    why = waiting(lab, "later")
-    eventually(lambda: why().get("reason"), {reason, "ImagePullBackOff"} if policy != "Never" else reason)
-    assert "wellhead image load FILE" in why()["message"]
+    reasons = (reason,) if policy == "Never" else (reason, "ImagePullBackOff")
+    assert "wellhead image load FILE" in waits_for(lab, "later", *reasons)
     image("load", str(loaded / "oci.tar"), "--name", name)
     wait(lab, "later")
 
 
 def test_what_is_no_reference_is_no_image(lab: Lab) -> None:
     create(lab, "bad", {"name": "main", "image": "Upper:1"})
-    why = waiting(lab, "bad")
-    eventually(lambda: why().get("reason"), "InvalidImageName")
-    assert "repository name must be lowercase" in why()["message"]
+    assert "repository name must be lowercase" in waits_for(lab, "bad", "InvalidImageName")
 
 
 def test_an_image_that_a_pod_uses_is_not_removed_without_force(lab: Lab, loaded: Path) -> None:

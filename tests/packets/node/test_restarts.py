@@ -16,8 +16,9 @@ from tests.packets.node.cluster_pods import (
     shell,
     status,
     wait,
-    waiting,
+    waits_for,
 )
+from tests.patience import until
 
 
 def _processes_of(lab: Lab, *wanted: str) -> list[int]:
@@ -44,20 +45,24 @@ def _numbers(log: str) -> list[int]:
     return [int(line) for line in log.split() if line.isdigit()]
 
 
-def test_a_killed_agent_s_pods_go_on_and_what_happened_meanwhile_is_noticed(lab: Lab) -> None:
-    create(lab, "ticking", shell("main", TICKING), shell("quick", "sleep 2; exit 4"), restartPolicy="Never")
+def test_a_killed_agent_s_pods_go_on_and_what_happened_meanwhile_is_noticed(lab: Lab, tmp_path: Path) -> None:
+    mount = {"name": "v", "mountPath": "/v"}
+    ending = shell("ending", "until [ -e /v/end ]; do sleep 0.1; done; exit 4", volumeMounts=[mount])
+    volume = {"name": "v", "hostPath": {"path": str(tmp_path)}}
+    create(lab, "ticking", shell("main", TICKING), ending, restartPolicy="Never", volumes=[volume])
     create(lab, "doomed", shell("main", "sleep 1000"))
     wait(lab, "ticking")
     wait(lab, "doomed")
     before = container(lab, "ticking")
     agent = _agent(lab)
     os.kill(agent, signal.SIGSTOP)
+    (tmp_path / "end").touch()
     lab.kubectl("delete", "pod", "doomed", "--wait=false")
     eventually(lambda: len(processes(lab)), 2)
     os.kill(agent, signal.SIGKILL)
     lab.kubectl("wait", "--for=delete", "pod/doomed", "--timeout=60s")
     eventually(
-        lambda: (container(lab, "ticking", "quick")["state"].get("terminated") or {}).get("exitCode"), 4
+        lambda: (container(lab, "ticking", "ending")["state"].get("terminated") or {}).get("exitCode"), 4
     )
     after = container(lab, "ticking")
     assert after["containerID"] == before["containerID"]
@@ -115,9 +120,10 @@ def test_a_keepers_death_is_not_held_against_its_container(lab: Lab) -> None:
     assert "conmon" in last["message"]
     # Its own failure is its first, and counts as such.
     lab.kubectl("exec", "kept", "--", "touch", "/v/end")
-    eventually(lambda: container(lab, "kept")["lastState"]["terminated"]["exitCode"], 7)
-    eventually(waiting(lab, "kept"), {})
+    again = until(lambda: container(lab, "kept"), lambda now: now["restartCount"] == 4 and now["state"])
+    assert again["lastState"]["terminated"]["exitCode"] == 7
+    eventually(lambda: "running" in container(lab, "kept")["state"], True)
     lab.kubectl("exec", "kept", "--", "touch", "/v/end")
-    eventually(lambda: waiting(lab, "kept")().get("reason"), "CrashLoopBackOff")
-    assert waiting(lab, "kept")()["message"].startswith("back-off 10s restarting failed container=main")
+    why = waits_for(lab, "kept", "CrashLoopBackOff")
+    assert why.startswith("back-off 10s restarting failed container=main")
     lab.kubectl("delete", "pod", "kept")

@@ -15,6 +15,7 @@ import pytest
 from tests.packets.node import frames
 from tests.packets.node.frames import ethernet, ip, udp
 from tests.packets.node.world import IPV4, IPV6, Family, World
+from tests.patience import PATIENCE
 from wellhead.node.network.links import interface_name, link_local, mac_address
 
 MARK, GENUINE = b"spoofed-spoofed!", b"genuine-genuine!"
@@ -230,7 +231,7 @@ def test_the_nodes_own_loopback_is_out_of_reach(pods: World) -> None:
     def server() -> socket.socket:
         found = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         found.bind(("0.0.0.0", 9))
-        found.settimeout(5)
+        found.settimeout(PATIENCE)
         return found
 
     with pods.run(server) as node, pods.wire("a", "eth0") as pod:

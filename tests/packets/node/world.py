@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from pyroute2 import IPRoute
 
+from tests.patience import PATIENCE
 from wellhead.linux import mounts, namespaces
 from wellhead.linux.rtnetlink import Requests
 from wellhead.node.network import links, routes
@@ -151,7 +152,7 @@ class World:
                 return found
 
         found = self.run(make)
-        found.settimeout(5)
+        found.settimeout(PATIENCE)
         return found
 
     def socket(
@@ -179,8 +180,8 @@ class World:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((address, port))
             listener.listen()
-            listener.settimeout(2)
-            caller.settimeout(2)
+            listener.settimeout(PATIENCE)
+            caller.settimeout(PATIENCE)
             caller.connect(dial or (address, port))
             connection, (peer, *_) = listener.accept()
             connection.sendall(b"hello")

@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.packets.proxy.world import Host
+from tests.patience import PATIENCE
 
 Obj = dict[str, Any]
 
@@ -51,7 +52,7 @@ class FakeApi:
             return thread
 
         self._thread = self._host.inside(in_host)
-        assert ready.wait(5)
+        assert ready.wait(PATIENCE)
 
     def stop(self) -> None:
         """Go away, as a server that is killed; what it holds is kept for the next start."""

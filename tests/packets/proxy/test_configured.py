@@ -74,7 +74,7 @@ def test_it_ends_when_the_file_says_something_else(
         file.write_text(text(kubeconfig, mode="iptables"))
     assert proxy.wait() == 1
     assert f"{file} has changed" in proxy.said.splitlines()[-1]
-    assert serves(world, POD_A)(), "its rules stay"
+    eventually(serves(world, POD_A))  # its rules stay
 
 
 def test_a_bad_file_ends_it_at_once_with_the_fields_name(
@@ -102,7 +102,7 @@ def test_a_port_that_cannot_be_had_is_fatal_if_asked_for(
         patient = start()
         eventually(patient.has_synced)
     eventually(lambda: get(world, f"http://127.0.0.1:{port}/healthz")[0] == 200)
-    assert "Starting" in {each["reason"] for each in api.events}
+    eventually(lambda: "Starting" in {each["reason"] for each in api.events})
 
 
 def sysctl(world: World, name: str) -> int:
@@ -170,7 +170,7 @@ def test_metrics_have_kube_proxys_names_and_labels(
     world: World, api: FakeApi, start: Start, mode: str
 ) -> None:
     eventually(start("--proxy-mode", mode).has_synced)
-    assert serves(world, POD_A)()
+    eventually(serves(world, POD_A))
     get(world, f"http://{NODE}:10256/healthz")
     get(world, f"http://{NODE}:10256/livez")
     metrics = get(world, "http://127.0.0.1:10249/metrics")[1]

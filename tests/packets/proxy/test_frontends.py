@@ -87,7 +87,7 @@ def test_a_new_connection_goes_by_the_new_state_right_after_a_sync(world: World)
 
 def test_a_client_is_remembered_for_each_service_port_and_each_client_by_itself(world: World) -> None:
     ports: tuple[dict[str, Any], ...] = tuple(
-        {"name": f"p{number}", "port": number} for number in range(80, 92)
+        {"name": f"p{number}", "port": number} for number in range(80, 104)
     )
     slices = [
         endpoint_slice(
@@ -108,7 +108,7 @@ def test_a_client_is_remembered_for_each_service_port_and_each_client_by_itself(
         ]
 
     first = chosen()
-    # That chance alone makes one port as the other, or one client as the other, is one in 2000.
+    # That chance alone makes one port as the other, or one client as the other, is one in three million.
     assert all(len(set(each)) == 2 for each in first)
     assert first[0] != first[1]
     assert chosen() == first

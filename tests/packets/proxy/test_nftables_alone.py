@@ -40,6 +40,7 @@ from tests.packets.proxy.world import (
     dial,
     dial_in_vain,
 )
+from tests.patience import PATIENCE
 from tests.unit.services.objects import endpoint, endpoint_slice, service
 from wellhead.ip import Family
 from wellhead.proxy.backends.nftables.ruleset import NftablesConfig
@@ -130,7 +131,7 @@ def test_source_ranges_of_ipv6(world: NftablesWorld) -> None:
 def test_a_pod_on_the_hosts_network_is_reached_on_the_nodes_own_address(world: NftablesWorld) -> None:
     def listen() -> socket.socket:
         listener = socket.create_server((NODE, 9090))
-        listener.settimeout(5)
+        listener.settimeout(PATIENCE)
         return listener
 
     host = endpoint_slice(endpoint(NODE), of="host", name="host", ports=({"port": 9090},))

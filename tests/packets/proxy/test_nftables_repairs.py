@@ -29,7 +29,7 @@ from tests.packets.proxy.world import (
     dial,
     dial_in_vain,
 )
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until
 from tests.unit.services.objects import endpoint, endpoint_slice, service
 from wellhead.ip import Family
 from wellhead.linux.nftables.socket import Socket
@@ -77,7 +77,7 @@ def test_held_connections_survive_a_restart_and_a_flush(world: NftablesWorld) ->
         return socket.create_server((POD_A, 7777))
 
     with world.pod_a.inside(listen) as listener, world.pod_b.inside(socket.socket) as client:
-        client.settimeout(5)
+        client.settimeout(PATIENCE)
         client.connect(("10.0.0.40", 80))
         connection, _ = listener.accept()
         with connection:
@@ -115,10 +115,11 @@ def test_new_connections_never_fail_across_changes_and_restarts(world: NftablesW
             world.program([web()], states[turn % len(states)])
             if turn % 5 == 0:
                 world.restart_proxy()
+            so_many = len(answers)
+            until(lambda so_many=so_many: len(answers) > so_many)  # type: ignore[misc]
     finally:
         stop.set()
         thread.join()
-    assert len(answers) > 20
     assert {each.server for each in answers} <= {POD_A, POD_B, POD_FAR}
 
 

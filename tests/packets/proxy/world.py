@@ -415,8 +415,7 @@ def connect(
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
     with host.inside(lambda: socket.socket(family, kind)) as sock:
-        # Nobody repeats a datagram: one that is lost is known to be soon.
-        sock.settimeout(timeout or (3.0 if udp else PATIENCE))
+        sock.settimeout(timeout or PATIENCE)
         if source:
             sock.bind((source, 0))
         yield Client(host, sock, (address, port))

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
 from tests.packets.proxy.world import Host
+from tests.patience import PATIENCE
 from wellhead.proxy.marks import Marks
 from wellhead.proxy.symmetric_return.announcement import encode
 from wellhead.proxy.symmetric_return.kernel import remove_all
@@ -370,13 +371,12 @@ def connect(
     udp: bool = False,
     version: int = 4,
     from_port: int = 0,
-    wait: float = 3,
 ) -> Iterator[Connection]:
     """Connect from the client, by one node's address. With `from_port`, from a port that may be in use."""
     family = socket.AF_INET if version == 4 else socket.AF_INET6
     kind = socket.SOCK_DGRAM if udp else socket.SOCK_STREAM
     with world.client.inside(lambda: socket.socket(family, kind)) as sock:
-        sock.settimeout(wait)
+        sock.settimeout(PATIENCE)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind((CLIENT if version == 4 else CLIENT6, from_port))
