@@ -30,6 +30,7 @@ from wellhead.node.eviction.manager import EvictionManager
 from wellhead.node.eviction.observing import observe
 from wellhead.node.health import DISK, RUNTIME, NodeHealth, list_containers, write
 from wellhead.node.logs.rotator import LogRotator
+from wellhead.node.metrics.kubelet import KubeletMetrics
 from wellhead.node.network.allocation import AddressPools
 from wellhead.node.network.families import IPAddress, IPNetwork
 from wellhead.node.network.netlink import Netlink
@@ -176,6 +177,8 @@ async def run(config: Config) -> None:
             )
             manager.gates += [shutdown.refusal, eviction.refusal]
             pods.on_change(eviction.pod_changed)
+            metrics = KubeletMetrics(config.node_name, manager.workers, eviction, shutdown)
+            manager.arrived.append(metrics.watch)
             await manager.recover()
             await rules.apply()
             routes = NodeRoutes(links, nodes, config.node_name, config.pod_cidrs)
@@ -221,7 +224,7 @@ async def run(config: Config) -> None:
             _listen(shutdown)
             storage = await stack.enter_async_context(_storage(config))
             async with (
-                _server(config, context, manager, health, tls),
+                _server(config, context, manager, health, tls, metrics),
                 serving(health, config.health),
                 asyncio.TaskGroup() as group,
             ):
@@ -269,12 +272,21 @@ async def _storage(config: Config) -> AsyncIterator[list[LocalPathProvisioner]]:
 
 @asynccontextmanager
 async def _server(
-    config: Config, context: Context, manager: PodManager, health: Health, tls: ssl.SSLContext
+    config: Config,
+    context: Context,
+    manager: PodManager,
+    health: Health,
+    tls: ssl.SSLContext,
+    metrics: KubeletMetrics,
 ) -> AsyncIterator[None]:
     inotify = Inotify()
     runner = web.AppRunner(
         app.application(
-            Services(context, manager, inotify), health, Bearers(context.client, context.node_name)
+            Services(context, manager, inotify),
+            health,
+            Bearers(context.client, context.node_name),
+            registry=metrics.registry,
+            configuration=config.settings.shown,
         ),
         access_log=None,
         shutdown_timeout=_SHUTDOWN_SECONDS,

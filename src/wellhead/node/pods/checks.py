@@ -79,4 +79,10 @@ class Checks:
             elif not self._ending():
                 self._state.event("Warning", "Unhealthy", f"{kind} probe failed: {outcome.message}")
 
-        await probing.watch(lambda: probing.probe(self._state, self._container, probe), probe, report, said)
+        async def once() -> Outcome:
+            outcome = await probing.probe(self._state, self._container, probe)
+            result = "successful" if outcome.ok else "failed"
+            self._state.probes[self._container["name"], kind, result] += 1
+            return outcome
+
+        await probing.watch(once, probe, report, said)

@@ -46,6 +46,8 @@ class PodManager:
         self._mirrors: dict[Key, Obj] = {}
         self.gates: list[Callable[[Obj], Refusal | None]] = []
         """Who may also refuse a pod that was given to the node."""
+        self.arrived: list[Callable[[PodWorker], None]] = []
+        """Who wants to know of each pod that begins here."""
 
     async def recover(self) -> None:
         """Take over what an earlier agent left, before anything new is made: addresses, rules, containers.
@@ -184,7 +186,10 @@ class PodManager:
             _log.error("pod %r is not run: %s", new["metadata"]["name"], problem)
             self._context.recorder.event(new, "Warning", "FailedValidation", problem)
             return
-        self._start(self._admit(new))
+        worker = self._admit(new)
+        for tell in self.arrived:
+            tell(worker)
+        self._start(worker)
 
     def _admit(self, pod: Obj) -> PodWorker:
         """A worker for the pod, which it rejects if the node doesn't take it."""

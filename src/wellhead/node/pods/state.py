@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,9 @@ class PodState:
     """To be called when a container's end means that all of them start anew."""
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the API has another version of the pod, and another one then."""
+
+    probes: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    """How many probes there were, by (container, kind, result)."""
 
     @property
     def pod(self) -> Obj:
