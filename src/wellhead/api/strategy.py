@@ -79,6 +79,11 @@ class Strategy:
         """What the creator of the object is told, though it is valid."""
         return []
 
+    def update_warnings(self, new: Obj, old: Obj) -> list[str]:
+        """What whoever changes the object is told of what he adds."""
+        before = self.warnings(old) if old else []
+        return [each for each in self.warnings(new) if each not in before]
+
     def prepare_update(self, new: Obj, old: Obj, context: Context) -> None:
         """What the server keeps or drops when `old` becomes `new`. May raise Invalid."""
 

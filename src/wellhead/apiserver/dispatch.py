@@ -76,7 +76,7 @@ class Dispatcher:
         self._server_address = server_address
 
         async def review(call: Call) -> web.StreamResponse:
-            return await reviews.review(call, authenticator, authorizer)
+            return await reviews.review(call, authenticator, authorizer, admission)
 
         async def stream(call: Call) -> web.StreamResponse:
             # A WebSocket begins with a GET; to read is not to run something (upstream's

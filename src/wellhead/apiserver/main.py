@@ -15,8 +15,10 @@ import aiohttp
 from aiohttp import web
 
 from wellhead.api.limits import DEFAULTS, Limits
+from wellhead.api.meta import Obj
 from wellhead.api.ranges import family_of
 from wellhead.apiserver.address_keeper import AddressKeeper
+from wellhead.apiserver.admission.configuration import read_configuration
 from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugins import admission
 from wellhead.apiserver.aggregation.authentication import ensure_trust, trusted
@@ -101,6 +103,8 @@ class Config:
     service_account_issuer: str = "https://kubernetes.default.svc"
     enable_admission_plugins: tuple[str, ...] = ()
     disable_admission_plugins: tuple[str, ...] = ()
+    admission_control_config_file: Path | None = None
+    """What single plugins are told."""
     proxy_client_cert_file: Path | None = None
     """Whom to be towards the servers behind APIServices."""
     proxy_client_key_file: Path | None = None
@@ -133,7 +137,7 @@ async def run(config: Config) -> None:
     Raises:
         StoreFailed: the storage can't be used.
         OSError: an address can't be bound, or a certificate or key not be read.
-        ValueError: a key is of the wrong kind, or `storage` names none.
+        ValueError: a key is of the wrong kind, a file says what it can't, or `storage` names none.
     """
     store = store_at(config.storage, config.etcd)
     await store.open()
@@ -213,6 +217,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
                     config.limits,
                     webhooks,
                     WebhookMetrics(metrics.registry),
+                    _configurations(config),
                 ),
                 config.enable_admission_plugins,
                 config.disable_admission_plugins,
@@ -276,6 +281,11 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
         finally:
             server.ready = False
             await runner.cleanup()
+
+
+def _configurations(config: Config) -> dict[str, Obj]:
+    file = config.admission_control_config_file
+    return {} if file is None else read_configuration(file)
 
 
 def _flow_control(config: Config, cache: WatchCache, metrics: Metrics) -> FlowControl | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 
 from wellhead import component
 from wellhead.apiserver.admission import plugins
+from wellhead.apiserver.admission.configuration import CONFIGURED
 from wellhead.apiserver.main import Config, IPAddress, IPNetwork, run
 from wellhead.cli.audit import audit_of, audit_options
 from wellhead.cli.etcd import etcd_of, etcd_options
@@ -77,6 +79,21 @@ class _PortRange(click.ParamType[range]):
         return ports
 
 
+class _PluginNames(click.ParamType[tuple[str, ...]]):
+    """Names of admission plugins, with commas between them."""
+
+    name = "plugin[,plugin]"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        names = tuple(part.strip() for part in str(value).split(","))
+        for name in names:
+            if name not in plugins.NAMES:
+                self.fail(f"{name!r} is none of {', '.join(plugins.NAMES)}", param, ctx)
+        return names
+
+
 @click.command()
 @click.option(
     "--storage",
@@ -120,15 +137,21 @@ class _PortRange(click.ParamType[range]):
 )
 @click.option(
     "--enable-admission-plugins",
-    type=click.Choice(plugins.NAMES),
+    type=_PluginNames(),
     multiple=True,
-    help=f"Turn on one that isn't on by default (repeatable): {', '.join(sorted(plugins.OFF))}.",
+    help="Turn on those that aren't on by default, with commas between them:"
+    f" {', '.join(sorted(plugins.OFF))}.",
 )
 @click.option(
     "--disable-admission-plugins",
-    type=click.Choice(plugins.NAMES),
+    type=_PluginNames(),
     multiple=True,
-    help="Turn one off (repeatable). All others count by default.",
+    help=f"Turn some off, with commas between them. All others count by default: {', '.join(plugins.NAMES)}.",
+)
+@click.option(
+    "--admission-control-config-file",
+    type=_FILE,
+    help=f"What single plugins are told, an AdmissionConfiguration: {', '.join(CONFIGURED)}.",
 )
 @click.option(
     "--proxy-client-cert-file",
@@ -190,8 +213,9 @@ def command(
     kubelet_client_certificate: Path,
     kubelet_client_key: Path,
     service_account_key_file: Path,
-    enable_admission_plugins: tuple[str, ...],
-    disable_admission_plugins: tuple[str, ...],
+    enable_admission_plugins: tuple[tuple[str, ...], ...],
+    disable_admission_plugins: tuple[tuple[str, ...], ...],
+    admission_control_config_file: Path | None,
     proxy_client_cert_file: Path | None,
     proxy_client_key_file: Path | None,
     requestheader_client_ca_file: Path | None,
@@ -231,8 +255,9 @@ def command(
         bind_addresses=bind_address,
         secure_port=secure_port,
         listen_fds=listen_fd,
-        enable_admission_plugins=enable_admission_plugins,
-        disable_admission_plugins=disable_admission_plugins,
+        enable_admission_plugins=tuple(chain.from_iterable(enable_admission_plugins)),
+        disable_admission_plugins=tuple(chain.from_iterable(disable_admission_plugins)),
+        admission_control_config_file=admission_control_config_file,
         proxy_client_cert_file=proxy_client_cert_file,
         proxy_client_key_file=proxy_client_key_file,
         requestheader_client_ca_file=requestheader_client_ca_file,

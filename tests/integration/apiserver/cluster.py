@@ -215,6 +215,7 @@ async def serve(
     advertised: str = "",
     bookmark_seconds: float = BOOKMARK_SECONDS,
     audit: AuditOptions | None = None,
+    admission: Path | None = None,
 ) -> AsyncIterator[Cluster]:
     """A server that is ready, until the context ends. Its address is of the first range's family."""
     ranges = tuple(map(ip_network, service_ranges.split(",")))
@@ -245,6 +246,7 @@ async def serve(
         limits=limits,
         bookmark_seconds=bookmark_seconds,
         audit=audit or AuditOptions(),
+        admission_control_config_file=admission,
     )
     task = asyncio.create_task(run(config))
     async with Cluster(f"https://127.0.0.1:{port}", pki, directory) as cluster:

@@ -132,5 +132,15 @@ def is_of_format(text: str, name: str) -> bool:
     return check is None or check(text)
 
 
+def is_recognized(name: str, type: str) -> bool:
+    """Whether a schema of this type ('': of none) may ask for the format, and gets what it asks for.
+
+    Upstream: GetUnrecognizedFormats in apiextensions' pkg/apiserver/validation/formats.go.
+    """
+    if type in ("", "string"):
+        return name in _CHECKS or name.replace("-", "") in _CHECKS
+    return name in {"integer": ("int32", "int64"), "number": ("float", "double")}.get(type, ())
+
+
 def is_known(name: str) -> bool:
     return name in _CHECKS or name in _OF_NUMBERS

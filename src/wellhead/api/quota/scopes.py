@@ -18,10 +18,11 @@ def selectors(quota: Obj) -> list[Obj]:
 def counts(quota: Obj, resource: Resource, obj: Obj) -> bool:
     """Whether the quota counts this object: something of what is limited, and all scopes, are about it."""
     hard = (quota.get("status") or {}).get("hard") or {}
-    return bool(names_of(resource, hard)) and all(_matches(each, resource, obj) for each in selectors(quota))
+    return bool(names_of(resource, hard)) and all(matches(each, resource, obj) for each in selectors(quota))
 
 
-def _matches(selector: Obj, resource: Resource, obj: Obj) -> bool:
+def matches(selector: Obj, resource: Resource, obj: Obj) -> bool:
+    """Whether a scope is about the object."""
     scope = selector.get("scopeName")
     spec = obj.get("spec") or {}
     match resource.group_resource, scope:

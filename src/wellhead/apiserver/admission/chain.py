@@ -11,6 +11,8 @@ from wellhead.apiserver.admission.request import Operation, Request
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.gate import OPEN, Gate
 
+_IN_OPTIONS = ("fieldManager", "fieldValidation")
+
 Phases = tuple[tuple[Plugin, ...], tuple[Plugin, ...]]
 
 
@@ -43,7 +45,7 @@ class Admission:
             kind or call.resource.gvk,
             info.namespace,
             info.name,
-            options=options or {},
+            options=_options(call) if options is None else options,
             dry_run=dry_run,
             warnings=call.warnings,
             annotations={} if call.trail is None else call.trail.annotations,
@@ -65,6 +67,11 @@ class Admission:
                 tuple(each for each in concerned if type(each).validate is not Plugin.validate),
             )
         return found
+
+
+def _options(call: Call) -> Obj:
+    """What the query says of CreateOptions and UpdateOptions (a patch's become the latter, upstream)."""
+    return {name: value for name in _IN_OPTIONS if (value := call.query.get(name))}
 
 
 class _Gate:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from wellhead.api.limits import Limits
+from wellhead.api.meta import Obj
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.custom.kinds import CustomKinds
 from wellhead.apiserver.registry.registry import Registry
@@ -23,3 +25,5 @@ class Environment:
     limits: Limits
     webhooks: WebhookClient
     webhook_metrics: WebhookMetrics
+    configurations: Mapping[str, Obj] = field(default_factory=dict)
+    """What plugins are told, by their names."""

@@ -15,6 +15,7 @@ from wellhead.apiserver.admission.default_ingress_class import DefaultIngressCla
 from wellhead.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from wellhead.apiserver.admission.deny_service_external_ips import DenyServiceExternalIPs
 from wellhead.apiserver.admission.environment import Environment
+from wellhead.apiserver.admission.event_rate_limit import EventRateLimit
 from wellhead.apiserver.admission.limit_ranger import LimitRanger
 from wellhead.apiserver.admission.mutating_policy import MutatingAdmissionPolicy
 from wellhead.apiserver.admission.mutating_webhook import MutatingAdmissionWebhook
@@ -58,6 +59,7 @@ ORDERED: tuple[type[Plugin], ...] = (
     CertificateSubjectRestriction,
     DefaultIngressClass,
     DenyServiceExternalIPs,
+    EventRateLimit,
     MutatingAdmissionPolicy,
     MutatingAdmissionWebhook,
     ValidatingAdmissionPolicy,
@@ -69,7 +71,7 @@ ORDERED: tuple[type[Plugin], ...] = (
     PolicyParameters,
     StatusRestriction,
 )
-OFF = frozenset({"DenyServiceExternalIPs"})
+OFF = frozenset({"DenyServiceExternalIPs", "EventRateLimit"})
 """Those that count only if they are turned on."""
 _ALWAYS = frozenset(
     {
@@ -88,7 +90,10 @@ NAMES = tuple(sorted({each.name for each in ORDERED} - _ALWAYS))
 def admission(
     environment: Environment, enabled: Collection[str] = (), disabled: Collection[str] = ()
 ) -> Admission:
-    """The plugins that count by default or by name, and aren't turned off by name."""
+    """The plugins that count by default or by name, and aren't turned off by name.
+
+    Raises ConfigurationError.
+    """
     counting = (
         each
         for each in ORDERED

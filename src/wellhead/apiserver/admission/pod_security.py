@@ -1,17 +1,19 @@
 """PodSecurity: pods keep to the policies that their namespace's labels name.
 
-Upstream: pod-security-admission's admission/admission.go. Nobody and nothing is exempt.
+Upstream: pod-security-admission's admission/admission.go.
 """
 
 from __future__ import annotations
 
 from wellhead.api.errors import Cause, Forbidden, Invalid
 from wellhead.api.meta import Obj
+from wellhead.api.pod_security.configuration import configuration
 from wellhead.api.pod_security.evaluation import evaluate
 from wellhead.api.pod_security.levels import Policies, Policy, policies
 from wellhead.api.pod_security.words import Finding
 from wellhead.api.resource import Resource
 from wellhead.api.resources import NAMESPACES, PODS
+from wellhead.apiserver.admission.configuration import refuse
 from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Operation, Request
@@ -35,7 +37,10 @@ class PodSecurity(Plugin):
     name = "PodSecurity"
 
     def __init__(self, environment: Environment) -> None:
+        """Raises ConfigurationError."""
         self._registry = environment.registry
+        self._configuration, causes = configuration(environment.configurations.get(self.name, {}))
+        refuse(self.name, causes)
 
     def concerns(self, operation: Operation, resource: Resource, subresource: str) -> bool:
         if operation not in ("CREATE", "UPDATE"):
@@ -52,28 +57,54 @@ class PodSecurity(Plugin):
         item = self._registry.collection(NAMESPACES).get("", request.namespace)
         if item is None:
             return
+        if (exempt := self._exempt(request)) is not None:
+            request.annotations[f"{_AUDIT}exempt"] = exempt
+            return
         labels = (item.head.get("metadata") or {}).get("labels") or {}  # type: ignore[attr-defined]
-        wanted, causes = policies(labels)
+        wanted, causes = policies(labels, self._configuration.defaults)
         if wanted.is_privileged and not causes:
             return
         if request.resource != PODS:
             template = _template(request)
-            if template is not None:
+            if template is not None and not self._is_exempt_class(request, template):
                 judge(request, wanted, causes, template, enforce=False)
+        elif self._is_exempt_class(request, request.obj):
+            return
         elif request.operation == "CREATE" or _matters(request.obj["spec"], request.old["spec"]):
             judge(request, wanted, causes, request.obj, enforce=True)
 
+    def _exempt(self, request: Request) -> str | None:
+        if request.namespace in self._configuration.namespaces:
+            return "namespace"
+        return "user" if request.user.name in self._configuration.users else None
+
+    def _is_exempt_class(self, request: Request, pod: Obj) -> bool:
+        name = (pod.get("spec") or {}).get("runtimeClassName")
+        if name is None or name not in self._configuration.runtime_classes:
+            return False
+        request.annotations[f"{_AUDIT}exempt"] = "runtimeClass"
+        return True
+
     def _check_namespace(self, request: Request) -> None:
         labels, before = (_labels(each) for each in (request.obj, request.old))
-        wanted, causes = policies(labels)
-        known, old_causes = policies(before)
+        defaults = self._configuration.defaults
+        wanted, causes = policies(labels, defaults)
+        known, old_causes = policies(before, defaults)
         if causes and (request.operation == "CREATE" or causes != old_causes):
             raise Invalid.for_object(NAMESPACES, request.obj, causes)
         new, old = wanted.enforce, known.enforce
-        if request.operation == "CREATE" or new == old or not new.strictness:
+        exempt = request.name in self._configuration.namespaces
+        if request.operation == "CREATE":
+            request.warnings += _ignored(request.name, labels, wanted, defaults) if exempt else []
+            return
+        if new == old or not new.strictness:
             return
         if new.minor != old.minor or new.strictness > old.strictness:
-            request.warnings += self._violated(request.name, new)
+            request.warnings += (
+                _ignored(request.name, labels, wanted, defaults)
+                if exempt
+                else self._violated(request.name, new)
+            )
 
     def _violated(self, namespace: str, policy: Policy) -> list[str]:
         """What is there already, and could not be made any more."""
@@ -82,6 +113,8 @@ class PodSecurity(Plugin):
         found: dict[str, list[str]] = {}
         for item in checked:
             pod = self._registry.decoded(PODS, item)
+            if pod["spec"].get("runtimeClassName") in self._configuration.runtime_classes:
+                continue
             if findings := evaluate(policy, pod["metadata"], pod["spec"]):
                 found.setdefault(", ".join(each.reason for each in findings), []).append(item.name)
         warnings = []
@@ -94,6 +127,19 @@ class PodSecurity(Plugin):
             text = f'existing pods in namespace "{namespace}" violate the new PodSecurity enforce level'
             warnings.append(f'{text} "{policy}"')
         return warnings + sorted(_named(names, reasons) for reasons, names in found.items())
+
+
+def _ignored(namespace: str, labels: dict[str, str], wanted: Policies, defaults: Policies) -> list[str]:
+    """What is said of an exempt namespace that has a policy."""
+    if wanted.is_privileged or wanted == defaults:
+        return []
+    said = [
+        f"{mode}={policy}"
+        for mode, policy in (("enforce", wanted.enforce), ("audit", wanted.audit), ("warn", wanted.warn))
+        if policy.strictness and (f"{_AUDIT}{mode}" in labels or f"{_AUDIT}{mode}-version" in labels)
+    ]
+    text = f'namespace "{namespace}" is exempt from Pod Security, and the policy ({", ".join(said)})'
+    return [f"{text} will be ignored"]
 
 
 def judge(request: Request, wanted: Policies, causes: list[Cause], pod: Obj, *, enforce: bool) -> None:

@@ -13,13 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from wellhead.api.errors import ApiError, Forbidden, NotFound
+from wellhead.api.errors import ApiError, Cause, Forbidden, NotFound
 from wellhead.api.kinds.resourcequota import RESOURCEQUOTAS
 from wellhead.api.meta import Obj
 from wellhead.api.quantity import Quantity
 from wellhead.api.quota.check import Exceeded, charged, demand, handles
+from wellhead.api.quota.limited import uncovered
 from wellhead.api.quota.usage import Usage
 from wellhead.api.resource import Resource
+from wellhead.apiserver.admission.configuration import refuse, strange
 from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Operation, Request
@@ -43,8 +45,10 @@ class ResourceQuota(Plugin):
     name = "ResourceQuota"
 
     def __init__(self, environment: Environment) -> None:
+        """Raises ConfigurationError."""
         self._registry = environment.registry
         self._quotas = environment.registry.collection(RESOURCEQUOTAS)
+        self._limited = limited_resources(environment.configurations.get(self.name, {}))
         self._turns: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._waiting: dict[str, list[_Entry]] = defaultdict(list)
 
@@ -60,10 +64,14 @@ class ResourceQuota(Plugin):
     async def validate(self, request: Request) -> None:
         """Raises Forbidden."""
         namespace = request.namespace
-        if not self._quotas.items(namespace):
+        if not self._limited and not self._quotas.items(namespace):
             return
         if not handles(request.operation, request.resource, request.subresource, request.obj, request.old):
             return
+        if self._limited:
+            self._check_covered(request)
+            if not self._quotas.items(namespace):
+                return
         entry = _Entry(request)
         self._waiting[namespace].append(entry)
         try:
@@ -77,6 +85,14 @@ class ResourceQuota(Plugin):
             raise entry.error
         if entry.charges:
             request.undo.append(lambda: self._give_back(namespace, [entry]))
+
+    def _check_covered(self, request: Request) -> None:
+        """Raises Forbidden for what may only be used where a quota speaks of it."""
+        found = self._quotas.items(request.namespace)
+        quotas = [self._registry.decoded(RESOURCEQUOTAS, item) for item in found]
+        said = uncovered(self._limited, quotas, request.resource, request.obj, datetime.now(UTC))
+        if said:
+            raise Forbidden.of(request.resource, request.name, said)
 
     async def _settle(self, namespace: str, entries: list[_Entry]) -> None:
         """Decide on writes that came together, in their order, with one commit for each quota."""
@@ -124,6 +140,19 @@ class ResourceQuota(Plugin):
         for name in {name for entry in entries for name in entry.charges}:
             charges = [entry.charges.pop(name) for entry in entries if name in entry.charges]
             await _give_back(self._registry, namespace, name, charges)
+
+
+def limited_resources(told: Obj) -> list[Obj]:
+    """What may only be used where a quota speaks of it. Raises ConfigurationError."""
+    strange(ResourceQuota.name, told, ("limitedResources",))
+    found: list[Obj] = told.get("limitedResources") or []
+    causes = []
+    for index, each in enumerate(found):
+        strange(ResourceQuota.name, each, ("apiGroup", "resource", "matchContains", "matchScopes"))
+        if not each.get("resource"):
+            causes.append(Cause.required(f"limitedResources[{index}].resource"))
+    refuse(ResourceQuota.name, causes)
+    return found
 
 
 def _decide(quota: Obj, request: Request, now: datetime) -> tuple[Obj, Usage | ApiError]:

@@ -9,6 +9,7 @@ from wellhead.api.kinds.reviews import validate
 from wellhead.api.meta import Obj, now
 from wellhead.api.resources import SELFSUBJECTACCESSREVIEWS
 from wellhead.api.selectors import FieldSelector, FieldTerm, LabelSelector
+from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.attributes import Attributes
 from wellhead.apiserver.authn import Authenticator, User
@@ -20,12 +21,16 @@ from wellhead.apiserver.node_identity import node_of
 _RESOURCE_ATTRIBUTES = ("verb", "group", "resource", "subresource", "namespace", "name")
 
 
-async def review(call: Call, authenticator: Authenticator, authorizer: Authorizer) -> web.StreamResponse:
-    """Raises BadRequest, Invalid."""
+async def review(
+    call: Call, authenticator: Authenticator, authorizer: Authorizer, admission: Admission
+) -> web.StreamResponse:
+    """Raises BadRequest, Invalid, and what the admission raises."""
     resource, namespace = call.resource, call.info.namespace
     if resource.namespaced and not namespace:
         raise BadRequest("namespace is required on this type: ")
-    obj = await decoded_object(call, resource.gvk)
+    gate = admission.gate(call, "CREATE", dry_run=call.dry_run)
+    obj = await gate.mutate(await decoded_object(call, resource.gvk), None)
+    await gate.validate(obj, None)
     spec: Obj = obj.get("spec") or {}
     metadata: Obj = obj.get("metadata") or {}
     if resource.namespaced and metadata.setdefault("namespace", namespace) != namespace:

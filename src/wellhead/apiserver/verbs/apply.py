@@ -22,6 +22,7 @@ from wellhead.apiserver.documents import Document, read_json, read_yaml
 from wellhead.apiserver.documents.document import too_many_values
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.verbs.update import check_name
+from wellhead.apiserver.verbs.warned import Watched
 
 APPLY = "application/apply-patch+yaml"
 _ATTEMPTS = 5
@@ -56,25 +57,27 @@ async def apply(
         check_name(new, info.name)
         return new
 
+    watched = Watched(change)
     for _ in range(_ATTEMPTS):
         try:
             written = await registry.update(
                 resource,
                 info.namespace,
                 info.name,
-                change,
+                watched,
                 gate=admission.gate(call, "UPDATE", dry_run=dry_run),
                 subresource=info.subresource,
                 size=size,
                 dry_run=dry_run,
             )
+            watched.warn(call)
             return await answer_object(call, written.data)
         except NotFound:
             if info.subresource or registry.lookup(resource, (info.namespace, info.name)) is not None:
                 raise
         # The right to patch is not the right to create.
         authorizer.check(call.user, replace(info, verb="create"))
-        new = await call.bodies.apart.run(size, lambda: change({}))
+        new = await call.bodies.apart.run(size, lambda: watched({}))
         if uid := new["metadata"].get("uid"):
             raise Conflict.of(
                 resource,
@@ -90,6 +93,7 @@ async def apply(
             )
         except AlreadyExists:
             continue
+        watched.warn(call)
         return await answer_object(call, written.data, 201)
     raise Conflict.of(resource, info.name)
 

@@ -18,6 +18,7 @@ from wellhead.apiserver.documents.document import too_deep, too_many_values
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.verbs.apply import APPLY, apply
 from wellhead.apiserver.verbs.update import check_name
+from wellhead.apiserver.verbs.warned import Watched
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -75,17 +76,19 @@ async def patch(
         check_name(new, info.name)
         return new
 
+    watched = Watched(change)
     written = await registry.update(
         resource,
         info.namespace,
         info.name,
-        change,
+        watched,
         gate=admission.gate(call, "UPDATE", dry_run=dry_run),
         subresource=info.subresource,
         writer=writer,
         size=len(await call.body()),
         dry_run=dry_run,
     )
+    watched.warn(call)
     return await answer_object(call, written.data)
 
 

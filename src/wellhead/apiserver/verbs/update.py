@@ -15,6 +15,7 @@ from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import sent_object
 from wellhead.apiserver.registry.registry import Registry
+from wellhead.apiserver.verbs.warned import Watched
 
 
 async def update(
@@ -35,12 +36,13 @@ async def update(
         _check_version(call, new)
         return {**new, "metadata": dict(new.get("metadata") or {})}
 
+    watched = Watched(change)
     try:
         written = await registry.update(
             resource,
             info.namespace,
             info.name,
-            change,
+            watched,
             gate=admission.gate(call, "UPDATE", dry_run=dry_run),
             subresource=info.subresource,
             writer=writer,
@@ -58,6 +60,7 @@ async def update(
             resource, info.namespace, new, gate=gate, writer=writer, size=size, dry_run=dry_run
         )
         return await answer_object(call, written.data, 201)
+    watched.warn(call)
     return await answer_object(call, written.data)
 
 

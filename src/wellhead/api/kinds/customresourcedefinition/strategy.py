@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wellhead.api.errors import Cause
 from wellhead.api.kind import Kind
+from wellhead.api.kinds.customresourcedefinition.formats import unrecognized_formats
 from wellhead.api.kinds.customresourcedefinition.names import CLEANUP_FINALIZER, ending_status
 from wellhead.api.kinds.customresourcedefinition.rules import (
     approval_problems,
@@ -15,6 +16,7 @@ from wellhead.api.meta import Obj, is_condition_true, now
 from wellhead.api.printer import NAME, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import ALWAYS_APART, Context, Strategy
+from wellhead.text import quoted
 
 CUSTOMRESOURCEDEFINITIONS = Resource(
     "apiextensions.k8s.io",
@@ -47,6 +49,13 @@ class DefinitionStrategy(Strategy):
         service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
         if service is not None:
             service.setdefault("port", 443)
+
+    def warnings(self, obj: Obj) -> list[str]:
+        return [
+            f"unrecognized format {quoted(name)}"
+            for version in obj["spec"].get("versions") or ()
+            for name in unrecognized_formats((version.get("schema") or {}).get("openAPIV3Schema") or {})
+        ]
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
         obj["status"] = {}
