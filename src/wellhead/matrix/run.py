@@ -29,6 +29,7 @@ from wellhead.trace.session import Session
 _SETTLE_SECONDS = 30.0
 """How long a cell that differs is asked again: proxies and balancers learn of new Services in a while."""
 _AGAIN_SECONDS = 0.5
+_AGAIN_LATER = 5  # times, when all has settled: a machine with much else to do may be late
 _DROP_SECONDS = 1.0
 """What a request waits for an answer where no rule was seen to end it."""
 
@@ -88,12 +89,14 @@ def _tried(
             if why := untried(cell, place, parts):
                 yield _row(cell, Verdict.UNTRIED, why)
                 continue
-            row = _once(session, world, cell, place)
+            row, again = _once(session, world, cell, place), 0
             while (
-                row.verdict is Verdict.DIFFERS and time.monotonic() < deadline and session.left > len(wanted)
+                row.verdict is Verdict.DIFFERS
+                and (time.monotonic() < deadline or again < _AGAIN_LATER)
+                and session.left > len(wanted)
             ):
                 time.sleep(_AGAIN_SECONDS)
-                row = _once(session, world, cell, place)
+                row, again = _once(session, world, cell, place), again + 1
             yield row
         progress(len(wanted), len(wanted))
 

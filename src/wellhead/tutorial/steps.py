@@ -16,6 +16,8 @@ from wellhead.tutorial.expect import Expectation, Facts, answers, anything, exac
 
 Where = Literal["client", "node", "endpoint node", "other node", "pod"]
 
+_PATIENCE = 20.0  # seconds, on a machine that has much else to do; what is right is so at once
+
 LABEL_NOTE = (
     "`run=source-ip-app` reads `app=source-ip-app`: what `kubectl create deployment` labels with today"
 )
@@ -92,7 +94,7 @@ def _ask_from_busybox(node: str = "", note: str = "") -> tuple[Step, ...]:
     return (
         Step("client", run, anything, note=note, enters="/ # "),
         Step("pod", "ip addr", matching(_BUSYBOX_IP_ADDR)),
-        Step("pod", "wget -qO - <cluster_ip>", answers(1, _pod, "the client pod's"), patience=5),
+        Step("pod", "wget -qO - <cluster_ip>", answers(1, _pod, "the client pod's"), patience=_PATIENCE),
         Step("pod", "exit", matching(r'^pod "busybox" deleted'), leaves=True),
     )
 
@@ -135,6 +137,7 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     "client",
                     "kubectl get nodes",
                     table("NAME  STATUS  ROLES  AGE  VERSION", nodes, _nodes_ready),
+                    patience=_PATIENCE,
                 ),
                 Step("node", "curl http://localhost:10249/proxyMode", matching(rf"^{proxy_mode}\s*$")),
                 Step("client", expose.format("clusterip", ""), exactly("service/clusterip exposed")),
@@ -144,6 +147,7 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     "client",
                     "kubectl get pod -o wide -l app=source-ip-app",
                     table(_POD_TABLE, 1, _endpoint_node),
+                    patience=_PATIENCE,
                     note="not in the document: to ask once from the server's own node and once from another",
                 ),
                 *_ask_from_busybox("endpoint_node", "not in the document: client and server on one node"),
@@ -175,7 +179,7 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     "client",
                     _CURL_NODES.format(""),
                     answers(nodes, _node_addresses, "a node's"),
-                    patience=5,
+                    patience=_PATIENCE,
                     drawn=Drawn("nodeport", "without"),
                 ),
                 Step(
@@ -187,7 +191,7 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     "client",
                     _CURL_NODES.format("--connect-timeout 1 "),
                     answers(1, _client, "the client's"),
-                    patience=5,
+                    patience=_PATIENCE,
                     drawn=Drawn("nodeport", "with"),
                 ),
             ),
@@ -206,13 +210,13 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     "client",
                     "kubectl get svc loadbalancer",
                     table(service_table, 1, _external_ip),
-                    patience=5,
+                    patience=_PATIENCE,
                 ),
                 Step(
                     "client",
                     "curl <vip>",
                     answers(1, _node_addresses, "a node's"),
-                    patience=5,
+                    patience=_PATIENCE,
                     drawn=Drawn("loadbalancer"),
                 ),
                 Step(
@@ -229,25 +233,27 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     "client",
                     "kubectl get pod -o wide -l app=source-ip-app",
                     table(_POD_TABLE, 1, _endpoint_node),
+                    patience=_PATIENCE,
                     note=LABEL_NOTE,
                 ),
                 Step(
                     "endpoint node",
                     "curl localhost:<health_check_node_port>/healthz",
                     exactly("1 Service Endpoints found"),
-                    patience=5,
+                    patience=_PATIENCE,
                 ),
                 Step(
                     "other node",
                     "curl localhost:<health_check_node_port>/healthz",
                     exactly("No Service Endpoints Found"),
-                    patience=5,
+                    patience=_PATIENCE,
                 ),
                 Step("client", "sleep 10", exactly("")),
                 Step(
                     "client",
                     "curl <vip>",
                     answers(1, _client, "the client's"),
+                    patience=_PATIENCE,
                     drawn=Drawn("loadbalancer"),
                 ),
                 Step(
@@ -278,7 +284,7 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     "kubectl get deployments,replicasets,pods,endpointslices -l app=source-ip-app "
                     "--no-headers 2>/dev/null",
                     _everything_freed,
-                    patience=35,
+                    patience=2 * _PATIENCE,
                     note="not in the document: nothing is left in the API",
                 ),
                 Step(
@@ -287,7 +293,7 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     "grep -E 'default/(clusterip|nodeport|loadbalancer)'; "
                     "ss -Hltn 'sport = :<health_check_node_port>'",
                     _everything_freed,
-                    patience=5,
+                    patience=_PATIENCE,
                     note="not in the document: no rule and no health-check listener is left on the node",
                 ),
             ),

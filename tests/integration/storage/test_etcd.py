@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.etcd import Etcd, running
-from tests.patience import reached
+from tests.patience import PATIENCE, reached
 from wellhead.storage.etcd.client import EtcdClient
 from wellhead.storage.etcd.compaction import Note, compact, read_note
 from wellhead.storage.etcd.layout import Layout, Value, packed, unpacked
@@ -60,7 +60,7 @@ async def collect(store: EtcdStore, after: int, found: list[Change]) -> None:
 
 async def test_nothing_is_lost_or_repeated_while_members_die_and_hang(tmp_path: Path) -> None:
     with running(tmp_path, 3) as etcd:
-        store, reader = store_of(etcd), store_of(etcd)
+        store, reader = (store_of(etcd, call_seconds=PATIENCE) for _ in range(2))
         await store.open()
         await reader.open()
         seen: list[Change] = []

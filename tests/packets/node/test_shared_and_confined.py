@@ -6,6 +6,7 @@ import pytest
 
 from tests.cluster.lab import Lab, eventually
 from tests.packets.node.cluster_pods import container, create, shell, status, wait
+from tests.patience import until
 
 pytestmark = pytest.mark.usefixtures("no_pods_left")
 
@@ -22,8 +23,7 @@ def test_containers_may_share_their_processes(lab: Lab) -> None:
         return {what: pid for pid, what in found if not what.startswith("ps")}
 
     everybody = ["/pause -P", "sleep 1000", "sleep 1234", "sleep 4321"]
-    before = running()
-    assert sorted(before) == everybody
+    before = until(running, lambda found: sorted(found) == everybody)
     assert before["/pause -P"] == "1"
     lab.kubectl("exec", "sharing", "-c", "other", "--", "kill", "-9", before["sleep 1234"])
     eventually(lambda: container(lab, "sharing")["restartCount"], 1)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.patience import PATIENCE
 from wellhead.lab import processes
 
 Start = Callable[..., subprocess.Popen[bytes]]
@@ -57,9 +58,9 @@ def test_ending_waits_and_returns_who_did_not(start: Start, cluster: str) -> Non
         "trap '' TERM; echo; sleep 100 & wait; wait", WELLHEAD_CLUSTER=cluster, WELLHEAD_COMPONENT="b"
     )
     found = [process for process in processes.find(cluster) if process.pid in (obedient.pid, stubborn.pid)]
-    left = processes.end(found, signal.SIGTERM, timeout=0.5)
+    left = processes.end(found, signal.SIGTERM, timeout=2)
     assert [process.pid for process in left] == [stubborn.pid]
-    assert obedient.wait(5) == -signal.SIGTERM
+    assert obedient.wait(PATIENCE) == -signal.SIGTERM
     assert processes.end(processes.find(cluster)) == []
 
 
