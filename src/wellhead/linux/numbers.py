@@ -81,6 +81,7 @@ class Table(enum.StrEnum):
     """Of the family inet."""
     FORWARDER = "wellhead-forwarder"
     NODE = "wellhead-node"
+    POLICY = "wellhead-policy"
     TRACE = "wellhead-trace"
     """Of the family inet, and only as long as somebody traces."""
 
@@ -107,6 +108,9 @@ class HookPriority(enum.IntEnum):
     NODE_DSTNAT = -90
     """Host ports come after Services."""
     PROXY_FILTER = 0
+    POLICY_EGRESS = 10
+    POLICY_INGRESS = 11
+    """After others' filters: what they drop needs no judgement. Two chains, since to accept ends only one."""
     RETURN_CLAIMS = 98
     PROXY_CLAIMS = 99
     """Strictly before everybody's masquerading: of two at one priority the one that was made last decides."""

@@ -66,7 +66,7 @@ def _rule(peers: str) -> st.SearchStrategy[Obj]:
 
 @st.composite
 def policies(draw: st.DrawFn) -> Obj:
-    spec = {"podSelector": draw(selector), "policyTypes": draw(st.sampled_from(_TYPES))}
+    spec: Obj = {"podSelector": draw(selector), "policyTypes": draw(st.sampled_from(_TYPES))}
     for field, peers in (("ingress", "from"), ("egress", "to")):
         if draw(st.booleans()):
             spec[field] = draw(st.lists(_rule(peers), max_size=2))
@@ -76,15 +76,21 @@ def policies(draw: st.DrawFn) -> Obj:
 
 _TYPES = (["Ingress"], ["Egress"], ["Ingress", "Egress"], None)
 
+_addresses = st.tuples(
+    st.lists(st.sampled_from([each for each in ADDRESSES if "." in each]), max_size=1),
+    st.lists(st.sampled_from([each for each in ADDRESSES if ":" in each]), max_size=1),
+).map(lambda of_family: [*of_family[0], *of_family[1]])
+
 
 @st.composite
 def pods(draw: st.DrawFn) -> Obj:
+    namespace, name = draw(st.sampled_from(NAMESPACES)), draw(st.sampled_from("pqrstu"))
     named = draw(st.dictionaries(st.sampled_from(NAMES), st.sampled_from(PORTS), max_size=2))
     return {
         "metadata": {
-            "namespace": draw(st.sampled_from(NAMESPACES)),
-            "name": draw(st.sampled_from("pqrstu")),
-            "uid": draw(st.sampled_from(("1", "2"))),
+            "namespace": namespace,
+            "name": name,
+            "uid": f"{namespace} {name} {draw(st.integers(1, 2))}",
             "creationTimestamp": f"2026-11-0{draw(st.integers(1, 3))}T00:00:00Z",
             "labels": draw(labels),
         },
@@ -96,9 +102,7 @@ def pods(draw: st.DrawFn) -> Obj:
         },
         "status": {
             "phase": draw(st.sampled_from(("Running", "Running", "Succeeded"))),
-            "podIPs": [
-                {"ip": each} for each in draw(st.lists(st.sampled_from(ADDRESSES), max_size=2, unique=True))
-            ],
+            "podIPs": [{"ip": each} for each in draw(_addresses)],
         },
     }
 
@@ -118,8 +122,7 @@ def events(draw: st.DrawFn) -> list[Event]:
     of_kinds = (("namespace", namespaces(), 2), ("pod", pods(), 4), ("policy", policies(), 3))
     found: list[Event] = []
     for kind, made, number in of_kinds:
-        for _ in range(draw(st.integers(number - 1, number + 1))):
-            found.append((kind, draw(made), False))
+        found += [(kind, each, False) for each in draw(st.lists(made, min_size=number, max_size=number + 1))]
         if draw(st.booleans()):
             found.append((kind, draw(made), draw(st.booleans())))
             found.append((kind, found[-2][1], True))

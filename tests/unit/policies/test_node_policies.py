@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
+from typing import TypeVar
 
 from hypothesis import given
 
 from tests.unit.policies.making_up import ADDRESSES, OUTSIDE, PORTS, Event, Obj, events
 from wellhead.ip import Family, IPAddress, Protocol, family_of
+from wellhead.policies.blocks import Stretch
 from wellhead.policies.judge import Traffic, judge
-from wellhead.policies.node_policies import NodePolicies, PeerClass
+from wellhead.policies.node_policies import NodePolicies, PeerClass, Subject
 from wellhead.policies.pods import Pod, labels_of, parse_pod
 from wellhead.policies.policy import (
     AnyTraffic,
@@ -24,6 +26,7 @@ from wellhead.policies.policy import (
     parse_policy,
 )
 
+T = TypeVar("T")
 Objects = dict[tuple[str, str, str], Obj]
 
 
@@ -55,19 +58,23 @@ class Mirror:
     """What somebody knows who hears of changes alone."""
 
     def __init__(self) -> None:
-        self.subjects: dict[IPAddress, object] = {}
+        self.subjects: dict[IPAddress, Subject] = {}
         self.classes: dict[IPAddress, PeerClass] = {}
-        self.stretches: dict[Family, object] = dict.fromkeys(Family, ())
+        self.stretches: dict[Family, tuple[Stretch, ...]] = dict.fromkeys(Family, ())
 
     def hear(self, known: NodePolicies) -> None:
         changes = known.take()
-        for mine, told in ((self.subjects, changes.subjects), (self.classes, changes.classes)):
-            for address, (before, after) in told.items():
-                assert mine.pop(address, None) == before
-                assert before != after
-                if after is not None:
-                    mine[address] = after  # type: ignore[index]
+        _follow(self.subjects, changes.subjects)
+        _follow(self.classes, changes.classes)
         self.stretches.update(changes.stretches)
+
+
+def _follow(mine: dict[IPAddress, T], told: Mapping[IPAddress, tuple[T | None, T | None]]) -> None:
+    for address, (before, after) in told.items():
+        assert mine.pop(address, None) == before
+        assert before != after
+        if after is not None:
+            mine[address] = after
 
 
 @given(events())
@@ -126,7 +133,7 @@ def passes(mirror: Mirror, traffic: Traffic, direction: Direction) -> bool:
     ends = traffic.destination, traffic.source
     mine, other = ends if direction is Direction.INGRESS else ends[::-1]
     subject = mirror.subjects[mine]
-    allowed = subject.allowed(direction)  # type: ignore[attr-defined]
+    allowed = subject.allowed(direction)
     if allowed is None or (traffic.source_pod is not None and traffic.source_pod == traffic.destination_pod):
         return True
     return any(
@@ -141,8 +148,8 @@ def _is_among(peer: Peer, address: IPAddress, mirror: Mirror) -> bool:
     if isinstance(peer, Block):
         found = [
             each.blocks
-            for each in mirror.stretches[family_of(address)]  # type: ignore[attr-defined]
-            if each.first <= address <= each.last
+            for each in mirror.stretches[family_of(address)]
+            if int(each.first) <= int(address) <= int(each.last)
         ]
         return any(peer in each for each in found)
     of = mirror.classes.get(address)

@@ -149,12 +149,15 @@ DADDR = {
 }
 TH_DPORT = Field("th dport", types.INET_SERVICE, _TRANSPORT_HEADER, 2, typeof.payload(11, 2))
 """The destination port: at the same place in TCP, UDP and SCTP."""
+TH_SPORT = Field("th sport", types.INET_SERVICE, _TRANSPORT_HEADER, 0, typeof.payload(11, 1))
+ICMPV6_TYPE = Field("icmpv6 type", types.ICMPV6_TYPE, _TRANSPORT_HEADER, 0, typeof.payload(14, 1))
 
 
 class CtKey(enum.Enum):
     """What conntrack knows of a packet's connection."""
 
     STATE = 0, types.CT_STATE, "ct state"
+    DIRECTION = 1, types.CT_DIR, "ct direction"
     STATUS = 2, types.CT_STATUS, "ct status"
 
 
@@ -176,7 +179,7 @@ class Ct:
         return self.key.value[2]
 
 
-CT_STATE, CT_STATUS = map(Ct, CtKey)
+CT_STATE, CT_DIRECTION, CT_STATUS = map(Ct, CtKey)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,112 @@
+"""Keeping tables as somebody wants them: differences committed, and what others change put back."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from wellhead.linux.netlink import NetlinkError
+from wellhead.linux.nftables.content import difference, read
+from wellhead.linux.nftables.messages import messages
+from wellhead.linux.nftables.monitor import Monitor
+from wellhead.linux.nftables.objects import Chain, Element, Table, Transaction
+from wellhead.linux.nftables.socket import Socket
+
+log = logging.getLogger(__name__)
+
+_LARGE = 2000  # changes; about 10 ms in the kernel
+_STAGE = 4000  # elements
+
+
+class Link:
+    """The way to the kernel: transactions, and the news of everybody else's changes to tables of a name.
+
+    Raises:
+        OSError: there is no nftables here.
+    """
+
+    def __init__(self, table: str, families: Collection[int]) -> None:
+        self.socket = Socket()
+        try:
+            self.monitor = Monitor(self.socket.port_id, table, families)
+        except OSError:
+            self.socket.close()
+            raise
+
+    def close(self) -> None:
+        self.monitor.close()
+        self.socket.close()
+
+    async def commit(self, transaction: Transaction, table: Table) -> None:
+        """Put `transaction` in force.
+
+        Raises:
+            NetlinkError: it was refused, and nothing that a packet meets has changed.
+        """
+        if transaction.size < _LARGE:
+            self.socket.transact(messages(transaction, table))
+            return
+        stages = list(transaction.stages(_STAGE))
+
+        def commit() -> None:
+            # The kernel takes a batch without Python's lock: the ones after it are encoded meanwhile.
+            with ThreadPoolExecutor(1) as ahead:
+                for batch in ahead.map(lambda each: self.socket.batch(messages(each, table)), stages):
+                    self.socket.commit(batch)
+
+        # Half a million notifications of our own doing are not worth having.
+        with self.monitor.paused(self.socket.generation, len(stages)):
+            await asyncio.to_thread(commit)
+
+
+class Wish(Protocol):
+    """What a table should hold."""
+
+    @property
+    def table(self) -> Table: ...
+
+    @property
+    def chains(self) -> Mapping[str, Chain]: ...
+
+    def elements(self) -> Iterator[Element]: ...
+
+
+class KeptTable:
+    """A table, and whether it is known to be as wished."""
+
+    def __init__(self, wish: Wish) -> None:
+        self.wish = wish
+        self._known = False
+
+    def forget(self) -> None:
+        """Look at the kernel again before the next change."""
+        self._known = False
+
+    async def apply(self, link: Link, transaction: Transaction) -> int:
+        """Put in force what has changed in the wish; compare everything where the table isn't known.
+
+        Returns how much that changed.
+
+        Raises:
+            OSError: the kernel refuses. The next call compares everything.
+        """
+        known, self._known = self._known, False
+        if known:
+            try:
+                if transaction:
+                    await link.commit(transaction, self.wish.table)
+            except NetlinkError as error:  # the table is not what it was: somebody else's doing
+                log.warning("%s: %s; comparing everything", self.wish.table, error.strerror)
+            else:
+                self._known = True
+                return transaction.size
+        held = await asyncio.to_thread(read, link.socket, self.wish.table)
+        found = difference(self.wish, self.wish.elements(), held)
+        if found:
+            await link.commit(found, self.wish.table)
+            log.info("%s: %d changes, having compared everything", self.wish.table, found.size)
+        self._known = True
+        return max(found.size, int(bool(found)))

@@ -1,0 +1,155 @@
+"""The sets and maps of a table, and how their keys are encoded.
+
+The address at the other end of a pod's packet leads to its *class*'s number (`peers`, `blocks`). That number,
+the pod's address and what is dialled are the key of the sets that say what is allowed. Between look-ups a
+number travels in the packet's priority, the one word of a forwarded packet that nobody needs any more: IPv4
+has just set it from the TOS field, and it is 0 for most packets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+
+from wellhead.ip import Family, IPAddress, Protocol
+from wellhead.linux import numbers
+from wellhead.linux.nftables import types
+from wellhead.linux.nftables.objects import COMMENT_LENGTH, Element, ElementKey, Set, SetFlag, Table
+from wellhead.policies.blocks import Stretch
+from wellhead.policies.policy import Direction
+
+KNOWN = "known-pods"
+"""The node's pods of which it is known what is allowed to them."""
+POD_NETWORKS = "pod-networks"
+"""Where the node's pods have their addresses: one that isn't known gets and sends nothing."""
+ITSELF = "itself"
+"""A pod's address twice: what it sends to itself passes."""
+PEERS = "peers"
+BLOCKS = "blocks"
+NEIGHBOUR_DISCOVERY = "neighbour-discovery"
+
+_NEIGHBOUR_DISCOVERY = range(133, 138)
+"""ICMPv6 types (RFC 4861)."""
+
+EVERYONE = 1
+"""The number of the class that every address is of."""
+_FIRST_NUMBER = 0x10000
+_NUMBERS = 0xFFFF0000 - _FIRST_NUMBER
+
+
+def isolated(direction: Direction) -> str:
+    """The set of pods that policies of a direction select."""
+    return f"isolated-{direction.lower()}"
+
+
+def all_traffic(direction: Direction) -> str:
+    """Class and pod: everything is allowed."""
+    return f"{direction.lower()}-all"
+
+
+def ports(direction: Direction) -> str:
+    """Class, pod, protocol and port."""
+    return f"{direction.lower()}-ports"
+
+
+def port_ranges(direction: Direction) -> str:
+    """The same, of several ports."""
+    return f"{direction.lower()}-port-ranges"
+
+
+def table(family: Family) -> Table:
+    return _TABLES[family]
+
+
+def _table(family: Family) -> Table:
+    address = types.IPV4_ADDR if family is Family.IPV4 else types.IPV6_ADDR
+    number, dialled = types.CLASSID, (types.INET_PROTO, types.INET_SERVICE)
+    found = [
+        Set(KNOWN, (address,)),
+        Set(POD_NETWORKS, (address,), flags=SetFlag.INTERVAL),
+        Set(ITSELF, (address, address)),
+        Set(PEERS, (address,), (number,)),
+        Set(BLOCKS, (address,), (number,), SetFlag.INTERVAL),
+    ]
+    if family is Family.IPV6:
+        found.append(Set(NEIGHBOUR_DISCOVERY, (types.ICMPV6_TYPE,)))
+    for direction in Direction:
+        found += (
+            Set(isolated(direction), (address,)),
+            Set(all_traffic(direction), (number, address)),
+            Set(ports(direction), (number, address, *dialled)),
+            Set(port_ranges(direction), (number, address, *dialled), flags=SetFlag.INTERVAL),
+        )
+    return Table(family, numbers.Table.POLICY, tuple(found))
+
+
+_TABLES = {family: _table(family) for family in Family}
+
+
+def number_of(text: str, taken: Iterable[int]) -> int:
+    """A class's number, by what is the same for it in any process: one that restarts finds it in the kernel.
+
+    Raises:
+        ValueError: all are taken.
+    """
+    first = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
+    for step in range(_NUMBERS):
+        number = _FIRST_NUMBER + (first + step) % _NUMBERS
+        if number not in taken:
+            return number
+    raise ValueError("no number is left")
+
+
+def word(number: int) -> bytes:
+    """As the kernel holds a number."""
+    return types.CLASSID.pack(number)
+
+
+def known(address: IPAddress, name: str) -> Element:
+    return Element(ElementKey(KNOWN, address.packed), None, name[:COMMENT_LENGTH])
+
+
+def itself(address: IPAddress) -> Element:
+    return Element(ElementKey(ITSELF, address.packed * 2))
+
+
+def isolation(direction: Direction, address: IPAddress) -> Element:
+    return Element(ElementKey(isolated(direction), address.packed))
+
+
+def peer(address: IPAddress, number: int) -> Element:
+    return Element(ElementKey(PEERS, address.packed), word(number))
+
+
+def neighbour_discovery() -> Iterator[Element]:
+    for each in _NEIGHBOUR_DISCOVERY:
+        yield Element(ElementKey(NEIGHBOUR_DISCOVERY, bytes([each])))
+
+
+def stretch(found: Stretch, number: int) -> Iterator[Element]:
+    """Where it begins, and where it has ended."""
+    yield Element(ElementKey(BLOCKS, found.first.packed), word(number))
+    if int(found.last) + 1 < 1 << found.last.max_prefixlen:
+        yield Element(ElementKey(BLOCKS, (found.last + 1).packed, interval_end=True))
+
+
+def everything(direction: Direction, number: int, address: IPAddress) -> Element:
+    return Element(ElementKey(all_traffic(direction), word(number) + address.packed))
+
+
+def port(direction: Direction, number: int, address: IPAddress, protocol: Protocol, port: int) -> Element:
+    key = word(number) + address.packed + _dialled(protocol, port)
+    return Element(ElementKey(ports(direction), key))
+
+
+def port_range(
+    direction: Direction, number: int, address: IPAddress, protocol: Protocol, first: int, last: int
+) -> Element:
+    # In interval sets of several fields, numbers are in network order.
+    prefix = number.to_bytes(4, "big") + address.packed
+    start, end = prefix + _dialled(protocol, first), prefix + _dialled(protocol, last)
+    return Element(ElementKey(port_ranges(direction), start, end))
+
+
+def _dialled(protocol: Protocol, port: int) -> bytes:
+    return bytes((protocol.number, 0, 0, 0)) + port.to_bytes(2, "big") + bytes(2)
