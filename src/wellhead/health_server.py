@@ -49,9 +49,9 @@ def routes(health: Health) -> list[web.RouteDef]:
     return [web.get(f"/{each}{rest}", answer) for each in ENDPOINTS for rest in ("", "/{check}")]
 
 
-def application(health: Health) -> web.Application:
-    """The health endpoints, and /metrics with the process' own and each check's result."""
-    registry = CollectorRegistry()
+def application(health: Health, registry: CollectorRegistry | None = None) -> web.Application:
+    """The health endpoints, and /metrics with the process' own, each check's result, and `registry`'s."""
+    registry = registry or CollectorRegistry()
     ProcessCollector(registry=registry)
     registry.register(Results(health))
 

@@ -137,6 +137,12 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         _rule("networking.k8s.io", "servicecidrs", "list watch"),
         _EVENTS,
     ),
+    # As deploy/network-policy has it.
+    "wellhead:policy": (
+        _rule("core", "namespaces nodes pods", "list watch"),
+        _rule("networking.k8s.io", "networkpolicies", "list watch"),
+        _EVENTS,
+    ),
     # Upstream's, without pods, which we read nothing of, and with the Service that leads to it.
     "wellhead:dns": (
         _rule("core", "namespaces services", "list watch"),
@@ -183,6 +189,7 @@ USERS: dict[str, str] = {
     "wellhead:scheduler": "wellhead:scheduler",
     "system:kube-proxy": "wellhead:proxy",
     "system:coredns": "wellhead:dns",
+    "wellhead:policy": "wellhead:policy",
     "wellhead:image-puller": "wellhead:image-puller",
     "wellhead:node-storage": "wellhead:node-storage",
     "system:node-network": "wellhead:node-network",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,13 @@ from wellhead.apiserver.main import Config, IPAddress, IPNetwork, run
 from wellhead.cli.audit import audit_of, audit_options
 from wellhead.cli.etcd import etcd_of, etcd_options
 from wellhead.cli.limits import limit_options, limits_of
-from wellhead.cli.options import boolean_option, logging_options
+from wellhead.cli.options import Address, boolean_option, logging_options
 from wellhead.component import LogFormat
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 # As kube-apiserver has it.
 _SHORTEST_IPV6_PREFIX = 64
 _SMALLEST_RANGE = 8
-
-
-class _Address(click.ParamType[IPAddress]):
-    name = "ip"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IPAddress:
-        try:
-            return ip_address(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 class _ServiceRanges(click.ParamType[tuple[IPNetwork, ...]]):
@@ -103,7 +93,7 @@ class _PluginNames(click.ParamType[tuple[str, ...]]):
     " API servers may share: all its endpoints.",
 )
 @etcd_options
-@click.option("--bind-address", type=_Address(), multiple=True, help="Listen on this address (repeatable).")
+@click.option("--bind-address", type=Address(), multiple=True, help="Listen on this address (repeatable).")
 @click.option("--secure-port", type=click.IntRange(1, 65535), default=6443, show_default=True)
 @click.option(
     "--listen-fd",
@@ -113,7 +103,7 @@ class _PluginNames(click.ParamType[tuple[str, ...]]):
 )
 @click.option(
     "--advertise-address",
-    type=_Address(),
+    type=Address(),
     required=True,
     help="Where pods reach this server: the endpoint of the Service `kubernetes`, of the primary family.",
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -10,31 +9,10 @@ import click
 
 from wellhead import component
 from wellhead.cli.leases import lease_options
-from wellhead.cli.options import BindAddress, logging_options
+from wellhead.cli.options import Address, BindAddress, Network, logging_options
 from wellhead.cloud.classes import PROXY_CLASS
 from wellhead.cloud.main import clean_up, run
 from wellhead.cloud.options import WITHOUT_ADDRESS, OptionError, Options, resolve
-from wellhead.ip import IPAddress, IPNetwork
-
-
-class _NetworkType(click.ParamType[IPNetwork]):
-    name = "network"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IPNetwork:
-        try:
-            return ip_network(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class _AddressType(click.ParamType[IPAddress]):
-    name = "address"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IPAddress:
-        try:
-            return ip_address(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command("cloud", short_help="Run the LoadBalancer controller and its forwarder.")
@@ -45,7 +23,7 @@ class _AddressType(click.ParamType[IPAddress]):
 )
 @click.option(
     "--vip-pool",
-    type=_NetworkType(),
+    type=Network(),
     multiple=True,
     default=("203.0.113.0/24",),
     show_default=True,
@@ -60,7 +38,7 @@ class _AddressType(click.ParamType[IPAddress]):
 )
 @click.option(
     "--proxy-address",
-    type=_AddressType(),
+    type=Address(),
     multiple=True,
     metavar="IP",
     help="This machine's own address on the nodes' network: enables the class wellhead.dev/proxy, whose "

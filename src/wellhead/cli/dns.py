@@ -7,22 +7,12 @@ from ipaddress import ip_address
 import click
 
 from wellhead import component
-from wellhead.cli.options import health_option, logging_options
+from wellhead.cli.options import Address, health_option, logging_options
 from wellhead.component import LogFormat
 from wellhead.dns.main import Config, run
 from wellhead.ip import IPAddress
 
 _PORT = 53
-
-
-class _Address(click.ParamType[IPAddress]):
-    name = "ip"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IPAddress:
-        try:
-            return ip_address(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 class _HostPort(click.ParamType[tuple[str, int]]):
@@ -54,7 +44,7 @@ class _HostPort(click.ParamType[tuple[str, int]]):
 @click.option("--cluster-domain", default="cluster.local", show_default=True, metavar="DOMAIN")
 @click.option(
     "--bind-address",
-    type=_Address(),
+    type=Address(),
     multiple=True,
     default=("127.0.0.1",),
     show_default=True,
@@ -70,7 +60,7 @@ class _HostPort(click.ParamType[tuple[str, int]]):
 )
 @click.option(
     "--service-cluster-ip",
-    type=_Address(),
+    type=Address(),
     multiple=True,
     help="Keep the Service kube-dns in kube-system on this ClusterIP, with endpoints that lead here "
     "(repeatable: one IPv4, one IPv6, the primary family's first). Without it, no object is written.",

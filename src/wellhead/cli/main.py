@@ -42,6 +42,7 @@ _COMPONENTS = {
     "etcd-member": _Entry("etcd_member", "Run an etcd of the image cache."),
     "node-agent": _Entry("node_agent", "Run a node's agent: pods, probes, pod network."),
     "proxy": _Entry("proxy", "Run a node's service proxy."),
+    "policy": _Entry("policy", "Enforce NetworkPolicies on a node."),
     "trace-node": _Entry("trace_node", "Watch a node's packets, for `wellhead trace` elsewhere."),
     "dns": _Entry("dns", "Run the cluster domain's DNS server."),
     "cloud": _Entry("cloud", "Run the LoadBalancer controller and its forwarder."),

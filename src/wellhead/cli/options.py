@@ -3,11 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 from typing import Any, TypeVar
 
 import click
 
+from wellhead.ip import IPAddress, IPNetwork
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Address(click.ParamType[IPAddress]):
+    """An IP address."""
+
+    name = "ip"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IPAddress:
+        try:
+            return ip_address(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Network(click.ParamType[IPNetwork]):
+    """An IP network, without bits of a host's."""
+
+    name = "network"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> IPNetwork:
+        try:
+            return ip_network(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class BindAddress(click.ParamType[tuple[str, int]]):

@@ -72,6 +72,13 @@ _OURS_OR_NONE = ("wellhead", _NONE)
     "[default: wellhead, or as before]",
 )
 @click.option(
+    "--policy",
+    type=click.Choice(_OURS_OR_NONE),
+    help="none: without our enforcement of NetworkPolicies, so that another can be put in its place. "
+    "What ours has written stays until `wellhead policy --cleanup` on each node.  "
+    "[default: wellhead, or as before]",
+)
+@click.option(
     "--pull/--no-pull",
     default=None,
     help="Pull the images that pods ask for and this machine doesn't have, as far as their imagePullPolicy "
@@ -125,6 +132,7 @@ def command(
     proxy: str | None,
     cloud: str | None,
     dns: str | None,
+    policy: str | None,
     spoofing: tuple[str, ...],
     pull: bool | None,
     registries: str | None,
@@ -145,7 +153,7 @@ def command(
         cluster = Cluster(name)
         prerequisites.check_all()
         is_new = not cluster.directory.exists()
-        ours = {"proxy": proxy, "cloud": cloud, "dns": dns}
+        ours = {"proxy": proxy, "cloud": cloud, "dns": dns, "policy": policy}
         has = {part: None if which is None else which != _NONE for part, which in ours.items()}
         allowed = tuple(filter(None, spoofing)) if spoofing else None
         wishes = startup.Wishes(

@@ -40,7 +40,7 @@ class ClusterSpec(msgspec.Struct, frozen=True, rename="camel"):
     api_port: int  # on the host's 127.0.0.1
     ip_family: IpFamily = "ipv4"
     without: tuple[str, ...] = ()
-    """Components that somebody else's take the place of: proxy, cloud, dns."""
+    """Components that somebody else's take the place of: proxy, cloud, dns, policy."""
     spoofing: tuple[str, ...] = ()
     """Namespaces whose pods may send with any source address."""
     storage: Storage = "sqlite"

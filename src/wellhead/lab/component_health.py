@@ -13,6 +13,7 @@ PORTS = {
     "cloud": 10258,
     "dns": 10260,
     "proxy": 10256,
+    "policy": 10261,
 }
 """Where, on loopback, /healthz is; see each command's help. The API server is asked for more than that."""
 

@@ -32,6 +32,7 @@ PRELOADS = {
         "proxy": "proxy",
         "cloud": "cloud",
         "dns": "dns",
+        "policy": "policy",
         "image-puller": "puller",
     }.items()
 }
@@ -73,6 +74,7 @@ def components(cluster: Cluster, spec: ClusterSpec) -> tuple[Component, ...]:
     found = (
         *(_etcd_member(cluster, spec, number) for number in control_planes if spec.storage == "etcd"),
         *(_apiserver(cluster, spec, number) for number in control_planes),
+        *(_policy(cluster, spec, number) for number in nodes),  # before there are pods
         *(_node_agent(cluster, spec, number) for number in nodes),
         *(_controller_manager(cluster, spec, number) for number in control_planes),
         *(_scheduler(cluster, spec, number) for number in control_planes),
@@ -262,6 +264,20 @@ def _proxy(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
             *_flag("proxy-mode", spec.proxy_mode),
             *_flag("detect-local-mode", "NodeCIDR"),
             *_flag("healthz-bind-address", f"{_ANY[spec.plans[0].nodes.version]}:{_PROXY_HEALTH_PORT}"),
+        ),
+    )
+
+
+def _policy(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
+    name = node_name(number)
+    return Component(
+        name,
+        "policy",
+        (
+            "policy",
+            *_flag("kubeconfig", cluster.kubeconfig(f"{name}-policy")),
+            *_flag("node-name", name),
+            *_flags("pod-cidr", (plan.node_pods(number) for plan in spec.plans)),
         ),
     )
 

@@ -58,7 +58,7 @@ def design(cluster: Cluster, spec: ClusterSpec) -> Design:
         kubeconfigs.write_all(cluster, spec)
 
     def delete_files_of(machine: str) -> None:
-        for stem in (machine, f"{machine}-server", f"{machine}-proxy", f"{machine}-storage"):
+        for stem in (machine, *(f"{machine}-{part}" for part in ("server", "policy", "proxy", "storage"))):
             for suffix in (".crt", ".key"):
                 (cluster.pki / f"{stem}{suffix}").unlink(missing_ok=True)
             cluster.kubeconfig(stem).unlink(missing_ok=True)

@@ -44,7 +44,8 @@ def write_all(cluster: Cluster, spec: ClusterSpec) -> None:
     }
     nodes = [node_name(number) for number in range(1, spec.nodes + 1)]
     for number, name in enumerate(nodes, start=1):
-        wanted |= {each: (each, server(number)) for each in (name, f"{name}-proxy", f"{name}-storage")}
+        parts = (f"{name}-{part}" for part in ("policy", "proxy", "storage"))
+        wanted |= {each: (each, server(number)) for each in (name, *parts)}
     wanted |= {name: (name, inside) for name in ("cloud", "dns", "node-network")}
     for number in range(1, spec.control_planes + 1):
         wanted |= {of(name, number): (name, server(number)) for name in ("controller-manager", "scheduler")}

@@ -97,6 +97,7 @@ def node_identities(number: int, plans: Sequence[AddressPlan]) -> tuple[Identity
     return (
         Identity(name, f"system:node:{name}", ("system:nodes",)),
         Identity(f"{name}-proxy", "system:kube-proxy", (f"wellhead.dev/node:{name}",)),
+        Identity(f"{name}-policy", "wellhead:policy", (f"wellhead.dev/node:{name}",)),
         Identity(f"{name}-storage", "wellhead:node-storage", (f"wellhead.dev/node:{name}",)),
         Identity(f"{name}-server", f"system:node:{name}", ("system:nodes",), (name, *addresses)),
     )

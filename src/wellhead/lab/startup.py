@@ -23,7 +23,7 @@ from wellhead.linux.files import make_private, write_atomically, write_if_differ
 
 DEFAULT_NODES = 3
 PROXY_MODES = ("iptables", "nftables")
-REPLACEABLE = ("proxy", "cloud", "dns")
+REPLACEABLE = ("proxy", "cloud", "dns", "policy")
 """Components that somebody else\'s may take the place of."""
 DEFAULT_PROXY_MODE = PROXY_MODES[0]
 _DEFAULT_IP_FAMILY: IpFamily = "dual"

@@ -1,0 +1,177 @@
+"""Policies as a process: how its parts are tied together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+
+from wellhead import health_server
+from wellhead.api.meta import Obj
+from wellhead.api.resources import NODES
+from wellhead.client.backoff import Backoff
+from wellhead.client.collector import uncollected
+from wellhead.client.connection import load
+from wellhead.client.events import EventRecorder
+from wellhead.client.informer import Informer
+from wellhead.client.rest import Client
+from wellhead.health import Attempts, Check, Health
+from wellhead.ip import IPNetwork
+from wellhead.linux.routes import families
+from wellhead.policies.node_policies import NodePolicies
+from wellhead.policy import bridges
+from wellhead.policy.enforcement import Enforcement
+from wellhead.policy.metrics import Metrics
+from wellhead.policy.watches import Watches
+from wellhead.services.node import parse_node
+
+log = logging.getLogger(__name__)
+
+_BEHIND_SECONDS = 20.0
+_LAST_WORDS_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Config:
+    """How to run. `kubeconfig` is a path (None: as kubectl finds it). `pod_networks` are where this node's
+    pods have their addresses; without any, the Node's pod CIDRs. `health` is where health is told; None:
+    nowhere."""
+
+    kubeconfig: str | None
+    node_name: str
+    pod_networks: tuple[IPNetwork, ...] = ()
+    health: health_server.Address | None = None
+
+
+async def run(config: Config) -> None:
+    """Enforce policies until cancelled. What is in force stays so afterwards.
+
+    Raises:
+        wellhead.client.connection.KubeconfigError: there is no way to find the API server.
+        wellhead.policy.bridges.Unseen: policies can't be enforced here.
+        OSError: there is no nftables here, or the health address can't be listened on.
+        Stuck: only a new process helps.
+    """
+    logging.getLogger("pyroute2").setLevel(logging.INFO)  # its debug lines are every byte of netlink
+    with contextlib.closing(Enforcement(families())) as enforcement:
+        if await enforcement.guard(config.pod_networks):
+            log.info("nothing passes to or from pods until policies are known")
+        async with Client(load(config.kubeconfig), user_agent="wellhead-policy") as client:
+            node = _Node(config, client, enforcement)
+            async with health_server.serving(node.health, config.health, node.app):
+                await node.run()
+
+
+class _Node:
+    """The parts of one node's policies, and what runs between them."""
+
+    def __init__(self, config: Config, client: Client, enforcement: Enforcement) -> None:
+        self._config = config
+        self._enforcement = enforcement
+        self._policies = NodePolicies(config.node_name)
+        self._stirred = asyncio.Event()
+        self._watches = Watches(client, self._policies, self._stirred.set)
+        self._nodes = Informer(client, NODES, field_selector=f"metadata.name={config.node_name}")
+        self._nodes.on_change(self._on_node)
+        self._networks = config.pod_networks
+        self._node: Obj = {"metadata": {"name": config.node_name}}
+        self._events = EventRecorder(client, "wellhead-policy", config.node_name)
+        self._syncing = Attempts("sync", "policies aren't in force", _BEHIND_SECONDS)
+        checks: list[Check] = [*self._watches.checks(), *self._syncing.checks()]
+        self.health = Health(lambda: checks)
+        registry = CollectorRegistry()
+        self._metrics = Metrics(registry, self._policies)
+        self.app = health_server.application(self.health, registry)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._events.run())
+            group.create_task(self._nodes.run())
+            group.create_task(self._watches.run())
+            group.create_task(self._restore())
+            await self._nodes.synced()
+            try:
+                bridges.check(self._networks)
+            except bridges.Unseen as error:
+                self._warn("NetworkPolicyUnenforceable", str(error))
+                await asyncio.sleep(_LAST_WORDS_SECONDS)  # for the event to be written
+                raise
+            if not self._networks:
+                self._warn(
+                    "NetworkPolicyUnguarded",
+                    "the Node has no pod CIDR: a new pod isn't cut off until its policies are in force",
+                )
+            await self._sync()
+
+    async def _sync(self) -> None:
+        """Put in force what changes. The first time it is everything, once that is known."""
+        now = asyncio.get_running_loop().time
+        backoff = Backoff(0.05, 10.0)
+        was_needed = None
+        while True:
+            # Rules made of half the objects would be wrong: an earlier process' are better.
+            await self._watches.synced()
+            self._stirred.clear()
+            needed = self._watches.needed
+            if needed != was_needed:
+                was_needed = needed
+                if needed:
+                    continue  # pods are to be known first
+                self._enforcement.set_pod_networks(())
+            if needed:
+                self._enforcement.set_pod_networks(self._networks)
+            self._syncing.start(now())
+            try:
+                with self._metrics.sync_seconds.time(), _collecting(self._policies):
+                    changed = await self._enforcement.apply(self._policies.take())
+            except OSError as error:
+                self._metrics.failures.inc()
+                self._syncing.fail(now(), str(error))
+                self._warn("NetworkPolicySyncFailed", f"policies aren't in force: {error}")
+                await asyncio.sleep(backoff.next())
+                continue
+            backoff.reset()
+            self._syncing.succeed()
+            self._metrics.changes.inc(changed)
+            self._metrics.last_sync.set(time.time())
+            log.debug("%d changes", changed)
+            await self._stirred.wait()
+
+    async def _restore(self) -> None:
+        """Put back what others change as soon as the kernel tells."""
+        backoff = Backoff(0.05, 5.0)
+        while True:
+            await self._enforcement.disturbed()
+            self._metrics.restored.inc()
+            log.warning("somebody else has changed the rules: they are compared")
+            self._stirred.set()
+            await asyncio.sleep(backoff.next())
+
+    def _on_node(self, old: Obj | None, new: Obj | None) -> None:
+        if new is None:
+            return
+        self._node = new
+        if not self._config.pod_networks:
+            self._networks = parse_node(new).pod_networks
+            self._stirred.set()
+
+    def _warn(self, reason: str, message: str) -> None:
+        log.error("%s", message)
+        about = {"apiVersion": "v1", "kind": "Node", **self._node}
+        self._events.event(about, "Warning", reason, message)
+
+
+@contextlib.contextmanager
+def _collecting(policies: NodePolicies) -> Iterator[None]:
+    """Much is made at the first time, and stays."""
+    if policies.subjects:
+        yield
+    else:
+        with uncollected():
+            yield
