@@ -24,10 +24,7 @@ def test_where_everything_runs() -> None:
         ("control-plane", "scheduler"),
         ("control-plane", "dns"),
         ("cloud", "cloud"),
-        ("node-1", "node-agent"),
-        ("node-1", "proxy"),
-        ("node-2", "node-agent"),
-        ("node-2", "proxy"),
+        *((node, name) for node in ("node-1", "node-2") for name in ("node-agent", "proxy", "policy")),
     }
 
 
@@ -57,6 +54,12 @@ def test_each_is_run_by_the_command_of_its_name() -> None:
     for (_, name), component in _components().items():
         assert component.argv[0] == name
         assert name in PRELOADS
+
+
+def test_policies_are_enforced_before_there_are_pods() -> None:
+    names = [name for _, name in _components()]
+    assert names.index("policy") < names.index("node-agent")
+    assert _flags(_components()["node-2", "policy"])["--node-name"] == "node-2"
 
 
 def test_a_node_agent_is_told_who_it_is() -> None:

@@ -6,24 +6,19 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from wellhead.client.collector import uncollected
 from wellhead.ip import Family
 from wellhead.linux.netlink import NetlinkError
 from wellhead.linux.nftables.content import Content, Wanted, difference, read, remove
-from wellhead.linux.nftables.messages import messages
-from wellhead.linux.nftables.monitor import Monitor
-from wellhead.linux.nftables.objects import Element, Table, Transaction
+from wellhead.linux.nftables.keeping import Link
+from wellhead.linux.nftables.objects import Element, Transaction
 from wellhead.linux.nftables.socket import Socket
 from wellhead.proxy.backends.base import BackendError
 from wellhead.services.node_view import ViewDiff
 
 log = logging.getLogger(__name__)
-
-_LARGE = 2000  # changes; about 10 ms in the kernel
-_STAGE = 4000  # elements
 
 
 class Following(Wanted, Protocol):
@@ -129,43 +124,6 @@ class Tables:
         if errors:
             raise BackendError("; ".join(str(each) for each in errors))
         return changed
-
-
-class Link:
-    """The way to the kernel: transactions, and the news of everybody else's."""
-
-    def __init__(self, table: str, families: set[int]) -> None:
-        self.socket = Socket()
-        try:
-            self.monitor = Monitor(self.socket.port_id, table, families)
-        except OSError:
-            self.socket.close()
-            raise
-
-    def close(self) -> None:
-        self.monitor.close()
-        self.socket.close()
-
-    async def commit(self, transaction: Transaction, table: Table) -> None:
-        """Put `transaction` in force.
-
-        Raises:
-            NetlinkError: it was refused, and nothing that a packet meets has changed.
-        """
-        if transaction.size < _LARGE:
-            self.socket.transact(messages(transaction, table))
-            return
-        stages = list(transaction.stages(_STAGE))
-
-        def commit() -> None:
-            # The kernel takes a batch without Python's lock: the ones after it are encoded meanwhile.
-            with ThreadPoolExecutor(1) as ahead:
-                for batch in ahead.map(lambda each: self.socket.batch(messages(each, table)), stages):
-                    self.socket.commit(batch)
-
-        # Half a million notifications of our own doing are not worth having.
-        with self.monitor.paused(self.socket.generation, len(stages)):
-            await asyncio.to_thread(commit)
 
 
 class FamilyTable:
