@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.node.world import World
 from wellhead.api.meta import Obj
-from wellhead.node.pods import resizing
+from wellhead.node.pods import resizing, room
 from wellhead.node.pods.status import compute
 from wellhead.node.runtime.cgroups import Cgroups, Limits
 
@@ -69,8 +69,8 @@ def test_what_changes_and_what_restarts_for_it() -> None:
 
 
 def test_what_the_node_never_has_is_said() -> None:
-    assert not resizing.problem(pod(container(cpu="1")), {"cpu": "2"})
-    assert "requested: 3000, capacity: 2000" in resizing.problem(pod(container(cpu="3")), {"cpu": "2"})
+    assert not resizing.beyond(pod(container(cpu="1")), {"cpu": 2000})
+    assert "requested: 3000, capacity: 2000" in resizing.beyond(pod(container(cpu="3")), {"cpu": 2000})
 
 
 @pytest.mark.parametrize("policy", ["NotRequired", "RestartContainer"])
@@ -82,6 +82,7 @@ async def test_a_running_container_is_resized_in_place_or_anew(tmp_path: Path, p
     await world.until(lambda: record.current is not None and record.current.running)
     resized = pod(container(policy, memory="2Mi") | {"command": ["x"]}, "2")
     world.state.record.pod = resized
+    world.state.record.allocated = room.asked(resized)
     supervisor.update(resized)
     await world.until(
         lambda: (

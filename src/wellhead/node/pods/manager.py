@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from wellhead.api.errors import ApiError
 from wellhead.api.kinds.pod.references import is_mirror
@@ -19,6 +20,7 @@ from wellhead.client.rest import ConnectionLost
 from wellhead.linux import mount_news, trees
 from wellhead.node.pods import admission, names, record, room, spec
 from wellhead.node.pods.admission import Node, Refusal
+from wellhead.node.pods.allocation import Allocations
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.sandbox import pod_end, pod_link
 from wellhead.node.pods.state import PodState
@@ -44,6 +46,7 @@ class PodManager:
         self._looking = False
         self._static: dict[str, Obj] = {}
         self._mirrors: dict[Key, Obj] = {}
+        self._allocations = Allocations(node().allocatable, self._granted, self._soon)
         self.gates: list[Callable[[Obj], Refusal | None]] = []
         """Who may also refuse a pod that was given to the node."""
         self.arrived: list[Callable[[PodWorker], None]] = []
@@ -177,10 +180,12 @@ class PodManager:
             assert old is not None
             if worker := self._workers.get(old["metadata"]["uid"]):
                 worker.vanish()
+                self._allocations.forget(worker)
             return
         uid = new["metadata"]["uid"]
         if uid in self._workers:
             self._workers[uid].update(new)
+            self._allocations.changed(self._workers[uid])
             return
         if problem := names.refusal(new):
             _log.error("pod %r is not run: %s", new["metadata"]["name"], problem)
@@ -207,12 +212,20 @@ class PodManager:
         for gate in self.gates:
             if refused := gate(pod):
                 return refused
-        others = [
-            room.granted(each.state.pod, each.state.record.allocated)
-            for each in self._workers.values()
-            if each.counts and each.state.pod["metadata"]["uid"] != pod["metadata"]["uid"]
-        ]
+        others = self._granted(pod["metadata"]["uid"])
         return admission.refusal(pod, others, node, static=manifests.is_static(pod))
+
+    def _granted(self, besides: str) -> list[Obj]:
+        """The pods that the node has taken, but for one, with what it has granted them."""
+        return [
+            room.granted(each.state.pod, each.state.record.allocated)
+            for uid, each in self._workers.items()
+            if each.counts and uid != besides
+        ]
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        assert self._group is not None
+        self._group.create_task(work)
 
     def _reject(self, worker: PodWorker, refused: Refusal) -> None:
         _log.warning("pod %s: %s", spec.described(worker.state.pod), refused.message)
@@ -253,6 +266,7 @@ class PodManager:
             else:
                 break
         del self._workers[worker.uid]
+        self._allocations.forget(worker)
         self._start_static()
 
     def _again(self, worker: PodWorker) -> PodWorker:

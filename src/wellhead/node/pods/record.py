@@ -57,7 +57,7 @@ class Attempt(msgspec.Struct, omit_defaults=True):
 class ContainerRecord(msgspec.Struct, omit_defaults=True):
     """A container's present run, the one before it, and how long to wait before the next (seconds).
 
-    `resources` are what the present run has: they follow the spec's if the node can give those.
+    `resources` are what the present run has: they follow what is allocated to it.
     """
 
     current: Attempt | None = None
@@ -76,6 +76,14 @@ class End(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str
     grace: float
     disruption: str = ""
+
+
+class Resize(msgspec.Struct, omit_defaults=True):
+    """What is said of resources that are asked for: of which generation, and what is in the way."""
+
+    generation: int = 0
+    reason: str = ""
+    message: str = ""
 
 
 class PodRecord(msgspec.Struct, omit_defaults=True):
@@ -98,8 +106,10 @@ class PodRecord(msgspec.Struct, omit_defaults=True):
     message: str = ""
     rejected: bool = False
     end: End | None = None
-    resize: str = ""
-    """Why the node can't give what the spec asks for now."""
+    pending: Resize | None = None
+    """Of resources that the node can't grant (now)."""
+    progress: Resize | None = None
+    """Of resources that are granted and that containers don't have yet."""
     allocated: dict[str, Obj] = {}
     """What the node has granted to its containers: the `resources` of each."""
     containers: dict[str, ContainerRecord] = {}

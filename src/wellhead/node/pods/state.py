@@ -57,6 +57,11 @@ class PodState:
         """The primary one."""
         return self.ips[0]
 
+    def granted(self, container: Obj) -> Obj:
+        """A container of the spec with the resources that the node has granted it."""
+        granted = self.record.allocated.get(container["name"])
+        return container if granted is None else container | {"resources": granted}
+
     def changed(self) -> None:
         """Say that the pod's status may have changed."""
         for listener in list(self.listeners):

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from wellhead.api.meta import Obj, now
 from wellhead.node.pods import spec
-from wellhead.node.pods.record import Attempt, ContainerRecord, PodRecord
+from wellhead.node.pods.record import Attempt, ContainerRecord, PodRecord, Resize
 
-_RESIZE = "PodResizePending"
+_PENDING, _PROGRESS = "PodResizePending", "PodResizeInProgress"
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,9 @@ def compute(record: PodRecord, view: View) -> Obj:
         "containerStatuses": statuses["main"],
         "qosClass": before.get("qosClass") or spec.qos_class(pod),
     }
-    if not record.resize and any(each["type"] == _RESIZE for each in before.get("conditions") or ()):
-        status["conditions"] = [*status["conditions"], {"type": _RESIZE, "$patch": "delete"}]
+    said = {each["type"] for each in before.get("conditions") or ()}
+    over = [kind for kind, what in _resizes(record) if what is None and kind in said]
+    status["conditions"] = [*status["conditions"], *({"type": kind, "$patch": "delete"} for kind in over)]
     if generation := pod["metadata"].get("generation"):
         status["observedGeneration"] = generation
     if statuses["init"]:
@@ -102,8 +103,9 @@ def _container_status(pod: Obj, record: PodRecord, view: View, container: Obj, *
         status["containerID"] = container_id(attempt)
         has = mine.resources if mine.resources is not None else container.get("resources") or {}
         status["resources"] = has
-        if has.get("requests"):
-            status["allocatedResources"] = has["requests"]
+        granted: Obj = record.allocated.get(name, has)
+        if granted.get("requests"):
+            status["allocatedResources"] = granted["requests"]
     if attempt is not None and attempt.running:
         status["state"] = {"running": {"startedAt": attempt.started_at}}
         runs_on = not init or spec.is_sidecar(container)
@@ -207,9 +209,11 @@ def _conditions(record: PodRecord, view: View, phase: str, init: list[Obj], main
     watched = [*main, *(status for status in init if status["name"] in sidecars)]
     containers_ready = _containers_ready(phase, watched)
     conditions += [_ready(pod, containers_ready), containers_ready]
-    if record.resize:
-        pending = _condition(_RESIZE, True, "Infeasible", record.resize)
-        conditions.append(pending)
+    conditions += [
+        _condition(kind, True, what.reason, what.message) | {"observedGeneration": what.generation}
+        for kind, what in _resizes(record)
+        if what is not None
+    ]
     if spec.may_restart_all(pod):
         conditions.append(_restarting(phase, view))
     if record.end is not None and record.end.disruption:
@@ -223,6 +227,10 @@ def _condition(type: str, true: bool, reason: str = "", message: str = "") -> Ob
     condition: Obj = {"type": type, "status": "True" if true else "False"}
     # Given even when empty, so that a patch removes what stood there before.
     return condition | {"reason": reason or None, "message": message or None}
+
+
+def _resizes(record: PodRecord) -> list[tuple[str, Resize | None]]:
+    return [(_PENDING, record.pending), (_PROGRESS, record.progress)]
 
 
 def _restarting(phase: str, view: View) -> Obj:

@@ -31,7 +31,7 @@ from wellhead.node.runtime.commands import uninterrupted
 from wellhead.node.runtime.containers import Exit, RuntimeFailure
 from wellhead.node.runtime.oci import Container
 from wellhead.text import printable
-from wellhead.waiting import first_of
+from wellhead.waiting import comes, first_of
 
 FIRST_DELAY, LONGEST_DELAY = 10.0, 300.0  # seconds, as CrashLoopBackOff's
 _FORGIVEN_AFTER = 600.0  # seconds of running after which the delays begin anew
@@ -42,6 +42,7 @@ _LOST_MESSAGE = (
 )
 _START_FAILED = 128
 _KILLED = 128 + 9
+_RESIZE_AGAIN = 2.0  # seconds after a resize that failed: memory in use can be too much
 _KILL_PATIENCE = 2.0  # seconds that preStop gets beyond a grace period that is over
 
 
@@ -51,7 +52,7 @@ class Supervisor:
     def __init__(self, state: PodState, container: Obj, *, init: bool = False, once: bool = False) -> None:
         """With `once`, it is started once and never again: an ephemeral container."""
         self._state = state
-        self._container = container
+        self._container = state.granted(container)
         self._name: str = container["name"]
         self.once = once
         self._policy = "Never" if once else spec.restart_policy(state.pod, container, init=init)
@@ -84,16 +85,17 @@ class Supervisor:
         """The pod as the API has it now: another image means another run, whatever the policy."""
         everyone = spec.every_container(pod)
         before = self._container
-        self._container = next((each for each in everyone if each["name"] == self._name), before)
+        found = next((each for each in everyone if each["name"] == self._name), None)
+        self._container = before if found is None else self._state.granted(found)
         if self._container["image"] != before["image"]:
             self._outdated.set()
         self._resize()
 
     def _resize(self) -> None:
         """Other resources for the run that there is; a new one, if the container wants that."""
-        state, mine = self._state, self._state.record.of(self._name)
+        mine = self._state.record.of(self._name)
         wanted = self._container.get("resources")
-        if mine.current is None or not mine.current.running or state.record.resize:
+        if mine.current is None or not mine.current.running:
             return
         names = resizing.changed(mine.resources, wanted)
         if not names:
@@ -202,8 +204,7 @@ class Supervisor:
         if mine.current is not None:
             mine.last = mine.current
         mine.current = attempt
-        if not state.record.resize or mine.resources is None:
-            mine.resources = dict(self._container.get("resources") or {})
+        mine.resources = dict(self._container.get("resources") or {})
         self._for_resize = False
         await state.file.save(state.record)  # before anything of it is made
         await asyncio.to_thread(last_words.forget_before, state, self._name, number - 1)
@@ -360,16 +361,21 @@ class Supervisor:
     async def _resize_when_told(self, attempt: Attempt) -> None:
         state, mine = self._state, self._state.record.of(self._name)
         self._resize()  # it may have been told while nobody listened
+        retries, retry = Backoff(_RESIZE_AGAIN, 60.0), None
         while True:
-            await self._resized.wait()
+            await comes(self._resized, retry)
             self._resized.clear()
             wanted = dict(self._container.get("resources") or {})
             try:
                 await state.context.runtime.resize(attempt.id, Limits.of(wanted) or Limits())
             except OSError as error:
+                retry = retries.next()
                 text = f"Container {self._name} can't be resized: {error.strerror or error}"
-                state.event("Warning", "ResizeError", text)
+                if resizing.fail(state.record, text):
+                    state.event("Warning", "ResizeError", resizing.summary(state.pod, "error", text))
+                await state.note()
                 continue
+            retry = None
             mine.resources = wanted
             await state.note()
 

@@ -31,7 +31,7 @@ from wellhead.node.pods.admission import Refusal
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.crew import Crew
 from wellhead.node.pods.image_volumes import ImageVolumes
-from wellhead.node.pods.record import Attempt, End, PodRecord, RecordFile
+from wellhead.node.pods.record import Attempt, End, PodRecord, RecordFile, Resize
 from wellhead.node.pods.sandbox import Sandbox, SandboxError
 from wellhead.node.pods.state import PodState
 from wellhead.node.pods.status_writer import StatusWriter
@@ -86,13 +86,32 @@ class PodWorker:
     def update(self, pod: Obj) -> None:
         """The pod as the API has it now."""
         self._record.pod = pod
-        self._record.resize = resizing.problem(pod, self.state.context.allocatable)
         self.state.volumes.update(pod)
         self._crew.update(pod)
         self._updated.set()
         self.state.hear()
         self._notice()
         self._changed()
+
+    def grant(self) -> None:
+        """The node gives the pod the resources that it asks for now. To be followed by `state.note`."""
+        record = self._record
+        record.allocated, record.pending = room.asked(record.pod), None
+        record.progress = Resize(record.pod["metadata"].get("generation") or 0)
+        self.state.event("Normal", "ResizeStarted", resizing.summary(record.pod, "started"))
+        self._crew.update(record.pod)
+        self._changed()
+
+    def put_off(self, pending: Resize | None) -> None:
+        """Why the node doesn't; None: the pod doesn't ask for others than it has."""
+        before, self._record.pending = self._record.pending, pending
+        if pending is not None and (
+            before is None or (before.reason, before.generation) != (pending.reason, pending.generation)
+        ):
+            text = resizing.summary(self._record.pod, pending.reason, pending.message)
+            self.state.event("Warning", f"Resize{pending.reason}", text)
+        if pending != before:
+            self._changed()
 
     def reject(self, refusal: Refusal) -> None:
         """The node doesn't take the pod. To be said before `run`."""
@@ -177,6 +196,9 @@ class PodWorker:
         record, view = self._record, self.state.view
         if record.phase and not record.started_at and not record.rejected:
             return  # it ended before we knew of it: the API knows more than we
+        if record.progress is not None and not resizing.under_way(record):
+            record.progress = None
+            self.state.event("Normal", "ResizeCompleted", resizing.summary(record.pod, "completed"))
         computed = status.compute(record, view)
         view.conditions = {each["type"]: each for each in computed["conditions"]}
         self._writer.set(computed)
