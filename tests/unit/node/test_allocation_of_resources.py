@@ -49,7 +49,6 @@ class Worker:
     async def note(self) -> None:
         pass
 
-    @property
     def got(self) -> tuple[str, Resize | None]:
         return self.has, self.record.pending
 
@@ -86,7 +85,7 @@ def test_what_there_is_room_for_is_granted_at_once() -> None:
     one = Worker("one", "500m")
     node = Node(one)
     node.ask(one, "2")
-    assert (one.got, node.saved) == (("2", None), 1)
+    assert (one.got(), node.saved) == (("2", None), 1)
 
 
 def test_what_there_is_no_room_for_waits_until_somebody_goes_or_shrinks() -> None:
@@ -94,9 +93,9 @@ def test_what_there_is_no_room_for_waits_until_somebody_goes_or_shrinks() -> Non
     node = Node(one, two)
     node.ask(one, "1500m")
     message = "Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000"
-    assert one.got == ("500m", Resize(2, "Deferred", message))
+    assert one.got() == ("500m", Resize(2, "Deferred", message))
     node.ask(two, "500m")
-    assert one.got == ("1500m", None)
+    assert one.got() == ("1500m", None)
     node.ask(two, "1")
     assert two.record.pending is not None
     one.counts = False
@@ -112,7 +111,7 @@ def test_what_the_node_never_has_is_not_waited_for() -> None:
     message = "Node didn't have enough capacity: cpu, requested: 3000, capacity: 2000"
     assert one.record.pending == Resize(2, "Infeasible", message)
     node.ask(one, "500m")  # taken back
-    assert one.got == ("500m", None)
+    assert one.got() == ("500m", None)
 
 
 def test_the_higher_priority_comes_first_and_who_wants_less_before_all() -> None:

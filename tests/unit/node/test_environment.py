@@ -26,7 +26,37 @@ async def _get(reference: Reference) -> dict[str, Any] | None:
 
 
 async def _variables(container: dict[str, Any]) -> dict[str, str]:
-    return await variables(pods.pod(container), container, {"SVC": "1.2.3.4"}, _get, {"memory": "64Mi"})
+    known = {"SVC": "1.2.3.4"}
+    return await variables(pods.pod(container), container, known, _get, {"memory": "64Mi"}, _read)
+
+
+FILES = {("v", "p"): b"A='1'\n# B\n", ("v", "bad"): b"A\n"}
+
+
+async def _read(volume: str, path: str) -> bytes:
+    if (volume, path) not in FILES:
+        raise FileNotFoundError(path)
+    return FILES[volume, path]
+
+
+async def test_a_variable_may_come_from_a_file_that_is_optional_if_it_is_said_to_be() -> None:
+    def entry(name: str, path: str, key: str, **fields: Any) -> dict[str, Any]:
+        reference = {"volumeName": "v", "path": path, "key": key, **fields}
+        return {"name": name, "valueFrom": {"fileKeyRef": reference}}
+
+    found = await _variables(
+        pods.container(
+            "main",
+            env=[
+                entry("X", "p", "A"),
+                entry("Y", "p", "B", optional=True),
+                entry("Z", "none", "B", optional=True),
+                {"name": "REF", "value": "$(X)"},
+            ],
+        )
+    )
+    assert (found["X"], found["REF"]) == ("1", "1")
+    assert not {"Y", "Z"} & found.keys()
 
 
 def test_references_expand_and_unknown_ones_stay() -> None:
@@ -67,10 +97,9 @@ async def test_values_come_from_all_kinds_of_sources_and_the_spec_wins() -> None
         ({"configMapKeyRef": {"name": "none", "key": "a"}}, 'configmap "none" not found'),
         ({"secretKeyRef": {"name": "key", "key": "none"}}, "couldn't find key none in Secret shop/key"),
         ({"fieldRef": {"fieldPath": "spec.nothing"}}, "unsupported fieldPath: spec.nothing"),
-        (
-            {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}},
-            "valueFrom.fileKeyRef is not supported",
-        ),
+        ({"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}, 'key "k" not found in file "p"'),
+        ({"fileKeyRef": {"volumeName": "v", "path": "none", "key": "k"}}, "file 'none' not found"),
+        ({"fileKeyRef": {"volumeName": "v", "path": "bad", "key": "k"}}, "line 1: missing '='"),
         ({"newestKeyRef": {}}, "valueFrom.newestKeyRef is not supported"),
     ],
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.node import pods
+from wellhead.node.pods import spec
 from wellhead.node.pods.files import Dns, beyond_limits, hosts, resolv_conf
 
 NODE = "search example.org\nnameserver 192.0.2.53\noptions timeout:1\n"
@@ -91,3 +94,12 @@ def test_what_resolvers_do_not_take_is_left_out_and_said() -> None:
     many = [f"{number}{'a' * 240}" for number in range(9)]
     cut = pods.pod(dnsPolicy="None", dnsConfig={"searches": many})
     assert len(resolv_conf(cut, CLUSTER, "").splitlines()[0].split()) == 1 + 8
+
+
+def test_the_kernels_host_name_may_be_the_whole_one_if_it_is_short_enough() -> None:
+    pod = pods.pod(subdomain="sub", setHostnameAsFQDN=True)
+    assert spec.kernel_hostname(pod, "cluster.local") == "web.sub.shop.svc.cluster.local"
+    assert spec.kernel_hostname(pods.pod(subdomain="sub"), "cluster.local") == "web"
+    assert spec.kernel_hostname(pods.pod(setHostnameAsFQDN=True), "cluster.local") == "web"
+    with pytest.raises(ValueError, match="is too long"):
+        spec.kernel_hostname(pods.pod(subdomain="s" * 60, setHostnameAsFQDN=True), "cluster.local")

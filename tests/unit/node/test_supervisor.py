@@ -145,12 +145,12 @@ async def test_a_rule_about_an_exit_code_says_what_the_policy_does_not(tmp_path:
 
 
 async def test_a_variable_of_a_kind_that_is_not_known_is_said_to_be_so(tmp_path: Path) -> None:
-    source = {"fileKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}
+    source = {"newestKeyRef": {"volumeName": "v", "path": "p", "key": "k"}}
     here = world(tmp_path, pods.container("main", env=[{"name": "A", "valueFrom": source}]))
     supervisor = here.supervise()
     await here.until(lambda: "main" in here.state.view.waiting)
     assert here.state.view.waiting["main"].reason == "CreateContainerConfigError"
-    text = "Error: valueFrom.fileKeyRef is not supported by the wellhead node agent"
+    text = "Error: valueFrom.newestKeyRef is not supported by the wellhead node agent"
     assert here.recorder.said("Unsupported") == [text]
     supervisor.stop(0.0)
     await here.task

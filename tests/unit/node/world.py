@@ -14,6 +14,7 @@ from tests.unit.node import pods
 from wellhead.images.store import MANIFEST, Config, Image, ImageStore
 from wellhead.node.pods.arrivals import Arrivals
 from wellhead.node.pods.context import Context
+from wellhead.node.pods.files import Dns
 from wellhead.node.pods.record import ContainerRecord, PodRecord, RecordFile
 from wellhead.node.pods.sandbox import Sandbox
 from wellhead.node.pods.state import PodState
@@ -126,7 +127,7 @@ class World:
             rules=unused,
             addresses=unused,
             spoofing=frozenset(),
-            dns=unused,
+            dns=Dns(),
             capabilities=frozenset(),
             allocatable={},
         )

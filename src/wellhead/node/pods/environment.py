@@ -10,10 +10,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from wellhead.api.meta import Obj
 from wellhead.node import downward
+from wellhead.node.pods import env_files
 from wellhead.node.references import Reference
 from wellhead.node.volumes.content import payload
 
 Get = Callable[[Reference], Awaitable[Obj | None]]
+Read = Callable[[str, str], Awaitable[bytes]]
+"""Reads a file of a volume, by both their names. Raises OSError, ValueError."""
 
 _REFERENCE = re.compile(r"\$(\$|\(([^)]*)\))")
 _NAME = re.compile(r"^[!-<>-~]+$")  # printable ASCII without '='
@@ -92,25 +95,50 @@ def _upper(name: str) -> str:
 
 
 async def variables(
-    pod: Obj, container: Obj, services: Mapping[str, str], get: Get, allocatable: Mapping[str, str]
+    pod: Obj,
+    container: Obj,
+    services: Mapping[str, str],
+    get: Get,
+    allocatable: Mapping[str, str],
+    read: Read | None = None,
 ) -> dict[str, str]:
     """What the spec says the container's variables are, Services' first (so that the spec overrides them).
 
     Raises:
-        VariableError: a ConfigMap, Secret or key that is not optional is missing.
+        VariableError: a ConfigMap, Secret, file or key that is not optional is missing.
     """
     result = dict(services)
     namespace = pod["metadata"]["namespace"]
     for source in container.get("envFrom") or ():
         result |= await _env_from(source, namespace, get)
     for entry in container.get("env") or ():
-        if entry.get("valueFrom"):
+        if reference := (entry.get("valueFrom") or {}).get("fileKeyRef"):
+            found = None if read is None else await _from_file(reference, read)
+            if found is not None:
+                result[entry["name"]] = found
+        elif entry.get("valueFrom"):
             value = await _value_from(entry["valueFrom"], pod, container, get, allocatable)
             if value is not None:
                 result[entry["name"]] = value
         else:
             result[entry["name"]] = expand(str(entry.get("value") or ""), result)
     return result
+
+
+async def _from_file(reference: Obj, read: Read) -> str | None:
+    name, path = reference["key"], reference["path"]
+    try:
+        text = (await read(reference["volumeName"], path)).decode(errors="replace")
+        value = env_files.value(text, name)
+    except FileNotFoundError:
+        if reference.get("optional"):
+            return None
+        raise VariableError(f"environment variable file {path!r} not found") from None
+    except (OSError, ValueError) as error:
+        raise VariableError(f"couldn't parse env file {path!r}: {error}") from None
+    if not value and not reference.get("optional"):
+        raise VariableError(f'environment variable key "{name}" not found in file "{path}"')
+    return value or None
 
 
 async def _env_from(source: Obj, namespace: str, get: Get) -> dict[str, str]:

@@ -27,7 +27,7 @@ SERVED: Mapping[str, Mapping[str, str]] = {
             enableServiceLinks ephemeralContainers hostAliases hostIPC hostNetwork hostPID hostname
             hostnameOverride imagePullSecrets initContainers nodeName nodeSelector os overhead
             preemptionPolicy priority priorityClassName readinessGates restartPolicy schedulerName
-            schedulingGates runtimeClassName shareProcessNamespace
+            schedulingGates runtimeClassName setHostnameAsFQDN shareProcessNamespace
             securityContext:PodSecurityContext serviceAccount serviceAccountName subdomain
             terminationGracePeriodSeconds tolerations topologySpreadConstraints volumes:Volume
         """,
@@ -42,7 +42,7 @@ SERVED: Mapping[str, Mapping[str, str]] = {
         "ContainerRestartRule": "action exitCodes",
         "EnvFromSource": "configMapRef prefix secretRef",
         "EnvVar": "name value valueFrom:EnvVarSource",
-        "EnvVarSource": "configMapKeyRef fieldRef resourceFieldRef secretKeyRef",
+        "EnvVarSource": "configMapKeyRef fieldRef fileKeyRef resourceFieldRef secretKeyRef",
         "Lifecycle": "postStart:LifecycleHandler preStop:LifecycleHandler stopSignal",
         "LifecycleHandler": "exec:ExecAction httpGet:HTTPGetAction sleep:SleepAction",
         "Probe": """
@@ -98,9 +98,8 @@ NO_EFFECT: Mapping[str, Mapping[str, str]] = {
         "evictionResponders": "there are no eviction requests",
         "hostUsers": "containers share the node's user namespace",
         "resourceClaims": "there are no devices to claim",
-        "resources": "containers have no cgroups of their own",
+        "resources": "only what its containers ask for is given and enforced",
         "schedulingGroup": "pods are scheduled one by one",
-        "setHostnameAsFQDN": "the host name is the pod's name",
     },
     "Container": {
         "volumeDevices": "there are no block devices",
@@ -123,7 +122,6 @@ NO_EFFECT: Mapping[str, Mapping[str, str]] = {
 """What is said of them, once for each pod that asks for it."""
 
 REFUSED: Mapping[str, frozenset[str]] = {
-    "EnvVarSource": frozenset({"fileKeyRef"}),
     "LifecycleHandler": frozenset({"tcpSocket"}),
     "VolumeProjection": frozenset({"clusterTrustBundle", "podCertificate"}),
     # Volumes have what nobody lists: what is not served is refused, by its name.

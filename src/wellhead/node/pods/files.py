@@ -32,7 +32,7 @@ def write(directory: Path, pod: Obj, ips: Sequence[str], dns: Dns) -> None:
     name = (
         Path("/proc/sys/kernel/hostname").read_text().strip()
         if spec.host_network(pod)
-        else spec.hostname(pod)
+        else spec.kernel_hostname(pod, dns.domain)
     )
     (directory / "hostname").write_text(f"{name}\n")
     (directory / "hosts").write_text(hosts(pod, ips, dns.domain, _of_node(_NODE_HOSTS)))

@@ -27,6 +27,7 @@ from wellhead.node.pods.record import PodRecord, RecordFile
 from wellhead.node.runtime.commands import CommandFailed
 
 _SHM_SIZE = "size=65536k"
+_FAILURES = (OSError, ValueError, NoAddressLeft, NetlinkError, CommandFailed, HostPortTaken, HolderError)
 
 
 class SandboxError(Exception):
@@ -91,7 +92,7 @@ class Sandbox:
                 await self._context.rules.admit(uid, link.name, link.sources)
                 await self._context.links.connect(link, self._directory / "ns/net")
                 await self._context.rules.set_host_ports(uid, host_ports(pod, _addresses(record)))
-        except (OSError, NoAddressLeft, NetlinkError, CommandFailed, HostPortTaken, HolderError) as error:
+        except _FAILURES as error:
             raise SandboxError(str(error)) from error
         record.sandbox = True  # saved with the first container, before which it might as well be made anew
 
@@ -123,7 +124,8 @@ class Sandbox:
         }
         (self._directory / "ns").mkdir(parents=True, exist_ok=True)
         if own:
-            prepare = (lambda: namespaces.sethostname(spec.hostname(pod))) if "uts" in own else None
+            name = spec.kernel_hostname(pod, self._context.dns.domain)
+            prepare = (lambda: namespaces.sethostname(name)) if "uts" in own else None
             namespaces.pin(own, prepare)
         self.shm.mkdir(exist_ok=True)
         flags = mounts.MS_NODEV | mounts.MS_NOSUID | mounts.MS_NOEXEC

@@ -83,6 +83,26 @@ def hostname(pod: Obj) -> str:
     return name[:63].rstrip("-.")
 
 
+_LONGEST_HOSTNAME = 64  # bytes that the kernel takes
+
+
+def kernel_hostname(pod: Obj, domain: str) -> str:
+    """The name that the kernel tells: with `setHostnameAsFQDN`, what the cluster's DNS has it under.
+
+    Raises ValueError if the kernel can't have it so long.
+    """
+    name, subdomain = hostname(pod), pod["spec"].get("subdomain")
+    if not (pod["spec"].get("setHostnameAsFQDN") and subdomain) or pod["spec"].get("hostnameOverride"):
+        return name
+    full = f"{name}.{subdomain}.{pod['metadata']['namespace']}.svc.{domain}"
+    if len(full) > _LONGEST_HOSTNAME:
+        raise ValueError(
+            "failed to construct FQDN from pod hostname and cluster domain, FQDN "
+            f"{full} is too long (64 characters is the max, {len(full)} characters requested)"
+        )
+    return full
+
+
 def grace_period(pod: Obj) -> int:
     """Seconds between a polite signal and the end: what a deletion asks for, else the spec."""
     asked = pod["metadata"].get("deletionGracePeriodSeconds")

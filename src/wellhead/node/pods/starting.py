@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wellhead.api.meta import Obj
 from wellhead.images.store import Image
+from wellhead.linux import paths
 from wellhead.node.pods import environment, mounting, security, spec
 from wellhead.node.pods.state import PodState
 from wellhead.node.runtime.cgroups import Limits
@@ -62,6 +63,7 @@ async def plan(state: PodState, container: Obj, image: Image, id: str, number: i
     )
 
 
+_MOST_VARIABLES = 1 << 20  # bytes of a file of them
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Of an image that says none, as container runtimes have it."""
 
@@ -85,15 +87,30 @@ def _namespaces(state: PodState, container: Obj) -> dict[str, Path | None]:
 async def _variables(state: PodState, container: Obj, image: Image) -> dict[str, str]:
     pod, context = state.pod, state.context
     variables = {"PATH": _PATH} | dict(each.split("=", 1) for each in image.config.env if "=" in each)
-    variables["HOSTNAME"] = spec.hostname(pod)
+    variables["HOSTNAME"] = spec.kernel_hostname(pod, context.dns.domain)
     if container.get("tty"):
         variables["TERM"] = "xterm"
     links = pod["spec"].get("enableServiceLinks", True) is not False
     services = environment.service_variables(context.services, pod["metadata"]["namespace"], links=links)
     known = _with_addresses(state)
     return variables | await environment.variables(
-        known, container, services, context.references.get, context.allocatable
+        known,
+        container,
+        services,
+        context.references.get,
+        context.allocatable,
+        lambda name, path: asyncio.to_thread(_read, state, name, path),
     )
+
+
+def _read(state: PodState, name: str, path: str) -> bytes:
+    """A file that one of the pod's containers has written. Raises OSError, ValueError."""
+    volumes = state.pod["spec"].get("volumes") or ()
+    volume = next((each for each in volumes if each["name"] == name and "emptyDir" in each), None)
+    if volume is None:
+        raise ValueError(f"cannot find the volume {name!r}")
+    with paths.directory(state.volumes.path(volume)) as top:
+        return paths.read_file(top, path, _MOST_VARIABLES, paths.BENEATH)
 
 
 def _with_addresses(state: PodState) -> Obj:
