@@ -9,6 +9,7 @@ import pytest
 
 from tests.hostile.corpus import CONFIGMAPS, CORPUS, Hostile, before
 from tests.hostile.expressions import expressions
+from tests.hostile.rooms import ROOMS
 from tests.hostile.server import Connection, Server, request, serve
 
 _MOST_GROWTH = 50 * 1024 * 1024
@@ -56,7 +57,7 @@ class _Others:
             self._done.wait(0.002)
 
 
-@pytest.mark.parametrize("part", [*CORPUS, expressions], ids=lambda part: part.__name__)
+@pytest.mark.parametrize("part", [*CORPUS, expressions, *ROOMS], ids=lambda part: part.__name__)
 def test_hostile_requests_hurt_nobody(server: Server, part: Callable[[], Iterator[Hostile]]) -> None:
     complaints = [complaint for hostile in part() for complaint in _lasting(server, hostile)]
     assert not complaints, "\n".join(complaints)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.hostile.effort import MUCH, fuzzing
 from wellhead.api import schema
+from wellhead.api.documents import read_json, read_yaml
 from wellhead.api.duration import Duration
 from wellhead.api.errors import ApiError
 from wellhead.api.formats import cidr, dns_subdomain, label_value, parse_ip, port_name, qualified_name
@@ -22,7 +23,6 @@ from wellhead.api.meta import GroupVersionKind
 from wellhead.api.quantity import Quantity
 from wellhead.api.resources import PODS
 from wellhead.api.selectors import FieldSelector, LabelSelector
-from wellhead.apiserver.documents import read_json, read_yaml
 from wellhead.apiserver.info import request_info
 from wellhead.apiserver.negotiation import object_format
 from wellhead.apiserver.protobuf.decoding import decode_protobuf

@@ -34,7 +34,7 @@ def bearer(secret: Obj, token: str, now: datetime) -> tuple[str, tuple[str, ...]
     if (
         is_deleting(secret)
         or secret.get("type") != TYPE
-        or not hmac.compare_digest(data.get("token-secret", ""), text)
+        or not hmac.compare_digest(data.get("token-secret", "").encode(), text.encode())
         or data.get("token-id") != identifier
         or data.get("usage-bootstrap-authentication") != "true"
         or has_ended(secret, now)
@@ -65,7 +65,8 @@ def _data(secret: Obj) -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in (secret.get("data") or {}).items():
         try:
-            found[key] = base64.b64decode(value).decode("ascii")
+            # What is no text stays, and is refused: a time that is none doesn't make a token without an end.
+            found[key] = base64.b64decode(value).decode(errors="replace")
         except (binascii.Error, ValueError):
             continue
     return found

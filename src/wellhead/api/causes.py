@@ -5,7 +5,7 @@ The messages are those of apimachinery's `util/validation/field`, since clients 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -86,6 +86,14 @@ def duplicates(values: Iterable[object], at: str) -> list[Cause]:
             causes.append(Cause.duplicate(f"{at}[{index}]", value))
         seen.add(same)
     return causes
+
+
+def repeated(values: Iterable[Hashable]) -> Iterator[bool]:
+    """Of each value, whether it is there already."""
+    seen: set[Hashable] = set()
+    for value in values:
+        yield value in seen
+        seen.add(value)
 
 
 def shortened(text: str, longest: int = _LONGEST) -> str:

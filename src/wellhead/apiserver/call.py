@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from wellhead.api.documents import Document, read_json, read_yaml
 from wellhead.api.errors import BadRequest, Invalid, NotFound, UnsupportedMediaType
 from wellhead.api.limits import Limits
 from wellhead.api.managed_fields.update import Writer
@@ -16,7 +17,6 @@ from wellhead.api.resource import Resource
 from wellhead.apiserver.audit.trail import Trail
 from wellhead.apiserver.authn import User
 from wellhead.apiserver.bodies import Bodies
-from wellhead.apiserver.documents import Document, read_json, read_yaml
 from wellhead.apiserver.exchange import Exchange
 from wellhead.apiserver.flowcontrol.control import Seat
 from wellhead.apiserver.info import RequestInfo

@@ -21,7 +21,8 @@ def secret(kind: str = "bootstrap.kubernetes.io/token", **changed: str) -> Obj:
         "usage-bootstrap-authentication": "true",
     }
     data |= {key.replace("_", "-"): value for key, value in changed.items()}
-    encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    raw = {key: value.encode(errors="surrogateescape") for key, value in data.items()}
+    encoded = {key: base64.b64encode(value).decode() for key, value in raw.items()}
     return {"metadata": {"name": "bootstrap-token-abcdef"}, "type": kind, "data": encoded}
 
 
@@ -53,6 +54,10 @@ def test_who_has_the_token_is_a_bootstrapper() -> None:
         secret(usage_bootstrap_authentication="false"),
         secret(expiration="2026-01-01T00:00:00Z"),
         secret(expiration="soon"),
+        secret(expiration="\udcff"),
+        secret(auth_extra_groups="\udcff"),
+        secret(token_secret="\udcff" * 16),
+        secret(token_id="\udcff" * 6),
         secret(auth_extra_groups="system:masters"),
         secret(auth_extra_groups="system:bootstrappers:"),
         {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "type": "x"},

@@ -160,3 +160,25 @@ async def test_pings_are_answered_and_odd_streams_refused(kubectl: Kubectl) -> N
 async def test_a_client_that_speaks_something_else_is_let_go(kubectl: Kubectl) -> None:
     await kubectl.send(b"GET / HTTP/1.1\r\n\r\n")
     assert (await kubectl.socket.receive()).type is aiohttp.WSMsgType.CLOSE
+
+
+async def test_what_no_kubectl_asks_is_refused(kubectl: Kubectl, program: list[Program]) -> None:
+    async def wait(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    program.append(wait)
+    client = Client()
+
+    async def opened(stream: int, kind: str, request: int, port: str = "80") -> bool:
+        headers = {"streamtype": kind, "port": port, "requestid": str(request)}
+        await kubectl.send(client.open(stream, headers))
+        return await kubectl.socket.receive_bytes() != spdy.reset(stream)
+
+    assert not await opened(1, "error", 1, "9" * 5000)  # more digits than Python takes for a number
+    assert await opened(1, "error", 1)
+    assert await opened(3, "data", 1)
+    assert await opened(5, "error", 2)
+    assert not await opened(3, "data", 2)
+    for number in range(3, port_tunnel.MOST_STREAMS + 2):
+        assert await opened(2 * number + 1, "error", number)
+    assert not await opened(1_000_001, "error", 1_000_000)

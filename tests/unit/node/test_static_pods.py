@@ -73,3 +73,26 @@ def test_the_mirror_says_whose_it_is_and_is_valid() -> None:
 def test_what_is_no_manifest_is_said(content: bytes, message: str) -> None:
     with pytest.raises(ManifestError, match=message):
         manifests.read(content, "/m/x.yaml", "node-1")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a: &a [x,x,x,x,x,x,x,x,x]\n"
+        + b"".join(
+            b"%c: &%c [%b]\n" % (letter, letter, b",".join([b"*%c" % (letter - 1)] * 9))
+            for letter in b"bcdefghi"
+        ),
+        b"a: &a {x: 1}\n"
+        + b"".join(b"%c: &%c {<<: [*%c,*%c]}\n" % (c, c, c - 1, c - 1) for c in b"bcdefghijklmnopqrstuvwxyz"),
+        b"a: &a [*a]",
+        b"[" * 100_000,
+        b"[" + b"a," * 500_000 + b"]",
+        b"!!python/object/apply:os.system [true]",
+        b"a: " + b"x" * manifests.LONGEST,
+        b"\xff\xfe",
+    ],
+)
+def test_what_means_harm_is_no_manifest(content: bytes) -> None:
+    with pytest.raises(ManifestError):
+        manifests.read(content, "/m/a.yaml", "n")

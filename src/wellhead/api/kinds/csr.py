@@ -14,6 +14,7 @@ from cryptography import x509
 
 from wellhead.api import cells
 from wellhead.api.ages import human_duration
+from wellhead.api.causes import repeated
 from wellhead.api.certificates.requests import LEGACY, BadRequest, read
 from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_label, dns_subdomain
@@ -119,15 +120,15 @@ def _conditions(obj: Obj) -> list[Obj]:
 
 def _stamp(new: Obj, old: Obj) -> None:
     moment = now()
+    since: dict[tuple[str | None, str | None], str] = {}
+    for each in _conditions(old):
+        if time := each.get("lastTransitionTime"):
+            since.setdefault((each.get("type"), each.get("status")), time)
     for condition in _conditions(new):
         condition.setdefault("lastUpdateTime", moment)
         if "lastTransitionTime" not in condition:
-            same = (
-                each.get("lastTransitionTime")
-                for each in _conditions(old)
-                if (each.get("type"), each.get("status")) == (condition.get("type"), condition.get("status"))
-            )
-            condition["lastTransitionTime"] = next(filter(None, same), moment)
+            same = condition.get("type"), condition.get("status")
+            condition["lastTransitionTime"] = since.get(same, moment)
 
 
 def _of_spec(spec: Obj) -> Iterator[Cause]:
@@ -138,11 +139,11 @@ def _of_spec(spec: Obj) -> Iterator[Cause]:
     usages = spec.get("usages") or []
     if not usages:
         yield Cause.required("spec.usages")
-    for index, usage in enumerate(usages):
+    for index, (usage, again) in enumerate(zip(usages, repeated(usages), strict=True)):
         at = f"spec.usages[{index}]"
         if usage not in _USAGES:
             yield Cause.not_supported(at, usage, _USAGES)
-        if usage in usages[:index]:
+        if again:
             yield Cause.duplicate(at, usage)
     signer = spec.get("signerName") or ""
     if signer == LEGACY:
@@ -179,7 +180,7 @@ def _of_signer(signer: str, at: str) -> Iterator[Cause]:
 def _of_conditions(new: Obj, old: Obj) -> Iterator[Cause]:
     at = "status.conditions"
     types = [each.get("type") or "" for each in _conditions(new)]
-    for index, condition in enumerate(_conditions(new)):
+    for index, (condition, again) in enumerate(zip(_conditions(new), repeated(types), strict=True)):
         kind, status = types[index], condition.get("status") or ""
         if not kind:
             yield Cause.required(f"{at}[{index}].type")
@@ -188,7 +189,7 @@ def _of_conditions(new: Obj, old: Obj) -> Iterator[Cause]:
             yield Cause.required(f"{at}[{index}].status")
         elif status not in allowed:
             yield Cause.not_supported(f"{at}[{index}].status", status, allowed)
-        if kind in types[:index]:
+        if again:
             yield Cause.duplicate(f"{at}[{index}].type", kind)
     if {*_DECIDED} <= {*types}:
         last = [kind for kind in types if kind in _DECIDED][-1]

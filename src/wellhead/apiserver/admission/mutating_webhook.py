@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from wellhead.api.documents import read_json
 from wellhead.api.errors import ApiError, InternalError
 from wellhead.api.kinds.webhooks import MUTATING
 from wellhead.api.meta import Obj
@@ -19,7 +20,6 @@ from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.mutation import Reinvocation, completed
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Operation, Request
-from wellhead.apiserver.documents import read_json
 from wellhead.apiserver.webhooks.hooks import Hooks
 from wellhead.apiserver.webhooks.invocation import Invocation
 from wellhead.storage.encoding import decode, encode_json

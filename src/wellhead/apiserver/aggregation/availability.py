@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import aiohttp
 import msgspec
 
+from wellhead.api.documents import read_json
 from wellhead.api.errors import ApiError
 from wellhead.api.kinds.apiservice import APISERVICES, AVAILABLE
 from wellhead.api.limits import Limits
@@ -23,7 +24,6 @@ from wellhead.apiserver.aggregation.services import Remote, Remotes
 from wellhead.apiserver.authn import User
 from wellhead.apiserver.authz import EVERYTHING
 from wellhead.apiserver.calling_errors import reason
-from wellhead.apiserver.documents import read_json
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.client.backoff import Backoff
 from wellhead.storage.event_log import Event

@@ -15,11 +15,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from wellhead.api.documents import read_json
+from wellhead.api.documents.document import too_deep, too_many_values
 from wellhead.api.errors import BadRequest, shortened
 from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Obj
-from wellhead.apiserver.documents import read_json
-from wellhead.apiserver.documents.document import too_deep, too_many_values
 from wellhead.text import quoted
 
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"

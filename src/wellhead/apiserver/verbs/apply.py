@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from wellhead.api.documents import Document, read_json, read_yaml
+from wellhead.api.documents.document import too_many_values
 from wellhead.api.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
 from wellhead.api.field_management import managed
 from wellhead.api.limits import extent_of_object
@@ -18,8 +20,6 @@ from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_sent, field_validation
-from wellhead.apiserver.documents import Document, read_json, read_yaml
-from wellhead.apiserver.documents.document import too_many_values
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.verbs.update import check_name
 from wellhead.apiserver.verbs.warned import Watched

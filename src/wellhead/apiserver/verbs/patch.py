@@ -5,6 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from wellhead.api import patch as patches
+from wellhead.api.documents import read_json
+from wellhead.api.documents.document import too_deep, too_many_values
 from wellhead.api.errors import Cause, Invalid, UnsupportedMediaType
 from wellhead.api.limits import Limits, extent_of_object
 from wellhead.api.meta import GroupVersionKind, Obj
@@ -13,8 +15,6 @@ from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_sent
-from wellhead.apiserver.documents import read_json
-from wellhead.apiserver.documents.document import too_deep, too_many_values
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.verbs.apply import APPLY, apply
 from wellhead.apiserver.verbs.update import check_name

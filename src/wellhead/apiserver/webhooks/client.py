@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from yarl import URL
 
+from wellhead.api.documents import read_json
 from wellhead.api.errors import ApiError
 from wellhead.api.limits import Limits
 from wellhead.api.meta import Obj
@@ -20,7 +21,6 @@ from wellhead.api.webhooks.hook import Hook
 from wellhead.api.webhooks.review import CallFailed
 from wellhead.apiserver.calling_errors import reason
 from wellhead.apiserver.calling_tls import BadBundle, verifying
-from wellhead.apiserver.documents import read_json
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.service_endpoints import server_address
 from wellhead.storage.encoding import encode_json

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -26,6 +27,9 @@ PROTOCOL = "SPDY/3.1+portforward.k8s.io"
 SPDY_PROTOCOL = "portforward.k8s.io"
 
 _log = logging.getLogger(__name__)
+_PORT = re.compile(r"[0-9]{1,5}")
+MOST_STREAMS = 1000
+"""Of one session at a time."""
 _QUEUE_LENGTH = 16  # pieces of input that a connection hasn't taken yet
 
 Send = Callable[[bytes], Awaitable[None]]
@@ -102,8 +106,10 @@ class _Tunnel:
     async def _open(self, stream: int, kind: str, headers: spdy.Headers) -> None:
         request, port = headers.get("requestid", ""), headers.get("port", "")
         error = self._errors.pop(request, None) if kind == "data" else None
-        number = int(port) if port.isdecimal() else 0
-        if not 0 < number < 65536 or (kind != "error" and error is None):
+        number = int(port) if _PORT.fullmatch(port) else 0
+        together = len(self._errors) + len(self._connections)
+        used = stream in self._connections or together >= MOST_STREAMS
+        if used or not 0 < number < 65536 or (kind != "error" and error is None):
             await self._send(spdy.reset(stream))
             return
         await self._send(self._encoder.reply(stream))

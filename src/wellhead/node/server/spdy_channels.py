@@ -27,6 +27,7 @@ PROTOCOL_HEADER = "X-Stream-Protocol-Version"
 _KINDS = {"stdin": STDIN, "stdout": STDOUT, "stderr": STDERR, "error": STATUS, "resize": RESIZE}
 _PATIENCE = 30.0  # seconds for the client to open its streams
 _CLOSE_PATIENCE = 5.0  # seconds for the client to end the connection
+_MOST_EARLY = 1 << 20  # bytes
 _PIECE = 32 * 1024  # bytes in a frame, as client-go sends them
 
 
@@ -71,13 +72,16 @@ class SpdyChannels:
     async def open(self, request: web.Request) -> None:
         """Shake hands, and wait for the client's streams. Raises HTTPForbidden, ConnectionError."""
         self._stream = await upgrade(request, PROTOCOL)
-        wanted = _wanted(request)
+        wanted, early = _wanted(request), 0
         try:
             async with asyncio.timeout(_PATIENCE):
                 while not wanted <= self._streams.keys():
                     if not (data := await self._stream.read()):
                         raise ConnectionResetError("the client has left")
                     self._early += [each async for each in self._frames(data)]
+                    if (early := early + len(data)) > _MOST_EARLY:
+                        self._stream.close()
+                        raise ConnectionResetError("the client sends much before it has opened its streams")
         except TimeoutError:
             self._stream.close()
             raise ConnectionResetError("the client did not open its streams") from None

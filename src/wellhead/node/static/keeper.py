@@ -81,7 +81,9 @@ class StaticPods:
             if path.name.startswith(".") or path.suffix not in _ENDINGS or not path.is_file():
                 continue
             try:
-                pod = manifests.read(path.read_bytes(), str(path), self._node)
+                with path.open("rb") as file:
+                    content = file.read(manifests.LONGEST + 1)
+                pod = manifests.read(content, str(path), self._node)
             except (ManifestError, OSError) as error:
                 _log.warning("%s: %s", path, error)
                 continue

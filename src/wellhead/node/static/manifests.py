@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 from copy import deepcopy
 
-import yaml
-
+from wellhead.api.documents import read_yaml
+from wellhead.api.errors import ApiError
 from wellhead.api.kinds.pod.references import MIRROR_ANNOTATION
+from wellhead.api.limits import DEFAULTS
 from wellhead.api.meta import Obj, now
 from wellhead.api.metadata import validate as validate_metadata
 from wellhead.api.resources import PODS, kind_of
 
 HASH, SOURCE, SEEN = (f"kubernetes.io/config.{name}" for name in ("hash", "source", "seen"))
-_LONGEST = 1 << 20  # bytes of a file
+LONGEST = 1 << 20
+"""Bytes of a file."""
 
 
 class ManifestError(ValueError):
@@ -25,12 +27,12 @@ class ManifestError(ValueError):
 
 def read(content: bytes, path: str, node: str) -> Obj:
     """The pod of a file on a node. Raises ManifestError."""
-    if len(content) > _LONGEST:
-        raise ManifestError(f"larger than {_LONGEST} bytes")
+    if len(content) > LONGEST:
+        raise ManifestError(f"larger than {LONGEST} bytes")
     try:
-        sent = yaml.load(content, yaml.CSafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ManifestError(f"no YAML or JSON: {error}") from None
+        sent = read_yaml(content, DEFAULTS).value
+    except ApiError as error:
+        raise ManifestError(f"no YAML or JSON: {error.message}") from None
     if not isinstance(sent, dict) or (sent.get("apiVersion"), sent.get("kind")) != ("v1", "Pod"):
         raise ManifestError("it is no v1 Pod")
     if not isinstance(sent.get("metadata"), dict) or not isinstance(sent.get("spec"), dict):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from wellhead.api import meta
+from wellhead.api.causes import repeated
 from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_1035_label, dns_subdomain
 from wellhead.api.kinds.customresourcedefinition.schema import (
@@ -224,8 +225,8 @@ def _review_versions(versions: list[str], at: str) -> Iterator[Cause]:
     if not versions:
         yield Cause.required(at)
         return
-    for index, version in enumerate(versions):
-        if version in versions[:index]:
+    for index, (version, again) in enumerate(zip(versions, repeated(versions), strict=True)):
+        if again:
             yield Cause.invalid(f"{at}[{index}]", version, "duplicate version")
             continue
         yield from (Cause.invalid(f"{at}[{index}]", version, problem) for problem in dns_1035_label(version))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from wellhead.api.causes import repeated
 from wellhead.api.custom import rules
 from wellhead.api.custom.schemas import (
     META_FIELDS,
@@ -193,21 +194,22 @@ def _set_items(of: Obj, at: str) -> Iterator[Cause]:
 
 
 def _map_keys(of: Obj, keys: list[str], at: str, keys_at: str) -> Iterator[Cause]:
-    required = of.get("required") or ()
-    for index, name in enumerate(keys):
+    required = frozenset(of.get("required") or ())
+    # Once each: a cause for each key, with all of them in it, would be large.
+    if any(name not in properties(of) for name in keys):
+        yield Cause.invalid(keys_at, keys, "entries must all be names of item properties")
+    if any(repeated(keys)):
+        yield Cause.invalid(keys_at, keys, "must not contain duplicate entries")
+    for name in dict.fromkeys(keys):
         known = properties(of).get(name)
         if known is None:
-            yield Cause.invalid(keys_at, keys, "entries must all be names of item properties")
-        elif known.get("type") in ("array", "object"):
+            continue
+        if known.get("type") in ("array", "object"):
             yield Cause.invalid(
                 f"{at}.items.properties[{name}].type",
                 of["type"],
                 "must be a scalar type if parent array's x-kubernetes-list-type is map",
             )
-        if name in keys[:index]:
-            yield Cause.invalid(keys_at, keys, "must not contain duplicate entries")
-        if known is None:
-            continue
         if name not in required and "default" not in known:
             yield Cause.required(
                 f"{at}.items.properties[{name}].default",

@@ -8,10 +8,10 @@ from itertools import accumulate
 
 import msgspec
 
+from wellhead.api.documents.document import Document, too_deep, too_many_values
 from wellhead.api.errors import BadRequest
 from wellhead.api.limits import Limits, extent_of
 from wellhead.api.schema import field_path
-from wellhead.apiserver.documents.document import Document, too_deep, too_many_values
 
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STEPS = {byte: 1 if byte in b"[{" else -1 for byte in b"[]{}"}

@@ -3,8 +3,8 @@
 Nothing here knows what the values mean; `api.schema` does.
 """
 
-from wellhead.apiserver.documents.document import Document
-from wellhead.apiserver.documents.json import read_json
-from wellhead.apiserver.documents.yaml import read_yaml
+from wellhead.api.documents.document import Document
+from wellhead.api.documents.json import read_json
+from wellhead.api.documents.yaml import read_yaml
 
 __all__ = ["Document", "read_json", "read_yaml"]

@@ -14,9 +14,9 @@ from typing import Any
 
 import yaml
 
+from wellhead.api.documents.document import Document, too_deep, too_many_values
 from wellhead.api.errors import ApiError, BadRequest
 from wellhead.api.limits import Limits
-from wellhead.apiserver.documents.document import Document, too_deep, too_many_values
 
 _PREFIX = "tag:yaml.org,2002:"
 _WORDS: dict[str, bool | None] = {

@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wellhead.api.documents import Document, read_json, read_yaml
 from wellhead.api.errors import ApiError, BadRequest, RequestEntityTooLarge
 from wellhead.api.limits import DEFAULTS, Limits
-from wellhead.apiserver.documents import Document, read_json, read_yaml
 
 Read = Callable[[bytes, Limits], Document]
 _MOST = DEFAULTS.request_body
