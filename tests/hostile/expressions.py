@@ -52,7 +52,7 @@ def expressions() -> Iterator[Hostile]:
 
     def written(name: str) -> Hostile:
         body = {"metadata": {"name": name, "labels": {"asks": "much"}}, "data": texts(150)}
-        return Hostile(f"expressions: asked by {name}", request("POST", CONFIGMAPS, body), (201,), 5)
+        return Hostile(f"expressions: asked by {name}", request("POST", CONFIGMAPS, body), (201,), 10)
 
     long = "object.data.exists(a, a == 'x') && " * 400 + "true"
     yield Hostile("expressions: a long one", webhook("too-long", long * 10), (422,))
@@ -62,20 +62,29 @@ def expressions() -> Iterator[Hostile]:
         (201,),
         5,
     )
+    yield Hostile("expressions: many", webhook("many", *["true"] * 2000), (422,))
+    yield Hostile("expressions: longer than all may be", webhook("longer", *[long] * 6), (422,))
+    variables = [{"name": f"v{n}", "expression": "1"} for n in range(10_000)]
+    for spec in ({"variables": variables}, {"validations": [{"expression": "1 == 1"}] * 10_000}):
+        body = {
+            "metadata": {"name": "too-much"},
+            "spec": {"matchConstraints": {"resourceRules": [rule]}, **spec},
+        }
+        sent = request("POST", f"{registration}/validatingadmissionpolicies", body)
+        yield Hostile(f"expressions: too many {next(iter(spec))}", sent, (422,))
     yield Hostile("expressions: deep ones", webhook("deep", "(" * 8_000 + "true" + ")" * 8_000), (422,))
-    yield Hostile("expressions: a webhook's conditions", webhook("webhook", costly), (201,))
+    many = [f"{n} >= 0 && {costly}" for n in range(3)]  # each ends at a limit of its own
+    yield Hostile("expressions: a webhook's conditions", webhook("webhook", *many), (201,))
     yield written("webhook")
     yield Hostile(
         "expressions: the webhook goes",
         request("DELETE", f"{registration}/validatingwebhookconfigurations/webhook"),
         (200,),
     )
-    yield from policy(
-        "conditions",
-        matchConditions=[{"name": "c", "expression": costly}],
-        validations=[{"expression": "true"}],
-    )
+    conditions = [{"name": f"c{n}", "expression": each} for n, each in enumerate(many)]
+    yield from policy("conditions", matchConditions=conditions, validations=[{"expression": "true"}])
     yield written("conditions")
     printed = "object.data.all(k, object.data.all(l, '%s'.format([object]) != 'x'))"
-    yield from policy("printing", validations=[{"expression": printed}])
+    validations = [{"expression": f"{n} >= 0 && {printed}"} for n in range(3)]
+    yield from policy("printing", validations=validations)
     yield written("printing")

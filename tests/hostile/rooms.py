@@ -73,6 +73,9 @@ def definitions() -> Iterator[Hostile]:
     yield defined("keys", items(names, ["a"]))
     yield defined("repeated", items(["a"] * 40_000, ["a"]))
     yield defined("known", items(names, names), 201)
+    wide = {name: {"type": "string"} for name in names}
+    rule = [{"rule": "has(self.k1)"}]
+    yield defined("wide", {"type": "object", "properties": wide, "x-kubernetes-validations": rule})
     yield defined("lists", {"type": "object", "properties": {"b": items(["a"], ["a", "v"])}}, 201)
     objects = "/apis/example.com/v1/namespaces/default/lists"
     rows = [{"a": f"k{number}", "v": "x"} for number in range(12_000)]

@@ -117,7 +117,10 @@ class Environment:
                 "CEL expressions are not supported on this machine: there is no build of the package "
                 f"cel-expr-python for it ({error})"
             ) from None
-        declarations = Declarations(variables)
+        try:
+            declarations = Declarations(variables)
+        except TypeError as error:  # Protobuf's, of a message with too many fields
+            raise CompilationError(f"compilation failed: too many fields are declared: {error}") from None
         self._checker = cel.NewEnv(
             declarations.pool, config=_configuration(), variables=declarations.variables
         )

@@ -16,7 +16,7 @@ from wellhead.api.custom.rule_types import RESERVED
 from wellhead.api.errors import Cause, one_of
 from wellhead.api.formats import dns_1035_label, dns_subdomain, path_segment, qualified_name
 from wellhead.api.kind import Kind
-from wellhead.api.kinds.webhooks import GROUP, validate_conditions, validate_rule
+from wellhead.api.kinds.webhooks import GROUP, expressions_in_all, validate_conditions, validate_rule
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_label_selector
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
@@ -49,6 +49,7 @@ _MUTATED = ("*", "CONNECT", "CREATE", "UPDATE")
 _REASONS = ("Forbidden", "Invalid", "RequestEntityTooLarge")
 _ACTIONS = ("Audit", "Deny", "Warn")
 _MOST_ANNOTATIONS = 20
+_MOST_VARIABLES = 100  # each of which the checker is told of the ones before
 _LONGEST_VALUE_EXPRESSION = 5 * 1024
 _TWICE = (
     "must not contain both Deny and Warn (repeating the same validation failure information in the API"
@@ -83,6 +84,9 @@ class _PolicyStrategy(Strategy):
         from wellhead.api.policies.expressions import Expressions
 
         spec = obj["spec"]
+        if too_much := [*_of_effort(spec)]:
+            yield from too_much
+            return
         known = frozenset(_expressions(old))
         yield from one_of("spec.failurePolicy", spec.get("failurePolicy"), ("Fail", "Ignore"))
         kind = spec.get("paramKind")
@@ -193,6 +197,13 @@ def _default_matching(matching: Obj | None) -> None:
 
 def _rules(matching: Obj) -> list[Obj]:
     return [*(matching.get("resourceRules") or ()), *(matching.get("excludeResourceRules") or ())]
+
+
+def _of_effort(spec: Obj) -> Iterator[Cause]:
+    """What would be compiled for long. Upstream has no such bounds."""
+    if (count := len(spec.get("variables") or ())) > _MOST_VARIABLES:
+        yield Cause.too_many("spec.variables", count, _MOST_VARIABLES)
+    yield from expressions_in_all(_expressions(spec), "spec")
 
 
 def _expressions(spec: Obj) -> Iterator[str]:

@@ -6,7 +6,7 @@ means for a request is decided in `api/webhooks`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -37,6 +37,19 @@ _WITHOUT_EFFECTS = ("None", "NoneOnDryRun")
 _VERSIONS = ("v1", "v1beta1")
 _MOST_CONDITIONS = 64
 _FORM = "; desired format: https://host[/path]"
+
+
+_MOST_EXPRESSIONS = 1000
+_MOST_CHARACTERS = 65_536
+
+
+def expressions_in_all(expressions: Iterable[str], at: str) -> Iterator[Cause]:
+    """The causes that speak against so many expressions, or so long ones, that they compile for seconds."""
+    lengths = [*map(len, expressions)]
+    if len(lengths) > _MOST_EXPRESSIONS:
+        yield Cause.too_many(at, len(lengths), _MOST_EXPRESSIONS)
+    if sum(lengths) > _MOST_CHARACTERS:
+        yield Cause.too_long(at, _MOST_CHARACTERS)
 
 
 class WebhookStrategy(Strategy):
@@ -77,6 +90,13 @@ class WebhookStrategy(Strategy):
         return [*self._causes(new, known)]
 
     def _causes(self, obj: Obj, known: frozenset[str]) -> Iterator[Cause]:
+        conditions = (
+            each for hook in obj.get("webhooks") or () for each in hook.get("matchConditions") or ()
+        )
+        expressions = (condition.get("expression") or "" for condition in conditions)
+        if too_much := [*expressions_in_all(expressions, "webhooks")]:
+            yield from too_much
+            return
         names: set[str] = set()
         for index, hook in enumerate(obj.get("webhooks") or ()):
             at = f"webhooks[{index}]"

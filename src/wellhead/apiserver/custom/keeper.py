@@ -81,7 +81,8 @@ class DefinitionKeeper:
             await self._end(crd, item)
             return
         await self._rights.include(crd["spec"]["group"], crd["spec"]["names"]["plural"])
-        status = settled_status(crd, self._taken(crd), now())
+        settle = partial(settled_status, crd, self._taken(crd), now())
+        status = await self._registry.apart.run(len(item.data), settle)
         if status != crd.get("status"):
             await self._write_status(crd, status)
             self._enqueue_group(crd["spec"]["group"], name)

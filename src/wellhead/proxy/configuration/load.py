@@ -41,7 +41,7 @@ def from_file(path: Path, flags: Given | None = None) -> KubeProxyConfiguration:
         document = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise ConfigurationError([("", error.strerror or str(error))]) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigurationError([("", f"not YAML: {error}")]) from error
     return _with_flags(from_document(document), flags or {})
 
