@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from wellhead.api.limits import Limits
+from wellhead.memory import Tidy
 
 
 class Connections(web.Server):
@@ -22,6 +23,7 @@ class Connections(web.Server):
         self._refused = refused
         self._addresses: dict[web.RequestHandler, str] = {}
         self._counts: Counter[str] = Counter()
+        self._tidy = Tidy()
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
         """Called by the protocol."""
@@ -36,6 +38,7 @@ class Connections(web.Server):
         else:
             self._addresses[handler] = address
             self._counts[address] += 1
+            self._tidy.changed()
             super().connection_made(handler, transport)
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
@@ -45,4 +48,5 @@ class Connections(web.Server):
             self._counts[address] -= 1
             if not self._counts[address]:
                 del self._counts[address]
+            self._tidy.changed()
         super().connection_lost(handler, exc)

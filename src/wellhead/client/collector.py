@@ -6,10 +6,11 @@ goes through all of them in vain, which takes up to a third of the time.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from wellhead import memory
 
 
 @contextmanager
@@ -37,6 +38,4 @@ def settle() -> None:
     """
     gc.collect()
     gc.freeze()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    memory.trim()
