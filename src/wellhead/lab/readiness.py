@@ -6,7 +6,6 @@ Or until something can't come right.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +31,8 @@ _CLOCK_GRAIN = (
     1.0  # seconds: since when a process runs, and when a lease was renewed, isn't known more exactly
 )
 _SUPERVISOR_START = 10.0  # seconds within which it opens its socket
+
+_Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class NotReady(LabError):
@@ -121,23 +122,39 @@ class _Waiting:
         return "\n".join(parts) or "nothing is known to be missing"
 
     async def _follow_supervisor(self) -> None:
-        reader, writer = await self._connect()
-        try:
-            while line := await reader.readline():
-                self._snapshot = state.decode(line)
-                self._note(self._snapshot)
-        except (OSError, ValueError, msgspec.DecodeError) as error:
-            raise NotReady(f"the supervisor's answer is cut: {error}") from error
-        finally:
-            writer.close()
+        connection: _Connection | None = await self._connect()
+        while connection is not None:
+            await self._read_states(*connection)
+            # It drops who doesn't keep up, as we may not when there is much to do. Only its last word counts.
+            connection = await self._connect_once()
         lines = _indented(self._supervisor_lines())
         raise NotReady(f"the supervisor ended; run `wellhead up` again{lines}")
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _read_states(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                if not line.endswith(b"\n"):
+                    return  # cut short
+                self._snapshot = state.decode(line)
+                self._note(self._snapshot)
+        except ConnectionError:
+            return
+        except (OSError, ValueError, msgspec.DecodeError) as error:
+            raise NotReady(f"the supervisor's answer can't be read: {error}") from error
+        finally:
+            writer.close()
+
+    async def _connect_once(self) -> _Connection | None:
+        try:
+            return await asyncio.open_unix_connection(self._cluster.supervisor_socket, limit=1 << 20)
+        except OSError:
+            return None
+
+    async def _connect(self) -> _Connection:
         deadline = time.monotonic() + _SUPERVISOR_START
         while True:
-            with contextlib.suppress(OSError):
-                return await asyncio.open_unix_connection(self._cluster.supervisor_socket, limit=1 << 20)
+            if connection := await self._connect_once():
+                return connection
             if time.monotonic() >= deadline:
                 raise NotReady(f"the supervisor doesn't start{_indented(self._supervisor_lines())}")
             await asyncio.sleep(0.02)  # nothing tells when a socket appears
