@@ -25,7 +25,8 @@ from wellhead.proxy.config_file import ends_when_changed
 from wellhead.proxy.fallbacks import Fallbacks
 from wellhead.proxy.health import ProxyHealth
 from wellhead.proxy.health_ports import HealthCheckPorts
-from wellhead.proxy.metrics import Metrics, of_family
+from wellhead.proxy.masquerades.watch import MasqueradeWatch
+from wellhead.proxy.metrics import Metrics, family_label, of_family
 from wellhead.proxy.mode import MODES
 from wellhead.proxy.proxier import Proxier
 from wellhead.proxy.servers import CannotListen, health_app, operator_app, serve
@@ -125,6 +126,9 @@ class _Proxy:
             own_node=lambda: self._node_object,
         )
         self._ways = WaysWatch(self._set_node)
+        self._masquerades = MasqueradeWatch(
+            config.source_claims, lambda: self._view.node, self._masqueraded, self._count_masquerades
+        )
         self._settings = KeptSettings(config.conntrack)
         on_loopback = modes.node_ports_on_loopback(config)
         self._proxier = Proxier(
@@ -172,6 +176,7 @@ class _Proxy:
         yield self._sync_when_known()
         yield self._return_when_known()
         yield self._check_when_changed()
+        yield self._watch_masquerades()
         if self._config.mode == "nftables":
             yield self._ranges.run()
         if self._config.file is not None:
@@ -216,6 +221,22 @@ class _Proxy:
                 backoff.reset()
                 await self._loop.check_now()
 
+    async def _watch_masquerades(self) -> None:
+        """Once the proxy's own rules are there: to listen makes large changes slower."""
+        await self._proxier.begun.wait()
+        await self._masquerades.run(self._config.sync_period)
+
+    def _masqueraded(self, hidden: bool, message: str) -> None:
+        (log.warning if hidden else log.info)("%s", message)
+        if hidden:
+            self._events.event(self._this_node(), "Warning", "SourceHidden", message)
+        else:
+            self._events.event(self._this_node(), "Normal", "SourceKept", message)
+
+    def _count_masquerades(self, family: Family, kept: bool, rules: int) -> None:
+        outcome = "kept" if kept else "hidden"
+        self._metrics.foreign_masquerades.labels(ip_family=family_label(family), outcome=outcome).set(rules)
+
     async def _serve(self, serving: Coroutine[None, None, None], reason: str) -> None:
         try:
             await serving
@@ -251,6 +272,7 @@ class _Proxy:
         ways = self._ways.ways
         if self._view.set_node(replace(node, returning=returning.nodes, inside=returning.inside, ways=ways)):
             self._ports.refresh()
+            self._masquerades.stir()
             self._request()
 
     def _health_networks(self, family: Family) -> tuple[IPNetwork, ...]:

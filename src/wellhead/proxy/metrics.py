@@ -154,6 +154,13 @@ class Metrics:
         self.conntrack_deleted = counter(
             "conntrack_reconciler_deleted_entries", "Conntrack entries deleted because outdated", _FAMILY
         )
+        self.foreign_masquerades = Gauge(
+            "wellhead_proxy_foreign_masquerades",
+            "Others' rules that would replace the source of connections that the proxy leaves alone;"
+            " outcome: kept (the proxy claims the source first) or hidden",
+            ("ip_family", "outcome"),
+            registry=self.registry,
+        )
         self.healthz = counter("proxy_healthz", "Answers of /healthz, by HTTP status code", ("code",))
         self.livez = counter("proxy_livez", "Answers of /livez, by HTTP status code", ("code",))
         self.requests = Counter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -51,6 +52,8 @@ class Proxier:
         self._enable_loopback = node_ports_on_loopback
         self._fallbacks = fallbacks
         self._synced_before = False
+        self.begun = asyncio.Event()
+        """Set once the first sync is in force."""
         self._unsettled: dict[PortKey, tuple[PortView | None, PortView | None]] = {}
         self._without_local: dict[str, set[PortKey]] = {"internal": set(), "external": set()}
 
@@ -72,6 +75,7 @@ class Proxier:
         log.info("first sync: %d Service ports in %.3f s", service_ports, seconds, extra=told)
         await self._remove_leftovers()
         settle()
+        self.begun.set()
 
     async def _sync(self) -> int:
         """Put everything that changed in force. Returns how many Service ports that was."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network
@@ -38,6 +39,7 @@ from tests.packets.proxy.world import (
     World,
     dial,
 )
+from tests.patience import PATIENCE
 from tests.unit.services.objects import endpoint, endpoint_slice
 from wellhead.services.endpointslice import EndpointSlice
 from wellhead.services.node import LocalNode, Ways
@@ -172,9 +174,23 @@ def test_all_or_none_are_claimed_if_that_is_asked_for(world: World, masquerade: 
 
 def test_who_flushes_everything_is_noticed(world: World, masquerade: Masquerade) -> None:
     world.program([web()], at(POD_FAR))
+    held = "wellhead" if world.backend.mode == "nftables" else "wellhead-claims"
+
+    async def until_it_is_back() -> None:
+        """As the proxy does."""
+        async with asyncio.timeout(PATIENCE):
+            if world.backend.mode == "nftables":
+                await world.backend.changed()
+                assert await world.backend.check()
+                return
+            keeping = asyncio.create_task(world.backend.changed())
+            while f"table ip {held}\n" not in await asyncio.to_thread(world.node.run, "nft list tables"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)  # there is nothing that tells
+            keeping.cancel()
+
     world.node.run("nft flush ruleset")
-    world.node.await_(world.backend.changed())
-    assert world.node.await_(world.backend.check())
+    world.node.await_(until_it_is_back())
+    world.node.await_(world.backend.check())
     masquerade("iptables-legacy")
     assert dial(world.pod_a, CLUSTER_IP, 80) == Answer(POD_FAR, POD_A)
     assert not world.node.await_(world.backend.check())

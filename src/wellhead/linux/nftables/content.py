@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from struct import Struct
 from typing import Protocol
 
 from wellhead.ip import Family
@@ -27,6 +28,7 @@ from wellhead.linux.nftables.socket import Reply, Socket
 from wellhead.linux.nftables.statements import read_verdict
 
 _KNOWN_FLAGS = 0x7C
+_LENGTH = Struct("=H")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +165,16 @@ def _read_elements(reply: Reply, set_name: str, elements: dict[ElementKey, objec
         if what == nfta.Elements.ELEMENTS:
             for _, element in parse_list(value):
                 found = parse(element)
-                key = bytes(found[kind.KEY][4:])
-                key_end = bytes(found[kind.KEY_END][4:]) if kind.KEY_END in found else b""
+                key = _bare(found[kind.KEY])
+                key_end = _bare(found[kind.KEY_END]) if kind.KEY_END in found else b""
                 ends = bool(_number(found, kind.FLAGS) & INTERVAL_END)
                 data = _read_data(found[kind.DATA]) if kind.DATA in found else None
                 elements[ElementKey(set_name, key, key_end, ends)] = data
+
+
+def _bare(key: memoryview) -> bytes:
+    """The key in its attribute, without what fills that up to whole words."""
+    return bytes(key[4 : _LENGTH.unpack_from(key)[0]])
 
 
 def _read_data(data: memoryview) -> object:

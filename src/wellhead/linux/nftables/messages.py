@@ -137,6 +137,8 @@ def _packed(elements: Iterable[Element], table: Table) -> Iterator[tuple[str, by
             parts[name], lengths[name] = [], 0
         key_prefix, data_prefix = prefixes[name]
         body = key_prefix + at.key
+        if len(at.key) & 3:
+            body += bytes(-len(at.key) & 3)
         if data is not None:
             body += data_prefix + data if type(data) is bytes else verdict_data(data)
         if at.interval_end:
@@ -160,5 +162,5 @@ def _packed(elements: Iterable[Element], table: Table) -> Iterator[tuple[str, by
 
 @lru_cache(maxsize=64)
 def _prefix(type: int, length: int) -> bytes:
-    """The headers before a key or value of a set, all of which are of one length, in whole words."""
+    """The headers before a key or value of a set, all of which are of one length."""
     return _TWO_ATTRIBUTES.pack(8 + length, type | NESTED, 4 + length, _VALUE)

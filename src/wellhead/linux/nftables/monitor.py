@@ -48,6 +48,16 @@ class Monitor:
             if generation() > before + transactions:
                 self.changed.set()
 
+    @contextmanager
+    def deaf(self) -> Iterator[None]:
+        """Don't listen while others make a large change of which nothing is of interest but its end."""
+        news.listen(self._socket, False)
+        try:
+            yield
+        finally:
+            news.listen(self._socket, True)
+            self.changed.set()
+
     def close(self) -> None:
         self._news.close()
 

@@ -85,6 +85,15 @@ class Tables:
         """Wait until somebody else changes our tables: `check` is then due."""
         await self._open().monitor.changed.wait()
 
+    @contextlib.contextmanager
+    def deaf(self) -> Iterator[None]:
+        """Don't listen meanwhile: a listener makes large changes slower, whoever makes them."""
+        if self._link is None:
+            yield
+            return
+        with self._link.monitor.deaf():
+            yield
+
     async def remove_unused(self) -> None:
         """Remove the table of a family that is no longer used."""
         used = {each.ruleset.family for each in self._families}

@@ -45,12 +45,19 @@ class IptablesBackend:
         families = tuple(families)
         self._tables = [_FamilyTables(each, variant, config, metrics) for each in families]
         self._claims = Claims(families, config or RulesetConfig())
+        self._begun = False
 
     async def apply(self, diff: ViewDiff) -> None:
         """Take in what changed and restore the chains that this changes, in one call for each family."""
         for each in self._tables:
             each.ruleset.update(diff)
-        await _all((self._claims.apply(diff), *(each.sync() for each in self._tables)))
+        if self._begun:
+            await _all((self._claims.apply(diff), *(each.sync() for each in self._tables)))
+            return
+        await self._claims.apply(diff)
+        with self._claims.deaf():
+            await _all(each.sync() for each in self._tables)
+        self._begun = True
 
     async def check(self) -> bool:
         """Compare every chain of ours with what it should be, and restore those that others changed."""
@@ -59,8 +66,8 @@ class IptablesBackend:
         return any(await _all((self._claims.check(), *(each.sync() for each in self._tables))))
 
     async def changed(self) -> None:
-        """Wait until others change the claims. Of everything else iptables tells nobody."""
-        await self._claims.changed()
+        """Put the claims back whenever others change them. Of everything else iptables tells nobody."""
+        await self._claims.keep()
 
     async def set_service_ranges(self, ranges: tuple[IPNetwork, ...]) -> None:
         """Nothing depends on them: an address that no Service has is no matter of ours in this mode."""

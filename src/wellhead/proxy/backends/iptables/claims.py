@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from wellhead.ip import Family
 from wellhead.proxy.backends.base import BackendError
@@ -46,12 +47,26 @@ class Claims:
         """Put back what others changed. Returns whether there was anything."""
         return self._tables is not None and await self._tables.check()
 
-    async def changed(self) -> None:
-        """Wait until others have changed something."""
-        if self._tables is not None:
+    async def keep(self) -> None:
+        """Put back what others change as soon as the kernel tells, until cancelled.
+
+        It tells of every rule of iptables-nft's, too, and of a large change not all: the small table is
+        compared then, and nothing else.
+
+        Raises:
+            BackendError: there is no way to listen, or something can't be put back; call again.
+        """
+        while self._tables is not None:
             await self._tables.changed()
-        else:
-            await asyncio.Event().wait()
+            if self._tables is not None and await self._tables.check():
+                log.warning("claims of sources had been changed by others: restored")
+        await asyncio.Event().wait()
+
+    @contextlib.contextmanager
+    def deaf(self) -> Iterator[None]:
+        """Don't listen while all rules of iptables are loaded."""
+        with self._tables.deaf() if self._tables is not None else contextlib.nullcontext():
+            yield
 
     async def remove_leftovers(self) -> None:
         """Remove what an earlier proxy left that made more claims."""

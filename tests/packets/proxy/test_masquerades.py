@@ -1,0 +1,61 @@
+"""Whoever masquerades is found, said by event and counted, by a proxy's process among others' rules."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.packets.proxy.backends import by_any
+from tests.packets.proxy.conftest import Start
+from tests.packets.proxy.fake_api import FakeApi
+from tests.packets.proxy.foreign import FOREIGN
+from tests.packets.proxy.process import eventually, get
+from tests.packets.proxy.world import World
+from tests.patience import until
+from wellhead.proxy.masquerades.listing import listed
+
+pytestmark = [pytest.mark.cluster, by_any]
+
+
+def test_a_fresh_machine_has_nobody_who_masquerades(world: World) -> None:
+    assert [each for each in world.node.inside(listed) if any(each.chains.values())] == []
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_every_shape_is_found(world: World, name: str) -> None:
+    undo = FOREIGN[name](world.node)
+    try:
+        found = [each for each in world.node.inside(listed) if any(each.chains.values())]
+        assert {each.priority for each in found} == {100}
+        text = "\n".join(rule.text for each in found for rules in each.chains.values() for rule in rules)
+        assert "masquerade" in text.lower()
+    finally:
+        undo()
+
+
+@pytest.mark.parametrize("mode", ["nftables", "iptables"])
+def test_it_is_said_and_counted(world: World, api: FakeApi, start: Start, mode: str) -> None:
+    proxy = start("--proxy-mode", mode)
+    eventually(proxy.has_synced)
+
+    def counted() -> dict[str, str]:
+        """Of IPv4's rules, by outcome."""
+        text = get(world, "http://127.0.0.1:10249/metrics")[1]
+        name = 'wellhead_proxy_foreign_masquerades{ip_family="IPv4",outcome='
+        lines = [each.removeprefix(name) for each in text.splitlines() if each.startswith(name)]
+        return {each.split('"')[1]: each.split()[-1] for each in lines}
+
+    until(counted, lambda found: found == {"kept": "0.0", "hidden": "0.0"})
+    undo = FOREIGN["Calico"](world.node)
+    try:
+        until(counted, lambda found: found == {"kept": "1.0", "hidden": "0.0"})
+        eventually(lambda: bool(said(api, "SourceKept")))
+        [message, *_] = said(api, "SourceKept")
+        assert "iptables-nft: -A cali-nat-outgoing -s 10.244.0.0/16" in message
+        assert "would hide pods that dial Services behind this node's address" in message
+    finally:
+        undo()
+    until(counted, lambda found: found == {"kept": "0.0", "hidden": "0.0"})
+
+
+def said(api: FakeApi, reason: str) -> list[str]:
+    return [each["message"] for each in api.events if each["reason"] == reason]
