@@ -93,7 +93,7 @@ def balanced(**spec: Any) -> Obj:
             [
                 *NODES,
                 *FLANNEL,
-                daemon_set("wellhead-proxy", "wellhead-proxy:1"),
+                daemon_set("wellhead-proxy", "wellhead-proxy:1", "proxy", "--source-claims=none"),
                 service(type="NodePort", annotations=PRESERVING, **CLUSTER),
                 ONE,
             ],

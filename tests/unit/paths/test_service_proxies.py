@@ -313,12 +313,34 @@ def test_nodes_that_do_not_announce_symmetric_return_are_masqueraded_to() -> Non
     assert seen(outcomes(cluster, "10.9.0.3:31000")) == {f"client {CLIENT}": 0.5, "node cairo ?": 0.5}
 
 
-def test_a_network_that_masquerades_defeats_preserve_client_ip() -> None:
-    daemon = daemon_set("wellhead-proxy", "wellhead-proxy:0.1.0", "proxy")
+def test_a_network_that_masquerades_defeats_preserve_client_ip_unless_sources_are_claimed() -> None:
+    daemon = daemon_set("wellhead-proxy", "wellhead-proxy:0.1.0", "proxy", "--source-claims=none")
     asked = service(type="NodePort", annotations={"wellhead.dev/preserve-client-ip": "true"}, **CLUSTER)
     cluster = world(NODES, FLANNEL, daemon, asked, TWO)
     found = outcomes(cluster, "10.9.0.3:31000")
     assert (seen(found), "NetworkMasqueradesInbound" in codes(found)) == ({"node cairo 10.50.3.0": 1.0}, True)
+    claiming = daemon_set("wellhead-proxy", "wellhead-proxy:0.1.0", "proxy")
+    kept = outcomes(world(NODES, FLANNEL, claiming, asked, TWO), "10.9.0.3:31000")
+    assert (seen(kept), "SourceClaimed" in codes(kept)) == ({f"client {CLIENT}": 1.0}, True)
+
+
+def test_an_agent_that_masquerades_pods_wins_over_kube_proxy_and_not_over_claims() -> None:
+    agent = daemon_set("ip-masq-agent", "example/ip-masq-agent:v2")
+    config = config_map("ip-masq-agent", config="nonMasqueradeCIDRs: [10.9.0.0/16]")
+    objects = (
+        NODES,
+        agent,
+        config,
+        service(type="NodePort", **CLUSTER),
+        ONE,
+        pod("asks", "10.50.3.9", "cairo"),
+    )
+    by_others = outcomes(world(*objects, kube_proxy()), "10.60.0.1:80", "pod/asks")
+    assert "AgentMasquerades" in codes(by_others)
+    claimed = outcomes(
+        world(*objects, daemon_set("wellhead-proxy", "wellhead-proxy:1", "proxy")), "10.60.0.1:80", "pod/asks"
+    )
+    assert (seen(claimed), "SourceClaimed" in codes(claimed)) == ({"client 10.50.3.9": 1.0}, True)
 
 
 def test_node_ports_answer_where_they_are_told_to() -> None:

@@ -139,6 +139,10 @@ class Verdict:
     """What a masquerade takes, where it isn't the kernel's choice."""
     keep_network: bool = False
     """Whether neither the network nor an agent sees the packet before it leaves (eBPF)."""
+    claims: bool = False
+    """Whether the proxy keeps the source from whoever else would replace it."""
+    claim_notes: tuple[Note, ...] = ()
+    """What is assumed where it does."""
     returns_by_itself: bool = False
     decided_by: Decision | None = None
     notes: tuple[Note, ...] = ()

@@ -214,18 +214,31 @@ class KubeProxy(ServiceProxy):
                     why = (Code.SYMMETRIC_RETURN, Code.SYMMETRIC_RETURN.meaning)
             if arrival.packet.source.address == each.ip and arrival.packet.source.kind == "pod":
                 masquerade, why = True, (Code.HAIRPIN, Code.HAIRPIN.meaning)
+            where = known[each].node if each in known else ""
+            claims, claim_notes = self.claims(arrival, each.ip, where, preserved=returns)
             yield Verdict(
                 share=1 / len(chosen),
                 action="forward",
                 code=why[0],
                 because=why[1],
                 endpoint=each,
-                endpoint_node=known[each].node if each in known else "",
+                endpoint_node=where,
                 masquerade=masquerade,
+                claims=claims,
+                claim_notes=claim_notes,
                 returns_by_itself=returns,
                 decided_by=decided_by,
                 notes=notes,
             )
+
+    def claims(
+        self, arrival: Arrival, endpoint: IPAddress, where: str, *, preserved: bool
+    ) -> tuple[bool, tuple[Note, ...]]:
+        """Whether it keeps the source from whoever masquerades after it, and what is assumed for that.
+
+        kube-proxy leaves it to them.
+        """
+        return False, ()
 
     def is_inside(self, packet: Packet) -> bool:
         return packet.source.kind != "outside"

@@ -14,7 +14,7 @@ import msgspec
 from wellhead.ip import Family, IPAddress, Protocol
 from wellhead.paths.codes import Code
 from wellhead.paths.packet import NodeAddress, Packet
-from wellhead.paths.parties.base import Balancer, Delivery, Network, Rewrite, named, note
+from wellhead.paths.parties.base import Arrival, Balancer, Delivery, Network, Rewrite, named, note
 from wellhead.paths.parties.kube_proxy import KubeProxy
 from wellhead.paths.parties.kube_proxy_configuration import Configuration
 from wellhead.paths.reading import command_line, is_true, parsed, text, within
@@ -54,6 +54,23 @@ class WellheadProxy(KubeProxy):
             "returning": frozenset(self.returning - {name}),
             "inside": tuple(inside),
         }
+
+    def claims(
+        self, arrival: Arrival, endpoint: IPAddress, where: str, *, preserved: bool
+    ) -> tuple[bool, tuple[Note, ...]]:
+        """As `--source-claims` says: what is known to come back through the node, all, or nothing."""
+        asked = self._flags.get("source-claims", "auto")
+        if asked == "none":
+            return False, ()
+        if asked == "all" or preserved or (where and where == arrival.node):
+            return True, ()
+        node = self.world.nodes.get(where)
+        of_this_node = self.takes_for_pod(arrival.packet, arrival.node)
+        if not of_this_node or node is None or endpoint in node.addresses:
+            return False, ()
+        if within(endpoint, (*self.world.pod_cidrs, *self.configuration.cluster_cidrs)):
+            return True, ()
+        return True, (note(Code.ASSUMES_ROUTE_TO_POD),)
 
     @property
     def guards_what_has_no_endpoints(self) -> bool:

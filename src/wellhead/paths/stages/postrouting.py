@@ -62,6 +62,10 @@ class Postrouting(Stage):
         if verdict.keep_network:
             return packet
         rewrite = self._rewrite(packet)
+        if rewrite is not None and verdict.claims:
+            because = f"{rewrite[0]} would replace the source; the service proxy claims it first"
+            claimed = packet.step(self.parties.proxy.name, What.FORWARD, Code.SOURCE_CLAIMED, because)
+            return claimed.noting(*verdict.claim_notes)
         if rewrite is not None:
             who, found = rewrite
             taken = self.towards(packet.node, packet.destination, where, packet.family)
