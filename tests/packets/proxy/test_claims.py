@@ -39,7 +39,7 @@ from tests.packets.proxy.world import (
     World,
     dial,
 )
-from tests.patience import PATIENCE
+from tests.patience import until
 from tests.unit.services.objects import endpoint, endpoint_slice
 from wellhead.services.endpointslice import EndpointSlice
 from wellhead.services.node import LocalNode, Ways
@@ -174,22 +174,20 @@ def test_all_or_none_are_claimed_if_that_is_asked_for(world: World, masquerade: 
 
 def test_who_flushes_everything_is_noticed(world: World, masquerade: Masquerade) -> None:
     world.program([web()], at(POD_FAR))
-    held = "wellhead" if world.backend.mode == "nftables" else "wellhead-claims"
 
-    async def until_it_is_back() -> None:
-        """As the proxy does."""
-        async with asyncio.timeout(PATIENCE):
-            if world.backend.mode == "nftables":
-                await world.backend.changed()
-                assert await world.backend.check()
-                return
-            keeping = asyncio.create_task(world.backend.changed())
-            while f"table ip {held}\n" not in await asyncio.to_thread(world.node.run, "nft list tables"):  # noqa: ASYNC110
-                await asyncio.sleep(0.05)  # there is nothing that tells
-            keeping.cancel()
+    async def begin() -> asyncio.Task[None]:
+        return asyncio.create_task(world.backend.changed())
 
+    async def end() -> None:
+        listening.cancel()
+
+    listening = world.node.await_(begin())
     world.node.run("nft flush ruleset")
-    world.node.await_(until_it_is_back())
+    if world.backend.mode == "nftables":
+        until(listening.done)
+    else:
+        until(lambda: "table ip wellhead-claims\n" in world.node.run("nft list tables"))
+    world.node.await_(end())
     world.node.await_(world.backend.check())
     masquerade("iptables-legacy")
     assert dial(world.pod_a, CLUSTER_IP, 80) == Answer(POD_FAR, POD_A)
