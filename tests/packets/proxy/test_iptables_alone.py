@@ -23,6 +23,9 @@ from tests.packets.proxy.world import (
     dial,
 )
 from tests.patience import until
+from tests.unit.services.objects import endpoint, endpoint_slice, service
+from wellhead.services.endpointslice import EndpointSlice
+from wellhead.services.service import Service
 
 pytestmark = pytest.mark.cluster
 
@@ -87,3 +90,20 @@ def test_without_endpoints_every_frontend_refuses_at_once(world: World, policy: 
     for client in (world.pod_a, world.node):
         assert dial(client, CLUSTER_IP, 80, udp=udp) == REFUSED
     assert dial(world.node, "127.0.0.1", 30080, udp=udp) == REFUSED
+
+
+def numbered(count: int) -> list[Service]:
+    return [service(f"s{each}", cluster_ips=(f"10.0.7.{each}",)) for each in range(count)]
+
+
+def leads_to(count: int) -> list[EndpointSlice]:
+    return [endpoint_slice(endpoint(POD_A), of=f"s{each}", name=f"s{each}") for each in range(count)]
+
+
+def test_of_a_large_chain_single_rules_are_changed(world: World) -> None:
+    world.program(numbered(100), leads_to(100))
+    world.program(numbered(102)[3:], leads_to(101)[3:])
+    assert dial(world.pod_b, "10.0.7.100", 80) == Answer(POD_A, POD_B)
+    assert dial(world.pod_b, "10.0.7.101", 80) == REFUSED
+    assert "-d 10.0.7.2/32" not in world.saved()
+    assert not world.node.await_(world.backend.check()), "the chain is what it would be, written whole"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from tests.unit.services.objects import endpoint, endpoint_slice, node, node_view, service
 from wellhead.ip import Family
 from wellhead.proxy.backends.iptables.names import is_ours
+from wellhead.proxy.backends.iptables.node_rules import JUMPS
 from wellhead.proxy.backends.iptables.port_rules import Chain, Rules
 from wellhead.proxy.backends.iptables.ruleset import Ruleset
 from wellhead.proxy.backends.iptables.saved import Saved, parse, same
@@ -160,3 +164,51 @@ def test_a_rebuilt_ruleset_equals_an_updated_one() -> None:
     ports = node_view(services, view.node).ports
     rebuilt.update(ViewDiff(view.node, {key: (None, port) for key, port in ports.items()}))
     assert everything(updated, Saved()) == everything(rebuilt, Saved())
+
+
+def many(*names: int, without: int = -1) -> Rules:
+    return tuple(f"-A KUBE-SERVICES -d 10.0.0.{each}/32 -j KUBE-X{each}" for each in names if each != without)
+
+
+def edited(now: Rules, text: str) -> list[str]:
+    """What a chain holds after the edits in a restore's input, as iptables makes them one by one."""
+    rules = list(now)
+    for line in text.splitlines():
+        words = line.split()
+        if words[0] == "-D":
+            rules.remove("-A" + line.removeprefix("-D"))
+        elif words[0] == "-I":
+            rules.insert(int(words[2]) - 1, f"-A {words[1]} " + " ".join(words[3:]))
+        elif words[0] == "-A":
+            rules.append(line)
+        elif words[0].startswith(":"):
+            rules.clear()
+    return rules
+
+
+@given(st.sets(st.integers(0, 255), min_size=60), st.sets(st.integers(0, 255), max_size=40))
+def test_a_large_chain_becomes_what_it_should_be(held: set[int], others: set[int]) -> None:
+    now, wanted = many(*sorted(held)), many(*sorted(held ^ others))
+    chain = Chain("nat", "KUBE-SERVICES")
+    text = restore_input({chain: wanted}, Saved(chains={chain: now}, jumps=dict(JUMPS)), JUMPS)
+    assert tuple(edited(now, text)) == wanted
+
+
+def test_of_a_large_chain_only_what_changes_is_written() -> None:
+    now, wanted = many(*range(200)), (*many(*range(100)), *many(*range(101, 200)), *many(250))
+    chain = Chain("nat", "KUBE-SERVICES")
+    text = restore_input({chain: wanted}, Saved(chains={chain: now}, jumps=dict(JUMPS)), JUMPS)
+    assert text.splitlines() == [
+        "*nat",
+        "-D KUBE-SERVICES -d 10.0.0.100/32 -j KUBE-X100",
+        "-I KUBE-SERVICES 200 -d 10.0.0.250/32 -j KUBE-X250",
+        "COMMIT",
+    ]
+
+
+def test_a_large_chain_in_another_order_is_written_whole() -> None:
+    now, wanted = many(*range(200)), many(*reversed(range(200)))
+    chain = Chain("nat", "KUBE-SERVICES")
+    text = restore_input({chain: wanted}, Saved(chains={chain: now}, jumps=dict(JUMPS)), JUMPS)
+    assert ":KUBE-SERVICES - [0:0]" in text
+    assert tuple(edited(now, text)) == wanted
