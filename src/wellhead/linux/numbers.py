@@ -86,6 +86,15 @@ class Table(enum.StrEnum):
     """Of the family inet, and only as long as somebody traces."""
 
 
+class PolicySet(enum.StrEnum):
+    """Sets of addresses in the policies' table by which others see what it lets through."""
+
+    POD_NETWORKS = "pod-networks"
+    """Where the node's pods have their addresses: one that isn't known gets and sends nothing."""
+    KNOWN_PODS = "known-pods"
+    """The node's pods of which it is known what is allowed to them."""
+
+
 class HookPriority(enum.IntEnum):
     """Where our base chains stand among those of a hook: lower ones first.
 

@@ -18,10 +18,7 @@ from wellhead.linux.nftables.objects import COMMENT_LENGTH, Element, ElementKey,
 from wellhead.policies.blocks import Stretch
 from wellhead.policies.policy import Direction
 
-KNOWN = "known-pods"
-"""The node's pods of which it is known what is allowed to them."""
-POD_NETWORKS = "pod-networks"
-"""Where the node's pods have their addresses: one that isn't known gets and sends nothing."""
+KNOWN, POD_NETWORKS = numbers.PolicySet.KNOWN_PODS, numbers.PolicySet.POD_NETWORKS
 ITSELF = "itself"
 """A pod's address twice: what it sends to itself passes."""
 PEERS = "peers"

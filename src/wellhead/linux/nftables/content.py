@@ -61,7 +61,7 @@ def read(socket: Socket, table: Table) -> Content:
     """
     if not _is_there(socket, table):
         return Content()
-    family, name = table.family.number, text(nfta.Table.NAME, table.name)
+    family = table.family.number
     try:
         sets = dict(
             _read_set(found, table)
@@ -75,14 +75,25 @@ def read(socket: Socket, table: Table) -> Content:
         elements: dict[ElementKey, object] = {}
         for set_name, held in sets.items():
             if SetFlag.DYNAMIC not in held.flags and known.get(set_name) == held:
-                of = name + text(nfta.Elements.SET, set_name)
-                for reply in socket.dump(nfta.Message.GET_SET_ELEMENT, family, of):
-                    _read_elements(reply, set_name, elements)
+                elements |= read_set(socket, table.family, table.name, set_name)
     except NetlinkError:
         if _is_there(socket, table):
             raise
         return Content()  # it went while being read
     return Content(True, sets, chains, elements)
+
+
+def read_set(socket: Socket, family: Family, table: str, name: str) -> dict[ElementKey, object]:
+    """The elements of one set or map.
+
+    Raises:
+        NetlinkError: there is no such set, say.
+    """
+    elements: dict[ElementKey, object] = {}
+    of = text(nfta.Table.NAME, table) + text(nfta.Elements.SET, name)
+    for reply in socket.dump(nfta.Message.GET_SET_ELEMENT, family.number, of):
+        _read_elements(reply, name, elements)
+    return elements
 
 
 def remove(socket: Socket, family: Family, name: str) -> bool:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
+from ipaddress import ip_address
 from typing import Any
 
 from wellhead.api.errors import ApiError, Conflict, NotFound
@@ -17,6 +18,7 @@ from wellhead.api.resources import PODS
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.linux import trees
+from wellhead.node.network import policy_guard
 from wellhead.node.pods import (
     files,
     grace,
@@ -284,6 +286,8 @@ class PodWorker:
                 volumes = group.create_task(_problem(self.state.volumes.prepare(self._record.pod)))
             problem = sandbox.result() or volumes.result()
             if problem is None:
+                addresses = map(ip_address, self._record.ips)
+                await policy_guard.admitted(addresses, self._writer.flushed())
                 return not self._told.is_set()
             reason = "FailedMount" if isinstance(problem, VolumeError) else "FailedCreatePodSandBox"
             message = str(problem) if reason == "FailedMount" else f"Failed to create pod sandbox: {problem}"
