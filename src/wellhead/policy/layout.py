@@ -25,6 +25,7 @@ PEERS = "peers"
 BLOCKS = "blocks"
 NEIGHBOUR_DISCOVERY = "neighbour-discovery"
 
+_ICMPV6 = 58
 _NEIGHBOUR_DISCOVERY = range(133, 138)
 """ICMPv6 types (RFC 4861)."""
 
@@ -69,7 +70,7 @@ def _table(family: Family) -> Table:
         Set(BLOCKS, (address,), (number,), SetFlag.INTERVAL),
     ]
     if family is Family.IPV6:
-        found.append(Set(NEIGHBOUR_DISCOVERY, (types.ICMPV6_TYPE,)))
+        found.append(Set(NEIGHBOUR_DISCOVERY, (types.INET_PROTO, types.ICMPV6_TYPE)))
     for direction in Direction:
         found += (
             Set(isolated(direction), (address,)),
@@ -120,7 +121,7 @@ def peer(address: IPAddress, number: int) -> Element:
 
 def neighbour_discovery() -> Iterator[Element]:
     for each in _NEIGHBOUR_DISCOVERY:
-        yield Element(ElementKey(NEIGHBOUR_DISCOVERY, bytes([each])))
+        yield Element(ElementKey(NEIGHBOUR_DISCOVERY, bytes((_ICMPV6, 0, 0, 0, each, 0, 0, 0))))
 
 
 def stretch(found: Stretch, number: int) -> Iterator[Element]:

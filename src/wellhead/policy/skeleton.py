@@ -83,7 +83,7 @@ def _always(family: Family) -> Iterator[Rule]:
     errors = Is(L4PROTO, _ERRORS[family])
     yield rule(errors, Has(CT_STATE, _RELATED), ACCEPT, comment="errors about what passes")
     if family is Family.IPV6:
-        yield rule(errors, InSet(ICMPV6_TYPE, layout.NEIGHBOUR_DISCOVERY), ACCEPT)
+        yield rule(InSet(concat(L4PROTO, ICMPV6_TYPE), layout.NEIGHBOUR_DISCOVERY), ACCEPT)
 
 
 def _judgement(direction: Direction, name: str, pod: Field, other: Field, port: Field) -> Iterator[Chain]:
