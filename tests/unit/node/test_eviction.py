@@ -27,6 +27,11 @@ def pod(name: str, *containers: Obj, **spec: Any) -> Obj:
     return {"metadata": {"name": name, "uid": name}, "spec": {"containers": listed, **spec}}
 
 
+def said(one: Obj, usage: Usage) -> str:
+    found = local_storage.excess(one, usage)
+    return found.message if found else ""
+
+
 def asks(kind: str, **amounts: str) -> Obj:
     return {"resources": {kind: {name.replace("_", "-"): text for name, text in amounts.items()}}}
 
@@ -166,7 +171,7 @@ def test_the_message_says_what_was_short_and_who_took_too_much() -> None:
 def test_an_empty_dir_has_its_limit() -> None:
     one = pod("x", volumes=[{"name": "v", "emptyDir": {"sizeLimit": "1Mi"}}, {"name": "w", "emptyDir": {}}])
     assert local_storage.excess(one, Usage(volumes={"v": 1 << 20, "w": 1 << 30})) is None
-    assert local_storage.excess(one, Usage(volumes={"v": (1 << 20) + 1})) == (
+    assert said(one, Usage(volumes={"v": (1 << 20) + 1})) == (
         'Usage of EmptyDir volume "v" exceeds the limit "1Mi". '
     )
     assert local_storage.largest(one) == 1 << 20
@@ -175,16 +180,16 @@ def test_an_empty_dir_has_its_limit() -> None:
 def test_containers_have_theirs_and_the_pod_their_sum() -> None:
     one = pod("x", asks("limits", ephemeral_storage="1Mi"), asks("limits", ephemeral_storage="2Mi"))
     assert local_storage.excess(one, Usage({"c0": 1 << 20, "c1": 2 << 20})) is None
-    assert local_storage.excess(one, Usage({"c0": (1 << 20) + 1})) == (
+    assert said(one, Usage({"c0": (1 << 20) + 1})) == (
         'Container c0 exceeded its local ephemeral storage limit "1Mi". '
     )
-    assert local_storage.excess(one, Usage({"c0": 1 << 20}, {"v": (2 << 20) + 1})) == (
+    assert said(one, Usage({"c0": 1 << 20}, {"v": (2 << 20) + 1})) == (
         "Pod ephemeral local storage usage exceeds the total limit of containers 3Mi. "
     )
 
 
 def test_one_limit_is_the_pods_too() -> None:
     one = pod("x", asks("limits", ephemeral_storage="1Mi"), {})
-    assert "total limit of containers 1Mi" in (local_storage.excess(one, Usage({"c1": 2 << 20})) or "")
+    assert "total limit of containers 1Mi" in said(one, Usage({"c1": 2 << 20}))
     assert local_storage.largest(pod("x")) is None
     assert local_storage.largest(pod("x", asks("limits", memory="1Mi"))) is None

@@ -82,6 +82,9 @@ async def test_one_pod_goes_at_a_time_while_memory_is_short(
     await pass_time(10)
     await case.manager.look()
     assert changes == [{"MemoryPressure"}, frozenset()]
+    assert case.recorder.said("NodeHasSufficientMemory") == [
+        "Node node-1 status is now: NodeHasSufficientMemory"
+    ]
     assert case.recorder.said("EvictionThresholdMet") == ["Attempting to reclaim memory"] * 3
 
 
@@ -140,7 +143,7 @@ async def test_who_takes_more_of_the_disk_than_it_may_goes(
     assert await case.manager.look_at_pods()
     assert (over.ending, within.ending, free.ending) == (True, False, False)
     assert over.ended == End("Evicted", 'Usage of EmptyDir volume "v" exceeds the limit "64Ki". ', 1.0)
-    assert case.manager.evictions == {"local storage": 1}
+    assert case.manager.evictions == {"emptydirfs.limit": 1}
 
 
 async def test_where_nobody_has_a_limit_nobody_is_looked_at(

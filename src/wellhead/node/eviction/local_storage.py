@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from wellhead.api.meta import Obj
 from wellhead.api.quantity import Quantity
@@ -39,17 +40,27 @@ def largest(pod: Obj) -> int | None:
     return max((each.value for each in (*limits, *([whole] if whole else []))), default=None)
 
 
-def excess(pod: Obj, usage: Usage) -> str | None:
-    """What the pod exceeds, as upstream words it; None if nothing."""
+class Excess(NamedTuple):
+    """What a pod exceeds: upstream's name of it in metrics, and its words."""
+
+    signal: str
+    message: str
+
+
+def excess(pod: Obj, usage: Usage) -> Excess | None:
+    """What the pod exceeds; None if nothing."""
     for name, limit in volume_limits(pod).items():
         if usage.volumes.get(name, 0) > limit.value:
-            return f'Usage of EmptyDir volume "{name}" exceeds the limit "{limit}". '
+            message = f'Usage of EmptyDir volume "{name}" exceeds the limit "{limit}". '
+            return Excess("emptydirfs.limit", message)
     whole = pod_limit(pod)
     if whole is not None and usage.total > whole.value:
-        return f"Pod ephemeral local storage usage exceeds the total limit of containers {whole}. "
+        message = f"Pod ephemeral local storage usage exceeds the total limit of containers {whole}. "
+        return Excess("ephemeralpodfs.limit", message)
     for name, limit in container_limits(pod).items():
         if usage.containers.get(name, 0) > limit.value:
-            return f'Container {name} exceeded its local ephemeral storage limit "{limit}". '
+            message = f'Container {name} exceeded its local ephemeral storage limit "{limit}". '
+            return Excess("ephemeralcontainerfs.limit", message)
     return None
 
 

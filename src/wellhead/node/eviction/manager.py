@@ -36,6 +36,12 @@ _SECONDS = 10.0
 _SHARE = 50  # a look at all pods may take one part in so many of the time
 _AT_ONCE = 1.0  # seconds that a pod has when it must go at once
 _CLEANUP = 30.0  # seconds until what a pod had must have come back
+_REASONS = {
+    "MemoryPressure": ("NodeHasSufficientMemory", "NodeHasInsufficientMemory"),
+    "DiskPressure": ("NodeHasNoDiskPressure", "NodeHasDiskPressure"),
+    "PIDPressure": ("NodeHasSufficientPID", "NodeHasInsufficientPID"),
+}
+"""Of events, when a condition ends and begins."""
 _MEMORY_TAINT = {"key": "node.kubernetes.io/memory-pressure", "effect": "NoSchedule"}
 
 
@@ -53,6 +59,7 @@ class EvictionManager:
         """`directories` are the one of the pods' files and the one of the images."""
         # As upstream's kubelet does: the UID of events about a Node is its name.
         self._node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": node_name, "uid": node_name}}
+        self._node_name = node_name
         self._directories = directories
         self._config = config
         self._recorder = recorder
@@ -106,6 +113,10 @@ class EvictionManager:
         acting = self._pressure.look(observed, asyncio.get_running_loop().time())
         if self.conditions != before:
             _log.warning("pressure: %s", ", ".join(sorted(self.conditions)) or "none any more")
+            for name in sorted(self.conditions ^ before):
+                reason = _REASONS[name][name in self.conditions]
+                text = f"Node {self._node_name} status is now: {reason}"
+                self._recorder.event(self._node, "Normal", reason, text)
             self.changed()
         if not acting:
             return False
@@ -161,13 +172,13 @@ class EvictionManager:
             if largest is None:
                 continue
             usage = await asyncio.to_thread(disk.used, worker.state, largest)
-            message = local_storage.excess(pod, usage)
-            if message is None:
+            found = local_storage.excess(pod, usage)
+            if found is None:
                 continue
             if ranking.is_critical(pod):
-                _log.error("a critical pod is not evicted: %s: %s", spec.described(pod), message)
+                _log.error("a critical pod is not evicted: %s: %s", spec.described(pod), found.message)
                 continue
-            await self._evict(worker, "local storage", End(EVICTED, message, _AT_ONCE))
+            await self._evict(worker, found.signal, End(EVICTED, found.message, _AT_ONCE))
         pods = (worker.state.pod for worker in self._workers() if worker.counts)
         return any(local_storage.largest(pod) is not None for pod in pods)
 
