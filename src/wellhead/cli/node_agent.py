@@ -142,7 +142,7 @@ _NETWORKS: _Listed[IPNetwork] = _Listed("cidr", ip_network)
     "settings",
     type=_FILE,
     help="A KubeletConfiguration, of which eviction, ephemeral storage, shutdown, logs and whose images may "
-    "be used count; other fields are refused.  [default: upstream's, but for little room on the disk]",
+    "be used count; other fields are refused.  [default: see docs/nodes.md]",
 )
 @health_option(10248)
 @logging_options

@@ -22,9 +22,13 @@ from wellhead.node.eviction.thresholds import Threshold, ThresholdError
 
 API_VERSION, KIND = "kubelet.config.k8s.io/v1beta1", "KubeletConfiguration"
 
-EVICTION_HARD = {"memory.available": "100Mi", "nodefs.available": "256Mi", "nodefs.inodesFree": "1%"}
-"""Upstream's for memory. Upstream's 10 % of the disk would make every node of a well-filled machine useless,
-and what is on the disk is mostly not the cluster's: so a little room, for all nodes of the box."""
+EVICTION_HARD = {"nodefs.available": "256Mi", "nodefs.inodesFree": "1%"}
+"""Nodes share the memory and the disk of one box, most of which isn't the cluster's.
+
+Upstream's 10 % of the disk would make every node of a well-filled one useless; and by upstream's 100Mi of
+memory, a moment's shortage by a neighbour (a compiler, a browser) would end a pod on every node, and close
+all of them for five minutes.
+"""
 
 # kernel.sem as upstream; what ends in * is a beginning (k8s.io/component-helpers, node/util/sysctl).
 _NAMESPACED = ("kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue.", "net.")

@@ -18,13 +18,13 @@ def parsed(**fields: Any) -> configuration.Configuration:
     )
 
 
-def test_without_a_file_upstreams_defaults_hold_but_for_the_disk() -> None:
+def test_without_a_file_upstreams_defaults_hold_but_for_what_nodes_share() -> None:
     found = configuration.default()
     assert {each.signal for each in found.eviction.thresholds} == set(configuration.EVICTION_HARD)
     assert (found.logs.max_size, found.logs.max_files, found.logs.interval) == (10 << 20, 5, 10.0)
     assert found.shutdown == ()
     assert found.image_access.name == access.NEVER_VERIFY_PRELOADED
-    assert found.shown["evictionHard"]["memory.available"] == "100Mi"
+    assert found.shown["evictionHard"]["nodefs.available"] == "256Mi"
     assert configuration.parse(found.shown) == found  # what is told can be given
 
 
@@ -32,7 +32,7 @@ def test_what_is_said_of_hard_eviction_replaces_all_of_it_unless_merged() -> Non
     said = {"memory.available": "5%"}
     assert [each.signal for each in parsed(evictionHard=said).eviction.thresholds] == [thresholds.MEMORY]
     merged = parsed(evictionHard=said, mergeDefaultEvictionSettings=True)
-    assert len(merged.eviction.thresholds) == len(configuration.EVICTION_HARD)
+    assert len(merged.eviction.thresholds) == len(configuration.EVICTION_HARD) + 1
     assert not parsed(evictionHard={"nodefs.available": "0%"}).eviction.thresholds
     assert not parsed(evictionHard={}).eviction.thresholds
 

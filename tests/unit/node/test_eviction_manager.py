@@ -15,7 +15,7 @@ from wellhead.node.configuration import Eviction
 from wellhead.node.eviction import manager as manager_module
 from wellhead.node.eviction.manager import EvictionManager
 from wellhead.node.eviction.ranking import Used
-from wellhead.node.eviction.thresholds import MEMORY, Observation
+from wellhead.node.eviction.thresholds import MEMORY, Observation, parse
 from wellhead.node.pods.record import End
 
 GIB = 1 << 30
@@ -46,6 +46,7 @@ class Case:
         self.available = 5 * GIB
         self.recorder = Recorder()
         recorder: Any = self.recorder
+        fields.setdefault("thresholds", parse({MEMORY: "100Mi"}, {}, {}, {}))
         config = Eviction(transition=0, **fields)
         listed: Any = list(workers)
         self.manager = EvictionManager("node-1", (Path(), Path()), config, recorder, lambda: listed)
