@@ -11,8 +11,6 @@ from typing import Any
 import click
 import msgspec
 from click.shell_completion import CompletionItem
-from rich.console import Console
-from rich.table import Table
 
 from wellhead.cli.image_users import users
 from wellhead.cli.options import output_option
@@ -262,11 +260,14 @@ def list_command(image_dir: Path, output: str | None, quiet: bool, check: bool) 
     if output == "json" and not quiet:
         click.echo(msgspec.json.format(msgspec.json.encode(images)).decode())
     elif not quiet:
-        table = Table("NAME", "ID", "SIZE", "CREATED", box=None, pad_edge=False)
+        rows = [("NAME", "ID", "SIZE", "CREATED")]
         for image in images:
-            for name in [each for each in image.names if "@" not in each] or ["<none>"]:
-                table.add_row(name, image.id[7:19], f"{image.size / 1e6:.1f} MB", image.created[:19] + "Z")
-        Console().print(table)
+            rest = image.id[7:19], f"{image.size / 1e6:.1f} MB", f"{image.created[:19]}Z"
+            rows += [(name, *rest) for name in [x for x in image.names if "@" not in x] or ["<none>"]]
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        for row in rows:  # names whole, however narrow the terminal: people copy them
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+            click.echo("  ".join((*cells, row[3])))
     if check and (lacking := missing(store)):
         names = ", ".join(recipe.names[0] for recipe in lacking)
         click.echo(f"missing or out of date: {names}; run `wellhead image build`", err=True)

@@ -30,6 +30,8 @@ from wellhead.images.store import Image, ImageStore
 Report = Callable[[str, int, int], None]
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_OTHERS = {b"\xfd7zX": "xz", b"BZh": "bzip2"}
+"""What is not decompressed here, by how it begins."""
 _COPIED_AT_ONCE = 1 << 20
 _STEPS = 4  # copying, looking through, unpacking, sharing
 
@@ -147,7 +149,7 @@ def _plain(file: Path, work: Path, bounds: Bounds) -> Path:
         with path.open("rb") as stream:
             return _inflate(stream, work / "archive.tar", work, bounds)
     with path.open("rb") as stream:
-        if stream.peek(4)[:4].startswith((_GZIP, _ZSTD)):
+        if stream.peek(4)[:4].startswith((_GZIP, _ZSTD, *_OTHERS)):
             return _inflate(stream, work / "archive.tar", work, bounds)
     return path
 
@@ -158,6 +160,9 @@ def _inflate(stream: IO[bytes], target: Path, work: Path, bounds: Bounds) -> Pat
         if start.startswith(_ZSTD):
             with _zstd(stream) as plain:
                 _copy(plain, out, bounds.size)
+        elif other := next((program for begin, program in _OTHERS.items() if start.startswith(begin)), ""):
+            how = f"{other} -dc FILE | wellhead image load -"
+            raise ImageError(f"compressed by {other}: decompress it first ({how})")
         elif start.startswith(_GZIP):
             try:
                 with gzip.open(stream) as plain:

@@ -45,7 +45,12 @@ def test_an_image_is_removed_with_its_last_name(tmp_path: Path) -> None:
 def test_images_without_a_name_are_listed_and_removed_by_id(tmp_path: Path) -> None:
     add(tmp_path, "a")
     add(tmp_path, "b", "docker.io/library/x:1")
-    assert f"<none>                 {12 * 'a'}" in run(tmp_path, "list").output
+    lines = run(tmp_path, "list").output.splitlines()
+    assert lines[0].split() == ["NAME", "ID", "SIZE", "CREATED"]
+    assert {tuple(line.split()[:2]) for line in lines[1:]} == {
+        ("<none>", 12 * "a"),
+        ("docker.io/library/x:1", 12 * "b"),
+    }
     removed = run(tmp_path, "remove", 12 * "a")
     assert removed.output == f"removed sha256:{64 * 'a'}\n"
     assert [each["id"] for each in json.loads(run(tmp_path, "list", "-o", "json").output)] == [
@@ -110,3 +115,17 @@ def test_users_of_an_image_are_the_pods_that_have_not_ended(tmp_path: Path) -> N
         "cluster one, node node-1: pod ns/its",
         "cluster two, node node-1: pod ns/too",
     ]
+
+
+def test_names_are_listed_whole(tmp_path: Path) -> None:
+    long = f"registry.example.com/{'team/' * 30}x:1"
+    add(tmp_path, "a", long)
+    assert long in run(tmp_path, "list").output
+
+
+@pytest.mark.parametrize(("begin", "program"), [(b"\xfd7zXZ\x00", "xz"), (b"BZh91AY", "bzip2")])
+def test_what_is_compressed_otherwise_is_said(tmp_path: Path, begin: bytes, program: str) -> None:
+    (tmp_path / "f").write_bytes(begin + bytes(100))
+    result = run(tmp_path / "store", "load", str(tmp_path / "f"))
+    assert result.exit_code == 1
+    assert f"{program} -dc FILE | wellhead image load -" in result.output

@@ -43,8 +43,16 @@ def test_the_container_wins_over_the_pod_and_the_pod_over_the_image(rootfs: Path
 
 
 def test_root_is_refused_if_the_spec_says_so(rootfs: Path) -> None:
-    with pytest.raises(SecurityError, match="runAsNonRoot"):
-        _user(rootfs, "", {"runAsNonRoot": True})
+    for image_user, of_pod, why in (
+        ("", {}, "image will run as root"),
+        ("0", {}, "image will run as root"),
+        ("web", {}, r"image has non-numeric user \(web\), cannot verify user is non-root"),
+        ("101", {"runAsUser": 0}, "container's runAsUser breaks non-root policy"),
+    ):
+        with pytest.raises(SecurityError, match=why):
+            _user(rootfs, image_user, {"runAsNonRoot": True, **of_pod})
+    assert _user(rootfs, "101", {"runAsNonRoot": True}).uid == 101
+    assert _user(rootfs, "web", {"runAsNonRoot": True, "runAsUser": 7}).uid == 7
     with pytest.raises(SecurityError, match="no user 'nobody'"):
         _user(rootfs, "nobody")
 

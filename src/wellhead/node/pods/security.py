@@ -10,6 +10,7 @@ from pathlib import Path
 
 from wellhead.api.meta import Obj
 from wellhead.linux import paths
+from wellhead.node.pods import spec
 from wellhead.node.runtime.oci import DEFAULT_CAPABILITIES, User
 
 _CAPABILITIES = (
@@ -122,13 +123,24 @@ def user(pod: Obj, container: Obj, image_user: str, rootfs: Path) -> User:
         gid = int(chosen["runAsGroup"])
     elif group_name and chosen.get("runAsUser") is None:
         gid = _group(rootfs, group_name)
-    if chosen.get("runAsNonRoot") and uid == 0:
-        raise SecurityError("container has runAsNonRoot and image will run as root")
+    if chosen.get("runAsNonRoot") and (why := _breaks_non_root(chosen.get("runAsUser"), name, uid)):
+        where = f'(pod: "{spec.described(pod)}", container: {container["name"]})'
+        raise SecurityError(f"{why} {where}")
     of_image = () if of_pod.get("supplementalGroupsPolicy") == "Strict" else account[2]
     groups = {*of_image, *(of_pod.get("supplementalGroups") or ())}
     if of_pod.get("fsGroup") is not None:
         groups.add(of_pod["fsGroup"])
     return User(uid, gid, tuple(sorted(groups - {gid})))
+
+
+def _breaks_non_root(asked: int | None, name: str, uid: int) -> str:
+    """Why it may be root, as the kubelet words it; a name in an image's files proves nothing."""
+    if asked is not None:
+        return "" if uid else "container's runAsUser breaks non-root policy"
+    if name and not name.isdecimal():
+        user = f"image has non-numeric user ({name}), cannot verify user is non-root"
+        return f"container has runAsNonRoot and {user}"
+    return "" if uid else "container has runAsNonRoot and image will run as root"
 
 
 def _account(rootfs: Path, name: str, *, known: bool = True) -> tuple[int, int, tuple[int, ...]]:
