@@ -248,6 +248,15 @@ def build_command(image_dir: Path, again: bool) -> None:
         click.echo(f"built {image.names[0]} ({image.size / 1e6:.1f} MB)")
 
 
+def _for_whom(image: Image) -> dict[str, dict[str, str]]:
+    """Which pods may use it, by repository, where those aren't all; without the hashes of credentials."""
+    words = {
+        name: "everybody" if each.preloaded or each.anyone else "who has its credentials"
+        for name, each in image.access.items()
+    }
+    return {"access": words} if words else {}
+
+
 @command.command("list")
 @_directory
 @output_option
@@ -258,7 +267,8 @@ def list_command(image_dir: Path, output: str | None, quiet: bool, check: bool) 
     store = ImageStore(image_dir)
     images = store.images()
     if output == "json" and not quiet:
-        click.echo(msgspec.json.format(msgspec.json.encode(images)).decode())
+        told = [{**msgspec.to_builtins(image), **_for_whom(image)} for image in images]
+        click.echo(msgspec.json.format(msgspec.json.encode(told)).decode())
     elif not quiet:
         rows = [("NAME", "ID", "SIZE", "CREATED")]
         for image in images:

@@ -12,6 +12,8 @@ from click.testing import CliRunner, Result
 
 from wellhead.cli.image import command
 from wellhead.cli.image_users import users
+from wellhead.images import placing
+from wellhead.images.access import Access
 from wellhead.images.store import MANIFEST, Config, Image, ImageStore
 from wellhead.node.pods.record import FILE, Attempt, ContainerRecord, PodRecord
 
@@ -115,6 +117,15 @@ def test_users_of_an_image_are_the_pods_that_have_not_ended(tmp_path: Path) -> N
         "cluster one, node node-1: pod ns/its",
         "cluster two, node node-1: pod ns/too",
     ]
+
+
+def test_for_whom_an_image_is_is_told_without_secrets(tmp_path: Path) -> None:
+    image = add(tmp_path, "a", "r.example/x:1")
+    known = {"r.example/x": Access(credentials=("salt$hash",))}
+    placing.write_manifest(ImageStore(tmp_path), msgspec.structs.replace(image, access=known))
+    text = run(tmp_path, "list", "-o", "json").output
+    assert json.loads(text)[0]["access"] == {"r.example/x": "who has its credentials"}
+    assert "hash" not in text
 
 
 def test_names_are_listed_whole(tmp_path: Path) -> None:

@@ -13,12 +13,14 @@ from tests.patience import pass_time
 from tests.unit.node import pods
 from tests.unit.node.world import world
 from wellhead.node.metrics import cadvisor
-from wellhead.node.metrics.cadvisor import Container, PodTraffic, Traffic
+from wellhead.node.metrics.cadvisor import Container, PodTraffic
 from wellhead.node.metrics.kubelet import KubeletMetrics
 from wellhead.node.metrics.probes import ProbeMetrics
 from wellhead.node.pods.record import Attempt
 from wellhead.node.shutdown.manager import State
-from wellhead.node.usage.reading import Used
+from wellhead.node.usage import documents, reading
+from wellhead.node.usage.meter import Measured, Measurement
+from wellhead.node.usage.reading import Traffic, Used
 
 _DEV = """Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls
@@ -38,8 +40,8 @@ def values(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 def test_a_pods_traffic_is_its_own_namespaces(tmp_path: Path) -> None:
     (tmp_path / "7/net").mkdir(parents=True)
     (tmp_path / "7/net/dev").write_text(_DEV)
-    assert cadvisor.traffic(7, tmp_path) == {"eth0": Traffic((1000, 20, 3, 4), (2000, 30, 5, 6))}
-    assert cadvisor.traffic(8, tmp_path) == {}
+    assert reading.traffic(7, tmp_path) == {"eth0": Traffic((1000, 20, 3, 4), (2000, 30, 5, 6))}
+    assert reading.traffic(8, tmp_path) == {}
 
 
 def test_containers_are_told_under_cadvisors_names() -> None:
@@ -105,3 +107,18 @@ async def test_the_agent_tells_of_its_pods_and_how_long_they_took_to_start(tmp_p
     assert seen["kubelet_pod_start_duration_seconds_count", ()] == 1
     assert 3 <= seen["kubelet_pod_start_duration_seconds_sum", ()] < 4
     assert seen["kubelet_started_pods_total", ()] == 1
+
+
+def test_the_summary_has_a_pods_network() -> None:
+    interfaces = {"eth0": Traffic((1000, 20, 3, 4), (2000, 30, 5, 6))}
+    containers = (documents.Container("c", "id", "2026-01-01T00:00:00Z"),)
+    pod = documents.Pod("n", "p", "u", "2026-01-01T00:00:00Z", containers, interfaces)
+    node = documents.Node("node-1", "2026-01-01T00:00:00Z", 1, documents.Disk(4, 3, 2, 1))
+    measured = Measurement(0.0, Measured(Used(), None, 1.0), {"id": Measured(Used(), None, 1.0)})
+    [told] = documents.summary(node, [pod], measured)["pods"]
+    assert (told["network"]["name"], told["network"]["rxBytes"], told["network"]["txErrors"]) == (
+        "eth0",
+        1000,
+        5,
+    )
+    assert len(told["network"]["interfaces"]) == 1

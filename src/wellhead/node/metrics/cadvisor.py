@@ -8,25 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from wellhead.api.meta import parse_time
-from wellhead.node.usage.reading import Used
+from wellhead.node.usage.reading import Traffic, Used
 
 _LABELS = ["container", "id", "image", "name", "namespace", "pod"]
 _NETWORK_LABELS = ["interface", *_LABELS]
 _COUNTERS = ("bytes", "packets", "errors", "packets_dropped")
-
-
-@dataclass(frozen=True)
-class Traffic:
-    """Of one interface: (bytes, packets, errors, dropped), received and sent."""
-
-    received: tuple[int, int, int, int]
-    sent: tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -54,28 +45,6 @@ class PodTraffic:
     namespace: str
     pod: str
     interfaces: Mapping[str, Traffic]
-
-
-def traffic(pid: int, proc: Path = Path("/proc")) -> dict[str, Traffic]:
-    """What the namespace of a process has received and sent, loopback left out; {} if it is gone. Blocks."""
-    try:
-        lines = (proc / str(pid) / "net/dev").read_text().splitlines()[2:]
-    except OSError:
-        return {}
-    found = {}
-    for line in lines:
-        name, _, rest = line.partition(":")
-        fields = list(map(int, rest.split()))
-        if name.strip() != "lo" and len(fields) >= 12:
-            # proc(5): bytes, packets, errs, drop, fifo, frame, compressed, multicast; then the same sent.
-            received, sent = fields[0:4], fields[8:12]
-            found[name.strip()] = Traffic(_four(received), _four(sent))
-    return found
-
-
-def _four(values: list[int]) -> tuple[int, int, int, int]:
-    first, second, third, fourth = values
-    return first, second, third, fourth
 
 
 def families(

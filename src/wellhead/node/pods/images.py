@@ -72,7 +72,8 @@ class Images:
             self._problem, self._delay = "", 0.0
             idle = policy == "Always" and not state.context.pulls
             how = " (nothing is pulled here: with the policy Always as well)" if idle else ""
-            state.event("Normal", "Pulled", f'Container image "{image}" already present on machine{how}')
+            there = "already present on machine and can be accessed by the pod"
+            state.event("Normal", "Pulled", f'Container image "{image}" {there}{how}')
             return found
         if policy == "Never":
             message = f'Container image "{image}" is not present with pull policy of Never'

@@ -20,6 +20,7 @@ from wellhead.node.runtime.cgroups import Limits
 from wellhead.node.server.requests import services
 from wellhead.node.server.usage import METER
 from wellhead.node.usage.containers import first_processes
+from wellhead.node.usage.reading import traffic
 
 _TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -96,4 +97,4 @@ def _traffic(states: Iterable[PodState], pids: dict[str, int]) -> Iterator[cadvi
         pid = next((pids[each.id] for each in current if each is not None and each.id in pids), None)
         if pid is not None and not spec.host_network(state.pod):
             metadata = state.pod["metadata"]
-            yield cadvisor.PodTraffic(metadata["namespace"], metadata["name"], cadvisor.traffic(pid))
+            yield cadvisor.PodTraffic(metadata["namespace"], metadata["name"], traffic(pid))

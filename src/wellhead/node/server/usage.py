@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 from aiohttp import web
 
 from wellhead.api.meta import now
+from wellhead.node.pods import spec
 from wellhead.node.pods.manager import PodManager
+from wellhead.node.pods.state import PodState
 from wellhead.node.server.requests import Services, services
 from wellhead.node.usage import documents
 from wellhead.node.usage.containers import first_processes
 from wellhead.node.usage.meter import Meter
-from wellhead.node.usage.reading import Reading, available_memory, read
+from wellhead.node.usage.reading import Reading, Traffic, available_memory, read, traffic
 
 METER = web.AppKey("meter", Meter)
 _STARTED_AT = now()
@@ -31,7 +34,19 @@ def _read(manager: PodManager) -> Reading:
     return read(dict(first_processes(manager.states())))
 
 
-def _pods(manager: PodManager) -> Iterator[documents.Pod]:
+def _interfaces(states: Iterable[PodState]) -> dict[str, dict[str, Traffic]]:
+    """What pods with a network of their own have sent and received, by uid. Blocks."""
+    found = {}
+    for state in states:
+        pid = next((pid for _, pid in first_processes([state])), None)
+        if pid is not None and not spec.host_network(state.pod):
+            found[str(state.pod["metadata"]["uid"])] = traffic(pid)
+    return found
+
+
+def _pods(
+    manager: PodManager, interfaces: Mapping[str, dict[str, Traffic]] | None = None
+) -> Iterator[documents.Pod]:
     for state in manager.states():
         metadata = state.pod["metadata"]
         running = tuple(
@@ -41,7 +56,12 @@ def _pods(manager: PodManager) -> Iterator[documents.Pod]:
         )
         if running and not state.record.phase:
             yield documents.Pod(
-                metadata["namespace"], metadata["name"], metadata["uid"], state.record.started_at, running
+                metadata["namespace"],
+                metadata["name"],
+                metadata["uid"],
+                state.record.started_at,
+                running,
+                (interfaces or {}).get(metadata["uid"], {}),
             )
 
 
@@ -56,7 +76,8 @@ async def summary(request: web.Request) -> web.Response:
     measured = await request.app[METER].measure()
     context = shared.context
     node = documents.Node(context.node_name, _STARTED_AT, available_memory(), _disk(context.pods))
-    document = documents.summary(node, _pods(shared.manager), measured)
+    interfaces = await asyncio.to_thread(_interfaces, shared.manager.states())
+    document = documents.summary(node, _pods(shared.manager, interfaces), measured)
     return web.Response(body=msgspec.json.encode(document), content_type="application/json")
 
 

@@ -5,13 +5,13 @@ Source: pkg/apis/stats of k8s.io/kubelet; pkg/kubelet/metrics/collectors/resourc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from wellhead.api.meta import Obj, parse_time
 from wellhead.node.usage.meter import Measured, Measurement
-from wellhead.node.usage.reading import Reading, Used
+from wellhead.node.usage.reading import Reading, Traffic, Used
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -34,6 +34,8 @@ class Pod:
     uid: str
     started_at: str
     containers: tuple[Container, ...]
+    interfaces: Mapping[str, Traffic] = field(default_factory=dict)
+    """Of a network of its own."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ def _pod(pod: Pod, measured: Measurement, time: str) -> Obj:
             for container, entry in entries
         ],
     }
+    if pod.interfaces:
+        document["network"] = _network(pod.interfaces, time)
     if not entries:
         return document
     total = sum((entry.used for _, entry in entries), Used())
@@ -105,6 +109,20 @@ def _pod(pod: Pod, measured: Measurement, time: str) -> Obj:
     whole = Measured(total, sum(rates) if len(rates) == len(entries) else None, entries[0][1].window)
     count = {"process_count": total.processes}
     return document | {"cpu": _cpu(whole, time), "memory": _memory(total, time), "process_stats": count}
+
+
+def _network(interfaces: Mapping[str, Traffic], time: str) -> Obj:
+    listed = [
+        {
+            "name": name,
+            "rxBytes": seen.received[0],
+            "rxErrors": seen.received[2],
+            "txBytes": seen.sent[0],
+            "txErrors": seen.sent[2],
+        }
+        for name, seen in sorted(interfaces.items())
+    ]
+    return {"time": time, **listed[0], "interfaces": listed}
 
 
 def _cpu(measured: Measured, time: str) -> Obj:

@@ -30,6 +30,14 @@ class Used:
 
 
 @dataclass(frozen=True)
+class Traffic:
+    """Of one interface: (bytes, packets, errors, dropped), received and sent."""
+
+    received: tuple[int, int, int, int]
+    sent: tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
 class Reading:
     """By container id, for those that have processes; and all processes of this machine."""
 
@@ -61,6 +69,28 @@ def read(first: Mapping[str, int], proc: Path = _PROC, cgroups: Path = _CGROUPS)
         if exact is not None:
             containers[container] = Used(exact.cpu, exact.memory, containers[container].processes)
     return Reading(containers, node)
+
+
+def traffic(pid: int, proc: Path = _PROC) -> dict[str, Traffic]:
+    """What the namespace of a process has received and sent, loopback left out; {} if it is gone. Blocks."""
+    try:
+        lines = (proc / str(pid) / "net/dev").read_text().splitlines()[2:]
+    except OSError:
+        return {}
+    found = {}
+    for line in lines:
+        name, _, rest = line.partition(":")
+        fields = list(map(int, rest.split()))
+        if name.strip() != "lo" and len(fields) >= 12:
+            # proc(5): bytes, packets, errs, drop, fifo, frame, compressed, multicast; then the same sent.
+            received, sent = fields[0:4], fields[8:12]
+            found[name.strip()] = Traffic(_four(received), _four(sent))
+    return found
+
+
+def _four(values: list[int]) -> tuple[int, int, int, int]:
+    first, second, third, fourth = values
+    return first, second, third, fourth
 
 
 def available_memory(proc: Path = _PROC) -> int:
