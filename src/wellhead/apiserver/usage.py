@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -16,9 +17,10 @@ from aiohttp import web
 from wellhead.api.duration import Duration
 from wellhead.api.errors import ApiError, NotFound
 from wellhead.api.kinds.usage import NODE_METRICS, node_metrics, pod_metrics, usage
-from wellhead.api.meta import Obj, now
+from wellhead.api.meta import Obj, now, parse_time
 from wellhead.api.resources import NODES, PODS
 from wellhead.api.selectors import FieldSelector, LabelSelector
+from wellhead.apiserver.answered import body_of
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.made_up import answer_list, answer_one
 from wellhead.apiserver.registry.registry import Registry
@@ -32,6 +34,63 @@ _DEFAULT_WINDOW = 10.0
 """Seconds; what upstream's kubelet means, which doesn't say."""
 
 
+_MOST_BYTES = 8 << 20
+"""Of an agent's answer. It may have anything in it: a node can be somebody else's."""
+
+
+class _Cpu(msgspec.Struct):
+    usageNanoCores: int | None = None  # noqa: N815 - as the answer has it
+    time: str = ""
+    windowSeconds: float = _DEFAULT_WINDOW  # noqa: N815
+
+
+class _Memory(msgspec.Struct):
+    workingSetBytes: int | None = None  # noqa: N815
+
+
+class _Used(msgspec.Struct):
+    name: str = ""
+    cpu: _Cpu | None = None
+    memory: _Memory | None = None
+
+    @property
+    def usage(self) -> Obj | None:
+        cores = None if self.cpu is None else self.cpu.usageNanoCores
+        memory = None if self.memory is None else self.memory.workingSetBytes
+        return None if cores is None or memory is None else usage(cores, memory)
+
+    @property
+    def times(self) -> tuple[str, str]:
+        """(when it was measured, for how long)"""
+        cpu = self.cpu or _Cpu()
+        try:
+            parse_time(cpu.time)
+            return cpu.time, str(Duration(round(cpu.windowSeconds, 3)))
+        except (ValueError, OverflowError):
+            return now(), str(Duration(_DEFAULT_WINDOW))
+
+
+class _PodRef(msgspec.Struct):
+    uid: str = ""
+
+
+class _Pod(msgspec.Struct):
+    podRef: _PodRef | None = None  # noqa: N815
+    containers: list[_Used] | None = None
+
+
+class _Summary(msgspec.Struct):
+    node: _Used | None = None
+    pods: list[_Pod] | None = None
+
+    def by_pod(self) -> dict[str, list[_Used]]:
+        """The containers of each pod, by its UID."""
+        return {each.podRef.uid: each.containers or [] for each in reversed(self.pods or []) if each.podRef}
+
+
+_DECODER = msgspec.json.Decoder(_Summary)
+
+
 async def measured(call: Call, registry: Registry, agents: aiohttp.ClientSession) -> web.StreamResponse:
     """Answer a get or a list of nodes or pods. Raises NotFound, BadRequest."""
     info, resource = call.info, call.resource
@@ -39,11 +98,9 @@ async def measured(call: Call, registry: Registry, agents: aiohttp.ClientSession
     subjects = _subjects(call, registry, NODES if of_nodes else PODS)
     names = {each["metadata"]["name"] if of_nodes else each["spec"].get("nodeName") for each in subjects}
     summaries = await _summaries(registry, agents, sorted(filter(None, names)))
-    found = [
-        metrics
-        for each in subjects
-        if (metrics := (_of_node if of_nodes else _of_pod)(each, summaries)) is not None
-    ]
+    pods = {} if of_nodes else {node: summary.by_pod() for node, summary in summaries.items()}
+    made = (_of_node(each, summaries) if of_nodes else _of_pod(each, pods) for each in subjects)
+    found = [each for each in made if each is not None]
     if info.name:
         if not found:
             name = "/".join(filter(None, (info.namespace, info.name)))
@@ -67,12 +124,12 @@ def _subjects(call: Call, registry: Registry, resource: Any) -> list[Obj]:
 
 async def _summaries(
     registry: Registry, agents: aiohttp.ClientSession, nodes: Iterable[str]
-) -> Mapping[str, Obj]:
+) -> Mapping[str, _Summary]:
     """By node, of those whose agents answer."""
     gate = asyncio.Semaphore(_AT_ONCE)
     names = list(nodes)
 
-    async def ask(name: str) -> Obj | None:
+    async def ask(name: str) -> _Summary | None:
         node = registry.lookup(NODES, ("", name))
         if node is None:
             return None
@@ -80,47 +137,31 @@ async def _summaries(
             async with gate, asyncio.timeout(_SECONDS):
                 answer = await request(agents, "GET", agent_url(node) / "stats" / "summary")
                 async with answer:
-                    document = msgspec.json.decode(await answer.read()) if answer.status == 200 else None
-        except (ApiError, Unreachable, TimeoutError, aiohttp.ClientError, msgspec.DecodeError):
+                    data = await body_of(answer, _MOST_BYTES) if answer.status == 200 else b""
+        except (ApiError, Unreachable, TimeoutError, ValueError, aiohttp.ClientError):
             return None
-        return document if isinstance(document, dict) else None
+        try:
+            return await registry.apart.run(len(data), partial(_DECODER.decode, data))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
 
     answers = await asyncio.gather(*map(ask, names))
     return {name: answer for name, answer in zip(names, answers, strict=True) if answer is not None}
 
 
-def _of_node(node: Obj, summaries: Mapping[str, Obj]) -> Obj | None:
-    found = (summaries.get(node["metadata"]["name"]) or {}).get("node") or {}
-    amounts = _usage(found)
-    if amounts is None:
+def _of_node(node: Obj, summaries: Mapping[str, _Summary]) -> Obj | None:
+    summary = summaries.get(node["metadata"]["name"])
+    used = None if summary is None else summary.node
+    if used is None or used.usage is None:
         return None
-    time, window = _times(found)
-    return node_metrics(node, time, window, amounts)
+    return node_metrics(node, *used.times, used.usage)
 
 
-def _of_pod(pod: Obj, summaries: Mapping[str, Obj]) -> Obj | None:
+def _of_pod(pod: Obj, by_node: Mapping[str, Mapping[str, list[_Used]]]) -> Obj | None:
     """None unless all that runs of it was measured: a part of it would be taken for the whole."""
-    uid, summary = pod["metadata"]["uid"], summaries.get(pod["spec"].get("nodeName") or "") or {}
-    entries = summary.get("pods") or ()
-    found = next((each for each in entries if (each.get("podRef") or {}).get("uid") == uid), None)
-    containers: list[Obj] = (found or {}).get("containers") or []
-    usages = [(each, _usage(each)) for each in containers]
-    if not usages or any(amounts is None for _, amounts in usages):
+    containers = by_node.get(pod["spec"].get("nodeName") or "", {}).get(pod["metadata"]["uid"])
+    usages = [(each.name, each.usage) for each in containers or ()]
+    if not containers or any(amounts is None for _, amounts in usages):
         return None
-    time, window = _times(containers[0])
-    return pod_metrics(
-        pod, time, window, [{"name": each["name"], "usage": amounts} for each, amounts in usages]
-    )
-
-
-def _usage(entry: Obj) -> Obj | None:
-    cores, memory = (entry.get("cpu") or {}).get("usageNanoCores"), entry.get("memory") or {}
-    if cores is None or "workingSetBytes" not in memory:
-        return None
-    return usage(int(cores), int(memory["workingSetBytes"]))
-
-
-def _times(entry: Obj) -> tuple[str, str]:
-    """(when it was measured, for how long)"""
-    cpu = entry.get("cpu") or {}
-    return cpu.get("time") or now(), str(Duration(round(cpu.get("windowSeconds", _DEFAULT_WINDOW), 3)))
+    named = [{"name": name, "usage": amounts} for name, amounts in usages]
+    return pod_metrics(pod, *containers[0].times, named)

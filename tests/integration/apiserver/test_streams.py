@@ -262,3 +262,27 @@ async def test_what_pods_use_is_asked_of_their_nodes(cluster: Cluster, admin: Us
     status = (await admin.call("GET", missing)).expect(404)
     assert status["message"] == 'podmetrics.metrics.k8s.io "default/refused" not found'
     assert "500m" in await cluster.ok("top", "pod")
+
+
+async def test_what_a_node_says_of_its_pods_may_be_anything(admin: User, agent: Agent) -> None:
+    uid = (await admin.get(f"{PODS}/a"))["metadata"]["uid"].encode()
+    used = (
+        b'"cpu":{"usageNanoCores":1,"windowSeconds":1e308,"time":"\\u001b[2J"},"memory":{"workingSetBytes":1}'
+    )
+    for hostile, count in (
+        (b"", 0),
+        (b"[" * 100_000, 0),
+        (b'{"node":[],"pods":{}}', 0),
+        (b'{"node":{"cpu":{"usageNanoCores":"x"},"memory":[]},"pods":[{"podRef":"x"}]}', 0),
+        (b'{"pods":[{"podRef":{"uid":"%b"},"containers":[1]}]}' % uid, 0),
+        (b'{"pods":[{"podRef":{"uid":"%b"},"containers":null},null]}' % uid, 0),
+        (b'{"node":{"cpu":{"usageNanoCores":%b},"memory":{"workingSetBytes":1}}}' % (b"9" * 10_000), 0),
+        (b'{"pods":[],"x":"%b"}' % (b"x" * (9 << 20)), 0),
+        (b"\xff\xfe", 0),
+        (b'{"node":{%b},"pods":[{"podRef":{"uid":"%b"},"containers":[{%b}]}]}' % (used, uid, used), 1),
+    ):
+        agent.summarises = hostile
+        for kind in ("nodes", "namespaces/default/pods"):
+            found = await admin.get(f"/apis/metrics.k8s.io/v1beta1/{kind}")
+            assert len(found["items"]) == count, hostile[:100]
+            assert "\x1b" not in str(found)

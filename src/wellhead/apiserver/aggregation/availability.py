@@ -21,6 +21,7 @@ from wellhead.api.meta import Obj, condition, now
 from wellhead.api.resources import ENDPOINTS, SERVICES
 from wellhead.apiserver.aggregation.backend import Backends, Unreachable
 from wellhead.apiserver.aggregation.services import Remote, Remotes
+from wellhead.apiserver.answered import body_of
 from wellhead.apiserver.authn import User
 from wellhead.apiserver.authz import EVERYTHING
 from wellhead.apiserver.calling_errors import reason
@@ -108,10 +109,10 @@ class Availability:
                 if not 200 <= answer.status < 300:
                     problem = f"bad status from {self._shown(remote)}: {answer.status}"
                     return _condition("False", "FailedDiscoveryCheck", problem)
-                data = await answer.content.read(self._limits.request_body)
+                data = await body_of(answer, self._limits.request_body)
         except Unreachable as error:
             return _condition("False", "FailedDiscoveryCheck", str(error))
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             why = reason(error, f"{remote.server_name}:{remote.port}")
             shown = self._shown(remote)
             text = f'failing or missing response from {shown}: Get "{shown}": {why}'

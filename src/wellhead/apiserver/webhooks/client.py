@@ -19,6 +19,7 @@ from wellhead.api.limits import Limits
 from wellhead.api.meta import Obj
 from wellhead.api.webhooks.hook import Hook
 from wellhead.api.webhooks.review import CallFailed
+from wellhead.apiserver.answered import body_of
 from wellhead.apiserver.calling_errors import reason
 from wellhead.apiserver.calling_tls import BadBundle, verifying
 from wellhead.apiserver.registry.registry import Registry
@@ -102,7 +103,7 @@ class WebhookClient:
                     allow_redirects=False,
                 ) as answer,
             ):
-                data = await self._read(answer)
+                data = await body_of(answer, self._limits.request_body)
                 code = answer.status
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             why = reason(error, target.address)
@@ -113,15 +114,6 @@ class WebhookClient:
             return read_json(data, self._limits)[0]
         except ApiError as error:
             raise NotCalled(f"failed to call webhook: {error}") from error
-
-    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
-        limit = self._limits.request_body
-        data = bytearray()
-        async for chunk in answer.content.iter_any():
-            data += chunk
-            if len(data) > limit:
-                raise ValueError(f"the response has more than {limit} bytes")
-        return bytes(data)
 
     def _target(self, client: dict[str, Any], seconds: float) -> _Target:
         query = f"?timeout={math.ceil(seconds)}s"
