@@ -42,6 +42,8 @@ class Step:
     """The first minor version that is asked."""
     until: int = 99
     """The last one."""
+    again: bool = False
+    """Whether it is asked until it is right: of those that can't wait for what it tells."""
 
 
 WRITING = (
@@ -158,6 +160,7 @@ PODS = (
     ),
     Step("run quick --image=busybox --restart=Never --command -- echo logged", "created"),
     Step("wait --for=jsonpath={.status.phase}=Succeeded pod/quick --timeout=60s", "condition met", since=23),
+    Step("logs quick", "logged", until=22, again=True),
     Step("logs -f quick", "logged"),
     Step("logs box --previous", "previous terminated container", code=1),
     Step("cp box:/etc/hostname {tmp}/hostname", ""),

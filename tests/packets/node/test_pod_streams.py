@@ -68,6 +68,13 @@ print(shell.read_stdout().strip(), shell.returncode)
 # A quick command's output is there whole on a terminal, too.
 print({stream(pods.connect_get_namespaced_pod_exec, "web", "default", command=["echo", "two"], stdin=False,
               stdout=True, stderr=True, tty=True) for _ in range(10)})
+# Who leaves at once has its input made use of.
+writing = stream(pods.connect_get_namespaced_pod_exec, "web", "default", stdin=True, stdout=True, stderr=True,
+                 command=["sh", "-c", "cat >/tmp/there; mv /tmp/there /tmp/whole"], _preload_content=False)
+writing.write_stdin("x" * 100_000)
+writing.close()
+print(stream(pods.connect_get_namespaced_pod_exec, "web", "default", stdin=False, stdout=True, stderr=True,
+             command=["sh", "-c", "until [ -e /tmp/whole ]; do sleep 0.1; done; wc -c </tmp/whole"]).strip())
 forward = portforward(pods.connect_get_namespaced_pod_portforward, "web", "default", ports="8080")
 connection = forward.socket(8080)
 connection.setblocking(True)
@@ -90,7 +97,7 @@ def test_pythons_client_runs_commands_and_forwards_ports(lab: Lab) -> None:
         check=True,
         env={**os.environ, "KUBECONFIG": lab.kubeconfig},
     )
-    assert done.stdout.splitlines() == ["one 4", "{'two\\r\\n'}", "web"]
+    assert done.stdout.splitlines() == ["one 4", "{'two\\r\\n'}", "100000", "web"]
 
 
 @pytest.mark.parametrize("way", ["exec?command=sh", "attach?container=main"])

@@ -46,6 +46,7 @@ def application(
     """
     app = web.Application(middlewares=[_let_go, _authorize])
     app[SERVICES] = shared
+    app.cleanup_ctx.append(streams.owner_of_commands)
     if bearers is not None:
         app[BEARERS] = bearers
     app.add_routes(routes(health))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 from aiohttp import web
@@ -20,9 +20,15 @@ from wellhead.waiting import first_of
 
 Session = Channels | SpdyChannels
 
+COMMANDS = web.AppKey("commands", set[asyncio.Task[None]])
+_AFTER_THE_CLIENT = 30.0  # seconds that a command has to make use of its input
+
 
 async def exec_command(request: web.Request) -> web.StreamResponse:
-    """Run a command in a container. It ends when the client leaves."""
+    """Run a command in a container. When the client leaves, its input ends, and soon the command does.
+
+    On a terminal it ends at once, as if that were hung up.
+    """
     target = requests.running(request)
     command = tuple(request.query.getall("command", []))
     if not command:
@@ -33,20 +39,43 @@ async def exec_command(request: web.Request) -> web.StreamResponse:
     await session.open(request)
     runtime = requests.services(request).context.runtime
     running = execs.Exec(runtime, target.attempt.id, target.bundle, command, tty=tty, stdin=stdin)
+    commands = request.app[COMMANDS]
+    # A client that leaves ends what it asked for, but not at once.
+    task = asyncio.create_task(_run(session, running, tty=tty))
+    commands.add(task)
+    task.add_done_callback(commands.discard)
+    await asyncio.shield(task)
+    return session.response
+
+
+async def _run(session: Session, running: execs.Exec, *, tty: bool) -> None:
     try:
         async with running, asyncio.TaskGroup() as group:
             listening = group.create_task(_feed_exec(session, running))
             showing = group.create_task(_show_exec(session, running, tty=tty))
             await asyncio.wait({listening, showing}, return_when=asyncio.FIRST_COMPLETED)
-            if not showing.done():  # nobody is there any more who would see the output
+            if not showing.done():
+                if not tty:
+                    # Some leave as soon as they have sent what there is to send: it is made use of.
+                    running.end_input()
+                    await asyncio.wait({showing}, timeout=_AFTER_THE_CLIENT)
                 showing.cancel()
-                return session.response
+                return
             status = await _exec_status(running)
             listening.cancel()
     except (RuntimeFailure, OSError) as error:
         status = channels.failure(str(error))
     await session.finish(status)
-    return session.response
+
+
+async def owner_of_commands(app: web.Application) -> AsyncIterator[None]:
+    """Commands whose clients have left end with the server."""
+    commands: set[asyncio.Task[None]] = set()
+    app[COMMANDS] = commands
+    yield
+    for each in commands:
+        each.cancel()
+    await asyncio.gather(*commands, return_exceptions=True)
 
 
 async def _exec_status(running: execs.Exec) -> dict[str, object]:
@@ -74,12 +103,14 @@ async def _feed_exec(session: Session, running: execs.Exec) -> None:
 
 
 async def _pump(read: Callable[[], Awaitable[bytes]], session: Session, channel: int) -> None:
-    """Pass on what there is to read until it ends or the client is gone."""
+    """Pass on what there is to read until it ends. If the client is gone, it goes nowhere."""
+    there = True
     while data := await read():
-        try:
-            await session.send(channel, data)
-        except ConnectionError:
-            return
+        if there:
+            try:
+                await session.send(channel, data)
+            except ConnectionError:
+                there = False
 
 
 async def attach(request: web.Request) -> web.StreamResponse:
