@@ -6,11 +6,12 @@ import os
 import shlex
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.cluster.lab import Lab, kept_up
+from tests.cluster.lab import Lab, eventually, kept_up
 from tests.kubectl import binaries, steps
 from tests.kubectl.steps import Step
 from tests.patience import PATIENCE
@@ -67,6 +68,7 @@ def test_everything_that_is_typed_is_answered_as_upstream_does(
 
     assert run(Step(f"create namespace {namespace}"))[0] == 0
     lab.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=60s")
+
     def is_right(step: Step) -> bool:
         code, output = run(step)
         return code == step.code and step.says in output
@@ -75,7 +77,7 @@ def test_everything_that_is_typed_is_answered_as_upstream_does(
     for step in (*steps.WRITING, *steps.READING, *steps.PODS, *steps.NODES, *steps.ENDING):
         if step.since <= minor <= step.until:
             if step.again:
-                eventually(lambda step=step: is_right(step), True)
+                eventually(partial(is_right, step), True)
             code, output = run(step)
             if code != step.code or step.says not in output:
                 wrong.append(f"kubectl {step.line}: {code}, {output}")
