@@ -7,6 +7,7 @@ import asyncio
 import click
 
 from bench import cluster
+from bench.apiserver.measure import measure as measure_apiserver
 from bench.measure import Result
 from bench.preserving.measure import measure as measure_preserving
 from bench.proxy import growth
@@ -16,11 +17,18 @@ from bench.report import make_console, report
 
 @click.command("bench")
 def main() -> None:
-    """Measure everything: the cluster, the service proxy, keeping client addresses. Takes five minutes."""
+    """Measure everything: clusters, the API server, the service proxy, keeping client addresses.
+
+    Takes seven minutes on a quiet machine.
+    """
     console = make_console()
     subjects: dict[str, list[Result]] = {}
     with console.status("starting a cluster a few times"), cluster.cluster() as up:
         subjects["A cluster"] = [up, *cluster.memory(), *asyncio.run(cluster.api())]
+    with console.status("a cluster of many nodes"):
+        subjects["A cluster"] += cluster.large()
+    with console.status("the API server") as status:
+        subjects["The API server"] = measure_apiserver(status.update)
     with console.status("the service proxy") as status:
         subjects["The service proxy"] = measure(DEFAULT_SERVICES, "nftables", doing=status.update)
         points = growth.measure(status.update)

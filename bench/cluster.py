@@ -22,6 +22,8 @@ from wellhead.lab.cluster import Cluster
 NAME = "bench"
 _STARTS = 3
 _PODS = 15
+_BURST, _BURST_SECONDS = 100, 300
+_LARGE = 20
 _WRITES = 2000
 _WRITERS = 16
 _WELLHEAD = Path(sys.executable).with_name("wellhead")
@@ -46,6 +48,22 @@ def cluster() -> Iterator[Result]:
         yield median("up, three nodes Ready", seconds, "s", "`wellhead up` as a command")
     finally:
         wellhead("down")
+
+
+def large() -> list[Result]:
+    """A cluster of many nodes: how long it takes, and what a node needs."""
+    with stopwatch() as took:
+        wellhead("up", "--nodes", str(_LARGE))
+    try:
+        status = json.loads(wellhead("status", "-o", "json"))
+        nodes = [each["pid"] for each in status["components"] if each["machine"].startswith("node-")]
+        each_node = sum(_smaps(pid)["PSS"] for pid in nodes) / _LARGE
+    finally:
+        wellhead("down")
+    return [
+        Result(f"up, {_LARGE} nodes Ready", took[0], "s", "once"),
+        Result(f"PSS of a node, of {_LARGE}", each_node, "MiB", "agent and proxy, without pods"),
+    ]
 
 
 def memory() -> list[Result]:
@@ -78,6 +96,7 @@ async def api() -> list[Result]:
         ready = [await _pod_ready(client, f"pod-{number}") for number in range(_PODS)]
         return [
             median("pod, create to Ready", [s * 1000 for s in ready], "ms", "busybox, seen through a watch"),
+            *await _burst(client),
             await _writes(client, 1),
             await _writes(client, _WRITERS),
         ]
@@ -98,6 +117,55 @@ async def _first_pod_ready(client: Client) -> None:
     await _pod_ready(client, "first")
 
 
+async def _burst(client: Client) -> list[Result]:
+    """A hundred pods at once; then all are deleted, and end when they are told to."""
+    names = [f"burst-{number}" for number in range(_BURST)]
+    container = {
+        "name": "main",
+        "image": "busybox",
+        "command": ["sh", "-c", "trap exit TERM; sleep 600 & wait"],
+    }
+    listed = await client.list(PODS, "bench")
+    ready, gone = set[str](), set[str]()
+    all_ready, all_gone = asyncio.Event(), asyncio.Event()
+
+    async def watch() -> None:
+        version = listed["metadata"]["resourceVersion"]
+        async for event in client.watch(PODS, "bench", resource_version=version):
+            name = event.object["metadata"].get("name", "")
+            if name in names and event.type == "DELETED":
+                gone.add(name)
+            elif name in names and _is_ready(event.object):
+                ready.add(name)
+            if len(ready) == _BURST:
+                all_ready.set()
+            if len(gone) == _BURST:
+                all_gone.set()
+
+    def pod(name: str) -> Obj:
+        return {"metadata": {"name": name, "namespace": "bench"}, "spec": {"containers": [container]}}
+
+    watching = asyncio.create_task(watch())
+    async with asyncio.timeout(_BURST_SECONDS):
+        with stopwatch() as making:
+            await asyncio.gather(*(client.create(PODS, pod(name)) for name in names))
+            await all_ready.wait()
+        with stopwatch() as ending:
+            await asyncio.gather(*(client.delete(PODS, name, "bench") for name in names))
+            await all_gone.wait()
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    return [
+        Result(f"{_BURST} pods, create to all Ready", making[0], "s", "busybox on three nodes"),
+        Result(f"{_BURST} pods, delete to all gone", ending[0], "s", "they end on SIGTERM"),
+    ]
+
+
+def _is_ready(pod: Obj) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or []
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
 async def _pod_ready(client: Client, name: str) -> float:
     container = {"name": "main", "image": "busybox", "command": ["sleep", "600"]}
     pod: Obj = {
@@ -110,8 +178,7 @@ async def _pod_ready(client: Client, name: str) -> float:
     field = f"metadata.name={name}"
     async with asyncio.timeout(30):
         async for event in client.watch(PODS, "bench", resource_version=version, field_selector=field):
-            conditions = event.object.get("status", {}).get("conditions") or []
-            if any(each["type"] == "Ready" and each["status"] == "True" for each in conditions):
+            if _is_ready(event.object):
                 break
     return time.perf_counter() - start
 

@@ -33,11 +33,10 @@ class Result:
         return asdict(self)
 
 
-def median(name: str, samples: Sequence[float], unit: str, method: str) -> Result:
+def median(name: str, samples: Sequence[float], unit: str, method: str, case: str = "") -> Result:
     """The row for the median of `samples`."""
-    return Result(
-        name, statistics.median(samples), unit, f"{method}; median of {len(samples)}", tuple(samples)
-    )
+    how = f"{method}; median of {len(samples)}"
+    return Result(name, statistics.median(samples), unit, how, tuple(samples), case)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from wellhead.client.rest import Client, ConnectionLost
 from wellhead.lab import kubeconfigs, pki
 
 _PORT = 6443
-_STARTS_WITHIN = 20.0
+_STARTS_WITHIN = 60.0
 _SERVICE_RANGE = "10.96.0.0/14"
 
 
@@ -53,46 +53,54 @@ def own(node: Node) -> Iterator[ApiServer]:
     """wellhead's, with nothing else around it; it keeps its objects in memory."""
     with tempfile.TemporaryDirectory(prefix="wellhead-bench-") as name, control_plane(node) as namespace:
         directory = Path(name)
-        pki.ensure(
-            directory,
-            (
-                pki.Identity(pki.APISERVER, "kube-apiserver", names=(ip_address(CONTROL_PLANE),)),
-                pki.Identity(
-                    "apiserver-kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",)
-                ),
-                pki.Identity("admin", "kubernetes-admin", ("system:masters",)),
-                pki.Identity("proxy", "system:kube-proxy"),
-            ),
-        )
-        pki.ensure_signing_key(directory)
+        command = server_command(directory, "memory:", pki.Identity("proxy", "system:kube-proxy"))
         for identity in ("admin", "proxy"):
             (directory / identity).write_bytes(
                 kubeconfigs.render("bench", directory, identity, f"https://{CONTROL_PLANE}:{_PORT}")
             )
-        command = [
-            *(sys.executable, "-m", "wellhead.cli.main", "apiserver", "--storage", "memory:"),
-            *("--bind-address", CONTROL_PLANE, "--secure-port", str(_PORT)),
-            *("--advertise-address", CONTROL_PLANE, "--service-cluster-ip-range", _SERVICE_RANGE),
-            *("--tls-cert-file", f"{directory / pki.APISERVER}.crt"),
-            *("--tls-private-key-file", f"{directory / pki.APISERVER}.key"),
-            *("--client-ca-file", f"{directory / pki.CA}.crt"),
-            *("--kubelet-client-certificate", f"{directory / 'apiserver-kubelet-client'}.crt"),
-            *("--kubelet-client-key", f"{directory / 'apiserver-kubelet-client'}.key"),
-            *("--service-account-key-file", str(directory / pki.SERVICE_ACCOUNT_KEY)),
-            *("--log-level", "error"),
-        ]
         with namespace.program(*command, stderr=subprocess.DEVNULL):
             server = ApiServer(
                 "wellhead's own API server", directory / "admin", namespace, directory / "proxy"
             )
             with server.beside():
-                asyncio.run(_answers(server))
+                wait_for(server.admin)
             yield server
 
 
-async def _answers(server: ApiServer) -> None:
+def server_command(directory: Path, storage: str, *identities: pki.Identity) -> list[str]:
+    """What runs an API server at CONTROL_PLANE; its certificates and those of `identities` are made there."""
+    pki.ensure(
+        directory,
+        (
+            pki.Identity(pki.APISERVER, "kube-apiserver", names=(ip_address(CONTROL_PLANE),)),
+            pki.Identity("apiserver-kubelet-client", "kube-apiserver-kubelet-client", ("system:masters",)),
+            pki.Identity("admin", "kubernetes-admin", ("system:masters",)),
+            *identities,
+        ),
+    )
+    pki.ensure_signing_key(directory)
+    return [
+        *(sys.executable, "-m", "wellhead.cli.main", "apiserver", "--storage", storage),
+        *("--bind-address", CONTROL_PLANE, "--secure-port", str(_PORT)),
+        *("--advertise-address", CONTROL_PLANE, "--service-cluster-ip-range", _SERVICE_RANGE),
+        *("--tls-cert-file", f"{directory / pki.APISERVER}.crt"),
+        *("--tls-private-key-file", f"{directory / pki.APISERVER}.key"),
+        *("--client-ca-file", f"{directory / pki.CA}.crt"),
+        *("--kubelet-client-certificate", f"{directory / 'apiserver-kubelet-client'}.crt"),
+        *("--kubelet-client-key", f"{directory / 'apiserver-kubelet-client'}.key"),
+        *("--service-account-key-file", str(directory / pki.SERVICE_ACCOUNT_KEY)),
+        *("--log-level", "error"),
+    ]
+
+
+def wait_for(kubeconfig: Path) -> None:
+    """Until the API server answers that this leads to."""
+    asyncio.run(_answers(kubeconfig))
+
+
+async def _answers(kubeconfig: Path) -> None:
     deadline = time.monotonic() + _STARTS_WITHIN
-    async with Client(load(str(server.admin)), "wellhead-bench") as client:
+    async with Client(load(str(kubeconfig)), "wellhead-bench") as client:
         while True:
             try:
                 await client.list(NAMESPACES)

@@ -1,0 +1,66 @@
+"""An API server with nothing around it, in a network namespace of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.proxy.apiserver import server_command, wait_for
+from bench.proxy.network import CONTROL_PLANE, namespace
+from wellhead.lab import kubeconfigs, pki
+
+STORAGES = ("memory", "SQLite", "etcd")
+USER = "bench"
+"""Who has no rights but those that somebody gives."""
+
+_ETCD = "http://127.0.0.1:2379"
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Server:
+    """Kubeconfigs of an administrator and of USER, and the server's process."""
+
+    admin: Path
+    user: Path
+    pid: int
+
+    def seconds(self) -> float:
+        """Of CPU time that it has taken."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(") ", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def pss(self) -> float:
+        """MiB."""
+        lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+
+
+@contextmanager
+def alone(storage: str) -> Iterator[Server]:
+    """One of STORAGES, durable but for memory's. The block is in its namespace; it may run an event loop."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wellhead-bench-")))
+        where = stack.enter_context(namespace())
+        where.ip(f"addr add {CONTROL_PLANE}/32 dev lo")
+        url = {"memory": "memory:", "SQLite": f"sqlite:{directory / 'state.db'}", "etcd": f"etcd={_ETCD}"}
+        command = server_command(directory, url[storage], pki.Identity(USER, USER))
+        for identity in ("admin", USER):
+            (directory / identity).write_bytes(
+                kubeconfigs.render("bench", directory, identity, f"https://{CONTROL_PLANE}:6443")
+            )
+        if storage == "etcd":
+            etcd = [*(sys.executable, "-m", "wellhead.cli.main", "etcd-member")]
+            etcd += ["--data-dir", str(directory / "etcd"), "--log-level", "error"]
+            etcd += ["--listen-client-urls", _ETCD, "--advertise-client-urls", _ETCD]
+            stack.enter_context(where.program(*etcd, stderr=subprocess.DEVNULL))
+        server = stack.enter_context(where.program(*command, stderr=subprocess.DEVNULL))
+        stack.enter_context(where.entered())
+        wait_for(directory / "admin")
+        yield Server(directory / "admin", directory / USER, server.pid)
