@@ -9,6 +9,7 @@ import logging
 import socket
 import struct
 import time
+from collections import Counter
 from collections.abc import Sequence
 
 from wellhead.dns.forwarding import Forwarder
@@ -20,6 +21,8 @@ _log = logging.getLogger(__name__)
 _LONGEST_DATAGRAM = 65535
 _AT_ONCE = 64  # datagrams, before others have their turn on the loop
 _MOST_CONNECTIONS = 1000
+MOST_OF_ADDRESS = 200
+"""Connections of one client, so that none takes all there are."""
 _IDLE = 10.0  # seconds that a TCP client may be silent (RFC 7766 wants "a few")
 _LENGTH = struct.Struct("!H")
 _FAMILIES = {socket.AF_INET: "1", socket.AF_INET6: "2"}
@@ -39,7 +42,7 @@ class Server:
         self._responder = responder
         self._forwarder = forwarder
         self._metrics = metrics
-        self._connections = 0
+        self._connections: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Raises OSError when a socket can't be served."""
@@ -98,18 +101,23 @@ class Server:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        if self._connections >= _MOST_CONNECTIONS:
+        client, *_ = writer.get_extra_info("peername") or ("",)  # it may have left already
+        if self._connections.total() >= _MOST_CONNECTIONS or self._connections[client] >= MOST_OF_ADDRESS:
             writer.transport.abort()
             return
-        self._connections += 1
-        group.create_task(self._serve(reader, writer, family))
+        self._connections[client] += 1
+        group.create_task(self._serve(reader, writer, family, client))
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, family: str) -> None:
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, family: str, client: str
+    ) -> None:
         try:
             with contextlib.suppress(OSError, EOFError, TimeoutError):
                 await self._converse(reader, writer, family)
         finally:
-            self._connections -= 1
+            self._connections[client] -= 1
+            if not self._connections[client]:
+                del self._connections[client]
             writer.close()
 
     async def _converse(

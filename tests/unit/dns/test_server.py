@@ -20,7 +20,7 @@ from wellhead.api.meta import Obj
 from wellhead.dns.forwarding import Forwarder
 from wellhead.dns.metrics import Metrics
 from wellhead.dns.responder import Responder
-from wellhead.dns.server import Server
+from wellhead.dns.server import MOST_OF_ADDRESS, Server
 from wellhead.linux.sockets import bind_udp_and_tcp
 
 _HOST = "127.0.0.1"
@@ -108,6 +108,27 @@ async def test_a_connection_serves_many_questions_in_their_order() -> None:
             length = int.from_bytes(await reader.readexactly(2), "big")
             assert dns.message.from_wire(await reader.readexactly(length)).id == number
         writer.close()
+
+
+async def test_no_client_takes_all_connections() -> None:
+    query = dns.message.make_query(_WEB, "A").to_wire()
+
+    async def asked(client: str) -> bytes:
+        reader, writer = await asyncio.open_connection(_HOST, port, local_addr=(client, 0))
+        try:
+            writer.write(len(query).to_bytes(2, "big") + query)
+            return await reader.read(1)
+        except ConnectionError:  # the connection's end may be told as a reset
+            return b""
+        finally:
+            writer.close()
+
+    async with served(shop()) as port:
+        held = [await asyncio.open_connection(_HOST, port) for _ in range(MOST_OF_ADDRESS)]
+        assert await asked("127.0.0.1") == b""
+        assert await asked("127.0.0.2") != b""
+        for _, writer in held:
+            writer.close()
 
 
 async def test_nonsense_is_survived() -> None:
