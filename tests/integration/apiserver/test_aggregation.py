@@ -59,6 +59,8 @@ class Backend:
         certificate = request.get_extra_info("peercert") or {}
         headers["certificate"] = [pair[0][1] for pair in certificate.get("subject", ())]
         self.asked.append((request.method, request.raw_path, headers))
+        if request.query.get("elsewhere"):
+            return web.Response(status=302, headers={"Location": "https://192.0.2.1/"})
         if request.query.get("watch"):
             response = web.StreamResponse()
             await response.prepare(request)
@@ -194,6 +196,16 @@ async def test_a_server_that_does_not_answer_is_unavailable(admin: User, backend
     await admin.get(f"{GROUP}/v1/pears")
     await admin.delete(f"{APISERVICES}/v1.fruits.example.com")
     (await admin.call("GET", f"{GROUP}/v1/pears")).expect(404)
+
+
+async def test_a_server_sends_no_client_elsewhere(admin: User, backend: Backend) -> None:
+    await register(admin, backend)
+    await available(admin, "True")
+    url = f"{admin.url}{GROUP}/v1/pears?elsewhere=1"
+    async with admin.session.get(url, allow_redirects=False) as answer:
+        assert answer.status == 502
+        assert "Location" not in answer.headers
+        assert "attempted to redirect" in await answer.text()
 
 
 async def test_a_server_that_is_somebody_else_is_unavailable(admin: User, backend: Backend) -> None:

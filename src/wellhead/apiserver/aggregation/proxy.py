@@ -29,6 +29,7 @@ _log = logging.getLogger(__name__)
 
 _REMOTE = "x-remote-"
 _OWN = AUDIT_ID.lower()
+_REDIRECTS = "the backend attempted to redirect this request, which is not permitted"
 _DISCOVERY_SECONDS = 5.0
 
 
@@ -63,6 +64,9 @@ async def proxy(
         why = reason(error, f"{remote.server_name}:{remote.port}")
         raise ServiceUnavailable(f"error trying to reach service: {why}") from error
     async with answer:
+        if 300 <= answer.status < 400 and answer.headers.get("Location"):
+            # The client's credentials are for this server, and nobody whom another one names (CVE-2022-3172).
+            return web.Response(status=502, text=_REDIRECTS)
         response = web.StreamResponse(status=answer.status)
         for name, value in answer.headers.items():
             if name.lower() not in HOP_BY_HOP:
