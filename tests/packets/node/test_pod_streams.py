@@ -124,6 +124,20 @@ async def test_a_terminal_follows_the_users(lab: Lab, way: str) -> None:
     await reached(lambda: len(os.listdir("/proc/self/fd")) <= descriptors)
 
 
+async def test_who_attaches_too_late_sees_what_there_was(lab: Lab) -> None:
+    create(lab, "quick", shell("main", "echo one; echo two >&2; exit 1"), restartPolicy="Never")
+    wait(lab, "quick", "jsonpath={.status.phase}=Failed")
+    connection = load(lab.kubeconfig)
+    tls = connection.ssl_context or True
+    url = f"{connection.server}/api/v1/namespaces/default/pods/quick/attach?stdout=1&stderr=1"
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, ssl=tls, protocols=["channel.k8s.io"]) as socket,
+    ):
+        received = [message.data async for message in socket]
+    assert sorted(received) == [b"\x01", b"\x01one\n", b"\x02two\n"]
+
+
 def test_kubectl_forwards_many_connections_to_a_port(lab: Lab) -> None:
     create(lab, "web", shell("main", "exec httpd -f -p 127.0.0.1:8080 -h /etc"))
     wait(lab, "web")

@@ -8,7 +8,7 @@ from tests.unit.node import pods
 from wellhead.api.definitions import definitions
 from wellhead.api.resources import PODS
 from wellhead.node.pods import fields
-from wellhead.node.pods.unsupported import without_effect
+from wellhead.node.pods.unsupported import of_onlooker, without_effect
 
 AVAILABLE = frozenset({"CAP_MKNOD", "CAP_NET_ADMIN"})
 
@@ -71,6 +71,25 @@ def test_a_field_that_is_newer_than_the_agent_is_named() -> None:
     assert _said(new=[], newer=False, newest=None) == []
 
 
+def test_who_comes_later_to_look_on_is_told_as_well() -> None:
+    container = pods.container("look", targetContainerName="main", volumeDevices=[{"name": "x"}])
+    assert of_onlooker(container, AVAILABLE) == [
+        'container "look": volumeDevices has no effect: there are no block devices'
+    ]
+
+
+# Of these, others make something: the scheduler; and containers are looked at one by one.
+OTHERS = {
+    "affinity",
+    "containers",
+    "ephemeralContainers",
+    "initContainers",
+    "tolerations",
+    "topologySpreadConstraints",
+}
+WHOLE = {("Volume", "ephemeral")}  # a claim is made of its template
+
+
 def test_every_field_of_the_schema_is_served_or_has_its_consequence() -> None:
     known = definitions(PODS.gvk)
     for name in {*fields.SERVED, *fields.NO_EFFECT, *fields.REFUSED}:
@@ -83,6 +102,9 @@ def test_every_field_of_the_schema_is_served_or_has_its_consequence() -> None:
         assert left == set() or "*" in refused, f"{name}: {sorted(left)}"
         assert (served.keys() | said.keys() | refused) - {"*"} <= schema.keys(), f"{name} has no such field"
         for field, child in served.items():
+            is_told_apart = name == "PodSpec" and field in OTHERS
+            if not child and schema[field].type.startswith("io.k8s.api.core.v1.") and not is_told_apart:
+                assert (name, field) in WHOLE, f"what has {name}.{field} is not looked at"
             if child:
                 assert schema[field].type == f"io.k8s.api.core.v1.{child}"
                 assert child in fields.SERVED

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 from wellhead.api.meta import Obj
-from wellhead.node.pods import names, restarting, spec
+from wellhead.node.pods import names, restarting, spec, unsupported
 from wellhead.node.pods.state import PodState
 from wellhead.node.pods.supervisor import Supervisor
 from wellhead.waiting import first_of
@@ -89,10 +89,18 @@ class Crew:
                         mine[name] = Supervisor(self._state, container, once=True)
                         self._supervisors.append(mine[name])
                         self._activate(mine[name])
+                        self._say_of_onlooker(container)
                         group.create_task(mine[name].run())
                 await first_of(heard.wait(), over.wait())
             for supervisor in mine.values():
                 supervisor.stop(self._grace())
+
+    def _say_of_onlooker(self, container: Obj) -> None:
+        context = self._state.context
+        if self._state.record.of(container["name"]).current is None:  # else it has been said
+            limits = context.runtime.limits
+            for message in unsupported.of_onlooker(container, context.capabilities, limits=limits):
+                self._state.event("Warning", "Unsupported", message)
 
     async def _initialize(
         self, group: asyncio.TaskGroup, sidecars: list[tuple[Supervisor, asyncio.Task[bool]]]

@@ -23,26 +23,47 @@ SERVED: Mapping[str, Mapping[str, str]] = {
         # Some of these are served by others: the API server, the scheduler, controllers. Containers are
         # looked at one by one, and their limits have words of their own: see unsupported.py.
         "PodSpec": """
-            activeDeadlineSeconds affinity automountServiceAccountToken containers dnsConfig dnsPolicy
-            enableServiceLinks ephemeralContainers hostAliases hostIPC hostNetwork hostPID hostname
-            hostnameOverride imagePullSecrets initContainers nodeName nodeSelector os overhead
-            preemptionPolicy priority priorityClassName readinessGates restartPolicy schedulerName
-            schedulingGates runtimeClassName setHostnameAsFQDN shareProcessNamespace
+            activeDeadlineSeconds affinity automountServiceAccountToken containers dnsConfig:PodDNSConfig
+            dnsPolicy enableServiceLinks ephemeralContainers hostAliases:HostAlias hostIPC hostNetwork hostPID
+            hostname hostnameOverride imagePullSecrets:LocalObjectReference initContainers nodeName
+            nodeSelector os:PodOS overhead preemptionPolicy priority priorityClassName
+            readinessGates:PodReadinessGate restartPolicy schedulerName schedulingGates:PodSchedulingGate
+            runtimeClassName setHostnameAsFQDN shareProcessNamespace
             securityContext:PodSecurityContext serviceAccount serviceAccountName subdomain
             terminationGracePeriodSeconds tolerations topologySpreadConstraints volumes:Volume
         """,
         "Container": """
             args command env:EnvVar envFrom:EnvFromSource image imagePullPolicy lifecycle:Lifecycle
-            livenessProbe:Probe name ports:ContainerPort readinessProbe:Probe resizePolicy
+            livenessProbe:Probe name ports:ContainerPort readinessProbe:Probe
+            resizePolicy:ContainerResizePolicy
             resources:ResourceRequirements restartPolicy restartPolicyRules:ContainerRestartRule
             securityContext:SecurityContext startupProbe:Probe stdin stdinOnce terminationMessagePath
             terminationMessagePolicy tty volumeMounts:VolumeMount workingDir
         """,
         "ContainerPort": "containerPort hostIP hostPort name protocol",
-        "ContainerRestartRule": "action exitCodes",
-        "EnvFromSource": "configMapRef prefix secretRef",
+        "ContainerResizePolicy": "resourceName restartPolicy",
+        "ContainerRestartRule": "action exitCodes:ContainerRestartRuleOnExitCodes",
+        "ContainerRestartRuleOnExitCodes": "operator values",
+        "EnvFromSource": "configMapRef:ConfigMapEnvSource prefix secretRef:SecretEnvSource",
+        "ConfigMapEnvSource": "name optional",
+        "SecretEnvSource": "name optional",
         "EnvVar": "name value valueFrom:EnvVarSource",
-        "EnvVarSource": "configMapKeyRef fieldRef fileKeyRef resourceFieldRef secretKeyRef",
+        "EnvVarSource": """
+            configMapKeyRef:ConfigMapKeySelector fieldRef:ObjectFieldSelector fileKeyRef:FileKeySelector
+            resourceFieldRef:ResourceFieldSelector secretKeyRef:SecretKeySelector
+        """,
+        "ConfigMapKeySelector": "key name optional",
+        "FileKeySelector": "key optional path volumeName",
+        "ObjectFieldSelector": "apiVersion fieldPath",
+        "ResourceFieldSelector": "containerName divisor resource",
+        "SecretKeySelector": "key name optional",
+        "PodDNSConfig": "nameservers options:PodDNSConfigOption searches",
+        "PodDNSConfigOption": "name value",
+        "HostAlias": "hostnames ip",
+        "LocalObjectReference": "name",
+        "PodOS": "name",
+        "PodReadinessGate": "conditionType",
+        "PodSchedulingGate": "name",
         "Lifecycle": "postStart:LifecycleHandler preStop:LifecycleHandler stopSignal",
         "LifecycleHandler": "exec:ExecAction httpGet:HTTPGetAction sleep:SleepAction",
         "Probe": """
@@ -52,23 +73,28 @@ SERVED: Mapping[str, Mapping[str, str]] = {
         """,
         "ExecAction": "command",
         "GRPCAction": "mode port service",
-        "HTTPGetAction": "host httpHeaders path port scheme",
+        "HTTPGetAction": "host httpHeaders:HTTPHeader path port scheme",
+        "HTTPHeader": "name value",
         "SleepAction": "seconds",
         "TCPSocketAction": "host port",
         "ResourceRequirements": "limits requests",
         "PodSecurityContext": """
-            appArmorProfile fsGroup fsGroupChangePolicy runAsGroup runAsNonRoot runAsUser
+            appArmorProfile:AppArmorProfile fsGroup fsGroupChangePolicy runAsGroup runAsNonRoot runAsUser
             seccompProfile:SeccompProfile supplementalGroups
-            supplementalGroupsPolicy sysctls
+            supplementalGroupsPolicy sysctls:Sysctl
         """,
         "SeccompProfile": "localhostProfile type",
+        "AppArmorProfile": "localhostProfile type",
+        "Capabilities": "add drop",
+        "Sysctl": "name value",
         "SecurityContext": """
-            allowPrivilegeEscalation appArmorProfile capabilities privileged readOnlyRootFilesystem
-            runAsGroup runAsNonRoot runAsUser seccompProfile:SeccompProfile
+            allowPrivilegeEscalation appArmorProfile:AppArmorProfile capabilities:Capabilities privileged
+            readOnlyRootFilesystem runAsGroup runAsNonRoot runAsUser seccompProfile:SeccompProfile
         """,
         "Volume": """
             configMap:ConfigMapVolumeSource downwardAPI:DownwardAPIVolumeSource emptyDir:EmptyDirVolumeSource
-            ephemeral hostPath:HostPathVolumeSource image:ImageVolumeSource name persistentVolumeClaim
+            ephemeral hostPath:HostPathVolumeSource image:ImageVolumeSource name
+            persistentVolumeClaim:PersistentVolumeClaimVolumeSource
             projected:ProjectedVolumeSource secret:SecretVolumeSource
         """,
         "VolumeMount": "bindMountOptions mountPath mountPropagation name readOnly recursiveReadOnly subPath "
@@ -81,7 +107,10 @@ SERVED: Mapping[str, Mapping[str, str]] = {
         "ProjectedVolumeSource": "defaultMode defaultUser sources:VolumeProjection",
         "SecretVolumeSource": "defaultMode defaultUser items:KeyToPath optional secretName",
         "KeyToPath": "key mode path user",
-        "DownwardAPIVolumeFile": "fieldRef mode path resourceFieldRef user",
+        "PersistentVolumeClaimVolumeSource": "claimName readOnly",
+        "DownwardAPIVolumeFile": """
+            fieldRef:ObjectFieldSelector mode path resourceFieldRef:ResourceFieldSelector user
+        """,
         "VolumeProjection": """
             configMap:ConfigMapProjection downwardAPI:DownwardAPIProjection secret:SecretProjection
             serviceAccountToken:ServiceAccountTokenProjection
@@ -93,6 +122,8 @@ SERVED: Mapping[str, Mapping[str, str]] = {
     }.items()
 }
 
+SERVED = {**SERVED, "EphemeralContainer": {**SERVED["Container"], "targetContainerName": ""}}
+
 NO_EFFECT: Mapping[str, Mapping[str, str]] = {
     "PodSpec": {
         "evictionResponders": "there are no eviction requests",
@@ -102,6 +133,9 @@ NO_EFFECT: Mapping[str, Mapping[str, str]] = {
         "schedulingGroup": "pods are scheduled one by one",
     },
     "Container": {
+        "volumeDevices": "there are no block devices",
+    },
+    "EphemeralContainer": {
         "volumeDevices": "there are no block devices",
     },
     "HTTPGetAction": {"protocol": "probes speak HTTP/1.1"},

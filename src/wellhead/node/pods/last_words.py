@@ -29,8 +29,10 @@ def read(state: PodState, container: Obj, attempt: Attempt) -> str:
     policy = container.get("terminationMessagePolicy")
     if not message and policy == "FallbackToLogsOnError" and attempt.exit_code != 0:
         entries = _read(state.directory, state.log(name, attempt.number), -_LOG_END).split(b"\n")
-        texts = [entry.split(b" ", 3)[3] for entry in entries if entry.count(b" ") >= 3]
-        message = b"".join(text + b"\n" for text in texts[-_LOG_LINES:])[-_LOG_BYTES:]
+        parts = [entry.split(b" ", 3) for entry in entries if entry.count(b" ") >= 3]
+        # A line that isn't over (P) has no newline.
+        texts = [text if tag == b"P" else text + b"\n" for _, _, tag, text in parts]
+        message = b"".join(texts[-_LOG_LINES:])[-_LOG_BYTES:]
     return message.decode(errors="replace")
 
 

@@ -26,12 +26,17 @@ def without_effect(pod: Obj, available: frozenset[str], *, limits: bool = False)
         source = volume.get("emptyDir") or {}
         if source.get("sizeLimit") and source.get("medium") != "Memory":
             found.append(f'sizeLimit of volume "{volume["name"]}" has no effect: its medium is not Memory')
-    for container in spec.every_container(pod):
-        found += _of_container(container, available, limits)
+    for container in (*spec.init_containers(pod), *spec.containers(pod)):
+        found += _of_container(container, "Container", available, limits)
     return found
 
 
-def _of_container(container: Obj, available: frozenset[str], limits: bool) -> Iterator[str]:
+def of_onlooker(container: Obj, available: frozenset[str], *, limits: bool = False) -> list[str]:
+    """The same of an ephemeral container, which may come later."""
+    return list(_of_container(container, "EphemeralContainer", available, limits))
+
+
+def _of_container(container: Obj, kind: str, available: frozenset[str], limits: bool) -> Iterator[str]:
     at = f'container "{container["name"]}": '
     asked = set((container.get("resources") or {}).get("limits") or ())
     if asked and not limits:
@@ -39,7 +44,7 @@ def _of_container(container: Obj, available: frozenset[str], limits: bool) -> It
         yield at + _LIMITS.format(", ".join(sorted(asked)), why)
     elif others := asked - _ENFORCED:
         yield at + _LIMITS.format(", ".join(sorted(others)), "only those of cpu and memory are")
-    yield from fields.without_effect(container, "Container", at)
+    yield from fields.without_effect(container, kind, at)
     for name in security.not_given(container.get("securityContext") or {}, available):
         why = (
             "only privileged containers have it here, since device access is not filtered"

@@ -118,7 +118,9 @@ async def attach(request: web.Request) -> web.StreamResponse:
     target = requests.target(request)
     requests.needs_upgrade(request)
     if target.attempt.finished_at:
-        # It was too quick for the client, who has its output from the log: there is nothing more to see.
+        # It was too quick for the client, who would have seen all of it: a `kubectl debug -i … -- ps`, say.
+        if target.log.exists():
+            return await _attach_output(request, target, everything=True)
         session = channels_for(request)
         await session.open(request)
         await session.finish(channels.success())
@@ -174,14 +176,19 @@ async def _until_gone(work: Coroutine[Any, Any, None]) -> None:
         await work
 
 
-async def _attach_output(request: web.Request, target: requests.Target) -> web.StreamResponse:
-    """Output only: from the log, since leaving conmon's socket would end the input of a `stdinOnce`."""
+async def _attach_output(
+    request: web.Request, target: requests.Target, *, everything: bool = False
+) -> web.StreamResponse:
+    """Output only, what comes from now on, or `everything`.
+
+    From the log, since leaving conmon's socket would end the input of a `stdinOnce`.
+    """
     session = channels_for(request)
     await session.open(request)
     follower = log_files.Follower(target.log, lambda: bool(target.attempt.finished_at))
 
     async def show() -> None:
-        options = log_files.Options(follow=True, tail=0)
+        options = log_files.Options(follow=True, tail=None if everything else 0)
         async for entries in follower.entries(options, requests.services(request).inotify):
             for entry in entries:
                 line = log_files.parse(entry)
