@@ -22,6 +22,7 @@ from wellhead.apiserver.admission.mutating_webhook import MutatingAdmissionWebho
 from wellhead.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from wellhead.apiserver.admission.nodes import NodeRestrictionPlugin, ProxyRestriction, StorageRestriction
 from wellhead.apiserver.admission.plugin import Plugin
+from wellhead.apiserver.admission.pod_resize import PodResizeValidator
 from wellhead.apiserver.admission.pod_security import PodSecurity
 from wellhead.apiserver.admission.policy_parameters import PolicyParameters
 from wellhead.apiserver.admission.priority import Priority
@@ -60,6 +61,7 @@ ORDERED: tuple[type[Plugin], ...] = (
     DefaultIngressClass,
     DenyServiceExternalIPs,
     EventRateLimit,
+    PodResizeValidator,
     MutatingAdmissionPolicy,
     MutatingAdmissionWebhook,
     ValidatingAdmissionPolicy,
