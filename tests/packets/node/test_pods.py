@@ -272,11 +272,10 @@ def test_how_volumes_are_mounted_may_be_said_in_detail(lab: Lab) -> None:
 
 
 def test_what_has_no_effect_is_said_once(lab: Lab) -> None:
-    limits = {"limits": {"ephemeral-storage": "64Mi"}}
-    create(lab, "limited", shell("main", "sleep 1000", resources=limits))
+    create(lab, "limited", shell("main", "sleep 1000"), hostUsers=False)
     wait(lab, "limited")
 
-    text = 'container "main": limits of ephemeral-storage are not enforced'
+    text = "spec.hostUsers has no effect"
 
     def warnings() -> list[tuple[str, int]]:
         events = json.loads(

@@ -28,7 +28,7 @@ def test_an_ordinary_pod_gets_what_it_asks_for() -> None:
 
 
 def test_limits_are_not_enforced() -> None:
-    limits = {"resources": {"limits": {"memory": "1Gi", "cpu": "1"}}}
+    limits = {"resources": {"limits": {"memory": "1Gi", "cpu": "1", "ephemeral-storage": "1Gi"}}}
     assert _said(limits) == [
         'container "main": limits of cpu, memory are not enforced: this machine has no cgroups for memory '
         "and CPU that the agent may use"
@@ -53,7 +53,6 @@ def test_each_thing_is_named_with_its_place_and_the_reason() -> None:
         f"{main}restartPolicyRules with the action RestartTheWorld have no effect: this agent doesn't know "
         "it",
         f"{main}securityContext.seLinuxOptions has no effect: there are no SELinux labels",
-        'sizeLimit of volume "a" has no effect: its medium is not Memory',
         "spec.hostUsers has no effect: containers share the node's user namespace",
         "spec.securityContext.seLinuxOptions has no effect: there are no SELinux labels",
     ]

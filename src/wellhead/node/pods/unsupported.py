@@ -12,6 +12,7 @@ from wellhead.node.pods import fields, security, spec
 
 _LIMITS = "limits of {} are not enforced: {}"
 _ENFORCED = frozenset({"cpu", "memory"})
+_BY_EVICTION = frozenset({"ephemeral-storage"})
 _ACTIONS = {spec.RESTART, spec.RESTART_ALL}  # of restart rules
 
 
@@ -22,10 +23,6 @@ def without_effect(pod: Obj, available: frozenset[str], *, limits: bool = False)
     theirs.
     """
     found = list(fields.without_effect(pod["spec"], "PodSpec", "spec."))
-    for volume in pod["spec"].get("volumes") or ():
-        source = volume.get("emptyDir") or {}
-        if source.get("sizeLimit") and source.get("medium") != "Memory":
-            found.append(f'sizeLimit of volume "{volume["name"]}" has no effect: its medium is not Memory')
     for container in (*spec.init_containers(pod), *spec.containers(pod)):
         found += _of_container(container, "Container", available, limits)
     return found
@@ -38,12 +35,14 @@ def of_onlooker(container: Obj, available: frozenset[str], *, limits: bool = Fal
 
 def _of_container(container: Obj, kind: str, available: frozenset[str], limits: bool) -> Iterator[str]:
     at = f'container "{container["name"]}": '
-    asked = set((container.get("resources") or {}).get("limits") or ())
+    asked = set((container.get("resources") or {}).get("limits") or ()) - _BY_EVICTION
     if asked and not limits:
         why = "this machine has no cgroups for memory and CPU that the agent may use"
         yield at + _LIMITS.format(", ".join(sorted(asked)), why)
     elif others := asked - _ENFORCED:
-        yield at + _LIMITS.format(", ".join(sorted(others)), "only those of cpu and memory are")
+        yield at + _LIMITS.format(
+            ", ".join(sorted(others)), "only those of cpu, memory and ephemeral-storage are"
+        )
     yield from fields.without_effect(container, kind, at)
     for name in security.not_given(container.get("securityContext") or {}, available):
         why = (

@@ -1,0 +1,44 @@
+"""What is started in a container counts as the container's."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from wellhead.node.runtime.cgroups import Cgroups, Limits
+from wellhead.node.runtime.containers import Runtime
+
+
+@pytest.mark.parametrize("unified", [True, False])
+def test_who_is_executed_enters_the_containers_cgroups_first(tmp_path: Path, unified: bool) -> None:
+    roots = {"": tmp_path / "all"} if unified else {each: tmp_path / each for each in ("cpu", "memory")}
+    for root in roots.values():
+        root.mkdir()
+    cgroups = Cgroups(roots, unified)
+    runtime = Runtime(tmp_path / "run", cgroups)
+    assert runtime.within("x", "exec") == runtime.command("exec")
+    cgroups.make("x", Limits())
+    places = [root / "x/cgroup.procs" for root in roots.values()]
+    command = runtime.within("x", "exec", "--option with blanks")
+    given = runtime.command("exec", "--option with blanks")
+    assert command[-len(given) :] == given
+    # The same with a program that there is.
+    done = subprocess.run(
+        [*command[: -len(given)], "echo", "a  b", "--"], capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("a  b --\n", "")
+    assert [place.read_text() for place in places] == ["0\n"] * len(places)
+
+
+def test_a_container_that_has_just_gone_is_no_complaint_of_the_shell(tmp_path: Path) -> None:
+    cgroups = Cgroups({"": tmp_path}, True)
+    cgroups.make("x", Limits())
+    command = Runtime(tmp_path / "run", cgroups).within("x", "exec")
+    for path in (tmp_path / "x").iterdir():
+        path.unlink()
+    (tmp_path / "x").rmdir()
+    end = command.index("--") + 1
+    done = subprocess.run([*command[:end], "echo", "on"], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("on\n", "")
