@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
@@ -100,6 +101,9 @@ class Network:
         self._close = contextlib.ExitStack()
         self._connections: list[Connection] = []
         self._others: list[Host] = []
+        self._aside = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._aside.run_forever, name="health", daemon=True)
+        self._thread.start()
         self.edge.sysctl("net/ipv4/ip_forward", "1")
         self.edge.sysctl("net/ipv6/conf/all/forwarding", "1")
         self.edge.sysctl("net/ipv4/conf/all/rp_filter", "0")
@@ -165,12 +169,13 @@ class Network:
                 self._close.callback(loop.remove_reader, datagrams)
 
     async def serve_health(self, node: IPv4Address, port: int) -> None:
-        """Have the node pass the health check on this port."""
+        """Have the node pass the health check on this port, whatever the test itself waits for."""
         listener = self.nodes[node].socket(socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("0.0.0.0", port))
-        server = await asyncio.start_server(_well, sock=listener)
-        self._close.callback(server.close)
+        starting = asyncio.run_coroutine_threadsafe(asyncio.start_server(_well, sock=listener), self._aside)
+        server = await asyncio.wrap_future(starting)
+        self._close.callback(self._aside.call_soon_threadsafe, server.close)
 
     async def connect_in_vain(self, vip: IPAddress = VIPS[0], port: int = PORT) -> None:
         """Ask for a TCP connection of which nothing is to come. Raises AssertionError if something does.
@@ -225,6 +230,9 @@ class Network:
         for connection in self._connections:
             await connection.close()
         self._close.close()
+        self._aside.call_soon_threadsafe(self._aside.stop)
+        await asyncio.to_thread(self._thread.join)
+        self._aside.close()
         for host in (self.client, self.edge, *self.nodes.values(), *self._others):
             host.close()
 
