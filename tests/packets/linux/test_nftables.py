@@ -13,9 +13,9 @@ from wellhead.linux.netlink import NetlinkError
 from wellhead.linux.nftables.content import Content, read, remove
 from wellhead.linux.nftables.fake import FakeTable
 from wellhead.linux.nftables.messages import messages
-from wellhead.linux.nftables.objects import Set, Table, Transaction
+from wellhead.linux.nftables.objects import Element, ElementKey, Set, Table, Transaction
 from wellhead.linux.nftables.socket import Socket
-from wellhead.linux.nftables.types import IPV4_ADDR
+from wellhead.linux.nftables.types import INET_SERVICE, IPV4_ADDR
 
 pytestmark = pytest.mark.cluster
 
@@ -38,6 +38,19 @@ def test_what_was_made_is_what_is_read(host: Host) -> None:
     fake = FakeTable()
     fake.commit(made())
     assert after(host, made()) == fake.content()
+
+
+def test_a_key_shorter_than_a_word_is_read_as_it_was_made(host: Host) -> None:
+    short, port = Set("short", (INET_SERVICE,)), ElementKey("short", INET_SERVICE.pack(80))
+    table = Table(Family.IPV4, "t", (short,))
+
+    def inside() -> Content:
+        with contextlib.closing(Socket()) as socket:
+            change = Transaction(add_table=True, add_sets=[short], add_elements=[Element(port)])
+            socket.transact(messages(change, table))
+            return read(socket, table)
+
+    assert host.inside(inside).elements == {port: None}
 
 
 @pytest.mark.parametrize(("number", "change"), REFUSED)
