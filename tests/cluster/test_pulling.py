@@ -75,9 +75,17 @@ def test_pods_are_pulled_with_their_secrets_and_say_what_is_wrong_without(
     own.kubectl("wait", "--for=condition=Ready", "pod/with", "--timeout=60s")
     types = {each["type"] for each in own.get("pod", "with")["status"]["conditions"]}
     assert not [each for each in types if each.startswith("pull.")]
-    # What is there now is there for the other, too; by the account's secrets it would have come as well.
-    own.kubectl("wait", "--for=condition=Ready", "pod/without", "--timeout=60s")
-    own.kubectl("delete", "pod", "with", "without", "--now")
+    # What is there now is for who has its credentials, or an account that has them.
+    own.apply(pod("stranger", name))
+    why = until(lambda: waiting(own, "stranger"), lambda found: found.get("reason") == "ImagePullBackOff")
+    assert "no credentials were given" in why["message"]
+    assert waiting(own, "without")
+    account = {"imagePullSecrets": [{"name": "key"}]}
+    own.kubectl("patch", "serviceaccount", "default", "-p", json.dumps(account))
+    own.apply(pod("accounted", name))
+    own.kubectl("wait", "--for=condition=Ready", "pod/accounted", "--timeout=60s")
+    own.kubectl("patch", "serviceaccount", "default", "-p", '{"imagePullSecrets":null}')
+    own.kubectl("delete", "pod", "with", "without", "stranger", "accounted", "--now")
 
 
 def test_a_killed_puller_is_started_again_and_goes_on(own: Lab, private: Registry) -> None:

@@ -51,8 +51,9 @@ def test_nftables_mode_serves_what_the_api_says(world: World, api: FakeApi, star
 def test_in_nftables_mode_stray_addresses_of_the_service_ranges_are_dropped(
     world: World, api: FakeApi, start: Start
 ) -> None:
-    start(*NFTABLES)
+    proxy = start(*NFTABLES)
     eventually(serves(world, POD_A))
+    eventually(proxy.has_synced)  # in the other family, too
     service_cidr = {"metadata": {"name": "kubernetes"}, "spec": {"cidrs": ["10.0.0.0/16", "fd00:10::/112"]}}
     api.put("servicecidrs", service_cidr)
 
