@@ -15,6 +15,7 @@ from wellhead.apiserver import discovery, issuer_discovery, usage
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.aggregation import proxy as aggregation
 from wellhead.apiserver.aggregation.backend import Backends
+from wellhead.apiserver.aggregation.documents import RemoteDocuments
 from wellhead.apiserver.aggregation.services import Remotes
 from wellhead.apiserver.answers import answer_json, answer_value
 from wellhead.apiserver.authn import Authenticator
@@ -64,6 +65,7 @@ class Dispatcher:
         kinds: CustomKinds,
         remotes: Remotes,
         backends: Backends,
+        documents: RemoteDocuments,
     ) -> None:
         self._remotes = remotes
         self._tokens = tokens
@@ -71,7 +73,7 @@ class Dispatcher:
         self._registry = registry
         self._health = health
         self._discovery = discovery.Discovery(kinds, remotes)
-        self._openapi = OpenAPI(kinds, remotes)
+        self._openapi = OpenAPI(kinds, remotes, documents)
         self._metrics = metrics
         self._server_address = server_address
 

@@ -24,6 +24,7 @@ from wellhead.apiserver.admission.plugins import admission
 from wellhead.apiserver.aggregation.authentication import ensure_trust, trusted
 from wellhead.apiserver.aggregation.availability import Availability
 from wellhead.apiserver.aggregation.backend import Backends
+from wellhead.apiserver.aggregation.documents import RemoteDocuments
 from wellhead.apiserver.aggregation.local import LocalServices
 from wellhead.apiserver.aggregation.services import Remotes
 from wellhead.apiserver.audit.options import AuditOptions
@@ -232,6 +233,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             kinds=kinds,
             remotes=remotes,
             backends=backends,
+            documents=RemoteDocuments(remotes, backends, config.limits),
         )
         flow_control = _flow_control(config, cache, metrics)
         server = Server(

@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -20,6 +21,7 @@ from wellhead.api.custom.definition import schema_of
 from wellhead.api.errors import NotFound
 from wellhead.api.openapi import protobuf
 from wellhead.api.resource import Resource
+from wellhead.apiserver.aggregation.documents import RemoteDocuments, without
 from wellhead.apiserver.aggregation.services import Remotes
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.custom.kinds import CustomKinds
@@ -57,7 +59,8 @@ class _Document2(msgspec.Struct):
 class OpenAPI:
     """Makes and keeps the documents."""
 
-    def __init__(self, kinds: CustomKinds, remotes: Remotes) -> None:
+    def __init__(self, kinds: CustomKinds, remotes: Remotes, others: RemoteDocuments) -> None:
+        self._others = others
         self._kinds = kinds
         self._remotes = remotes
         self._documents: OrderedDict[tuple[str, str, str], _Document] = OrderedDict()
@@ -84,7 +87,8 @@ class OpenAPI:
         offered = (JSON, protobuf.MEDIA_TYPE) if path == "v2" else (JSON,)
         accept = call.http.headers.get("Accept", "").replace(protobuf.ASKED_FOR_AS, protobuf.MEDIA_TYPE)
         media_type = first_acceptable(accept, offered)
-        document = await self._document(path, media_type, custom)
+        others = await self._others.parts() if path == "v2" else []
+        document = await self._document(path, media_type, custom, others)
         headers = {"Content-Type": media_type, "ETag": document.etag, "Vary": "Accept-Encoding, Accept"}
         # The index names each document together with its hash, so a client may keep what it got by that name.
         headers["Cache-Control"] = "public, immutable" if "hash" in call.query else "no-cache, private"
@@ -103,16 +107,20 @@ class OpenAPI:
                 found.append(_Custom(resource, defined.item.data, f"{resource!r} {defined.current_from}"))
         return found
 
-    async def _document(self, path: str, media_type: str, custom: list[_Custom]) -> _Document:
+    async def _document(
+        self, path: str, media_type: str, custom: list[_Custom], others: list[bytes]
+    ) -> _Document:
         state = (
             hashlib.sha256("\n".join(each.state for each in custom).encode()).hexdigest() if custom else ""
         )
+        for part in others:
+            state += hashlib.sha256(part).hexdigest()
         if not path:
             state += str(self._remotes.changes)
         key = (path, media_type, state)
         found = self._documents.get(key)
         if found is None:
-            data = await asyncio.to_thread(self._make, path, media_type, custom)
+            data = await asyncio.to_thread(self._make, path, media_type, custom, others)
             compressed = await asyncio.to_thread(gzip.compress, data, _GZIP_LEVEL, mtime=0)
             found = _Document(compressed, f'"{hashlib.sha512(data).hexdigest().upper()}"')
             if path == "v2":  # of which a client never asks for an older one
@@ -123,14 +131,15 @@ class OpenAPI:
                 self._documents.popitem(last=False)
         return found
 
-    def _make(self, path: str, media_type: str, custom: list[_Custom]) -> bytes:
+    def _make(self, path: str, media_type: str, custom: list[_Custom], others: list[bytes]) -> bytes:
         """The document at a path below /openapi/v3 ('' is the index), or v2's."""
         if media_type == protobuf.MEDIA_TYPE:
             parts = [self._part(each)[1] for each in custom]
             # Messages that follow each other are one: their maps are put together.
-            return b"".join(map(gzip.decompress, [self._whole(media_type), *parts]))
+            whole = b"".join(map(gzip.decompress, [self._whole(media_type), *parts]))
+            return whole + b"".join(self._encoded(others))
         if path == "v2":
-            return self._joined(custom)
+            return self._joined(custom, others)
         if path:
             with_schemas = [(each.resource, schema_of(each.data, each.resource.version)) for each in custom]
             return encode_json(documents.openapi_v3(path, with_schemas))
@@ -142,14 +151,33 @@ class OpenAPI:
                 states[remote.path.lstrip("/")] = f"{remote!r} {self._remotes.resources(remote)}"
         return encode_json(documents.openapi_v3_index(states))
 
-    def _joined(self, custom: list[_Custom]) -> bytes:
+    def _encoded(self, others: list[bytes]) -> Iterator[bytes]:
+        """Those in Protobuf."""
+        if not others:
+            return
+        whole = msgspec.json.decode(gzip.decompress(self._whole(JSON)), type=_Document2)
+        taken = set(msgspec.json.decode(whole.definitions, type=dict[str, msgspec.Raw]))
+        for part in others:
+            paths, definitions = without(part, taken)
+            text = b'{"paths":{%b},"definitions":{%b}}' % (paths, definitions)
+            yield protobuf.encode_v2(msgspec.json.decode(text))
+
+    def _joined(self, custom: list[_Custom], others: list[bytes]) -> bytes:
         whole = gzip.decompress(self._whole(JSON))
-        if not custom:
+        if not custom and not others:
             return whole
         texts = [whole, *(gzip.decompress(self._part(each)[0]) for each in custom)]
         parts = [msgspec.json.decode(text, type=_Document2) for text in texts]
-        paths = b",".join(bytes(part.paths)[1:-1] for part in parts)
-        definitions = b",".join(bytes(part.definitions)[1:-1] for part in parts)
+        joined = [(bytes(part.paths)[1:-1], bytes(part.definitions)[1:-1]) for part in parts]
+        if others:
+            taken = {
+                name
+                for part in parts
+                for name in msgspec.json.decode(part.definitions, type=dict[str, msgspec.Raw])
+            }
+            joined += [without(part, taken) for part in others]
+        paths = b",".join(each for each, _ in joined if each)
+        definitions = b",".join(each for _, each in joined if each)
         head = whole[: whole.index(b'"paths":')]
         return b'%b"paths":{%b},"definitions":{%b}}' % (head, paths, definitions)
 

@@ -130,7 +130,7 @@ class Server:
             if self._flow_control is not None:
                 flow = self._flow_control.flow(acting, info)
                 request.answer_headers |= flow.headers
-                if info.verb == "watch" or not info.is_long_running:
+                if not info.is_long_running or (info.verb == "watch" and not self._is_remote(info)):
                     seat = await self._flow_control.enter(flow, self._width(request, info))
             self._authorize(acting, info, trail)
             if not self.ready and info.resource is not None:
@@ -169,7 +169,7 @@ class Server:
             await trail.end(stage, response, failure, endless=info.is_long_running)
         if not response.prepared and request.writer.output_size:
             response = _cut_off(request)  # an answer had begun, which now can't be ended any better
-        if self._remotes.of_path(info.path) is not None:
+        if self._is_remote(info):
             info = replace(info, resource=None)  # its name is anybody's: there would be no end of series
         self._metrics.observe(info, response.status, time.perf_counter() - started)
         return response
@@ -203,9 +203,12 @@ class Server:
             return remote_info(request.method, path, request.query, remote)
         return request_info(request.method, path, request.query, self._lookup)
 
+    def _is_remote(self, info: RequestInfo) -> bool:
+        return self._remotes.of_path(info.path) is not None
+
     def _width(self, request: Exchange, info: RequestInfo) -> int:
         resource = info.resource
-        if info.verb not in ("list", "watch") or resource is None or self._remotes.of_path(info.path):
+        if info.verb not in ("list", "watch") or resource is None or self._is_remote(info):
             return 1
         return width_of(info, request.query, self._cache[resource.storage_prefix])
 

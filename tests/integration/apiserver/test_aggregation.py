@@ -36,6 +36,39 @@ RESOURCES: Obj = {
 }
 
 
+OPENAPI: Obj = {
+    "swagger": "2.0",
+    "paths": {
+        f"{GROUP}/v1/namespaces/{{namespace}}/pears": {
+            "get": {"responses": {"200": {"schema": {"$ref": "#/definitions/com.example.PearList"}}}}
+        },
+        "/apis/others.example.com/v1/": {},
+        "/version/": {},
+    },
+    "definitions": {
+        "com.example.PearList": {
+            "properties": {
+                "items": {"type": "array", "items": {"$ref": "#/definitions/com.example.Pear"}},
+                "metadata": {"$ref": "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"},
+            }
+        },
+        "com.example.Pear": {"type": "object"},
+        "com.example.Unused": {"type": "object"},
+        "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta": {"description": "another"},
+    },
+}
+
+
+async def echo(request: web.BaseRequest) -> web.StreamResponse:
+    """Says by WebSocket who it is told to be, then what it hears."""
+    socket = web.WebSocketResponse(protocols=["pears"])
+    await socket.prepare(request)
+    await socket.send_str(request.headers.get("X-Remote-User", ""))
+    async for message in socket:
+        await socket.send_str(str(message.data))
+    return socket
+
+
 @dataclass
 class Backend:
     """A server of a group of its own; it remembers who asked it what."""
@@ -50,6 +83,10 @@ class Backend:
             return web.Response(status=500)
         if request.path == f"{GROUP}/v1":
             return web.json_response(RESOURCES)
+        if request.path == "/openapi/v2":
+            return web.json_response(OPENAPI, headers={"ETag": '"1"'})
+        if request.headers.get("Upgrade") == "websocket":
+            return await echo(request)
         headers: dict[str, list[str]] = {}
         for name, value in request.headers.items():
             if name.lower().startswith(("x-remote", "authorization", "impersonate")):
@@ -257,3 +294,32 @@ async def test_an_apiservice_is_validated(admin: User, changed: dict[str, object
     body = {"metadata": {"name": "v1.x.example.com"}, "spec": spec | changed}
     status = (await admin.call("POST", APISERVICES, body)).expect(422)
     assert [each["field"] for each in status["details"]["causes"]] == [field]
+
+
+async def test_upgrades_are_passed_on_as_the_user(admin: User, backend: Backend) -> None:
+    await register(admin, backend)
+    await available(admin, "True")
+    url = f"{admin.url}{GROUP}/v1/namespaces/default/pears?watch=true"
+    async with admin.session.ws_connect(url, protocols=["pears"]) as socket:
+        assert socket.protocol == "pears"
+        assert await socket.receive_str() == "kubernetes-admin"
+        await socket.send_str("hello")
+        assert await socket.receive_str() == "hello"
+
+
+async def test_openapi_v2_has_its_paths_and_definitions(admin: User, backend: Backend) -> None:
+    before = await admin.call("GET", "/openapi/v2")
+    await register(admin, backend)
+    await available(admin, "True")
+    after = await admin.call("GET", "/openapi/v2")
+    assert after.headers["ETag"] != before.headers["ETag"]
+    assert after.body["paths"].keys() - before.body["paths"].keys() == {
+        f"{GROUP}/v1/namespaces/{{namespace}}/pears"
+    }
+    new = after.body["definitions"].keys() - before.body["definitions"].keys()
+    assert new == {"com.example.PearList", "com.example.Pear"}
+    meta = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta"
+    assert after.body["definitions"][meta] == before.body["definitions"][meta]
+    protobuf = {"Accept": "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}
+    async with admin.session.get(f"{admin.url}/openapi/v2", headers=protobuf) as answer:
+        assert b"com.example.PearList" in await answer.read()

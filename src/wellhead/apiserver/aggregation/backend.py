@@ -8,6 +8,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import aiohttp
+from aiohttp import web
 from yarl import URL
 
 from wellhead.api.errors import ApiError
@@ -16,6 +17,7 @@ from wellhead.apiserver.authn import User
 from wellhead.apiserver.calling_tls import BadBundle, unverified, verifying
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.service_endpoints import server_address
+from wellhead.apiserver.subresources.upgrade import Headers, Refusal, pass_upgrade
 
 _CONNECT_SECONDS = 5.0
 _IDLE_SECONDS = 30.0
@@ -54,15 +56,11 @@ class Backends:
         Raises Unreachable; aiohttp.ClientError, TimeoutError.
         """
         assert self._session is not None
-        try:
-            host, port = server_address(self._registry, remote.namespace, remote.service, remote.port)
-        except ApiError as error:
-            raise Unreachable(str(error)) from None
+        url = self._url(remote, path)
         headers = [*options.pop("headers", ()), *identity_headers(user), ("Host", remote.server_name)]
-        authority = f"[{host}]" if ":" in host else host
         return await self._session.request(
             method,
-            URL(f"https://{authority}:{port}{path}", encoded=True),
+            url,
             headers=headers,
             ssl=self._tls(remote),
             server_hostname=remote.server_name,
@@ -72,6 +70,25 @@ class Backends:
             timeout=aiohttp.ClientTimeout(total=seconds, sock_connect=_CONNECT_SECONDS),
             **options,
         )
+
+    async def upgrade(
+        self, remote: Remote, request: web.BaseRequest, user: User, headers: Headers
+    ) -> web.StreamResponse | Refusal:
+        """Pass on a request that asks for another protocol, with its connection.
+
+        Raises Unreachable, node_connection.Unreachable, InternalError.
+        """
+        all_headers = [*headers, *identity_headers(user), ("Host", remote.server_name)]
+        url = self._url(remote, request.raw_path)
+        return await pass_upgrade(request, url, all_headers, self._tls(remote), remote.server_name)
+
+    def _url(self, remote: Remote, path: str) -> URL:
+        try:
+            host, port = server_address(self._registry, remote.namespace, remote.service, remote.port)
+        except ApiError as error:
+            raise Unreachable(str(error)) from None
+        authority = f"[{host}]" if ":" in host else host
+        return URL(f"https://{authority}:{port}{path}", encoded=True)
 
     def _tls(self, remote: Remote) -> ssl.SSLContext:
         if remote.unverified:

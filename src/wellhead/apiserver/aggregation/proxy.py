@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import aiohttp
 from aiohttp import web
 
-from wellhead.api.errors import BadRequest, ServiceUnavailable
+from wellhead.api.errors import ServiceUnavailable
 from wellhead.api.query import is_true
 from wellhead.api.resource import Resource
 from wellhead.apiserver.aggregation.backend import Backends, Unreachable
@@ -21,8 +21,9 @@ from wellhead.apiserver.calling_errors import reason
 from wellhead.apiserver.exchange import AUDIT_ID, Exchange
 from wellhead.apiserver.impersonation import PREFIX as IMPERSONATION
 from wellhead.apiserver.info import RequestInfo, verb_of
-from wellhead.apiserver.subresources.proxy import HOP_BY_HOP
-from wellhead.apiserver.subresources.relay import pass_on
+from wellhead.apiserver.subresources.node_connection import Unreachable as NoConnection
+from wellhead.apiserver.subresources.relay import HOP_BY_HOP, pass_on
+from wellhead.apiserver.subresources.upgrade import Refusal, refused, wanted
 from wellhead.text import printable
 
 _log = logging.getLogger(__name__)
@@ -39,8 +40,6 @@ async def proxy(
     """Raises ServiceUnavailable; ConnectionError once the answer has begun."""
     if not remote.available:
         raise ServiceUnavailable("service unavailable")
-    if "upgrade" in request.headers.get("Connection", "").lower():
-        raise BadRequest("this server passes on no upgraded connections to aggregated APIs")
     headers = [
         (name, value)
         for name, value in request.headers.items()
@@ -48,6 +47,9 @@ async def proxy(
     ]
     headers += [(AUDIT_ID, request.answer_headers[AUDIT_ID])]
     try:
+        if wanted(request):
+            answered = await backends.upgrade(remote, request, user, headers)
+            return refused(answered) if isinstance(answered, Refusal) else answered
         answer = await backends.request(
             remote,
             request.method,
@@ -60,6 +62,8 @@ async def proxy(
     except Unreachable as error:
         _log.warning("the APIService %s: %s", remote.name, error)
         raise ServiceUnavailable("service unavailable") from error
+    except NoConnection as error:
+        raise ServiceUnavailable(f"error trying to reach service: {error}") from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         why = reason(error, f"{remote.server_name}:{remote.port}")
         raise ServiceUnavailable(f"error trying to reach service: {why}") from error

@@ -25,26 +25,10 @@ from wellhead.apiserver.service_endpoints import endpoint
 from wellhead.apiserver.subresources import pages
 from wellhead.apiserver.subresources.links import Way
 from wellhead.apiserver.subresources.node_connection import Unreachable, agent_url, request
-from wellhead.apiserver.subresources.relay import pass_on
-from wellhead.apiserver.subresources.upgrade import Headers, Refusal, pass_upgrade, wanted
+from wellhead.apiserver.subresources.relay import HOP_BY_HOP, pass_on
+from wellhead.apiserver.subresources.upgrade import Headers, Refusal, pass_upgrade, refused, wanted
 from wellhead.text import printable, quoted
 
-# RFC 9110, 7.6.1: these belong to one connection.
-HOP_BY_HOP = frozenset(
-    {
-        "connection",
-        "host",
-        "keep-alive",
-        "proxy-authenticate",
-        "proxy-authorization",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "content-length",
-        "authorization",
-    }
-)
 _FORWARDED_FOR = "X-Forwarded-For"
 _NOT_PASSED_ON = HOP_BY_HOP | {_FORWARDED_FOR.lower(), "x-forwarded-uri"}
 # What a page says of others' pages isn't for the API server's own.
@@ -125,13 +109,7 @@ async def _upgraded(
     http: web.BaseRequest, url: URL, headers: Headers, tls: ssl.SSLContext
 ) -> web.StreamResponse:
     answer = await pass_upgrade(http, url, headers, tls if url.scheme == "https" else None)
-    if not isinstance(answer, Refusal):
-        return answer
-    response = web.Response(status=answer.status, body=answer.body)
-    for name, value in answer.headers:
-        if name.lower() not in HOP_BY_HOP:
-            response.headers[name] = printable(value)
-    return response
+    return refused(answer) if isinstance(answer, Refusal) else answer
 
 
 async def _passed_on(call: Call, answer: aiohttp.ClientResponse, way: Way) -> web.StreamResponse:

@@ -7,6 +7,23 @@ import logging
 import aiohttp
 from aiohttp import web
 
+# RFC 9110, 7.6.1: these belong to one connection.
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "content-length",
+        "authorization",
+    }
+)
+
 _log = logging.getLogger(__name__)
 
 

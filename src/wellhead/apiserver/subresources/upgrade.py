@@ -16,6 +16,7 @@ from yarl import URL
 
 from wellhead.api.errors import InternalError
 from wellhead.apiserver.subresources.node_connection import Unreachable
+from wellhead.apiserver.subresources.relay import HOP_BY_HOP
 from wellhead.raw_stream import BLOCK, RawStream
 from wellhead.text import printable
 from wellhead.waiting import first_of
@@ -50,16 +51,24 @@ def websocket_protocols(request: web.BaseRequest) -> list[str]:
 
 
 async def pass_upgrade(
-    request: web.BaseRequest, url: URL, headers: Headers, tls: ssl.SSLContext | None
+    request: web.BaseRequest,
+    url: URL,
+    headers: Headers,
+    tls: ssl.SSLContext | None,
+    server_name: str | None = None,
 ) -> web.StreamResponse | Refusal:
     """Ask the server at `url` for the same protocol, and join both connections until one of them ends.
 
-    Raises Unreachable, InternalError.
+    Its certificate must be for `server_name`, or else for the URL's host. Raises Unreachable, InternalError.
     """
     try:
         async with asyncio.timeout(_CONNECT_SECONDS):
             reader, writer = await asyncio.open_connection(
-                url.host, url.port, ssl=tls, limit=_MOST_HEAD, server_hostname=url.host if tls else None
+                url.host,
+                url.port,
+                ssl=tls,
+                limit=_MOST_HEAD,
+                server_hostname=(server_name or url.host) if tls else None,
             )
     except (OSError, TimeoutError, ValueError) as error:
         raise Unreachable(url, error) from error
@@ -97,6 +106,15 @@ async def _response_head(reader: asyncio.StreamReader) -> tuple[int, Headers]:
         (name, value.strip()) for name, colon, value in (line.partition(":") for line in lines) if colon
     ]
     return int(parts[1]), [(name, value) for name, value in headers if name.lower() != "connection"]
+
+
+def refused(answer: Refusal) -> web.Response:
+    """The refusal as an answer."""
+    response = web.Response(status=answer.status, body=answer.body)
+    for name, value in answer.headers:
+        if name.lower() not in HOP_BY_HOP:
+            response.headers[name] = printable(value)
+    return response
 
 
 async def _refusal(status: int, headers: Headers, reader: asyncio.StreamReader) -> Refusal:
