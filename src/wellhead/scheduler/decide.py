@@ -30,6 +30,9 @@ class Unschedulable:
     nodes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+_NO_DEVICES = "this scheduler and the nodes' agents work with no drivers of devices"
+
+
 class Filters:
     """What speaks against a pod's going to a node, in a cluster: counted once, asked per node."""
 
@@ -66,6 +69,10 @@ def decide(
     nodes = cluster.nodes()
     if not nodes:
         return Unschedulable("no nodes available to schedule pods", frozenset())
+    if pod.obj["spec"].get("resourceClaims"):
+        # Nothing on wellhead's nodes prepares a device: a pod that runs without what it claims is worse.
+        text = f"0/{len(nodes)} nodes are available: resource claims can't be allocated: {_NO_DEVICES}."
+        return Unschedulable(text, frozenset())
     if volumes is not None and volumes.problem:
         text = f"0/{len(nodes)} nodes are available: {volumes.problem}."
         return Unschedulable(text, frozenset({PROBLEM}))

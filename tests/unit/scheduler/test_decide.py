@@ -88,6 +88,15 @@ def test_without_nodes() -> None:
     assert refusal(Cluster(), pod("p")) == "no nodes available to schedule pods"
 
 
+def test_a_pod_with_resource_claims_is_refused_in_words() -> None:
+    claiming = pod("p")
+    claiming.obj["spec"]["resourceClaims"] = [{"name": "gpu", "resourceClaimName": "c"}]
+    assert refusal(cluster(node("node-1", "2")), claiming) == (
+        "0/1 nodes are available: resource claims can't be allocated: this scheduler and the nodes' agents"
+        " work with no drivers of devices."
+    )
+
+
 def test_the_message_counts_the_reasons() -> None:
     made = cluster(
         node("node-1", "1"),

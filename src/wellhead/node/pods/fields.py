@@ -128,7 +128,7 @@ NO_EFFECT: Mapping[str, Mapping[str, str]] = {
     "PodSpec": {
         "evictionResponders": "there are no eviction requests",
         "hostUsers": "containers share the node's user namespace",
-        "resourceClaims": "there are no devices to claim",
+        "resourceClaims": "there are no devices to claim: the scheduler refuses such a pod",
         "resources": "only what its containers ask for is given and enforced",
         "schedulingGroup": "pods are scheduled one by one",
     },

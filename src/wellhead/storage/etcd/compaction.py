@@ -12,7 +12,7 @@ import logging
 from typing import NamedTuple
 
 from wellhead.storage.etcd import rpc_pb2 as rpc
-from wellhead.storage.etcd.client import EtcdClient, EtcdCompacted, EtcdError
+from wellhead.storage.etcd.client import EtcdClient, EtcdCompacted, EtcdError, EtcdFull
 from wellhead.storage.etcd.layout import Layout
 
 _log = logging.getLogger(__name__)
@@ -37,19 +37,28 @@ async def compact(client: EtcdClient, layout: Layout, seen: Note) -> Note:
     now = (await client.range(rpc.RangeRequest(key=layout.compaction))).header.revision
     text = f"{seen.next} {now}"
     key = layout.compaction
-    answer, _ = await client.transact(
-        rpc.TxnRequest(
-            compare=[rpc.Compare(target=rpc.Compare.MOD, key=key, mod_revision=seen.written_at)],
-            success=[rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=text.encode()))],
-            failure=[rpc.RequestOp(request_range=rpc.RangeRequest(key=key))],
+    try:
+        answer, _ = await client.transact(
+            rpc.TxnRequest(
+                compare=[rpc.Compare(target=rpc.Compare.MOD, key=key, mod_revision=seen.written_at)],
+                success=[rpc.RequestOp(request_put=rpc.PutRequest(key=key, value=text.encode()))],
+                failure=[rpc.RequestOp(request_range=rpc.RangeRequest(key=key))],
+            )
         )
-    )
+    except EtcdFull:
+        # It takes no note. What it needs most is to be cut, by whoever comes.
+        await _cut(client, seen.next)
+        return Note(seen.next, now, seen.written_at)
     if not answer.succeeded:
         return _note(answer.responses[0].response_range)
-    if seen.next:
-        with contextlib.suppress(EtcdCompacted):
-            await client.compact(seen.next)
+    await _cut(client, seen.next)
     return Note(seen.next, now, answer.header.revision)
+
+
+async def _cut(client: EtcdClient, revision: int) -> None:
+    if revision:
+        with contextlib.suppress(EtcdCompacted):
+            await client.compact(revision)
 
 
 async def keep_compacting(client: EtcdClient, layout: Layout, note: Note, seconds: float) -> None:
