@@ -20,6 +20,8 @@ from wellhead.controllers.resourcequota.counting import counted
 from wellhead.controllers.store import Store, Stores
 from wellhead.health import Check
 
+_CORRECT_SECONDS = 60.0
+"""Until limits in a status that aren't the quota's are put right."""
 _LOOK_AGAIN_SECONDS = 2.0
 """After a correction: an object that was admitted, and not seen here yet, was left out of it."""
 
@@ -88,6 +90,9 @@ class ResourceQuotaController:
         self._names[namespace].add(name)
         if old is None or old.get("spec") != new.get("spec"):
             self._reconciler.enqueue((namespace, name))
+        elif _hard(new, "status") != _hard(new, "spec"):
+            # Somebody else wrote that. Upstream sees it with its next resync, within five minutes.
+            self._reconciler.enqueue_after((namespace, name), _CORRECT_SECONDS)
 
     def _look_at(self, namespace: str) -> None:
         for name in self._names.get(namespace, ()):
@@ -109,6 +114,10 @@ class ResourceQuotaController:
         return {
             resource: store.by_index("namespace", namespace) for resource, store in self._measured.items()
         }
+
+
+def _hard(quota: Obj, part: str) -> object:
+    return (quota.get(part) or {}).get("hard") or {}
 
 
 def _uses_otherwise(resource: Resource, new: Obj, old: Obj) -> bool:
