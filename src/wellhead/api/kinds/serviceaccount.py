@@ -7,7 +7,7 @@ from datetime import datetime
 from wellhead.api import cells
 from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
-from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
+from wellhead.api.printer import AGE, NAME, Cell, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
 
@@ -17,10 +17,10 @@ SERVICEACCOUNTS = Resource(
 
 
 def _cells(account: Obj, now: datetime) -> list[Cell]:
-    return [cells.name(account), len(account.get("secrets") or ()), cells.created(account, now)]
+    return [cells.name(account), cells.created(account, now)]
 
 
-_PRINTER = Printer((NAME, Column("Secrets"), AGE), _cells)
+_PRINTER = Printer((NAME, AGE), _cells)
 
 
 class ServiceAccountStrategy(Strategy):
