@@ -35,6 +35,7 @@ GROUPS = (
     "discovery.k8s.io",
     "resource.k8s.io",
     "flowcontrol.apiserver.k8s.io",
+    "storagemigration.k8s.io",
     "metrics.k8s.io",
 )
 """In the order of discovery, which is that of preference: kubectl takes the first group that has a name."""

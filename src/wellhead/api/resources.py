@@ -50,6 +50,7 @@ from wellhead.api.kinds import (
     servicecidr,
     statefulset,
     storage,
+    storageversionmigration,
     usage,
     webhooks,
 )
@@ -166,6 +167,7 @@ KINDS: tuple[Kind, ...] = (
     ipaddress.KIND,
     *usage.KINDS,
     *storage.KINDS,
+    storageversionmigration.KIND,
 )
 
 

@@ -105,6 +105,10 @@ class Strategy:
         """Whether an object that is stored so at that revision is what `from_storage` would make of it."""
         return False
 
+    def is_outdated(self, data: bytes) -> bool:
+        """Whether an object that is stored so would be stored otherwise today, though it says the same."""
+        return False
+
     part_metadata: frozenset[str] = frozenset()
     """What of the metadata those of `parts` may write along."""
     parts: frozenset[str] = frozenset()

@@ -51,6 +51,7 @@ from wellhead.apiserver.heads import head_of
 from wellhead.apiserver.health import Health, Shared
 from wellhead.apiserver.listeners import listeners
 from wellhead.apiserver.metrics import Metrics
+from wellhead.apiserver.migration import MigrationKeeper
 from wellhead.apiserver.node_authorizer import NodeAuthorizer
 from wellhead.apiserver.peers import Peers
 from wellhead.apiserver.policies.keeper import PolicyKeeper
@@ -185,6 +186,8 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
     policies.start()
     flow_keeper = FlowControlKeeper(registry)
     flow_keeper.start()
+    migrations = MigrationKeeper(registry, kinds)
+    migrations.start()
     tokens = Tokens(
         config.service_account_key_file,
         config.service_account_issuer,
@@ -273,6 +276,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
                     definitions.run(),
                     policies.run(),
                     flow_keeper.run(),
+                    migrations.run(),
                     availability.run(),
                     local.run(),
                 )

@@ -118,6 +118,9 @@ class CustomStrategy(Strategy):
         """Whether a stored object is one of this version as it stands."""
         return revision > self._current_from and data.startswith(self._stored_so)
 
+    def is_outdated(self, data: bytes) -> bool:
+        return not data.startswith(b'{"apiVersion":"%b"' % self._stored_version.encode())
+
     def default(self, obj: Obj) -> None:
         values.apply_defaults(obj, self.schema)
 

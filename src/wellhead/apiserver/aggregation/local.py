@@ -45,6 +45,7 @@ _PRIORITIES = {
     "discovery.k8s.io": 16200,
     "resource.k8s.io": 16200,
     "flowcontrol.apiserver.k8s.io": 16100,
+    "storagemigration.k8s.io": 15800,
 }
 _VERSION_PRIORITIES = {("", "v1"): 1, ("autoscaling", "v2"): 30}
 CUSTOM_PRIORITY = 1000

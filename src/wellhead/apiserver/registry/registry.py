@@ -283,7 +283,7 @@ class Registry:
         if old["metadata"].get("deletionTimestamp") and is_finished(resource, new):
             return await self._remove(resource, item, new, dry_run)
         settled(old, new)
-        if new == old:
+        if new == old and not kind_of(resource).strategy.is_outdated(item.data):
             return Written(encode_json(old))
         return await self._commit(resource, item, new, dry_run=dry_run)
 
