@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import msgspec
+import pytest
 
-from tests.integration.apiserver.cluster import Answer, Cluster, User
+from tests.integration.apiserver.cluster import Answer, Cluster, User, serve
 from tests.integration.apiserver.objects import configmap
+from tests.integration.apiserver.pki import Pki
 from tests.patience import reached
 from wellhead.api.flowcontrol.bootstrap import levels, schemas
+from wellhead.api.limits import Limits
 from wellhead.api.meta import Obj, condition
 
 LEVELS = "/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations"
@@ -98,7 +102,15 @@ async def test_a_schema_says_whether_its_level_is_there(admin: User) -> None:
     await reached(dangling, lambda said: said == "True NotFound")
 
 
-async def test_who_waits_and_who_is_turned_away(cluster: Cluster, admin: User) -> None:
+@pytest.fixture
+async def patient(pki: Pki, tmp_path: Path) -> AsyncIterator[Cluster]:
+    """A server where who waits may do so for a minute."""
+    async with serve(pki, tmp_path, limits=Limits(request_seconds=600.0)) as cluster:
+        yield cluster
+
+
+async def test_who_waits_and_who_is_turned_away(patient: Cluster) -> None:
+    cluster, admin = patient, await patient.user()
     made = await admin.create(LEVELS, level("narrow"))
     uid = (await admin.create(SCHEMAS, schema("narrow", "narrow", "nobody")))["metadata"]["uid"]
     nobody = await cluster.user("nobody")

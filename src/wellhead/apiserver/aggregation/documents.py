@@ -15,13 +15,13 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from wellhead.api.documents import read_json
 from wellhead.api.errors import ApiError
 from wellhead.api.limits import Limits
 from wellhead.api.meta import Obj
 from wellhead.apiserver.aggregation.backend import Backends, Unreachable
 from wellhead.apiserver.aggregation.services import Remote, Remotes
 from wellhead.apiserver.authn import User
-from wellhead.api.documents import read_json
 from wellhead.storage.encoding import encode_json
 
 _log = logging.getLogger(__name__)

@@ -109,7 +109,7 @@ class Room:
 class FlowControl:
     """All priority levels of the server."""
 
-    def __init__(self, cache: WatchCache, total: int, longest_wait: float) -> None:
+    def __init__(self, cache: WatchCache, total: int, longest_wait: float, room: Room | None = None) -> None:
         """`total` seats; a request waits no longer than so many seconds."""
         self._total = total
         self._longest_wait = longest_wait
@@ -120,7 +120,7 @@ class FlowControl:
         """By level and schema."""
         self._schemas: list[tuple[Obj, Matcher, Level]] = []
         self._flows: dict[tuple[str, tuple[str, ...], str, str, str, str, str, str], Flow] = {}
-        self.room = Room()
+        self.room = room or Room()
         self._freed: list[tuple[Level, int]] = []
         self._turn: asyncio.Handle | None = None
 
