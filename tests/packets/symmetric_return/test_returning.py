@@ -12,6 +12,7 @@ from tests.packets.symmetric_return.world import CLIENT, CLIENT6, World, connect
 pytestmark = pytest.mark.cluster
 
 _SEEN = {4: CLIENT, 6: CLIENT6}
+BLOCKS = {4: "10.99.0.0/26", 6: "fd00:10:99::/122"}
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -73,6 +74,24 @@ def test_narrow_path_to_the_client_is_told_to_the_server(world: World, version: 
 @pytest.mark.parametrize("version", [4, 6])
 def test_endpoint_that_is_not_in_its_nodes_networks_sees_the_ingress_node(world: World, version: int) -> None:
     """The endpoint's node would not recognise the packets."""
+    with connect(world, 1, 95, version=version) as connection:
+        assert connection.seen == world.node_address(1, version)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_endpoint_in_a_block_of_its_node_sees_the_client(world: World, version: int) -> None:
+    """As Calico gives nodes blocks that their Node objects know nothing of."""
+    block = BLOCKS[version]
+    world.nodes[2].host.ip(f"route add blackhole {block}")
+    try:
+        world.converge()
+        for udp in (False, True):
+            with connect(world, 1, 95, udp=udp, version=version) as connection:
+                assert connection.seen == _SEEN[version]
+                assert connection.echo()
+    finally:
+        world.nodes[2].host.ip(f"route del blackhole {block}")
+        world.converge()
     with connect(world, 1, 95, version=version) as connection:
         assert connection.seen == world.node_address(1, version)
 

@@ -109,9 +109,9 @@ class BaseChain:
     name: str
     chains: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
 
-    def takes(self, flows: Flows) -> Rule | None:
-        """The first rule that replaces the source of these connections, or of some of them."""
-        return next(self._translating(self.name, flows, frozenset()), None)
+    def takes(self, flows: Flows) -> tuple[Rule, ...]:
+        """The rules that replace the source of these connections, or of some of them, in order."""
+        return tuple(self._translating(self.name, flows, frozenset()))
 
     def _translating(self, name: str, flows: Flows, above: frozenset[str]) -> Iterator[Rule]:
         """Those that may, in order. What comes after one that certainly ends it is not looked at."""
@@ -151,7 +151,7 @@ def judge(
     found: dict[Found, None] = {}
     for chain in sorted(chains, key=lambda each: each.priority):
         for (family, words), (each, claimed) in flows.items():
-            if chain.family is family and (rule := chain.takes(each)) is not None:
-                kept = claimed and chain.priority > claimed_at
+            kept = claimed and chain.priority > claimed_at
+            for rule in chain.takes(each) if chain.family is family else ():
                 found[Found(family, chain.owner, rule.text, words, kept)] = None
     return tuple(found)

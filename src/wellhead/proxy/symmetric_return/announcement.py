@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from collections.abc import Iterable
+from ipaddress import ip_address, ip_network
 
 import msgspec
 
 from wellhead.api.kinds.node import SYMMETRIC_RETURN_ANNOTATION
-from wellhead.ip import IPAddress
+from wellhead.ip import IPAddress, IPNetwork
 
 ANNOTATION = SYMMETRIC_RETURN_ANNOTATION
 _VERSION = 1
@@ -29,6 +30,8 @@ class Announcement(msgspec.Struct, frozen=True, omit_defaults=True):
     links: dict[str, str] = {}
     """The hardware addresses of the interfaces that hold the node's addresses, by these."""
     tunnel: TunnelEnd | None = None
+    networks: tuple[str, ...] = ()
+    """Where pods of the node are besides its `podCIDRs`: the blocks that the pod network has given it."""
 
     def link(self, address: IPAddress) -> str | None:
         """What comes over a shared link from the node with this address of its."""
@@ -39,6 +42,8 @@ def only_loses(before: Announcement, after: Announcement | None) -> bool:
     """Whether `after` says less than `before`, and nothing else: as while an interface is being reset."""
     if after is None:
         return True
+    if after.networks != before.networks:
+        return False
     fewer_links = after.links.items() < before.links.items()
     tunnel_lost = after.tunnel is None and before.tunnel is not None
     return (fewer_links and (tunnel_lost or after.tunnel == before.tunnel)) or (
@@ -46,10 +51,15 @@ def only_loses(before: Announcement, after: Announcement | None) -> bool:
     )
 
 
-def announcement(links: dict[IPAddress, str], tunnel: TunnelEnd | None) -> Announcement:
+def announcement(
+    links: dict[IPAddress, str], tunnel: TunnelEnd | None, networks: Iterable[IPNetwork] = ()
+) -> Announcement:
     """This version's announcement."""
     return Announcement(
-        _VERSION, {str(each): mac for each, mac in sorted(links.items(), key=_by_text)}, tunnel
+        _VERSION,
+        {str(each): mac for each, mac in sorted(links.items(), key=_by_text)},
+        tunnel,
+        tuple(sorted(map(str, networks))),
     )
 
 
@@ -72,6 +82,8 @@ def parse(text: str | None) -> Announcement | None:
             ip_address(each)
         if found.tunnel is not None:
             ip_address(found.tunnel.address)
+        for network in found.networks:
+            ip_network(network)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     macs = [*found.links.values(), *([found.tunnel.mac] if found.tunnel else [])]

@@ -9,6 +9,7 @@ from typing import Any
 
 from pyroute2.netlink.exceptions import NetlinkError
 
+from wellhead.ip import IPNetwork
 from wellhead.linux import conntrack, nft
 from wellhead.linux.nft import NftError
 from wellhead.linux.numbers import TUNNEL_DEVICE, RouteOwner
@@ -21,7 +22,7 @@ from wellhead.proxy.symmetric_return.reverse_path import disregard_marks, heed_m
 from wellhead.proxy.symmetric_return.routing import TABLES, routes, rules
 from wellhead.proxy.symmetric_return.rules import FAMILY, TABLE, removal
 from wellhead.proxy.symmetric_return.rules import table as table_text
-from wellhead.proxy.symmetric_return.surroundings import interfaces, ways_on_link
+from wellhead.proxy.symmetric_return.surroundings import blocks, interfaces, ways_on_link
 from wellhead.proxy.symmetric_return.table import Held
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,11 @@ class Kernel:
             names = {link["index"]: link.get("ifname") for link in ip.get_links()}
             found = {each.name: ways_on_link(ip, each, names) for each in others}
         return lambda node: found.get(node.name, ())
+
+    def blocks(self) -> tuple[IPNetwork, ...]:
+        """The blocks of addresses that a pod network has given this node."""
+        with _explained("the routes to blocks of pods"), routing() as ip:
+            return blocks(ip)
 
     def ensure_tunnel(self, wanted: Tunnel) -> None:
         """Have the tunnel's device, if there is none.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_network
 from typing import NamedTuple
 
 from wellhead.api.meta import Obj
@@ -75,6 +75,34 @@ def inside(nodes: Iterable[NodeFacts], cluster_networks: Iterable[IPNetwork]) ->
     """Where connections come from that are not a client's from outside."""
     known = [each for node in nodes for each in (*node.addresses, *node.other_addresses, *node.pod_networks)]
     return tuple(net for family in Family for net in networks(family, (*known, *cluster_networks)))
+
+
+def with_blocks(
+    me: NodeFacts, blocks: Iterable[IPNetwork], others: Iterable[NodeFacts]
+) -> tuple[NodeFacts, list[NodeFacts]]:
+    """The nodes with the blocks of addresses that pod networks have given them, besides their podCIDRs.
+
+    This node's are given, others' are announced. A block counts for one node: not if any part of it is
+    another's by its Node object, or by what this node or one with an earlier name says.
+    """
+    others = list(others)
+    taken = [net for each in (me, *others) for net in each.networks]
+    found: list[NodeFacts] = []
+    for node in (me, *sorted(others, key=lambda each: each.name)):
+        said = blocks if node is me else map(ip_network, node.announced.networks if node.announced else ())
+        more = [each for each in said if _is_for_pods(each) and not any(_overlap(each, net) for net in taken)]
+        taken += more
+        found.append(replace(node, pod_networks=(*node.pod_networks, *more)) if more else node)
+    mine, *rest = found
+    return mine, rest
+
+
+def _is_for_pods(network: IPNetwork) -> bool:
+    return not (network.is_loopback or network.is_link_local or network.is_multicast)
+
+
+def _overlap(one: IPNetwork, other: IPNetwork) -> bool:
+    return one.version == other.version and one.overlaps(other)
 
 
 class Interface(NamedTuple):

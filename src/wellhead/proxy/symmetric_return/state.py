@@ -18,6 +18,7 @@ from wellhead.proxy.symmetric_return.nodes import (
     make_plan,
     needs_tunnel,
     tunnel_of,
+    with_blocks,
 )
 from wellhead.proxy.symmetric_return.numbers import Numbers
 from wellhead.proxy.symmetric_return.plan import LAST_INDEX, Plan, Tunnel, Way
@@ -70,6 +71,8 @@ class ReturnPath:
             known = _by_name(held.numbers, others) if held else {}
             self._numbers = Numbers(last, known)
             self._settling = Settling(known)
+        declared = me.pod_networks
+        me, others = with_blocks(me, self._kernel.blocks(), others)
         links = self._kernel.interfaces(me)
         taking_part = [each for each in others if each.announced is not None]
         unsettled = self._look(taking_part)
@@ -85,7 +88,7 @@ class ReturnPath:
         gone = self._numbers.keep_only(each.name for each in taking_part)
         if gone:
             self._kernel.forget(self._marks, gone)
-        announced = self._announcement(me, links, plan.tunnel)
+        announced = self._announcement(me, declared, links, plan.tunnel)
         if announced is None and not problem:
             problem = "no Ethernet interface of this node holds an InternalIP of it"
         return Outcome(plan, announced, unsettled, problem)
@@ -116,11 +119,14 @@ class ReturnPath:
             return None, str(error)
         return tunnel, ""
 
-    def _announcement(self, me: NodeFacts, links: Links, tunnel: Tunnel | None) -> Announcement | None:
+    def _announcement(
+        self, me: NodeFacts, declared: tuple[IPNetwork, ...], links: Links, tunnel: Tunnel | None
+    ) -> Announcement | None:
         addresses = {each: links[each].hardware_address for each in me.addresses if each in links}
         macs = {each: mac for each, mac in addresses.items() if mac and self._settings.path != "tunnel"}
         end: TunnelEnd | None = end_of(tunnel) if tunnel is not None else None
-        return announcement(macs, end) if macs or end is not None else None
+        blocks = [each for each in me.pod_networks if each not in declared]
+        return announcement(macs, end, blocks) if macs or end is not None else None
 
 
 def _by_name(numbers: dict[str, int], nodes: list[NodeFacts]) -> dict[str, int]:

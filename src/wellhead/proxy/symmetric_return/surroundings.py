@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from pyroute2.netlink.exceptions import NetlinkError
 
-from wellhead.ip import Family, IPAddress
+from wellhead.ip import Family, IPAddress, IPNetwork
+from wellhead.linux.routes import MAIN_TABLE, families
 from wellhead.proxy.symmetric_return.nodes import Interface, NodeFacts
 from wellhead.proxy.symmetric_return.plan import Way
 
 _ETHERNET = 1
+_NOWHERE = frozenset({6, 7, 8})  # RTN_BLACKHOLE, RTN_UNREACHABLE, RTN_PROHIBIT
 
 
 def interfaces(ip: Any, addresses: Iterable[IPAddress]) -> dict[IPAddress, Interface]:
@@ -51,6 +53,19 @@ def ways_on_link(ip: Any, node: NodeFacts, names: dict[int, str]) -> tuple[Way, 
                 return ()
         ways.append(Way(address, names[index]))
     return tuple(ways)
+
+
+def blocks(ip: Any) -> tuple[IPNetwork, ...]:
+    """The blocks of addresses that a pod network has given this node, as Calico's does.
+
+    What of them no pod has yet leads nowhere, by a route of the main table that says so.
+    """
+    found: set[IPNetwork] = set()
+    for family in families():
+        for each in ip.route("dump", family=family.number, table=MAIN_TABLE):
+            if each["type"] in _NOWHERE and each["dst_len"] and each.get("table") == MAIN_TABLE:
+                found.add(ip_network(f"{each.get('dst')}/{each['dst_len']}"))
+    return tuple(sorted(found, key=lambda each: (each.version, int(each[0]), each.prefixlen)))
 
 
 def _next_hop(ip: Any, to: IPAddress) -> tuple[int, IPAddress | None]:

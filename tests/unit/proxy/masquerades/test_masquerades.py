@@ -20,8 +20,9 @@ def chain(text: str, priority: int = 100) -> BaseChain:
 
 
 def takes(text: str, flows: Flows) -> str | None:
+    """The first."""
     found = chain(text).takes(flows)
-    return None if found is None else found.text
+    return found[0].text if found else None
 
 
 EVERYTHING = "-A POSTROUTING -j MASQUERADE"
@@ -81,6 +82,12 @@ def test_what_is_for_others_is_none_of_ours(rule: str) -> None:
     assert takes(rule, PODS) is None
 
 
+def test_every_rule_is_named_up_to_one_that_certainly_decides() -> None:
+    perhaps = "-A POSTROUTING -o eth0 -j MASQUERADE"
+    text = "\n".join((perhaps, EVERYTHING, "-A POSTROUTING -s 10.0.0.0/8 -j MASQUERADE"))
+    assert [each.text for each in chain(text).takes(PODS)] == [perhaps, EVERYTHING]
+
+
 def test_chains_that_lead_in_a_circle_end() -> None:
     assert takes("-A POSTROUTING -j A\n-A A -j B\n-A B -j A\n" + EVERYTHING, PODS) == EVERYTHING
 
@@ -121,7 +128,6 @@ def test_nfts_rules_are_read_with_their_words() -> None:
     objects = [{"chain": {"name": "out"}}, returning, masquerading]
     chains: dict[str, tuple[Rule, ...]] = nft.read(objects, TEXT)
     found = BaseChain(Family.IPV4, "nft", 100, "out", chains)
-    assert found.takes(PODS) is None
-    other = found.takes(Flows(PODS.source, (ip_network("10.244.3.0/24"),)))
-    assert other is not None
+    assert found.takes(PODS) == ()
+    [other] = found.takes(Flows(PODS.source, (ip_network("10.244.3.0/24"),)))
     assert other.text == "ip saddr 10.244.1.0/24 masquerade"
