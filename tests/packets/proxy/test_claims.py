@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
@@ -36,7 +37,9 @@ from tests.packets.proxy.world import (
     TARGET_PORT,
     THIS_NODE,
     Answer,
+    Host,
     World,
+    answering,
     dial,
 )
 from tests.patience import until
@@ -205,3 +208,33 @@ def somewhere(pod: str) -> EndpointSlice:
     """An endpoint that doesn't say which node it is on."""
     ports = ({"name": "tcp", "port": TARGET_PORT},)
     return endpoint_slice(endpoint(pod, None), of="web", name="web-IPv4", family="IPv4", ports=ports)
+
+
+def test_two_pods_on_one_bridge_are_left_to_who_makes_their_replies_come_back(
+    world: World, masquerade: Masquerade
+) -> None:
+    """Without br_netfilter: the reply would cross the bridge, and nobody would translate it back."""
+    gateway, pods = "10.244.1.65", ("10.244.1.66", "10.244.1.67")
+    if Path("/proc/sys/net/bridge").exists():
+        world.node.sysctl("net/bridge/bridge-nf-call-iptables", "0")
+    hosts = [Host(), Host()]
+    try:
+        world.node.ip("link add cni0 type bridge", f"addr add {gateway}/26 dev cni0", "link set cni0 up")
+        for host, address in zip(hosts, pods, strict=True):
+            name = f"br{address[-2:]}"
+            world.node.ip(
+                f"link add {name} type veth peer name eth0 netns {host.path}",
+                f"link set {name} master cni0 up",
+            )
+            host.ip(f"addr add {address}/26 dev eth0", "link set eth0 up", f"route add default via {gateway}")
+        set_node(world, dataclasses.replace(ROUTED, ways=dataclasses.replace(WAYS, bridges=("cni0",))))
+        ports = ({"name": "tcp", "port": TARGET_PORT},)
+        there = endpoint_slice(endpoint(pods[1]), of="web", name="web-IPv4", family="IPv4", ports=ports)
+        world.program([web()], [there])
+        masquerade("nft")
+        with answering([(hosts[1], (pods[1],))]):
+            assert dial(hosts[0], CLUSTER_IP, 80) == Answer(pods[1], gateway)
+    finally:
+        world.node.ip("link del cni0")
+        for host in hosts:
+            host.close()

@@ -158,7 +158,7 @@ class World:
         self.node, self.other_node, self.outside, self.pod_a, self.pod_b = (self._host() for _ in range(5))
         self._wire()
         self._stack.enter_context(
-            _answering(
+            answering(
                 [
                     (self.pod_a, (POD_A, POD_A6)),
                     (self.pod_b, (POD_B, POD_B6)),
@@ -302,7 +302,7 @@ class World:
         return self.node.run(f"{program}-{self.variant}-save")
 
 
-def _answering(places: list[tuple[Host, tuple[str, ...]]]) -> contextlib.AbstractContextManager[None]:
+def answering(places: list[tuple[Host, tuple[str, ...]]]) -> contextlib.AbstractContextManager[None]:
     @contextlib.contextmanager
     def serve() -> Iterator[None]:
         with selectors.DefaultSelector() as selector:
