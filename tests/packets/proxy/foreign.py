@@ -9,6 +9,8 @@ from tests.packets.proxy.world import Host
 Undo = Callable[[], None]
 
 _EVERYTHING = "-t nat -A POSTROUTING -j MASQUERADE"
+_KUBE_ROUTER = "-t nat -A POSTROUTING -s {pods} ! -d {nodes} -j MASQUERADE --random-fully"
+"""Its sets of pods and of nodes written out."""
 _IP_MASQ_AGENT = """\
 *nat
 :IP-MASQ-AGENT - [0:0]
@@ -62,15 +64,16 @@ def nft(host: Host) -> Undo:
     return undo
 
 
-def _rule(variant: str) -> Callable[[Host], Undo]:
+def _rule(variant: str, text: str = _EVERYTHING) -> Callable[[Host], Undo]:
     def install(host: Host) -> Undo:
-        programs = [f"{each}-{variant}" for each in ("iptables", "ip6tables")]
-        for each in programs:
-            host.run(f"{each} -w {_EVERYTHING}")
+        programs = (f"iptables-{variant}", f"ip6tables-{variant}")
+        rules = [(each, text.format(**places)) for each, places in zip(programs, _PLACES, strict=True)]
+        for program, rule in rules:
+            host.run(f"{program} -w {rule}")
 
         def undo() -> None:
-            for each in programs:
-                host.run(f"{each} -w {_EVERYTHING.replace('-A', '-D')}")
+            for program, rule in rules:
+                host.run(f"{program} -w {rule.replace('-A', '-D', 1)}")
 
         return undo
 
@@ -103,5 +106,6 @@ FOREIGN: dict[str, Callable[[Host], Undo]] = {
     "iptables-legacy": _rule("legacy"),
     "ip-masq-agent": _chains(_IP_MASQ_AGENT, "nft"),
     "flannel": _chains(_FLANNEL, "legacy"),
+    "kube-router": _rule("legacy", _KUBE_ROUTER),
     "Calico": _chains(_CALICO, "nft"),
 }
