@@ -112,6 +112,14 @@ class BadRequest(ApiError):
     CODE, REASON = 400, "BadRequest"
 
 
+class Undecodable(BadRequest):
+    """400: a body that is no object of its kind; `why`, as the decoder says it."""
+
+    def __init__(self, kind: str, version: str, why: str) -> None:
+        super().__init__(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}')
+        self.why = why
+
+
 class Unauthorized(ApiError):
     """401: no (valid) credentials."""
 

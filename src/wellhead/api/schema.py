@@ -27,7 +27,7 @@ from wellhead.api.definitions import (
     json_type,
     reference,
 )
-from wellhead.api.errors import BadRequest, shortened, shown
+from wellhead.api.errors import BadRequest, Undecodable, shortened, shown
 from wellhead.api.meta import GroupVersionKind, Obj, format_micro_time, format_time, parse_time
 from wellhead.text import quoted
 
@@ -73,11 +73,11 @@ def decode(
     try:
         _validator(expected).validate(obj)
     except jsonschema_rs.ValidationError as error:  # the first: collecting them all would hold up others
-        raise BadRequest(f"{_cannot_be_handled(expected)}: {_explain(obj, expected, error)}") from None
+        raise Undecodable(expected.kind, expected.version, _explain(obj, expected, error)) from None
     unknown = sorted(_unknown(body, known, known.root)) if reading.met_unknown else []
     told = [*(f"unknown field {quoted(path)}" for path in unknown[:_MOST_TOLD]), *complaints][:_MOST_TOLD]
     if told and field_validation == "Strict":
-        raise BadRequest(f"{_cannot_be_handled(expected)}: strict decoding error: {', '.join(told)}")
+        raise Undecodable(expected.kind, expected.version, f"strict decoding error: {', '.join(told)}")
     return Decoded(obj, tuple(told) if field_validation == "Warn" else ())
 
 
@@ -102,10 +102,6 @@ def check_kind(body: Obj, expected: GroupVersionKind) -> None:
             f'{kind} in version "{expected.version}" cannot be handled as a {expected.kind}: '
             f"converting ({kind}) to ({expected.kind}): unknown conversion"
         )
-
-
-def _cannot_be_handled(gvk: GroupVersionKind) -> str:
-    return f'{gvk.kind} in version "{gvk.version}" cannot be handled as a {gvk.kind}'
 
 
 _HAS_METADATA = GroupVersionKind("", "v1", "ConfigMap")  # any kind: its metadata's type is everybody's

@@ -78,7 +78,7 @@ async def test_duplicate_fields_are_told_of_and_refused_when_strict(admin: User)
         content_type="application/merge-patch+json",
         query={"fieldValidation": "Strict"},
     )
-    assert 'strict decoding error: duplicate field "data.a"' in patch.expect(400)["message"]
+    assert 'strict decoding error: duplicate field "data.a"' in patch.expect(422)["message"]
 
 
 async def test_a_compressed_body_is_not_unpacked(admin: User) -> None:

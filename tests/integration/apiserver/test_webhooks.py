@@ -192,6 +192,23 @@ async def test_a_dry_run_reaches_those_without_effects_only(admin: User, hooks: 
     assert hooks.asked["a"][0]["options"]["dryRun"] == ["All"]
 
 
+async def test_a_record_of_managers_that_is_none_is_put_back_and_warned_of(
+    admin: User, hooks: Webhooks
+) -> None:
+    bad = {"op": "replace", "path": "/metadata/managedFields/0/operation", "value": "Nothing"}
+    await hooks.register(admin, "mutating", "bad", patching(bad))
+    answer = await admin.call("POST", CONFIGMAPS, {"metadata": {"name": "a"}, "data": {"x": "1"}})
+    (entry,) = answer.expect(201)["metadata"]["managedFields"]
+    assert (entry["operation"], entry["fieldsV1"]) == ("Update", {"f:data": {".": {}, "f:x": {}}})
+    assert ".metadata.managedFields was in an invalid state after admission" in answer.headers["Warning"]
+    fewer = {"op": "remove", "path": "/metadata/managedFields"}
+    await hooks.register(admin, "mutating", "none", patching(fewer))
+    await admin.delete(f"{CONFIGURATIONS.format('mutating')}/bad")
+    answer = await admin.call("POST", CONFIGMAPS, {"metadata": {"name": "b"}, "data": {"x": "1"}})
+    assert "managedFields" not in answer.expect(201)["metadata"]
+    assert "Warning" not in answer.headers
+
+
 async def test_warnings_reach_the_client(admin: User, hooks: Webhooks) -> None:
     await hooks.register(admin, "validating", "w", lambda _: {"allowed": True, "warnings": ["careful"]})
     answer = await admin.call("POST", CONFIGMAPS, configmap("a"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from wellhead.api.custom.schemas import META_FIELDS
 from wellhead.api.custom.values import apply_defaults, copied, prune
-from wellhead.api.errors import BadRequest
+from wellhead.api.errors import BadRequest, Undecodable
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.api.schema import Decoded, FieldValidation, check_kind, decode_metadata
 from wellhead.text import quoted
@@ -31,11 +31,10 @@ def decode(
     check_kind(body, expected)
     unknown: list[str] = []
     obj: Obj = {"apiVersion": expected.api_version, "kind": expected.kind}
-    cannot = f'{expected.kind} in version "{expected.version}" cannot be handled as a {expected.kind}'
     try:
         obj["metadata"] = decode_metadata(body.get("metadata") or {}, unknown)
     except BadRequest as error:
-        raise BadRequest(f"{cannot}: {error.message}") from None
+        raise Undecodable(expected.kind, expected.version, error.message) from None
     obj |= {name: copied(value) for name, value in body.items() if name not in META_FIELDS}
     apply_defaults(obj, schema)
     unknown += prune(obj, schema, resource=True)
@@ -43,5 +42,5 @@ def decode(
         :_MOST_TOLD
     ]
     if told and field_validation == "Strict":
-        raise BadRequest(f"{cannot}: strict decoding error: {', '.join(told)}")
+        raise Undecodable(expected.kind, expected.version, f"strict decoding error: {', '.join(told)}")
     return Decoded(obj, tuple(told) if field_validation == "Warn" else ())

@@ -96,6 +96,15 @@ def read(entries: Iterable[Any], *, trusted: bool) -> Managers:
     return found
 
 
+def problem(entries: Sequence[Any]) -> str:
+    """Why these are no entries; "" if they are."""
+    try:
+        read(entries, trusted=False)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def write(managers: Managers) -> list[Obj]:
     """The entries as they stand in an object, in upstream's order."""
     if len(managers) == 1:

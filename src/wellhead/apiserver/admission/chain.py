@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wellhead.api.managed_fields import entries
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.api.resource import Resource
 from wellhead.apiserver.admission.plugin import Plugin
@@ -69,6 +70,16 @@ class Admission:
         return found
 
 
+_BAD_MANAGERS = (
+    ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated "
+    "mutating admission controller; please fix your requests"
+)
+
+
+def _managers(obj: Obj) -> list[Obj]:
+    return (obj.get("metadata") or {}).get("managedFields") or []
+
+
 def _options(call: Call) -> Obj:
     """What the query says of CreateOptions and UpdateOptions (a patch's become the latter, upstream)."""
     return {name: value for name in _IN_OPTIONS if (value := call.query.get(name))}
@@ -83,7 +94,11 @@ class _Gate:
 
     async def mutate(self, new: Obj, old: Obj | None) -> Obj:
         request = self._about(new, old)
+        before = _managers(new)
         await self._ask_mutating(request)
+        if (after := _managers(request.obj)) is not before and (problem := entries.problem(after)):
+            request.obj["metadata"]["managedFields"] = before
+            request.warnings.append(f"{_BAD_MANAGERS}: {problem}")
         return request.obj
 
     async def validate(self, new: Obj, old: Obj | None) -> None:

@@ -7,9 +7,10 @@ from aiohttp import web
 from wellhead.api import patch as patches
 from wellhead.api.documents import read_json
 from wellhead.api.documents.document import too_deep, too_many_values
-from wellhead.api.errors import Cause, Invalid, UnsupportedMediaType
+from wellhead.api.errors import Cause, Invalid, Undecodable, UnsupportedMediaType
 from wellhead.api.limits import Limits, extent_of_object
 from wellhead.api.meta import GroupVersionKind, Obj
+from wellhead.api.patch import refusal
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.authz import Authorizer
@@ -56,6 +57,12 @@ class Patch:
             return patches.apply_merge_patch(obj, self._document)
         return patches.apply_strategic_merge_patch(obj, self._document, gvk)
 
+    def refused(self, error: Undecodable, patched: Obj) -> Invalid:
+        """What is said of it if what it makes is no object of its kind."""
+        if self._type == STRATEGIC_MERGE_PATCH:
+            return refusal.refused_strategic(error, self._document)
+        return refusal.refused(error, patched)
+
 
 async def patch(
     call: Call, registry: Registry, admission: Admission, authorizer: Authorizer
@@ -72,7 +79,11 @@ async def patch(
     writer = call.writer("PatchOptions")
 
     def change(old: Obj) -> Obj:
-        new = decode_sent(call, document.apply(old, resource.gvk), document.complaints)
+        patched = document.apply(old, resource.gvk)
+        try:
+            new = decode_sent(call, patched, document.complaints)
+        except Undecodable as error:
+            raise document.refused(error, patched) from None
         check_name(new, info.name)
         return new
 
