@@ -29,6 +29,15 @@ data: {colour: blue}
 """
 
 
+PRUNED = CONFIG.replace("{name: settings}", "{name: settings, labels: {a: pruned}}")
+ROLE = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: reconciled}
+rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]
+"""
+
+
 @dataclass(frozen=True)
 class Step:
     """One command line, without `kubectl`."""
@@ -92,7 +101,25 @@ WRITING = (
     Step("set env deployment/made A=B", "env updated"),
     Step("set resources deployment/made --limits=cpu=1", "resource requirements updated"),
     Step("autoscale deployment made --max=3", "autoscaled"),
+    Step("set serviceaccount deployment/made made", "serviceaccount updated"),
+    Step("set subject rolebinding/made --user=somebody", "subjects updated"),
+    Step("set selector service/made app=made", "selector updated"),
+    Step("create configmap kept --from-literal=a=b --save-config", "created"),
+    Step("apply view-last-applied configmap/kept", "kept"),
+    Step("create service nodeport opened --tcp=80", "created"),
+    Step("create service externalname named --external-name=example.com", "created"),
+    Step("create token made --duration=10m", "ey", since=24),
+    Step("create configmap asked --from-literal=a=b --dry-run=server", "created (server dry run)"),
+    Step("get configmap asked", "not found", code=1),
+    Step("auth reconcile -f -", "reconciled", stdin=ROLE),
+    Step("auth reconcile -f -", "reconciled", stdin=ROLE.replace("[get]", "[get, list]")),
+    Step("patch deployment made --subresource=scale --type=merge -p {scale}", "patched", since=24),
+    # Older ones print a Scale themselves.
+    Step("get deployment made --subresource=scale", "DESIRED", since=36),
+    # What 1.21 and older look through is gone: batch/v1beta1.
+    Step("apply --prune -l a=pruned -f -", "configmap/settings configured", stdin=PRUNED, since=22),
     Step("replace -f -", "replaced", stdin=CONFIG),
+    Step("replace --force -f -", "replaced", stdin=CONFIG),
     Step("expose deployment web --port=80", "exposed"),
     Step("rollout status deployment/web --timeout=60s", "successfully rolled out"),
     Step("rollout restart deployment/web", "restarted"),
@@ -110,6 +137,15 @@ READING = (
     Step("api-resources --verbs=list --namespaced -o name", "configmaps"),
     Step("explain deployment.spec.replicas", "integer"),
     Step("explain service", "VERSION:"),
+    Step("explain pods.spec.containers --recursive", "imagePullPolicy"),
+    Step("explain deployment --output=plaintext-openapiv2", "VERSION:", since=27),
+    Step("explain deployment --api-version=apps/v1", "Deployment"),
+    Step("api-resources --categories=all", "deployments", since=27),
+    Step("api-resources --api-group=batch", "cronjobs"),
+    Step("auth can-i get pods --as=nobody", "no", code=1),
+    Step("events", "Scheduled", since=26),
+    Step("plugin list", "", code=1),
+    Step("kustomize {tmp}/kustomized", "suffixed"),
     Step("auth can-i create pods", "yes"),
     Step("auth can-i --list", "Resources"),
     Step("auth whoami", "kubernetes-admin", since=28),
@@ -141,6 +177,8 @@ READING = (
     Step("describe horizontalpodautoscaler made", "Max replicas", since=23),
     Step("describe cronjob made", "Schedule:", since=21),
     Step("top node", "node-1"),
+    Step("wait --for=delete configmap/none --timeout=5s", "", since=24),
+    Step("wait --for=create configmap/settings --timeout=60s", "condition met", since=31),
     Step("wait --for=condition=Available deployment/web --timeout=60s", "condition met"),
     Step("wait --for=jsonpath={.spec.replicas}=1 deployment/web --timeout=60s", "condition met", since=23),
 )
@@ -187,6 +225,7 @@ OVERRIDES = '{"spec":{"nodeName":"node-2","terminationGracePeriodSeconds":0}}'
 
 ENDING = (
     Step("delete deployment made --cascade=orphan", "deleted"),
+    Step("delete clusterrole reconciled", "deleted"),
     # 1.20 made no CronJob.
     Step("delete job,cronjob,ingress,role,rolebinding,quota,secret made", "deleted", since=21),
     Step("delete -f -", "deleted", stdin=CONFIG),

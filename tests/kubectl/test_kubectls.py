@@ -54,6 +54,7 @@ def test_everything_that_is_typed_is_answered_as_upstream_does(
     def run(step: Step) -> tuple[int, str]:
         line = step.line.replace("{tmp}", str(tmp_path))
         line = line.replace("{overrides}", shlex.quote(steps.OVERRIDES))
+        line = line.replace("{scale}", shlex.quote('{"spec":{"replicas":1}}'))
         command = [str(kubectl), "-n", namespace, *shlex.split(line)]
         done = subprocess.run(
             command,
@@ -66,6 +67,10 @@ def test_everything_that_is_typed_is_answered_as_upstream_does(
         )
         return done.returncode, done.stdout
 
+    kustomized = tmp_path / "kustomized"
+    kustomized.mkdir()
+    (kustomized / "kustomization.yaml").write_text("nameSuffix: -suffixed\nresources: [it.yaml]\n")
+    (kustomized / "it.yaml").write_text(steps.CONFIG)
     assert run(Step(f"create namespace {namespace}"))[0] == 0
     lab.kubectl("wait", "--for=create", "serviceaccount/default", "-n", namespace, "--timeout=60s")
 

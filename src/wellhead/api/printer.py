@@ -54,3 +54,18 @@ DEFAULT = Printer(
     (NAME, AGE),
     lambda obj, now: [obj["metadata"]["name"], age(obj["metadata"].get("creationTimestamp"), now)],
 )
+
+SCALE = Printer(
+    (
+        NAME,
+        Column("Desired", "integer", description="How many replicas are wanted."),
+        Column("Available", "integer", description="How many replicas there are."),
+        AGE,
+    ),
+    lambda obj, now: [
+        obj["metadata"]["name"],
+        obj["spec"].get("replicas", 0),
+        obj["status"].get("replicas", 0),
+        age(obj["metadata"].get("creationTimestamp"), now),
+    ],
+)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from wellhead.api.errors import BadRequest
 from wellhead.api.meta import Obj
+from wellhead.api.printer import Printer
 from wellhead.api.resource import Resource
 from wellhead.api.resources import kind_of
 from wellhead.text import printable
@@ -18,14 +19,16 @@ def to_table(
     *,
     include_object: str = "Metadata",
     now: datetime | None = None,
+    printer: Printer | None = None,
 ) -> Obj:
-    """A Table of the objects. Raises BadRequest for an `include_object` that isn't one.
+    """A Table of the objects; `printer` is that of another kind than the resource's.
 
     A row carries no object (None), its metadata (Metadata) or all of it (Object).
+    Raises BadRequest for an `include_object` that isn't one.
     """
     if include_object not in ("None", "Metadata", "Object"):
         raise BadRequest(f'unrecognized includeObject value: "{include_object}"')
-    printer = kind_of(resource).printer
+    printer = printer or kind_of(resource).printer
     moment = now or datetime.now(UTC)
     return {
         "kind": "Table",

@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj
+from wellhead.api.printer import Printer
 from wellhead.api.resource import Resource
 from wellhead.api.tables import to_table
 from wellhead.apiserver.call import Call
@@ -84,6 +85,17 @@ def error_response(error: ApiError, warnings: Sequence[str] = ()) -> web.Respons
     return web.Response(body=data, status=error.code, headers=headers)
 
 
+async def answer_printed(call: Call, value: Obj, printer: Printer) -> web.Response:
+    """An object of another kind than the call's resource, which has columns of its own: a Scale."""
+    form = object_format(call.http.headers.get("Accept", ""))
+    if form.projection == "Table":
+        revision = value["metadata"].get("resourceVersion", "")
+        value = table(call.resource, [value], call, form, revision, printer)
+    elif form.projection:
+        value = partial_metadata(value, form)
+    return await answer_json(call, encode_json(value), 200, form.yaml)
+
+
 def project(call: Call, form: Format, obj: Obj) -> Obj:
     """One object as a Table or as its metadata."""
     if form.projection == "Table":
@@ -91,9 +103,17 @@ def project(call: Call, form: Format, obj: Obj) -> Obj:
     return partial_metadata(obj, form)
 
 
-def table(resource: Resource, objects: Sequence[Obj], call: Call, form: Format, revision: str) -> Obj:
+def table(
+    resource: Resource,
+    objects: Sequence[Obj],
+    call: Call,
+    form: Format,
+    revision: str,
+    printer: Printer | None = None,
+) -> Obj:
     """The Table that kubectl prints."""
-    result = to_table(resource, objects, include_object=call.query.get("includeObject") or "Metadata")
+    include = call.query.get("includeObject") or "Metadata"
+    result = to_table(resource, objects, include_object=include, printer=printer)
     result["apiVersion"] = f"meta.k8s.io/{form.version}"
     result.setdefault("metadata", {})["resourceVersion"] = revision
     return result

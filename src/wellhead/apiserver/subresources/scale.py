@@ -17,9 +17,10 @@ from wellhead.api.managed_fields.scale import REPLICAS, of_parent, of_scale
 from wellhead.api.managed_fields.types import type_of
 from wellhead.api.managed_fields.update import Writer
 from wellhead.api.meta import GroupVersionKind, Obj
+from wellhead.api.printer import SCALE
 from wellhead.api.resource import Resource
 from wellhead.apiserver.admission.chain import Admission
-from wellhead.apiserver.answers import answer_value
+from wellhead.apiserver.answers import answer_printed
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body, decoded_object
 from wellhead.apiserver.registry.gate import Gate
@@ -37,9 +38,10 @@ _COPIED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 async def get_scale(call: Call, registry: Registry) -> web.StreamResponse:
     """Raises NotFound."""
     await registry.prepare(call.resource, [registry.item(call.resource, call.info.namespace, call.info.name)])
-    return await answer_value(
+    return await answer_printed(
         call,
         scaling_of(call.resource).shown(registry.object(call.resource, call.info.namespace, call.info.name)),
+        SCALE,
     )
 
 
@@ -124,7 +126,7 @@ async def _write(
         writer=writer,
         dry_run=dry_run,
     )
-    return await answer_value(call, scaling.shown(decode(written.data)))
+    return await answer_printed(call, scaling.shown(decode(written.data)), SCALE)
 
 
 class _ScaleGate:
