@@ -69,7 +69,12 @@ def start(
         env=env,
         start_new_session=new_session,
     )
-    return Program(process, os.pidfd_open(process.pid))
+    try:
+        return Program(process, os.pidfd_open(process.pid))
+    except OSError:  # too many descriptors are open
+        process.kill()
+        process.wait()
+        raise
 
 
 class Done(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from pathlib import Path
@@ -39,6 +40,20 @@ async def test_a_missing_program_is_an_error_and_leaves_no_descriptor() -> None:
     before = _descriptors()
     with pytest.raises(FileNotFoundError):
         await programs.run("/there/is/none")
+    assert _descriptors() == before
+
+
+async def test_one_that_cannot_be_watched_is_not_left_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, started = _descriptors(), list[int]()
+
+    def none_left(pid: int) -> int:
+        started.append(pid)
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "pidfd_open", none_left)
+    with pytest.raises(OSError, match="Too many open files"):
+        await programs.run("sleep", "600")
+    assert str(started[0]) not in os.listdir("/proc")
     assert _descriptors() == before
 
 
