@@ -24,38 +24,60 @@ _IN_IGNORED = 0x00008000
 
 
 class Inotify:
-    """One inotify instance (of which a user may only have some) for any number of directories."""
+    """A share in the event loop's inotify instance, for any number of directories.
+
+    A user may have few instances (128, unless told otherwise), and a machine may have many nodes.
+    """
 
     def __init__(self) -> None:
-        self._fd = checked(libc.inotify_init1(_NONBLOCK_CLOEXEC), "inotify_init1")
-        self._listeners: dict[int, list[Callable[[], None]]] = {}
-        asyncio.get_running_loop().add_reader(self._fd, self._read)
+        loop = asyncio.get_running_loop()
+        self._instance = _instances.get(loop) or _Instance(loop)
+        self._instance.users += 1
 
     def close(self) -> None:
         """Stop listening."""
-        asyncio.get_running_loop().remove_reader(self._fd)
-        os.close(self._fd)
+        self._instance.users -= 1
+        if not self._instance.users:
+            self._instance.close()
 
     @contextmanager
     def watch(self, directory: Path, mask: int, changed: Callable[[], None]) -> Iterator[None]:
         """Call `changed` after events of `mask` in the directory. All watchers of one use the same mask."""
+        instance = self._instance
         watch = checked(
-            libc.inotify_add_watch(self._fd, os.fsencode(directory), mask),
+            libc.inotify_add_watch(instance.fd, os.fsencode(directory), mask),
             "inotify_add_watch",
             str(directory),
         )
-        listeners = self._listeners.setdefault(watch, [])
+        listeners = instance.listeners.setdefault(watch, [])
         listeners.append(changed)
         try:
             yield
         finally:
             listeners.remove(changed)
-            if not listeners and self._listeners.pop(watch, None) is not None:
-                libc.inotify_rm_watch(self._fd, watch)  # fails if the directory is gone: as good
+            if not listeners and instance.listeners.pop(watch, None) is not None:
+                libc.inotify_rm_watch(instance.fd, watch)  # fails if the directory is gone: as good
+
+
+class _Instance:
+    """The one that all users of an event loop share."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.fd = checked(libc.inotify_init1(_NONBLOCK_CLOEXEC), "inotify_init1")
+        self.listeners: dict[int, list[Callable[[], None]]] = {}
+        self.users = 0
+        self._loop = loop
+        loop.add_reader(self.fd, self._read)
+        _instances[loop] = self
+
+    def close(self) -> None:
+        self._loop.remove_reader(self.fd)
+        os.close(self.fd)
+        del _instances[self._loop]
 
     def _read(self) -> None:
         try:
-            data = os.read(self._fd, 65536)
+            data = os.read(self.fd, 65536)
         except BlockingIOError:
             return
         touched = set()
@@ -66,5 +88,8 @@ class Inotify:
             if not mask & _IN_IGNORED:
                 touched.add(watch)
         for watch in touched:
-            for changed in list(self._listeners.get(watch, ())):
+            for changed in list(self.listeners.get(watch, ())):
                 changed()
+
+
+_instances: dict[asyncio.AbstractEventLoop, _Instance] = {}
