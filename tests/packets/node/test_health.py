@@ -12,7 +12,7 @@ import pytest
 from tests.cluster.lab import Lab, eventually, pid_of
 from wellhead.lab.component_health import PORTS
 
-_MACHINES = {"node-agent": "node-1", "proxy": "node-1", "cloud": "cloud"}
+_MACHINES = {"node-agent": "node-1", "policy": "node-1", "proxy": "node-1", "cloud": "cloud"}
 
 
 def _condition(lab: Lab, kind: str) -> tuple[str, str]:
