@@ -51,6 +51,16 @@ def test_the_kernels_files(tmp_path: Path, unified: bool) -> None:
     assert cgroups.left() == {"x"}
 
 
+def test_memory_in_use_is_not_taken_back_by_killing(tmp_path: Path) -> None:
+    cgroups = Cgroups({"": tmp_path}, True)
+    made = cgroups.make("x", Limits(1 << 20))
+    (made[""] / "memory.current").write_text("900000\n")
+    cgroups.apply("x", Limits(900_000))
+    with pytest.raises(OSError, match="900000 bytes of memory are in use, more than 899999"):
+        cgroups.apply("x", Limits(899_999))
+    assert (made[""] / "memory.max").read_text() == "900000"
+
+
 def container(policy: str = "NotRequired", **requests: str) -> Obj:
     policies = [{"resourceName": "memory", "restartPolicy": policy}]
     return {"name": "main", "image": "busybox", "resizePolicy": policies, "resources": {"requests": requests}}

@@ -139,6 +139,7 @@ class Cgroups:
         quota = limits.quota
         if self._unified:
             directory = self._roots[""] / id
+            self._refuse_to_starve(directory, limits.memory)
             weight = 1 + (limits.shares - _LEAST_SHARES) * 9999 // (_MOST_SHARES - _LEAST_SHARES)
             (directory / "cpu.weight").write_text(str(weight))
             (directory / "cpu.max").write_text(f"{'max' if quota is None else quota} {_PERIOD}")
@@ -149,6 +150,13 @@ class Cgroups:
         (cpu / "cpu.cfs_period_us").write_text(str(_PERIOD))
         (cpu / "cpu.cfs_quota_us").write_text(str(-1 if quota is None else quota))
         (memory / "memory.limit_in_bytes").write_text(str(-1 if limits.memory is None else limits.memory))
+
+    def _refuse_to_starve(self, directory: Path, most: int | None) -> None:
+        """Version 2 would take back what is in use by killing; version 1 says that it is busy."""
+        with contextlib.suppress(FileNotFoundError):
+            used = int((directory / "memory.current").read_text())
+            if most is not None and used > most:
+                raise OSError(errno.EBUSY, f"{used} bytes of memory are in use, more than {most}")
 
     def has(self, id: str) -> bool:
         return bool(self.of(id))
