@@ -170,9 +170,10 @@ def test_a_field_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     file.write_text(f"apiVersion: {API_VERSION}\nkind: {KIND}\nmode: iptables\nmode: nftables\n")
     with pytest.raises(ConfigurationError, match="key 'mode' is there twice"):
         from_file(file)
-    file.write_text("a: [\n")
-    with pytest.raises(ConfigurationError, match="not YAML"):
-        from_file(file)
+    for content in (b"a: [\n", b"9" * 5000, b"- " * 5000, b"\xff", b" " * 20_000):
+        file.write_bytes(content)
+        with pytest.raises(ConfigurationError, match="not YAML"):
+            from_file(file)
 
 
 @pytest.mark.parametrize(

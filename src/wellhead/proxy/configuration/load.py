@@ -16,6 +16,7 @@ from wellhead.proxy.configuration.schema import API_VERSION, KIND, KubeProxyConf
 from wellhead.proxy.configuration.settings import SETTINGS, Setting
 
 HEALTHZ_PORT, METRICS_PORT = 10256, 10249
+_LONGEST = 16 * 1024  # bytes of a file: its reader is a slow one
 _ANY = "0.0.0.0"  # noqa: S104 - load balancers ask from outside
 
 
@@ -38,10 +39,14 @@ def from_file(path: Path, flags: Given | None = None) -> KubeProxyConfiguration:
         ConfigurationError: it can't be read, or says something that is not part of a KubeProxyConfiguration.
     """
     try:
-        document = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a SafeLoader
+        with path.open("rb") as file:
+            content = file.read(_LONGEST + 1)
+        if len(content) > _LONGEST:
+            raise ValueError(f"it has more than {_LONGEST} bytes")
+        document = yaml.load(content.decode(), _Loader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise ConfigurationError([("", error.strerror or str(error))]) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigurationError([("", f"not YAML: {error}")]) from error
     return _with_flags(from_document(document), flags or {})
 
