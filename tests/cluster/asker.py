@@ -11,7 +11,7 @@ from typing import Self
 from tests.cluster.lab import BIN, Lab, Obj, client_address
 
 _CURL = "curl -sS --max-time $seconds --noproxy '*'"
-# Not `wget -T`: in Debian 12's busybox that option crashes.
+# Not `wget -T`, whose status doesn't tell silence from a refusal.
 _WGET = "timeout $seconds wget -qO -"
 _LOOP = """while read -r seconds url; do {} "$url" 2>&1; printf '\\nexit %s\\n' $?; done"""
 

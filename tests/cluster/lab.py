@@ -83,8 +83,8 @@ class Lab:
         return client_address(self.on(host, *command, check=False))
 
     def wget(self, pod: str, url: str, namespace: str, container: str = "main") -> str | None:
-        """The same from a busybox pod. Not `wget -T`: in Debian 12's busybox that option crashes."""
-        ask = ("timeout", "2", "wget", "-qO", "-", url)
+        """The same from a busybox pod."""
+        ask = ("wget", "-T", "2", "-qO", "-", url)
         answer = self.kubectl("exec", "-n", namespace, pod, "-c", container, "--", *ask, check=False)
         return client_address(answer)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from wellhead.images import packages, recipe
+from wellhead.images import busybox, packages, recipe
 from wellhead.images.store import Config
 
 _MODULE = "/usr/lib/nginx/modules/ngx_http_js_module.so"
@@ -112,10 +112,10 @@ _FILES = {
 
 def _assemble(work: Path, rootfs: Path) -> list[str]:
     tree = work / "tree"
-    wanted = packages.with_libraries(["nginx", "libnginx-mod-http-js", "busybox-static"])
+    wanted = packages.with_libraries(["nginx", "libnginx-mod-http-js", *busybox.PACKAGES])
     used = packages.extract(packages.download(wanted, work / "archives"), tree)
     recipe.skeleton(rootfs)
-    recipe.busybox(tree, rootfs)
+    busybox.put(tree, rootfs)
     packages.copy(tree, rootfs, [_NGINX, _MODULE, *packages.libraries(tree, [_NGINX, _MODULE])])
     recipe.write(rootfs, _FILES)
     (rootfs / "usr/bin/echoserver").chmod(0o755)
@@ -141,6 +141,6 @@ RECIPE = recipe.Recipe(
         env=("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",),
         stop_signal="SIGQUIT",
     ),
-    files=_FILES,
+    files=_FILES | busybox.FILES,
     assemble=_assemble,
 )
