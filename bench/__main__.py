@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from bench import cluster
+from bench import cluster, policies
 from bench.apiserver.measure import measure as measure_apiserver
 from bench.measure import Result
 from bench.preserving.measure import measure as measure_preserving
@@ -34,6 +34,8 @@ def main() -> None:
         points = growth.measure(status.update)
     with console.status("keeping client addresses"):
         subjects["Keeping client addresses"] = measure_preserving("nftables")
+    with console.status("NetworkPolicies"):
+        subjects["NetworkPolicies"] = policies.measure()
     report(console, subjects, points)
 
 
