@@ -11,6 +11,7 @@ from wellhead.ip import Family, parse_address
 from wellhead.paths.client import OUTSIDE, OUTSIDER, Client, node_client, parse_client, pod_client, some_pod
 from wellhead.paths.codes import Code
 from wellhead.paths.journey import Journeys
+from wellhead.paths.network_policies import NetworkPolicies
 from wellhead.paths.packet import Ending, Packet
 from wellhead.paths.parties.base import note
 from wellhead.paths.parties.calico import announced
@@ -44,6 +45,7 @@ class Explanation:
         self.world, self.question = world, question
         self.parties = Parties(world)
         self.journeys = Journeys(world, self.parties, question.node)
+        self._policies = NetworkPolicies(world)
         self.controllers = Controllers(world, self.parties, self.journeys)
         self.target: Target = find_target(world, question.target, question.namespace, question.port)
         namespace = question.namespace or (self.target.facts.namespace if self.target.facts else "")
@@ -136,6 +138,9 @@ class Explanation:
 
     def endings(self, client: Client, dial: Dial) -> list[Ending]:
         """What becomes of a client's connection to one address; never an exception."""
+        return [self._policies.judged(each, client) for each in self._unjudged(client, dial)]
+
+    def _unjudged(self, client: Client, dial: Dial) -> list[Ending]:
         if dial.route is not None and dial.facts is not None:
             return self.controllers.through(client, dial, dial.facts, dial.route)
         if dial.frontend == "ExternalName":

@@ -35,6 +35,10 @@ ALWAYS: tuple[Wanted, ...] = (
     _of("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", "which endpoints a Service has"),
     _of("apps", "v1", "DaemonSet", "daemonsets", "which service proxy, network and agents run"),
     _of("apps", "v1", "Deployment", "deployments", "which ingress controllers run"),
+    _of(
+        "networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", "whether a NetworkPolicy drops packets"
+    ),
+    _core("Namespace", "namespaces", "which namespaces' pods policies select", namespaced=False),
     _of("networking.k8s.io", "v1", "Ingress", "ingresses", "whether clients come by an ingress"),
     _of(
         "networking.k8s.io",
