@@ -40,6 +40,7 @@ from wellhead.services.service_map import ServiceMap
 
 T = TypeVar("T")
 TARGET_PORT = 8080
+_AGAIN_SECONDS = 5.0
 CLIENT, CLIENT6 = "198.51.100.79", "2001:db8:51::79"
 NODE, NODE6 = "10.240.0.11", "fd00:10:240::11"
 POD_A, POD_B, POD_FAR = "10.244.1.2", "10.244.1.3", "10.244.2.2"
@@ -398,14 +399,27 @@ class Client:
     def ask(self) -> Answer:
         try:
             self._socket.connect(self._target)
-            if self._socket.type == socket.SOCK_DGRAM:
-                self._send()
-            server, _, seen = self._socket.recv(200).decode().partition(" ")
+            said = self._ask_again() if self._socket.type == socket.SOCK_DGRAM else self._socket.recv(200)
+            server, _, seen = said.decode().partition(" ")
             return Answer(server, seen)
         except ConnectionRefusedError:
             return REFUSED
         except TimeoutError:
             return SILENCE
+
+    def _ask_again(self) -> bytes:
+        """As whoever uses UDP does, again and again: a datagram may be lost, and so may what refuses it."""
+        patience = self._socket.gettimeout() or PATIENCE
+        self._socket.settimeout(min(patience, _AGAIN_SECONDS))
+        try:
+            for _ in range(max(1, round(patience / _AGAIN_SECONDS)) - 1):
+                self._send()
+                with contextlib.suppress(TimeoutError):
+                    return self._socket.recv(200)
+            self._send()
+            return self._socket.recv(200)
+        finally:
+            self._socket.settimeout(patience)
 
 
 @contextlib.contextmanager
