@@ -52,9 +52,9 @@ def cluster() -> Iterator[Result]:
 
 def large() -> list[Result]:
     """A cluster of many nodes: how long it takes, and what a node needs."""
-    with stopwatch() as took:
-        wellhead("up", "--nodes", str(_LARGE))
     try:
+        with stopwatch() as took:
+            wellhead("up", "--nodes", str(_LARGE))
         status = json.loads(wellhead("status", "-o", "json"))
         nodes = [each["pid"] for each in status["components"] if each["machine"].startswith("node-")]
         each_node = sum(_smaps(pid)["PSS"] for pid in nodes) / _LARGE

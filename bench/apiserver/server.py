@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,6 @@ USER = "bench"
 """Who has no rights but those that somebody gives."""
 
 _ETCD = "http://127.0.0.1:2379"
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -32,9 +30,9 @@ class Server:
     pid: int
 
     def seconds(self) -> float:
-        """Of CPU time that it has taken."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(") ", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        """Of CPU time that its threads have taken."""
+        taken = (each.read_text().split()[0] for each in Path(f"/proc/{self.pid}/task").glob("*/schedstat"))
+        return sum(map(int, taken)) / 1e9
 
     def pss(self) -> float:
         """MiB."""
