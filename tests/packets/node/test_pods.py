@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from functools import partial
 
 import pytest
 
 from tests.cluster.lab import BIN, Lab, eventually
-from tests.packets.node.cluster_pods import apply, container, create, shell, status, wait, waits_for
+from tests.packets.node.cluster_pods import TICKING, apply, container, create, shell, status, wait, waits_for
 from tests.patience import PATIENCE, until
+from wellhead.lab.cluster import Cluster
+from wellhead.node.logs import rotation
+from wellhead.node.runtime.containers import reopen_log
 
 pytestmark = pytest.mark.usefixtures("no_pods_left")
 
@@ -288,3 +292,20 @@ def test_what_has_no_effect_is_said_once(lab: Lab) -> None:
         ]
 
     eventually(warnings, [(text, 1)])
+
+
+def test_a_log_that_is_rotated_goes_on_in_another_file(lab: Lab) -> None:
+    create(lab, "talking", shell("main", TICKING))
+    wait(lab, "talking")
+    pod = lab.get("pod", "talking")
+    node = Cluster(lab.name).node_directory(pod["spec"]["nodeName"])
+    directory = node / "pods" / pod["metadata"]["uid"]
+    log = directory / "logs/main/0.log"
+    until(lambda: log.read_bytes().count(b"\n") > 3)
+    assert rotation.rotate(log, 5, partial(reopen_log, directory / "containers/main/0"))
+    until(lambda: log.exists() and b"\n" in log.read_bytes())
+    [older] = rotation.rotated(log)
+    lines = [line for path in (older, log) for line in path.read_bytes().split(b"\n")[:-1]]
+    assert [int(line.split()[-1]) for line in lines] == list(range(1, len(lines) + 1))
+    first = int(log.read_bytes().split(b"\n")[0].split()[-1])
+    assert lab.kubectl("logs", "talking").startswith(f"{first}\n")
