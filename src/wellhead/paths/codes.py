@@ -168,6 +168,8 @@ class Code(enum.StrEnum):
     MASQUERADES_INBOUND = "MasqueradesInbound", _W, "A masquerade rule of the network or an agent takes inbound connections, so Local doesn't keep the client's address."
     NO_DETECTOR = "NoClusterCIDR", _W, "kube-proxy knows no pod network: pods count as clients outside."
     HOST_NETWORK_SEES_NODES = "HostNetworkSeesNodes", _W, "Endpoints on the host network see nodes instead of pods of other nodes."
+    POLICY_NAMES_SERVICE = "NetworkPolicyNamesService", _W, "A NetworkPolicy names a Service's address, which is never compared: packets are judged behind the Service."
+    POLICY_SEES_NODES = "NetworkPolicySeesNodes", _W, "A NetworkPolicy names clients who arrive with a node's address."
 
     # Advice
     USE_LOCAL = "UseLocal", _V, "externalTrafficPolicy Local keeps the client's address."

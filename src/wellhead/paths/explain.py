@@ -45,7 +45,7 @@ class Explanation:
         self.world, self.question = world, question
         self.parties = Parties(world)
         self.journeys = Journeys(world, self.parties, question.node)
-        self._policies = NetworkPolicies(world)
+        self.policies = NetworkPolicies(world)
         self.controllers = Controllers(world, self.parties, self.journeys)
         self.target: Target = find_target(world, question.target, question.namespace, question.port)
         namespace = question.namespace or (self.target.facts.namespace if self.target.facts else "")
@@ -138,7 +138,7 @@ class Explanation:
 
     def endings(self, client: Client, dial: Dial) -> list[Ending]:
         """What becomes of a client's connection to one address; never an exception."""
-        return [self._policies.judged(each, client) for each in self._unjudged(client, dial)]
+        return [self.policies.judged(each, client) for each in self._unjudged(client, dial)]
 
     def _unjudged(self, client: Client, dial: Dial) -> list[Ending]:
         if dial.route is not None and dial.facts is not None:

@@ -35,12 +35,13 @@ class NetworkPolicies:
 
     def judged(self, ending: Ending, client: Client) -> Ending:
         """The same, or where a policy ends it instead."""
-        if not self._policies or ending.disposition is not Disposition.DELIVERED:
+        if not self.all or ending.disposition is not Disposition.DELIVERED:
             return ending
         return self._leaving(ending, client) or self._arriving(ending) or ending
 
     @cached_property
-    def _policies(self) -> list[Policy]:
+    def all(self) -> list[Policy]:
+        """Every policy that can be read."""
         found = (_readable(parse_policy, each) for each in self._world.all("NetworkPolicy"))
         return [each for each in found if each is not None]
 
@@ -74,7 +75,7 @@ class NetworkPolicies:
             return None
         port, peer = _port(packet, client), self._pods.get(dialled)
         traffic = Traffic(address, dialled, packet.protocol, port, pod, peer)
-        said = judge(traffic, Direction.EGRESS, self._policies, self._namespaces)
+        said = judge(traffic, Direction.EGRESS, self.all, self._namespaces)
         if said.passes:
             return None
         sentence = f"{_names(said)} select{_s(said)} {pod}, and nothing in {_it(said)} lets it dial {dialled}"
@@ -91,7 +92,7 @@ class NetworkPolicies:
         if seen is None:
             return self._open(ending, pod)
         traffic = Traffic(seen, destination, packet.protocol, packet.port, self._pods.get(seen), pod)
-        said = judge(traffic, Direction.INGRESS, self._policies, self._namespaces)
+        said = judge(traffic, Direction.INGRESS, self.all, self._namespaces)
         if said.passes:
             return _allowed(ending, said) if said.allowed_by is not None else None
         client = _address(packet.steps[0].from_) if packet.steps else None
@@ -117,7 +118,7 @@ class NetworkPolicies:
         assert destination is not None
         nowhere = type(destination)(0)  # an address that nobody has
         traffic = Traffic(nowhere, destination, ending.packet.protocol, ending.packet.port, None, pod)
-        said = judge(traffic, Direction.INGRESS, self._policies, self._namespaces)
+        said = judge(traffic, Direction.INGRESS, self.all, self._namespaces)
         if said.passes:
             return None
         rules = (rule for each in said.isolating for rule in each.ingress or ())

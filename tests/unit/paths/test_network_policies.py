@@ -15,6 +15,7 @@ from tests.unit.paths.objects import (
     kube_proxy,
     outcomes,
     pod,
+    report,
     seen,
     service,
     world,
@@ -117,4 +118,25 @@ def test_where_the_source_is_not_known_a_network_leaves_it_open() -> None:
 def test_without_policies_nothing_is_said_of_them() -> None:
     assert not any(
         "Polic" in each and "Network" in each for each in codes(outcomes(cluster(), "10.60.0.1:80"))
+    )
+
+
+def test_clients_who_arrive_as_nodes_are_warned_of() -> None:
+    found = report(cluster(policy(ingress=block(f"{CLIENT}/32")), type="NodePort", **CLUSTER))
+    [warning] = [each for each in found.warnings if each.code == "NetworkPolicySeesNodes"]
+    assert "externalTrafficPolicy: Local" in warning.do
+    well = report(cluster(policy(ingress=block(f"{CLIENT}/32")), type="NodePort", **LOCAL))
+    assert not [each for each in well.warnings if each.code.startswith("NetworkPolicy")]
+
+
+def test_a_services_address_in_a_policy_is_warned_of() -> None:
+    to_service = [{"to": [{"ipBlock": {"cidr": "10.60.0.1/32"}}]}]
+    about = {"matchLabels": {"app": "web"}}
+    names = policy("web", podSelector=about, policyTypes=["Egress"], egress=to_service)
+    found = report(cluster(names))
+    [warning] = [each for each in found.warnings if each.code == "NetworkPolicyNamesService"]
+    assert warning.decided_by is not None
+    assert (warning.decided_by.object, warning.decided_by.field) == (
+        "NetworkPolicy team/web",
+        "spec.egress[0].to",
     )

@@ -8,6 +8,7 @@ from wellhead.ip import Protocol, parse_address
 from wellhead.paths.client import OUTSIDE
 from wellhead.paths.codes import Code
 from wellhead.paths.explain import Explanation
+from wellhead.paths.judging.policy_warnings import policy_warnings
 from wellhead.paths.judging.spread import announcing_node, spread
 from wellhead.paths.parties.base import Delivery, note
 from wellhead.paths.parties.calico import Calico
@@ -27,7 +28,7 @@ def warnings(explanation: Explanation, ways: Sequence[Way]) -> list[Note]:
     if facts is not None:
         for check in (_behind_ingress, _policy, _balancer, _frontends, _udp):
             found += check(explanation, facts, ways)
-    for look in (_cidrs, _masquerades, _host_network):
+    for look in (_cidrs, _masquerades, _host_network, policy_warnings):
         found += look(explanation, ways)
     return list(dict.fromkeys(found))
 
