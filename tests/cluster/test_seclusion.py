@@ -10,7 +10,7 @@ from tests.cluster.lab import Lab
 from wellhead.lab.cluster import IMAGE_CACHE, Cluster
 
 BUSYBOX = "busybox"
-OWN = {"node-1", "node-1-proxy", "node-1-storage", "node-network"}
+OWN = {"node-1", "node-1-policy", "node-1-proxy", "node-1-storage", "node-network"}
 
 
 @pytest.fixture(scope="module")
