@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _BEHIND_SECONDS = 20.0
 _LAST_WORDS_SECONDS = 1.0
+_PEACE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -144,10 +145,14 @@ class _Node:
             await self._stirred.wait()
 
     async def _restore(self) -> None:
-        """Put back what others change as soon as the kernel tells."""
-        backoff = Backoff(0.05, 5.0)
+        """Put back what others change as soon as the kernel tells; more slowly who never stops."""
+        now = asyncio.get_running_loop().time
+        backoff, last = Backoff(0.05, 5.0), 0.0
         while True:
             await self._enforcement.disturbed()
+            if now() - last > _PEACE_SECONDS:
+                backoff.reset()
+            last = now()
             self._metrics.restored.inc()
             log.warning("somebody else has changed the rules: they are compared")
             self._stirred.set()

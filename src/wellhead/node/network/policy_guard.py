@@ -41,7 +41,7 @@ async def _known(socket: Socket, addresses: list[IPAddress], told: Coroutine[Non
     families = {family.number for family in Family}
     with contextlib.closing(news.watch(Table.POLICY, families, changed.set)):
         await told
-        while not all(_is_known(socket, each) for each in addresses):
+        while not all(_passes(socket, each) for each in addresses):
             await changed.wait()
             changed.clear()
 
@@ -54,9 +54,11 @@ def _is_guarded(socket: Socket, family: Family) -> bool:
         return False
 
 
-def _is_known(socket: Socket, address: IPAddress) -> bool:
+def _passes(socket: Socket, address: IPAddress) -> bool:
+    """Whether it is known, or nobody needs to be any more: there are no policies, or no table."""
+    family = family_of(address)
     try:
-        known = read_set(socket, family_of(address), Table.POLICY, PolicySet.KNOWN_PODS)
+        known = read_set(socket, family, Table.POLICY, PolicySet.KNOWN_PODS)
     except NetlinkError:
-        return True  # the table has just gone, and its guard with it
-    return any(each.key == address.packed for each in known)
+        return True
+    return any(each.key == address.packed for each in known) or not _is_guarded(socket, family)
