@@ -71,10 +71,12 @@ def run(machine: Machine, argv: Sequence[str], variables: Mapping[str, str]) -> 
         LabError: the machine was switched off.
     """
     terminal = _foreground_terminal()
-    held_back = signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)
+    # The command may run, and somebody press Ctrl-C, before we are ready to leave that to it.
+    held_back = signal.pthread_sigmask(signal.SIG_BLOCK, (*_FORWARDED, *_TERMINAL))
     try:
         child = machine.fork()
     except ProcessLookupError as error:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held_back)
         raise LabError(str(error)) from None
     if child == 0:
         _become(machine, argv, variables)
