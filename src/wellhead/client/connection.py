@@ -21,6 +21,8 @@ _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TOKEN_REREAD_SECONDS = 60.0
 
 
+_MOST_BYTES = 768 << 10
+"""Of a kubeconfig: about a second of reading. Hundreds of contexts with their certificates."""
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The loader in C reads a hundred clusters' kubeconfig in a tenth of the time."""
 
@@ -103,6 +105,11 @@ def _in_cluster(master: str | None) -> Connection:
 
 def _from_file(path: Path, master: str | None) -> Connection:
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise KubeconfigError(
+                f"{path}: larger than {_MOST_BYTES >> 10} KiB; what one context needs is written by "
+                "`kubectl config view --minify --raw --flatten`"
+            )
         config = yaml.load(path.read_text(), _YAML)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise KubeconfigError(f"{path}: {error.strerror}") from error

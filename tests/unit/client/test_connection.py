@@ -30,6 +30,13 @@ def test_a_token_and_a_namespace_are_read(tmp_path: Path) -> None:
     assert "secret" not in repr(connection)
 
 
+def test_one_that_is_too_large_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_bytes(b"#" * (800 << 10))
+    with pytest.raises(KubeconfigError, match="config view --minify"):
+        load(str(file))
+
+
 def test_a_token_file_is_relative_to_the_kubeconfig(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("from-file\n")
     file = write(tmp_path / "config", cluster={"server": "http://x"}, user={"tokenFile": "token"})
