@@ -17,12 +17,12 @@ from typing import Any
 
 import yaml
 
+from wellhead.api.documents import check_extent
+
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TOKEN_REREAD_SECONDS = 60.0
-
-
-_MOST_BYTES = 768 << 10
-"""Of a kubeconfig: about a second of reading. Hundreds of contexts with their certificates."""
+_MOST_BYTES = 8 << 20
+"""Of a kubeconfig: a thousand clusters, with their certificates."""
 _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The loader in C reads a hundred clusters' kubeconfig in a tenth of the time."""
 
@@ -107,10 +107,12 @@ def _from_file(path: Path, master: str | None) -> Connection:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise KubeconfigError(
-                f"{path}: larger than {_MOST_BYTES >> 10} KiB; what one context needs is written by "
+                f"{path}: larger than {_MOST_BYTES >> 20} MiB; what one context needs is written by "
                 "`kubectl config view --minify --raw --flatten`"
             )
-        config = yaml.load(path.read_text(), _YAML)  # noqa: S506 - a SafeLoader
+        text = path.read_text()
+        check_extent(text)
+        config = yaml.load(text, _YAML)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise KubeconfigError(f"{path}: {error.strerror}") from error
     except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:

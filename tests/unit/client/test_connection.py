@@ -30,10 +30,19 @@ def test_a_token_and_a_namespace_are_read(tmp_path: Path) -> None:
     assert "secret" not in repr(connection)
 
 
-def test_one_that_is_too_large_is_refused_with_what_to_do(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"#" * (9 << 20), "config view --minify"),
+        (b"[" * 40, "nested deeper than 32"),
+        (b"- a\n" * 60_000, "more than 50000 parts"),
+    ],
+    ids=["large", "deep", "many"],
+)
+def test_one_that_is_too_much_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
     file = tmp_path / "config"
-    file.write_bytes(b"#" * (800 << 10))
-    with pytest.raises(KubeconfigError, match="config view --minify"):
+    file.write_bytes(content)
+    with pytest.raises(KubeconfigError, match=why):
         load(str(file))
 
 

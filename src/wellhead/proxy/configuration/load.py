@@ -11,6 +11,7 @@ from typing import Any, cast
 import msgspec
 import yaml
 
+from wellhead.api.documents import check_extent
 from wellhead.api.duration import Duration
 from wellhead.proxy.configuration.schema import API_VERSION, KIND, KubeProxyConfiguration
 from wellhead.proxy.configuration.settings import SETTINGS, Setting
@@ -43,7 +44,9 @@ def from_file(path: Path, flags: Given | None = None) -> KubeProxyConfiguration:
             content = file.read(_LONGEST + 1)
         if len(content) > _LONGEST:
             raise ValueError(f"it has more than {_LONGEST} bytes")
-        document = yaml.load(content.decode(), _Loader)  # noqa: S506 - a SafeLoader
+        text = content.decode()
+        check_extent(text)
+        document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise ConfigurationError([("", error.strerror or str(error))]) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
