@@ -14,6 +14,7 @@ from hashlib import blake2b
 from wellhead.ip import Family, IPAddress, Protocol
 from wellhead.linux import numbers
 from wellhead.linux.nftables import types
+from wellhead.linux.nftables.intervals import interval
 from wellhead.linux.nftables.objects import COMMENT_LENGTH, Element, ElementKey, Set, SetFlag, Table
 from wellhead.policies.blocks import Stretch
 from wellhead.policies.policy import Direction
@@ -125,10 +126,7 @@ def neighbour_discovery() -> Iterator[Element]:
 
 
 def stretch(found: Stretch, number: int) -> Iterator[Element]:
-    """Where it begins, and where it has ended."""
-    yield Element(ElementKey(BLOCKS, found.first.packed), word(number))
-    if int(found.last) + 1 < 1 << found.last.max_prefixlen:
-        yield Element(ElementKey(BLOCKS, (found.last + 1).packed, interval_end=True))
+    return interval(BLOCKS, found.first, found.last, word(number))
 
 
 def everything(direction: Direction, number: int, address: IPAddress) -> Element:

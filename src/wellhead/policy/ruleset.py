@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import collapse_addresses
 
 from wellhead.ip import Family, IPAddress, IPNetwork, Protocol
 from wellhead.linux.nftables.content import replace_ranges
-from wellhead.linux.nftables.objects import Chain, Element, ElementKey, Table, Transaction
+from wellhead.linux.nftables.intervals import intervals
+from wellhead.linux.nftables.objects import Chain, Element, Table, Transaction
 from wellhead.policies.blocks import Stretch
 from wellhead.policies.node_policies import Allowed, Changes, PeerClass, Subject
 from wellhead.policies.policy import (
@@ -77,13 +77,10 @@ class Ruleset:
 
     # ---- changes
 
-    def set_pod_networks(self, networks: Iterable[IPNetwork]) -> Transaction:
-        """The node's pods have their addresses in these."""
-        transaction = Transaction()
-        own = [each for each in networks if each.version == self.family]
-        before, self._networks = self._networks, tuple(_intervals(own))
-        replace_ranges(self.table, [each.id for each in before], self._networks, transaction)
-        return transaction
+    def set_pod_networks(self, networks: Iterable[IPNetwork]) -> None:
+        """The node's pods have their addresses in these. Seldom another: the table is to be compared then."""
+        own = (each for each in networks if each.version == self.family)
+        self._networks = tuple(intervals(layout.POD_NETWORKS, own))
 
     def update(self, changes: Changes) -> Transaction:
         """Take in what changed, and say what that changes in the table."""
@@ -266,14 +263,6 @@ def _merged(ports: Iterable[Port]) -> Iterator[tuple[Protocol, int, int]]:
         else:
             found.append((each.protocol, each.first, each.last))
     yield from found
-
-
-def _intervals(networks: Iterable[IPNetwork]) -> Iterator[Element]:
-    for each in collapse_addresses(networks):  # type: ignore[type-var]
-        yield Element(ElementKey(layout.POD_NETWORKS, each.network_address.packed))
-        if int(each.broadcast_address) + 1 < 1 << each.max_prefixlen:
-            end = (each.broadcast_address + 1).packed
-            yield Element(ElementKey(layout.POD_NETWORKS, end, interval_end=True))
 
 
 def _change(old: Iterable[Element], new: Iterable[Element], transaction: Transaction) -> None:

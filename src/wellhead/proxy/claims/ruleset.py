@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from wellhead.ip import Family
 from wellhead.linux.nftables.content import Content, replace_ranges
+from wellhead.linux.nftables.intervals import intervals
 from wellhead.linux.nftables.objects import (
     Chain,
     Element,
@@ -26,7 +27,6 @@ from wellhead.proxy.claims.sets import (
     RETURNING,
     bridges_of_node,
     claim_sets,
-    intervals,
     networks_of_node,
     of_port,
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from struct import Struct
 
-from wellhead.ip import Family, IPAddress, IPNetwork, Protocol, collapse
+from wellhead.ip import Family, IPNetwork, Protocol, collapse
 from wellhead.linux.nftables.objects import Element, ElementKey, Set, SetFlag
 from wellhead.linux.nftables.types import IFNAME, INET_PROTO, INET_SERVICE, IPV4_ADDR, IPV6_ADDR
 from wellhead.services.names import FrontendKind
@@ -85,23 +85,3 @@ def bridges_of_node(node: LocalNode) -> Iterator[Element]:
     for each in node.ways.bridges:
         name = each.encode().ljust(IFNAME.size, b"\0")
         yield Element(ElementKey(BRIDGES, name * 2))
-
-
-def intervals(name: str, networks: Iterable[IPNetwork], comment: str = "") -> Iterator[Element]:
-    """The elements of an interval set of addresses: where an interval starts, and where it has ended."""
-    for first, last in _ranges(networks):
-        yield Element(ElementKey(name, first.packed), None, comment)
-        if int(last) + 1 < 1 << last.max_prefixlen:
-            yield Element(ElementKey(name, (last + 1).packed, interval_end=True))
-
-
-def _ranges(networks: Iterable[IPNetwork]) -> list[tuple[IPAddress, IPAddress]]:
-    """First and last addresses, neighbours joined: the end of one interval can't be the start of another."""
-    found: list[tuple[IPAddress, IPAddress]] = []
-    for each in collapse(networks):
-        first, last = each.network_address, each.broadcast_address
-        if found and int(found[-1][1]) + 1 == int(first):
-            found[-1] = (found[-1][0], last)
-        else:
-            found.append((first, last))
-    return found

@@ -6,12 +6,12 @@ from ipaddress import ip_network
 
 from wellhead.ip import Family
 from wellhead.linux.netlink import parse, parse_list, string
+from wellhead.linux.nftables.intervals import intervals
 from wellhead.linux.nftables.messages import messages
 from wellhead.linux.nftables.objects import Chain, Element, ElementKey, Transaction
 from wellhead.linux.nftables.statements import Verdict
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains
-from wellhead.proxy.claims.sets import intervals
 
 NEWTABLE, DELTABLE, NEWCHAIN, NEWRULE, DELRULE, DELCHAIN = 0, 2, 3, 6, 8, 5
 NEWSET, DELSET, NEWSETELEM, DELSETELEM = 9, 11, 12, 14

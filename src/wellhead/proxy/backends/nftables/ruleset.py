@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from wellhead.ip import Family, IPNetwork
 from wellhead.linux.nftables.content import Content, replace_ranges
+from wellhead.linux.nftables.intervals import intervals
 from wellhead.linux.nftables.objects import Chain, Element, ElementKey, Table, Transaction
 from wellhead.linux.nftables.statements import Verdict
 from wellhead.proxy.backends.nftables import layout
@@ -16,7 +17,7 @@ from wellhead.proxy.backends.nftables.numbers import Numbers, OutOfNumbers, Plac
 from wellhead.proxy.backends.nftables.port_elements import compile_port
 from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains, chains_for
 from wellhead.proxy.claims import sets
-from wellhead.proxy.claims.sets import BRIDGES, bridges_of_node, intervals, networks_of_node
+from wellhead.proxy.claims.sets import BRIDGES, bridges_of_node, networks_of_node
 from wellhead.proxy.claims.settings import SourceClaims
 from wellhead.proxy.marks import Marks
 from wellhead.services.names import PortKey
