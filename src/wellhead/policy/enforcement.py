@@ -51,16 +51,15 @@ class Enforcement:
             await self._tables[family].apply(self._link, Transaction())
         return True
 
-    def set_pod_networks(self, networks: tuple[IPNetwork, ...]) -> bool:
+    def set_pod_networks(self, networks: tuple[IPNetwork, ...]) -> None:
         """The node's pods have their addresses there: one that isn't known is cut off. Takes force with the
-        next `apply`. Returns whether that is something new."""
+        next `apply`."""
         if networks == self._networks:
-            return False
+            return
         self._networks = networks
         for family, ruleset in self._rulesets.items():
             ruleset.set_pod_networks(networks)
             self._tables[family].forget()
-        return True
 
     async def apply(self, changes: Changes) -> int:
         """Take in what changed and put it in force, at once in each family. Returns how much that changed.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from wellhead.policies.node_policies import NodePolicies
@@ -43,5 +45,5 @@ class Metrics:
         )
 
     @staticmethod
-    def _gauge(registry: CollectorRegistry, name: str, text: str, value: object) -> None:
-        Gauge(f"wellhead_policy_{name}", text, registry=registry).set_function(value)  # type: ignore[arg-type]
+    def _gauge(registry: CollectorRegistry, name: str, text: str, value: Callable[[], float]) -> None:
+        Gauge(f"wellhead_policy_{name}", text, registry=registry).set_function(value)

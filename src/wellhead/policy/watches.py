@@ -66,9 +66,6 @@ class Watches:
             await self._of_namespaces.synced()
             await self._of_pods.synced()
 
-    def policy(self, key: tuple[str, str]) -> Policy | None:
-        return self._policies.policies.get(key)
-
     def _on_policy(self, old: _Named | None, new: _Named | None) -> None:
         if (either := new or old) is None:
             return

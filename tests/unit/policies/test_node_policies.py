@@ -11,7 +11,7 @@ from hypothesis import given
 from tests.unit.policies.making_up import ADDRESSES, OUTSIDE, PORTS, Event, Obj, events
 from wellhead.ip import Family, IPAddress, Protocol, family_of
 from wellhead.policies.blocks import Stretch
-from wellhead.policies.judge import Traffic, judge
+from wellhead.policies.judge import Judgement, Traffic, judge
 from wellhead.policies.node_policies import NodePolicies, PeerClass, Subject
 from wellhead.policies.pods import Pod, labels_of, parse_pod
 from wellhead.policies.policy import (
@@ -96,14 +96,18 @@ def test_what_is_enforced_is_what_the_api_says(happened: list[Event]) -> None:
     for event in happened:
         tell(known, *event)
     mirror.hear(known)
-    objects = last(happened)
+    for traffic, direction, said in judged(last(happened)):
+        assert passes(mirror, traffic, direction) == said.passes, (traffic, direction, said)
+
+
+def judged(objects: Objects) -> Iterator[tuple[Traffic, Direction, Judgement]]:
+    """What the API's text says of everything that may meet a pod of node-1."""
     policies = [parse_policy(obj) for (kind, *_), obj in objects.items() if kind == "policy"]
     namespaces = {name: labels_of(obj) for (kind, _, name), obj in objects.items() if kind == "namespace"}
     for traffic in every_traffic(owners(objects)):
         for direction, here in zip(Direction, (traffic.destination_pod, traffic.source_pod), strict=True):
             if here is not None and here.node == "node-1":
-                said = judge(traffic, direction, policies, namespaces)
-                assert passes(mirror, traffic, direction) == said.passes, (traffic, direction, said)
+                yield traffic, direction, judge(traffic, direction, policies, namespaces)
 
 
 def owners(objects: Objects) -> dict[IPAddress, Pod]:

@@ -7,15 +7,14 @@ from ipaddress import ip_address
 from hypothesis import given
 
 from tests.unit.policies.making_up import Event, events
-from tests.unit.policies.test_node_policies import every_traffic, last, owners, tell
+from tests.unit.policies.test_node_policies import judged, last, tell
 from wellhead.ip import Family, IPAddress, family_of
 from wellhead.linux.nftables.content import difference
 from wellhead.linux.nftables.fake import FakeTable
 from wellhead.linux.nftables.objects import ElementKey
-from wellhead.policies.judge import Traffic, judge
+from wellhead.policies.judge import Traffic
 from wellhead.policies.node_policies import NodePolicies
-from wellhead.policies.pods import labels_of
-from wellhead.policies.policy import Direction, parse_policy
+from wellhead.policies.policy import Direction
 from wellhead.policy import layout
 from wellhead.policy.ruleset import Ruleset
 
@@ -61,14 +60,8 @@ def test_the_elements_say_what_the_api_says(happened: list[Event]) -> None:
     for event in happened:
         tell(known, *event)
     tables.hear(known)
-    objects = last(happened)
-    policies = [parse_policy(obj) for (kind, *_), obj in objects.items() if kind == "policy"]
-    namespaces = {name: labels_of(obj) for (kind, _, name), obj in objects.items() if kind == "namespace"}
-    for traffic in every_traffic(owners(objects)):
-        for direction, here in zip(Direction, (traffic.destination_pod, traffic.source_pod), strict=True):
-            if here is not None and here.node == "node-1":
-                said = judge(traffic, direction, policies, namespaces)
-                assert passes(tables, traffic, direction) == said.passes, (traffic, direction, said)
+    for traffic, direction, said in judged(last(happened)):
+        assert passes(tables, traffic, direction) == said.passes, (traffic, direction, said)
 
 
 def passes(tables: Tables, traffic: Traffic, direction: Direction) -> bool:
