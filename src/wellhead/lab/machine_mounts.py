@@ -41,6 +41,8 @@ OWN = (
     # iptables' lock and crun's state are in /run: neither the host's nor another machine's business.
     Own(RUN, "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV, "mode=755"),
     Own(IMAGE_CACHE, "", mounts.MS_RDONLY),
+    # Else a container's user would own it, and could close it to everybody: see `wellhead.node.machine`.
+    Own(Path("/dev/null"), "", mounts.MS_RDONLY),
 )
 
 Device = int
@@ -53,7 +55,8 @@ def make(own: Own) -> None:
     if own.fstype:
         mounts.mount(own.fstype, own.target, own.fstype, own.flags, own.data)
         return
-    own.target.mkdir(parents=True, exist_ok=True)
+    if not own.target.exists():
+        own.target.mkdir(parents=True, exist_ok=True)
     mounts.mount(own.target, own.target, flags=mounts.MS_BIND | mounts.MS_REC)
     mounts.mount("none", own.target, flags=mounts.MS_REMOUNT | mounts.MS_BIND | own.flags)
 

@@ -7,8 +7,11 @@ threads, after `unshare(CLONE_FS)`); a pid namespace takes effect for children.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import stat
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -165,3 +168,54 @@ def pin(kinds: dict[str, Path], prepare: Callable[[], None] | None = None) -> No
             raise
 
     in_new_thread(work)
+
+
+IDS = 65536
+"""How many users and groups a namespace of `pin_with_users` has."""
+
+
+def pin_with_users(kinds: dict[str, Path], first: int, prepare: Callable[[], None] | None = None) -> None:
+    """As `pin`, but with a new user namespace (`kinds` has it), to which the others belong.
+
+    Its users and groups, from 0 on, are those from `first` on of the namespace that we are in. Blocks. Raises
+    OSError: the kernel doesn't allow it.
+    """
+    # A process with threads can't make one for itself.
+    options = [f"--{kind}" for kind in kinds]
+    with subprocess.Popen(
+        ["unshare", *options, "cat"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={"PATH": os.defpath, "LC_ALL": "C"},
+    ) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        assert holder.stderr is not None
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                holder.stdin.write(b"\n")
+                holder.stdin.flush()
+            if not holder.stdout.readline():  # it says back what it hears once it is in them
+                raise OSError(errno.EPERM, holder.stderr.read().decode().strip() or "unshare failed")
+            for ids in ("uid_map", "gid_map"):
+                Path(f"/proc/{holder.pid}/{ids}").write_text(f"0 {first} {IDS}\n")
+            _pin_of(holder.pid, kinds, prepare)
+        finally:
+            holder.kill()
+
+
+def _pin_of(pid: int, kinds: dict[str, Path], prepare: Callable[[], None] | None) -> None:
+    done: list[Path] = []
+    try:
+        for kind, path in kinds.items():
+            path.touch()
+            mounts.mount(f"/proc/{pid}/ns/{kind}", path, flags=mounts.MS_BIND)
+            done.append(path)
+        if prepare is not None:
+            with inside(kinds["uts"], CLONE_NEWUTS):
+                prepare()
+    except OSError:
+        for path in done:
+            mounts.umount(path, mounts.MNT_DETACH)
+        raise

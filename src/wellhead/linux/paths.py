@@ -67,18 +67,18 @@ def open_at(top: int, path: str, flags: int, resolve: int, mode: int = 0) -> int
     raise AssertionError
 
 
-def open_directory(top: int, path: str, mode: int = 0o755) -> int:
+def open_directory(top: int, path: str, mode: int = 0o755, owner: int | None = None) -> int:
     """A descriptor of the directory `path` below `top`, made with its parents where it isn't there.
 
-    Links are followed as long as they stay below `top`. What is made gets `mode`, whatever the umask. Raises
-    OSError as `open_at` does.
+    Links are followed as long as they stay below `top`. What is made gets `mode`, whatever the umask, and
+    belongs to the user and group `owner`. Raises OSError as `open_at` does.
     """
     here = os.dup(top)
     done = PurePosixPath()
     try:
         for name in PurePosixPath(path).parts:
             done /= name
-            below = _enter(top, here, done, mode)
+            below = _enter(top, here, done, mode, owner)
             os.close(here)
             here = below
     except BaseException:
@@ -87,7 +87,7 @@ def open_directory(top: int, path: str, mode: int = 0o755) -> int:
     return here
 
 
-def _enter(top: int, parent: int, path: PurePosixPath, mode: int) -> int:
+def _enter(top: int, parent: int, path: PurePosixPath, mode: int, owner: int | None) -> int:
     """Open the directory `path` below `top`, whose parent is open already; make it if it isn't there."""
     flags = os.O_PATH | os.O_DIRECTORY
     try:
@@ -96,6 +96,8 @@ def _enter(top: int, parent: int, path: PurePosixPath, mode: int) -> int:
         with contextlib.suppress(FileExistsError):  # a link that leads nowhere, or somebody was quicker
             os.mkdir(path.name, 0o700, dir_fd=parent)
         made = open_at(parent, path.name, flags, BENEATH | NO_SYMLINKS)
+        if owner is not None:
+            os.chown(self_path(made), owner, owner)
         os.chmod(self_path(made), mode)
         return made
 

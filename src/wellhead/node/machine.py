@@ -1,10 +1,14 @@
-"""Which run of which machine this is: what was started before a reboot is gone, whatever files say."""
+"""The machine that the agent runs on: which run of it this is, and what of it containers must not get.
+
+What was started before a reboot is gone, whatever files say.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from wellhead.linux import files, namespaces, trees
+from wellhead.linux import files, mounts, namespaces, trees
 
 _FILE = "machine"
 
@@ -16,6 +20,18 @@ def identity() -> str:
     # The fields after the command, which may hold anything; starttime is the 22nd of all.
     started = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
     return f"{boot} {pid_namespace} {started}"
+
+
+def keep_null() -> None:
+    """Let nobody become the owner of this machine's /dev/null, which everybody needs. Raises OSError.
+
+    crun gives a container's user what its standard input is, and for most that is the machine's /dev/null. On
+    a read-only mount it can't, nor does it mind; a device can be written to all the same.
+    """
+    path = Path(os.devnull)
+    if not os.statvfs(path).f_flag & os.ST_RDONLY:
+        mounts.mount(path, path, flags=mounts.MS_BIND)
+        mounts.mount("none", path, flags=mounts.MS_REMOUNT | mounts.MS_BIND | mounts.MS_RDONLY)
 
 
 def volatile_directory(root: Path) -> Path:

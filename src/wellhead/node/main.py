@@ -47,6 +47,7 @@ from wellhead.node.pods.files import Dns
 from wellhead.node.pods.manager import PodManager
 from wellhead.node.pods.seccomp import Profiles
 from wellhead.node.pods.security import available_capabilities
+from wellhead.node.pods.user_ranges import UserRanges
 from wellhead.node.references import References
 from wellhead.node.registration import Registration
 from wellhead.node.runtime.cgroups import Cgroups
@@ -115,6 +116,7 @@ async def run(config: Config) -> None:
     _raise_file_limit()
     pods_directory = config.root_dir / "pods"
     pods_directory.mkdir(parents=True, exist_ok=True)
+    machine.keep_null()
     volatile = machine.volatile_directory(config.root_dir)
     cgroups = Cgroups.find(config.cgroup, volatile / "cgroup") if config.cgroup else None
     runtime = Runtime(volatile, cgroups)
@@ -156,6 +158,7 @@ async def run(config: Config) -> None:
                 links=links,
                 rules=rules,
                 addresses=AddressPools(config.pod_cidrs, config.root_dir),
+                users=UserRanges(_number(config.pod_cidrs[0])),
                 spoofing=frozenset(config.spoofing_namespaces),
                 pulls=config.pull,
                 seccomp=Profiles(config.root_dir / "seccomp", config.settings.seccomp_default),
@@ -240,6 +243,11 @@ async def run(config: Config) -> None:
                     group.create_task(each.run(), name=type(each).__name__)
     finally:
         netlink.close()
+
+
+def _number(pod_cidr: IPNetwork) -> int:
+    """Which of the cluster's networks it is."""
+    return int(pod_cidr.network_address) // pod_cidr.num_addresses
 
 
 def _known_of(config: Config, context: Context, nodes: Informer) -> Callable[[], Node]:

@@ -18,6 +18,7 @@ from wellhead.api.quantity import Quantity
 from wellhead.images import reference
 from wellhead.images.store import Image, ImageStore
 from wellhead.linux import programs
+from wellhead.node.pods.runtime_class import HANDLERS
 
 KUBELET_VERSION = f"v1.37.1+wellhead-{__version__}"
 _MAX_PODS = 110
@@ -96,6 +97,7 @@ def status(facts: NodeFacts, before: Obj) -> Obj:
         "features": {"supplementalGroupsPolicy": True},
         "images": _images(facts.images),
         "nodeInfo": _node_info(),
+        "runtimeHandlers": [{"name": name, "features": _abilities()} for name in ("", *HANDLERS)],
     }
 
 
@@ -137,6 +139,10 @@ def _amount(kind: str, under: frozenset[str], reason: str, what: str) -> tuple[s
     short = kind in under
     word = "Insufficient" if short else "Sufficient"
     return kind, short, f"KubeletHas{word}{reason}", f"kubelet has {word.lower()} {what} available"
+
+
+def _abilities() -> Obj:
+    return {"recursiveReadOnlyMounts": True, "userNamespaces": Path("/proc/self/ns/user").exists()}
 
 
 def _architecture() -> str:

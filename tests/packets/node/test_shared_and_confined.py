@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from tests.cluster.lab import Lab, eventually
@@ -44,6 +47,34 @@ def test_system_calls_are_filtered_for_whom_a_pod_says_so(lab: Lab) -> None:
         )
         modes = [line.split()[1] for line in found.splitlines() if line.startswith("Seccomp:")]
         assert modes == [mode, mode]
+
+
+def test_a_pod_may_have_users_of_its_own(lab: Lab, tmp_path: Path) -> None:
+    tmp_path.joinpath("mine").write_text("root's")
+    volumes = [{"name": "own", "emptyDir": {}}, {"name": "host", "hostPath": {"path": str(tmp_path)}}]
+    mounts = [{"name": "own", "mountPath": "/own"}, {"name": "host", "mountPath": "/host"}]
+    script = "touch /own/file /host/file /file && exec sleep 1000"
+    unmasked = {"procMount": "Unmasked", "capabilities": {"add": ["SYS_RESOURCE"]}}
+    container = shell("main", script, volumeMounts=mounts, securityContext=unmasked)
+    user = shell("user", "sleep 1000", securityContext={"runAsUser": 1000}, workingDir="/no/such")
+    spec = {"volumes": volumes, "shareProcessNamespace": True, "hostUsers": False}
+    create(lab, "theirs", container, user, **spec)
+    wait(lab, "theirs")
+
+    def run(*command: str, within: str = "main") -> list[str]:
+        return lab.kubectl("exec", "theirs", "-c", within, "--", *command, check=False).split()
+
+    inside, first, size = run("cat", "/proc/self/uid_map")
+    assert (inside, size) == ("0", "65536")
+    assert int(first) >= 65536
+    files = ["/host/mine", "/etc/passwd", "/etc/hosts", "/own/file", "/host/file", "/file"]
+    eventually(lambda: run("stat", "-c", "%u", *files), ["0"] * len(files))
+    assert run("stat", "-c", "%u", "/no", within="user") == ["0"]
+    assert tmp_path.joinpath("file").stat().st_uid == 0
+    assert tmp_path.stat().st_uid == os.getuid()
+    # Standard input, which its user owns, isn't the machine's.
+    assert Path(os.devnull).stat().st_uid == 0
+    assert "/proc/sys" not in run("cat", "/proc/mounts")
 
 
 def test_what_is_run_in_a_container_is_held_to_its_limits(lab: Lab) -> None:

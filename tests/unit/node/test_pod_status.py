@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.node import pods
 from wellhead.node.pods import restarting, status
-from wellhead.node.pods.record import PodRecord
+from wellhead.node.pods.record import Attempt, ContainerRecord, PodRecord
 from wellhead.node.pods.status import Waiting
 
 
@@ -54,6 +54,23 @@ def test_a_crash_looping_container_shows_how_its_last_run_ended() -> None:
     assert one["state"] == {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
     assert one["lastState"]["terminated"]["exitCode"] == 7
     assert one["restartCount"] == 2
+
+
+def test_between_a_container_and_its_successor_nothing_is_said() -> None:
+    record, view = pods.record(pods.pod(), main=pods.ended(137)), pods.view()
+    current = record.of("main").current
+    assert current is not None
+    assert not status.is_passing(record, view)
+    current.replaced = True
+    assert status.is_passing(record, view)
+    following = Attempt("next", 1, "busybox:2", "sha256:2")
+    record.containers["main"] = ContainerRecord(following, last=current)
+    assert status.is_passing(record, view)
+    view.waiting["main"] = Waiting("ErrImagePull")
+    assert not status.is_passing(record, view)
+    view.waiting.clear()
+    following.launched = True
+    assert not status.is_passing(record, view)
 
 
 @pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (3, "Failed")])

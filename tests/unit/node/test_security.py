@@ -101,6 +101,21 @@ def test_what_the_kernel_tells_about_itself_is_masked_but_for_the_privileged() -
     assert "maskedPaths" not in privileged["linux"]
 
 
+def test_all_of_proc_may_be_there() -> None:
+    where = Path("/nowhere")
+    found = oci.config(oci.Container("id", where, where, where, ("sh",), unmasked=True))
+    assert not found["linux"].keys() & {"maskedPaths", "readonlyPaths"}
+
+
+def test_users_of_its_own_are_mapped_to_a_range_of_the_nodes() -> None:
+    where, users = Path("/nowhere"), Path("/ns/user")
+    container = oci.Container("id", where, where, where, ("sh",), namespaces={"user": users}, first_id=131072)
+    found = oci.config(container)["linux"]
+    assert {"type": "user", "path": "/ns/user"} in found["namespaces"]
+    mapping = [{"containerID": 0, "hostID": 131072, "size": 65536}]
+    assert (found["uidMappings"], found["gidMappings"]) == (mapping, mapping)
+
+
 def test_a_namespace_is_joined_new_or_the_nodes() -> None:
     where = Path("/x")
     namespaces = {"network": Path("/ns/net"), "uts": None}

@@ -48,6 +48,21 @@ async def test_only_the_newest_status_is_written() -> None:
     assert server.written == [{"phase": "Running"}]
 
 
+async def test_what_is_about_to_pass_is_not_written() -> None:
+    server = _Server()
+    writer = StatusWriter(cast(Client, server), pods.pod())
+    task = asyncio.ensure_future(writer.run())
+    writer.set({"phase": "Running", "ready": False}, passing=True)
+    await asyncio.sleep(0)
+    assert server.calls == 0
+    writer.set({"phase": "Running", "ready": True})
+    async with asyncio.timeout(60):
+        await writer.flushed()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert server.written == [{"phase": "Running", "ready": True}]
+
+
 async def test_a_lost_server_is_tried_again() -> None:
     server = _Server(ConnectionLost("away"), ConnectionLost("away"))
     await _run(server, {"phase": "Running"})

@@ -44,7 +44,7 @@ def test_each_thing_is_named_with_its_place_and_the_reason() -> None:
     ]
     rules = [{"action": "RestartTheWorld"}, {"action": "RestartAllContainers"}, {"action": "Restart"}]
     container = {"securityContext": own, "restartPolicyRules": rules}
-    said = _said(container, securityContext=context, volumes=volumes, hostUsers=False)
+    said = _said(container, securityContext=context, volumes=volumes)
     main = 'container "main": '
     assert sorted(said) == [
         f"{main}CAP_MKNOD is not given: only privileged containers have it here, since device access is not "
@@ -53,9 +53,14 @@ def test_each_thing_is_named_with_its_place_and_the_reason() -> None:
         f"{main}restartPolicyRules with the action RestartTheWorld have no effect: this agent doesn't know "
         "it",
         f"{main}securityContext.seLinuxOptions has no effect: there are no SELinux labels",
-        "spec.hostUsers has no effect: containers share the node's user namespace",
         "spec.securityContext.seLinuxOptions has no effect: there are no SELinux labels",
     ]
+
+
+def test_with_users_of_its_own_a_pod_gets_what_the_agent_lacks_but_devices() -> None:
+    own = {"capabilities": {"add": ["MKNOD", "SYS_TIME"]}, "procMount": "Unmasked"}
+    [said] = _said({"securityContext": own}, hostUsers=False)
+    assert said.startswith('container "main": CAP_MKNOD is not given')
 
 
 def test_a_field_that_is_newer_than_the_agent_is_named() -> None:

@@ -20,6 +20,7 @@ from wellhead.node.network.rules import NodeRules
 from wellhead.node.pods.arrivals import Arrivals
 from wellhead.node.pods.files import Dns
 from wellhead.node.pods.seccomp import Profiles
+from wellhead.node.pods.user_ranges import UserRanges
 from wellhead.node.references import References
 from wellhead.node.runtime.containers import Runtime
 
@@ -56,5 +57,6 @@ class Context:
     allocatable: Mapping[str, str]
     pulls: bool = False
     seccomp: Profiles = field(default_factory=Profiles)
+    users: UserRanges = field(default_factory=UserRanges)
     image_access: Policy = field(default_factory=Policy)
     starting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_STARTS_AT_ONCE))

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 from wellhead.api.meta import Obj
-from wellhead.node.pods import names, restarting, spec, unsupported
+from wellhead.node.pods import names, restarting, security, spec, unsupported
 from wellhead.node.pods.state import PodState
 from wellhead.node.pods.supervisor import Supervisor
 from wellhead.waiting import first_of
@@ -99,7 +99,8 @@ class Crew:
         context = self._state.context
         if self._state.record.of(container["name"]).current is None:  # else it has been said
             limits = context.runtime.limits
-            for message in unsupported.of_onlooker(container, context.capabilities, limits=limits):
+            available = security.available(self._state.pod, context.capabilities)
+            for message in unsupported.of_onlooker(container, available, limits=limits):
                 self._state.event("Warning", "Unsupported", message)
 
     async def _initialize(

@@ -25,7 +25,7 @@ SERVED: Mapping[str, Mapping[str, str]] = {
         "PodSpec": """
             activeDeadlineSeconds affinity automountServiceAccountToken containers dnsConfig:PodDNSConfig
             dnsPolicy enableServiceLinks ephemeralContainers hostAliases:HostAlias hostIPC hostNetwork hostPID
-            hostname hostnameOverride imagePullSecrets:LocalObjectReference initContainers nodeName
+            hostUsers hostname hostnameOverride imagePullSecrets:LocalObjectReference initContainers nodeName
             nodeSelector os:PodOS overhead preemptionPolicy priority priorityClassName
             readinessGates:PodReadinessGate restartPolicy schedulerName schedulingGates:PodSchedulingGate
             runtimeClassName setHostnameAsFQDN shareProcessNamespace
@@ -89,7 +89,7 @@ SERVED: Mapping[str, Mapping[str, str]] = {
         "Sysctl": "name value",
         "SecurityContext": """
             allowPrivilegeEscalation appArmorProfile:AppArmorProfile capabilities:Capabilities privileged
-            readOnlyRootFilesystem runAsGroup runAsNonRoot runAsUser seccompProfile:SeccompProfile
+            procMount readOnlyRootFilesystem runAsGroup runAsNonRoot runAsUser seccompProfile:SeccompProfile
         """,
         "Volume": """
             configMap:ConfigMapVolumeSource downwardAPI:DownwardAPIVolumeSource emptyDir:EmptyDirVolumeSource
@@ -127,7 +127,6 @@ SERVED = {**SERVED, "EphemeralContainer": {**SERVED["Container"], "targetContain
 NO_EFFECT: Mapping[str, Mapping[str, str]] = {
     "PodSpec": {
         "evictionResponders": "there are no eviction requests",
-        "hostUsers": "containers share the node's user namespace",
         "resourceClaims": "there are no devices to claim: the scheduler refuses such a pod",
         "resources": "only what its containers ask for is given and enforced",
         "schedulingGroup": "pods are scheduled one by one",
@@ -148,7 +147,6 @@ NO_EFFECT: Mapping[str, Mapping[str, str]] = {
         "windowsOptions": "this is Linux",
     },
     "SecurityContext": {
-        "procMount": "parts of /proc are always masked, unless the container is privileged",
         "seLinuxOptions": "there are no SELinux labels",
         "windowsOptions": "this is Linux",
     },
@@ -164,11 +162,6 @@ REFUSED: Mapping[str, frozenset[str]] = {
 """What keeps a container from running, or a hook from succeeding, and has an event of its own there."""
 
 _EMPTY: tuple[object, ...] = (None, "", False, [], {})
-_NO_DEMAND: Mapping[str, object] = {
-    "hostUsers": True,
-    "procMount": "Default",
-}
-"""What a field says that asks for what there is anyway."""
 
 
 def without_effect(obj: Obj, type: str, at: str) -> Iterator[str]:
@@ -195,6 +188,4 @@ def _inside(value: Any, type: str, at: str) -> Iterator[str]:
 
 
 def _asks(field: str, value: object) -> bool:
-    if field in _NO_DEMAND:
-        return value is not None and value != _NO_DEMAND[field]
     return value not in _EMPTY

@@ -63,6 +63,8 @@ class PodManager:
             if one.holds_ips:
                 self._context.addresses.take([ip_address(each) for each in one.ips])
                 self._take_over(one)
+            if one.first_id:
+                self._context.users.take(one.first_id)
             known |= {each.current.id for each in one.containers.values() if each.current is not None}
             known.add(one.holder)
             self._workers[uid] = PodWorker(self._context, one.pod, one)

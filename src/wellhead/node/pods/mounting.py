@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from wellhead.api.formats import descending_path, file_path
 from wellhead.api.kinds.pod.mounts import BIND_MOUNT_OPTIONS
 from wellhead.api.meta import Obj
-from wellhead.linux import trees
+from wellhead.linux import id_mapped, trees
 from wellhead.node.pods import environment
 from wellhead.node.pods.state import PodState
 from wellhead.node.runtime.oci import Mount
@@ -68,7 +69,24 @@ def mounts(state: PodState, container: Obj, variables: Mapping[str, str], number
         _termination_log(state, container, number),
     ]
     everything = (*(mount for mount in own if mount.target not in taken), *found)
+    if (users := state.sandbox.namespaces(state.pod).get("user")) is not None:
+        everything = tuple(
+            _as_theirs(each, pinned / f"of-users-{n}", users) for n, each in enumerate(everything)
+        )
     return tuple(sorted(everything, key=_depth))
+
+
+def _as_theirs(mount: Mount, place: Path, users: Path) -> Mount:
+    """The mount with its files as the pod's users own them."""
+    if mount.target == "/dev/shm":  # noqa: S108 the pod's: whoever makes a file there owns it
+        return mount
+    try:
+        id_mapped.make_place(mount.source, place)
+        id_mapped.mount(mount.source, place, users)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise MountError(f"failed to map the users of what is mounted at {mount.target}: {why}") from None
+    return replace(mount, source=place)
 
 
 def _shm(state: PodState) -> Path:

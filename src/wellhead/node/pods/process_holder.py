@@ -56,6 +56,7 @@ class ProcessHolder:
                 args=(f"/{_NAME}", "-P"),
                 user=User(_NOBODY, _NOBODY),
                 namespaces={kind: path for kind, path in namespaces.items() if kind != "pid"},
+                first_id=record.first_id,
                 capabilities=(),
                 read_only_rootfs=True,
                 no_new_privileges=True,

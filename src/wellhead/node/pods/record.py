@@ -90,7 +90,8 @@ class PodRecord(msgspec.Struct, omit_defaults=True):
     """Everything about one pod.
 
     `ips` is empty until it has a sandbox, and always with the host's network; `holds_ips` says that the
-    addresses are still its own. `holder` is the container that holds its process namespace. `phase` is set
+    addresses are still its own. `holder` is the container that holds its process namespace,
+    `first_id` the user and group of the node that is root in its user namespace. `phase` is set
     when the pod has come to its end; `reason` and `message` then say why, if it isn't obvious. `rejected`:
     the node never took it.
     """
@@ -100,6 +101,7 @@ class PodRecord(msgspec.Struct, omit_defaults=True):
     holds_ips: bool = False
     sandbox: bool = False
     holder: str = ""
+    first_id: int = 0
     started_at: str = ""
     phase: str = ""
     reason: str = ""

@@ -24,10 +24,14 @@ from wellhead.node.pods import files, spec
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.process_holder import HolderError, ProcessHolder
 from wellhead.node.pods.record import PodRecord, RecordFile
+from wellhead.node.pods.user_ranges import NoUsersLeft
 from wellhead.node.runtime.commands import CommandFailed
 
 _SHM_SIZE = "size=65536k"
-_FAILURES = (OSError, ValueError, NoAddressLeft, NetlinkError, CommandFailed, HostPortTaken, HolderError)
+_FAILURES = (
+    *(OSError, ValueError, NoAddressLeft, NoUsersLeft, NetlinkError, CommandFailed, HostPortTaken),
+    HolderError,
+)
 
 
 class SandboxError(Exception):
@@ -54,6 +58,8 @@ class Sandbox:
             "uts": None if host else own / "uts",
             "ipc": None if pod["spec"].get("hostIPC") else own / "ipc",
         }
+        if spec.has_own_users(pod):
+            found["user"] = own / "user"
         if pod["spec"].get("hostPID"):
             found["pid"] = None
         elif spec.shares_processes(pod):
@@ -83,7 +89,10 @@ class Sandbox:
                 record.ips = tuple(map(str, self._context.addresses.allocate()))
                 record.holds_ips = True
                 await self._file.save(record)
-            await asyncio.to_thread(self._make, pod, record.ips)
+            if spec.has_own_users(pod) and not record.first_id:
+                record.first_id = self._context.users.allocate()
+                await self._file.save(record)
+            await asyncio.to_thread(self._make, pod, record.ips, record.first_id)
             if spec.shares_processes(pod):
                 await self._holder.start(record, self.namespaces(pod))
             if not spec.host_network(pod):
@@ -107,6 +116,9 @@ class Sandbox:
         record.sandbox = False
         await self._holder.stop(record)
         await asyncio.to_thread(self._unmake)
+        if record.first_id:
+            self._context.users.release(record.first_id)
+            record.first_id = 0
 
     async def lost(self, record: PodRecord) -> None:
         """Wait until what keeps a part of it has ended; for ever if nothing needs to."""
@@ -115,7 +127,7 @@ class Sandbox:
         else:
             await asyncio.Event().wait()
 
-    def _make(self, pod: Obj, ips: Sequence[str]) -> None:
+    def _make(self, pod: Obj, ips: Sequence[str], first_id: int) -> None:
         self._unmake()
         own = {
             {"network": "net"}.get(kind, kind): path
@@ -126,7 +138,10 @@ class Sandbox:
         if own:
             name = spec.kernel_hostname(pod, self._context.dns.domain)
             prepare = (lambda: namespaces.sethostname(name)) if "uts" in own else None
-            namespaces.pin(own, prepare)
+            if first_id:
+                namespaces.pin_with_users(own, first_id, prepare)
+            else:
+                namespaces.pin(own, prepare)
         self.shm.mkdir(exist_ok=True)
         flags = mounts.MS_NODEV | mounts.MS_NOSUID | mounts.MS_NOEXEC
         mounts.mount("shm", self.shm, "tmpfs", flags, f"mode=1777,{_SHM_SIZE}")

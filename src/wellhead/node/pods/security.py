@@ -59,6 +59,7 @@ _CAPABILITIES = (
 """In the order of their numbers (linux/capability.h)."""
 
 
+_EVERY = frozenset(_CAPABILITIES)
 _MAX_ID = 2**31 - 1
 _MAX_ACCOUNTS = 10 << 20  # bytes of an image's passwd or group that are looked at
 _ONLY_PRIVILEGED = frozenset({"CAP_MKNOD"})
@@ -66,6 +67,11 @@ _ONLY_PRIVILEGED = frozenset({"CAP_MKNOD"})
 
 class SecurityError(Exception):
     """The container can't run as its securityContext demands."""
+
+
+def available(pod: Obj, of_agent: frozenset[str]) -> frozenset[str]:
+    """What the pod's containers can have: with users of its own everything, since it ends at their files."""
+    return _EVERY if spec.has_own_users(pod) else of_agent
 
 
 def capabilities(context: Obj, available: frozenset[str]) -> tuple[str, ...]:

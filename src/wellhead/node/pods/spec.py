@@ -70,6 +70,11 @@ def host_network(pod: Obj) -> bool:
     return bool(pod["spec"].get("hostNetwork"))
 
 
+def has_own_users(pod: Obj) -> bool:
+    """Whether the pod's users are others than the node's: it has a user namespace."""
+    return pod["spec"].get("hostUsers") is False
+
+
 def shares_processes(pod: Obj) -> bool:
     """Whether the pod's containers see each other's processes."""
     return bool(pod["spec"].get("shareProcessNamespace")) and not pod["spec"].get("hostPID")

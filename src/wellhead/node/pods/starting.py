@@ -37,7 +37,7 @@ async def plan(state: PodState, container: Obj, image: Image, id: str, number: i
         raise ConfigError(f"neither the container nor its image {container['image']} has a command")
     own: Obj = container.get("securityContext") or {}
     of_pod: Obj = pod["spec"].get("securityContext") or {}
-    capabilities = security.capabilities(own, context.capabilities)
+    capabilities = security.capabilities(own, security.available(pod, context.capabilities))
     return Container(
         id=id,
         bundle=state.bundle(name, number),
@@ -53,9 +53,11 @@ async def plan(state: PodState, container: Obj, image: Image, id: str, number: i
         mounts=await asyncio.to_thread(mounting.mounts, state, container, variables, number),
         volumes=image.config.volumes,
         namespaces=await asyncio.to_thread(_namespaces, state, container),
+        first_id=state.record.first_id,
         capabilities=capabilities,
         seccomp=await asyncio.to_thread(context.seccomp.of, pod, container, capabilities),
         privileged=bool(own.get("privileged")),
+        unmasked=own.get("procMount") == "Unmasked",
         read_only_rootfs=bool(own.get("readOnlyRootFilesystem")),
         no_new_privileges=own.get("allowPrivilegeEscalation") is False,
         limits=Limits.of(container.get("resources")),

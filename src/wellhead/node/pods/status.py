@@ -84,6 +84,19 @@ def compute(record: PodRecord, view: View) -> Obj:
     return status
 
 
+def is_passing(record: PodRecord, view: View) -> bool:
+    """Whether a container has ended to be replaced, and its successor isn't there yet, nor in trouble."""
+    if record.phase or view.ended or view.waiting or view.restarting:
+        return False
+    return any(
+        each.current.replaced
+        if each.current.finished_at
+        else not each.current.launched and each.last is not None and each.last.replaced
+        for each in record.containers.values()
+        if each.current is not None
+    )
+
+
 def _container_status(pod: Obj, record: PodRecord, view: View, container: Obj, *, init: bool) -> Obj:
     name = container["name"]
     mine = record.containers.get(name) or ContainerRecord()

@@ -1,7 +1,8 @@
 """Writes a pod's status to the API: at once when it changes, only the newest, until it has arrived.
 
 What says no more than that the pod is being made waits for what comes of it, as most do within a moment: each
-write is heard by a dozen watchers.
+write is heard by a dozen watchers. So does what is true only between a container and the one that replaces
+it: a kubelet, which does one thing after the other, has no time to say that.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ _log = logging.getLogger(__name__)
 
 _BEING_MADE = {"ContainerCreating", "PodInitializing"}
 _BEING_MADE_SECONDS = 0.5  # before it is said how far that has come
+_PASSING_SECONDS = 2.0
 
 
 class StatusWriter:
@@ -37,6 +39,7 @@ class StatusWriter:
         self._written: Obj | None = None
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
+        self._patience = 0.0
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -50,11 +53,12 @@ class StatusWriter:
             self._written = None
             self.set(status)
 
-    def set(self, status: Obj) -> None:
-        """Let the status be this."""
+    def set(self, status: Obj, *, passing: bool = False) -> None:
+        """Let the status be this. `passing`: another is about to come."""
         if status != (self._written if self._wanted is None else self._wanted):
             self._wanted = status
-            if not _is_being_made(status):
+            self._patience = _PASSING_SECONDS if passing else _BEING_MADE_SECONDS
+            if not (passing or _is_being_made(status)):
                 self._urgent.set()
             self._idle.clear()
             self._wake.set()
@@ -75,7 +79,7 @@ class StatusWriter:
         while True:
             await self._wake.wait()
             if self._wanted is not None and self._shown:
-                await comes(self._urgent, _BEING_MADE_SECONDS)
+                await comes(self._urgent, self._patience)
             self._urgent.clear()
             self._wake.clear()
             status = self._wanted

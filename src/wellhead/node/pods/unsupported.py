@@ -22,6 +22,7 @@ def without_effect(pod: Obj, available: frozenset[str], *, limits: bool = False)
     `available` are the capabilities that the agent could give, `limits` whether it holds containers to
     theirs.
     """
+    available = security.available(pod, available)
     found = list(fields.without_effect(pod["spec"], "PodSpec", "spec."))
     for container in (*spec.init_containers(pod), *spec.containers(pod)):
         found += _of_container(container, "Container", available, limits)

@@ -203,7 +203,7 @@ class PodWorker:
             self.state.event("Normal", "ResizeCompleted", resizing.summary(record.pod, "completed"))
         computed = status.compute(record, view)
         view.conditions = {each["type"]: each for each in computed["conditions"]}
-        self._writer.set(computed)
+        self._writer.set(computed, passing=status.is_passing(record, view))
 
     # Living
 

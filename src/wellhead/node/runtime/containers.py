@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from wellhead.linux import descriptors, mounts, programs, trees
+from wellhead.linux import descriptors, id_mapped, mounts, programs, trees
 from wellhead.node.runtime import commands, image_directories, leftovers, oci
 from wellhead.node.runtime.cgroups import Cgroups, Limits
 from wellhead.node.runtime.commands import CommandFailed
@@ -186,10 +186,7 @@ class Runtime:
         for name in ("upper", "work", "rootfs", "persist"):
             (bundle / name).mkdir(parents=True, exist_ok=True)
         container.log.parent.mkdir(parents=True, exist_ok=True)
-        layers = f"lowerdir={container.rootfs},upperdir={bundle / 'upper'},workdir={bundle / 'work'}"
-        # An image's device nodes aren't for everybody: there is no device cgroup that says which are.
-        flags = 0 if container.privileged else mounts.MS_NODEV
-        mounts.mount("overlay", bundle / "rootfs", "overlay", flags, layers)
+        _mount_root(container)
         container = image_directories.prepare(container)
         if self._cgroups is not None and container.limits is not None:
             container = replace(container, cgroups=self._cgroups.make(container.id, container.limits))
@@ -284,7 +281,7 @@ class Runtime:
     def _clean(self, id: str, bundle: Path) -> None:
         leftovers.end(bundle)
         mounts.umount_below(bundle)
-        for name in ("upper", "work", "rootfs", "persist"):
+        for name in ("upper", "work", "lower", "rootfs", "persist"):
             _delete(bundle / name)
         for name in ("config.json", "pid", "conmon.pid", "ctl", "winsz", "attach"):
             (bundle / name).unlink(missing_ok=True)
@@ -292,6 +289,26 @@ class Runtime:
         _delete(self._sockets / id)
         if self._cgroups is not None:
             self._cgroups.remove(id)
+
+
+def _mount_root(container: oci.Container) -> None:
+    """The image's files, and over them what the container will write. Raises OSError."""
+    bundle, lower = container.bundle, container.rootfs
+    users = container.namespaces.get("user")
+    if users is not None:
+        lower = bundle / "lower"
+        lower.mkdir(exist_ok=True)
+        id_mapped.mount(container.rootfs, lower, users)
+        for name in ("upper", "work"):
+            os.chown(bundle / name, container.first_id, container.first_id)
+    try:
+        layers = f"lowerdir={lower},upperdir={bundle / 'upper'},workdir={bundle / 'work'}"
+        # An image's device nodes aren't for everybody: there is no device cgroup that says which are.
+        flags = 0 if container.privileged else mounts.MS_NODEV
+        mounts.mount("overlay", bundle / "rootfs", "overlay", flags, layers)
+    finally:
+        if users is not None:
+            id_mapped.umount(lower)  # the overlay keeps it
 
 
 def reopen_log(bundle: Path) -> None:

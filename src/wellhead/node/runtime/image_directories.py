@@ -30,21 +30,21 @@ def prepare(container: Container) -> Container:
         for path in (container.cwd, *container.volumes):
             if any(path == each or path.startswith(f"{each}/") for each in covered):
                 continue
-            place = _directory(top, path)
+            place = _directory(top, path, container.first_id or None)
             if place is not None and container.read_only_rootfs and path in container.volumes:
                 found.append(Mount(place, path, options=("nosuid",)))
     found.sort(key=lambda mount: mount.target.count("/"))
     return replace(container, mounts=tuple(found))
 
 
-def _directory(top: int, path: str) -> Path | None:
+def _directory(top: int, path: str, owner: int | None) -> Path | None:
     """Where a directory of the root file system is on the node; it is made if need be."""
     inside = path.strip("/") or "."
     try:
         try:
             fd = paths.open_at(top, inside, os.O_PATH | os.O_DIRECTORY, paths.IN_ROOT | paths.NO_MAGICLINKS)
         except FileNotFoundError:
-            fd = paths.open_directory(top, inside)
+            fd = paths.open_directory(top, inside, owner=owner)
         try:
             return Path(os.readlink(paths.self_path(fd)))
         finally:

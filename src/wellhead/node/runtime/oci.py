@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wellhead.linux.namespaces import IDS
 from wellhead.node.runtime.cgroups import Limits
 
 # containerd's, but for CAP_MKNOD: nothing here filters devices as its device cgroup does, so a node that a
@@ -76,9 +77,10 @@ class Container:
     """All that the runtime needs to know to run a container.
 
     `bundle` is the container's own directory, `rootfs` the image's, which is only read. `namespaces` maps
-    OCI names (network, ipc, uts, pid) to the file to join, or to None for the node's own; kinds that are not
-    mentioned are new. `volumes` are directories that the image wants to write to; they are made where they
-    are missing, as `cwd` is.
+    OCI names (network, ipc, uts, pid, user) to the file to join, or to None for the node's own; kinds that
+    are not mentioned are new, but for users, who are then the node's. `first_id` is the user and group of the
+    node that is root in a user namespace. `volumes` are directories that the image wants to write to; they
+    are made where they are missing, as `cwd` is.
     """
 
     id: str
@@ -95,8 +97,11 @@ class Container:
     mounts: tuple[Mount, ...] = ()
     volumes: tuple[str, ...] = ()
     namespaces: Mapping[str, Path | None] = field(default_factory=dict)
+    first_id: int = 0
     capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
     privileged: bool = False
+    unmasked: bool = False
+    """Whether all of /proc is there, and may be written to as far as the kernel lets it."""
     read_only_rootfs: bool = False
     no_new_privileges: bool = False
     sysctls: Mapping[str, str] = field(default_factory=dict)
@@ -115,11 +120,15 @@ def config(container: Container) -> dict[str, Any]:
             continue
         namespaces.append({"type": kind} if path == Path() else {"type": kind, "path": str(path)})
     linux: dict[str, Any] = {"namespaces": namespaces}
+    if users := container.namespaces.get("user"):
+        namespaces.append({"type": "user", "path": str(users)})
+        mapping = [{"containerID": 0, "hostID": container.first_id, "size": IDS}]
+        linux |= {"uidMappings": mapping, "gidMappings": mapping}
     if container.seccomp is not None:
         linux["seccomp"] = dict(container.seccomp)
     if container.sysctls:
         linux["sysctl"] = dict(container.sysctls)
-    if not container.privileged:
+    if not (container.privileged or container.unmasked):
         linux |= {"maskedPaths": list(_MASKED), "readonlyPaths": list(_READ_ONLY)}
     return {
         "ociVersion": "1.0.0",
