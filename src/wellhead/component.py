@@ -10,7 +10,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Literal
 
 import uvloop
@@ -34,6 +34,11 @@ class _TextFormatter(logging.Formatter):
         return printable(super().formatException(ei), lines=True)
 
 
+Main = Coroutine[Any, Any, None]
+_parts: list[tuple[str, Main]] | None = None
+"""What `run` is given while components are gathered, to share this process."""
+
+
 def setup_logging(level: str, log_format: LogFormat) -> None:
     """Send this process's log records to standard error, one line each (tracebacks follow their line)."""
     handler = logging.StreamHandler(sys.stderr)
@@ -49,17 +54,22 @@ def setup_logging(level: str, log_format: LogFormat) -> None:
 
 def run(
     name: str,
-    main: Coroutine[Any, Any, None],
+    main: Main,
     *,
     log_level: str = "info",
     log_format: LogFormat = "text",
 ) -> None:
     """Run a component's `main` until it returns, fails, or a signal cancels it.
 
+    Where components share a process (`run_together`), it is only noted.
+
     Raises:
         SystemExit: 1 after an unexpected error, whose traceback is in the log. A component that a signal
             ended returns normally, so its process exits 0.
     """
+    if _parts is not None:
+        _parts.append((name, main))
+        return
     setup_logging(log_level, log_format)
     log = logging.getLogger(f"wellhead.{name}")
     try:
@@ -71,7 +81,41 @@ def run(
         raise SystemExit(1) from None
 
 
-async def _until_signalled(main: Coroutine[Any, Any, None], log: logging.Logger) -> None:
+def run_together(name: str, starts: Iterable[Callable[[], None]]) -> None:
+    """Run several components in this process: each of `starts` does what ends in one's `run`.
+
+    They end together: when one fails, the others are cancelled. Raises what `starts` and `run` do.
+    """
+    global _parts
+    gathered: list[tuple[str, Main]] = []
+    _parts = gathered
+    try:
+        for start in starts:
+            start()
+    except BaseException:
+        for _, main in gathered:
+            main.close()
+        raise
+    finally:
+        _parts = None
+    run(name, _all(gathered))
+
+
+async def _all(parts: Iterable[tuple[str, Main]]) -> None:
+    async with asyncio.TaskGroup() as group:
+        for name, main in parts:
+            group.create_task(_named(name, main), name=name)
+
+
+async def _named(name: str, main: Main) -> None:
+    try:
+        await main
+    except Exception:
+        logging.getLogger(f"wellhead.{name}").error("%s failed: the others end with it", name)
+        raise
+
+
+async def _until_signalled(main: Main, log: logging.Logger) -> None:
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(main)
 

@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 from wellhead.cli.options import cluster_option
 from wellhead.lab import processes
 from wellhead.lab.cluster import Cluster, LabError
-from wellhead.lab.components import PRELOADS
+from wellhead.lab.components import NODE, NODE_PARTS, PRELOADS
 
 _LOOK_AGAIN = 0.2  # seconds
 
@@ -31,7 +31,7 @@ def _complete(_ctx: click.Context, _parameter: click.Parameter, incomplete: str)
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what is logged, until Ctrl-C.")
 def command(name: str, component: str, machine: str | None, follow: bool) -> None:
     """Print what COMPONENT has logged: apiserver, controller-manager, scheduler, node-agent, proxy, cloud,
-    dns, image-puller or supervisor.
+    dns, policy, image-puller or supervisor; or node, where a node's components are one process.
 
     Lines of a component that runs on several hosts start with the host's name, unless --node picks one.
     """
@@ -57,7 +57,9 @@ def _files(cluster: Cluster, component: str, machine: str | None) -> dict[str, P
     if component == processes.SUPERVISOR:
         found = {"host": cluster.supervisor_log}
     else:
-        found = {path.name.split(".")[0]: path for path in sorted(cluster.logs.glob(f"*.{component}.log"))}
+        found = _logs_of(cluster, component)
+        if not found and component in NODE_PARTS:
+            found = _logs_of(cluster, NODE)
     found = {host: path for host, path in found.items() if path.exists() and machine in (None, host)}
     if found:
         return found
@@ -66,6 +68,10 @@ def _files(cluster: Cluster, component: str, machine: str | None) -> dict[str, P
     known = sorted({path.name.split(".")[-2] for path in cluster.logs.glob("*.log")})
     where = f" on {machine}" if machine else ""
     raise LabError(f"no log of {component}{where}; there are logs of: {', '.join(known)}")
+
+
+def _logs_of(cluster: Cluster, component: str) -> dict[str, Path]:
+    return {path.name.split(".")[0]: path for path in sorted(cluster.logs.glob(f"*.{component}.log"))}
 
 
 def _print_new(file: BinaryIO, prefix: bytes) -> None:

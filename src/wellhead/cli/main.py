@@ -43,6 +43,7 @@ _COMPONENTS = {
     "node-agent": _Entry("node_agent", "Run a node's agent: pods, probes, pod network."),
     "proxy": _Entry("proxy", "Run a node's service proxy."),
     "policy": _Entry("policy", "Enforce NetworkPolicies on a node."),
+    "node": _Entry("node", "Run several components of a node in one process."),
     "trace-node": _Entry("trace_node", "Watch a node's packets, for `wellhead trace` elsewhere."),
     "dns": _Entry("dns", "Run the cluster domain's DNS server."),
     "cloud": _Entry("cloud", "Run the LoadBalancer controller and its forwarder."),

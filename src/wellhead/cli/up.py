@@ -14,7 +14,7 @@ from wellhead.cli.options import cluster_option
 from wellhead.cli.progress import progress
 from wellhead.lab import prerequisites, startup, teardown
 from wellhead.lab.addresses import IP_FAMILIES, IpFamily
-from wellhead.lab.cluster import STORAGES, Cluster, LabError, Storage
+from wellhead.lab.cluster import NODE_PROCESSES, STORAGES, Cluster, LabError, NodeProcesses, Storage
 from wellhead.lab.startup import Started
 from wellhead.lab.topology import node_name
 
@@ -112,6 +112,13 @@ _OURS_OR_NONE = ("wellhead", _NONE)
     "change later.  [default: 1]",
 )
 @click.option(
+    "--node-processes",
+    type=click.Choice(NODE_PROCESSES),
+    help="each: a node's agent, proxy and policies are a process each, and can be killed one by one; one: "
+    "they share a process, which takes less than half of the memory.  "
+    f"[default: each, or one from {startup.MANY_NODES} nodes on, or as before]",
+)
+@click.option(
     "--audit-policy",
     metavar="FILE",
     help="An audit.k8s.io/v1 Policy: what the API server puts down of requests, in the cluster's directory "
@@ -139,6 +146,7 @@ def command(
     settings: str | None,
     storage: Storage | None,
     control_planes: str | None,
+    node_processes: NodeProcesses | None,
     audit_policy: str | None,
     timeout: float,
 ) -> None:
@@ -168,6 +176,7 @@ def command(
             storage=storage,
             control_planes=int(control_planes) if control_planes else None,
             audit_policy=audit_policy,
+            node_processes=node_processes,
         )
         _shrink(cluster, nodes)
         started = startup.start(cluster, wishes)

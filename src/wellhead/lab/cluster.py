@@ -26,6 +26,9 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 Storage = Literal["sqlite", "etcd"]
 STORAGES: tuple[Storage, ...] = get_args(Storage)
 
+NodeProcesses = Literal["each", "one"]
+NODE_PROCESSES: tuple[NodeProcesses, ...] = get_args(NodeProcesses)
+
 
 class LabError(Exception):
     """Something that the user can do something about. Its text says what."""
@@ -54,6 +57,8 @@ class ClusterSpec(msgspec.Struct, frozen=True, rename="camel"):
     """The name of the file in `Cluster.audit` that says what the API servers put into an audit log."""
     settings: str = ""
     """The name of the agents' configuration among the cluster's files; "" for none."""
+    node_processes: NodeProcesses = "each"
+    """Whether each component of a node is a process, or all of them are one."""
 
     @property
     def plans(self) -> tuple[AddressPlan, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,19 +22,30 @@ DNS = CONTROL_PLANE, "dns"
 HOST = "host"
 """In a machine's place: none of the cluster's, but where `wellhead up` was typed."""
 
-PRELOADS = {
+AGENT, PROXY, POLICY = "node-agent", "proxy", "policy"
+NODE = "node"
+"""The process of a node's components, where they share one."""
+
+NODE_PARTS = POLICY, AGENT, PROXY
+"""Who can share a process."""
+
+_MODULES = {
     name: (f"wellhead.cli.{name.replace('-', '_')}", f"wellhead.{package}.main")
     for name, package in {
         "apiserver": "apiserver",
         "controller-manager": "controllers",
         "scheduler": "scheduler",
-        "node-agent": "node",
-        "proxy": "proxy",
+        AGENT: "node",
+        PROXY: "proxy",
         "cloud": "cloud",
         "dns": "dns",
-        "policy": "policy",
+        POLICY: "policy",
         "image-puller": "puller",
     }.items()
+}
+PRELOADS = {
+    **_MODULES,
+    NODE: ("wellhead.cli.node", *(each for part in NODE_PARTS for each in _MODULES[part])),
 }
 """The modules that a component will want to have loaded."""
 
@@ -48,6 +59,7 @@ _PROXY_HEALTH_PORT = 10256
 ETCD_PORT, _ETCD_PEER_PORT = 2379, 2380
 _DNS_METRICS_PORT = 9153
 _CLUSTER_DOMAIN = "cluster.local"
+_AND = "+"  # between the command lines of those who share a process
 
 
 @dataclass(frozen=True)
@@ -60,10 +72,16 @@ class Component:
     inherits: Inheritance | None = None
     belongings: Belongings | None = None
     """What it sees of the clusters' files; None: everything."""
+    parts: tuple[str, ...] = ()
+    """The components that share its process, if it is one of several."""
 
     @property
     def key(self) -> tuple[str, str]:
         return self.machine, self.name
+
+
+_Maker = Callable[[Cluster, ClusterSpec, int], Component]
+"""Makes the component of a machine by its number."""
 
 
 def components(cluster: Cluster, spec: ClusterSpec) -> tuple[Component, ...]:
@@ -71,14 +89,17 @@ def components(cluster: Cluster, spec: ClusterSpec) -> tuple[Component, ...]:
     nodes = range(1, spec.nodes + 1)
     plans = spec.plans
     control_planes = range(1, spec.control_planes + 1)
+    early: tuple[_Maker, ...] = (_policy, _node_agent)  # policies before there are pods
+    late: tuple[_Maker, ...] = (_proxy,)
+    if spec.node_processes == "one":
+        early, late = (_node,), ()
     found = (
         *(_etcd_member(cluster, spec, number) for number in control_planes if spec.storage == "etcd"),
         *(_apiserver(cluster, spec, number) for number in control_planes),
-        *(_policy(cluster, spec, number) for number in nodes),  # before there are pods
-        *(_node_agent(cluster, spec, number) for number in nodes),
+        *(make(cluster, spec, number) for make in early for number in nodes),
         *(_controller_manager(cluster, spec, number) for number in control_planes),
         *(_scheduler(cluster, spec, number) for number in control_planes),
-        *(_proxy(cluster, spec, number) for number in nodes),
+        *(make(cluster, spec, number) for make in late for number in nodes),
         _dns(cluster, plans),
         _cloud(cluster, plans),
         *([_image_puller(cluster, spec)] if spec.pull else []),
@@ -280,6 +301,13 @@ def _policy(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
             *_flags("pod-cidr", (plan.node_pods(number) for plan in spec.plans)),
         ),
     )
+
+
+def _node(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
+    made = (make(cluster, spec, number) for make in (_policy, _node_agent, _proxy))
+    parts = [part for part in made if part.name not in spec.without]
+    words = [word for part in parts for word in (_AND, *part.argv)]
+    return Component(node_name(number), NODE, (NODE, *words[1:]), parts=tuple(part.name for part in parts))
 
 
 def _dns(cluster: Cluster, plans: Plans) -> Component:

@@ -17,6 +17,7 @@ from wellhead.client.rest import Client, ConnectionLost
 from wellhead.lab import balancers, component_health, design, kubeconfigs, processes, state, topology
 from wellhead.lab.balancers import LoadBalancer
 from wellhead.lab.cluster import Cluster, ClusterSpec
+from wellhead.lab.components import PROXY, Component
 from wellhead.lab.node_watch import is_ready
 from wellhead.lab.processes import Process
 
@@ -99,12 +100,11 @@ def examine(cluster: Cluster) -> Health | None:
     )
     component_healths = tuple(
         _component(
-            each.machine,
-            each.name,
+            each,
             by_key.get(each.key),
             known.get(each.key),
             inits.get(each.machine),
-            _LOOPBACK[spec.plans[0].nodes.version] if each.name == "proxy" else _LOOPBACK[4],
+            _LOOPBACK[spec.plans[0].nodes.version],
         )
         for each in wanted.components
     )
@@ -137,26 +137,36 @@ def _pid_of(component: str, running: Iterable[Process]) -> int:
 
 
 def _component(
-    machine: str,
-    name: str,
+    component: Component,
     process: Process | None,
     known: state.ComponentState | None,
     init: Process | None,
-    loopback: str,
+    loopback_of_proxy: str,
 ) -> ComponentHealth:
     age = process.age if process else time.time() - known.since if known and known.since else 0.0
     problem = known.problem if known and process is None else ""
     if process and init:
-        problem = component_health.ask(init.pid, name, age, loopback)
+        problem = _told(component, init, age, loopback_of_proxy)
     return ComponentHealth(
-        machine=machine,
-        name=name,
+        machine=component.machine,
+        name=component.name,
         pid=process.pid if process else 0,
         restarts=known.restarts if known else None,
         age=round(age, 1),
         pss=_pss_of(process) if process else 0,
         problem=problem,
     )
+
+
+def _told(component: Component, init: Process, age: float, loopback_of_proxy: str) -> str:
+    """What it says is wrong, or each of those who share its process."""
+    problems = {
+        name: component_health.ask(init.pid, name, age, loopback_of_proxy if name == PROXY else _LOOPBACK[4])
+        for name in component.parts or (component.name,)
+    }
+    if not component.parts:
+        return problems[component.name]
+    return "; ".join(f"{name}: {problem}" for name, problem in problems.items() if problem)
 
 
 def _problems(

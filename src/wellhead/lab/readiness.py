@@ -15,6 +15,7 @@ import msgspec
 
 from wellhead.lab import logs, state
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
+from wellhead.lab.components import AGENT, NODE
 from wellhead.lab.startup import Started
 from wellhead.lab.state import ComponentState, Snapshot
 from wellhead.lab.topology import node_name
@@ -215,7 +216,7 @@ class _Waiting:
         """Whether the node says so, and not just said so before its agent was started last."""
         if self._watch is None or self._snapshot is None:
             return False
-        agents = [c for c in self._snapshot.components if (c.machine, c.name) == (name, "node-agent")]
+        agents = [c for c in self._snapshot.components if c.machine == name and c.name in (AGENT, NODE)]
         return self._watch.is_ready(name, agents[0].since - _CLOCK_GRAIN if agents else 0.0)
 
     def _supervisor_lines(self) -> list[str]:

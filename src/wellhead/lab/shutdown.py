@@ -13,6 +13,7 @@ import msgspec
 
 from wellhead.lab import processes
 from wellhead.lab.cluster import Cluster
+from wellhead.lab.components import AGENT, NODE
 
 _FILE = "graceful_node_shutdown_state"
 _SPARE = 10.0  # seconds beyond what pods have: for statuses, and a busy machine
@@ -38,7 +39,7 @@ def end_pods(
     agents = {
         process.machine: process
         for process in processes.find(cluster.name)
-        if process.component == "node-agent" and (wanted is None or process.machine in wanted)
+        if process.component in (AGENT, NODE) and (wanted is None or process.machine in wanted)
     }
     before = {name: _read(cluster, name).start_time for name in agents}
     waiting = [name for name, agent in agents.items() if processes.tell(agent, signal.SIGPWR)]

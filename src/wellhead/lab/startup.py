@@ -16,12 +16,14 @@ import yaml
 from wellhead.api.audit.policy import PolicyError, read_policy
 from wellhead.lab import api_socket, launch, prerequisites, processes, state
 from wellhead.lab.addresses import PLANS, IpFamily
-from wellhead.lab.cluster import Cluster, ClusterSpec, LabError, Storage
+from wellhead.lab.cluster import Cluster, ClusterSpec, LabError, NodeProcesses, Storage
 from wellhead.lab.processes import Process
 from wellhead.lab.state import Snapshot
 from wellhead.linux.files import make_private, write_atomically, write_if_different
 
 DEFAULT_NODES = 3
+MANY_NODES = 10
+"""From so many on, a new cluster's nodes are a process each: three take more than twice the memory."""
 PROXY_MODES = ("iptables", "nftables")
 REPLACEABLE = ("proxy", "cloud", "dns", "policy")
 """Components that somebody else\'s may take the place of."""
@@ -65,6 +67,8 @@ class Wishes:
     """More than one need an etcd."""
     audit_policy: str | None = None
     """The file that says what the API servers put into an audit log; "": nothing any more."""
+    node_processes: NodeProcesses | None = None
+    """As usual, one for a node from MANY_NODES on."""
 
     def without(self, old: ClusterSpec | None) -> tuple[str, ...]:
         """The components that the cluster shall not have."""
@@ -118,9 +122,10 @@ def _start(cluster: Cluster, wishes: Wishes) -> Started:
             listener = (api_socket.bind(port) if old else None) or api_socket.choose()
             stack.enter_context(listener)
             port = listener.getsockname()[1]
+        nodes = wishes.nodes or (old.nodes if old else DEFAULT_NODES)
         spec = ClusterSpec(
             name=cluster.name,
-            nodes=wishes.nodes or (old.nodes if old else DEFAULT_NODES),
+            nodes=nodes,
             proxy_mode=wishes.proxy_mode or (old.proxy_mode if old else DEFAULT_PROXY_MODE),
             api_port=port,
             ip_family=family,
@@ -132,6 +137,7 @@ def _start(cluster: Cluster, wishes: Wishes) -> Started:
             registries=wishes.registries or (old.registries if old else ""),
             audit_policy=_audit_policy(cluster, wishes.audit_policy, old),
             settings=_settings(cluster, wishes.settings) or (old.settings if old else ""),
+            node_processes=wishes.node_processes or (old.node_processes if old else _usual(nodes)),
         )
         if spec != old:
             cluster.write_spec(spec)
@@ -141,6 +147,10 @@ def _start(cluster: Cluster, wishes: Wishes) -> Started:
             _tell_supervisor(cluster, snapshot.pid)
     fell_back = old is None and wishes.ip_family is None and family != _DEFAULT_IP_FAMILY
     return Started(spec, old is None, _WITHOUT_IPV6 if fell_back else "")
+
+
+def _usual(nodes: int) -> NodeProcesses:
+    return "one" if nodes >= MANY_NODES else "each"
 
 
 def _settings(cluster: Cluster, content: bytes | None) -> str:

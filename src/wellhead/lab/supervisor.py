@@ -194,12 +194,15 @@ class Supervisor:
                 self._switch_on(name)
         if all(name in self._machines for name in wanted):
             self._wire()
-        for component in self._design.components:
-            self._reconcile_component(component)
         keys = {component.key for component in self._design.components}
-        for running in self._crew:
-            if running.key not in keys:
-                self._crew.ask_to_end(running)
+        leaving = [running for running in self._crew if running.key not in keys]
+        for running in leaving:
+            self._crew.ask_to_end(running)
+        # Who takes another's place may need its ports.
+        waiting = {running.key[0] for running in leaving}
+        for component in self._design.components:
+            if component.machine not in waiting or self._crew.get(component.key) is not None:
+                self._reconcile_component(component)
         if DNS not in keys and self._crew.get(DNS) is None:
             self._dns_sockets.close()
 

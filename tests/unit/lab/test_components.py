@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from wellhead.lab.addresses import IpFamily
 from wellhead.lab.cluster import Cluster, ClusterSpec
 from wellhead.lab.components import PRELOADS, Component, components
@@ -54,6 +56,23 @@ def test_each_is_run_by_the_command_of_its_name() -> None:
     for (_, name), component in _components().items():
         assert component.argv[0] == name
         assert name in PRELOADS
+
+
+def test_a_node_s_components_can_share_a_process() -> None:
+    spec = ClusterSpec(
+        name="test", nodes=2, proxy_mode="nftables", api_port=1, without=("proxy",), node_processes="one"
+    )
+    cluster = Cluster("test", Path("/state"))
+    found = {each.key: each for each in components(cluster, spec)}
+    assert [name for machine, name in found if machine == "node-2"] == ["node"]
+    node = found["node-2", "node"]
+    assert node.parts == ("policy", "node-agent")
+    apart = {each.key: each for each in components(cluster, replace(spec, node_processes="each"))}
+    lines = [apart["node-2", name] for name in node.parts]
+    assert node.argv == ("node", *lines[0].argv, "+", *lines[1].argv)
+    assert node.belongings is not None
+    kept = {file for line in lines if line.belongings for file in line.belongings.files}
+    assert set(node.belongings.files) == kept
 
 
 def test_policies_are_enforced_before_there_are_pods() -> None:

@@ -57,6 +57,22 @@ def test_without_ipv6_in_the_kernel_only_who_asks_for_it_is_refused(
     assert startup.start(Cluster("test", tmp_path), Wishes()).remark == ""
 
 
+def test_many_nodes_are_a_process_each_unless_one_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "start", lambda *_: None)
+
+    def up(name: str, wishes: Wishes) -> str:
+        return startup.start(Cluster(name, tmp_path), wishes).spec.node_processes
+
+    assert up("a", Wishes(nodes=startup.MANY_NODES - 1)) == "each"
+    assert up("a", Wishes(nodes=startup.MANY_NODES)) == "each"  # as before
+    assert up("a", Wishes(node_processes="one")) == "one"
+    assert up("a", Wishes(nodes=1)) == "one"
+    assert up("b", Wishes(nodes=startup.MANY_NODES)) == "one"
+    assert up("c", Wishes(nodes=startup.MANY_NODES, node_processes="each")) == "each"
+
+
 def test_a_full_disk_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_self: Cluster, _spec: ClusterSpec) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "/state/cluster.json")
