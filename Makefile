@@ -30,6 +30,7 @@ test: setup
 # them is said by those.
 warm: setup
 	@.venv/bin/pytest --collect-only -q >/dev/null 2>&1 || true
+	@.venv/bin/python -m tests.kubectl.binaries helm >/dev/null 2>&1 || true
 
 test-fidelity: setup
 	@WELLHEAD_FIDELITY_WAYS=1000 .venv/bin/pytest -q -s tests/cluster/test_fidelity.py

@@ -25,7 +25,7 @@ def objects() -> list[dict[str, Any]]:
 
 
 def container() -> dict[str, Any]:
-    [pod] = (each["spec"]["template"]["spec"] for each in objects() if each["kind"] == "DaemonSet")
+    [pod] = (each["spec"]["template"]["spec"] for each in objects() if each["kind"] == "Deployment")
     [found] = pod["containers"]
     return dict(found)
 

@@ -70,11 +70,20 @@ def test_the_pod_runs_wherever_kube_proxy_does() -> None:
     [container] = pod["containers"]
     assert (pod["hostNetwork"], pod["priorityClassName"]) == (True, "system-node-critical")
     assert pod["tolerations"] == [{"operator": "Exists"}]
-    assert container["securityContext"] == {"privileged": True}
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"], "add": ["NET_ADMIN", "NET_RAW"]}
+    assert container["securityContext"]["readOnlyRootFilesystem"]
     assert daemon_set["updateStrategy"]["type"] == "RollingUpdate"
     paths = {each["hostPath"]["path"] for each in pod["volumes"] if "hostPath" in each}
-    assert paths == {"/run/xtables.lock", "/lib/modules"}
+    assert paths == {"/run/xtables.lock"}
     assert {each["name"] for each in container["volumeMounts"]} == {each["name"] for each in pod["volumes"]}
+
+
+def test_what_needs_full_privileges_is_done_before_and_ends() -> None:
+    pod = of_kind("DaemonSet")["spec"]["template"]["spec"]
+    [settings], [container] = pod["initContainers"], pod["containers"]
+    assert settings["args"] == [*container["args"], "--init-only"]
+    assert settings["image"] == container["image"]
+    assert settings["securityContext"]["privileged"]
 
 
 def test_the_role_is_the_node_proxiers() -> None:

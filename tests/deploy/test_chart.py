@@ -1,0 +1,104 @@
+"""deploy/chart and the kustomize bases are two ways to the same objects."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.kubectl.binaries import CURRENT, helm
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+PARTS = {
+    "proxy": "kube-proxy-replacement",
+    "loadBalancer": "load-balancer",
+    "networkPolicy": "network-policy",
+    "monitoring": "monitoring",
+}
+Objects = dict[tuple[str, str], dict[str, Any]]
+
+
+def template(*arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    chart = ("wellhead", str(DEPLOY / "chart"), "--namespace", "kube-system")
+    command = [str(helm()), "template", *chart, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=check)
+
+
+def of_chart(part: str, *arguments: str) -> Objects:
+    alone = ("--set", "proxy.enabled=false", "--set", f"{part}.enabled=true")
+    return objects(template(*alone, *arguments).stdout)
+
+
+def objects(text: str) -> Objects:
+    """By kind and name; files in ConfigMaps are compared by what they say."""
+    found = {}
+    for obj in yaml.safe_load_all(text):
+        if obj is None:
+            continue
+        if obj["kind"] == "ConfigMap":
+            obj["data"] = {name: yaml.safe_load(file) for name, file in obj["data"].items()}
+        found[obj["kind"], obj["metadata"]["name"]] = obj
+    return found
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_chart_makes_what_kustomize_makes(part: str) -> None:
+    base = DEPLOY / PARTS[part]
+    kustomized = subprocess.run([CURRENT, "kustomize", base], capture_output=True, text=True, check=True)
+    assert of_chart(part) == objects(kustomized.stdout)
+
+
+def test_without_any_value_it_is_the_proxy() -> None:
+    assert objects(template().stdout) == of_chart("proxy")
+
+
+def test_another_namespace_is_all_that_changes() -> None:
+    elsewhere = template("--namespace", "networking").stdout
+    assert "kube-system" not in elsewhere
+    assert objects(
+        elsewhere.replace("networking", "kube-system").replace("kube-system.k8s", "networking.k8s")
+    )
+
+
+def test_an_api_server_that_is_named_makes_the_proxys_kubeconfig() -> None:
+    made = of_chart("proxy", "--set", "proxy.apiServer=https://192.0.2.1:6443")
+    config = made["ConfigMap", "wellhead-proxy"]["data"]["kubeconfig.conf"]
+    assert config["clusters"][0]["cluster"]["server"] == "https://192.0.2.1:6443"
+    volumes = made["DaemonSet", "wellhead-proxy"]["spec"]["template"]["spec"]["volumes"]
+    [source] = volumes[0]["projected"]["sources"]
+    assert {each["key"] for each in source["configMap"]["items"]} == {"config.conf", "kubeconfig.conf"}
+
+
+def test_a_probe_asks_where_the_component_listens() -> None:
+    made = of_chart("networkPolicy", "--set", "networkPolicy.healthzBindAddress=0.0.0.0:9999")
+    [container] = made["DaemonSet", "wellhead-policy"]["spec"]["template"]["spec"]["containers"]
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": 9999}
+    assert "--healthz-bind-address=0.0.0.0:9999" in container["args"]
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ("proxy.config.mode=ipvs", "mode"),
+        ("proxy.confg.mode=iptables", "confg"),
+        ("proxy.config.kind=Deployment", "config"),
+        ("loadBalancer.replicas=0", "replicas"),
+        ("loadBalancer.vipPools={eth0}", "vipPools"),
+        ("loadBalancer.metricsBindAddress=10268", "metricsBindAddress"),
+        ("image.pullPolicy=Sometimes", "pullPolicy"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_name(value: str, named: str) -> None:
+    refused = template("--set", value, check=False)
+    assert refused.returncode != 0
+    assert named in refused.stderr
+
+
+def test_every_value_is_explained() -> None:
+    """A comment stands above each, or above the first of those that share it."""
+    lines = (DEPLOY / "chart" / "values.yaml").read_text().splitlines()
+    sections = [number for number, line in enumerate(lines) if line and line[0] not in " #"]
+    assert [lines[number] for number in sections if not lines[number + 1].startswith("  #")] == []
