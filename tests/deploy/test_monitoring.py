@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from wellhead.cloud.controller import Controller
 from wellhead.cloud.metrics import Metrics as CloudMetrics
+from wellhead.policies.cluster_policies import ClusterPolicies
 from wellhead.policies.node_policies import NodePolicies
 from wellhead.policy.metrics import Metrics as PolicyMetrics
 from wellhead.proxy.metrics import Metrics as ProxyMetrics
@@ -47,7 +48,8 @@ def of_cloud() -> str:
 
 def of_policy() -> CollectorRegistry:
     registry = CollectorRegistry()
-    PolicyMetrics(registry, cast(NodePolicies, SimpleNamespace(policies=(), subjects={})))
+    nothing = SimpleNamespace(policies=(), subjects={})
+    PolicyMetrics(registry, cast(NodePolicies, nothing), cast(ClusterPolicies, nothing))
     return registry
 
 

@@ -137,10 +137,18 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         _rule("networking.k8s.io", "servicecidrs", "list watch"),
         _EVENTS,
     ),
-    # As deploy/network-policy has it.
+    # As deploy/network-policy has it: of nodes' status it may say one condition, which admission sees to.
     "wellhead:policy": (
         _rule("core", "namespaces nodes pods", "list watch"),
+        _rule("core", "nodes/status", "patch"),
         _rule("networking.k8s.io", "networkpolicies", "list watch"),
+        _rule("policy.networking.k8s.io", "clusternetworkpolicies", "list watch"),
+        _rule(
+            "apiextensions.k8s.io",
+            "customresourcedefinitions",
+            "list watch",
+            names="clusternetworkpolicies.policy.networking.k8s.io",
+        ),
         _EVENTS,
     ),
     # Upstream's, without pods, which we read nothing of, and with the Service that leads to it.

@@ -25,6 +25,14 @@ from wellhead.policy.main import Config, run
     "API server can't be asked.  [default: the Node's podCIDRs]",
 )
 @click.option(
+    "--fail",
+    type=click.Choice(["closed", "open"]),
+    default="closed",
+    show_default=True,
+    help="What becomes of pods whose policies can't be known: closed, they are cut off until they are; open, "
+    "they pass. What was in force stays so in both.",
+)
+@click.option(
     "--cleanup", is_flag=True, help="Remove all rules, and end. Without it they stay when this ends."
 )
 @health_option(10261)
@@ -33,6 +41,7 @@ def command(
     kubeconfig: str | None,
     node_name: str | None,
     pod_cidr: tuple[IPNetwork, ...],
+    fail: str,
     cleanup: bool,
     healthz_bind_address: tuple[str, int] | None,
     log_level: str,
@@ -54,5 +63,6 @@ def command(
         except OSError as error:
             raise click.ClickException(f"nftables: {error.strerror or error}") from error
         return
-    config = Config(kubeconfig, node_name or socket.gethostname().lower(), pod_cidr, healthz_bind_address)
+    name = node_name or socket.gethostname().lower()
+    config = Config(kubeconfig, name, pod_cidr, healthz_bind_address, fail == "open")
     component.run("policy", run(config), log_level=log_level, log_format=log_format)

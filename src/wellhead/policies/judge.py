@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from wellhead.ip import IPAddress, Protocol
+from wellhead.policies.cluster_policy import Action, ClusterPolicy, ClusterRule, Tier
 from wellhead.policies.pods import Labels, Pod
 from wellhead.policies.policy import (
     AnyTraffic,
@@ -37,6 +38,8 @@ class Traffic:
     source_pod: Pod | None = None
     """Whose address it is, if any pod's."""
     destination_pod: Pod | None = None
+    destination_node: Pod | None = None
+    """The node whose address it is, as one of the namespace of nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +54,56 @@ class Allowance:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """The rule of a ClusterNetworkPolicy that decides."""
+
+    policy: ClusterPolicy
+    rule: ClusterRule
+    field: str
+    """Where in the policy that is, `spec.ingress[0]` say."""
+
+    @property
+    def accepts(self) -> bool:
+        return self.rule.action is Action.ACCEPT
+
+    @property
+    def denies(self) -> bool:
+        return self.rule.action is Action.DENY
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """What policies say of a packet in one direction."""
 
     isolating: tuple[Policy, ...]
-    """Those that select the pod; without any it isn't isolated, and everything passes."""
+    """The NetworkPolicies that select the pod; without any it isn't isolated."""
     allowed_by: Allowance | None = None
     is_own: bool = False
     """From a pod to itself, which no policy can forbid."""
+    by_cluster: Decided | None = None
+    """The ClusterNetworkPolicy that decides, before NetworkPolicies or where there are none."""
 
     @property
     def passes(self) -> bool:
-        return self.is_own or not self.isolating or self.allowed_by is not None
+        if self.is_own:
+            return True
+        if self.by_cluster is not None:
+            return self.by_cluster.accepts
+        return not self.isolating or self.allowed_by is not None
 
 
 def judge(
-    traffic: Traffic, direction: Direction, policies: Iterable[Policy], namespaces: Namespaces
+    traffic: Traffic,
+    direction: Direction,
+    policies: Iterable[Policy],
+    namespaces: Namespaces,
+    cluster: Iterable[ClusterPolicy] = (),
 ) -> Judgement:
     """What policies say of a packet that comes to (Ingress) or leaves (Egress) the pod at that end.
 
-    An end that is no pod is not isolated. Policies allow in any order, and together.
+    An end that is no pod is not isolated. NetworkPolicies allow in any order, and together. Of
+    ClusterNetworkPolicies the first rule of the Admin tier decides, unless it passes; then NetworkPolicies,
+    where any selects the pod; then the Baseline tier.
     """
     ingress = direction is Direction.INGRESS
     subject = traffic.destination_pod if ingress else traffic.source_pod
@@ -83,6 +116,16 @@ def judge(
     )
     if traffic.source_pod is not None and traffic.source_pod == traffic.destination_pod:
         return Judgement(isolating, is_own=True)
+    tiers = sorted(cluster, key=lambda each: each.order)
+    admin = _first(
+        traffic, direction, subject, (each for each in tiers if each.tier is Tier.ADMIN), namespaces
+    )
+    if admin is not None and (admin.accepts or admin.denies):
+        return Judgement(isolating, by_cluster=admin)
+    if not isolating:
+        baseline = (each for each in tiers if each.tier is Tier.BASELINE)
+        found = _first(traffic, direction, subject, baseline, namespaces)
+        return Judgement((), by_cluster=found if found is not None and found.denies else None)
     for policy in isolating:
         for index, rule in enumerate(policy.rules(direction) or ()):
             for peer in rule.peers:
@@ -93,6 +136,27 @@ def judge(
                         field = f"spec.{direction.lower()}[{index}]"
                         return Judgement(isolating, Allowance(policy, peer, port, field))
     return Judgement(isolating)
+
+
+def _first(
+    traffic: Traffic,
+    direction: Direction,
+    subject: Pod,
+    tier: Iterable[ClusterPolicy],
+    namespaces: Namespaces,
+) -> Decided | None:
+    """The first rule of a tier that matches."""
+    ingress = direction is Direction.INGRESS
+    for policy in tier:
+        if not selects(policy.pods, subject, namespaces):
+            continue
+        for index, rule in enumerate(policy.rules(direction)):
+            among = any(
+                _is_peer(each, traffic, ingress=ingress, namespaces=namespaces) for each in rule.peers
+            )
+            if among and any(_is_port(each, traffic) for each in rule.ports):
+                return Decided(policy, rule, f"spec.{direction.lower()}[{index}]")
+    return None
 
 
 def selects(selection: Selection, pod: Pod, namespaces: Namespaces) -> bool:
@@ -115,7 +179,8 @@ def _is_peer(peer: Peer, traffic: Traffic, *, ingress: bool, namespaces: Namespa
         case Block():
             return address in peer
         case Selection():
-            return pod is not None and selects(peer, pod, namespaces)
+            node = None if ingress else traffic.destination_node
+            return any(each is not None and selects(peer, each, namespaces) for each in (pod, node))
 
 
 def _is_port(port: Port, traffic: Traffic) -> bool:

@@ -12,7 +12,9 @@ from wellhead.linux.nftables.keeping import KeptTable, Link
 from wellhead.linux.nftables.objects import Transaction
 from wellhead.linux.nftables.socket import Socket
 from wellhead.linux.numbers import Table
-from wellhead.policies.node_policies import Changes
+from wellhead.policies.cluster_policies import ClusterSubject
+from wellhead.policies.followed import Changes
+from wellhead.policies.node_policies import Subject
 from wellhead.policy import layout
 from wellhead.policy.ruleset import Ruleset
 
@@ -61,7 +63,7 @@ class Enforcement:
             ruleset.set_pod_networks(networks)
             self._tables[family].forget()
 
-    async def apply(self, changes: Changes) -> int:
+    async def apply(self, changes: Changes[Subject], cluster: Changes[ClusterSubject] | None = None) -> int:
         """Take in what changed and put it in force, at once in each family. Returns how much that changed.
 
         What fails is caught up with by the next call.
@@ -70,7 +72,7 @@ class Enforcement:
             OSError: the kernel refuses.
         """
         changed = 0
-        transactions = {family: each.update(changes) for family, each in self._rulesets.items()}
+        transactions = {family: each.update(changes, cluster) for family, each in self._rulesets.items()}
         failed: OSError | None = None
         for family, transaction in transactions.items():
             try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
+from typing import NamedTuple
 
 from wellhead.ip import Family, IPAddress, Protocol
 from wellhead.linux import numbers
@@ -17,6 +18,7 @@ from wellhead.linux.nftables import types
 from wellhead.linux.nftables.intervals import interval
 from wellhead.linux.nftables.objects import COMMENT_LENGTH, Element, ElementKey, Set, SetFlag, Table
 from wellhead.policies.blocks import Stretch
+from wellhead.policies.cluster_policy import Action, Tier
 from wellhead.policies.policy import Direction
 
 KNOWN, POD_NETWORKS = numbers.PolicySet.KNOWN_PODS, numbers.PolicySet.POD_NETWORKS
@@ -24,6 +26,11 @@ ITSELF = "itself"
 """A pod's address twice: what it sends to itself passes."""
 PEERS = "peers"
 BLOCKS = "blocks"
+CLUSTER_PEERS = "cluster-peers"
+CLUSTER_BLOCKS = "cluster-blocks"
+"""As `peers` and `blocks`, of ClusterNetworkPolicies."""
+WITH_PORTS = "with-ports"
+"""The protocols that have ports."""
 NEIGHBOUR_DISCOVERY = "neighbour-discovery"
 
 _ICMPV6 = 58
@@ -56,6 +63,46 @@ def port_ranges(direction: Direction) -> str:
     return f"{direction.lower()}-port-ranges"
 
 
+class Ruled(NamedTuple):
+    """What a tier of ClusterNetworkPolicies may say of a direction's packets, and the sets that say it."""
+
+    direction: Direction
+    tier: Tier
+    action: Action
+
+    @property
+    def prefix(self) -> str:
+        return f"{self.direction}-{self.tier}-{self.action}".lower()
+
+    @property
+    def all(self) -> str:
+        """Class and pod: everything."""
+        return f"{self.prefix}-all"
+
+    @property
+    def ports(self) -> str:
+        """Class, pod, protocol and ports."""
+        return f"{self.prefix}-ports"
+
+    @property
+    def other(self) -> str:
+        """Class and pod: protocols without ports."""
+        return f"{self.prefix}-other"
+
+
+def judged(direction: Direction, tier: Tier) -> str:
+    """The set of pods that a tier's rules of a direction are about."""
+    return f"{direction}-{tier}".lower()
+
+
+RULED = tuple(
+    Ruled(direction, tier, action)
+    for direction in Direction
+    for tier, action in ((Tier.ADMIN, Action.ACCEPT), (Tier.ADMIN, Action.DENY), (Tier.BASELINE, Action.DENY))
+)
+"""What the Baseline tier accepts passes as what nobody decides."""
+
+
 def table(family: Family) -> Table:
     return _TABLES[family]
 
@@ -70,6 +117,11 @@ def _table(family: Family) -> Table:
         Set(PEERS, (address,), (number,)),
         Set(BLOCKS, (address,), (number,), SetFlag.INTERVAL),
     ]
+    found += (
+        Set(CLUSTER_PEERS, (address,), (number,)),
+        Set(CLUSTER_BLOCKS, (address,), (number,), SetFlag.INTERVAL),
+        Set(WITH_PORTS, (types.INET_PROTO,)),
+    )
     if family is Family.IPV6:
         found.append(Set(NEIGHBOUR_DISCOVERY, (types.INET_PROTO, types.ICMPV6_TYPE)))
     for direction in Direction:
@@ -78,6 +130,13 @@ def _table(family: Family) -> Table:
             Set(all_traffic(direction), (number, address)),
             Set(ports(direction), (number, address, *dialled)),
             Set(port_ranges(direction), (number, address, *dialled), flags=SetFlag.INTERVAL),
+        )
+        found += (Set(judged(direction, tier), (address,)) for tier in Tier)
+    for each in RULED:
+        found += (
+            Set(each.all, (number, address)),
+            Set(each.ports, (number, address, *dialled), flags=SetFlag.INTERVAL),
+            Set(each.other, (number, address)),
         )
     return Table(family, numbers.Table.POLICY, tuple(found))
 
@@ -116,8 +175,21 @@ def isolation(direction: Direction, address: IPAddress) -> Element:
     return Element(ElementKey(isolated(direction), address.packed))
 
 
-def peer(address: IPAddress, number: int) -> Element:
-    return Element(ElementKey(PEERS, address.packed), word(number))
+def peer(address: IPAddress, number: int, name: str = PEERS) -> Element:
+    return Element(ElementKey(name, address.packed), word(number))
+
+
+def with_ports() -> Iterator[Element]:
+    return (Element(ElementKey(WITH_PORTS, bytes((each.number,)))) for each in Protocol)
+
+
+def judgement(direction: Direction, tier: Tier, address: IPAddress) -> Element:
+    return Element(ElementKey(judged(direction, tier), address.packed))
+
+
+def member(name: str, number: int, address: IPAddress) -> Element:
+    """Of a set of classes and pods."""
+    return Element(ElementKey(name, word(number) + address.packed))
 
 
 def neighbour_discovery() -> Iterator[Element]:
@@ -125,12 +197,12 @@ def neighbour_discovery() -> Iterator[Element]:
         yield Element(ElementKey(NEIGHBOUR_DISCOVERY, bytes((_ICMPV6, 0, 0, 0, each, 0, 0, 0))))
 
 
-def stretch(found: Stretch, number: int) -> Iterator[Element]:
-    return interval(BLOCKS, found.first, found.last, word(number))
+def stretch(found: Stretch, number: int, name: str = BLOCKS) -> Iterator[Element]:
+    return interval(name, found.first, found.last, word(number))
 
 
 def everything(direction: Direction, number: int, address: IPAddress) -> Element:
-    return Element(ElementKey(all_traffic(direction), word(number) + address.packed))
+    return member(all_traffic(direction), number, address)
 
 
 def port(direction: Direction, number: int, address: IPAddress, protocol: Protocol, port: int) -> Element:
@@ -139,12 +211,13 @@ def port(direction: Direction, number: int, address: IPAddress, protocol: Protoc
 
 
 def port_range(
-    direction: Direction, number: int, address: IPAddress, protocol: Protocol, first: int, last: int
+    name: str, number: int, address: IPAddress, protocol: Protocol, first: int, last: int
 ) -> Element:
+    """Of a set of ranges of ports."""
     # In interval sets of several fields, numbers are in network order.
     prefix = number.to_bytes(4, "big") + address.packed
     start, end = prefix + _dialled(protocol, first), prefix + _dialled(protocol, last)
-    return Element(ElementKey(port_ranges(direction), start, end))
+    return Element(ElementKey(name, start, end))
 
 
 def _dialled(protocol: Protocol, port: int) -> bytes:

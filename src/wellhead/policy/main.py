@@ -23,8 +23,10 @@ from wellhead.client.rest import Client
 from wellhead.health import Attempts, Check, Health
 from wellhead.ip import IPNetwork
 from wellhead.linux.routes import families
+from wellhead.policies.cluster_policies import ClusterPolicies
 from wellhead.policies.node_policies import NodePolicies
-from wellhead.policy import bridges
+from wellhead.policy import bridges, condition
+from wellhead.policy.condition import Condition, State
 from wellhead.policy.enforcement import Enforcement
 from wellhead.policy.metrics import Metrics
 from wellhead.policy.watches import Watches
@@ -35,18 +37,20 @@ log = logging.getLogger(__name__)
 _BEHIND_SECONDS = 20.0
 _LAST_WORDS_SECONDS = 1.0
 _PEACE_SECONDS = 60.0
+_LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Config:
     """How to run. `kubeconfig` is a path (None: as kubectl finds it). `pod_networks` are where this node's
     pods have their addresses; without any, the Node's pod CIDRs. `health` is where health is told; None:
-    nowhere."""
+    nowhere. `fails_open`: pods that aren't known pass, as everything does before policies are known."""
 
     kubeconfig: str | None
     node_name: str
     pod_networks: tuple[IPNetwork, ...] = ()
     health: health_server.Address | None = None
+    fails_open: bool = False
 
 
 async def run(config: Config) -> None:
@@ -60,7 +64,7 @@ async def run(config: Config) -> None:
     """
     logging.getLogger("pyroute2").setLevel(logging.INFO)  # its debug lines are every byte of netlink
     with contextlib.closing(Enforcement(families())) as enforcement:
-        if await enforcement.guard(config.pod_networks):
+        if not config.fails_open and await enforcement.guard(config.pod_networks):
             log.info("nothing passes to or from pods until policies are known")
         async with Client(load(config.kubeconfig), user_agent="wellhead-policy") as client:
             node = _Node(config, client, enforcement)
@@ -76,7 +80,8 @@ class _Node:
         self._enforcement = enforcement
         self._policies = NodePolicies(config.node_name)
         self._stirred = asyncio.Event()
-        self._watches = Watches(client, self._policies, self._stirred.set)
+        self._cluster = ClusterPolicies(config.node_name)
+        self._watches = Watches(client, self._policies, self._cluster, self._stirred.set, self._warn_of)
         self._nodes = Informer(client, NODES, field_selector=f"metadata.name={config.node_name}")
         self._nodes.on_change(self._on_node)
         self._networks = config.pod_networks
@@ -86,7 +91,9 @@ class _Node:
         checks: list[Check] = [*self._watches.checks(), *self._syncing.checks()]
         self.health = Health(lambda: checks)
         registry = CollectorRegistry()
-        self._metrics = Metrics(registry, self._policies)
+        self._metrics = Metrics(registry, self._policies, self._cluster)
+        self._condition = Condition(client, lambda: self._node)
+        self._in_force = False
         self.app = health_server.application(self.health, registry)
 
     async def run(self) -> None:
@@ -96,14 +103,17 @@ class _Node:
             group.create_task(self._nodes.run())
             group.create_task(self._watches.run())
             group.create_task(self._restore())
+            group.create_task(self._say_what_is_known())
             await self._nodes.synced()
+            group.create_task(self._condition.run())
             try:
                 bridges.check(self._networks)
             except bridges.Unseen as error:
                 self._warn("NetworkPolicyUnenforceable", str(error))
+                self._condition.say(State(True, "Unenforceable", str(error)))
                 await asyncio.sleep(_LAST_WORDS_SECONDS)  # for the event to be written
                 raise
-            if not self._networks:
+            if not self._networks and not self._config.fails_open:
                 self._warn(
                     "NetworkPolicyUnguarded",
                     "the Node has no pod CIDR: a new pod isn't cut off until its policies are in force",
@@ -125,12 +135,12 @@ class _Node:
                 if needed:
                     continue  # pods are to be known first
                 self._enforcement.set_pod_networks(())
-            if needed:
+            if needed and not self._config.fails_open:
                 self._enforcement.set_pod_networks(self._networks)
             self._syncing.start(now())
             try:
                 with self._metrics.sync_seconds.time(), _collecting(self._policies):
-                    changed = await self._enforcement.apply(self._policies.take())
+                    changed = await self._enforcement.apply(self._policies.take(), self._cluster.take())
             except OSError as error:
                 self._metrics.failures.inc()
                 self._syncing.fail(now(), str(error))
@@ -139,10 +149,32 @@ class _Node:
                 continue
             backoff.reset()
             self._syncing.succeed()
+            self._in_force = True
             self._metrics.changes.inc(changed)
             self._metrics.last_sync.set(time.time())
             log.debug("%d changes", changed)
             await self._stirred.wait()
+
+    async def _say_what_is_known(self) -> None:
+        """By condition, metric and event, whenever that turns. A look is at three numbers of this process;
+        that something has been missing for long is no news that anybody could send."""
+        now = asyncio.get_running_loop().time
+        since: float | None = None
+        while True:
+            problems = self.health.problems(now(), "readyz")
+            state = condition.unknown(problems, fails_open=self._config.fails_open)
+            if self._in_force or state.unavailable:
+                self._condition.say(state)
+                self._metrics.unknown.set(state.unavailable)
+            if state.unavailable and since is None:
+                since = now()
+                self._warn("NetworkPolicyUnknown", state.message)
+            elif not state.unavailable and since is not None:
+                self._warn(
+                    "NetworkPolicyWasUnknown", f"for {now() - since:.0f} s; policies are in force again"
+                )
+                since = None
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _restore(self) -> None:
         """Put back what others change as soon as the kernel tells; more slowly who never stops."""
@@ -161,7 +193,10 @@ class _Node:
     def _on_node(self, old: Obj | None, new: Obj | None) -> None:
         if new is None:
             return
+        recreated = old is None or old["metadata"]["uid"] != new["metadata"]["uid"]
         self._node = new
+        if recreated:
+            self._condition.say_again()
         if not self._config.pod_networks:
             self._networks = parse_node(new).pod_networks
             self._stirred.set()
@@ -170,6 +205,10 @@ class _Node:
         log.error("%s", message)
         about = {"apiVersion": "v1", "kind": "Node", **self._node}
         self._events.event(about, "Warning", reason, message)
+
+    def _warn_of(self, about: Obj, message: str) -> None:
+        log.warning("%s %s: %s", about["kind"], about["metadata"]["name"], message)
+        self._events.event(about, "Warning", "NetworkPolicyUnsupported", message)
 
 
 @contextlib.contextmanager

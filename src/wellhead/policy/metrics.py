@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from wellhead.policies.cluster_policies import ClusterPolicies
 from wellhead.policies.node_policies import NodePolicies
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -14,7 +15,7 @@ _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 
 class Metrics:
     """Of one node's policies."""
 
-    def __init__(self, registry: CollectorRegistry, policies: NodePolicies) -> None:
+    def __init__(self, registry: CollectorRegistry, policies: NodePolicies, cluster: ClusterPolicies) -> None:
         self.sync_seconds = Histogram(
             "wellhead_policy_sync_duration_seconds",
             "How long it took to put changes in force.",
@@ -34,6 +35,17 @@ class Metrics:
             registry=registry,
         )
         self._gauge(registry, "policies", "NetworkPolicies in the cluster.", lambda: len(policies.policies))
+        self._gauge(
+            registry,
+            "cluster_policies",
+            "ClusterNetworkPolicies in the cluster.",
+            lambda: len(cluster.policies),
+        )
+        self.unknown = Gauge(
+            "wellhead_policy_unknown",
+            "1 while it isn't known what policies there are, or what is known isn't in force.",
+            registry=registry,
+        )
         self._gauge(registry, "pods", "Pods of this node that are known.", lambda: len(policies.subjects))
         self._gauge(
             registry,

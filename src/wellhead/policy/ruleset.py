@@ -10,7 +10,9 @@ from wellhead.linux.nftables.content import replace_ranges
 from wellhead.linux.nftables.intervals import intervals
 from wellhead.linux.nftables.objects import Chain, Element, Table, Transaction
 from wellhead.policies.blocks import Stretch
-from wellhead.policies.node_policies import Allowed, Changes, PeerClass, Subject
+from wellhead.policies.cluster_policies import ClusterSubject
+from wellhead.policies.followed import Changes, PeerClass
+from wellhead.policies.node_policies import Allowed, Subject
 from wellhead.policies.policy import (
     ANY_TRAFFIC,
     EVERYONE,
@@ -22,6 +24,7 @@ from wellhead.policies.policy import (
     PortRange,
 )
 from wellhead.policy import layout, skeleton
+from wellhead.policy.cluster_rules import ClusterRules, change
 
 End = tuple[Direction, IPAddress]
 """A pod of the node, seen from one direction."""
@@ -38,6 +41,7 @@ class Ruleset:
         self.family = family
         self._chains = {each.name: each for each in skeleton.chains(family)}
         self._networks: tuple[Element, ...] = ()
+        self._cluster = ClusterRules(family)
         self._known: dict[IPAddress, Subject] = {}
         self._peers: dict[IPAddress, PeerClass] = {}
         self._stretches: tuple[Stretch, ...] = ()
@@ -63,6 +67,7 @@ class Ruleset:
 
     def elements(self) -> Iterator[Element]:
         """Every element."""
+        yield from layout.with_ports()
         if self.family is Family.IPV6:
             yield from layout.neighbour_discovery()
         yield from self._networks
@@ -74,6 +79,7 @@ class Ruleset:
         for found, cells in self._cells.items():
             for end, ports in cells.items():
                 yield from _of_cell(self._numbers[found], end, ports)
+        yield from self._cluster.elements()
 
     # ---- changes
 
@@ -82,9 +88,13 @@ class Ruleset:
         own = (each for each in networks if each.version == self.family)
         self._networks = tuple(intervals(layout.POD_NETWORKS, own))
 
-    def update(self, changes: Changes) -> Transaction:
+    def update(
+        self, changes: Changes[Subject], cluster: Changes[ClusterSubject] | None = None
+    ) -> Transaction:
         """Take in what changed, and say what that changes in the table."""
         transaction = Transaction()
+        if cluster:
+            self._cluster.update(cluster, transaction)
         gone: list[PeerClass] = []
         for address, (_, found) in changes.classes.items():
             if address.version == self.family:
@@ -101,7 +111,7 @@ class Ruleset:
         for (found_class, end), before in self._touched.items():
             number = self._numbers[found_class]
             after = self._cells.get(found_class, {}).get(end, frozenset())
-            _change(_of_cell(number, end, before), _of_cell(number, end, after), transaction)
+            change(_of_cell(number, end, before), _of_cell(number, end, after), transaction)
         self._touched.clear()
         for each in unused:
             self._drop_class(each)
@@ -142,7 +152,7 @@ class Ruleset:
         before = self._known.pop(address, None)
         if subject is not None:
             self._known[address] = subject
-        _change(
+        change(
             _of_subject(address, before) if before else (),
             _of_subject(address, subject) if subject else (),
             transaction,
@@ -250,7 +260,7 @@ def _of_cell(number: int, end: End, ports: frozenset[Port]) -> Iterator[Element]
         if first == last:
             yield layout.port(direction, number, address, protocol, first)
         else:
-            yield layout.port_range(direction, number, address, protocol, first, last)
+            yield layout.port_range(layout.port_ranges(direction), number, address, protocol, first, last)
 
 
 def _merged(ports: Iterable[Port]) -> Iterator[tuple[Protocol, int, int]]:
@@ -263,11 +273,3 @@ def _merged(ports: Iterable[Port]) -> Iterator[tuple[Protocol, int, int]]:
         else:
             found.append((each.protocol, each.first, each.last))
     yield from found
-
-
-def _change(old: Iterable[Element], new: Iterable[Element], transaction: Transaction) -> None:
-    before, after = ({each.id: each for each in elements} for elements in (old, new))
-    for at, each in before.items():
-        if after.get(at) != each:
-            transaction.delete_elements.append(at)
-    transaction.add_elements += (each for at, each in after.items() if before.get(at) != each)

@@ -32,6 +32,7 @@ from wellhead.linux.nftables.expressions import (
 from wellhead.linux.nftables.objects import Chain, Hook, Rule, rule
 from wellhead.linux.nftables.statements import ACCEPT, DROP, Assign, Has, InSet, Is, Verdict
 from wellhead.linux.numbers import HookPriority
+from wellhead.policies.cluster_policy import Action, Tier
 from wellhead.policies.policy import Direction
 from wellhead.policy import layout
 
@@ -45,6 +46,7 @@ _AT = {
     Direction.INGRESS: Hook("filter", "forward", HookPriority.POLICY_INGRESS),
 }
 _UNMARKED = Assign(PRIORITY, Number(0, types.CLASSID))
+_EVERYONE = Assign(PRIORITY, Number(layout.EVERYONE, types.CLASSID))
 
 
 def chains(family: Family) -> tuple[Chain, ...]:
@@ -59,7 +61,6 @@ def _of_direction(family: Family, direction: Direction) -> Iterator[Chain]:
     first, replies = f"{direction.lower()}-first", f"{direction.lower()}-replies"
     yield from _judgement(direction, first, pod, other, TH_DPORT)
     yield from _judgement(direction, replies, other, pod, TH_SPORT)
-    isolated = layout.isolated(direction)
     # What has no connection is judged as if it began one.
     yield Chain(
         direction.lower(),
@@ -71,9 +72,8 @@ def _of_direction(family: Family, direction: Direction) -> Iterator[Chain]:
                 DROP,
                 comment="a pod that nobody has judged yet",
             ),
-            rule(Is(CT_DIRECTION, _REPLY), InSet(other, isolated), Verdict(replies)),
-            rule(Is(CT_DIRECTION, _REPLY), ACCEPT),
-            rule(InSet(pod, isolated), Verdict(first)),
+            rule(Is(CT_DIRECTION, _REPLY), Verdict(replies)),
+            rule(Verdict(first)),
         ),
         _AT[direction],
     )
@@ -87,7 +87,28 @@ def _always(family: Family) -> Iterator[Rule]:
 
 
 def _judgement(direction: Direction, name: str, pod: Field, other: Field, port: Field) -> Iterator[Chain]:
-    """`pod` and `port` are of the connection's first packet, wherever they stand in this one."""
+    """Admin tier, NetworkPolicies, Baseline tier, of pods that they are about.
+
+    `pod` and `port` are of the connection's first packet, wherever they stand in this one.
+    """
+    refused = f"{name}-refused"
+    yield Chain(refused, (rule(InSet(concat(pod, other), layout.ITSELF), _UNMARKED, ACCEPT), rule(DROP)))
+    for tier in Tier:
+        yield from _tier(direction, tier, name, pod, other, port)
+    yield from _policies(direction, name, pod, other, port)
+    admin, baseline = (layout.judged(direction, tier) for tier in Tier)
+    yield Chain(
+        name,
+        (
+            rule(InSet(pod, admin), Verdict(f"{name}-{Tier.ADMIN.lower()}", returns=True)),
+            rule(InSet(pod, layout.isolated(direction)), Verdict(f"{name}-policies")),
+            rule(InSet(pod, baseline), Verdict(f"{name}-{Tier.BASELINE.lower()}")),
+        ),
+    )
+
+
+def _policies(direction: Direction, name: str, pod: Field, other: Field, port: Field) -> Iterator[Chain]:
+    """What any NetworkPolicy allows passes, all else is dropped."""
     passes = f"{name}-allowed"
     dialled = (pod, L4PROTO, port)
     yield Chain(
@@ -104,12 +125,45 @@ def _judgement(direction: Direction, name: str, pod: Field, other: Field, port: 
     )
     to = Verdict(passes, returns=True)
     yield Chain(
-        name,
+        f"{name}-policies",
         (
-            rule(Assign(PRIORITY, Lookup(other, layout.PEERS, _NUMBER)), to),
-            rule(Assign(PRIORITY, Number(layout.EVERYONE, types.CLASSID)), to, comment="everyone"),
-            rule(Assign(PRIORITY, Lookup(other, layout.BLOCKS, _NUMBER)), to),
-            rule(InSet(concat(pod, other), layout.ITSELF), _UNMARKED, ACCEPT),
-            rule(DROP),
+            rule(_class(other, layout.PEERS), to),
+            rule(_EVERYONE, to, comment="everyone"),
+            rule(_class(other, layout.BLOCKS), to),
+            rule(Verdict(f"{name}-refused")),
         ),
     )
+
+
+def _tier(
+    direction: Direction, tier: Tier, name: str, pod: Field, other: Field, port: Field
+) -> Iterator[Chain]:
+    """What a tier accepts passes, what it denies is dropped, and all else goes on."""
+    chain = f"{name}-{tier.lower()}"
+    said: list[Rule] = []
+    for each in layout.RULED:
+        if (each.direction, each.tier) != (direction, tier):
+            continue
+        end = (_UNMARKED, ACCEPT) if each.action is Action.ACCEPT else (Verdict(f"{name}-refused"),)
+        dialled = concat(NetworkOrder(PRIORITY), pod, L4PROTO, port)
+        without_ports = InSet(L4PROTO, layout.WITH_PORTS, absent=True)
+        said += (
+            rule(InSet(concat(PRIORITY, pod), each.all), *end),
+            rule(InSet(dialled, each.ports), *end),
+            rule(without_ports, InSet(concat(PRIORITY, pod), each.other), *end),
+        )
+    yield Chain(f"{chain}-rules", (*said, rule(_UNMARKED)))
+    to = Verdict(f"{chain}-rules")
+    yield Chain(
+        chain,
+        (
+            rule(_class(other, layout.CLUSTER_PEERS), to),
+            rule(_class(other, layout.CLUSTER_BLOCKS), to),
+            rule(_EVERYONE, to, comment="everyone"),
+        ),
+    )
+
+
+def _class(other: Field, name: str) -> Assign:
+    """Mark a packet with its other end's class, where the map has one."""
+    return Assign(PRIORITY, Lookup(other, name, _NUMBER))

@@ -11,8 +11,9 @@ from hypothesis import given
 from tests.unit.policies.making_up import ADDRESSES, OUTSIDE, PORTS, Event, Obj, events
 from wellhead.ip import Family, IPAddress, Protocol, family_of
 from wellhead.policies.blocks import Stretch
+from wellhead.policies.followed import PeerClass
 from wellhead.policies.judge import Judgement, Traffic, judge
-from wellhead.policies.node_policies import NodePolicies, PeerClass, Subject
+from wellhead.policies.node_policies import NodePolicies, Subject
 from wellhead.policies.pods import Pod, labels_of, parse_pod
 from wellhead.policies.policy import (
     AnyTraffic,

@@ -30,7 +30,10 @@ def container() -> dict[str, Any]:
     return dict(found)
 
 
-@pytest.mark.parametrize("obj", objects(), ids=lambda each: each["kind"])
+DEFINITION = yaml.safe_load((DEPLOY / "clusternetworkpolicies.yaml").read_text())
+
+
+@pytest.mark.parametrize("obj", [*objects(), DEFINITION], ids=lambda each: each["kind"])
 def test_every_object_is_of_its_schema(obj: dict[str, Any]) -> None:
     assert decode(obj, GroupVersionKind.of(obj), "Strict").object == obj
 

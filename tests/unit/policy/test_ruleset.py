@@ -98,7 +98,9 @@ def _allows(
         return False
     if layout.port(direction, number, pod, traffic.protocol, traffic.port).id in elements:
         return True
-    key = layout.port_range(direction, number, pod, traffic.protocol, traffic.port, traffic.port).id.key
+    key = layout.port_range(
+        layout.port_ranges(direction), number, pod, traffic.protocol, traffic.port, traffic.port
+    ).id.key
     return any(
         each.key <= key <= each.key_end for each in elements if each.set == layout.port_ranges(direction)
     )

@@ -1,4 +1,4 @@
-"""NodeRestriction, and the same for service proxies: what each may change of what it runs on."""
+"""NodeRestriction, and the same for service proxies and policies: what each may change of what it runs on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Request
 from wellhead.apiserver.node_identity import node_of
 from wellhead.apiserver.node_restriction import NodeRestriction
-from wellhead.apiserver.proxy_restriction import check_proxy
+from wellhead.apiserver.proxy_restriction import check_policies, check_proxy
 from wellhead.apiserver.storage_restriction import check_storage
 
 
@@ -67,3 +67,4 @@ class ProxyRestriction(Plugin):
     async def mutate(self, request: Request) -> None:
         """Raises Forbidden."""
         check_proxy(request.user, request.resource, request.obj, request.old)
+        check_policies(request.user, request.resource, request.obj, request.old)
