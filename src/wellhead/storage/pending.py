@@ -1,4 +1,4 @@
-"""Transactions on their way to a thread that writes them, and the answers on their way back."""
+"""Transactions on their way to who writes them, and the answers on their way back."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ Answer = tuple[asyncio.Future[list[int]], list[int] | Exception]
 
 
 class Pending:
-    """A transaction on its way to the writer thread, and where its answer goes."""
+    """A transaction that waits to be written, and where its answer goes."""
 
     __slots__ = ("answer", "freeing", "writes")
 
-    def __init__(self, writes: Sequence[Write], answer: asyncio.Future[list[int]], freeing: bool) -> None:
+    def __init__(
+        self, writes: Sequence[Write], answer: asyncio.Future[list[int]], freeing: bool = False
+    ) -> None:
         self.writes = writes
         self.answer = answer
         self.freeing = freeing

@@ -1,8 +1,8 @@
 """The store in a SQLite file: a log of writes, of which the current state is the newest row of each key.
 
-One thread owns the only connection. It takes all transactions that wait, makes them one SQLite transaction,
-and answers them together once that is on the disk (WAL, synchronous=FULL: one fsync for the whole group), so
-that an acknowledged write outlives kill -9 and a power cut, and many writers share the cost of one fsync.
+One thread owns the only connection. It is handed all transactions that wait, makes them one SQLite
+transaction, and answers them together once that is on the disk (WAL, synchronous=FULL: one fsync for the
+whole group), so that an acknowledged write outlives kill -9 and a power cut, and many share the cost of one.
 
 A row that a later one replaced is deleted when that happened more than `history` revisions ago, or when all
 such rows together take more than `history_bytes`; until then it serves watches that resume, across a restart
@@ -22,6 +22,7 @@ from typing import TypeVar
 
 from wellhead.storage import reserve
 from wellhead.storage.feed import Feed
+from wellhead.storage.gathering import Gathering
 from wellhead.storage.history import History
 from wellhead.storage.pending import Answer, Pending, fail, succeed
 from wellhead.storage.reserve import Reserve
@@ -47,7 +48,7 @@ T = TypeVar("T")
 _HISTORY = 4096
 _HISTORY_BYTES = 64 << 20
 _SHRINK_STEP = 256  # revisions
-_GROUP = 512  # transactions
+_GROUP = 512  # writes
 # Of what isn't in the file yet, the reserve has to hold all: the log's 4 MiB, and such a group.
 _GROUP_BYTES = 4 << 20
 _PAGE = 4096  # bytes, as SQLite has them unless told otherwise
@@ -77,7 +78,8 @@ class SqliteStore:
         history_bytes: int = _HISTORY_BYTES,
     ) -> None:
         self._path = path
-        self._jobs: queue.SimpleQueue[Pending | Callable[[], None] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[list[Pending] | Callable[[], None] | None] = queue.SimpleQueue()
+        self._gathering = Gathering(self._jobs.put, _GROUP, _GROUP_BYTES)
         self._thread: threading.Thread | None = None
         self._feed = Feed()
         # These belong to the writer thread once it runs.
@@ -130,7 +132,7 @@ class SqliteStore:
         if self._thread is None:
             raise StoreFailed("the store is closed")
         answer: asyncio.Future[list[int]] = self._loop.create_future()
-        self._jobs.put(Pending(writes, answer, freeing))
+        self._gathering.add(Pending(writes, answer, freeing))
         return await answer
 
     async def watch(self, after: int) -> AsyncIterator[list[Change]]:
@@ -151,6 +153,8 @@ class SqliteStore:
         if (thread := self._thread) is None:
             return
         self._thread = None
+        for group in self._gathering.rest():
+            self._jobs.put(group)
         self._jobs.put(None)
         await asyncio.to_thread(thread.join)
 
@@ -188,29 +192,10 @@ class SqliteStore:
 
     def _serve(self) -> None:
         while (job := self._jobs.get()) is not None:
-            if not isinstance(job, Pending):
+            if isinstance(job, list):
+                self._commit(job)
+            else:
                 job()
-                continue
-            group = [job]
-            follow: Callable[[], None] | None = None
-            stop = False
-            size = job.size
-            while len(group) < _GROUP and size < _GROUP_BYTES:
-                try:
-                    other = self._jobs.get_nowait()
-                except queue.Empty:
-                    break
-                if isinstance(other, Pending):
-                    group.append(other)
-                    size += other.size
-                    continue
-                follow, stop = other, other is None
-                break
-            self._commit(group)
-            if follow is not None:
-                follow()
-            if stop:
-                break
         self._connection.close()
 
     def _commit(self, group: list[Pending]) -> None:
@@ -403,6 +388,7 @@ class SqliteStore:
 
     def _deliver(self, changes: list[Change], answers: list[Answer]) -> None:
         """On the event loop: watchers first, so that a writer finds its own write in the cache."""
+        self._gathering.done()
         if changes:
             self._feed.publish(changes)
         for answer, result in answers:

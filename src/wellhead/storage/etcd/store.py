@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import AsyncIterator, Sequence
 
 from wellhead.storage.etcd import compaction, layout
 from wellhead.storage.etcd import rpc_pb2 as rpc
-from wellhead.storage.etcd.client import EtcdClient, EtcdCompacted, EtcdError, EtcdFull, EtcdUnreachable
-from wellhead.storage.etcd.layout import Layout, Value
+from wellhead.storage.etcd.client import EtcdClient, EtcdCompacted, EtcdError
+from wellhead.storage.etcd.layout import Layout
 from wellhead.storage.etcd.options import EtcdOptions
+from wellhead.storage.etcd.writing import Writing
 from wellhead.storage.store import (
     Bounds,
     Change,
@@ -21,7 +21,6 @@ from wellhead.storage.store import (
     RevisionConflict,
     Snapshot,
     StoreFailed,
-    StoreFull,
     StoreKey,
     Write,
 )
@@ -46,6 +45,7 @@ class EtcdStore:
         self._compacting: asyncio.Task[None] | None = None
         self._bounds = Bounds(0, 0)
         self._asking: asyncio.Task[tuple[int, int]] | None = None
+        self._writing = Writing(self._client, self._layout)
 
     async def open(self) -> None:
         """Find out how far the history goes, and start to have it cut.
@@ -120,30 +120,7 @@ class EtcdStore:
             if write.value is None and not write.expected:
                 record = await self.get(write.key)
                 raise RevisionConflict(write.key, 0 if record is None else record.revision)
-        nonce = os.urandom(layout.NONCE_BYTES)
-        try:
-            try:
-                answer, repeated = await self._client.transact(self._request(writes, nonce))
-            except EtcdFull:
-                if any(write.value is not None for write in writes):
-                    raise
-                answer, repeated = await self._client.transact(self._request(writes, None))
-        except EtcdFull as error:
-            raise StoreFull(f"etcd: {error}") from error
-        except EtcdUnreachable as error:
-            raise StoreFailed(f"etcd: {error}; whether this was written is not known") from error
-        except EtcdError as error:
-            raise StoreFailed(f"etcd: {error}") from error
-        if answer.succeeded:
-            return _revisions(answer.header.revision, len(writes))
-        found = [response.response_range for response in answer.responses]
-        if repeated and (made_at := _made_before(writes, found, nonce, answer.header.revision)):
-            return _revisions(made_at, len(writes))
-        for write, range_ in zip(writes, found, strict=True):
-            actual = self._record(range_.kvs[0]).revision if range_.kvs else 0
-            if actual != write.expected:
-                raise RevisionConflict(write.key, actual)
-        raise StoreFailed("etcd refused a write whose conditions hold")
+        return await self._writing.transact(writes)
 
     async def check(self) -> str:
         """Why writes would fail now; "" if etcd has a leader and room."""
@@ -177,36 +154,13 @@ class EtcdStore:
             await asyncio.sleep(_RECONNECT_SECONDS)
 
     async def close(self) -> None:
-        """Let go of etcd."""
+        """Finish what is under way, if etcd answers, and let go of it."""
+        await self._writing.close()
         if self._compacting is not None:
             self._compacting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._compacting
         await self._client.close()
-
-    def _request(self, writes: Sequence[Write], nonce: bytes | None) -> rpc.TxnRequest:
-        """Without a nonce: deletions alone, for an etcd that is full."""
-        if len(writes) > layout.PLACES:
-            raise ValueError(f"{len(writes)} writes in one transaction, of at most {layout.PLACES}")
-        request = rpc.TxnRequest()
-        for place, write in enumerate(writes):
-            key = self._layout.key(write.key)
-            request.compare.add(
-                target=rpc.Compare.MOD, key=key, mod_revision=layout.etcd_revision(write.expected)
-            )
-            if write.value is None:
-                request.success.add(request_delete_range=rpc.DeleteRangeRequest(key=key))
-            elif nonce is not None:
-                value = layout.packed(Value(place, nonce, write.value))
-                request.success.add(request_put=rpc.PutRequest(key=key, value=value))
-            request.failure.add(request_range=rpc.RangeRequest(key=key))
-        latest = self._layout.latest
-        if nonce is None:
-            request.success.add(request_delete_range=rpc.DeleteRangeRequest(key=latest))
-        else:
-            last = layout.packed(Value(len(writes) - 1, nonce, b""))
-            request.success.add(request_put=rpc.PutRequest(key=latest, value=last))
-        return request
 
     async def _latest(self, at: int = 0) -> tuple[int, int]:
         """The revision of the last write (0: not known) as of an etcd revision, and etcd's revision now.
@@ -289,23 +243,3 @@ class EtcdStore:
                 changes.append(Change(layout.revision_of(transaction, place), key, value))
             place += 1
         return changes
-
-
-def _revisions(etcd_revision: int, count: int) -> list[int]:
-    return [layout.revision_of(etcd_revision, place) for place in range(count)]
-
-
-def _made_before(
-    writes: Sequence[Write], found: Sequence[rpc.RangeResponse], nonce: bytes, now: int
-) -> int | None:
-    """etcd's revision at which an earlier attempt was carried out, if the records are as it left them."""
-    made_at = now
-    for write, range_ in zip(writes, found, strict=True):
-        if write.value is None:
-            if range_.kvs:
-                return None
-        elif not range_.kvs or layout.unpacked(range_.kvs[0].value).nonce != nonce:
-            return None
-        else:
-            made_at = range_.kvs[0].mod_revision
-    return made_at
