@@ -97,6 +97,33 @@ async def test_a_transaction_is_made_wholly_or_not_at_all(store: Store) -> None:
     assert [change.key.name for change in await changes(store, before, 1)] == ["c"]
 
 
+async def test_writes_of_one_moment_fail_each_for_itself(store: Store) -> None:
+    start = await put(store, "there", b"1")
+    gone = await put(store, "goes", b"1")
+    transactions = [
+        *([Write(key(f"new-{number}"), b"1", 0)] for number in range(20)),
+        [Write(key("there"), b"2", 0)],
+        [Write(key("both"), b"1", 0), Write(key("there"), b"2", start + 640)],
+        [Write(key("goes"), None, gone)],
+        [Write(key("there"), b"2", start)],
+        [Write(key("there"), b"3", start)],
+    ]
+    found = await asyncio.gather(*map(store.transact, transactions), return_exceptions=True)
+    assert [isinstance(each, RevisionConflict) for each in found] == [
+        *[False] * 20,
+        True,
+        True,
+        *[False] * 2,
+        True,
+    ]
+    revisions = [each for result in found if isinstance(result, list) for each in result]
+    assert len(set(revisions)) == len(revisions) == 22
+    told = await changes(store, gone, 22)
+    assert sorted(change.revision for change in told) == sorted(revisions)
+    assert {change.key.name for change in told} == {"there", "goes", *(f"new-{n}" for n in range(20))}
+    assert await store.latest() == max(revisions)
+
+
 async def test_a_watch_sees_history_then_what_happens_in_order_and_once(store: Store) -> None:
     start = store.bounds.latest
     first = await put(store, "a", b"1")

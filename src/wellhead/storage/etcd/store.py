@@ -45,6 +45,7 @@ class EtcdStore:
         self._compacting: asyncio.Task[None] | None = None
         self._bounds = Bounds(0, 0)
         self._asking: asyncio.Task[tuple[int, int]] | None = None
+        self._next: asyncio.Task[tuple[int, int]] | None = None
         self._writing = Writing(self._client, self._layout)
 
     async def open(self) -> None:
@@ -76,17 +77,21 @@ class EtcdStore:
 
     async def latest(self) -> int:
         """The revision of the last write, whoever made it; 0: not known. Raises StoreFailed."""
-        # Who asks while another's question is on its way can't take its answer: a write may lie between.
-        while (asking := self._asking) is not None:
-            await asyncio.wait([asking])
-            if self._asking is asking:
-                self._asking = None
-        self._asking = asking = asyncio.create_task(self._latest())
+        if self._next is None:
+            self._next = asyncio.create_task(self._ask_after(self._asking))
         try:
-            latest, _ = await asking
+            latest, _ = await asyncio.shield(self._next)
         except EtcdError as error:
             raise StoreFailed(f"etcd: {error}") from error
         return latest
+
+    async def _ask_after(self, before: asyncio.Task[tuple[int, int]] | None) -> tuple[int, int]:
+        """Who comes while a question is on its way can't take its answer: a write may lie between. All who
+        do share the next."""
+        if before is not None and not before.done():
+            await asyncio.wait([before])
+        self._asking, self._next = self._next, None
+        return await self._latest()
 
     async def snapshot(self, revision: int | None = None) -> Snapshot:
         """Everything, as of `revision` (default: now). Raises Compacted, StoreFailed."""
