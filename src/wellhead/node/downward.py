@@ -42,10 +42,11 @@ def field(pod: Obj, path: str) -> str:
     return str(simple[path])
 
 
-def resource(container: Obj, reference: Obj, allocatable: Mapping[str, str]) -> str:
+def resource(pod: Obj, container: Obj, reference: Obj, allocatable: Mapping[str, str]) -> str:
     """The value of a resourceFieldRef: a container's limit or request, in units of the divisor, rounded up.
 
-    A limit that isn't set is what the node can give (`allocatable`). Raises FieldError.
+    A limit that isn't set is that of the pod as a whole, else what the node can give (`allocatable`). Raises
+    FieldError.
     """
     name = str(reference["resource"])
     kind, _, resource_name = name.partition(".")
@@ -55,6 +56,8 @@ def resource(container: Obj, reference: Obj, allocatable: Mapping[str, str]) -> 
     value = (resources.get(kind) or {}).get(resource_name)
     if value is None and kind == "requests":
         value = (resources.get("limits") or {}).get(resource_name, "0")
+    if value is None and resource_name in ("cpu", "memory"):
+        value = ((pod["spec"].get("resources") or {}).get("limits") or {}).get(resource_name)
     if value is None:
         value = allocatable.get(resource_name, "0")
     try:

@@ -24,7 +24,11 @@ KUBELET_VERSION = f"v1.37.1+wellhead-{__version__}"
 _MAX_PODS = 110
 _IMAGES_REPORTED = 50
 # What a pod may need of its node (KEP-5328), sorted as the API has it.
-_FEATURES = ("ExtendWebSocketsToKubelet", "RestartAllContainersOnContainerExits")
+_FEATURES = (
+    "ExtendWebSocketsToKubelet",
+    "InPlacePodLevelResourcesVerticalScaling",
+    "RestartAllContainersOnContainerExits",
+)
 
 
 @dataclass(frozen=True)

@@ -110,3 +110,57 @@ def test_managed_fields_are_written_in_order_since_clients_compare_bytes() -> No
     entry = Entry("m", "Update", "v1", {"f:spec": {"f:b": {}, "f:a": {}}, ".": {}})
     written = json.dumps(entry.write()["fieldsV1"])
     assert written == json.dumps(json.loads(written), sort_keys=True)
+
+
+def whole(resources: dict[str, Any], container: dict[str, Any]) -> Obj:
+    sent: Obj = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "p", "namespace": "n"},
+        "spec": {
+            "containers": [{"name": "main", "image": "i", "resources": container}],
+            "resources": resources,
+        },
+    }
+    context = Context("n")
+    return writes.create(PODS, writes.received(PODS, sent, context), context)
+
+
+def test_what_a_pod_does_not_request_is_what_its_containers_do_or_its_limit() -> None:
+    limits = {"cpu": "1", "memory": "64Mi"}
+    made = whole({"limits": limits}, {"requests": {"cpu": "100m"}})
+    assert made["spec"]["resources"]["requests"] == {"cpu": "100m", "memory": "64Mi"}
+    assert made["status"]["qosClass"] == "Burstable"
+    assert whole({"limits": limits}, {})["status"]["qosClass"] == "Guaranteed"
+
+
+@pytest.mark.parametrize(
+    ("resources", "container", "said"),
+    [
+        ({"requests": {"cpu": "1"}}, {"requests": {"cpu": "2"}}, "aggregate container requests of 2"),
+        (
+            {"limits": {"memory": "1Mi"}},
+            {"limits": {"memory": "2Mi"}},
+            "less than or equal to pod limits of 1Mi",
+        ),
+    ],
+)
+def test_no_container_asks_for_more_than_its_pod(
+    resources: dict[str, Any], container: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(Invalid, match=said):
+        whole(resources, container)
+
+
+def test_the_resources_of_a_pod_as_a_whole_are_resized_but_not_removed() -> None:
+    old = whole({"requests": {"cpu": "1"}, "limits": {"cpu": "2"}}, {})
+    larger = {"requests": {"cpu": "2"}, "limits": {"cpu": "3"}}
+    assert change(old, "resize", resources=larger)["spec"]["resources"] == larger
+    with pytest.raises(Invalid, match="pod-level resource limits cannot be removed"):
+        change(old, "resize", resources={"requests": {"cpu": "1"}})
+    with pytest.raises(Invalid, match="QOS Class may not change"):
+        change(
+            old,
+            "resize",
+            resources={"requests": {"cpu": "2", "memory": "1"}, "limits": {"cpu": "2", "memory": "1"}},
+        )

@@ -150,6 +150,6 @@ def test_labels_as_one_field_are_quoted_and_sorted() -> None:
 def test_a_resource_is_given_in_units_of_its_divisor_rounded_up() -> None:
     container = pods.container("main", resources={"requests": {"memory": "65Mi"}})
     reference = {"resource": "requests.memory", "divisor": "10Mi"}
-    assert downward.resource(container, reference, {}) == "7"
+    assert downward.resource(pods.pod(), container, reference, {}) == "7"
     with pytest.raises(downward.FieldError):
-        downward.resource(container, {"resource": "nothing"}, {})
+        downward.resource(pods.pod(), container, {"resource": "nothing"}, {})

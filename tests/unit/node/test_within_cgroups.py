@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wellhead.node.runtime.cgroups import Cgroups, Limits
+from wellhead.node.runtime.cgroups import Cgroups, Limits, Pod
 from wellhead.node.runtime.containers import Runtime
 
 
@@ -42,3 +42,24 @@ def test_a_container_that_has_just_gone_is_no_complaint_of_the_shell(tmp_path: P
     end = command.index("--") + 1
     done = subprocess.run([*command[:end], "echo", "on"], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("on\n", "")
+
+
+@pytest.mark.parametrize("unified", [True, False])
+def test_the_containers_of_a_pod_have_theirs_below_its_own(tmp_path: Path, unified: bool) -> None:
+    roots = {"": tmp_path / "all"} if unified else {each: tmp_path / each for each in ("cpu", "memory")}
+    for root in roots.values():
+        root.mkdir()
+    cgroups = Cgroups(roots, unified)
+    made = cgroups.make("x", Limits(), Pod("u-1", Limits(memory=4096)))
+    memory = roots["" if unified else "memory"]
+    assert memory / "pod-u-1/x" in made.values()
+    name = "memory.max" if unified else "memory.limit_in_bytes"
+    assert (memory / "pod-u-1" / name).read_text() == "4096"
+    assert (memory / "pod-u-1/x" / name).read_text() == ("max" if unified else "-1")
+    cgroups.apply("x", Limits(memory=1024))
+    cgroups.apply_to_pod(Pod("u-1", Limits(memory=2048)))
+    assert (memory / "pod-u-1/x" / name).read_text() == "1024"
+    assert (memory / "pod-u-1" / name).read_text() == "2048"
+    assert cgroups.left() == {"x"}
+    cgroups.apply_to_pod(Pod("u-2", Limits()))
+    assert not (memory / "pod-u-2").exists()

@@ -172,7 +172,7 @@ async def _value_from(
             named = reference.get("containerName")
             everyone = [*(pod["spec"].get("initContainers") or ()), *pod["spec"]["containers"]]
             subject = next((c for c in everyone if c["name"] == named), container)
-            return downward.resource(subject, reference, allocatable)
+            return downward.resource(pod, subject, reference, allocatable)
     except downward.FieldError as error:
         raise VariableError(str(error)) from None
     if not source.keys() & {"configMapKeyRef", "secretKeyRef"}:

@@ -28,7 +28,7 @@ SERVED: Mapping[str, Mapping[str, str]] = {
             hostUsers hostname hostnameOverride imagePullSecrets:LocalObjectReference initContainers nodeName
             nodeSelector os:PodOS overhead preemptionPolicy priority priorityClassName
             readinessGates:PodReadinessGate restartPolicy schedulerName schedulingGates:PodSchedulingGate
-            runtimeClassName setHostnameAsFQDN shareProcessNamespace
+            resources:ResourceRequirements runtimeClassName setHostnameAsFQDN shareProcessNamespace
             securityContext:PodSecurityContext serviceAccount serviceAccountName subdomain
             terminationGracePeriodSeconds tolerations topologySpreadConstraints volumes:Volume
         """,
@@ -128,7 +128,6 @@ NO_EFFECT: Mapping[str, Mapping[str, str]] = {
     "PodSpec": {
         "evictionResponders": "there are no eviction requests",
         "resourceClaims": "there are no devices to claim: the scheduler refuses such a pod",
-        "resources": "only what its containers ask for is given and enforced",
         "schedulingGroup": "pods are scheduled one by one",
     },
     "Container": {

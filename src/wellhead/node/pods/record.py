@@ -113,7 +113,9 @@ class PodRecord(msgspec.Struct, omit_defaults=True):
     progress: Resize | None = None
     """Of resources that are granted and that containers don't have yet."""
     allocated: dict[str, Obj] = {}
-    """What the node has granted to its containers: the `resources` of each."""
+    """What the node has granted to its containers: the `resources` of each; under "" to the pod itself."""
+    whole: Obj | None = None
+    """The `resources` that its containers have in all."""
     containers: dict[str, ContainerRecord] = {}
 
     def of(self, name: str) -> ContainerRecord:

@@ -46,14 +46,17 @@ def beyond(pod: Obj, allocatable: room.Amounts) -> str:
 def asks(record: PodRecord) -> bool:
     """Whether the pod asks for other resources than it was granted."""
     return any(
-        changed(record.allocated[name], wanted)
+        changed(record.allocated.get(name), wanted)
         for name, wanted in room.asked(record.pod).items()
-        if name in record.allocated
+        if name in record.allocated or name == room.WHOLE
     )
 
 
 def under_way(record: PodRecord) -> bool:
-    """Whether a container that runs has other resources than it was granted."""
+    """Whether a container that runs, or the pod as a whole, has other resources than it was granted."""
+    granted = room.granted(record.pod, record.allocated)
+    if record.whole is not None and record.whole != room.together(granted):
+        return True
     return any(
         bool(changed(mine.resources, record.allocated[name]))
         for name, mine in record.containers.items()
@@ -85,6 +88,8 @@ def fail(record: PodRecord, why: str) -> bool:
 def summary(pod: Obj, what: str, error: str = "") -> str:
     """An event's words: what became of it, and what was asked for."""
     said: dict[str, object] = {}
+    if whole := pod["spec"].get("resources"):
+        said["resources"] = whole
     for kind in ("initContainers", "containers"):
         if listed := pod["spec"].get(kind):
             said[kind] = [{"name": each["name"], "resources": each.get("resources") or {}} for each in listed]

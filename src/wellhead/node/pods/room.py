@@ -17,8 +17,11 @@ from wellhead.node.pods import spec
 Amounts = Mapping[str, int]
 """By resource: thousandths of a processor for cpu, else whole units."""
 Allocated = Mapping[str, Obj]
-"""What is granted to containers, by their names: the `resources` of a container."""
+"""What is granted to containers, by their names: the `resources` of each; to the pod as a whole: WHOLE."""
 
+WHOLE = ""
+
+_OF_CGROUPS = ("cpu", "memory")
 _NATIVE = ("cpu", "memory", "ephemeral-storage")
 
 
@@ -39,11 +42,22 @@ class Shortage:
 
 
 def asked(pod: Obj) -> dict[str, Obj]:
-    """What the pod's containers ask for."""
-    return {
+    """What the pod's containers ask for, and it as a whole."""
+    found = {
         each["name"]: dict(each.get("resources") or {})
         for each in (*spec.init_containers(pod), *spec.containers(pod))
     }
+    if whole := pod["spec"].get("resources"):
+        found[WHOLE] = dict(whole)
+    return found
+
+
+def within(resources: Obj, whole: Obj | None) -> Obj:
+    """A container's resources; what has no limit there, but in its pod as a whole, has that one."""
+    limits = (whole or {}).get("limits") or {}
+    own = resources.get("limits") or {}
+    lacking = {name: limits[name] for name in ("cpu", "memory") if name in limits and name not in own}
+    return {**resources, "limits": {**own, **lacking}} if lacking else resources
 
 
 def granted(pod: Obj, allocated: Allocated) -> Obj:
@@ -55,7 +69,26 @@ def granted(pod: Obj, allocated: Allocated) -> Obj:
         ]
         for kind in ("initContainers", "containers")
     }
-    return {"metadata": pod["metadata"], "spec": {**pod["spec"], **changed}}
+    whole = {"resources": allocated[WHOLE]} if WHOLE in allocated else {}
+    return {"metadata": pod["metadata"], "spec": {**pod["spec"], **changed, **whole}}
+
+
+def together(pod: Obj) -> Obj:
+    """The `resources` of a pod in all, as `granted` gives it: what counts for its cgroup.
+
+    It is limited if it is as a whole, or if each of its containers is.
+    """
+    whole = (pod["spec"].get("resources") or {}).get("limits") or {}
+    everyone = [*spec.init_containers(pod), *spec.containers(pod)]
+    own = [(each.get("resources") or {}).get("limits") or {} for each in everyone]
+    limited = [name for name in _OF_CGROUPS if name in whole or all(name in each for each in own)]
+    found = {"requests": pod_amounts(pod, "requests"), "limits": pod_amounts(pod, "limits")}
+    names = {"requests": _OF_CGROUPS, "limits": limited}
+    return {
+        kind: texts
+        for kind, listed in found.items()
+        if (texts := {name: str(listed[name]) for name in names[kind] if name in listed})
+    }
 
 
 def requests(pod: Obj) -> dict[str, int]:

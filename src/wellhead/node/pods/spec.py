@@ -135,8 +135,9 @@ def described(pod: Obj) -> str:
 def qos_class(pod: Obj) -> str:
     """Guaranteed, Burstable or BestEffort (pkg/apis/core/helper/qos)."""
     guaranteed, anything = True, False
-    for container in (*init_containers(pod), *containers(pod)):
-        resources = container.get("resources") or {}
+    everyone = (*init_containers(pod), *containers(pod))
+    whole = pod["spec"].get("resources")
+    for resources in [whole] if whole else [each.get("resources") or {} for each in everyone]:
         requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
         for name in ("cpu", "memory"):
             limit = _amount(limits.get(name))

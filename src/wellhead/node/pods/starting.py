@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 from wellhead.api.meta import Obj
 from wellhead.images.store import Image
 from wellhead.linux import paths
-from wellhead.node.pods import environment, mounting, security, spec
+from wellhead.node.pods import environment, mounting, oom, security, spec
 from wellhead.node.pods.state import PodState
 from wellhead.node.runtime.cgroups import Limits
 from wellhead.node.runtime.oci import Container
@@ -60,7 +61,9 @@ async def plan(state: PodState, container: Obj, image: Image, id: str, number: i
         unmasked=own.get("procMount") == "Unmasked",
         read_only_rootfs=bool(own.get("readOnlyRootFilesystem")),
         no_new_privileges=own.get("allowPrivilegeEscalation") is False,
-        limits=Limits.of(container.get("resources")),
+        oom_score=_oom_score(state, container),
+        limits=Limits.of(state.effective(container)),
+        pod=state.in_all,
         sysctls={each["name"]: str(each["value"]) for each in of_pod.get("sysctls") or ()},
     )
 
@@ -68,6 +71,15 @@ async def plan(state: PodState, container: Obj, image: Image, id: str, number: i
 _MOST_VARIABLES = 1 << 20  # bytes of a file of them
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """Of an image that says none, as container runtimes have it."""
+
+
+def _oom_score(state: PodState, container: Obj) -> int:
+    """What upstream's rule gives, but no less than the agent's own without the right to have it lower."""
+    capacity = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    score = oom.score(state.granted_pod, container, capacity)
+    if "CAP_SYS_RESOURCE" in state.context.capabilities:
+        return score
+    return max(score, int(Path("/proc/self/oom_score_adj").read_text()))
 
 
 def _namespaces(state: PodState, container: Obj) -> dict[str, Path | None]:

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from wellhead.api.meta import Obj
 from wellhead.client.events import EventType
+from wellhead.node.pods import room
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.record import PodRecord, RecordFile
 from wellhead.node.pods.sandbox import Sandbox
 from wellhead.node.pods.status import View, Waiting
 from wellhead.node.runtime import execs
+from wellhead.node.runtime.cgroups import Limits, Pod
 from wellhead.node.volumes.pod_volumes import PodVolumes
 from wellhead.text import printable
 
@@ -61,6 +63,21 @@ class PodState:
         """A container of the spec with the resources that the node has granted it."""
         granted = self.record.allocated.get(container["name"])
         return container if granted is None else container | {"resources": granted}
+
+    @property
+    def granted_pod(self) -> Obj:
+        """The pod with what the node has granted it."""
+        return room.granted(self.pod, self.record.allocated)
+
+    @property
+    def in_all(self) -> Pod | None:
+        """What its containers may have together; None if nobody asks for anything."""
+        limits = Limits.of(room.together(self.granted_pod))
+        return None if limits is None else Pod(self.pod["metadata"]["uid"], limits)
+
+    def effective(self, container: Obj) -> Obj:
+        """A container's `resources`, with the limits of its pod where it has none of its own."""
+        return room.within(container.get("resources") or {}, self.record.allocated.get(room.WHOLE))
 
     def changed(self) -> None:
         """Say that the pod's status may have changed."""

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from wellhead.api.meta import Obj, now
-from wellhead.node.pods import spec
+from wellhead.api.quota.pods import pod_amounts
+from wellhead.node.pods import room, spec
 from wellhead.node.pods.record import Attempt, ContainerRecord, PodRecord, Resize
 
 _PENDING, _PROGRESS = "PodResizePending", "PodResizeInProgress"
@@ -75,6 +76,10 @@ def compute(record: PodRecord, view: View) -> Obj:
         for each in statuses["ephemeral"]:
             each["ready"] = False
         status["ephemeralContainerStatuses"] = statuses["ephemeral"]
+    allocated = room.granted(pod, record.allocated)
+    if amounts := pod_amounts(allocated, "requests"):
+        status["allocatedResources"] = {name: str(amount) for name, amount in amounts.items()}
+        status["resources"] = room.together(allocated) if record.whole is None else record.whole
     addresses = view.host_ips if spec.host_network(pod) else record.ips
     if addresses:
         status |= {"podIP": addresses[0], "podIPs": [{"ip": ip} for ip in addresses]}

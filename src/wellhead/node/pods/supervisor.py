@@ -367,7 +367,8 @@ class Supervisor:
             self._resized.clear()
             wanted = dict(self._container.get("resources") or {})
             try:
-                await state.context.runtime.resize(attempt.id, Limits.of(wanted) or Limits())
+                limits = Limits.of(state.effective(self._container)) or Limits()
+                await state.context.runtime.resize(attempt.id, limits)
             except OSError as error:
                 retry = retries.next()
                 text = f"Container {self._name} can't be resized: {error.strerror or error}"

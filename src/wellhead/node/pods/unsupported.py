@@ -24,6 +24,7 @@ def without_effect(pod: Obj, available: frozenset[str], *, limits: bool = False)
     """
     available = security.available(pod, available)
     found = list(fields.without_effect(pod["spec"], "PodSpec", "spec."))
+    found += _of_limits(pod["spec"].get("resources"), "spec.resources: ", enforced=limits)
     for container in (*spec.init_containers(pod), *spec.containers(pod)):
         found += _of_container(container, "Container", available, limits)
     return found
@@ -36,14 +37,7 @@ def of_onlooker(container: Obj, available: frozenset[str], *, limits: bool = Fal
 
 def _of_container(container: Obj, kind: str, available: frozenset[str], limits: bool) -> Iterator[str]:
     at = f'container "{container["name"]}": '
-    asked = set((container.get("resources") or {}).get("limits") or ()) - _BY_EVICTION
-    if asked and not limits:
-        why = "this machine has no cgroups for memory and CPU that the agent may use"
-        yield at + _LIMITS.format(", ".join(sorted(asked)), why)
-    elif others := asked - _ENFORCED:
-        yield at + _LIMITS.format(
-            ", ".join(sorted(others)), "only those of cpu, memory and ephemeral-storage are"
-        )
+    yield from _of_limits(container.get("resources"), at, enforced=limits)
     yield from fields.without_effect(container, kind, at)
     for name in security.not_given(container.get("securityContext") or {}, available):
         why = (
@@ -54,3 +48,14 @@ def _of_container(container: Obj, kind: str, available: frozenset[str], limits: 
         yield f"{at}{name} is not given: {why}"
     for action in {rule.get("action") for rule in container.get("restartPolicyRules") or ()} - _ACTIONS:
         yield f"{at}restartPolicyRules with the action {action} have no effect: this agent doesn't know it"
+
+
+def _of_limits(resources: Obj | None, at: str, *, enforced: bool) -> Iterator[str]:
+    asked = set((resources or {}).get("limits") or ()) - _BY_EVICTION
+    if asked and not enforced:
+        why = "this machine has no cgroups for memory and CPU that the agent may use"
+        yield at + _LIMITS.format(", ".join(sorted(asked)), why)
+    elif others := asked - _ENFORCED:
+        yield at + _LIMITS.format(
+            ", ".join(sorted(others)), "only those of cpu, memory and ephemeral-storage are"
+        )

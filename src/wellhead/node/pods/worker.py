@@ -37,6 +37,7 @@ from wellhead.node.pods.record import Attempt, End, PodRecord, RecordFile, Resiz
 from wellhead.node.pods.sandbox import Sandbox, SandboxError
 from wellhead.node.pods.state import PodState
 from wellhead.node.pods.status_writer import StatusWriter
+from wellhead.node.pods.whole import Whole
 from wellhead.node.runtime.commands import uninterrupted
 from wellhead.node.static import manifests
 from wellhead.node.volumes.content import VolumeError
@@ -78,6 +79,7 @@ class PodWorker:
         self._torn_down = asyncio.Event()
         self._vanished = asyncio.Event()
         self._updated = asyncio.Event()
+        self._whole = Whole(self.state)
         self._crew = Crew(self.state, self._told, self._grace_left)
         if not self._record.allocated:
             self._record.allocated = room.asked(pod)
@@ -102,6 +104,7 @@ class PodWorker:
         record.progress = Resize(record.pod["metadata"].get("generation") or 0)
         self.state.event("Normal", "ResizeStarted", resizing.summary(record.pod, "started"))
         self._crew.update(record.pod)
+        self._whole.update()
         self._changed()
 
     def put_off(self, pending: Resize | None) -> None:
@@ -242,10 +245,12 @@ class PodWorker:
             say = partial(self.state.event, "Warning", "VolumeUnmounted")
             keeping_mounted = group.create_task(self.state.volumes.keep_mounted(say))
             holding = group.create_task(self._watch_sandbox())
+            whole = group.create_task(self._whole.run())
             await self._crew.run()
             keeping.cancel()
             keeping_mounted.cancel()
             holding.cancel()
+            whole.cancel()
 
     async def _watch_sandbox(self) -> None:
         await self.state.sandbox.lost(self._record)
@@ -354,6 +359,7 @@ class PodWorker:
         for name, each in record.containers.items():
             if each.current is not None:
                 await runtime.delete(each.current.id, self.state.bundle(name, each.current.number))
+        await runtime.forget_pod(self.uid)
         await self.state.sandbox.remove(record)
         await self.state.volumes.remove()
 

@@ -2,7 +2,7 @@
 
 Version 2 where its hierarchy has the controllers, else version 1. A hierarchy of version 1 is mounted by the
 agent for itself, in its machine; the host's mounts stay as they are. Only containers that ask for something
-have one.
+have one. Those of a pod that asks for something as a whole are below one of the pod's.
 
 Source: pkg/kubelet/cm (MilliCPUToShares, MilliCPUToQuota) of v1.36; Documentation/admin-guide/cgroup-v1 and
 cgroup-v2.rst of Linux.
@@ -37,6 +37,9 @@ _REMOVALS, _SETTLES = (
 _LEAST_SHARES, _MOST_SHARES = 2, 262_144
 
 
+_POD = "pod-"  # before a pod's UID
+
+
 @dataclass(frozen=True)
 class Limits:
     """Bytes of memory at most, thousandths of a processor at most, and what it weighs against others."""
@@ -64,6 +67,14 @@ class Limits:
     def quota(self) -> int | None:
         """Microseconds of a period."""
         return None if self.cpu is None else max(self.cpu * _PERIOD // 1000, _LEAST_QUOTA)
+
+
+@dataclass(frozen=True)
+class Pod:
+    """What the containers of a pod have in all."""
+
+    uid: str
+    limits: Limits
 
 
 def _own(controller: str) -> str:
@@ -106,7 +117,7 @@ class Cgroups:
         directory = _UNIFIED / name
         directory.mkdir(exist_ok=True)
         for each in (_UNIFIED, directory):
-            (each / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in _CONTROLLERS))
+            _hand_down(each)
         return cls({"": directory}, True)
 
     @classmethod
@@ -127,25 +138,45 @@ class Cgroups:
             roots[controller].mkdir(parents=True, exist_ok=True)
         return cls(roots, False)
 
-    def make(self, id: str, limits: Limits) -> dict[str, Path]:
+    def make(self, id: str, limits: Limits, pod: Pod | None = None) -> dict[str, Path]:
         """Make a container's cgroups: where each is to be seen in it (below /sys/fs/cgroup). Blocks."""
-        for root in self._roots.values():
-            (root / id).mkdir(exist_ok=True)
+        places = self._roots
+        if pod is not None:
+            places = {controller: root / f"{_POD}{pod.uid}" for controller, root in self._roots.items()}
+            for place in places.values():
+                place.mkdir(exist_ok=True)
+            if self._unified:
+                _hand_down(places[""])
+            self.apply_to_pod(pod)
+        for place in places.values():
+            (place / id).mkdir(exist_ok=True)
         self.apply(id, limits)
-        return {controller: root / id for controller, root in self._roots.items()}
+        return {controller: place / id for controller, place in places.items()}
 
     def apply(self, id: str, limits: Limits) -> None:
         """Let these be the limits from now on. Raises OSError: memory in use can't always be taken back."""
+        self._apply(self._places(id), limits)
+
+    def apply_to_pod(self, pod: Pod) -> None:
+        """The same for a pod, if it has containers."""
+        places = self._places(f"{_POD}{pod.uid}")
+        if all(each.is_dir() for each in places.values()):
+            self._apply(places, pod.limits)
+
+    def _places(self, name: str) -> dict[str, Path]:
+        return {controller: _place(root, name) for controller, root in self._roots.items()}
+
+    def _apply(self, places: Mapping[str, Path], limits: Limits) -> None:
         quota = limits.quota
         if self._unified:
-            directory = self._roots[""] / id
+            directory = places[""]
             self._refuse_to_starve(directory, limits.memory)
             weight = 1 + (limits.shares - _LEAST_SHARES) * 9999 // (_MOST_SHARES - _LEAST_SHARES)
             (directory / "cpu.weight").write_text(str(weight))
             (directory / "cpu.max").write_text(f"{'max' if quota is None else quota} {_PERIOD}")
             (directory / "memory.max").write_text("max" if limits.memory is None else str(limits.memory))
             return
-        cpu, memory = self._roots["cpu"] / id, self._roots["memory"] / id
+        cpu, memory = places["cpu"], places["memory"]
         (cpu / "cpu.shares").write_text(str(limits.shares))
         (cpu / "cpu.cfs_period_us").write_text(str(_PERIOD))
         (cpu / "cpu.cfs_quota_us").write_text(str(-1 if quota is None else quota))
@@ -163,18 +194,18 @@ class Cgroups:
 
     def of(self, id: str) -> list[Path]:
         """The container's directory in each hierarchy."""
-        return [root / id for root in self._roots.values() if (root / id).is_dir()]
+        return [place for place in self._places(id).values() if place.is_dir()]
 
     def put(self, id: str, pid: int) -> None:
         """Let a process, and all that it will start, be in a container's cgroups."""
-        for root in self._roots.values():
-            (root / id / "cgroup.procs").write_text(str(pid))
+        for place in self._places(id).values():
+            (place / "cgroup.procs").write_text(str(pid))
 
     def killed(self, id: str) -> bool:
         """Whether the kernel has killed one of the container's processes for want of memory."""
         name = "memory.events" if self._unified else "memory.oom_control"
         with contextlib.suppress(OSError):
-            text = (self._roots["" if self._unified else "memory"] / id / name).read_text()
+            text = (self._places(id)["" if self._unified else "memory"] / name).read_text()
             found = dict(line.split() for line in text.splitlines() if line.count(" ") == 1)
             return int(found.get("oom_kill", "0")) > 0
         return False
@@ -182,24 +213,50 @@ class Cgroups:
     def remove(self, id: str) -> None:
         """Forget a container whose first process is gone; what else is in there is ended. Blocks."""
         for directory in self.of(id):
-            for _ in range(_REMOVALS):
-                try:
-                    directory.rmdir()
-                    break
-                except FileNotFoundError:
-                    break
-                except OSError:
-                    if not _killed(directory):
-                        time.sleep(_SETTLES)
-            else:
-                _log.warning("cgroup %s can't be removed: something is in it", directory)
+            _remove(directory)
+
+    def remove_pod(self, uid: str) -> None:
+        """Forget a pod whose containers are gone. Blocks."""
+        self.remove(f"{_POD}{uid}")
 
     def left(self) -> set[str]:
-        """The containers that have cgroups."""
+        """The containers that have cgroups. Those of pods without containers go. Blocks."""
         found: set[str] = set()
         for root in self._roots.values():
-            found |= {path.name for path in root.iterdir() if path.is_dir()}
+            for path in filter(Path.is_dir, root.iterdir()):
+                if path.name.startswith(_POD):
+                    found |= {each.name for each in path.iterdir() if each.is_dir()}
+                    with contextlib.suppress(OSError):
+                        path.rmdir()
+                else:
+                    found.add(path.name)
         return found
+
+
+def _place(root: Path, name: str) -> Path:
+    """Where a container's cgroup is: beside others, or below its pod's."""
+    found = root / name
+    if not name.startswith(_POD) and not found.is_dir():
+        found = next(root.glob(f"{_POD}*/{name}"), found)
+    return found
+
+
+def _hand_down(directory: Path) -> None:
+    """Let what is below it in version 2 have limits, too."""
+    (directory / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in _CONTROLLERS))
+
+
+def _remove(directory: Path) -> None:
+    for _ in range(_REMOVALS):
+        try:
+            directory.rmdir()
+            return
+        except FileNotFoundError:
+            return
+        except OSError:
+            if not _killed(directory):
+                time.sleep(_SETTLES)
+    _log.warning("cgroup %s can't be removed: something is in it", directory)
 
 
 def _killed(directory: Path) -> bool:

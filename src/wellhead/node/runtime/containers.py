@@ -20,7 +20,7 @@ import msgspec
 
 from wellhead.linux import descriptors, id_mapped, mounts, programs, trees
 from wellhead.node.runtime import commands, image_directories, leftovers, oci
-from wellhead.node.runtime.cgroups import Cgroups, Limits
+from wellhead.node.runtime.cgroups import Cgroups, Limits, Pod
 from wellhead.node.runtime.commands import CommandFailed
 
 _log = logging.getLogger(__name__)
@@ -125,6 +125,16 @@ class Runtime:
         if self._cgroups is not None and self._cgroups.has(id):
             await asyncio.to_thread(self._cgroups.apply, id, limits)
 
+    async def resize_pod(self, pod: Pod) -> None:
+        """As `resize`, for a pod as a whole."""
+        if self._cgroups is not None:
+            await asyncio.to_thread(self._cgroups.apply_to_pod, pod)
+
+    async def forget_pod(self, uid: str) -> None:
+        """Its containers are gone, and come no more."""
+        if self._cgroups is not None:
+            await asyncio.to_thread(self._cgroups.remove_pod, uid)
+
     def running(self, id: str, bundle: Path) -> bool:
         """Whether the container's conmon lives and has seen no exit."""
         pidfd = self._conmon_pidfd(id, bundle)
@@ -188,8 +198,9 @@ class Runtime:
         container.log.parent.mkdir(parents=True, exist_ok=True)
         _mount_root(container)
         container = image_directories.prepare(container)
-        if self._cgroups is not None and container.limits is not None:
-            container = replace(container, cgroups=self._cgroups.make(container.id, container.limits))
+        if self._cgroups is not None and (container.limits or container.pod):
+            made = self._cgroups.make(container.id, container.limits or Limits(), container.pod)
+            container = replace(container, cgroups=made)
         (bundle / "config.json").write_bytes(msgspec.json.encode(oci.config(container)))
         return container
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wellhead.linux.namespaces import IDS
-from wellhead.node.runtime.cgroups import Limits
+from wellhead.node.runtime.cgroups import Limits, Pod
 
 # containerd's, but for CAP_MKNOD: nothing here filters devices as its device cgroup does, so a node that a
 # container makes for the host's disk would lead to the host's disk.
@@ -106,7 +106,10 @@ class Container:
     no_new_privileges: bool = False
     sysctls: Mapping[str, str] = field(default_factory=dict)
     seccomp: Mapping[str, Any] | None = None
+    oom_score: int | None = None
     limits: Limits | None = None
+    pod: Pod | None = None
+    """What its pod has as a whole, if that asks for something."""
     cgroups: Mapping[str, Path] = field(default_factory=dict)
     """Its own, as `Cgroups.make` has made them."""
 
@@ -146,7 +149,9 @@ def _process(container: Container) -> dict[str, Any]:
     # Neither inheritable nor ambient, so that what another user than root executes has none (CVE-2022-24769).
     capabilities = list(container.capabilities)
     # No rlimits: raising one needs CAP_SYS_RESOURCE, which a wellhead machine may lack.
+    score = {} if container.oom_score is None else {"oomScoreAdj": container.oom_score}
     return {
+        **score,
         "terminal": container.terminal,
         "user": user,
         "args": list(container.args),

@@ -142,7 +142,7 @@ def _downward_files(source: Obj, default: _Default, surroundings: Surroundings) 
                 reference = item["resourceFieldRef"]
                 name = reference.get("containerName")
                 container: Obj = next((c for c in pod["spec"]["containers"] if c["name"] == name), {})
-                text = downward.resource(container, reference, surroundings.allocatable)
+                text = downward.resource(pod, container, reference, surroundings.allocatable)
         except downward.FieldError as error:
             raise VolumeError(str(error)) from None
         found[item["path"]] = default.file(text.encode(), item)

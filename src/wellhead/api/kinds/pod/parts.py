@@ -32,7 +32,9 @@ def combine(subresource: str, new: Obj, old: Obj) -> Obj:
         for kind in _KINDS
         if before.get(kind)
     }
-    return {**before, **changed}
+    kept = {name: value for name, value in before.items() if name != "resources"}
+    whole = {"resources": after["resources"]} if "resources" in after else {}
+    return {**kept, **changed, **whole}
 
 
 def _named(containers: Iterable[Obj], name: str) -> Obj | None:
@@ -82,6 +84,7 @@ def _validate_resize(new: Obj, old: Obj) -> Iterator[Cause]:
         for each in (old.get("status") or {}).get("containerStatuses") or ()
     ):
         yield Cause.forbidden("spec", "Pod running on node without support for resize")
+    yield from _validate_whole(after.get("resources"), before.get("resources"))
     for kind in _KINDS:
         for index, (now, then) in enumerate(zip(after.get(kind) or (), before.get(kind) or (), strict=True)):
             at = f"spec.{kind}[{index}].resources"
@@ -92,12 +95,30 @@ def _validate_resize(new: Obj, old: Obj) -> Iterator[Cause]:
             yield from _validate_container(now.get("resources") or {}, then.get("resources") or {}, at)
 
 
+def _validate_whole(new: Obj | None, old: Obj | None) -> Iterator[Cause]:
+    """The change of what the pod has as a whole."""
+    if old and not new:
+        yield Cause.forbidden("spec.resources", "pod-level resources cannot be removed")
+        return
+    after, before = new or {}, old or {}
+    for field in ("requests", "limits"):
+        now, then = after.get(field) or {}, before.get(field) or {}
+        if any(name in then and name not in now for name in _RESIZABLE):
+            text = f"pod-level resource {field} cannot be removed"
+            yield Cause.forbidden(f"spec.resources.{field}", text)
+        if _others(now) != _others(then):
+            yield Cause.forbidden("spec", "only cpu and memory resources are mutable at pod-level")
+
+
+def _others(amounts: Obj) -> Obj:
+    return {name: amount for name, amount in amounts.items() if name not in _RESIZABLE}
+
+
 def _validate_container(new: Obj, old: Obj, at: str) -> Iterator[Cause]:
     for field in ("requests", "limits"):
         after, before = new.get(field) or {}, old.get(field) or {}
         if removed := sorted(name for name in _RESIZABLE if name in before and name not in after):
             text = f"resource {field} cannot be removed: {', '.join(removed)}"
             yield Cause.forbidden(f"{at}.{field}", text)
-        others = ({k: v for k, v in each.items() if k not in _RESIZABLE} for each in (after, before))
-        if next(others) != next(others):
+        if _others(after) != _others(before):
             yield Cause.forbidden("spec", "only cpu and memory resources are mutable")

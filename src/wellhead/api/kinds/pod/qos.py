@@ -10,11 +10,15 @@ _QOS_RESOURCES = ("cpu", "memory")
 
 
 def qos_class(spec: Obj) -> str:
-    """Guaranteed, Burstable or BestEffort, from requests and limits of CPU and memory."""
+    """Guaranteed, Burstable or BestEffort, from requests and limits of CPU and memory.
+
+    Those of the pod as a whole, if it has any, else its containers'.
+    """
     any_given = False
     guaranteed = True
-    for container in containers_of(spec):
-        limits, requests = (container["resources"].get(kind) or {} for kind in ("limits", "requests"))
+    whole = spec.get("resources")
+    for resources in [whole] if whole else [each["resources"] for each in containers_of(spec)]:
+        limits, requests = (resources.get(kind) or {} for kind in ("limits", "requests"))
         any_given = any_given or any(
             _positive(given, r) for given in (limits, requests) for r in _QOS_RESOURCES
         )

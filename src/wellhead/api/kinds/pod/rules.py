@@ -15,6 +15,7 @@ from wellhead.api.kinds.pod.ephemeral import validate_ephemeral_containers
 from wellhead.api.kinds.pod.scheduling import validate_scheduling
 from wellhead.api.kinds.pod.security import validate_pod_security
 from wellhead.api.kinds.pod.volumes import validate_volumes
+from wellhead.api.kinds.pod.whole import validate_whole
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_labels
 
@@ -64,6 +65,7 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
     causes += _validate_claims(spec.get("resourceClaims") or (), f"{at}.resourceClaims")
     if resources := spec.get("resources"):
         causes += validate_pod_resources(resources, f"{at}.resources")
+        causes += validate_whole(spec, f"{at}.resources")
     causes += validate_overhead(spec.get("overhead") or {}, f"{at}.overhead")
     if (policy := spec.get("preemptionPolicy")) is not None:
         causes += one_of(f"{at}.preemptionPolicy", policy, _PREEMPTION_POLICIES)

@@ -32,6 +32,7 @@ def default_pod_spec(spec: Obj) -> None:
         spec["serviceAccountName"] = spec["serviceAccount"] = account
     for container in (*containers_of(spec), *(spec.get("ephemeralContainers") or ())):
         _default_container(container, host_network=bool(spec.get("hostNetwork")))
+    _make_canonical(spec.get("resources") or {})
     for volume in spec.get("volumes") or ():
         _default_volume(volume)
 
@@ -59,10 +60,7 @@ def _default_container(container: Obj, *, host_network: bool) -> None:
     )
     container["terminationMessagePath"] = container.get("terminationMessagePath") or "/dev/termination-log"
     container["terminationMessagePolicy"] = container.get("terminationMessagePolicy") or "File"
-    resources = container.setdefault("resources", {})
-    for kind in ("limits", "requests"):
-        for name, amount in (resources.get(kind) or {}).items():
-            resources[kind][name] = _canonical(amount)
+    _make_canonical(container.setdefault("resources", {}))
     for port in container.get("ports") or ():
         port["protocol"] = port.get("protocol") or "TCP"
         if host_network and not port.get("hostPort") and port.get("containerPort"):
@@ -75,6 +73,12 @@ def _default_container(container: Obj, *, host_network: bool) -> None:
     lifecycle = container.get("lifecycle") or {}
     for hook in ("postStart", "preStop"):
         _default_http_get((lifecycle.get(hook) or {}).get("httpGet"))
+
+
+def _make_canonical(resources: Obj) -> None:
+    for kind in ("limits", "requests"):
+        for name, amount in (resources.get(kind) or {}).items():
+            resources[kind][name] = _canonical(amount)
 
 
 def _canonical(amount: str | float) -> str:

@@ -17,6 +17,7 @@ from wellhead.api.kinds.pod.references import MIRROR_ANNOTATION
 from wellhead.api.kinds.pod.rules import validate_pod_spec
 from wellhead.api.kinds.pod.spec import default_pod_spec, default_requests
 from wellhead.api.kinds.pod.status import agree_on_pod_ips, validate_status
+from wellhead.api.kinds.pod.whole import default_whole
 from wellhead.api.meta import Obj
 from wellhead.api.strategy import Context, Strategy
 
@@ -44,6 +45,7 @@ class PodStrategy(Strategy):
         spec: Obj = obj.setdefault("spec", {})
         default_pod_spec(spec)
         default_requests(spec)
+        default_whole(spec)
         spec.setdefault("enableServiceLinks", True)
         obj.setdefault("status", {})
 
