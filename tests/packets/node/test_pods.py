@@ -276,10 +276,10 @@ def test_how_volumes_are_mounted_may_be_said_in_detail(lab: Lab) -> None:
 
 
 def test_what_has_no_effect_is_said_once(lab: Lab) -> None:
-    create(lab, "limited", shell("main", "sleep 1000"), hostUsers=False)
+    create(lab, "limited", shell("main", "sleep 1000"), securityContext={"seLinuxOptions": {"level": "s0"}})
     wait(lab, "limited")
 
-    text = "spec.hostUsers has no effect"
+    text = "spec.securityContext.seLinuxOptions has no effect"
 
     def warnings() -> list[tuple[str, int]]:
         events = json.loads(
