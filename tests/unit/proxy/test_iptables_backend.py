@@ -24,9 +24,13 @@ class Kernel:
         self.restored: list[str] = []
         monkeypatch.setattr(Commands, "save", self._save)
         monkeypatch.setattr(Commands, "restore", self._restore)
+        monkeypatch.setattr(Commands, "writes_nftables", self._writes_nftables)
 
     async def _save(self, *tables: str) -> str:
         return ""
+
+    async def _writes_nftables(self) -> bool:
+        return False
 
     async def _restore(self, text: str) -> None:
         if self.refuses and self.refuses in text:

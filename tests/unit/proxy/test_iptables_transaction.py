@@ -12,7 +12,14 @@ from wellhead.proxy.backends.iptables.node_rules import JUMPS
 from wellhead.proxy.backends.iptables.port_rules import Chain, Rules
 from wellhead.proxy.backends.iptables.ruleset import Ruleset
 from wellhead.proxy.backends.iptables.saved import Saved, parse, same
-from wellhead.proxy.backends.iptables.transaction import apply_to, differing, removal, restore_input
+from wellhead.proxy.backends.iptables.transaction import (
+    apply_to,
+    differing,
+    edits,
+    new_chains,
+    removal,
+    restore_input,
+)
 from wellhead.services.node_view import NodeView, ViewDiff
 from wellhead.services.service_map import service_map
 
@@ -212,3 +219,37 @@ def test_a_large_chain_in_another_order_is_written_whole() -> None:
     text = restore_input({chain: wanted}, Saved(chains={chain: now}, jumps=dict(JUMPS)), JUMPS)
     assert ":KUBE-SERVICES - [0:0]" in text
     assert tuple(edited(now, text)) == wanted
+
+
+ENTRIES = Chain("nat", "KUBE-SERVICES")
+PORT = Chain("nat", OLD_SERVICE)
+LINES = tuple(f"-A KUBE-SERVICES -d 10.0.0.{each}/32 -j KUBE-SVC" for each in range(100))
+
+
+FRESH = tuple(f"-A KUBE-SERVICES -d 10.0.1.{each}/32 -j KUBE-SVC" for each in range(9))
+
+
+@given(
+    st.sets(st.sampled_from(LINES), max_size=5), st.dictionaries(st.integers(0, 95), st.sampled_from(FRESH))
+)
+def test_a_large_chain_is_edited_rule_by_rule(gone: set[str], new: dict[int, str]) -> None:
+    wanted = [each for each in LINES if each not in gone]
+    for line, place in {line: place for place, line in new.items()}.items():
+        wanted.insert(place, line)
+    found = edits(LINES, tuple(wanted))
+    assert found is not None
+    rebuilt = [each for each in LINES if each not in found.removed]
+    for place, line in found.added.items():
+        rebuilt.insert(place, line)
+    assert rebuilt == wanted
+    assert set(found.removed) == gone
+
+
+def test_rules_in_another_order_and_rules_that_are_there_twice_are_written_whole() -> None:
+    assert edits((*LINES, LINES[0]), LINES) is None
+    assert edits(LINES, tuple(reversed(LINES))) is None
+
+
+def test_chains_that_nothing_leads_to_are_those_that_are_not_there() -> None:
+    changes: dict[Chain, Rules | None] = {ENTRIES: LINES, PORT: (), Chain("nat", "KUBE-FORWARD"): None}
+    assert new_chains(changes, Saved({ENTRIES: ()})) == {PORT: ()}

@@ -51,8 +51,31 @@ class Hook(enum.IntEnum):
 class Rule(enum.IntEnum):
     TABLE = 1
     CHAIN = 2
+    HANDLE = 3
     EXPRESSIONS = 4
+    COMPATIBLE = 5
+    POSITION = 6
     USERDATA = 7
+
+
+class Compatible(enum.IntEnum):
+    """NFTA_RULE_COMPAT_…"""
+
+    PROTOCOL = 1
+    FLAGS = 2
+
+
+class Extension(enum.IntEnum):
+    """NFTA_MATCH_… and NFTA_TARGET_…, which are alike."""
+
+    NAME = 1
+    REVISION = 2
+    INFO = 3
+
+
+class Counter(enum.IntEnum):
+    BYTES = 1
+    PACKETS = 2
 
 
 class Set(enum.IntEnum):

@@ -9,6 +9,7 @@ bytes.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -52,6 +53,17 @@ def nested(type: int, *parts: bytes) -> bytes:
 def expression(name: str, *parts: bytes) -> bytes:
     """One of the kernel's expressions, as an element of a rule's list."""
     return nested(nfta.ListOf.ELEMENT, text(nfta.Expression.NAME, name), nested(nfta.Expression.DATA, *parts))
+
+
+class Frame:
+    """What is around a value of a given size in what `make` makes: quicker than to make it anew for each."""
+
+    def __init__(self, make: Callable[[bytes], bytes], size: int) -> None:
+        sample = b"~" * size
+        self._before, self._after = make(sample).split(sample)
+
+    def around(self, value: bytes) -> bytes:
+        return self._before + value + self._after
 
 
 def register(word: int) -> int:
@@ -127,12 +139,16 @@ class Field:
         return (self.type,)
 
     def load(self, word: int) -> bytes:
+        return self.load_bytes(word, self.type.size)
+
+    def load_bytes(self, word: int, count: int) -> bytes:
+        """As `load`, of its first bytes alone."""
         return expression(
             "payload",
             u32(nfta.Payload.DESTINATION, register(word)),
             u32(nfta.Payload.BASE, self.base),
             u32(nfta.Payload.OFFSET, self.offset),
-            u32(nfta.Payload.LENGTH, self.type.size),
+            u32(nfta.Payload.LENGTH, count),
         )
 
     def __str__(self) -> str:

@@ -59,7 +59,7 @@ class Is:
 
     @property
     def encoded(self) -> bytes:
-        return self.value.load(0) + _compare(self.what, differs=self.differs)
+        return self.value.load(0) + compare(self.what, differs=self.differs)
 
     def __str__(self) -> str:
         [kind] = self.value.types
@@ -76,7 +76,7 @@ class Has:
     @property
     def encoded(self) -> bytes:
         [kind] = self.value.types
-        return Bits(self.value, self.bits).load(0) + _compare(kind.pack(0), differs=True)
+        return Bits(self.value, self.bits).load(0) + compare(kind.pack(0), differs=True)
 
     def __str__(self) -> str:
         [kind] = self.value.types
@@ -99,7 +99,7 @@ class InNetwork:
         masked = b""
         if network.prefixlen < network.max_prefixlen:
             masked = bitwise(0, network.netmask.packed, bytes(size))
-        return self.address.load(0) + masked + _compare(network.network_address.packed)
+        return self.address.load(0) + masked + compare(network.network_address.packed)
 
     def __str__(self) -> str:
         network = self.network
@@ -154,10 +154,11 @@ class VerdictMap:
 
 
 class Final(enum.Enum):
-    """A packet's end in this hook."""
+    """A packet's end in this hook, or in this chain."""
 
     DROP = 0
     ACCEPT = 1
+    RETURN = -5
 
     @property
     def encoded(self) -> bytes:
@@ -167,7 +168,7 @@ class Final(enum.Enum):
         return self.name.lower()
 
 
-DROP, ACCEPT = Final
+DROP, ACCEPT, RETURN = Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +335,8 @@ def _immediate(data: bytes) -> bytes:
     return expression("immediate", u32(kind.DESTINATION, _VERDICT_REGISTER), nested(kind.DATA, data))
 
 
-def _compare(value: bytes, *, differs: bool = False) -> bytes:
+def compare(value: bytes, *, differs: bool = False) -> bytes:
+    """Whether the first register's value is (or, `differs`, is not) this."""
     kind = nfta.Compare
     return expression(
         "cmp",

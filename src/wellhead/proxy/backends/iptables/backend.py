@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Mapping
 from time import perf_counter
 
 from wellhead.ip import Family, IPNetwork
@@ -13,6 +14,8 @@ from wellhead.proxy.backends.iptables import names, rules
 from wellhead.proxy.backends.iptables import saved as saving
 from wellhead.proxy.backends.iptables.claims import Claims, remove_claims
 from wellhead.proxy.backends.iptables.commands import Commands, Variant
+from wellhead.proxy.backends.iptables.native import NativeTables
+from wellhead.proxy.backends.iptables.node_rules import JUMPS
 from wellhead.proxy.backends.iptables.port_rules import Chain, Rules
 from wellhead.proxy.backends.iptables.ruleset import Ruleset, RulesetConfig
 from wellhead.proxy.backends.iptables.saved import Saved
@@ -20,6 +23,7 @@ from wellhead.proxy.backends.iptables.transaction import (
     TABLES,
     apply_to,
     differing,
+    new_chains,
     removal,
     restore_input,
 )
@@ -27,6 +31,9 @@ from wellhead.proxy.metrics import Metrics, family_label, of_family
 from wellhead.services.node_view import ViewDiff
 
 log = logging.getLogger(__name__)
+
+_MANY = 500
+"""So many rules of chains that aren't there yet are worth loading by themselves."""
 
 
 class IptablesBackend:
@@ -84,6 +91,8 @@ class IptablesBackend:
     def close(self) -> None:
         """Let go of the sockets. What is in force stays."""
         self._claims.close()
+        for each in self._tables:
+            each.close()
 
 
 class _FamilyTables:
@@ -97,6 +106,8 @@ class _FamilyTables:
         self._commands = Commands(family, variant)
         self._metrics = metrics
         self._held: Saved | None = None
+        self._native: NativeTables | None = None
+        self._native_known = False
 
     def forget(self) -> None:
         """Look at the kernel again before the next change."""
@@ -110,13 +121,15 @@ class _FamilyTables:
         held = self._held
         self._held = None  # should this fail half-way, the next sync compares everything
         if held is None:
-            held = await asyncio.to_thread(saving.parse, await self._commands.save(*TABLES))
+            held = await self._read()
             changed = {*held.chains, *self.ruleset.chains()}
         wanted: dict[Chain, Rules | None] = {chain: self.ruleset.rules(chain) for chain in changed}
         changes = differing(wanted, held)
-        text = restore_input(changes, held)
+        done = await self._change_natively(changes, held)
+        rest = {chain: rules for chain, rules in changes.items() if chain not in done}
+        text = restore_input(rest, held)
         if text:
-            log.debug("%s: restoring %d chains", self._commands, len(changes))
+            log.debug("%s: restoring %d chains", self._commands, len(rest))
             try:
                 await self._commands.restore(text)
             except BackendError as error:
@@ -129,10 +142,59 @@ class _FamilyTables:
                         f"{self._commands}: this kernel has no xt_recent: ClientIP affinity is left out"
                     ) from error
                 raise
-        apply_to(held, changes)
+        apply_to(held, rest)
         self._held = held
         self._measure(held, changes, perf_counter() - started, full)
-        return bool(text)
+        return bool(changes or text)
+
+    async def _read(self) -> Saved:
+        """What the kernel holds."""
+        native = await self._natively()
+        if native is not None:
+            wanted = {chain: self.ruleset.rules(chain) or () for chain in self.ruleset.chains()}
+            try:
+                held = await asyncio.to_thread(native.read, TABLES, wanted, JUMPS)
+            except OSError as error:
+                log.debug("%s: reading by netlink: %s; reading text", self._commands, error)
+                held = None
+            if held is not None:
+                return held
+        return await asyncio.to_thread(saving.parse, await self._commands.save(*TABLES))
+
+    async def _change_natively(self, changes: Mapping[Chain, Rules | None], held: Saved) -> set[Chain]:
+        """Make those of `changes` that netlink is quicker for, and note them in `held`. Returns which."""
+        native = await self._natively()
+        if native is None:
+            return set()
+        done: set[Chain] = set()
+        try:
+            fresh = new_chains(changes, held)
+            if sum(map(len, fresh.values())) >= _MANY:
+                await asyncio.to_thread(native.load, fresh)
+                held.chains |= fresh
+                done.update(fresh)
+            rest = {chain: rules for chain, rules in changes.items() if chain not in done}
+            if held.jumps == JUMPS and rest and await asyncio.to_thread(native.change, rest, held):
+                apply_to(held, rest)
+                done.update(rest)
+        except (OSError, ValueError) as error:
+            log.info("%s: by netlink: %s; restoring text", self._commands, error)
+        return done
+
+    async def _natively(self) -> NativeTables | None:
+        """The way by netlink, where there is one: iptables-nft's, on a kernel that lets us."""
+        if not self._native_known:
+            self._native_known = True
+            if await self._commands.writes_nftables():
+                with contextlib.suppress(OSError):
+                    self._native = NativeTables(self._family)
+        return self._native
+
+    def close(self) -> None:
+        """Let go of the socket. What is in force stays."""
+        if self._native is not None:
+            self._native.close()
+            self._native, self._native_known = None, False
 
     async def _can_remember_clients(self) -> bool:
         """Whether the kernel takes a rule with a `recent` match, tried on a chain that nothing leads to."""

@@ -39,11 +39,17 @@ class Commands:
         Raises:
             BackendError: iptables can't be run.
         """
-        variant = self._variant
-        if variant == "auto":
-            said = await self._run(self._plain, "--version")
-            variant = "nft" if "nf_tables" in said else "legacy"
-        return Commands(family, "legacy" if variant == "nft" else "nft")
+        return Commands(family, "legacy" if await self.writes_nftables() else "nft")
+
+    async def writes_nftables(self) -> bool:
+        """Whether this is the nft variant.
+
+        Raises:
+            BackendError: iptables can't be run.
+        """
+        if self._variant == "auto":
+            return "nf_tables" in await self._run(self._plain, "--version")
+        return self._variant == "nft"
 
     async def save(self, *tables: str) -> str:
         """The rules in some tables, as iptables-save prints them; without names: in those that exist.

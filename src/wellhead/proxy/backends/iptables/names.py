@@ -73,4 +73,4 @@ def endpoint_chain(port: PortKey, protocol: Protocol, endpoint: EndpointAddress)
 
 def _hash(port: PortKey, protocol: Protocol, endpoint: str = "") -> str:
     digest = hashlib.sha256(f"{port}{protocol.lower()}{endpoint}".encode()).digest()
-    return base64.b32encode(digest).decode()[:16]
+    return base64.b32encode(digest[:10]).decode()

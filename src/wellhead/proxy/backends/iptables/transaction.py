@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from wellhead.proxy.backends.iptables.node_rules import JUMPS
 from wellhead.proxy.backends.iptables.port_rules import Chain, Rules
@@ -44,10 +45,10 @@ def _table(table: str, changes: Changes, saved: Saved, jumps: Mapping[Chain, Rul
     ours = sorted(
         (chain.name, rules or (), rules is None) for chain, rules in changes.items() if chain.table == table
     )
-    edits = {name: _edits(name, saved.chains.get(Chain(table, name), ()), rules) for name, rules, _ in ours}
-    lines = [f":{name} - [0:0]" for name, _, _ in ours if not edits[name]]
+    edited = {name: _edit(name, saved.chains.get(Chain(table, name), ()), rules) for name, rules, _ in ours}
+    lines = [f":{name} - [0:0]" for name, _, _ in ours if not edited[name]]
     for name, rules, _ in ours:
-        lines += edits[name] or rules
+        lines += edited[name] or rules
     for chain in sorted({each for each in (*jumps, *saved.jumps) if each.table == table}):
         lines += _jumps(chain, saved.jumps.get(chain, ()), jumps.get(chain, ()))
     # A chain that others' rules lead to can't go; it stays, empty, and lets their packets pass.
@@ -57,23 +58,47 @@ def _table(table: str, changes: Changes, saved: Saved, jumps: Mapping[Chain, Rul
     return "\n".join([f"*{table}", *lines, "COMMIT", ""]) if lines else ""
 
 
-def _edits(name: str, now: Rules, wanted: Rules) -> list[str]:
-    """The single deletions and insertions that make a large chain's rules into others; none: write it whole.
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """Single changes that make a chain's rules into others."""
+
+    removed: Rules
+    added: Mapping[int, str]
+    """Rules by the place that they then have."""
+
+
+def edits(now: Rules, wanted: Rules) -> Edits | None:
+    """The single changes to a large chain of which little changes; None: it is better written whole."""
+    if len(now) < _LARGE or len(wanted) < _LARGE:
+        return None
+    before, after = set(now), set(wanted)
+    removed = tuple(each for each in now if each not in after)
+    added = {place: each for place, each in enumerate(wanted) if each not in before}
+    if len(before) < len(now) or len(after) < len(wanted) or len(removed) + len(added) > len(wanted) // 4:
+        return None
+    if [each for each in now if each in after] != [each for each in wanted if each in before]:
+        return None  # what stays has changed its order
+    return Edits(removed, added)
+
+
+def _edit(name: str, now: Rules, wanted: Rules) -> list[str]:
+    """The lines that edit a large chain; none: it is to be written whole.
 
     A rule is deleted by what it says: one that others have changed meanwhile is refused rather than mistaken.
     """
-    if len(now) < _LARGE or len(wanted) < _LARGE:
+    found = edits(now, wanted)
+    if found is None:
         return []
-    before, after = set(now), set(wanted)
-    removed = [each for each in now if each not in after]
-    places = [index for index, each in enumerate(wanted) if each not in before]
-    if len(before) < len(now) or len(after) < len(wanted) or len(removed) + len(places) > len(wanted) // 4:
-        return []
-    if [each for each in now if each in after] != [each for each in wanted if each in before]:
-        return []  # what stays has changed its order
-    found = ["-D" + each.removeprefix("-A") for each in removed]
     prefix = f"-A {name}"
-    return found + [f"-I {name} {index + 1}{wanted[index].removeprefix(prefix)}" for index in places]
+    return ["-D" + each.removeprefix("-A") for each in found.removed] + [
+        f"-I {name} {place + 1}{each.removeprefix(prefix)}" for place, each in found.added.items()
+    ]
+
+
+def new_chains(changes: Changes, saved: Saved) -> dict[Chain, Rules]:
+    """Of `changes`, the chains that aren't there yet: nothing leads to them."""
+    new = ((chain, rules) for chain, rules in changes.items() if chain not in saved.chains)
+    return {chain: rules for chain, rules in new if rules is not None}
 
 
 def _jumps(chain: Chain, now: Rules, wanted: Rules) -> Iterator[str]:
