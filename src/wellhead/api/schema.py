@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Literal
-
-import jsonschema_rs
+from typing import TYPE_CHECKING, Any, Literal
 
 from wellhead.api.definitions import (
     INT_OR_STRING,
@@ -30,6 +28,10 @@ from wellhead.api.definitions import (
 from wellhead.api.errors import BadRequest, Undecodable, shortened, shown
 from wellhead.api.meta import GroupVersionKind, Obj, format_micro_time, format_time, parse_time
 from wellhead.text import quoted
+
+# Loaded with the first object that is decoded: who only reads what an API server sends needs none of it.
+if TYPE_CHECKING:
+    import jsonschema_rs
 
 FieldValidation = Literal["Strict", "Warn", "Ignore"]
 Path = tuple[str | int, ...]
@@ -65,6 +67,8 @@ def decode(
     """
     if not isinstance(body, dict):
         raise BadRequest(f"couldn't get version/kind; json parse error: not a {expected.kind} object")
+    from jsonschema_rs import ValidationError
+
     check_kind(body, expected)
     known = definitions(expected)
     reading = _Reading(known)
@@ -72,7 +76,7 @@ def decode(
     obj["apiVersion"], obj["kind"] = expected.api_version, expected.kind
     try:
         _validator(expected).validate(obj)
-    except jsonschema_rs.ValidationError as error:  # the first: collecting them all would hold up others
+    except ValidationError as error:  # the first: collecting them all would hold up others
         raise Undecodable(expected.kind, expected.version, _explain(obj, expected, error)) from None
     unknown = sorted(_unknown(body, known, known.root)) if reading.met_unknown else []
     told = [*(f"unknown field {quoted(path)}" for path in unknown[:_MOST_TOLD]), *complaints][:_MOST_TOLD]
@@ -112,12 +116,14 @@ def decode_metadata(value: object, unknown: list[str] | None = None) -> Obj:
 
     Raises BadRequest in upstream's words.
     """
+    from jsonschema_rs import ValidationError
+
     known = definitions(_HAS_METADATA)
     reading = _Reading(known)
     obj = reading.cleaned({"metadata": value}, known.root)
     try:
         _validator(_HAS_METADATA).validate(obj)
-    except jsonschema_rs.ValidationError as error:
+    except ValidationError as error:
         raise BadRequest(_explain(obj, _HAS_METADATA, error)) from None
     if reading.met_unknown and unknown is not None:
         unknown += _unknown({"metadata": value}, known, known.root)
@@ -266,11 +272,13 @@ def _json_kind(value: object) -> str:
 
 @lru_cache
 def _validator(gvk: GroupVersionKind) -> jsonschema_rs.Draft202012Validator:
+    from jsonschema_rs import Draft202012Validator
+
     root = definition_name(gvk)
     schemas = RawDefinitions().reachable([root])
     if not schemas:
         raise KeyError(str(gvk))
-    return jsonschema_rs.Draft202012Validator(
+    return Draft202012Validator(
         {
             "$ref": f"#/$defs/{root}",
             "$defs": {name: _decoding_schema(name, schema) for name, schema in schemas.items()},

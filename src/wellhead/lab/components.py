@@ -45,6 +45,7 @@ _MODULES = {
 }
 PRELOADS = {
     **_MODULES,
+    "apiserver": (*_MODULES["apiserver"], "jsonschema_rs"),
     NODE: ("wellhead.cli.node", *(each for part in NODE_PARTS for each in _MODULES[part])),
 }
 """The modules that a component will want to have loaded."""

@@ -9,10 +9,11 @@ import base64
 import binascii
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.x509.oid import NameOID
+# Loaded with the first request that is read: every component knows this kind, and few read one.
+if TYPE_CHECKING:
+    from cryptography import x509
 
 CLIENT = "kubernetes.io/kube-apiserver-client"
 KUBELET_CLIENT = "kubernetes.io/kube-apiserver-client-kubelet"
@@ -42,6 +43,10 @@ class Request:
 
 def read(encoded: str) -> Request:
     """From spec.request: base64 of PEM. Raises BadRequest."""
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+    from cryptography.x509.oid import NameOID
+
     try:
         pem = base64.b64decode(encoded, validate=True).decode("ascii")
     except (binascii.Error, UnicodeDecodeError, ValueError):
@@ -71,6 +76,8 @@ def _text(name: x509.Name, oid: x509.ObjectIdentifier) -> tuple[str, ...]:
 
 
 def _alternatives(parsed: x509.CertificateSigningRequest) -> x509.SubjectAlternativeName | None:
+    from cryptography import x509
+
     try:
         return parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:

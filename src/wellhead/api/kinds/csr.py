@@ -10,8 +10,6 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from cryptography import x509
-
 from wellhead.api import cells
 from wellhead.api.ages import human_duration
 from wellhead.api.causes import repeated
@@ -211,6 +209,8 @@ def _of_certificate(new: Obj, old: Obj) -> Iterator[Cause]:
 
 
 def _certificate_problem(data: bytes) -> str:
+    from cryptography import x509
+
     blocks = _PEM.findall(data)
     if not blocks:
         return "must contain at least one CERTIFICATE PEM block"
