@@ -12,12 +12,15 @@ import click
 import msgspec
 from click.shell_completion import CompletionItem
 
+from wellhead import __version__
 from wellhead.cli.image_users import users
 from wellhead.cli.options import output_option
 from wellhead.cli.progress import progress
 from wellhead.images import placing
 from wellhead.images.bounds import Bounds, ImageError
 from wellhead.images.build import build, missing
+from wellhead.images.components.catalog import COMPONENTS, component
+from wellhead.images.components.make import Made, make
 from wellhead.images.export import export
 from wellhead.images.load import load
 from wellhead.images.packages import BuildError
@@ -36,6 +39,7 @@ _directory = click.option(
 )
 
 
+_COMPONENTS = tuple(each.name for each in COMPONENTS)
 _BYTES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -236,16 +240,80 @@ def export_command(name: str, file: Path, image_dir: Path) -> None:
 
 @command.command("build")
 @_directory
+@click.argument("components", nargs=-1, metavar="[COMPONENT]...", type=click.Choice([*_COMPONENTS, "all"]))
 @click.option("--again", is_flag=True, help="Also build what is there already, from today's packages.")
-def build_command(image_dir: Path, again: bool) -> None:
-    """Build the built-in images that are missing. Needs root, apt and (only then) a network."""
+@click.option(
+    "--to",
+    "directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("dist/images"),
+    show_default=True,
+    help="Where components' archives are written.",
+)
+@click.option("--tag", default=__version__, show_default=True, help="The tag of components' images.")
+@click.option(
+    "--load", "loads", is_flag=True, help="Load components' images as well: pods can use them at once."
+)
+@click.option(
+    "--download-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=IMAGE_CACHE.parent / "downloads",
+    show_default=True,
+    help="Where the packages of components' images are kept.",
+)
+@output_option
+def build_command(
+    components: tuple[str, ...],
+    image_dir: Path,
+    again: bool,
+    directory: Path,
+    tag: str,
+    loads: bool,
+    download_dir: Path,
+    output: str | None,
+) -> None:
+    """Build the built-in images that are missing, or archives of components' images for other clusters.
+
+    \b
+    wellhead image build                     the built-in ones, into --image-dir
+    wellhead image build proxy cloud         wellhead-proxy.tar and wellhead-cloud.tar in --to
+    wellhead image build all                 of each: proxy, cloud, policy, trace, explain
+
+    A component's archive can be loaded by `docker load`, `ctr image import`, `kind load image-archive` and
+    `wellhead image load`. It is made without Docker, of Debian packages and of wheels by their hashes; the
+    same packages give the same digest. Needs root, apt and (for what was never downloaded) a network.
+    """
+    store = ImageStore(image_dir)
     try:
+        if components:
+            names = _COMPONENTS if "all" in components else tuple(dict.fromkeys(components))
+            wanted = [component(name) for name in names]
+            with progress("Building images") as report:
+                made = make(wanted, directory, download_dir, tag=tag, report=report)
+            for each in made if loads else ():
+                load(store, each.file, name=None, bounds=Bounds(), report=lambda *_: None)
+            _tell_made(made, output)
+            return
         with progress("Building images") as report:
-            built = build(ImageStore(image_dir), again=again, report=report)
-    except (BuildError, OSError) as error:
+            built = build(store, again=again, report=report)
+    except (BuildError, ImageError, OSError) as error:
         raise click.ClickException(str(error)) from None
+    if output == "json":
+        told = [msgspec.to_builtins(image) for image in built]
+        click.echo(msgspec.json.format(msgspec.json.encode(told)).decode())
+        return
     for image in built:
         click.echo(f"built {image.names[0]} ({image.size / 1e6:.1f} MB)")
+
+
+def _tell_made(made: list[Made], output: str | None) -> None:
+    if output == "json":
+        told = [{**msgspec.to_builtins(each), "file": str(each.file)} for each in made]
+        click.echo(msgspec.json.format(msgspec.json.encode(told)).decode())
+        return
+    for each in made:
+        sizes = f"{each.size / 1e6:.1f} MB, unpacked {each.unpacked / 1e6:.1f} MB"
+        click.echo(f"built {_short(each.name)} in {each.file} ({sizes}): {each.digest}")
 
 
 def _for_whom(image: Image) -> dict[str, dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -26,6 +27,11 @@ def run(*command: str, cwd: Path | None = None) -> str:
         why = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise BuildError(f"{' '.join(command[:4])} …: {why[-1] if why else f'exit code {done.returncode}'}")
     return done.stdout
+
+
+def digest(content: bytes) -> str:
+    """What tells contents apart, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def with_libraries(packages: Iterable[str]) -> list[str]:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
+from wellhead import __version__
 from wellhead.api.meta import GroupVersionKind
 from wellhead.api.schema import decode
 from wellhead.apiserver.policy import ROLES
 from wellhead.cli import policy
+from wellhead.images.components.catalog import COMPONENTS
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy" / "network-policy"
@@ -46,9 +48,8 @@ def test_the_command_takes_its_arguments() -> None:
     assert container()["livenessProbe"]["httpGet"] == {"host": host, "path": "/livez", "port": port}
 
 
-def test_its_image_is_the_one_that_there_is_a_dockerfile_for() -> None:
-    dockerfile = ROOT / "deploy" / "kube-proxy-replacement" / "Dockerfile"
-    assert container()["image"] in dockerfile.read_text()
+def test_its_image_is_one_that_is_built() -> None:
+    assert container()["image"] in {f"{each.repository}:{__version__}" for each in COMPONENTS}
 
 
 def test_its_rights_are_those_that_it_has_here() -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import itertools
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from wellhead.api.meta import GroupVersionKind
 from wellhead.api.schema import decode
@@ -106,39 +102,8 @@ def test_the_role_is_the_node_proxiers() -> None:
     assert of_kind("DaemonSet")["spec"]["template"]["spec"]["serviceAccountName"] == account["name"]
 
 
-def test_the_image_locks_all_that_the_proxy_needs_as_the_project_does() -> None:
-    ours, all_of_it = (_locked(path / "requirements.lock") for path in (DEPLOY, ROOT))
-    assert {name: all_of_it.get(name) for name in ours} == ours
-    needed = {"aiohttp", "click", "msgspec", "prometheus-client", "pyroute2", "python-json-logger"}
-    needed |= {"pyyaml", "uvloop"}
-    waiting = set(needed)
-    while waiting:
-        for text in importlib.metadata.requires(waiting.pop()) or ():
-            requirement = Requirement(text)
-            name = canonicalize_name(requirement.name)
-            if name not in needed and (
-                requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-            ):
-                needed.add(name)
-                waiting.add(name)
-    assert set(ours) >= needed
-
-
-def test_what_the_image_copies_is_there() -> None:
-    text = (DEPLOY / "Dockerfile").read_text()
-    copied = [each for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.M) for each in line.split()[:-1]]
-    assert copied
-    assert all((ROOT / each).exists() for each in copied)
-    assert of_kind("DaemonSet")["spec"]["template"]["spec"]["containers"][0]["image"] in text
-
-
 def test_the_document_for_operators_names_every_field_without_effect() -> None:
     text = (ROOT / "docs" / "replacing-kube-proxy.md").read_text()
     sections = ("ipvs", "winkernel", "logging")
     fields = {each.name for each in SETTINGS if each.unused and each.path[0] not in sections}
     assert [each for each in sorted(fields) if f"`{each}`" not in text] == []
-
-
-def _locked(file: Path) -> dict[str, str]:
-    blocks = re.split(r"(?m)^(?=[a-zA-Z0-9])", file.read_text())
-    return {each.split("==")[0]: each.strip() for each in blocks if each.strip()}
