@@ -46,6 +46,8 @@ class Code(enum.StrEnum):
     POD_NETWORK_FROM_OUTSIDE = "PodNetworkFromOutside", _R, "Pod addresses are not led to the nodes from outside, as far as the API tells."
     POLICY_DROPS = "DroppedByNetworkPolicy", _R, "NetworkPolicies select the pod, and none of them allows this packet."
     POLICY_ALLOWS = "AllowedByNetworkPolicy", _R, "NetworkPolicies select the pod, and one of them allows this packet."
+    CLUSTER_POLICY_DENIES = "DeniedByClusterNetworkPolicy", _R, "A ClusterNetworkPolicy about the pod denies this packet."
+    CLUSTER_POLICY_ACCEPTS = "AcceptedByClusterNetworkPolicy", _R, "A ClusterNetworkPolicy about the pod accepts this packet, before any NetworkPolicy is asked."
     EXTERNAL_NAME = "ExternalName", _R, "The Service is a DNS alias: clients dial the other name's address."
     HEADLESS = "Headless", _R, "A headless Service has no address of its own: clients dial its pods."
 
@@ -170,6 +172,11 @@ class Code(enum.StrEnum):
     HOST_NETWORK_SEES_NODES = "HostNetworkSeesNodes", _W, "Endpoints on the host network see nodes instead of pods of other nodes."
     POLICY_NAMES_SERVICE = "NetworkPolicyNamesService", _W, "A NetworkPolicy names a Service's address, which is never compared: packets are judged behind the Service."
     POLICY_SEES_NODES = "NetworkPolicySeesNodes", _W, "A NetworkPolicy names clients who arrive with a node's address."
+    POLICY_NAMES_SERVICES = "NetworkPolicyNamesServiceNetwork", _W, "A NetworkPolicy names the Services' network, whose addresses are never compared: packets are judged behind the Service."
+    POLICY_NAMES_OTHER_ADDRESS = "NetworkPolicyNamesOtherAddress", _W, "A NetworkPolicy names a node by an address with which its packets don't reach pods."
+    POLICY_CUTS_DNS = "NetworkPolicyCutsDNS", _W, "NetworkPolicies let a pod dial what it may, but not the DNS server: it can't resolve names."
+    POLICY_CUTS_API = "NetworkPolicyCutsAPIServer", _W, "NetworkPolicies keep a pod with a service account of its own from the API server."
+    POLICY_CUTS_CHECKS = "NetworkPolicyCutsHealthChecks", _W, "NetworkPolicies drop what comes to the node port from nodes or from the load balancer, which is how health checks come that dial it."
 
     # Advice
     USE_LOCAL = "UseLocal", _V, "externalTrafficPolicy Local keeps the client's address."

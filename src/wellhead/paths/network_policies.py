@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TypeVar
 
-from wellhead.ip import IPAddress, parse_address
+from wellhead.ip import IPAddress, Protocol, parse_address
 from wellhead.paths.client import Client
 from wellhead.paths.codes import Code
 from wellhead.paths.packet import Ending, Packet
@@ -18,7 +18,8 @@ from wellhead.paths.parties.base import note
 from wellhead.paths.reading import Obj, text
 from wellhead.paths.way import Decision, Disposition, Step, What
 from wellhead.paths.world import World
-from wellhead.policies.judge import Judgement, Traffic, judge
+from wellhead.policies.cluster_policy import ClusterPolicy, parse_cluster_node, parse_cluster_policy
+from wellhead.policies.judge import Decided, Judgement, Traffic, judge
 from wellhead.policies.pods import Labels, Pod, labels_of, parse_pod
 from wellhead.policies.policy import Block, Direction, Policy, parse_policy
 
@@ -35,7 +36,7 @@ class NetworkPolicies:
 
     def judged(self, ending: Ending, client: Client) -> Ending:
         """The same, or where a policy ends it instead."""
-        if not self.all or ending.disposition is not Disposition.DELIVERED:
+        if not (self.all or self.cluster) or ending.disposition is not Disposition.DELIVERED:
             return ending
         return self._leaving(ending, client) or self._arriving(ending) or ending
 
@@ -44,6 +45,29 @@ class NetworkPolicies:
         """Every policy that can be read."""
         found = (_readable(parse_policy, each) for each in self._world.all("NetworkPolicy"))
         return [each for each in found if each is not None]
+
+    @cached_property
+    def cluster(self) -> list[ClusterPolicy]:
+        """Every ClusterNetworkPolicy that can be read."""
+        found = (_readable(parse_cluster_policy, each) for each in self._world.all("ClusterNetworkPolicy"))
+        return [each for each in found if each is not None]
+
+    @cached_property
+    def _nodes(self) -> dict[IPAddress, Pod]:
+        found = (_readable(parse_cluster_node, each) for each in self._world.all("Node"))
+        return {address: each for each in found if each is not None for address in each.addresses}
+
+    def pod_at(self, address: IPAddress) -> Pod | None:
+        """The pod that has an address."""
+        return self._pods.get(address)
+
+    def says(
+        self, direction: Direction, source: IPAddress, destination: IPAddress, protocol: Protocol, port: int
+    ) -> Judgement:
+        """What policies say of a connection's first packet, as the judging node sees it."""
+        ends = self._pods.get(source), self._pods.get(destination), self._nodes.get(destination)
+        traffic = Traffic(source, destination, protocol, port, *ends)
+        return judge(traffic, direction, self.all, self._namespaces, self.cluster)
 
     @cached_property
     def _namespaces(self) -> dict[str, Labels]:
@@ -73,14 +97,14 @@ class NetworkPolicies:
                 dialled = _address(step.to) or dialled
         if dialled is None:
             return None
-        port, peer = _port(packet, client), self._pods.get(dialled)
-        traffic = Traffic(address, dialled, packet.protocol, port, pod, peer)
-        said = judge(traffic, Direction.EGRESS, self.all, self._namespaces)
+        said = self.says(Direction.EGRESS, address, dialled, packet.protocol, _port(packet, client))
         if said.passes:
             return None
         sentence = f"{_names(said)} select{_s(said)} {pod}, and nothing in {_it(said)} lets it dial {dialled}"
+        if said.by_cluster is not None:
+            sentence = f"{_denies(said.by_cluster)} what {pod} dials at {dialled}"
         kept = packet.having(steps=_before(packet.steps, client.node), node=client.node)
-        return self._stopped(kept, said, f"{sentence}.", "spec.egress")
+        return self._stopped(kept, said, f"{sentence}.", "spec.egress", address)
 
     def _arriving(self, ending: Ending) -> Ending | None:
         packet = ending.packet
@@ -91,10 +115,9 @@ class NetworkPolicies:
         seen = _seen_by(packet, node or pod.node)
         if seen is None:
             return self._open(ending, pod)
-        traffic = Traffic(seen, destination, packet.protocol, packet.port, self._pods.get(seen), pod)
-        said = judge(traffic, Direction.INGRESS, self.all, self._namespaces)
+        said = self.says(Direction.INGRESS, seen, destination, packet.protocol, packet.port)
         if said.passes:
-            return _allowed(ending, said) if said.allowed_by is not None else None
+            return _passed(ending, said)
         client = _address(packet.steps[0].from_) if packet.steps else None
         sees = f"{pod.node} sees {seen}"
         if client is not None and client != seen:
@@ -102,14 +125,23 @@ class NetworkPolicies:
             if any(each.code is Code.CLUSTER_POLICY for each in packet.steps):
                 sees += ", because externalTrafficPolicy is Cluster"
         sentence = f"{_names(said)} select{_s(said)} {pod}, and nothing in {_it(said)} lets this in: {sees}."
+        if said.by_cluster is not None:
+            sentence = f"{_denies(said.by_cluster)} what comes to {pod}: {sees}."
         kept = packet.having(steps=_before(packet.steps, node), node=node)
-        return self._stopped(kept, said, sentence, "spec.ingress")
+        return self._stopped(kept, said, sentence, "spec.ingress", seen)
 
-    def _stopped(self, packet: Packet, said: Judgement, sentence: str, field: str) -> Ending:
-        decision = Decision(object=f"NetworkPolicy {said.isolating[0]}", field=field)
-        dropped = packet.step(
-            _ENFORCER, What.DROP, Code.POLICY_DROPS, sentence, from_=packet.source, decided_by=decision
-        )
+    def _stopped(
+        self, packet: Packet, said: Judgement, sentence: str, field: str, seen: object = None
+    ) -> Ending:
+        """`seen`: the source where it is judged."""
+        code, who = Code.POLICY_DROPS, _ENFORCER
+        if said.by_cluster is not None:
+            code, who = Code.CLUSTER_POLICY_DENIES, f"Cluster{_ENFORCER}"
+            decision = _decision(said.by_cluster)
+        else:
+            decision = Decision(object=f"NetworkPolicy {said.isolating[0]}", field=field)
+        source = packet.source if seen is None else seen
+        dropped = packet.step(who, What.DROP, code, sentence, from_=source, decided_by=decision)
         return dropped.noting(note(Code.ASSUMES_POLICIES_ENFORCED)).end(Disposition.DROPPED)
 
     def _open(self, ending: Ending, pod: Pod) -> Ending | None:
@@ -117,14 +149,17 @@ class NetworkPolicies:
         destination = ending.packet.destination
         assert destination is not None
         nowhere = type(destination)(0)  # an address that nobody has
-        traffic = Traffic(nowhere, destination, ending.packet.protocol, ending.packet.port, None, pod)
-        said = judge(traffic, Direction.INGRESS, self.all, self._namespaces)
+        said = self.says(Direction.INGRESS, nowhere, destination, ending.packet.protocol, ending.packet.port)
         if said.passes:
             return None
         rules = (rule for each in said.isolating for rule in each.ingress or ())
-        if not any(isinstance(peer, Block) for rule in rules for peer in rule.peers):
+        blocks = any(isinstance(peer, Block) for rule in rules for peer in rule.peers)
+        if said.by_cluster is not None or not blocks:
             kept = ending.packet.having(steps=_before(ending.packet.steps, ending.endpoint_node))
-            return self._stopped(kept, said, f"{_names(said)} let{_s(said)} no node in.", "spec.ingress")
+            sentence = f"{_names(said)} let{_s(said)} no node in."
+            if said.by_cluster is not None:
+                sentence = f"{_denies(said.by_cluster)} what comes to {pod}."
+            return self._stopped(kept, said, sentence, "spec.ingress")
         sentence = (
             f"{_names(said)} name{_s(said)} networks; whether the address that {pod.node} sees is in one "
             "isn't known."
@@ -133,18 +168,39 @@ class NetworkPolicies:
         return ending.packet.noting(open_).end(Disposition.UNKNOWN)
 
 
-def _allowed(ending: Ending, said: Judgement) -> Ending:
+def _passed(ending: Ending, said: Judgement) -> Ending | None:
+    """What let it in, if anything had to."""
     by = said.allowed_by
-    assert by is not None
-    decision = Decision(object=f"NetworkPolicy {by.policy}", field=by.field, value=f"{by.peer}, {by.port}")
-    sentence = f"NetworkPolicy {by.policy} lets {by.peer} in ({by.port})."
-    passed = note(Code.POLICY_ALLOWS, sentence, decision)
+    if said.by_cluster is not None:
+        sentence = f"ClusterNetworkPolicy {said.by_cluster.policy} accepts it ({_rule(said.by_cluster)})."
+        passed = note(Code.CLUSTER_POLICY_ACCEPTS, sentence, _decision(said.by_cluster))
+    elif by is not None:
+        allows = f"{by.peer}, {by.port}"
+        decision = Decision(object=f"NetworkPolicy {by.policy}", field=by.field, value=allows)
+        sentence = f"NetworkPolicy {by.policy} lets {by.peer} in ({by.port})."
+        passed = note(Code.POLICY_ALLOWS, sentence, decision)
+    else:
+        return None
     return Ending(
         ending.packet.noting(passed, note(Code.ASSUMES_POLICIES_ENFORCED)),
         ending.disposition,
         ending.endpoint_node,
         ending.endpoint_pod,
         ending.extra,
+    )
+
+
+def _denies(by: Decided) -> str:
+    return f"ClusterNetworkPolicy {by.policy} (tier {by.policy.tier}, {_rule(by)}) denies"
+
+
+def _rule(by: Decided) -> str:
+    return f"rule {by.rule.name}" if by.rule.name else by.field
+
+
+def _decision(by: Decided) -> Decision:
+    return Decision(
+        object=f"ClusterNetworkPolicy {by.policy}", field=f"{by.field}.action", value=str(by.rule.action)
     )
 
 

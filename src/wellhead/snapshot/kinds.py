@@ -52,6 +52,14 @@ ALWAYS: tuple[Wanted, ...] = (
 """In every cluster."""
 
 WHERE_SERVED: tuple[Wanted, ...] = (
+    _of(
+        "policy.networking.k8s.io",
+        "v1alpha2",
+        "ClusterNetworkPolicy",
+        "clusternetworkpolicies",
+        "whether a ClusterNetworkPolicy drops packets",
+        namespaced=False,
+    ),
     _of("crd.projectcalico.org", "v1", "IPPool", "ippools", _CALICO, namespaced=False),
     _of(
         "crd.projectcalico.org",

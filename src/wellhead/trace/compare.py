@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from wellhead.paths.codes import Code
 from wellhead.paths.way import Disposition, Outcome, SeenAs, Way
 
 
@@ -48,10 +49,19 @@ def matching(ways: Iterable[Way], observed: Way) -> Way | None:
     return found[0] if found else None
 
 
+def policy_of(outcome: Outcome) -> str:
+    """The policy that a prediction says drops it; "" for none."""
+    last = outcome.steps[-1] if outcome.steps else None
+    if last is None or last.code not in (Code.POLICY_DROPS, Code.CLUSTER_POLICY_DENIES):
+        return ""
+    return last.decided_by.object if last.decided_by is not None else ""
+
+
 def describe(outcome: Outcome) -> str:
     """`198.51.100.79 (client) at 10.244.1.2:8080`, `dropped`."""
     if outcome.disposition is not Disposition.DELIVERED:
-        return str(outcome.disposition)
+        by = policy_of(outcome)
+        return f"{outcome.disposition} by {by}" if by else str(outcome.disposition)
     whose = outcome.source_owner or str(outcome.seen_as)
     source = outcome.source or f"an address of {whose}"
     return f"{source} ({outcome.seen_as}) at {outcome.endpoint or 'an endpoint'}"

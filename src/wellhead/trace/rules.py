@@ -46,6 +46,7 @@ _TABLE_OWNERS = {
     Table.RETURN: "symmetric return",
     Table.FORWARDER: "packet forwarder",
     Table.NODE: "node agent",
+    Table.POLICY: "NetworkPolicies",
     "wellhead-edge": "edge",
     "kube-proxy": "kube-proxy (nftables)",
     "flannel-ipv4": "flannel",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from wellhead.paths.rendering.drawing import draw
 from wellhead.paths.way import Disposition, Outcome, Report, SeenAs, Way, What
-from wellhead.trace.compare import describe
+from wellhead.trace.compare import describe, policy_of
 from wellhead.trace.values import HopView, RewriteView, Trace
 
 _SEEN = {
@@ -55,7 +55,10 @@ def comparison(predicted: Way | None, differences: Sequence[str]) -> Iterator[st
         return
     outcomes = predicted.outcomes
     yield f"Predicted ({len(outcomes)} outcome{'s' * (len(outcomes) != 1)}):"
-    yield from (f"  {each.share:6.1%}  {describe(each)}" for each in outcomes)
+    for each in outcomes:
+        yield f"  {each.share:6.1%}  {describe(each)}"
+        if policy_of(each):
+            yield f"{'':10}{each.steps[-1].because}"
     yield from (f"✗ {each}" for each in differences)
     if not differences:
         yield "✓ What was seen is one of them."

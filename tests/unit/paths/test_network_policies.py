@@ -140,3 +140,114 @@ def test_a_services_address_in_a_policy_is_warned_of() -> None:
         "NetworkPolicy team/web",
         "spec.egress[0].to",
     )
+
+
+def cluster_policy(action: str, name: str = "guard", **spec: Any) -> Obj:
+    rule = {"action": action, "from": [{"namespaces": {}}], "name": "everybody"}
+    return {
+        "apiVersion": "policy.networking.k8s.io/v1alpha2",
+        "kind": "ClusterNetworkPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "tier": "Admin", "priority": 5, "subject": {"namespaces": {}}, "ingress": [rule], **spec,
+        },
+    }  # fmt: skip
+
+
+def test_a_cluster_network_policy_that_denies_is_named() -> None:
+    [dropped] = outcomes(cluster(cluster_policy("Deny")), "10.60.0.1:80", "pod/web-1")
+    last = dropped.steps[-1]
+    assert (dropped.disposition, last.code) == ("dropped", "DeniedByClusterNetworkPolicy")
+    assert last.because == (
+        "ClusterNetworkPolicy guard (tier Admin, rule everybody) denies what comes to team/api-1: "
+        "oslo sees 10.50.2.7."
+    )
+    assert last.decided_by is not None
+    assert (last.decided_by.object, last.decided_by.field) == (
+        "ClusterNetworkPolicy guard",
+        "spec.ingress[0].action",
+    )
+
+
+def test_a_cluster_network_policy_that_accepts_is_named() -> None:
+    [passes] = outcomes(cluster(policy(ingress=[]), cluster_policy("Accept")), "10.60.0.1:80", "pod/web-1")
+    assert "AcceptedByClusterNetworkPolicy" in codes([passes])
+    baseline = cluster(policy(ingress=[]), cluster_policy("Accept", tier="Baseline"))
+    assert seen(outcomes(baseline, "10.60.0.1:80", "pod/web-1")) == {"dropped": 1.0}
+
+
+def test_what_a_pod_dials_may_be_denied() -> None:
+    rule = {"action": "Deny", "to": [{"nodes": {}}, {"networks": ["10.50.1.0/24"]}]}
+    [dropped] = outcomes(
+        cluster(cluster_policy("Deny", ingress=[], egress=[rule])), "10.60.0.1:80", "pod/web-1"
+    )
+    assert "denies what team/web-1 dials at 10.50.1.5" in dropped.steps[-1].because
+
+
+def warned(found: Any, code: str) -> list[Any]:
+    return [each for each in report(found).warnings if each.code == code]
+
+
+def test_the_nodes_on_which_a_client_is_dropped_are_counted() -> None:
+    found = cluster(policy(ingress=block(f"{CLIENT}/32")), type="NodePort", **CLUSTER)
+    [warning] = warned(found, "NetworkPolicySeesNodes")
+    assert "Dropped by NetworkPolicy team/api on 2 of 3 nodes: it is compared with a node's address" in (
+        warning.sentence
+    )
+
+
+def test_the_services_network_in_a_policy_is_warned_of() -> None:
+    api = {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "default", "name": "kubernetes"},
+        "spec": {"clusterIP": "10.60.0.9", "clusterIPs": ["10.60.0.9"], "ports": [{"port": 443}]},
+    }  # fmt: skip
+    to_services = [{"to": [{"ipBlock": {"cidr": "10.60.0.0/16"}}]}]
+    names = policy("web", policyTypes=["Egress"], egress=to_services)
+    [warning] = warned(cluster(names, api), "NetworkPolicyNamesServiceNetwork")
+    assert "10.60.0.0/16 is the Services' network" in warning.sentence
+    everywhere = policy("web", policyTypes=["Egress"], egress=[{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}])
+    assert not warned(cluster(everywhere, api), "NetworkPolicyNamesServiceNetwork")
+
+
+def test_a_node_that_is_let_in_by_an_address_which_never_arrives_is_warned_of() -> None:
+    found = cluster(policy(ingress=block("10.9.0.2/32")), type="NodePort", **CLUSTER)
+    [warning, *_] = warned(found, "NetworkPolicyNamesOtherAddress")
+    assert "lets lima in by 10.9.0.2, but towards pods of other nodes its packets come from 10.50.2.0" in (
+        warning.sentence
+    )
+    well = [{"from": [{"ipBlock": {"cidr": each}} for each in ("10.9.0.2/32", "10.50.2.0/32")]}]
+    assert not warned(
+        cluster(policy(ingress=well), type="NodePort", **CLUSTER), "NetworkPolicyNamesOtherAddress"
+    )
+
+
+def dns() -> list[Obj]:
+    service_obj = {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "kube-system", "name": "kube-dns"},
+        "spec": {
+            "clusterIP": "10.60.0.10", "clusterIPs": ["10.60.0.10"],
+            "ports": [{"name": "dns", "port": 53, "protocol": "UDP"}],
+        },
+    }  # fmt: skip
+    slice_obj = {
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {
+            "namespace": "kube-system", "name": "kube-dns-1",
+            "labels": {"kubernetes.io/service-name": "kube-dns"},
+        },
+        "endpoints": [{"addresses": ["10.50.2.9"], "nodeName": "lima", "conditions": {"ready": True}}],
+        "ports": [{"name": "dns", "port": 53, "protocol": "UDP"}],
+    }  # fmt: skip
+    return [service_obj, slice_obj, pod("dns-1", "10.50.2.9", "lima", namespace="kube-system")]
+
+
+def test_a_pod_that_cannot_ask_for_names_is_warned_of() -> None:
+    to_web = [{"to": [{"podSelector": {"matchLabels": {"app": "web"}}}]}]
+    closed = policy("api-out", policyTypes=["Egress"], egress=to_web)
+    [warning] = warned(cluster(closed, *dns()), "NetworkPolicyCutsDNS")
+    assert warning.sentence == "NetworkPolicy team/api-out keeps team/api-1 from the DNS server."
+    with_dns = policy(
+        "api-out", policyTypes=["Egress"], egress=[*to_web, {"ports": [{"port": 53, "protocol": "UDP"}]}]
+    )
+    assert not warned(cluster(with_dns, *dns()), "NetworkPolicyCutsDNS")
+    assert not warned(cluster(policy(ingress=[]), *dns()), "NetworkPolicyCutsDNS")
