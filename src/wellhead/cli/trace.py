@@ -18,7 +18,7 @@ from wellhead.paths.rendering.mermaid import mermaid
 from wellhead.paths.rendering.svg import svg
 from wellhead.paths.way import Disposition, Way
 from wellhead.snapshot.sources import NoSource, world_of
-from wellhead.trace import text
+from wellhead.trace import policies, text
 from wellhead.trace.compare import differences
 from wellhead.trace.here import watch_cluster
 from wellhead.trace.nodes import watch_nodes
@@ -145,8 +145,10 @@ def command(
         sys.exit(_USAGE)
     if pcapng is not None:
         pcapng.write_bytes(packets)
-    predicted = _predicted(name, kubeconfig, namespace, found.way) if compare else None
-    differing = differences(predicted, found.way) if predicted is not None else ()
+    by_policy = policies.is_dropped_by_policies(found)
+    predicted = _predicted(name, kubeconfig, namespace, found.way) if compare or by_policy else None
+    found = policies.named(found, predicted)
+    differing = differences(predicted, found.way) if compare and predicted is not None else ()
     outcome = found.way.outcomes[0]
     if output == "json":
         shown = {"trace": found, "predicted": predicted, "differences": differing} if compare else found

@@ -88,8 +88,8 @@ def _behind_masquerade(explanation: Explanation, ways: Sequence[Way]) -> Iterato
             by = outcome.steps[-1].decided_by
             policy = by.object if by is not None else "a NetworkPolicy"
             sentence = (
-                f"Dropped by {policy}{_shares(outside)}: it is compared with a node's address, not with the "
-                "client's, for clients who come in by another node than the endpoint's."
+                f"Dropped by {policy}{_shares(explanation, outside)}: it is compared with a node's address, "
+                "not with the client's, for clients who come in by another node than the endpoint's."
             )
             do = "Set externalTrafficPolicy: Local, or let the nodes' addresses in."
             yield note(
@@ -98,12 +98,15 @@ def _behind_masquerade(explanation: Explanation, ways: Sequence[Way]) -> Iterato
             return
 
 
-def _shares(ways: Sequence[Way]) -> str:
+def _shares(explanation: Explanation, ways: Sequence[Way]) -> str:
     """On how many nodes, of those whose node ports were asked for; else of which part of the connections."""
-    of_nodes = [way for way in ways if way.frontend == "NodePort"]
-    dropping = [way for way in of_nodes if any(map(_is_dropped, way.outcomes))]
-    if len(of_nodes) > 1:
-        return f" on {len(dropping)} of {len(of_nodes)} nodes"
+    nodes: dict[str, bool] = {}
+    for way in ways:
+        if way.frontend == "NodePort":
+            node = explanation.world.node_of_address(parse_address(way.address)) or way.address
+            nodes[node] = nodes.get(node, False) or any(map(_is_dropped, way.outcomes))
+    if len(nodes) > 1:
+        return f" on {sum(nodes.values())} of {len(nodes)} nodes"
     for way in ways:
         share = sum(each.share for each in way.outcomes if _is_dropped(each))
         if 0 < share < 1:
