@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Literal
 
 from wellhead.api.errors import ApiError, NotFound
@@ -38,7 +39,14 @@ class EventRecorder:
         self._queue: asyncio.Queue[tuple[_Identity, Obj]] = asyncio.Queue(_QUEUE_LENGTH)
         self._written: OrderedDict[_Identity, tuple[float, Obj]] = OrderedDict()
 
-    def event(self, obj: AnyObj, type: EventType, reason: str, message: str) -> None:
+    def event(
+        self,
+        obj: AnyObj,
+        type: EventType,
+        reason: str,
+        message: str,
+        annotations: Mapping[str, str] | None = None,
+    ) -> None:
         """Say `message` about `obj`. Dropped, with a log line, if a thousand others wait to be written."""
         metadata = obj["metadata"]
         reference = {
@@ -58,6 +66,7 @@ class EventRecorder:
                 "name": f"{metadata['name']}.{random.getrandbits(64):016x}",
                 # An Event about an object without a namespace lives in "default", as upstream's do.
                 "namespace": namespace or "default",
+                **({"annotations": dict(annotations)} if annotations else {}),
             },
             "involvedObject": reference,
             "type": type,

@@ -180,7 +180,9 @@ async def run(config: Config) -> None:
             )
             manager.gates += [shutdown.refusal, eviction.refusal]
             pods.on_change(eviction.pod_changed)
-            metrics = KubeletMetrics(config.node_name, manager.workers, eviction, shutdown)
+            metrics = KubeletMetrics(
+                config.node_name, manager.workers, eviction, shutdown, runtime.operations
+            )
             manager.arrived.append(metrics.watch)
             await manager.recover()
             await rules.apply()

@@ -158,11 +158,17 @@ def test_the_message_says_what_was_short_and_who_took_too_much() -> None:
     one = pod("x", asks("requests", memory="1Mi"), asks("requests", memory="1Gi"), {})
     used = Used(containers={"memory": {"c0": 3 << 20, "c1": 1 << 20, "c2": 5000}})
     threshold = Threshold(MEMORY, thresholds.Amount(100 << 20))
-    assert ranking.message(one, threshold, Observation(50 << 20, GIB), used) == (
+    text, annotations = ranking.message(one, threshold, Observation(50 << 20, GIB), used)
+    assert text == (
         "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. "
         "Container c0 was using 3Mi, request is 1Mi, has larger consumption of memory. "
         "Container c2 was using 4Ki, request is 0, has larger consumption of memory. "
     )
+    assert annotations == {
+        "offending_containers": "c0,c2",
+        "offending_containers_usage": "3Mi,4Ki",
+        "starved_resource": "memory",
+    }
 
 
 # What a pod takes of the disk

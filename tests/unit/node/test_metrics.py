@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from wellhead.node.metrics.cadvisor import Container, PodTraffic
 from wellhead.node.metrics.kubelet import KubeletMetrics
 from wellhead.node.metrics.probes import ProbeMetrics
 from wellhead.node.pods.record import Attempt
+from wellhead.node.runtime.operations import Operations
 from wellhead.node.shutdown.manager import State
 from wellhead.node.usage import documents, reading
 from wellhead.node.usage.meter import Measured, Measurement
@@ -91,7 +93,8 @@ async def test_the_agent_tells_of_its_pods_and_how_long_they_took_to_start(tmp_p
     worker: Any = SimpleNamespace(state=state, counts=True)
     eviction: Any = SimpleNamespace(evictions={"memory.available": 3})
     shutdown: Any = SimpleNamespace(state=State())
-    metrics = KubeletMetrics("node-1", lambda: [worker], eviction, shutdown)
+    operations = Operations()
+    metrics = KubeletMetrics("node-1", lambda: [worker], eviction, shutdown, operations)
     metrics.watch(worker)
     await pass_time(3)
     for name in ("a", "b"):
@@ -107,6 +110,26 @@ async def test_the_agent_tells_of_its_pods_and_how_long_they_took_to_start(tmp_p
     assert seen["kubelet_pod_start_duration_seconds_count", ()] == 1
     assert 3 <= seen["kubelet_pod_start_duration_seconds_sum", ()] < 4
     assert seen["kubelet_started_pods_total", ()] == 1
+
+
+def test_what_is_done_to_containers_is_counted_and_timed() -> None:
+    operations, registry = Operations(), CollectorRegistry()
+    operations.register(registry)
+    with operations.measured("start_container"):
+        pass
+    with contextlib.suppress(ValueError), operations.making_sandbox(""):
+        raise ValueError
+    operations.started("init_container")
+    operations.ended("container", 137, "OOMKilled")
+    operations.pulled(11 << 20, 4.0)
+    seen = values(generate_latest(registry).decode())
+    assert seen["kubelet_runtime_operations_total", (("operation_type", "start_container"),)] == 1
+    assert seen["kubelet_runtime_operations_errors_total", (("operation_type", "run_podsandbox"),)] == 1
+    assert seen["kubelet_run_podsandbox_errors_total", (("runtime_handler", ""),)] == 1
+    assert seen["kubelet_run_podsandbox_duration_seconds_count", (("runtime_handler", ""),)] == 1
+    assert seen["kubelet_started_containers_total", (("container_type", "init_container"),)] == 1
+    size = (("image_size_in_bytes", "10MB-100MB"),)
+    assert seen["kubelet_image_pull_duration_seconds_sum", size] == 4
 
 
 def test_the_summary_has_a_pods_network() -> None:

@@ -24,6 +24,7 @@ from wellhead.node.references import Reference
 from wellhead.node.runtime import oci
 from wellhead.node.runtime.cgroups import Limits
 from wellhead.node.runtime.containers import Exit
+from wellhead.node.runtime.operations import Operations
 from wellhead.node.volumes.pod_volumes import PodVolumes
 
 Obj = dict[str, Any]
@@ -33,6 +34,7 @@ class Runtime:
     """Containers that do nothing until `end` is called, or they get a signal that they obey."""
 
     def __init__(self) -> None:
+        self.operations = Operations()
         self.created: list[oci.Container] = []
         self.signals: list[str] = []
         self.deleted: list[str] = []
@@ -83,7 +85,7 @@ class Recorder:
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
 
-    def event(self, obj: Obj, type: str, reason: str, message: str) -> None:
+    def event(self, obj: Obj, type: str, reason: str, message: str, annotations: object = None) -> None:
         self.events.append((reason, message))
 
     def said(self, reason: str) -> list[str]:

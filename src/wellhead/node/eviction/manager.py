@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from wellhead.api.meta import Obj
@@ -143,8 +143,10 @@ class EvictionManager:
             grace = _AT_ONCE
             if not threshold.hard:
                 grace = float(min(self._config.longest_grace, spec.grace_period(pod)))
-            message = ranking.message(pod, threshold, observed[threshold.signal], used.get(uid))
-            await self._evict(workers[uid], threshold.signal, End(EVICTED, message, grace, message))
+            seen = observed[threshold.signal]
+            message, annotations = ranking.message(pod, threshold, seen, used.get(uid))
+            end = End(EVICTED, message, grace, message)
+            await self._evict(workers[uid], threshold.signal, end, annotations)
             await _gone(workers[uid], grace + _CLEANUP)
             return True
         _log.error("no pod can be evicted for %s", resource)
@@ -189,10 +191,12 @@ class EvictionManager:
             if worker.counts and not worker.ending and worker.state.record.started_at
         ]
 
-    async def _evict(self, worker: PodWorker, why: str, end: End) -> None:
+    async def _evict(
+        self, worker: PodWorker, why: str, end: End, annotations: Mapping[str, str] | None = None
+    ) -> None:
         _log.warning("evicting %s: %s", spec.described(worker.state.pod), end.message)
         self.evictions[why] = self.evictions.get(why, 0) + 1
-        worker.state.event("Warning", EVICTED, end.message)
+        worker.state.event("Warning", EVICTED, end.message, annotations)
         await worker.end(end)
 
 

@@ -76,13 +76,24 @@ def _asked(container: Obj, resource: str) -> int:
     return Quantity.parse(str(text)).value if text is not None else 0
 
 
-def message(pod: Obj, threshold: Threshold, seen: Observation, used: Used | None) -> str:
-    """Why this pod has to go."""
+def message(
+    pod: Obj, threshold: Threshold, seen: Observation, used: Used | None
+) -> tuple[str, dict[str, str]]:
+    """Why this pod has to go, and the annotations of the event that says so."""
     resource = RESOURCES[threshold.signal]
     text = f"The node was low on resource: {resource}. "
     wanted, there = _said(resource, threshold.amount.of(seen.capacity)), _said(resource, seen.available)
     text += f"Threshold quantity: {wanted}, available: {there}. "
-    for name, taken in (used.containers.get(resource) or {}).items() if used else ():
+    annotations: dict[str, str] = {}
+    exceeding: dict[str, str] = {}
+    if used is None:
+        return text, annotations
+    whole = ((pod["spec"].get("resources") or {}).get("requests") or {}).get(resource)
+    if resource == "memory" and whole is not None:
+        who, in_all = pod["metadata"]["name"], _said(resource, used.memory)
+        text += f"Pod {who} was using {in_all}, request is {whole}, has larger consumption of {resource}. "
+        annotations |= {"offending_pod": who, "offending_pod_usage": in_all}
+    for name, taken in (used.containers.get(resource) or {}).items():
         container = next((each for each in spec.every_container(pod) if each["name"] == name), None)
         if container is None:
             continue
@@ -92,7 +103,13 @@ def message(pod: Obj, threshold: Threshold, seen: Observation, used: Used | None
                 f"Container {name} was using {_said(resource, taken)}, "
                 f"request is {asked if asked is not None else 0}, has larger consumption of {resource}. "
             )
-    return text
+            exceeding[name] = _said(resource, taken)
+    annotations |= {
+        "offending_containers": ",".join(exceeding),
+        "offending_containers_usage": ",".join(exceeding.values()),
+        "starved_resource": resource,
+    }
+    return text, annotations
 
 
 def _said(resource: str, amount: int) -> str:

@@ -135,6 +135,7 @@ class Images:
             except ImageNotFound as error:
                 self._problem = str(error)
             else:
+                state.context.runtime.operations.pulled(found.size, clock() - begin)
                 took = f"{clock() - begin:.3f}s"
                 state.event(
                     "Normal",

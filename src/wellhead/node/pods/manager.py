@@ -231,6 +231,7 @@ class PodManager:
 
     def _reject(self, worker: PodWorker, refused: Refusal) -> None:
         _log.warning("pod %s: %s", spec.described(worker.state.pod), refused.message)
+        self._context.runtime.operations.refused(refused.reason)
         worker.reject(refused)
 
     async def _look_again(self, worker: PodWorker) -> None:

@@ -82,6 +82,11 @@ class Sandbox:
         Raises:
             SandboxError: something failed; what was made so far is removed again by `remove`.
         """
+        handler = "crun" if record.pod["spec"].get("runtimeClassName") else ""
+        with self._context.runtime.operations.making_sandbox(handler):
+            await self._create(record)
+
+    async def _create(self, record: PodRecord) -> None:
         pod = record.pod
         uid = pod["metadata"]["uid"]
         try:
@@ -107,6 +112,10 @@ class Sandbox:
 
     async def remove(self, record: PodRecord) -> None:
         """Remove whatever there is of the sandbox, and free its addresses."""
+        with self._context.runtime.operations.measured("remove_podsandbox"):
+            await self._remove(record)
+
+    async def _remove(self, record: PodRecord) -> None:
         uid = record.pod["metadata"]["uid"]
         if record.holds_ips:
             await self._context.links.disconnect(uid)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,9 +119,11 @@ class PodState:
             self.view.waiting[name] = Waiting(waiting.reason, printable(waiting.message, lines=True))
         self.changed()
 
-    def event(self, type: EventType, reason: str, message: str) -> None:
+    def event(
+        self, type: EventType, reason: str, message: str, annotations: Mapping[str, str] | None = None
+    ) -> None:
         """Tell people something about the pod."""
-        self.context.recorder.event(self.pod, type, reason, message)
+        self.context.recorder.event(self.pod, type, reason, message, annotations)
 
     def bundle(self, name: str, number: int) -> Path:
         """The directory of a container's run."""

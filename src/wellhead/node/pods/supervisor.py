@@ -57,6 +57,7 @@ class Supervisor:
         self.once = once
         self._policy = "Never" if once else spec.restart_policy(state.pod, container, init=init)
         self._is_step = init and not spec.is_sidecar(container)
+        self._kind = "ephemeral_container" if once else "init_container" if init else "container"
         self._stopping = asyncio.Event()
         self._end = Ending()
         self._outdated = asyncio.Event()
@@ -225,11 +226,13 @@ class Supervisor:
             attempt.message = printable(str(error), lines=True)
             attempt.finished_at = now()
             state.event("Warning", "Failed", f"Error: {error}")
+            runtime.operations.not_started(self._kind, "RunContainerError")
         else:
             attempt.launched, attempt.started_at = True, now()
             if not self._waits_before_started():
                 self._mark_started(attempt)
             state.event("Normal", "Started", f"Started container {self._name}")
+            runtime.operations.started(self._kind)
         await state.save()
 
     async def _prepare(self, number: int) -> tuple[Image, Container] | None:
@@ -308,6 +311,7 @@ class Supervisor:
             state.record.of(self._name).delay = 0.0
         if not self._stopping.is_set():
             self._end = Ending()
+        state.context.runtime.operations.ended(self._kind, attempt.exit_code, attempt.reason)
         await state.save()
         await state.context.runtime.delete(attempt.id, state.bundle(self._name, attempt.number))
 

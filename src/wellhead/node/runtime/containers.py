@@ -22,6 +22,7 @@ from wellhead.linux import descriptors, id_mapped, mounts, programs, trees
 from wellhead.node.runtime import commands, image_directories, leftovers, oci
 from wellhead.node.runtime.cgroups import Cgroups, Limits, Pod
 from wellhead.node.runtime.commands import CommandFailed
+from wellhead.node.runtime.operations import Operations
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Runtime:
 
     def __init__(self, directory: Path, cgroups: Cgroups | None = None) -> None:
         self._cgroups = cgroups
+        self.operations = Operations()
         self._state = directory / "crun"
         self._exits = directory / "exits"
         self._sockets = directory / "sockets"
@@ -73,10 +75,11 @@ class Runtime:
         """
         bundle = container.bundle
         try:
-            container = await asyncio.to_thread(self._prepare, container)
-            await self._conmon(container)
-            # Before it is started: all that it will be is in there.
-            await asyncio.to_thread(self._adopt, container, int((bundle / "pid").read_text()))
+            with self.operations.measured("create_container"):
+                container = await asyncio.to_thread(self._prepare, container)
+                await self._conmon(container)
+                # Before it is started: all that it will be is in there.
+                await asyncio.to_thread(self._adopt, container, int((bundle / "pid").read_text()))
         except (OSError, ValueError, RuntimeFailure) as error:
             await self.delete(container.id, bundle)
             raise RuntimeFailure(str(error)) from error
@@ -84,14 +87,16 @@ class Runtime:
     async def start(self, id: str) -> None:
         """Let the process of a created container run. Raises RuntimeFailure, e.g. for a missing program."""
         try:
-            await commands.run(*self.command("start", id))
+            with self.operations.measured("start_container"):
+                await commands.run(*self.command("start", id))
         except CommandFailed as error:
             raise RuntimeFailure(error.message) from error
 
     async def signal(self, id: str, name: str) -> None:
         """Send a signal to the container's first process. One that has exited already is no error."""
         try:
-            await commands.run(*self.command("kill", id, name))
+            with self.operations.measured("stop_container"):
+                await commands.run(*self.command("kill", id, name))
         except CommandFailed as error:
             _log.debug("kill %s %s: %s", id, name, error.message)
 
@@ -155,8 +160,9 @@ class Runtime:
 
     async def delete(self, id: str, bundle: Path) -> None:
         """Remove the container, running or not. Of its bundle, the files that others put there stay."""
-        await self._kill(id, bundle)
-        await asyncio.to_thread(self._clean, id, bundle)
+        with self.operations.measured("remove_container"):
+            await self._kill(id, bundle)
+            await asyncio.to_thread(self._clean, id, bundle)
 
     def attach_socket(self, id: str) -> Path:
         """Where conmon listens for those who attach."""

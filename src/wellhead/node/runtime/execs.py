@@ -232,7 +232,12 @@ async def run(runtime: Runtime, id: str, bundle: Path, args: tuple[str, ...]) ->
     Raises:
         RuntimeFailure: it could not be started.
     """
-    async with Exec(runtime, id, bundle, args, tty=False, stdin=False) as command:
+    with runtime.operations.measured("exec_sync"):
+        return await _run(Exec(runtime, id, bundle, args, tty=False, stdin=False))
+
+
+async def _run(running: Exec) -> Result:
+    async with running as command:
         output = bytearray()
 
         async def collect(read: Callable[[], Awaitable[bytes]]) -> None:

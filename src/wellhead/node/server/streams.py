@@ -13,6 +13,7 @@ from wellhead.api.query import is_true
 from wellhead.node.runtime import execs
 from wellhead.node.runtime.attach import Attachment, resize_terminal
 from wellhead.node.runtime.containers import RuntimeFailure
+from wellhead.node.runtime.operations import Operations
 from wellhead.node.server import channels, log_files, requests
 from wellhead.node.server.channels import STDERR, STDOUT, Channels, Input
 from wellhead.node.server.spdy_channels import SpdyChannels, channels_for
@@ -41,11 +42,16 @@ async def exec_command(request: web.Request) -> web.StreamResponse:
     running = execs.Exec(runtime, target.attempt.id, target.bundle, command, tty=tty, stdin=stdin)
     commands = request.app[COMMANDS]
     # A client that leaves ends what it asked for, but not at once.
-    task = asyncio.create_task(_run(session, running, tty=tty))
+    task = asyncio.create_task(_measured(runtime.operations, _run(session, running, tty=tty)))
     commands.add(task)
     task.add_done_callback(commands.discard)
     await asyncio.shield(task)
     return session.response
+
+
+async def _measured(operations: Operations, work: Coroutine[Any, Any, None]) -> None:
+    with operations.measured("exec"):
+        await work
 
 
 async def _run(session: Session, running: execs.Exec, *, tty: bool) -> None:
