@@ -46,13 +46,20 @@ def _refused(message: str, pattern: str, *examples: str) -> str:
 
 
 def _longer(text: str, limit: int) -> list[str]:
-    return [f"must be no more than {limit} characters"] if len(text) > limit else []
+    return [f"must be no more than {limit} characters"] if len(text.encode()) > limit else []
+
+
+def _larger(text: str, limit: int) -> list[str]:
+    """The same as upstream's newer checks say it."""
+    return [f"must be no more than {limit} bytes"] if len(text.encode()) > limit else []
 
 
 def dns_label(text: str) -> list[str]:
     """RFC 1123 label: most namespaced names, containers, volumes."""
     problems = _longer(text, 63)
     if not _dns_label.fullmatch(text):
+        if _dns_subdomain.fullmatch(text):
+            return [*problems, "must not contain dots"]
         problems.append(
             _refused(
                 "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
@@ -67,7 +74,11 @@ def dns_label(text: str) -> list[str]:
 
 def dns_subdomain(text: str) -> list[str]:
     """RFC 1123 subdomain: labels with dots between."""
-    problems = _longer(text, 253)
+    return _longer(text, 253) + _no_subdomain(text)
+
+
+def _no_subdomain(text: str) -> list[str]:
+    problems: list[str] = []
     if not _dns_subdomain.fullmatch(text):
         problems.append(
             _refused(
@@ -133,7 +144,7 @@ def qualified_name(text: str) -> list[str]:
     prefix, slash, name = text.rpartition("/")
     if slash and "/" in prefix:
         return [
-            "a qualified name "
+            "a valid label key "
             + _refused(_QUALIFIED_MESSAGE, _QUALIFIED, *_QUALIFIED_EXAMPLES)
             + " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
         ]
@@ -141,18 +152,20 @@ def qualified_name(text: str) -> list[str]:
         if not prefix:
             problems.append("prefix part must be non-empty")
         else:
-            problems += [f"prefix part {problem}" for problem in dns_subdomain(prefix)]
+            problems += [
+                f"prefix part {problem}" for problem in (*_larger(prefix, 253), *_no_subdomain(prefix))
+            ]
     if not name:
         problems.append("name part must be non-empty")
     else:
-        problems += [f"name part {problem}" for problem in _longer(name, 63)]
+        problems += [f"name part {problem}" for problem in _larger(name, 63)]
     if not _qualified.fullmatch(name):
         problems.append("name part " + _refused(_QUALIFIED_MESSAGE, _QUALIFIED, *_QUALIFIED_EXAMPLES))
     return problems
 
 
 def label_value(text: str) -> list[str]:
-    problems = _longer(text, 63)
+    problems = _larger(text, 63)
     if not _label_value.fullmatch(text):
         problems.append(
             _refused(
@@ -225,9 +238,10 @@ def local_path(text: str) -> list[str]:
 def env_name(text: str) -> list[str]:
     if _env_name.fullmatch(text):
         return []
+    if not text:
+        return ["environment variable name must be non-empty"]
     return [
-        "a valid environment variable name must consist only of printable ASCII characters other than '=' "
-        f"(regex used for validation is '{_ENV_NAME}')"
+        "a valid environment variable name must consist only of printable ASCII characters other than '='"
     ]
 
 

@@ -22,6 +22,10 @@ _GENERATED_BASE_LIMIT = 63 - _SUFFIX_LENGTH
 _FIXED_BY_SERVER = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 _GC_FINALIZERS = ("foregroundDeletion", "orphan")
 _IMMUTABLE = "field is immutable"
+_OF_LIBRARIES = frozenset({"admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io"})
+"""Groups whose metadata upstream checks as custom ones: any finalizer will do."""
+_ANY_FINALIZER = frozenset({"Event", "Lease", "PodDisruptionBudget"})
+"""The same of single kinds."""
 
 
 def generate_name(base: str) -> str:
@@ -44,7 +48,7 @@ def prepare_create(resource: Resource, obj: Obj, namespace: str, now: str) -> No
         raise BadRequest("resourceVersion should not be set on objects to be created")
     if not metadata.get("name") and metadata.get("generateName"):
         metadata["name"] = generate_name(metadata["generateName"])
-    for field in (*_FIXED_BY_SERVER, "selfLink", "generation"):
+    for field in (*_FIXED_BY_SERVER, "selfLink"):
         metadata.pop(field, None)
     metadata["uid"] = new_uid()
     metadata["creationTimestamp"] = now
@@ -98,10 +102,19 @@ def validate(resource: Resource, obj: Obj, name_check: Check = dns_subdomain) ->
         causes += [Cause.invalid("metadata.name", name, problem) for problem in name_check(name)]
     if resource.namespaced and not metadata.get("namespace"):
         causes.append(Cause.required("metadata.namespace"))
+    if (generation := metadata.get("generation") or 0) < 0:
+        causes.append(Cause.invalid("metadata.generation", generation, "must be greater than or equal to 0"))
     causes += validate_labels(metadata.get("labels"), "metadata.labels")
     causes += validate_annotations(metadata.get("annotations"), "metadata.annotations")
     causes += _validate_owners(metadata.get("ownerReferences") or ())
     causes += _validate_finalizers(metadata.get("finalizers") or ())
+    if (
+        resource.custom is None
+        and resource.group not in _OF_LIBRARIES
+        and resource.kind not in _ANY_FINALIZER
+    ):
+        for index, finalizer in enumerate(metadata.get("finalizers") or ()):
+            causes += _no_standard(finalizer, f"metadata.finalizers[{index}]")
     for index, entry in enumerate(metadata.get("managedFields") or ()):
         causes += manager_problems(entry.get("manager") or "", f"metadata.managedFields[{index}].manager")
     return causes
@@ -192,8 +205,8 @@ def refuse(resource: Resource, obj: Obj, causes: Iterable[Cause]) -> None:
 def _validate_owners(owners: Iterable[Obj]) -> list[Cause]:
     causes: list[Cause] = []
     controllers: list[str] = []
-    for index, owner in enumerate(owners):
-        at = f"metadata.ownerReferences[{index}]"
+    at = "metadata.ownerReferences"
+    for owner in owners:
         if not owner.get("apiVersion"):
             causes.append(Cause.invalid(f"{at}.apiVersion", "", "version must not be empty"))
         causes += [
@@ -203,6 +216,8 @@ def _validate_owners(owners: Iterable[Obj]) -> list[Cause]:
         ]
         if owner.get("controller"):
             controllers.append(f"{owner.get('kind')}/{owner.get('name')}")
+        if owner.get("apiVersion") == "v1" and owner.get("kind") == "Event":
+            causes.append(Cause.invalid(at, owner, "/v1, Kind=Event is disallowed from being an owner"))
     if len(controllers) > 1:
         causes.append(
             Cause.invalid(
@@ -219,16 +234,25 @@ def validate_finalizers(names: Iterable[str], path: str) -> list[Cause]:
     """The names of finalizers at `path`."""
     causes: list[Cause] = []
     for name in names:
-        problems = qualified_name(name)
-        if not problems and "/" not in name and name not in (*_GC_FINALIZERS, "kubernetes"):
-            problems = ["name is neither a standard finalizer name nor is it fully qualified"]
-        causes += [Cause.invalid(path, name, problem) for problem in problems]
+        causes += [Cause.invalid(path, name, problem) for problem in qualified_name(name)]
+        causes += _no_standard(name, path)
     return causes
+
+
+def _no_standard(name: str, path: str) -> list[Cause]:
+    """What speaks against a finalizer without a domain."""
+    if "/" in name or name in (*_GC_FINALIZERS, "kubernetes"):
+        return []
+    return [Cause.invalid(path, name, "name is neither a standard finalizer name nor is it fully qualified")]
 
 
 def _validate_finalizers(finalizers: Iterable[str]) -> list[Cause]:
     names = list(finalizers)
-    causes = validate_finalizers(names, "metadata.finalizers")
+    causes = [
+        Cause.invalid("metadata.finalizers", name, problem)
+        for name in names
+        for problem in qualified_name(name)
+    ]
     if all(name in names for name in _GC_FINALIZERS):
         causes.append(
             Cause.invalid(

@@ -6,7 +6,6 @@ The rules of a kind (which values, which combinations) are not here: see `strate
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from wellhead.api.definitions import (
 )
 from wellhead.api.errors import BadRequest, Undecodable, shortened, shown
 from wellhead.api.meta import GroupVersionKind, Obj, format_micro_time, format_time, parse_time
+from wellhead.api.quantity import canonical
 from wellhead.text import quoted
 
 # Loaded with the first object that is decoded: who only reads what an API server sends needs none of it.
@@ -72,7 +72,10 @@ def decode(
     check_kind(body, expected)
     known = definitions(expected)
     reading = _Reading(known)
-    obj: Obj = reading.cleaned(body, known.root)
+    try:
+        obj: Obj = reading.cleaned(body, known.root)
+    except ValueError as error:
+        raise Undecodable(expected.kind, expected.version, str(error)) from None
     obj["apiVersion"], obj["kind"] = expected.api_version, expected.kind
     try:
         _validator(expected).validate(obj)
@@ -120,11 +123,13 @@ def decode_metadata(value: object, unknown: list[str] | None = None) -> Obj:
 
     known = definitions(_HAS_METADATA)
     reading = _Reading(known)
-    obj = reading.cleaned({"metadata": value}, known.root)
     try:
+        obj = reading.cleaned({"metadata": value}, known.root)
         _validator(_HAS_METADATA).validate(obj)
     except ValidationError as error:
         raise BadRequest(_explain(obj, _HAS_METADATA, error)) from None
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
     if reading.met_unknown and unknown is not None:
         unknown += _unknown({"metadata": value}, known, known.root)
     metadata: Obj = obj.get("metadata") or {}
@@ -139,9 +144,14 @@ class _Reading:
         self.met_unknown = False
 
     def cleaned(self, value: Any, type: str) -> Any:
-        """A copy of a value of that type without what is unknown, null, or empty and left out by Go."""
+        """A copy of a value of that type without what is unknown, null, or empty and left out by Go.
+
+        Raises ValueError.
+        """
         if isinstance(value, float) and type in _INTEGERS:  # JSON Schema takes 1.0 for an integer
-            raise BadRequest(f"json: cannot unmarshal number {value} into Go value of type {_go_type(type)}")
+            raise ValueError(f"json: cannot unmarshal number {value} into Go value of type {_go_type(type)}")
+        if type == QUANTITY and isinstance(value, str | int | float) and not isinstance(value, bool):
+            return canonical(value)
         fields = self._known.fields(type)
         if not fields or not isinstance(value, dict):
             return _REWRITTEN[type](value) if type in _REWRITTEN and isinstance(value, str) else value
@@ -319,7 +329,7 @@ def _decoding_schema(name: str, schema: Obj) -> Obj:
 def _is_base64(text: str) -> bool:
     try:
         base64.b64decode(_unwrapped(text), validate=True)
-    except binascii.Error:
+    except ValueError:  # also of what isn't ASCII
         return False
     return True
 

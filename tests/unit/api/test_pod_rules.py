@@ -159,7 +159,7 @@ SPEC: list[tuple[Obj, str]] = [
         'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never',
     ),
     ({"runtimeClassName": "A"}, 'spec.runtimeClassName: Invalid value: "A": a lowercase RFC 1123 subdomain'),
-    ({"os": {"name": "plan9"}}, 'spec.os.name: Unsupported value: "plan9": supported values: "linux", "wind'),
+    ({"os": {"name": "plan9"}}, 'spec.os: Unsupported value: "plan9": supported values: "linux", "wind'),
     (
         {"overhead": {"cups": "1"}},
         'spec.overhead.limits[cups]: Invalid value: "cups": must be a standard resource type or fully qualif',
@@ -211,11 +211,11 @@ SPEC: list[tuple[Obj, str]] = [
     ),
     (
         downward(fieldRef={"fieldPath": "spec.nodeName"}),
-        'spec.volumes[0].downwardAPI.items[0].fieldRef.fieldPath: Unsupported value: "spec.nodeName": suppor',
+        'spec.volumes[0].downwardAPI.fieldRef.fieldPath: Unsupported value: "spec.nodeName": suppor',
     ),
     (
         downward(resourceFieldRef={"resource": "x"}),
-        "spec.volumes[0].downwardAPI.items[0].resourceFieldRef.containerName: Required value",
+        "spec.volumes[0].downwardAPI.resourceFieldRef.containerName: Required value",
     ),
 ]
 

@@ -53,19 +53,17 @@ def _projected(**source: Any) -> Obj:
 FILES: dict[str, Callable[[str], Obj]] = {
     "configMap.items[0].path": _config_map,
     "secret.items[0].path": _secret,
-    "downwardAPI.items[0].path": _downward,
+    "downwardAPI.path": _downward,
     "projected.sources[0].configMap.items[0].path": lambda path: _projected(
         configMap={"name": "n", "items": [{"key": "k", "path": path}]}
     ),
     "projected.sources[0].secret.items[0].path": lambda path: _projected(
         secret={"name": "n", "items": [{"key": "k", "path": path}]}
     ),
-    "projected.sources[0].downwardAPI.items[0].path": lambda path: _projected(
+    "projected.sources[0].downwardAPI.path": lambda path: _projected(
         downwardAPI={"items": [{"path": path, **FIELD}]}
     ),
-    "projected.sources[0].serviceAccountToken.path": lambda path: _projected(
-        serviceAccountToken={"path": path}
-    ),
+    "projected.path": lambda path: _projected(serviceAccountToken={"path": path}),
     "projected.sources[0].clusterTrustBundle.path": lambda path: _projected(
         clusterTrustBundle={"path": path, "name": "b"}
     ),
@@ -159,8 +157,7 @@ def test_a_template_is_held_to_the_same() -> None:
         ),
         (
             _with_volume(downwardAPI={"items": [{"path": "x"}]}),
-            "spec.volumes[0].downwardAPI.items[0]: Required value: "
-            "one of fieldRef and resourceFieldRef is required",
+            "spec.volumes[0].downwardAPI: Required value: one of fieldRef and resourceFieldRef is required",
         ),
         (
             _projected(serviceAccountToken={"path": "t", "expirationSeconds": 599}),

@@ -169,7 +169,7 @@ INVALID: list[tuple[Resource, Obj, str]] = [
     (
         STATEFULSETS,
         workload(serviceName="a.b"),
-        'spec.serviceName: Invalid value: "a.b": a lowercase RFC 1123',
+        'spec.serviceName: Invalid value: "a.b": must not contain dots',
     ),
     (
         STATEFULSETS,

@@ -15,8 +15,8 @@ from wellhead.api.ages import human_duration
 from wellhead.api.causes import repeated
 from wellhead.api.certificates.requests import LEGACY, BadRequest, read
 from wellhead.api.errors import Cause
-from wellhead.api.formats import dns_label, dns_subdomain
 from wellhead.api.kind import Kind
+from wellhead.api.kinds.signers import validate_signer_name
 from wellhead.api.meta import Obj, now
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
@@ -148,31 +148,11 @@ def _of_spec(spec: Obj) -> Iterator[Cause]:
         text = "the legacy signerName is not allowed via this API version"
         yield Cause.invalid("spec.signerName", signer, text)
     else:
-        yield from _of_signer(signer, "spec.signerName")
+        yield from validate_signer_name(signer, "spec.signerName")
     seconds = spec.get("expirationSeconds")
     if seconds is not None and seconds < _SHORTEST:
         text = "may not specify a duration less than 600 seconds (10 minutes)"
         yield Cause.invalid("spec.expirationSeconds", seconds, text)
-
-
-def _of_signer(signer: str, at: str) -> Iterator[Cause]:
-    if not signer:
-        yield Cause.required(at)
-        return
-    if signer.count("/") != 1:
-        text = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
-        yield Cause.invalid(at, signer, text)
-        return
-    domain, _, path = signer.partition("/")
-    for part, check in ((domain, dns_label), (path, dns_subdomain)):
-        for label in part.split("."):
-            if problems := check(label):
-                for problem in problems:
-                    yield Cause.invalid(at, part, f'validating label "{label}": {problem}')
-                break
-    if "." not in domain:
-        text = "should be a domain with at least two segments separated by dots"
-        yield Cause.invalid(at, domain, text)
 
 
 def _of_conditions(new: Obj, old: Obj) -> Iterator[Cause]:

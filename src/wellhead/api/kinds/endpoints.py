@@ -6,7 +6,7 @@ from datetime import datetime
 
 from wellhead.api import cells
 from wellhead.api.errors import Cause
-from wellhead.api.formats import dns_label, dns_subdomain, port_number, qualified_name
+from wellhead.api.formats import dns_label, dns_subdomain, parse_ip, port_number, qualified_name
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.targets import validate_endpoint_ip
 from wellhead.api.meta import Obj
@@ -49,9 +49,13 @@ class EndpointsStrategy(Strategy):
 
 
 def _validate_address(address: Obj, at: str) -> list[Cause]:
-    causes = validate_endpoint_ip(address.get("ip", ""), f"{at}.ip")
+    ip = address.get("ip") or ""
+    causes = validate_endpoint_ip(ip, f"{at}.ip")
+    if parse_ip(ip) is None:  # upstream's second check says so, too
+        causes.append(Cause.invalid(f"{at}.ip", ip, "must be a valid IP address"))
     for field, check in (("hostname", dns_label), ("nodeName", dns_subdomain)):
-        if value := address.get(field):
+        value = address.get(field)
+        if value or (field == "nodeName" and value is not None):
             causes += [Cause.invalid(f"{at}.{field}", value, problem) for problem in check(value)]
     return causes
 
@@ -66,7 +70,7 @@ def _validate_port(port: Obj, at: str, needs_name: bool) -> list[Cause]:
     causes += [Cause.invalid(f"{at}.port", number, problem) for problem in port_number(number)]
     if port["protocol"] not in _PROTOCOLS:
         causes.append(Cause.not_supported(f"{at}.protocol", port["protocol"], _PROTOCOLS))
-    if protocol := port.get("appProtocol"):
+    if (protocol := port.get("appProtocol")) is not None:
         causes += [
             Cause.invalid(f"{at}.appProtocol", protocol, problem) for problem in qualified_name(protocol)
         ]

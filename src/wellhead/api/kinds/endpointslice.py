@@ -10,10 +10,9 @@ from wellhead.api.formats import dns_label, dns_subdomain, label_value, parse_ip
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.targets import validate_endpoint_ip
 from wellhead.api.meta import Obj
-from wellhead.api.metadata import validate_labels
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
-from wellhead.api.strategy import Strategy
+from wellhead.api.strategy import Context, Strategy
 
 ENDPOINTSLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
 
@@ -21,7 +20,6 @@ _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
 _MAX_ENDPOINTS = 1000
 _MAX_ADDRESSES = 100
-_MAX_TOPOLOGY = 16
 _MAX_HINTS = 8
 _MAX_PORTS = 20000
 
@@ -33,7 +31,13 @@ class EndpointSliceStrategy(Strategy):
         obj.setdefault("endpoints", [])
         for port in obj.get("ports") or ():
             port["name"] = port.get("name") or ""
-            port["protocol"] = port.get("protocol") or "TCP"
+            port.setdefault("protocol", "TCP")
+
+    def prepare_create(self, obj: Obj, context: Context) -> None:
+        _drop_topology(obj)
+
+    def prepare_update(self, new: Obj, old: Obj, context: Context) -> None:
+        _drop_topology(new)
 
     def validate(self, obj: Obj) -> list[Cause]:
         kind = obj.get("addressType") or ""
@@ -61,6 +65,12 @@ class EndpointSliceStrategy(Strategy):
         return causes
 
 
+def _drop_topology(obj: Obj) -> None:
+    """What only v1beta1's clients could write: nobody reads it any more."""
+    for endpoint in obj["endpoints"]:
+        endpoint.pop("deprecatedTopology", None)
+
+
 def _validate_endpoint(endpoint: Obj, at: str, kind: str) -> list[Cause]:
     addresses = endpoint.get("addresses") or ()
     causes: list[Cause] = []
@@ -78,14 +88,11 @@ def _validate_endpoint(endpoint: Obj, at: str, kind: str) -> list[Cause]:
             causes.append(Cause.invalid(f"{at}.addresses", text, f"must be an {kind} address"))
         causes += validate_endpoint_ip(text, here)
     for field, check in (("nodeName", dns_subdomain), ("hostname", dns_label)):
-        if value := endpoint.get(field):
+        if (value := endpoint.get(field)) is not None:
             causes += [Cause.invalid(f"{at}.{field}", value, problem) for problem in check(value)]
     if hints := endpoint.get("hints"):
         causes += _validate_hints(hints, f"{at}.hints")
-    topology = endpoint.get("deprecatedTopology") or {}
-    if len(topology) > _MAX_TOPOLOGY:
-        causes.append(Cause.too_many(f"{at}.deprecatedTopology", len(topology), _MAX_TOPOLOGY))
-    return causes + validate_labels(topology, f"{at}.deprecatedTopology")
+    return causes
 
 
 def _validate_domain(text: str, at: str) -> list[Cause]:
@@ -128,7 +135,7 @@ def _validate_port(port: Obj, at: str, names: set[str]) -> list[Cause]:
         causes += [Cause.invalid(f"{at}.port", number, problem) for problem in port_number(number)]
     if port["protocol"] not in _PROTOCOLS:
         causes.append(Cause.not_supported(f"{at}.protocol", port["protocol"], _PROTOCOLS))
-    if protocol := port.get("appProtocol"):
+    if (protocol := port.get("appProtocol")) is not None:
         causes += [
             Cause.invalid(f"{at}.appProtocol", protocol, problem) for problem in qualified_name(protocol)
         ]

@@ -10,6 +10,7 @@ from datetime import datetime
 from wellhead.api import cells
 from wellhead.api.ages import age
 from wellhead.api.errors import Cause
+from wellhead.api.formats import path_segment
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.event_rules import validate_event, validate_event_update, validate_new_event
 from wellhead.api.meta import Obj
@@ -70,6 +71,7 @@ _RENAMED = (
 
 
 class CoreEventStrategy(Strategy):
+    name_check = staticmethod(path_segment)
     created_by_update = True
 
     def validate(self, obj: Obj) -> list[Cause]:

@@ -109,6 +109,23 @@ def _of_rule(rule: Obj, at: str) -> Iterator[Cause]:
             "nonResourceURLs must contain at least one value",
             "non-resource URLs",
         )
+        if _ALL not in (urls := each.get("nonResourceURLs") or ()):
+            for number, url in enumerate(urls):
+                yield from _of_url(url, f"{here}.nonResourceURLs[{number}]")
+
+
+def _of_url(url: str, at: str) -> Iterator[Cause]:
+    stars = url.count("*")
+    for wrong, text in (
+        (not url, "must not be empty"),
+        (not url.startswith("/"), "must start with slash"),
+        (" " in url, "must not contain white-space"),
+        ("//" in url, "must not contain double slash"),
+        (stars > 1 or (stars == 1 and not url.endswith("/*")), "wildcard can only do suffix matching"),
+    ):
+        if wrong:
+            yield Cause.invalid(at, url, text)
+            return
 
 
 def _of_subject(subject: Obj, at: str) -> Iterator[Cause]:
@@ -127,9 +144,18 @@ def _of_subject(subject: Obj, at: str) -> Iterator[Cause]:
         else:
             if not value.get("name"):
                 yield Cause.required(f"{here}.name")
-            if name == "ServiceAccount" and not value.get("namespace"):
-                text = "must specify namespace for service account"
-                yield Cause.required(f"{here}.namespace", text)
+            if name == "ServiceAccount":
+                yield from _of_account(value, here)
+
+
+def _of_account(account: Obj, at: str) -> Iterator[Cause]:
+    name, namespace = account.get("name") or "", account.get("namespace") or ""
+    for problem in dns_subdomain(name) if name not in ("", _ALL) else ():
+        yield Cause.invalid(f"{at}.name", name, problem)
+    if not namespace:
+        yield Cause.required(f"{at}.namespace", "must specify namespace for service account")
+    for problem in dns_label(namespace) if namespace else ():
+        yield Cause.invalid(f"{at}.namespace", namespace, problem)
 
 
 def _of_verbs(rule: Obj, at: str) -> Iterator[Cause]:

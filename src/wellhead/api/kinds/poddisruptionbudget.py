@@ -6,6 +6,7 @@ from datetime import datetime
 
 from wellhead.api import cells
 from wellhead.api.errors import Cause
+from wellhead.api.formats import path_segment
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.workload import validate_counts, validate_share_of_all
 from wellhead.api.meta import Obj
@@ -28,6 +29,7 @@ _COUNTS = ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPo
 
 
 class PodDisruptionBudgetStrategy(Strategy):
+    name_check = staticmethod(path_segment)
     needs_version = True
     counts_generations = True
 

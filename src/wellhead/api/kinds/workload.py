@@ -49,7 +49,10 @@ def validate_not_negative(spec: Obj, *fields: str) -> list[Cause]:
 def validate_workload(spec: Obj) -> list[Cause]:
     """What deployments and replica sets are checked for; upstream's words speak of deployments for either."""
     causes = validate_not_negative(spec, "replicas", "minReadySeconds")
-    causes += validate_selection(spec, "deployment")
+    found = validate_selection(spec, "deployment")
+    if spec.get("selector") is not None and validate_label_selector(spec["selector"], "spec.selector"):
+        found.append(Cause.invalid("spec.selector", spec["selector"], "invalid label selector"))
+    causes += found
     return causes + validate_template(spec["template"], "ReplicaSet")
 
 

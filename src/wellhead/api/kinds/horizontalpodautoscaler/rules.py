@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_label, path_segment
+from wellhead.api.kinds.pod.compute import of_container
 from wellhead.api.meta import Obj
 from wellhead.api.quantity import Quantity
 
@@ -33,7 +34,11 @@ def validate(spec: Obj) -> list[Cause]:
     if least is not None and most < least:
         text = "must be greater than or equal to `minReplicas`"
         causes.append(Cause.invalid("spec.maxReplicas", most, text))
-    causes += _validate_reference(spec.get("scaleTargetRef") or {}, "spec.scaleTargetRef")
+    target = spec.get("scaleTargetRef") or {}
+    causes += _validate_reference(target, "spec.scaleTargetRef")
+    if "/" not in (version := target.get("apiVersion") or ""):
+        text = "apiVersion must specify API group"
+        causes.append(Cause.invalid("spec.scaleTargetRef.apiVersion", version, text))
     for index, metric in enumerate(spec.get("metrics") or ()):
         causes += _validate_metric(metric, f"spec.metrics[{index}]")
     for direction in ("scaleUp", "scaleDown"):
@@ -120,6 +125,11 @@ def _validate_resource(source: Obj, at: str) -> list[Cause]:
     causes = []
     if not source.get("name"):
         causes.append(Cause.required(f"{at}.name", "must specify a resource name"))
+    return causes + _validate_resource_target(source, at)
+
+
+def _validate_resource_target(source: Obj, at: str) -> list[Cause]:
+    causes = []
     target = source.get("target") or {}
     causes += _validate_target(target, f"{at}.target")
     given = [field for field in ("averageUtilization", "averageValue") if field in target]
@@ -134,11 +144,15 @@ def _validate_resource(source: Obj, at: str) -> list[Cause]:
 
 def _validate_container_resource(source: Obj, at: str) -> list[Cause]:
     name, causes = source.get("container") or "", []
+    if not source.get("name"):
+        causes.append(Cause.required(f"{at}.name", "must specify a resource name"))
+    else:
+        causes += of_container(source["name"], f"{at}.name")
     if not name:
         causes.append(Cause.required(f"{at}.container", "must specify a container"))
     else:
         causes += [Cause.invalid(f"{at}.container", name, problem) for problem in dns_label(name)]
-    return causes + _validate_resource(source, at)
+    return causes + _validate_resource_target(source, at)
 
 
 _CHECKS: dict[str, Callable[[Obj, str], list[Cause]]] = {

@@ -25,8 +25,8 @@ from wellhead.api.kinds.pod.downward import (
 )
 from wellhead.api.kinds.pod.mounts import validate_mounts
 from wellhead.api.kinds.pod.security import validate_container_security
-from wellhead.api.kinds.pod.volumes import path_causes
 from wellhead.api.kinds.targets import validate_port_reference
+from wellhead.api.kinds.volume_sources import path_causes
 from wellhead.api.meta import Obj
 
 _RESTART_POLICIES = ("Always", "Never", "OnFailure")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from wellhead.api.errors import Cause, one_of
 from wellhead.api.formats import descending_path, file_path, no_backsteps
-from wellhead.api.kinds.pod.volumes import path_causes
+from wellhead.api.kinds.volume_sources import path_causes
 from wellhead.api.meta import Obj
 
 BIND_MOUNT_OPTIONS = frozenset({"noexec", "nodev", "nosuid"})

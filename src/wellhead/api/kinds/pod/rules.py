@@ -70,7 +70,10 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
     if (policy := spec.get("preemptionPolicy")) is not None:
         causes += one_of(f"{at}.preemptionPolicy", policy, _PREEMPTION_POLICIES)
     if (system := spec.get("os")) is not None:
-        causes += one_of(f"{at}.os.name", system.get("name"), _SYSTEMS)
+        if not system.get("name"):
+            causes.append(Cause.required(f"{at}.os.name", "cannot be empty"))
+        else:
+            causes += one_of(f"{at}.os", system["name"], _SYSTEMS)
     causes += _validate_host_name(spec, at)
     for index, alias in enumerate(spec.get("hostAliases") or ()):
         here, ip = f"{at}.hostAliases[{index}]", alias.get("ip", "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wellhead.api.kinds.volume_sources import default_source
 from wellhead.api.meta import Obj
 from wellhead.api.quantity import canonical
 
@@ -115,6 +116,11 @@ def _default_volume(volume: Obj) -> None:
             volume[source].setdefault("defaultMode", _FILE_MODE)
     if "hostPath" in volume:
         volume["hostPath"].setdefault("type", "")
+    default_source(volume)
+    if (template := (volume.get("ephemeral") or {}).get("volumeClaimTemplate")) is not None:
+        template.setdefault("spec", {}).setdefault("volumeMode", "Filesystem")
+    if "image" in volume and not volume["image"].get("pullPolicy"):
+        volume["image"]["pullPolicy"] = image_pull_policy(volume["image"].get("reference") or "")
     downward = [volume.get("downwardAPI") or {}]
     for source in (volume.get("projected") or {}).get("sources") or ():
         if "serviceAccountToken" in source:

@@ -15,8 +15,14 @@ from wellhead.api.errors import Cause
 from wellhead.api.formats import no_backsteps
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.pod.scheduling import validate_node_selector
-from wellhead.api.kinds.pod.volumes import validate_host_path
 from wellhead.api.kinds.storage import modes
+from wellhead.api.kinds.volume_sources import (
+    default_source,
+    one_source,
+    path_causes,
+    validate_host_path,
+    validate_remote,
+)
 from wellhead.api.meta import Obj, is_deleting, now
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
@@ -59,8 +65,6 @@ SOURCES = (
 )
 """The fields of a spec that say where the volume is, one of them each."""
 
-# Fields that a source must have, of those that are easily forgotten.
-_REQUIRED = {"nfs": ("server", "path"), "csi": ("driver", "volumeHandle"), "local": ("path",)}
 _RECLAIM = ("Delete", "Recycle", "Retain")
 
 
@@ -79,6 +83,7 @@ class PersistentVolumeStrategy(Strategy):
         spec.setdefault("volumeMode", "Filesystem")
         if host_path := spec.get("hostPath"):
             host_path.setdefault("type", "")
+        default_source(spec)
         status = obj.setdefault("status", {})
         if not status.get("phase"):
             status["phase"] = "Pending"
@@ -87,7 +92,7 @@ class PersistentVolumeStrategy(Strategy):
         obj["status"] = {"phase": "Pending", "lastPhaseTransitionTime": context.now}
 
     def validate(self, obj: Obj) -> list[Cause]:
-        return list(_validate_spec(obj["spec"], "spec"))
+        return list(_validate_spec(obj["spec"], "spec", obj["metadata"].get("name") or ""))
 
     def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
         causes = self.validate(new)
@@ -121,7 +126,7 @@ def _sources(spec: Obj) -> Obj:
     return {name: spec[name] for name in SOURCES if spec.get(name) is not None}
 
 
-def _validate_spec(spec: Obj, at: str) -> Iterator[Cause]:
+def _validate_spec(spec: Obj, at: str, name: str) -> Iterator[Cause]:
     if not spec.get("accessModes"):
         yield Cause.required(f"{at}.accessModes")
     yield from modes.validate_access_modes(spec.get("accessModes") or (), f"{at}.accessModes")
@@ -129,9 +134,10 @@ def _validate_spec(spec: Obj, at: str) -> Iterator[Cause]:
     if not capacity:
         yield Cause.required(f"{at}.capacity")
     if set(capacity) != {"storage"}:
-        yield Cause.not_supported(f"{at}.capacity", capacity, ("storage",))
-    for name, amount in capacity.items():
-        yield from modes.validate_size(amount, f"{at}.capacity[{name}]")
+        told = dict(sorted(capacity.items())) or None
+        yield Cause.not_supported(f"{at}.capacity", told, ("storage",))
+    for resource, amount in capacity.items():
+        yield from modes.validate_size(amount, f"{at}.capacity[{resource}]")
     policy = spec.get("persistentVolumeReclaimPolicy")
     if policy and policy not in _RECLAIM:
         yield Cause.not_supported(f"{at}.persistentVolumeReclaimPolicy", policy, _RECLAIM)
@@ -142,7 +148,7 @@ def _validate_spec(spec: Obj, at: str) -> Iterator[Cause]:
             yield Cause.required(f"{at}.nodeAffinity.required", text)
         else:
             yield from validate_node_selector(affinity["required"], f"{at}.nodeAffinity.required")
-    yield from _validate_source(spec, at)
+    yield from _validate_source(spec, at, name)
     host_path = spec.get("hostPath") or {}
     if host_path and policy == "Recycle" and posixpath.normpath(host_path.get("path") or "") == "/":
         text = "may not be 'recycle' for a hostPath mount of '/'"
@@ -152,29 +158,29 @@ def _validate_spec(spec: Obj, at: str) -> Iterator[Cause]:
     yield from _validate_attributes(spec, at)
 
 
-def _validate_source(spec: Obj, at: str) -> Iterator[Cause]:
-    found = [name for name in SOURCES if spec.get(name) is not None]
+def _validate_source(spec: Obj, at: str, name: str) -> Iterator[Cause]:
+    found = [source for source in SOURCES if spec.get(source) is not None]
     if not found:
         yield Cause.required(at, "must specify a volume type")
-    for name in found[1:]:
-        yield Cause.forbidden(f"{at}.{name}", "may not specify more than 1 volume type")
-    for name in found[:1]:
-        source = spec[name]
-        for field in _REQUIRED.get(name, ()):
-            if not source.get(field):
-                yield Cause.required(f"{at}.{name}.{field}")
-    if "hostPath" in found[:1]:
-        yield from validate_host_path(spec["hostPath"], f"{at}.hostPath")
-    if "local" in found[:1]:
-        path = spec["local"].get("path") or ""
-        for problem in no_backsteps(path) if path else ():
-            yield Cause.invalid(f"{at}.local.path", path, problem)
-        if spec.get("nodeAffinity") is None:
-            yield Cause.required(f"{at}.nodeAffinity", "Local volume requires node affinity")
-    if "nfs" in found[:1]:
-        path = spec["nfs"].get("path") or ""
-        if path and not path.startswith("/"):
-            yield Cause.invalid(f"{at}.nfs.path", path, "must be an absolute path")
+        return
+    # Upstream has nothing against a flexVolume beside others.
+    yield from one_source([found[0], *(each for each in found[1:] if each != "flexVolume")], at)
+    for kind in dict.fromkeys((found[0], *(each for each in found if each == "flexVolume"))):
+        if kind == "hostPath":
+            yield from validate_host_path(spec[kind], f"{at}.hostPath")
+        elif kind == "local":
+            yield from _validate_local(spec, at)
+        else:
+            yield from validate_remote(kind, spec[kind], at, name, persistent=True)
+
+
+def _validate_local(spec: Obj, at: str) -> Iterator[Cause]:
+    path = spec["local"].get("path") or ""
+    if not path:
+        yield Cause.required(f"{at}.local.path")
+    yield from path_causes(path, f"{at}.local.path", no_backsteps)
+    if (spec.get("nodeAffinity") or {}).get("required") is None:
+        yield Cause.required(f"{at}.nodeAffinity", "Local volume requires node affinity")
 
 
 def _validate_attributes(spec: Obj, at: str) -> Iterator[Cause]:
