@@ -146,7 +146,7 @@ def test_probes_decide_about_readiness_and_restarts(lab: Lab) -> None:
 
 
 def test_a_deleted_pod_ends_in_order(lab: Lab) -> None:
-    """preStop, then SIGTERM to the container, then the sidecar, and the exit codes are told."""
+    """Everybody's preStop, then SIGTERM to the container, then the sidecar, and the exit codes are told."""
     hook = {"preStop": {"exec": {"command": ["sh", "-c", "echo stopping > /proc/1/fd/1"]}}}
     trap = "trap 'cut -d. -f1-2 /proc/uptime | cut -d\\  -f1; exit 0' TERM; echo ready; "
     trap += "while :; do sleep 0.02; done"
@@ -154,7 +154,7 @@ def test_a_deleted_pod_ends_in_order(lab: Lab) -> None:
         lab,
         "ending",
         shell("main", trap, lifecycle=hook),
-        initContainers=[shell("side", trap, image="busybox", restartPolicy="Always")],
+        initContainers=[shell("side", trap, image="busybox", restartPolicy="Always", lifecycle=hook)],
         terminationGracePeriodSeconds=600,
     )
     wait(lab, "ending")
@@ -168,8 +168,8 @@ def test_a_deleted_pod_ends_in_order(lab: Lab) -> None:
         assert each.stdout.readline() == "ready\n"
     lab.kubectl("delete", "pod", "ending")  # it doesn't take its grace period, or kubectl would be given up
     said = {name: follower.communicate(timeout=PATIENCE)[0].split() for name, follower in followers.items()}
-    assert said["main"][0] == "stopping"
-    assert float(said["main"][1]) <= float(said["side"][0])
+    assert said["main"][0] == said["side"][0] == "stopping"
+    assert float(said["main"][1]) <= float(said["side"][1])
 
 
 def test_a_container_that_ignores_the_signal_is_killed_when_its_time_is_over(lab: Lab) -> None:

@@ -13,7 +13,7 @@ from wellhead.node.pods.outcome import Outcome
 from wellhead.node.pods.probing import watch
 
 
-async def _watch(results: Iterable[bool], **spec: Any) -> tuple[list[bool], list[str]]:
+async def _watch(results: Iterable[bool], ran: float = 0.0, **spec: Any) -> tuple[list[bool], list[str]]:
     """What is reported while probes end like `results`."""
     left = list(results)
     done = asyncio.Event()
@@ -34,7 +34,7 @@ async def _watch(results: Iterable[bool], **spec: Any) -> tuple[list[bool], list
     async def report(ok: bool) -> None:
         reports.append(ok)
 
-    task = asyncio.ensure_future(watch(once, {"periodSeconds": 0.001, **spec}, report, said))
+    task = asyncio.ensure_future(watch(once, {"periodSeconds": 0.001, **spec}, report, said, ran=ran))
     await done.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -50,6 +50,11 @@ async def test_one_success_and_three_failures_count_by_default() -> None:
 async def test_thresholds_are_the_specs() -> None:
     reports, _ = await _watch([True, True, False], successThreshold=2, failureThreshold=1)
     assert reports == [True, False]
+
+
+async def test_a_delay_counts_from_the_containers_start_whoever_looked_after_it() -> None:
+    reports, _ = await _watch([True], ran=1e6, initialDelaySeconds=1e6)
+    assert reports == [True]
 
 
 def test_a_port_is_a_number_or_the_name_of_one() -> None:

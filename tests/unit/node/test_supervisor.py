@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import reached
 from tests.unit.node import pods
 from tests.unit.node.world import World, add_image, world
 from wellhead.node.pods import restarting
@@ -48,6 +49,28 @@ async def test_a_pod_that_is_never_restarted_fails_with_its_keeper(tmp_path: Pat
     current = here.main.current
     assert current is not None
     assert "its own exit code is not known" in current.message
+
+
+async def test_a_sidecar_gets_its_signal_in_its_turn(tmp_path: Path) -> None:
+    here = world(tmp_path, pods.container("main"))
+    supervisor = here.supervise()
+    await here.until(lambda: here.runs(0))
+    supervisor.stop(1e6, in_turn=True)
+    supervisor.stop(1e6, in_turn=True)
+    await reached(lambda: bool(here.recorder.said("Killing")))
+    assert here.runtime.signals == []
+    supervisor.take_turn()
+    await here.task
+    assert here.runtime.signals == ["SIGTERM"]
+
+
+async def test_a_turn_that_does_not_come_in_time_is_not_waited_for(tmp_path: Path) -> None:
+    here = world(tmp_path, pods.container("main"))
+    supervisor = here.supervise()
+    await here.until(lambda: here.runs(0))
+    supervisor.stop(0.0, in_turn=True)
+    await here.task
+    assert here.runtime.signals == ["SIGTERM"]
 
 
 def _with_image(here: World, name: str) -> dict[str, Any]:

@@ -16,7 +16,8 @@ class Checks:
     """The probes of one run of a container.
 
     `end` ends the run for the reason given, within the time that the probe allows; `ending` says whether it
-    is being ended: then nobody needs to hear that it is unwell.
+    is being ended: then nobody needs to hear that it is unwell. It has run for `ran` seconds already, if an
+    earlier agent has looked after it.
     """
 
     def __init__(
@@ -25,11 +26,13 @@ class Checks:
         container: Obj,
         end: Callable[[str, Obj], None],
         ending: Callable[[], bool],
+        ran: float = 0.0,
     ) -> None:
         self._state = state
         self._container = container
         self._end = end
         self._ending = ending
+        self._ran = ran
 
     async def startup(self) -> None:
         """Until the startup probe (if any) has passed."""
@@ -85,4 +88,4 @@ class Checks:
             self._state.probes[self._container["name"], kind, result] += 1
             return outcome
 
-        await probing.watch(once, probe, report, said)
+        await probing.watch(once, probe, report, said, ran=self._ran)

@@ -24,6 +24,7 @@ class Crew:
         self._grace = grace
         self._supervisors: list[Supervisor] = []
         self._active: list[Supervisor] = []
+        self._sidecars: list[Supervisor] = []
         self._restarting = False
         self.dismissed = False
         """Whether the containers end because the sandbox is lost, and start again with another."""
@@ -35,9 +36,11 @@ class Crew:
             supervisor.update(pod)
 
     def stop(self) -> None:
-        """Let those end that the pod's end is waiting for; sidecars end after them."""
+        """Let them end. The hooks of sidecars run with the others', but they get their signals last."""
         for supervisor in self._active:
             supervisor.stop(self._grace())
+        for sidecar in self._sidecars:
+            sidecar.stop(self._grace(), in_turn=True)
 
     def dismiss(self) -> None:
         """Let them end, for another sandbox."""
@@ -47,6 +50,7 @@ class Crew:
     def recall(self) -> None:
         """There is another sandbox: they may run again."""
         self._active.clear()
+        self._sidecars.clear()
         self.dismissed = False
 
     async def run(self) -> None:
@@ -73,9 +77,12 @@ class Crew:
             for task in tasks:
                 await task
         # Sidecars go when all others are gone, the one that started first last of all.
+        for sidecar, _ in sidecars:
+            sidecar.stop(self._grace(), in_turn=True)
         for sidecar, task in reversed(sidecars):
-            sidecar.stop(self._grace())
+            sidecar.take_turn()
             await task
+        self._sidecars.clear()
 
     async def _run_ephemeral(self, over: asyncio.Event) -> None:
         """Run whoever comes to look on, once each, until the others are over."""
@@ -111,6 +118,9 @@ class Crew:
             supervisor = self._supervise(container, init=True)
             if spec.is_sidecar(container):
                 sidecars.append((supervisor, group.create_task(supervisor.run())))
+                self._sidecars.append(supervisor)
+                if self._told.is_set() or self.dismissed:
+                    supervisor.stop(self._grace(), in_turn=True)
                 await first_of(supervisor.started.wait(), supervisor.over.wait(), self._told.wait())
             elif not self._has_succeeded(container):
                 self._activate(supervisor)

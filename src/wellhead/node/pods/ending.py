@@ -18,6 +18,8 @@ class Ending:
         self._why = ""
         self._at = 0.0  # the loop's time
         self._moved = asyncio.Event()
+        self.abrupt = False
+        """Whether it is to be without hook and signal."""
 
     @property
     def begun(self) -> bool:

@@ -84,13 +84,16 @@ async def watch(
     spec: Obj,
     report: Callable[[bool], Awaitable[None]],
     said: Callable[[Outcome], None],
+    *,
+    ran: float = 0.0,
 ) -> None:
     """Probe again and again, until cancelled, as `spec` says.
 
     `report` is called each time a threshold is reached, with whether it was that of success. `said` is
-    called with the outcome of each probe that fails or warns.
+    called with the outcome of each probe that fails or warns. Delays count from the container's start, which
+    was `ran` seconds ago.
     """
-    await asyncio.sleep(float(spec.get("initialDelaySeconds") or 0))
+    await asyncio.sleep(max(float(spec.get("initialDelaySeconds") or 0) - max(ran, 0.0), 0.0))
     period = float(spec.get("periodSeconds") or 10)
     needed = {True: int(spec.get("successThreshold") or 1), False: int(spec.get("failureThreshold") or 3)}
     last, count = None, 0

@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj, format_time, now, parse_time
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
-from wellhead.images.store import Image, ImageNotFound
-from wellhead.node.pods import hooks, images, last_words, resizing, spec, starting
+from wellhead.images.store import Image
+from wellhead.node.pods import hooks, images, last_words, resizing, spec, starting, stopping
 from wellhead.node.pods.checks import Checks
 from wellhead.node.pods.ending import Ending
 from wellhead.node.pods.environment import UnsupportedVariable, VariableError
@@ -43,7 +42,6 @@ _LOST_MESSAGE = (
 _START_FAILED = 128
 _KILLED = 128 + 9
 _RESIZE_AGAIN = 2.0  # seconds after a resize that failed: memory in use can be too much
-_KILL_PATIENCE = 2.0  # seconds that preStop gets beyond a grace period that is over
 
 
 class Supervisor:
@@ -60,9 +58,11 @@ class Supervisor:
         self._kind = "ephemeral_container" if once else "init_container" if init else "container"
         self._stopping = asyncio.Event()
         self._end = Ending()
+        self._turn = asyncio.Event()
+        self._turn.set()
         self._outdated = asyncio.Event()
         self._resized = asyncio.Event()
-        self._for_resize = self._abrupt = False
+        self._for_resize = False
         self._losses = Backoff(0.05, 10.0)
         self._images = images.Images(state)
         self.tried = asyncio.Event()
@@ -72,14 +72,26 @@ class Supervisor:
         self.over = asyncio.Event()
         """Set once it has ended for good."""
 
-    def stop(self, grace: float) -> None:
-        """Let the container end within `grace` seconds, and start it no more. May be called again."""
+    def stop(self, grace: float, *, in_turn: bool = False) -> None:
+        """Let the container end within `grace` seconds, and start it no more. May be called again.
+
+        `in_turn`: its preStop hook runs now, but it gets its signal only when `take_turn` is called or the
+        time is over.
+        """
+        if not in_turn:
+            self._turn.set()
+        elif not self._stopping.is_set():
+            self._turn.clear()
         self._stopping.set()
         self._end.begin(f"Stopping container {self._name}", grace)
 
+    def take_turn(self) -> None:
+        """Those that it serves have ended."""
+        self._turn.set()
+
     def kill(self) -> None:
         """Let the container end at once, without hooks, and start it no more: all are restarted."""
-        self._abrupt = True
+        self._end.abrupt = True
         self.stop(0.0)
 
     def update(self, pod: Obj) -> None:
@@ -178,7 +190,7 @@ class Supervisor:
             await self._pause(self._losses.next())
             return not self._stopping.is_set()
         self._outdated.clear()
-        since = (parse_time(now()) - parse_time(mine.current.finished_at)).total_seconds()
+        since = _seconds_since(mine.current.finished_at)
         left = mine.delay - since if mine.current.image == self._container["image"] else 0.0
         if left > 0:
             pod = spec.described(self._state.pod)
@@ -328,7 +340,8 @@ class Supervisor:
                     self._state.event("Warning", "FailedPostStartHook", "PostStartHook failed")
                     self._end_run("FailedPostStartHook", None)
                     return
-            checks = Checks(self._state, self._container, self._end_run, lambda: self._end.begun)
+            ran = 0.0 if fresh else _seconds_since(attempt.started_at)
+            checks = Checks(self._state, self._container, self._end_run, lambda: self._end.begun, ran)
             if not attempt.started:
                 await checks.startup()
                 self._mark_started(attempt)
@@ -385,34 +398,18 @@ class Supervisor:
             await state.note()
 
     async def _end_when_told(self, attempt: Attempt) -> None:
-        end, state = self._end, self._state
-        state.event("Normal", "Killing", await end.told())
-        hook = (self._container.get("lifecycle") or {}).get("preStop")
-        if hook and not self._abrupt:
-            try:
-                await end.before_deadline(hooks.run(state, self._container, hook))
-            except hooks.HookFailed:
-                state.event("Warning", "FailedPreStopHook", "PreStopHook failed")
-            end.at_least(_KILL_PATIENCE)
-        if not self._abrupt:
-            await state.context.runtime.signal(attempt.id, await self._stop_signal(attempt))
-        await end.deadline()
-        await state.context.runtime.signal(attempt.id, "SIGKILL")
-
-    async def _stop_signal(self, attempt: Attempt) -> str:
-        """The container's own stop signal, or its image's; SIGTERM if what they name is no signal's name."""
-        own = str((self._container.get("lifecycle") or {}).get("stopSignal") or "")
-        if not own:
-            with contextlib.suppress(ImageNotFound):
-                image = await asyncio.to_thread(self._state.context.images.find, attempt.image_id)
-                own = image.config.stop_signal
-        return own if re.fullmatch(r"(SIG)?[A-Z]+[0-9]*([+-][0-9]+)?|[0-9]+", own, re.ASCII) else "SIGTERM"
+        self._state.event("Normal", "Killing", await self._end.told())
+        await stopping.stop(self._state, self._container, attempt, self._end, self._turn)
 
     async def _pause(self, seconds: float, *sooner: asyncio.Event) -> None:
         """Sleep, but not once told to stop, that the container shall be another one, or what is `sooner`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await first_of(*(event.wait() for event in (self._stopping, self._outdated, *sooner)))
+
+
+def _seconds_since(time: str) -> float:
+    return (parse_time(now()) - parse_time(time)).total_seconds()
 
 
 def _duration(seconds: float) -> str:
