@@ -125,6 +125,12 @@ class Registry:
             return item.data
         return encode_json(self.decoded(resource, item))
 
+    def presented(self, resource: Resource, items: Iterable[Item]) -> list[bytes]:
+        """The same of many."""
+        if not resource.stored_as:
+            return [item.data for item in items]
+        return [self.present(resource, item) for item in items]
+
     # Writing
 
     async def create(

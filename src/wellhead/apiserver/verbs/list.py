@@ -38,14 +38,23 @@ async def list_objects(call: Call, registry: Registry) -> web.StreamResponse:
         await registry.prepare(resource, items)
     items, metadata = _page(call, chosen, items, current, start)
     await registry.prepare(resource, items)
-    documents = [registry.present(resource, item) for item in items]
+    documents = registry.presented(resource, items)
     if form.projection:
         size = sum(map(len, documents))
         data = await call.bodies.apart.run(size, lambda: _projected(call, form, documents, metadata))
         return await answer_json(call, data, as_yaml=form.yaml)
     head = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata}
-    data = b'%b,"items":[%b]}' % (encode_json(head)[:-1], b",".join(documents))
-    return await answer_json(call, data, as_yaml=form.yaml)
+    return await answer_json(call, _joined(encode_json(head), documents), as_yaml=form.yaml)
+
+
+def _joined(head: bytes, documents: list[bytes]) -> bytes:
+    """The list. It may be large: its bytes are copied once."""
+    head = head[:-1] + b',"items":['
+    if documents:
+        documents = [head + documents[0], *documents[1:]]
+        documents[-1] += b"]}"
+        return b",".join(documents)
+    return head + b"]}"
 
 
 def _projected(call: Call, form: Format, documents: list[bytes], metadata: Obj) -> bytes:
