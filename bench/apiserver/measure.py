@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from bench.apiserver.objects import config_map, service, slice_of, webhook
 from bench.apiserver.server import STORAGES, USER, Server, alone
 from bench.measure import Result, median
 from wellhead.api.meta import Obj
@@ -97,7 +98,7 @@ async def _with_many(server: Server, admins: list[_Client], storage: str) -> lis
 
 async def _watched(client: Client, storage: str) -> Result:
     """How long after a change was sent each watcher has it."""
-    created = await client.create(CONFIGMAPS, _config_map("watched"))
+    created = await client.create(CONFIGMAPS, config_map("watched"))
     late: list[float] = []
     sent, missing, all_know = 0.0, 0, asyncio.Event()
 
@@ -144,7 +145,7 @@ async def _compared(server: Server, admins: list[_Client], storage: str) -> list
     numbers = itertools.count()
 
     async def create(client: Client, _: int) -> None:
-        await client.create(CONFIGMAPS, _config_map(f"compared-{next(numbers)}"))
+        await client.create(CONFIGMAPS, config_map(f"compared-{next(numbers)}"))
 
     by_role, beside = [], []
     async with _clients(server.user) as users:
@@ -152,7 +153,7 @@ async def _compared(server: Server, admins: list[_Client], storage: str) -> list
         for _ in range(_ROUNDS):
             _, plain = await _all(server, admins, _A_ROUND, create)
             _, allowed = await _all(server, users, _A_ROUND, create)
-            await admins[0].create(webhooks, _webhook())
+            await admins[0].create(webhooks, webhook(USER))
             _, hooked = await _all(server, admins, _A_ROUND, create)
             await admins[0].delete(webhooks, USER)
             by_role.append(allowed / plain)
@@ -183,46 +184,14 @@ _pairs = itertools.count()
 
 async def _create_pair(client: Client, number: int) -> None:
     name = f"made-{next(_pairs)}"
-    resource, obj = (ENDPOINTSLICES, _slice(name)) if number % 2 else (SERVICES, _service(name))
+    resource, obj = (ENDPOINTSLICES, slice_of(name)) if number % 2 else (SERVICES, service(name))
     await client.create(resource, obj)
 
 
 async def _apply(client: _Client, number: int) -> None:
     name = f"applied-{number % 100}"
-    body = _config_map(name) | {"apiVersion": "v1", "kind": "ConfigMap", "data": {"number": str(number)}}
+    body = config_map(name) | {"apiVersion": "v1", "kind": "ConfigMap", "data": {"number": str(number)}}
     await client.apply(CONFIGMAPS, name, body)
-
-
-def _config_map(name: str) -> Obj:
-    return {"metadata": {"name": name, "namespace": "default"}, "data": {"number": "0"}}
-
-
-def _service(name: str) -> Obj:
-    spec = {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]}
-    return {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
-
-
-def _slice(name: str) -> Obj:
-    labels = {"kubernetes.io/service-name": name}
-    addresses = ("10.244.1.2", "10.244.2.2")
-    return {
-        "metadata": {"name": name, "namespace": "default", "labels": labels},
-        "addressType": "IPv4",
-        "endpoints": [{"addresses": [each], "conditions": {"ready": True}} for each in addresses],
-        "ports": [{"name": "", "port": 8080, "protocol": "TCP"}],
-    }
-
-
-def _webhook() -> Obj:
-    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}
-    webhook = {
-        "name": "secrets.bench.example",
-        "rules": [rule],
-        "clientConfig": {"url": "https://127.0.0.1:9/"},
-        "sideEffects": "None",
-        "admissionReviewVersions": ["v1"],
-    }
-    return {"metadata": {"name": USER}, "webhooks": [webhook]}
 
 
 @asynccontextmanager

@@ -25,6 +25,8 @@ _ETCD = "http://127.0.0.1:2379"
 class Server:
     """Kubeconfigs of an administrator and of USER, and the server's process."""
 
+    directory: Path
+    """With everybody's certificates."""
     admin: Path
     user: Path
     pid: int
@@ -41,14 +43,14 @@ class Server:
 
 
 @contextmanager
-def alone(storage: str) -> Iterator[Server]:
+def alone(storage: str, *identities: pki.Identity) -> Iterator[Server]:
     """One of STORAGES, durable but for memory's. The block is in its namespace; it may run an event loop."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wellhead-bench-")))
         where = stack.enter_context(namespace())
         where.ip(f"addr add {CONTROL_PLANE}/32 dev lo")
         url = {"memory": "memory:", "SQLite": f"sqlite:{directory / 'state.db'}", "etcd": f"etcd={_ETCD}"}
-        command = server_command(directory, url[storage], pki.Identity(USER, USER))
+        command = server_command(directory, url[storage], pki.Identity(USER, USER), *identities)
         for identity in ("admin", USER):
             (directory / identity).write_bytes(
                 kubeconfigs.render("bench", directory, identity, f"https://{CONTROL_PLANE}:6443")
@@ -61,4 +63,4 @@ def alone(storage: str) -> Iterator[Server]:
         server = stack.enter_context(where.program(*command, stderr=subprocess.DEVNULL))
         stack.enter_context(where.entered())
         wait_for(directory / "admin")
-        yield Server(directory / "admin", directory / USER, server.pid)
+        yield Server(directory, directory / "admin", directory / USER, server.pid)

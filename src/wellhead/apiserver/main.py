@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -141,6 +142,9 @@ async def run(config: Config) -> None:
         OSError: an address can't be bound, or a certificate or key not be read.
         ValueError: a key is of the wrong kind, a file says what it can't, or `storage` names none.
     """
+    # 1,024 open files are the usual limit, and a quarter of the connections that there may be.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     store = store_at(config.storage, config.etcd)
     await store.open()
     try:

@@ -288,3 +288,45 @@ def test_the_more_are_turned_away_the_later_they_are_to_come_again() -> None:
 
 def test_bootstrap_levels_are_there_without_objects() -> None:
     assert set(Server().control.levels) == set(bootstrap.MANDATORY)
+
+
+LEASE = request_info("PUT", "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/a", {})
+NODE = User("system:node:a", ("system:nodes", "system:authenticated"))
+ELECTION = request_info("PUT", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/b", {})
+
+
+@pytest.mark.parametrize("crowded", [1.0, 0.02], ids=["with all its seats", "while turns take long"])
+@pytest.mark.parametrize("floods", [("somebody",), tuple(f"somebody-{number}" for number in range(40))])
+async def test_a_flood_starves_no_lease(crowded: float, floods: tuple[str, ...]) -> None:
+    """With upstream's levels: who floods may have all that others lend, and no more."""
+    server = Server(total=600)
+    for collection, objects in (
+        (PRIORITYLEVELS, bootstrap.levels()),
+        (FLOWSCHEMAS, bootstrap.schemas()),
+    ):
+        for each in objects.values():
+            server.cache[collection.storage_prefix].apply(Event("ADDED", item(each), None))
+    control = server.control
+    control.room.part = crowded
+    lists = request_info("GET", "/api/v1/pods", {})
+    tasks = []
+    for name in floods:
+        flow = control.flow(User(name, ("system:authenticated",)), lists)
+        tasks += [asyncio.ensure_future(control.enter(flow, 10)) for _ in range(600 // len(floods))]
+    await settled()
+    assert any(task.done() for task in tasks)
+    assert any(not task.done() for task in tasks)
+    asked = [
+        control.flow(NODE, LEASE),
+        control.flow(User("system:kube-scheduler", ("system:authenticated",)), ELECTION),
+    ]
+    assert [flow.level.name for flow in asked] == ["node-high", "leader-election"]
+    # Not one of the flood has ended: each has a seat at once, again and again.
+    for _ in range(10):
+        for flow in asked:
+            seat = await control.enter(flow)
+            seat.leave()
+            await settled()
+    for task in tasks:
+        task.cancel()
+    await settled()
