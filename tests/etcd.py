@@ -74,16 +74,21 @@ class Etcd:
         """What `wellhead apiserver --storage` is told."""
         return "etcd=" + ",".join(member.client for member in self.members)
 
+    def start(self, *arguments: str) -> None:
+        """All of them; they answer then."""
+        for member in self.members:
+            member.start(*arguments)
+        for member in self.members:
+            until(member.is_up)
+
 
 @contextlib.contextmanager
-def running(directory: Path, members: int = 1, *arguments: str) -> Iterator[Etcd]:
-    """A cluster while the context lasts."""
+def running(directory: Path, members: int = 1, *arguments: str, start: bool = True) -> Iterator[Etcd]:
+    """A cluster while the context lasts; without `start`, whoever calls starts it."""
     etcd = Etcd(directory, members)
     try:
-        for member in etcd.members:
-            member.start(*arguments)
-        for member in etcd.members:
-            until(member.is_up)
+        if start:
+            etcd.start(*arguments)
         yield etcd
     finally:
         for member in etcd.members:

@@ -32,6 +32,7 @@ from wellhead.apiserver.audit.options import AuditOptions
 from wellhead.apiserver.audit.setup import auditing
 from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import Authorizer
+from wellhead.apiserver.backups import back_up_when_asked
 from wellhead.apiserver.bootstrap import (
     ensure_kubernetes_endpoints,
     ensure_kubernetes_service,
@@ -70,6 +71,7 @@ from wellhead.client.collector import settle
 from wellhead.storage.cache import WatchCache
 from wellhead.storage.etcd.options import EtcdOptions
 from wellhead.storage.location import store_at
+from wellhead.storage.sqlite import SqliteStore
 
 _log = logging.getLogger(__name__)
 
@@ -166,6 +168,8 @@ async def run(config: Config) -> None:
                             peers = Peers(registry, config.advertise_address, config.secure_port)
                             await peers.join()
                             upkeep.create_task(peers.run())
+                        if isinstance(store, SqliteStore):
+                            upkeep.create_task(back_up_when_asked(store))
                         upkeep.create_task(expire_events(registry))
                         upkeep.create_task(compact_history(cache))
                         upkeep.create_task(keeper.run())

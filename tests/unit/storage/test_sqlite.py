@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -164,3 +165,30 @@ async def test_a_closed_store_says_so(tmp_path: Path) -> None:
         await store.transact([Write(key("a"), b"", 0)])
     with pytest.raises(StoreFailed, match="closed"):
         await store.get(key("a"))
+
+
+async def test_a_backup_is_whole_and_is_a_store(tmp_path: Path) -> None:
+    store = await opened(tmp_path / "db")
+    (revision,) = await store.transact([Write(key("a"), b"1", 0)])
+    assert await store.backup() == tmp_path / "db-backup"
+    (revision,) = await store.transact([Write(key("a"), b"2", revision)])
+    path = await store.backup()
+    await store.transact([Write(key("a"), b"3", revision)])
+    await store.close()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [name for name in os.listdir(tmp_path) if "backup" in name] == ["db-backup"]
+    restored = await opened(path)
+    record = await restored.get(key("a"))
+    assert record is not None
+    assert (record.value, record.revision) == (b"2", revision)
+    await restored.close()
+
+
+async def test_a_backup_that_cannot_be_written_is_said_and_harms_nothing(tmp_path: Path) -> None:
+    store = await opened(tmp_path / "db")
+    (tmp_path / "db-backup").mkdir()
+    with pytest.raises(StoreFailed, match="db-backup"):
+        await store.backup()
+    assert [name for name in os.listdir(tmp_path) if "unfinished" in name] == []
+    await store.transact([Write(key("a"), b"1", 0)])
+    await store.close()
