@@ -26,7 +26,8 @@ class EndpointAddress(msgspec.Struct, frozen=True, order=True, cache_hash=True, 
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.ip}]:{self.port}" if self.ip.version == 6 else f"{self.ip}:{self.port}"
+        ip = str(self.ip)  # which is quicker than its format
+        return f"[{ip}]:{self.port}" if ":" in ip else f"{ip}:{self.port}"
 
 
 class Endpoint(msgspec.Struct, frozen=True, gc=False):

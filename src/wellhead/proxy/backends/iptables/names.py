@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from functools import lru_cache
 
 from wellhead.ip import Protocol
 from wellhead.services.endpointslice import EndpointAddress
@@ -71,6 +72,7 @@ def endpoint_chain(port: PortKey, protocol: Protocol, endpoint: EndpointAddress)
     return "KUBE-SEP-" + _hash(port, protocol, str(endpoint))
 
 
+@lru_cache(maxsize=256)  # a port's chains share one, and its endpoints' are asked for twice
 def _hash(port: PortKey, protocol: Protocol, endpoint: str = "") -> str:
     digest = hashlib.sha256(f"{port}{protocol.lower()}{endpoint}".encode()).digest()
     return base64.b32encode(digest[:10]).decode()

@@ -230,7 +230,7 @@ class _Compiler:
         chain = self._chain(name)
         self._masquerade_cluster_ip(scope, chain)
         targets = [
-            (f"{self.name} -> {each}", names.endpoint_chain(self.view.key, self.view.protocol, each))
+            (f"{self.name} -> {each!s}", names.endpoint_chain(self.view.key, self.view.protocol, each))
             for each in endpoints
         ]
         if self.affinity_seconds is not None:
@@ -289,6 +289,6 @@ class _Compiler:
                 remember,
                 f"-m {protocol.lower()}",
                 protocol=rules.transport(protocol),
-                jump=f"DNAT --to-destination {endpoint}",
+                jump=f"DNAT --to-destination {endpoint!s}",
             )
         )

@@ -41,7 +41,7 @@ def comment(text: str) -> str:
 
 def host(address: IPAddress) -> str:
     """A single address with its prefix length."""
-    return f"{address}/{address.max_prefixlen}"
+    return f"{address!s}/{address.max_prefixlen}"
 
 
 def to(destination: IPAddress | IPNetwork) -> str:
