@@ -109,6 +109,12 @@ from wellhead.cloud.options import WITHOUT_ADDRESS, OptionError, Options, resolv
     "with clients or their router. Repeatable. Nodes answer clients through their own gateway then, not "
     "through this machine; it may be a node itself. Implies --leader-elect.",
 )
+@click.option(
+    "--bgp",
+    is_flag=True,
+    help="Only give VIPs: each node announces by BGP those that it leads to its endpoints (`wellhead bgp`), "
+    "and nothing is forwarded here.",
+)
 @lease_options("wellhead-cloud", "on with --announce, else off")
 @click.option(
     "--cleanup",

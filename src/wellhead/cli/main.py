@@ -47,6 +47,7 @@ _COMPONENTS = {
     "trace-node": _Entry("trace_node", "Watch a node's packets, for `wellhead trace` elsewhere."),
     "dns": _Entry("dns", "Run the cluster domain's DNS server."),
     "cloud": _Entry("cloud", "Run the LoadBalancer controller and its forwarder."),
+    "bgp": _Entry("bgp", "Announce load balancers' VIPs from a node, by BGP."),
     "image-puller": _Entry("image_puller", "Pull the images that a cluster's pods wait for."),
 }
 _COMMANDS = _CLUSTER | _INSTRUMENTS | _COMPONENTS

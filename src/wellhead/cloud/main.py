@@ -64,7 +64,7 @@ class _Cloud:
             may = self.elector.leads if self.elector is not None else lambda: True
             announcer = Announcer(config.announce, config.forwarder_netns, may)
         forwarder = Forwarder(
-            config.vip_pools,
+            () if config.bgp else config.vip_pools,  # without pools there is nothing to forward
             config.forwarder_netns,
             metrics.observe_change,
             announced=config.announce,

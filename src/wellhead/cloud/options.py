@@ -33,6 +33,8 @@ class Config:
     """The terminating proxy; None: Services of its class are refused."""
     no_proxy: str = "there is no proxy here"
     """Why there is none, for the Services that want it."""
+    bgp: bool = False
+    """Whether nodes announce VIPs by themselves (`wellhead bgp`): nothing is forwarded here, then."""
     announce: tuple[str, ...] = ()
     """The interfaces of that namespace at which VIPs are announced: it is a machine on the nodes' network
     then, not the router in front of it. None: somebody else leads VIPs to the router."""
@@ -60,6 +62,7 @@ class Options:
     health_check_timeout: float
     health_check_failures: int
     metrics_bind_address: tuple[str, int]
+    bgp: bool
     announce: tuple[str, ...]
     leader_elect: bool | None
     leader_elect_lease_duration: float
@@ -74,6 +77,11 @@ def resolve(options: Options) -> Config:
         raise OptionError(
             "--proxy-address with --announce needs --forwarder-netns: HAProxy's namespace holds VIPs as its "
             "own, and its kernel would answer for them whether it leads or not"
+        )
+    if options.bgp and (options.announce or options.proxy_address or options.forwarder_netns):
+        raise OptionError(
+            "--bgp: nodes get connections by themselves; there is nothing to --announce or to forward here, "
+            "to a proxy neither"
         )
     lease = LeaseSettings(
         options.leader_elect_resource_namespace,
@@ -94,6 +102,7 @@ def resolve(options: Options) -> Config:
         ),
         metrics_host=host,
         metrics_port=port,
+        bgp=options.bgp,
         announce=options.announce,
         lease=lease if elected else None,
     )

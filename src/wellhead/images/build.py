@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import msgspec
 
-from wellhead.images import busybox, echoserver, etcd, haproxy, placing
+from wellhead.images import bird, busybox, echoserver, etcd, haproxy, placing
 from wellhead.images.recipe import Recipe
 from wellhead.images.store import Image, ImageStore
 
 Report = Callable[[str, int, int], None]
 
-RECIPES: tuple[Recipe, ...] = (busybox.RECIPE, echoserver.RECIPE, haproxy.RECIPE, etcd.RECIPE)
+RECIPES: tuple[Recipe, ...] = (busybox.RECIPE, echoserver.RECIPE, haproxy.RECIPE, etcd.RECIPE, bird.RECIPE)
 
 
 def missing(store: ImageStore) -> list[Recipe]:

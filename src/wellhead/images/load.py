@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from wellhead.images import archive, placing, programs, reference, unpacking
+from wellhead.images.bird import NAME as BIRD
 from wellhead.images.bounds import DEFAULT, Bounds, ImageError
 from wellhead.images.etcd import NAME as ETCD
 from wellhead.images.haproxy import NAME as HAPROXY
@@ -111,7 +112,7 @@ def _named(source: archive.Source, name: str) -> archive.Source:
 
 def reserved(name: str) -> str | None:
     """Why nobody's image may be called that; None if it may."""
-    for own in (HAPROXY, ETCD):
+    for own in (HAPROXY, ETCD, BIRD):
         if reference.repository(name) == reference.repository(own):
             return f"{own} is an image of wellhead's own, whose programs run as root: use another name"
     return None

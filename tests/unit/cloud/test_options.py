@@ -24,6 +24,7 @@ PLAIN = Options(
     health_check_timeout=1.0,
     health_check_failures=2,
     metrics_bind_address=("127.0.0.1", 10258),
+    bgp=False,
     announce=(),
     leader_elect=None,
     leader_elect_lease_duration=5.0,

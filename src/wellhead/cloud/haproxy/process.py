@@ -15,9 +15,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from wellhead.client.backoff import Backoff
+from wellhead.cloud.daemon import Daemon
 from wellhead.cloud.haproxy import commands, keeper
 from wellhead.cloud.haproxy.config import Instance
-from wellhead.cloud.haproxy.daemon import Daemon
 from wellhead.cloud.plane import PlaneError
 from wellhead.ip import IPAddress
 

@@ -48,10 +48,16 @@ IPTABLES = Programs(
     _ALTERNATIVES,
 )
 HAPROXY = Programs("haproxy", ("usr/sbin/haproxy",))
+BIRD = Programs("bird2", ("usr/sbin/bird",))
 
 COMPONENTS = (
     Component("proxy", "The service proxy of a node.", (NFTABLES, IPTABLES), cmd=("proxy", "--help")),
-    Component("cloud", "The LoadBalancer controller.", (NFTABLES, HAPROXY), cmd=("cloud", "--help")),
+    Component(
+        "cloud",
+        "The LoadBalancer controller, and a node's BGP speaker.",
+        (NFTABLES, HAPROXY, BIRD),
+        cmd=("cloud", "--help"),
+    ),
     Component("policy", "What enforces NetworkPolicies on a node.", (NFTABLES,), cmd=("policy", "--help")),
     Component(
         "trace",
