@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make tutorial   set up what is missing, then walk the whole tutorial on a cluster of its own"
 	@echo "make test       set up what is missing, then linters, types and all tests"
-	@echo "make test-fidelity   a thousand random ways predicted and sent, in each proxy mode"
+	@echo "make test-fidelity   a thousand random ways and policies predicted and sent"
 	@echo "make test-faults     kill everything 20 times under load, print what was lost (KILLS, RATE, API_KILLS)"
 	@echo "make test-kubectl    each kubectl from 1.20 to the newest, all commands; fetches 18 of 30 MB the first time"
 	@echo "make test-hostile    what means harm: bounds, fuzzers, schemathesis; some ten minutes"
@@ -35,6 +35,7 @@ warm: setup
 
 test-fidelity: setup
 	@WELLHEAD_FIDELITY_WAYS=1000 .venv/bin/pytest -q -s tests/cluster/test_fidelity.py
+	@WELLHEAD_FIDELITY_POLICIES=1000 .venv/bin/pytest -q -s tests/packets/policy/test_random.py
 
 KILLS ?= 20
 RATE ?= 300
