@@ -159,8 +159,6 @@ def _of_subject(address: IPAddress, subject: ClusterSubject) -> Iterator[Element
     for direction in Direction:
         for tier in dict.fromkeys(each.tier for each in subject.rulings(direction)):
             yield layout.judgement(direction, tier, address)
-    if subject.ingress or subject.egress:
-        yield layout.itself(address)
 
 
 def _of_cell(number: int, end: End, cells: Cells) -> Iterator[Element]:

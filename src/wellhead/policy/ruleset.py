@@ -244,11 +244,10 @@ def _resolved(ports: Iterable[Port], of: PeerClass) -> Iterator[Port]:
 
 def _of_subject(address: IPAddress, subject: Subject) -> Iterator[Element]:
     yield layout.known(address, str(subject.pod))
-    isolated = [each for each in Direction if subject.allowed(each) is not None]
-    for direction in isolated:
-        yield layout.isolation(direction, address)
-    if isolated:
-        yield layout.itself(address)
+    yield layout.itself(address)
+    for direction in Direction:
+        if subject.allowed(direction) is not None:
+            yield layout.isolation(direction, address)
 
 
 def _of_cell(number: int, end: End, ports: frozenset[Port]) -> Iterator[Element]:
