@@ -16,16 +16,23 @@ T = TypeVar("T")
 PATIENCE = 60.0
 """Seconds."""
 _PAUSE = 0.02
+_LONGEST_PAUSE = 0.5
 
 
 def until(ask: Callable[[], T], is_so: Callable[[T], object] = bool, *, seconds: float = PATIENCE) -> T:
-    """Ask again until the answer is right; that answer. Raises AssertionError with the last one."""
+    """Ask again until the answer is right; that answer. Raises AssertionError with the last one.
+
+    What takes long to ask is asked less often: somebody else has work to do meanwhile.
+    """
     deadline = time.monotonic() + seconds
-    while not is_so(answer := ask()):
-        if time.monotonic() > deadline:
+    while True:
+        asked = time.monotonic()
+        if is_so(answer := ask()):
+            return answer
+        now = time.monotonic()
+        if now > deadline:
             raise AssertionError(f"still {answer!r} after {seconds:g} s")
-        time.sleep(_PAUSE)
-    return answer
+        time.sleep(min(max(_PAUSE, now - asked), _LONGEST_PAUSE))
 
 
 @overload

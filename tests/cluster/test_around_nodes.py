@@ -42,7 +42,7 @@ def test_without_node_ports_the_terminating_proxy_dials_endpoints(lab: Lab, name
     )
     address = "jsonpath={.status.loadBalancer.ingress[0].ip}"
     lab.kubectl("wait", f"--for={address}", "service/direct", "-n", namespace, "--timeout=60s")
-    service = lab.get("service", "direct", "-n", namespace)
+    service = lab.get("service", "direct", namespace)
     assert "nodePort" not in service["spec"]["ports"][0]
     eventually(lambda: lab.curl("client", service["status"]["loadBalancer"]["ingress"][0]["ip"]), BALANCER)
     lab.kubectl("delete", "service", "direct", "-n", namespace)

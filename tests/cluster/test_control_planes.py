@@ -26,7 +26,7 @@ def lab() -> Iterator[Lab]:
 
 def _leader(lab: Lab, lease: str) -> str:
     """The machine where the leader of the Lease is."""
-    holder: str = lab.get("lease", lease, "-n", "kube-system")["spec"].get("holderIdentity") or ""
+    holder: str = lab.get("lease", lease, "kube-system")["spec"].get("holderIdentity") or ""
     return holder.partition("_")[0]
 
 

@@ -69,7 +69,7 @@ def test_a_service_is_reached_by_every_form_of_its_name(lab: Lab, namespace: str
 def test_a_pod_of_a_headless_service_is_reached_by_its_hostname(lab: Lab, namespace: str) -> None:
     url = f"http://db-0.db.{namespace}:8080/hostname"
     eventually(lambda: box(lab, namespace, "wget", "-qO", "-", url).strip(), "db-0")
-    ip = lab.get("pod", "db-0", "-n", namespace)["status"]["podIP"]
+    ip = lab.get("pod", "db-0", namespace)["status"]["podIP"]
     assert f"Address: {ip}" in box(lab, namespace, "nslookup", "-type=a", f"db.{namespace}.{DOMAIN}")
 
 
@@ -121,7 +121,7 @@ def test_what_a_pod_wants_of_its_resolver_it_gets(lab: Lab, namespace: str) -> N
 def led_to(lab: Lab) -> list[str]:
     """Where our slices of the Service lead."""
     ours = "kubernetes.io/service-name=kube-dns,endpointslice.kubernetes.io/managed-by=wellhead-dns"
-    slices = lab.get("endpointslices", "-n", "kube-system", "-l", ours)
+    slices = lab.get("endpointslices", namespace="kube-system", selector=ours)
     return sorted(each["endpoints"][0]["addresses"][0] for each in slices["items"])
 
 
@@ -141,7 +141,7 @@ def test_the_service_is_put_back(lab: Lab) -> None:
     eventually(lambda: led_to(lab), ["10.240.0.2", "fd00:10:240::2"])
     lab.kubectl("delete", "service", "-n", "kube-system", "kube-dns")
     lab.kubectl("wait", "--for=create", "service/kube-dns", "-n", "kube-system", "--timeout=60s")
-    assert lab.get("service", "kube-dns", "-n", "kube-system")["spec"]["clusterIPs"] == SERVERS
+    assert lab.get("service", "kube-dns", "kube-system")["spec"]["clusterIPs"] == SERVERS
     eventually(lambda: led_to(lab), ["10.240.0.2", "fd00:10:240::2"])
 
 
@@ -168,7 +168,7 @@ def asking(lab: Lab, server: str, name: str) -> Iterator[Callable[[], dict[str, 
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_the_server_is_killed_and_no_question_fails(lab: Lab, namespace: str, server: str) -> None:
-    ip = lab.get("service", "web", "-n", namespace)["spec"]["clusterIP"]
+    ip = lab.get("service", "web", namespace)["spec"]["clusterIP"]
     with asking(lab, server, f"web.{namespace}.{DOMAIN}") as stop:
         for _ in range(2):
             _kill(lab, "control-plane", "dns")
@@ -183,10 +183,7 @@ def _kill(lab: Lab, machine: str, component: str) -> None:
     """Kill it, and wait until there is another that works."""
 
     def pid() -> int:
-        if machine:
-            return pid_of(lab, machine, component)
-        status = json.loads(lab.wellhead("status", "-o", "json", check=False))
-        return int(status["supervisor"])
+        return pid_of(lab, machine, component)
 
     before = until(pid)
     os.kill(before, signal.SIGKILL)

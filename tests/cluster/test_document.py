@@ -59,5 +59,5 @@ def test_stdin_is_piped_into_a_pod(lab: Lab) -> None:
 
 
 def test_the_clients_shell_has_kubectl_and_the_clients_address(lab: Lab) -> None:
-    assert "node-3" in lab.on("client", "kubectl", "get", "nodes")
+    assert "node-3" in lab.wellhead("exec", "client", "--", "kubectl", "get", "nodes")
     assert "inet 198.51.100.79/24" in lab.on("client", "ip", "addr")

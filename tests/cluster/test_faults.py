@@ -27,7 +27,7 @@ def answers(lab: Lab, url: str) -> bool:
 
 
 def container_ids(lab: Lab, namespace: str) -> list[str]:
-    pods = lab.get("pods", "-n", namespace)["items"]
+    pods = lab.get("pods", namespace=namespace)["items"]
     return sorted(each["status"]["containerStatuses"][0]["containerID"] for each in pods)
 
 

@@ -121,7 +121,7 @@ def await_balancers(lab: Lab, namespace: str, objects: list[Obj]) -> None:
     }
 
     def given() -> dict[str, int]:
-        listed: list[Any] = lab.get("services", "-n", namespace)["items"]
+        listed: list[Any] = lab.get("services", namespace=namespace)["items"]
         return {
             each["metadata"]["name"]: len(each["status"]["loadBalancer"].get("ingress") or ())
             for each in listed

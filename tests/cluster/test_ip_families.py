@@ -37,4 +37,4 @@ def test_a_cluster_of_one_family_serves_pods_and_clients(ip: Family) -> None:
         (vip,) = lab.vips("server", "default", 1)
         eventually(lambda: ask.on("client", url(vip)).client, ip.any_node())
         assert lab.kubectl("exec", "server", "--", "hostname") == "server\n"
-        assert "node-2" in lab.on("client", "kubectl", "get", "nodes")
+        assert "node-2" in lab.wellhead("exec", "client", "--", "kubectl", "get", "nodes")

@@ -26,7 +26,7 @@ def test_too_much_memory_kills_or_it_is_said_that_it_does_not(lab: Lab, namespac
     lab.apply(pod("greedy", namespace, script, resources={"limits": {"memory": "20Mi"}}))
 
     def state() -> Obj:
-        statuses = lab.get("pod", "greedy", "-n", namespace)["status"].get("containerStatuses") or [{}]
+        statuses = lab.get("pod", "greedy", namespace)["status"].get("containerStatuses") or [{}]
         found: Obj = statuses[0].get("state") or {}
         return found
 
@@ -48,7 +48,7 @@ def test_a_resize_is_seen_and_an_onlooker_sees_its_targets_processes(lab: Lab, n
     lab.kubectl("patch", "pod", "target", "--subresource=resize", "-p", json.dumps(change), *at)
 
     def status() -> Obj:
-        found: Obj = lab.get("pod", "target", *at)["status"]["containerStatuses"][0]
+        found: Obj = lab.get("pod", "target", namespace)["status"]["containerStatuses"][0]
         return found
 
     until(lambda: status()["resources"]["limits"] == {"cpu": "700m"})

@@ -22,7 +22,7 @@ def test_the_nat_on_the_way_carries_a_refusal_back_to_the_client(
     lab.expose(name, "nobody", namespace, type="LoadBalancer", externalTrafficPolicy=policy)
     address = "jsonpath={.status.loadBalancer.ingress[0].ip}"
     lab.kubectl("wait", f"--for={address}", f"service/{name}", "-n", namespace, "--timeout=60s")
-    service = lab.get("service", name, "-n", namespace)
+    service = lab.get("service", name, namespace)
     node_port = f"{EXTERNAL_IP['node-2']}:{service['spec']['ports'][0]['nodePort']}"
     eventually(lambda: outcome(lab, "client", node_port), _REFUSED)
     if policy == "Cluster":  # under Local, no node passes its check, so the load balancer has none to ask

@@ -58,7 +58,7 @@ async def test_of_200_services_that_were_churned_nothing_is_left(lab: Lab, names
 
     done = await churn(lab, namespace, "churned", services=200, changes=1, seed=1, halfway=halfway)
     assert done == {"create": 200, "change": 200, "delete": 200}
-    eventually(lambda: lab.get("services", "-n", namespace)["items"], [])
+    eventually(lambda: lab.get("services", namespace=namespace)["items"], [])
     # Chains that a kind of Service needs stay for the next of that kind, in nftables mode and at the edge.
     # They are few; and whoever starts sweeps.
     for machine, component in (("cloud", "cloud"), *((node, "proxy") for node in NODES)):

@@ -110,7 +110,7 @@ def test_udp_and_a_pod_in_its_nodes_network(lab: Lab, namespace: str) -> None:
             "endpoints": [{"addresses": [INTERNAL_IP["node-1"]], "nodeName": "node-1"}],
         },
     )
-    port = lab.get("service", "udp", "-n", namespace)["spec"]["ports"][0]["nodePort"]
+    port = lab.get("service", "udp", namespace)["spec"]["ports"][0]["nodePort"]
     script = str(Path(__file__).with_name("say_udp_peer.py"))
     with lab.background("node-1", "python3", script, INTERNAL_IP["node-1"], str(UDP_PORT), ready="listening"):
         asks = [("python3", "-c", _ASK.format(EXTERNAL_IP[node], port)) for node in NODES]

@@ -25,7 +25,7 @@ def test_a_deleted_service_leaves_nothing_and_all_of_it_can_be_had_again(lab: La
     lab.expose("all", "server", namespace, **wish)
     address = "jsonpath={.status.loadBalancer.ingress[0].ip}"
     lab.kubectl("wait", f"--for={address}", "service/all", "-n", namespace, "--timeout=60s")
-    service = lab.get("service", "all", "-n", namespace)
+    service = lab.get("service", "all", namespace)
     spec, vip = service["spec"], service["status"]["loadBalancer"]["ingress"][0]["ip"]
     eventually(lambda: lab.curl("client", vip) is not None, True)
     left = partial(traces, lab, namespace, vip, spec["healthCheckNodePort"])

@@ -65,7 +65,7 @@ def test_no_component_is_refused_what_its_work_needs(lab: Lab) -> None:
             return all(ANNOUNCED in (node["metadata"].get("annotations") or {}) for node in nodes)
 
         eventually(announced, True)
-        pod = lab.get("pods", *at)["items"][0]["metadata"]["name"]
+        pod = lab.get("pods", namespace=namespace)["items"][0]["metadata"]["name"]
         lab.kubectl("delete", "pod", pod, *at)
         lab.kubectl("delete", "deployment", "web", "--cascade=orphan", *at)
         lab.kubectl("wait", "--for=condition=Ready", "servicecidr/rights", "--timeout=60s")

@@ -38,7 +38,7 @@ def deployment(namespace: str, *nodes: str) -> Obj:
 
 
 def pods(lab: Lab, namespace: str) -> list[str]:
-    return [each["metadata"]["name"] for each in lab.get("pods", "-n", namespace)["items"]]
+    return [each["metadata"]["name"] for each in lab.get("pods", namespace=namespace)["items"]]
 
 
 @pytest.fixture(scope="module")

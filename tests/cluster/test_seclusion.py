@@ -83,7 +83,7 @@ def test_a_nodes_pod_cant_write_what_images_are_made_of(lab: Lab, namespace: str
 
 def test_kubectl_works_on_a_machine_that_has_no_administrators_kubeconfig(lab: Lab) -> None:
     for host in ("node-1", "client", "control-plane"):
-        assert "node-1" in lab.on(host, "kubectl", "get", "nodes", "-o", "name")
+        assert "node-1" in lab.wellhead("exec", host, "--", "kubectl", "get", "nodes", "-o", "name")
         listed = lab.on(host, "sh", "-c", "find /var/lib/wellhead -name 'admin*'", check=False)
         assert host == "client" or listed == ""
 

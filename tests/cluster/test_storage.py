@@ -50,17 +50,17 @@ def test_what_a_pod_writes_the_next_one_reads_until_the_claim_goes(lab: Lab, nam
     apply(claim("data"))
     apply(pod("writer", "echo kept >/d/f", "data", securityContext={"fsGroup": 1234}))
     lab.kubectl("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/writer", *at, "--timeout=60s")
-    node = lab.get("pod", "writer", *at)["spec"]["nodeName"]
+    node = lab.get("pod", "writer", namespace)["spec"]["nodeName"]
     lab.kubectl("delete", "pod", "writer", *at)
     apply(pod("reader", "cat /d/f; sleep 1000", "data"))
     lab.kubectl("wait", "--for=condition=Ready", "pod/reader", *at, "--timeout=60s")
-    assert lab.get("pod", "reader", *at)["spec"]["nodeName"] == node
+    assert lab.get("pod", "reader", namespace)["spec"]["nodeName"] == node
     until(lambda: lab.kubectl("logs", "reader", *at).strip() == "kept")
-    volume = lab.get("pvc", "data", *at)["spec"]["volumeName"]
+    volume = lab.get("pvc", "data", namespace)["spec"]["volumeName"]
     directory = Cluster(lab.name).node_directory(node) / "local-path" / volume
     assert (directory / "f").read_text() == "kept\n"
     lab.kubectl("delete", "pvc", "data", "--wait=false", *at)
-    assert lab.get("pvc", "data", *at)["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
+    assert lab.get("pvc", "data", namespace)["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
     lab.kubectl("delete", "pod", "reader", *at)
     lab.kubectl("wait", "--for=delete", f"pv/{volume}", "--timeout=60s")
     until(lambda: not directory.exists())
@@ -89,7 +89,7 @@ def test_a_volume_that_was_made_by_hand_is_bound_and_what_is_elsewhere_is_said(
             user["metadata"]["namespace"] = namespace
             lab.apply(made, user)
         lab.kubectl("wait", "--for=condition=Ready", "pod/hostpath", *at, "--timeout=60s")
-        assert lab.get("pvc", "hostpath", *at)["status"]["capacity"] == {"storage": "2Gi"}
+        assert lab.get("pvc", "hostpath", namespace)["status"]["capacity"] == {"storage": "2Gi"}
         until(lambda: "volumes of type nfs are not supported" in lab.kubectl("describe", "pod", "nfs", *at))
     finally:
         lab.kubectl("delete", "pod", "--all", *at)

@@ -35,7 +35,7 @@ def proxied(lab: Lab, namespace: str, mode: str, port: int, policy: str = "Clust
     lab.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
     address = "jsonpath={.status.loadBalancer.ingress[0].ip}"
     lab.kubectl("wait", f"--for={address}", f"service/{name}", "-n", namespace, "--timeout=60s")
-    service = lab.get("service", name, "-n", namespace)
+    service = lab.get("service", name, namespace)
     assert service["status"]["loadBalancer"]["ingress"][0]["ipMode"] == "Proxy"
     yield service["status"]["loadBalancer"]["ingress"][0]["ip"]
     lab.kubectl("delete", "service", name, "-n", namespace)

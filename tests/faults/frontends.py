@@ -82,7 +82,7 @@ def frontends(lab: Lab, namespace: str) -> Iterator[Frontends]:
     )
     wait_until_all_answer(lab, found)
     yield found
-    services = lab.get("services", "-n", namespace)["items"]
+    services = lab.get("services", namespace=namespace)["items"]
     lab.kubectl("delete", "service", *(each["metadata"]["name"] for each in services), "-n", namespace)
     lab.kubectl("delete", "pod", *(f"server-{node}" for node in _SERVERS), "-n", namespace)
 

@@ -8,7 +8,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cluster.lab import Lab
+from tests.cluster.lab import Lab, pid_of
 from tests.patience import until
 from wellhead.cloud.haproxy import keeper
 from wellhead.lab import processes
@@ -31,15 +31,9 @@ class Victim:
 
     def pid(self, lab: Lab) -> int:
         """Its process number, as the host counts; 0 if it doesn't run."""
-        found = processes.find(lab.name)
         if self.component.startswith("haproxy"):
-            return _haproxy(found, self.component)
-        for each in found:
-            if each.machine == self.machine and (
-                each.component == self.component if self.component else each.is_init
-            ):
-                return each.pid
-        return 0
+            return _haproxy(processes.find(lab.name), self.component)
+        return pid_of(lab, self.machine, self.component)
 
     def kill(self, lab: Lab) -> None:
         """Kill it, and wait until there is another. Raises AssertionError if none comes.

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from tests.cluster import asking
 from tests.patience import PATIENCE, reached
 from wellhead.lab import kubeconfigs, pki
 from wellhead.lab.addresses import IPV4
@@ -127,17 +128,20 @@ class Control:
         self.kubectl("create", "--validate=false", "-f", "-", stdin=obj)
 
     def service(self, name: str = "web") -> Any:
-        return msgspec.json.decode(self.kubectl("get", "service", name, "-o", "json"))
+        return self._get("service", name)
 
     def vip(self, name: str = "web") -> str:
-        return self.kubectl(
-            "get", "service", name, "-o", "jsonpath={.status.loadBalancer.ingress[*]['ip','ipMode']}"
-        )
+        """Addresses and their modes."""
+        given = self.service(name)["status"]["loadBalancer"].get("ingress", ())
+        return " ".join([*(each["ip"] for each in given), *(each["ipMode"] for each in given)])
 
     def events(self) -> str:
-        return self.kubectl(
-            "get", "events", "-o", "jsonpath={range .items[*]}{.reason} {.message}{'\\n'}{end}"
-        )
+        """Reasons and messages, a line each."""
+        found = self._get("events")["items"]
+        return "".join(f"{each['reason']} {each['message']}\n" for each in found)
+
+    def _get(self, kind: str, name: str = "") -> Any:
+        return self.host.inside(lambda: asking.get(str(self.directory / "admin.yaml"), kind, name))
 
     def status(self) -> Any:
         return msgspec.json.decode(self._run("curl", "-sS", "--fail", "http://127.0.0.1:10258/status"))
