@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from wellhead.linux.netlink import NetlinkError
-from wellhead.linux.nftables.content import difference, read
+from wellhead.linux.nftables.content import Content, difference, read
 from wellhead.linux.nftables.messages import messages
 from wellhead.linux.nftables.monitor import Monitor
 from wellhead.linux.nftables.objects import Chain, Element, Table, Transaction
@@ -74,18 +74,21 @@ class Wish(Protocol):
     def elements(self) -> Iterator[Element]: ...
 
 
-class KeptTable:
+W = TypeVar("W", bound=Wish)
+
+
+class KeptTable(Generic[W]):
     """A table, and whether it is known to be as wished."""
 
-    def __init__(self, wish: Wish) -> None:
+    def __init__(self, wish: W) -> None:
         self.wish = wish
-        self._known = False
+        self.known = False
 
     def forget(self) -> None:
         """Look at the kernel again before the next change."""
-        self._known = False
+        self.known = False
 
-    async def apply(self, link: Link, transaction: Transaction) -> int:
+    async def apply(self, link: Link, *changes: Transaction) -> int:
         """Put in force what has changed in the wish; compare everything where the table isn't known.
 
         Returns how much that changed.
@@ -93,20 +96,28 @@ class KeptTable:
         Raises:
             OSError: the kernel refuses. The next call compares everything.
         """
-        known, self._known = self._known, False
-        if known:
+        if self.known:
             try:
-                if transaction:
-                    await link.commit(transaction, self.wish.table)
+                return await self._commit(link, changes)
             except NetlinkError as error:  # the table is not what it was: somebody else's doing
                 log.warning("%s: %s; comparing everything", self.wish.table, error.strerror)
-            else:
-                self._known = True
-                return transaction.size
         held = await asyncio.to_thread(read, link.socket, self.wish.table)
-        found = difference(self.wish, self.wish.elements(), held)
+        found = difference(self.wish, self.wished(held), held)
         if found:
-            await link.commit(found, self.wish.table)
             log.info("%s: %d changes, having compared everything", self.wish.table, found.size)
-        self._known = True
+        await self._commit(link, [found])
         return max(found.size, int(bool(found)))
+
+    def wished(self, held: Content) -> Iterable[Element]:
+        """Every element, for a table that holds this: who adopts from it does so here."""
+        return self.wish.elements()
+
+    async def _commit(self, link: Link, changes: Iterable[Transaction]) -> int:
+        self.known = False  # should this fail half-way, the next call compares everything
+        size = 0
+        for each in changes:
+            if each:
+                await link.commit(each, self.wish.table)
+                size += each.size
+        self.known = True
+        return size

@@ -11,8 +11,8 @@ from typing import Protocol
 from wellhead.client.collector import uncollected
 from wellhead.ip import Family
 from wellhead.linux.netlink import NetlinkError
-from wellhead.linux.nftables.content import Content, Wanted, difference, read, remove
-from wellhead.linux.nftables.keeping import Link
+from wellhead.linux.nftables.content import Content, Wanted, remove
+from wellhead.linux.nftables.keeping import KeptTable, Link
 from wellhead.linux.nftables.objects import Element, Transaction
 from wellhead.linux.nftables.socket import Socket
 from wellhead.proxy.backends.base import BackendError
@@ -56,9 +56,9 @@ class Tables:
             BackendError: it is not, or only in part; call again.
         """
         async with self._lock:
-            await self._each("apply", diff)
+            await self._each(diff)
 
-    async def change(self, why: str, rulesets: Callable[[], Iterable[Transaction]]) -> None:
+    async def change(self, rulesets: Callable[[], Iterable[Transaction]]) -> None:
         """Have the rulesets changed by a function that says for each what this changes, and put it in force.
 
         Raises:
@@ -67,7 +67,7 @@ class Tables:
         async with self._lock:
             for family, each in zip(self._families, rulesets(), strict=True):
                 family.note(each)
-            await self._each(why)
+            await self._each()
 
     async def check(self) -> bool:
         """Put back what others changed. Reads the tables only if the kernel told of a change by others.
@@ -79,7 +79,7 @@ class Tables:
             if self._open().monitor.take():
                 for family in self._families:
                     family.forget()
-            return await self._each("check") > 0
+            return await self._each() > 0
 
     async def changed(self) -> None:
         """Wait until somebody else changes our tables: `check` is then due."""
@@ -96,7 +96,7 @@ class Tables:
 
     async def remove_unused(self) -> None:
         """Remove the table of a family that is no longer used."""
-        used = {each.ruleset.family for each in self._families}
+        used = {each.wish.family for each in self._families}
         remove_tables(self._name, (family for family in Family if family not in used))
 
     async def cleanup(self) -> None:
@@ -116,18 +116,18 @@ class Tables:
     def _open(self) -> Link:
         if self._link is None:
             try:
-                self._link = Link(self._name, {each.ruleset.family.number for each in self._families})
+                self._link = Link(self._name, {each.wish.family.number for each in self._families})
             except OSError as error:
                 raise BackendError(f"nftables: no netlink socket: {error}") from error
         return self._link
 
-    async def _each(self, why: str, diff: ViewDiff | None = None) -> int:
+    async def _each(self, diff: ViewDiff | None = None) -> int:
         link = self._open()
         errors: list[BackendError] = []
         changed = 0
         for family in self._families:
             try:
-                changed += await family.sync(link, why, diff)
+                changed += await family.sync(link, diff)
             except BackendError as error:
                 errors.append(error)
         if errors:
@@ -135,86 +135,57 @@ class Tables:
         return changed
 
 
-class FamilyTable:
-    """One family: what its table should hold, and whether it is known to."""
+class FamilyTable(KeptTable[Following]):
+    """One family's: it takes in changes of the view, and adopts what an earlier process has left."""
 
     def __init__(self, ruleset: Following) -> None:
-        self.ruleset = ruleset
-        self._known = False
+        super().__init__(ruleset)
         self._begun = False
-        self._pending: list[Transaction] = []
+        self._noted: list[Transaction] = []
+        self._news: ViewDiff | None = None
+        self._alone = True  # the news, without anything noted
 
-    def forget(self) -> None:
-        """Look at the kernel again before the next change."""
-        self._known = False
+    def note(self, change: Transaction) -> None:
+        """Put in force with the next sync a change that the ruleset knows already."""
+        self._noted.append(change)
 
-    def note(self, transaction: Transaction) -> None:
-        """Put `transaction`, a change that `ruleset` knows already, in force with the next sync."""
-        self._pending.append(transaction)
-
-    async def sync(self, link: Link, why: str, diff: ViewDiff | None) -> int:
+    async def sync(self, link: Link, news: ViewDiff | None) -> int:
         """Bring the table to what it should hold. Returns how much that changed.
 
         Raises:
             BackendError: see there.
         """
-        if not self._begun and diff is None:
+        if not self._begun and news is None:
             return 0  # no view yet: leave what an earlier process left
+        self._news = news
         try:
-            transactions, self._pending = self._pending, []
-            if self._known:
-                if diff is not None:
-                    transactions.append(self.ruleset.update(diff))
-                    diff = None
-                try:
-                    return await self._apply(link, why, transactions)
-                except NetlinkError as error:  # the table is not what it was: somebody else's doing
-                    log.warning("%s: %s: %s; comparing everything", why, self, error.strerror)
+            noted, self._noted = self._noted, []
+            self._alone = not noted
+            if self.known and news is not None:
+                noted.append(self._take())
             with uncollected():
-                return await self._apply_all(link, why, diff, bool(transactions))
-        except BackendError as error:
-            raise BackendError(f"{self}: {error}") from error
-        except NetlinkError as error:
-            raise BackendError(f"{self}: {error.strerror}") from error
-        except OSError as error:
-            raise BackendError(f"{self}: {error}") from error
+                return await self.apply(link, *noted)
+        except (BackendError, OSError) as error:
+            if self._news is not None:  # it is not given again
+                self._take()
+            why = error.strerror if isinstance(error, NetlinkError) else error
+            raise BackendError(f"nftables, {self.wish.table}: {why}") from error
 
-    def __str__(self) -> str:
-        return f"nftables, {self.ruleset.table}"
+    def wished(self, held: Content) -> Iterable[Element]:
+        if self._news is None:
+            return self.wish.elements()
+        first = not self._begun
+        if first:
+            self.wish.adopt(held)
+        fresh = self._take()
+        if first and self._alone and not fresh.delete_elements:
+            return fresh.add_elements  # all there are
+        return self.wish.elements()
 
-    async def _apply(self, link: Link, why: str, transactions: list[Transaction]) -> int:
-        changed = 0
-        self._known = False  # should this fail half-way, the next sync compares everything
-        for each in transactions:
-            if each:
-                await link.commit(each, self.ruleset.table)
-                log.debug("%s: %s: %d changes", why, self, each.size)
-                changed += each.size
-        self._known = True
-        return changed
-
-    async def _apply_all(self, link: Link, why: str, diff: ViewDiff | None, more: bool) -> int:
-        try:
-            held = await asyncio.to_thread(read, link.socket, self.ruleset.table)
-        except OSError:
-            if diff is not None:  # it is not given again
-                self.ruleset.update(diff)
-                self._begun = True
-            raise
-        elements: Iterable[Element] | None = None
-        if diff is not None:
-            first = not self._begun
-            if first:
-                self.ruleset.adopt(held)
-            self._begun = True
-            fresh = self.ruleset.update(diff)
-            if first and not more and not fresh.delete_elements:
-                elements = fresh.add_elements  # all there are
-        found = difference(self.ruleset, self.ruleset.elements() if elements is None else elements, held)
-        if found:
-            log.info("%s: %s: %d changes, having compared everything", why, self, found.size)
-        await self._apply(link, why, [found])
-        return max(found.size, int(bool(found)))
+    def _take(self) -> Transaction:
+        assert self._news is not None
+        news, self._news, self._begun = self._news, None, True
+        return self.wish.update(news)
 
 
 def remove_tables(name: str, families: Iterable[Family] = tuple(Family)) -> None:

@@ -39,7 +39,7 @@ class NftablesBackend:
         def changes() -> list[Transaction]:
             return [each.set_service_ranges(ranges, self._node) for each in self._rulesets]
 
-        await self._tables.change("service ranges", changes)
+        await self._tables.change(changes)
 
     async def check(self) -> bool:
         """Put back what others changed. Reads the tables only if the kernel told of a change by others."""
