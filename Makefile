@@ -23,8 +23,11 @@ setup:
 tutorial: setup
 	@.venv/bin/wellhead tutorial
 
+# What the linters say is printed as they end, between pytest's dots.
 test: setup
-	@$(MAKE) --no-print-directory --jobs=2 lint warm
+	@$(MAKE) --no-print-directory --jobs=2 lint warm-tests
+
+warm-tests: warm
 	@.venv/bin/pytest -n auto || scripts/second-look $$?
 
 # Compiles the tests and what they import: every one of pytest's processes reads all of them. What is wrong with
@@ -42,6 +45,7 @@ RATE ?= 300
 API_KILLS ?= 200
 test-faults: setup
 	@.venv/bin/python -m tests.faults --kills $(KILLS) --rate $(RATE) --api-kills $(API_KILLS)
+	@WELLHEAD_CHURNED_SERVICES=200 .venv/bin/pytest -q tests/cluster/test_nothing_left.py
 
 test-kubectl: setup
 	@.venv/bin/python -m tests.kubectl.binaries

@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from tests.cluster import asking
+from tests.forks import Component
 from tests.patience import PATIENCE, reached
 from wellhead.lab import kubeconfigs, pki
 from wellhead.lab.addresses import IPV4
@@ -37,8 +38,8 @@ class Control:
         self.network, self.directory = network, directory
         self.host: Host = network.add_host("cloud", IPv4Address("10.240.0.3"))
         self.host.run("ip addr add 10.240.0.2/24 dev eth0")  # which the API server's certificate is for
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self._cloud: subprocess.Popen[bytes] | None = None
+        self._processes: list[Component] = []
+        self._cloud: Component | None = None
         pki.ensure(directory, pki.control_plane_identities((IPV4,)))
         pki.ensure_signing_key(directory)
         for identity in ("admin", "cloud"):
@@ -79,7 +80,7 @@ class Control:
     def start_cloud(self, *more: str) -> None:
         self._cloud = self._start(*self.cloud_flags(*more))
 
-    def start_speaker(self, host: Host, name: str) -> subprocess.Popen[bytes]:
+    def start_speaker(self, host: Host, name: str) -> Component:
         """A controller that announces VIPs, on a machine of the nodes' network."""
         host.sysctl("net/ipv4/ip_forward", "1")
         host.sysctl("net/ipv6/conf/all/forwarding", "1")
@@ -160,11 +161,7 @@ class Control:
                 if str(self.state).encode() in entry.read_bytes():
                     os.kill(int(entry.parent.name), signal.SIGKILL)
 
-    def _start(self, *arguments: str, host: Host | None = None, log: str = "") -> subprocess.Popen[bytes]:
-        def start() -> subprocess.Popen[bytes]:
-            with (self.directory / f"{log or arguments[0]}.log").open("ab") as file:
-                return subprocess.Popen([BIN / "wellhead", *arguments], stdout=file, stderr=file)
-
-        process = (host or self.host).inside(start)
-        self._processes.append(process)
-        return process
+    def _start(self, *arguments: str, host: Host | None = None, log: str = "") -> Component:
+        file = self.directory / f"{log or arguments[0]}.log"
+        self._processes.append(Component(*arguments, network=(host or self.host).path, log=file))
+        return self._processes[-1]

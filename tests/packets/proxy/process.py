@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.forks import Component
 from tests.packets.proxy.world import CLIENT, World, dial_in_vain
 from tests.patience import PATIENCE, until
 from tests.unit.services.objects import Obj, endpoint, service_object, slice_object
@@ -25,23 +24,17 @@ class Proxy:
     """The process, in the node's namespace."""
 
     def __init__(self, world: World, log: Path, *flags: str) -> None:
-        command = [sys.executable, "-m", "wellhead.cli.main", "proxy", *flags]
-
-        def start() -> subprocess.Popen[bytes]:
-            with log.open("ab") as output:
-                return subprocess.Popen(command, stdout=output, stderr=output)
-
-        self._process = world.node.inside(start)
-        self._log = log
-        self._begins = log.stat().st_size
+        log.touch()
+        self._log, self._begins = log, log.stat().st_size
+        self._process = Component("proxy", *flags, network=world.node.path, log=log)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> int:
-        if self._process.poll() is None:
+        if self._process.runs:
             self._process.send_signal(number)
         return self.wait()
 
     def wait(self) -> int:
-        return self._process.wait(PATIENCE)
+        return self._process.wait()
 
     @property
     def said(self) -> str:
