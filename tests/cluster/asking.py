@@ -60,6 +60,9 @@ class _Server:
         self._headers = {"Accept": "application/json", **where.headers()}
         self._lock = threading.Lock()
 
+    def __del__(self) -> None:
+        self._http.close()
+
     def answer(self, path: str) -> tuple[int, bytes] | None:
         """Status and body; None if nobody answered."""
         with self._lock:

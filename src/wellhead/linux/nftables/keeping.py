@@ -118,6 +118,7 @@ class KeptTable(Generic[W]):
         for each in changes:
             if each:
                 await link.commit(each, self.wish.table)
+                log.debug("%s: %d changes", self.wish.table, each.size)
                 size += each.size
         self.known = True
         return size
