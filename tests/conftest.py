@@ -32,8 +32,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Two a core: a test with packets waits most of its time, for processes that it has started."""
-    return 2 * (os.cpu_count() or 1)
+    """Three a core: a test with packets waits most of its time, for processes that it has started."""
+    return 3 * (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(optionalhook=True)
