@@ -81,7 +81,7 @@ def constant(type: int, value: bytes) -> bytes:
     return nested(type, attribute(nfta.Data.VALUE, value))
 
 
-class MetaKey(enum.Enum):
+class Meta(enum.Enum):
     """What is known of a packet besides its bytes: its number, its type, and nft's word."""
 
     PRIORITY = 2, types.CLASSID, "meta priority"
@@ -90,37 +90,28 @@ class MetaKey(enum.Enum):
     OIFNAME = 7, types.IFNAME, "oifname"
     L4PROTO = 16, types.INET_PROTO, "meta l4proto"
 
-
-@dataclass(frozen=True, slots=True)
-class Meta:
-    """Something that is known of a packet."""
-
-    key: MetaKey
-
     @property
     def types(self) -> tuple[Type, ...]:
-        return (self.key.value[1],)
+        return (self.value[1],)
 
     @property
     def typeof(self) -> bytes:
-        return typeof.meta(self.key.value[0])
+        return typeof.meta(self.value[0])
 
     def load(self, word: int) -> bytes:
         return expression(
-            "meta", u32(nfta.Meta.KEY, self.key.value[0]), u32(nfta.Meta.DESTINATION, register(word))
+            "meta", u32(nfta.Meta.KEY, self.value[0]), u32(nfta.Meta.DESTINATION, register(word))
         )
 
     def store(self, word: int) -> bytes:
         """The expression that sets it to what is in the register."""
-        return expression(
-            "meta", u32(nfta.Meta.KEY, self.key.value[0]), u32(nfta.Meta.SOURCE, register(word))
-        )
+        return expression("meta", u32(nfta.Meta.KEY, self.value[0]), u32(nfta.Meta.SOURCE, register(word)))
 
     def __str__(self) -> str:
-        return self.key.value[2]
+        return self.value[2]
 
 
-PRIORITY, MARK, IIFNAME, OIFNAME, L4PROTO = map(Meta, MetaKey)
+PRIORITY, MARK, IIFNAME, OIFNAME, L4PROTO = Meta
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,43 +160,16 @@ TH_SPORT = Field("th sport", types.INET_SERVICE, _TRANSPORT_HEADER, 0, typeof.pa
 ICMPV6_TYPE = Field("icmpv6 type", types.ICMPV6_TYPE, _TRANSPORT_HEADER, 0, typeof.payload(14, 1))
 
 
-class CtKey(enum.Enum):
-    """What conntrack knows of a packet's connection."""
-
-    STATE = 0, types.CT_STATE, "ct state"
-    DIRECTION = 1, types.CT_DIR, "ct direction"
-    STATUS = 2, types.CT_STATUS, "ct status"
-
-
 @dataclass(frozen=True, slots=True)
 class Ct:
     """Something that conntrack knows of a packet's connection."""
 
-    key: CtKey
-
-    @property
-    def types(self) -> tuple[Type, ...]:
-        return (self.key.value[1],)
-
-    def load(self, word: int) -> bytes:
-        kind = nfta.ConnectionTracking
-        return expression("ct", u32(kind.DESTINATION, register(word)), u32(kind.KEY, self.key.value[0]))
-
-    def __str__(self) -> str:
-        return self.key.value[2]
-
-
-CT_STATE, CT_DIRECTION, CT_STATUS = map(Ct, CtKey)
-
-
-@dataclass(frozen=True, slots=True)
-class Original:
-    """Where a connection was opened to, before anything was translated."""
-
-    name: str
-    """In nft's words, behind `ct original`."""
     key: int
     type: Type
+    name: str
+    """In nft's words."""
+    original: bool = False
+    """Of where the connection was opened to, before anything was translated."""
 
     @property
     def types(self) -> tuple[Type, ...]:
@@ -213,22 +177,21 @@ class Original:
 
     def load(self, word: int) -> bytes:
         kind = nfta.ConnectionTracking
-        return expression(
-            "ct",
-            u32(kind.DESTINATION, register(word)),
-            u32(kind.KEY, self.key),
-            attribute(kind.DIRECTION, b"\0"),
-        )
+        direction = attribute(kind.DIRECTION, b"\0") if self.original else b""
+        return expression("ct", u32(kind.DESTINATION, register(word)), u32(kind.KEY, self.key), direction)
 
     def __str__(self) -> str:
-        return f"ct original {self.name}"
+        return f"ct {'original ' if self.original else ''}{self.name}"
 
 
+CT_STATE = Ct(0, types.CT_STATE, "state")
+CT_DIRECTION = Ct(1, types.CT_DIR, "direction")
+CT_STATUS = Ct(2, types.CT_STATUS, "status")
 ORIGINAL_DADDR = {
-    Family.IPV4: Original("ip daddr", 20, types.IPV4_ADDR),
-    Family.IPV6: Original("ip6 daddr", 22, types.IPV6_ADDR),
+    Family.IPV4: Ct(20, types.IPV4_ADDR, "ip daddr", original=True),
+    Family.IPV6: Ct(22, types.IPV6_ADDR, "ip6 daddr", original=True),
 }
-ORIGINAL_DPORT = Original("proto-dst", 12, types.INET_SERVICE)
+ORIGINAL_DPORT = Ct(12, types.INET_SERVICE, "proto-dst", original=True)
 
 
 class Fib(enum.Enum):

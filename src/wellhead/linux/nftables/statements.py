@@ -232,18 +232,8 @@ class Dnat:
 
     @property
     def encoded(self) -> bytes:
-        address, port = register(0), register(self.to.types[0].words)
-        kind = nfta.Nat
-        return self.to.load(0) + expression(
-            "nat",
-            u32(kind.TYPE, _DESTINATION),
-            u32(kind.FAMILY, self.family.number),
-            u32(kind.ADDRESS_MIN, address),
-            u32(kind.ADDRESS_MAX, address),
-            u32(kind.PORT_MIN, port),
-            u32(kind.PORT_MAX, port),
-            u32(kind.FLAGS, _MAP_ADDRESS_AND_PORT),
-        )
+        port = register(self.to.types[0].words)
+        return self.to.load(0) + _nat(_DESTINATION, self.family, _MAP_ADDRESS_AND_PORT, port)
 
     def __str__(self) -> str:
         return f"dnat {self.family.nft} to {self.to}"
@@ -258,15 +248,7 @@ class Snat:
 
     @property
     def encoded(self) -> bytes:
-        kind = nfta.Nat
-        return self.to.load(0) + expression(
-            "nat",
-            u32(kind.TYPE, _SOURCE),
-            u32(kind.FAMILY, self.family.number),
-            u32(kind.ADDRESS_MIN, register(0)),
-            u32(kind.ADDRESS_MAX, register(0)),
-            u32(kind.FLAGS, _MAP_ADDRESS),
-        )
+        return self.to.load(0) + _nat(_SOURCE, self.family, _MAP_ADDRESS)
 
     def __str__(self) -> str:
         return f"snat to {self.to}"
@@ -333,6 +315,20 @@ def read_verdict(code: int, chain: str) -> Verdict:
 def _immediate(data: bytes) -> bytes:
     kind = nfta.Immediate
     return expression("immediate", u32(kind.DESTINATION, _VERDICT_REGISTER), nested(kind.DATA, data))
+
+
+def _nat(what: int, family: Family, flags: int, port: int | None = None) -> bytes:
+    """Translate to the address in the first register, and to the port in that one."""
+    kind = nfta.Nat
+    return expression(
+        "nat",
+        u32(kind.TYPE, what),
+        u32(kind.FAMILY, family.number),
+        u32(kind.ADDRESS_MIN, register(0)),
+        u32(kind.ADDRESS_MAX, register(0)),
+        b"" if port is None else u32(kind.PORT_MIN, port) + u32(kind.PORT_MAX, port),
+        u32(kind.FLAGS, flags),
+    )
 
 
 def compare(value: bytes, *, differs: bool = False) -> bytes:
