@@ -14,8 +14,9 @@ from wellhead.lab.addresses import AddressPlan, IPAddress
 from wellhead.lab.cluster import LabError
 from wellhead.lab.topology import INTERNET, NODES
 from wellhead.linux import nft
+from wellhead.linux.numbers import Table
 
-TABLE = "wellhead-edge"
+TABLE = Table.EDGE
 
 _PRIVATE = {
     4: ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),  # RFC 1918

@@ -24,6 +24,14 @@ FORWARDER_MARKS: Final = range(0x40000000, 0x40004000)
 FORWARDER_MARK_MASK: Final = 0xFFFFC000
 """The bits that all of them share."""
 
+# ---- packets' priority, for which forwarding has its own idea again
+
+SERVICE_PORTS: Final = range(1 << 18, 1 << 32)
+"""The proxy's, between PREROUTING and POSTROUTING: a Service port each, and what comes next for it."""
+
+POLICY_CLASSES: Final = range(1 << 16, 0xFFFF0000)
+"""Of the other end, for policies, in FORWARD alone. Lower ones, for both, an application may have chosen."""
+
 # ---- conntrack
 
 RETURN_ZONES: Final = range(0x5701, 0x6700)
@@ -84,6 +92,8 @@ class Table(enum.StrEnum):
     POLICY = "wellhead-policy"
     TRACE = "wellhead-trace"
     """Of the family inet, and only as long as somebody traces."""
+    EDGE = "wellhead-edge"
+    """The lab's router's own, on its machine `edge`."""
 
 
 class PolicySet(enum.StrEnum):

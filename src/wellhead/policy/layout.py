@@ -39,8 +39,6 @@ _NEIGHBOUR_DISCOVERY = range(133, 138)
 
 EVERYONE = 1
 """The number of the class that every address is of."""
-_FIRST_NUMBER = 0x10000
-_NUMBERS = 0xFFFF0000 - _FIRST_NUMBER
 
 
 def isolated(direction: Direction) -> str:
@@ -151,8 +149,9 @@ def number_of(text: str, taken: Iterable[int]) -> int:
         ValueError: all are taken.
     """
     first = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big")
-    for step in range(_NUMBERS):
-        number = _FIRST_NUMBER + (first + step) % _NUMBERS
+    classes = numbers.POLICY_CLASSES
+    for step in range(len(classes)):
+        number = classes[(first + step) % len(classes)]
         if number not in taken:
             return number
     raise ValueError("no number is left")

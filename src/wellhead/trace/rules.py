@@ -43,11 +43,13 @@ _CHAIN_OWNERS = (
 )
 _TABLE_OWNERS = {
     Table.PROXY: "service proxy (nftables)",
+    Table.CLAIMS: "service proxy (iptables)",
     Table.RETURN: "symmetric return",
     Table.FORWARDER: "packet forwarder",
     Table.NODE: "node agent",
     Table.POLICY: "NetworkPolicies",
-    "wellhead-edge": "edge",
+    Table.TRACE: "wellhead trace",
+    Table.EDGE: "edge",
     "kube-proxy": "kube-proxy (nftables)",
     "flannel-ipv4": "flannel",
     "flannel-ipv6": "flannel",

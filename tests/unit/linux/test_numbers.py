@@ -67,7 +67,7 @@ def test_zones_fit_into_conntracks_sixteen_bits() -> None:
 ELSEWHERE = {
     "a mark": r"mark.*\b0x(?!F{8}|0\b)[0-9a-f]|\b0x(5748|3FFF)0000\b",
     "a route's owner": r"_PROTOCOL = (0x57|8\d|9\d)\b",
-    "a table's name": r"\"wellhead-(return|forwarder|node)\"",
+    "a table's name": r"table.*\"wellhead(-\w+)?\"",
     "the tunnel": r"\b7687\b|\b4799\b|\"wellhead-vxlan\"",
 }
 
@@ -91,6 +91,7 @@ def test_the_page_about_them_has_them_all() -> None:
     page = PAGE.read_text().partition("## Where a packet meets us")[2]
     ranges = (
         numbers.FORWARDER_MARKS,
+        numbers.POLICY_CLASSES,
         numbers.RETURN_ZONES,
         numbers.FORWARDER_TABLES,
         numbers.RETURN_TABLES,
@@ -102,6 +103,7 @@ def test_the_page_about_them_has_them_all() -> None:
         *(f"`{each}`" for each in (*numbers.Table, numbers.TUNNEL_DEVICE)),
         *(f"{each:#x}" for each in (numbers.RETURN_MARKS, numbers.POD_LINK_GROUP)),
         f"0x{numbers.MASQUERADE_MARK:08x}",
+        f"packet priority from {numbers.SERVICE_PORTS.start:#x} ",
         *(f"{each.start:#x} to {each.stop - 1:#x}" for each in ranges),
         rf"{RulePriority.RETURN_PAST}-{RulePriority.RETURN_END} return",
         rf"{RulePriority.FORWARDER}  forwarder",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from wellhead.linux.libnftables import Output
 from wellhead.linux.nft import NftError
+from wellhead.linux.numbers import Table
 from wellhead.trace.rules import Rule, beside, by_chain, texts
 
 LISTING = """table ip nat { # handle 3
@@ -51,6 +54,11 @@ def test_a_comment_names_the_service_and_the_chain_the_party() -> None:
     assert rule.owner == "service proxy (iptables)"
     assert Rule("ip wellhead-forwarder", "prerouting", "").owner == "packet forwarder"
     assert Rule("ip somebodys", "x", "").owner == "table ip somebodys"
+
+
+@pytest.mark.parametrize("table", Table)
+def test_each_of_our_tables_is_called_by_its_owner(table: Table) -> None:
+    assert Rule(f"ip {table}", "x", "").owner != f"table ip {table}"
 
 
 def test_refusing_is_told_from_dropping() -> None:

@@ -34,7 +34,7 @@ from wellhead.linux.nftables.types import (
     IPV4_ADDR,
     IPV6_ADDR,
 )
-from wellhead.linux.numbers import Table
+from wellhead.linux.numbers import SERVICE_PORTS, Table
 from wellhead.proxy.claims.sets import (
     CLUSTER_IPS,
     HAIRPINS,
@@ -50,8 +50,8 @@ CODE_MASK = 0x3FFF
 LOCAL = 0x4000
 """Choose among the endpoints of this node."""
 _NUMBER_SHIFT = 15
-FIRST_NUMBER = 8  # ids below 2¹⁷ might be a priority that an application chose
-MAX_NUMBER = (1 << 32 - _NUMBER_SHIFT) - 1
+FIRST_NUMBER = SERVICE_PORTS.start >> _NUMBER_SHIFT
+MAX_NUMBER = SERVICE_PORTS[-1] >> _NUMBER_SHIFT
 NUMBER_AND_SCOPE_MASK = 0xFFFFFFFF & ~CODE_MASK
 NUMBER_MASK = NUMBER_AND_SCOPE_MASK & ~LOCAL
 MAX_ENDPOINTS = 12_000
