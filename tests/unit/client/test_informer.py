@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
+from tests.patience import PATIENCE
 from wellhead.api.errors import Gone
 from wellhead.api.meta import Obj
 from wellhead.api.resources import PODS
@@ -65,7 +66,7 @@ async def _follow(server: ScriptedServer, **options: Any) -> tuple[Informer, lis
     informer.on_change(lambda old, new: changes.append((name(old), name(new))))
     running = asyncio.ensure_future(informer.run())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await server.exhausted.wait()
             await informer.synced()
     finally:
@@ -148,7 +149,7 @@ async def test_what_is_kept_is_what_read_makes_of_an_object() -> None:
     changes: list[Change] = []
     informer.on_change(lambda old, new: changes.append((old, new)))
     running = asyncio.ensure_future(informer.run())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await server.exhausted.wait()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from tests.patience import PATIENCE
 from wellhead.client.reconciler import Reconciler
 
 
 async def _run_until(done: asyncio.Event, reconciler: Reconciler[str]) -> None:
     running = asyncio.ensure_future(reconciler.run())
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await done.wait()
     finally:
         running.cancel()

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.patience import pass_time, settled
+from tests.patience import PATIENCE, pass_time, settled
 from wellhead.cloud import health
 from wellhead.cloud.health import Check, HealthMonitor, Outcome, Settings, State, ask
 from wellhead.ip import IPAddress
@@ -37,7 +37,7 @@ class Recorder:
         self.news.set()
 
     async def next(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             await self.news.wait()
         self.news.clear()
 

@@ -58,9 +58,12 @@ def test_ending_waits_and_returns_who_did_not(start: Start, cluster: str) -> Non
         "trap '' TERM; echo; sleep 100 & wait; wait", WELLHEAD_CLUSTER=cluster, WELLHEAD_COMPONENT="b"
     )
     found = [process for process in processes.find(cluster) if process.pid in (obedient.pid, stubborn.pid)]
-    left = processes.end(found, signal.SIGTERM, timeout=2)
-    assert [process.pid for process in left] == [stubborn.pid]
+    assert len(found) == 2
+    obeys = [process for process in found if process.pid == obedient.pid]
+    assert processes.end(obeys, signal.SIGTERM, timeout=PATIENCE) == []
     assert obedient.wait(PATIENCE) == -signal.SIGTERM
+    left = processes.end(found, signal.SIGTERM, timeout=0.1)  # it never ends, however long it is waited for
+    assert [process.pid for process in left] == [stubborn.pid]
     assert processes.end(processes.find(cluster)) == []
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.patience import PATIENCE
 from wellhead.linux.inotify import Inotify
 from wellhead.node.logs import rotation
 from wellhead.node.server.log_files import Follower, Line, Options, parse, read, tail_offset
@@ -89,7 +90,7 @@ async def test_following_sees_what_is_written_a_new_file_and_the_end(
             seen.put_nowait(piece)
 
     task = asyncio.ensure_future(follow())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert await seen.get() == b"one\n"
         with path.open("ab") as file:
             file.write(_entry("two"))

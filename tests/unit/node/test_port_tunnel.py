@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from tests.patience import PATIENCE
 from tests.unit.node.spdy_client import Client
 from wellhead.node.pods.state import PodState
 from wellhead.node.server import port_tunnel, spdy
@@ -41,7 +42,7 @@ class Kubectl:
         """What came on these streams, once both sides of all are closed."""
         found = dict.fromkeys(streams, b"")
         left = set(streams)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while left:
                 frame = await self.socket.receive_bytes()
                 stream, rest = struct.unpack_from(">II", frame)

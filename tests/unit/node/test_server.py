@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from tests.patience import PATIENCE
 from wellhead.health import Health
 from wellhead.node.server import app, channels, requests
 from wellhead.node.server.channels import Channels, Input, Resize
@@ -75,7 +76,7 @@ async def test_input_may_come_as_bytes_or_as_text() -> None:
         await socket.send_str('\x04{"Width": 80, "Height": 24}')
         await socket.send_bytes(b"")
         await socket.send_bytes(b"\xff\x00")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             received = [await found.get() for _ in range(4)]
     assert received == [Input(b"bytes"), Input("t\u00e4xt".encode()), Resize(24, 80), Input(b"")]
 

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from tests.patience import PATIENCE
 from tests.unit.node.spdy_client import Client, control
 from wellhead.node.server import spdy
 from wellhead.node.server.channels import STDERR, STDOUT, Input, Resize, exited
@@ -56,7 +57,7 @@ async def connected(
 ) -> AsyncIterator[tuple[str, asyncio.StreamReader, asyncio.StreamWriter]]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(HEAD.format(query=query, protocol=protocol).encode())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         answer = (await reader.readuntil(b"\r\n\r\n")).decode()
         yield answer, reader, writer
     writer.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
-from tests.patience import reached
+from tests.patience import PATIENCE, reached
 from tests.unit.node import pods
 from wellhead.api.errors import NotFound
 from wellhead.api.resources import PODS
@@ -35,7 +35,7 @@ async def _run(server: _Server, *statuses: dict[str, Any]) -> StatusWriter:
     task = asyncio.ensure_future(writer.run())
     for status in statuses:
         writer.set(status)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await writer.flushed()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

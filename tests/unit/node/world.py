@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from tests.patience import PATIENCE
 from tests.unit.node import pods
 from wellhead.images.store import MANIFEST, Config, Image, ImageStore
 from wellhead.node.pods.arrivals import Arrivals
@@ -166,7 +167,7 @@ class World:
 
     async def until(self, question: Any) -> None:
         """Wait until something is so that shows in the state."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not question():
                 if self.task.done() and (error := self.task.exception()):
                     raise error

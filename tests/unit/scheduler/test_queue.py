@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.patience import pass_time
+from tests.patience import PATIENCE, pass_time
 from wellhead.scheduler.queue import Queue
 
 
 async def next_of(queue: Queue) -> str:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(PATIENCE):
         return (await queue.pop())[1]
 
 
