@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.patience import PATIENCE
 
 _ROOT = Path(__file__).parents[2]
 _MOST_LINES = 450
@@ -84,6 +87,20 @@ def test_tests_wait_for_events_and_never_for_a_time(file: Path) -> None:
 )
 def test_what_counts_as_waiting_for_a_time(text: str, lines: list[int]) -> None:
     assert list(waits(ast.parse(text))) == lines
+
+
+_LIMIT = re.compile(r"\b(?:asyncio\.timeout|settimeout)\((\d+(?:\.\d+)?)\)(?!.*#)")
+
+
+def test_a_limit_is_long_or_says_why_not() -> None:
+    found = [
+        f"{name(file)}: {line.strip()}"
+        for file in python("tests")
+        for line in file.read_text().splitlines()
+        for limit in _LIMIT.findall(line)
+        if float(limit) < PATIENCE
+    ]
+    assert found == []
 
 
 def test_exceptions_are_of_files_that_are_there() -> None:

@@ -103,7 +103,7 @@ async def test_the_routers_own_icmp_error_reaches_the_node_that_has_the_flow(
             while not answer:  # the first answer of 1400 bytes is too long, and what comes after is cut up
                 await loop.sock_sendto(sock, b"much", (str(side.vip), 80))
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(0.3):
+                    async with asyncio.timeout(0.3):  # then it is asked again
                         answer = await loop.sock_recv(sock, 2000)
         assert len(answer) == 1400
     learned = {

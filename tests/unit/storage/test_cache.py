@@ -153,7 +153,7 @@ class CacheMachine(RuleBasedStateMachine):
     def take(self, watcher: Watcher) -> list[tuple[str, Item]]:
         async def take() -> list[tuple[str, Item]]:
             try:
-                async with asyncio.timeout(0):
+                async with asyncio.timeout(0):  # what is there
                     return list(await watcher.next())
             except TimeoutError:
                 return []
@@ -194,7 +194,7 @@ async def test_a_writer_finds_its_own_write(cache: WatchCache) -> None:
 
 async def test_who_waits_for_a_version_gets_it_or_gives_up(cache: WatchCache) -> None:
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(1):  # it never comes
             await cache.reach(cache.revision + 2)
     assert cache._waiting == []
     soon = asyncio.create_task(cache.reach(cache.revision + 1))
