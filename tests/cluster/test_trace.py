@@ -9,7 +9,9 @@ from functools import partial
 
 import pytest
 
+from tests import forks
 from tests.cluster.lab import BIN, CLIENT, Lab, Obj, client_address, eventually
+from tests.patience import PATIENCE
 
 SERVICES: dict[str, Obj] = {
     "cluster": {"type": "LoadBalancer"},
@@ -54,7 +56,8 @@ def _is_answered(lab: Lab, vip: str) -> bool:
 
 def traced(lab: Lab, namespace: str, *arguments: str) -> Obj:
     """What `wellhead trace -o json` prints."""
-    answer: Obj = json.loads(lab.wellhead("trace", "-n", namespace, "-o", "json", *arguments, check=False))
+    command = ("trace", "--name", lab.name, "-n", namespace, "-o", "json", *arguments)
+    answer: Obj = json.loads(forks.run(*command, seconds=3 * PATIENCE).stdout)
     return answer
 
 
