@@ -25,10 +25,16 @@ from wellhead.cloud.options import WITHOUT_ADDRESS, OptionError, Options, resolv
     "--vip-pool",
     type=Network(),
     multiple=True,
-    default=("203.0.113.0/24",),
-    show_default=True,
     metavar="NETWORK",
-    help="A network that VIPs are taken from. Repeatable; the first of a family with a free address is used.",
+    help="A network that VIPs are taken from. Repeatable; the first of a family with a free address is used. "
+    " [default: 203.0.113.0/24]",
+)
+@click.option(
+    "--pools",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Pools instead, as MetalLB's IPAddressPool objects in YAML: ranges, for whom they are, which "
+    "addresses are never given. Read once.",
 )
 @click.option(
     "--forwarder-netns",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 
-from wellhead.api.meta import Key, Obj
+from wellhead.api.meta import Obj, key
 from wellhead.cloud import balancers
 from wellhead.cloud.balancers import Request
 from wellhead.cloud.classes import PROXY_CLASS, Unsupported
 from wellhead.cloud.haproxy import ports
 from wellhead.cloud.haproxy.plane import Settings
 from wellhead.cloud.haproxy.ports import PortTaken
+from wellhead.cloud.pools import Asker
 from wellhead.cloud.steering import Balancer
 from wellhead.cloud.vips import VIPPool, VIPUnavailable
 from wellhead.ip import IPAddress
@@ -45,37 +46,37 @@ class Allocation:
                 )
         return request
 
-    def claimed(self, service: Key, vips: list[IPAddress]) -> list[IPAddress]:
+    def claimed(self, obj: Obj, vips: list[IPAddress]) -> list[IPAddress]:
         """Those of the VIPs that the Service holds now: the first of a family, if it is free and ours."""
+        service, tenancy = key(obj), balancers.tenancy(obj)
         claimed: dict[int, IPAddress] = {}
         for address in vips:
             if address.version in claimed:
                 continue
             try:
-                self._pool.claim(service, address)
+                self._pool.claim(service, address, tenancy)
                 claimed[address.version] = address
             except VIPUnavailable as error:
                 _log.warning("Service %s can't keep its VIP: %s", "/".join(service), error)
         return list(claimed.values())
 
-    def vips(self, request: Request) -> tuple[IPAddress, ...]:
+    def vips(self, request: Request, obj: Obj) -> tuple[IPAddress, ...]:
         """The VIPs that the Service holds from now on, in the order of its families.
 
         Raises:
             VIPUnavailable: they can't all be had. It keeps what it holds.
         """
-        service, before = request.service, self._pool.held_by(request.service)
-        usable = [version for version in request.families if self._serves(request, version)]
+        service, before = request.service, self._pool.tenancies(request.service)
+        tenancy, asker = balancers.tenancy(obj), balancers.asker(obj)
+        usable = [version for version in request.families if self._serves(request, version, asker)]
         if not request.optional_families or not usable:
             usable = list(request.families)
         try:
             for address in request.addresses:
-                self._pool.claim(service, address)
-            vips = tuple(self._pool.allocate(service, version) for version in usable)
+                self._pool.claim(service, address, tenancy, asker)
+            vips = tuple(self._pool.allocate(service, version, tenancy, asker) for version in usable)
         except VIPUnavailable:
-            for address in before:
-                self._pool.claim(service, address)
-            self._pool.release(service, keep=before)
+            self._pool.restore(service, before)
             raise
         self._pool.release(service, keep=vips)
         return vips
@@ -90,9 +91,9 @@ class Allocation:
             self._pool.release(balancer.request.service, keep=held)
             raise
 
-    def _serves(self, request: Request, version: int) -> bool:
-        """Whether a Service of this class can have a VIP of this IP version here."""
-        return self._pool.serves(version) and (request.termination is None or self._has_proxy(version))
+    def _serves(self, request: Request, version: int, asker: Asker) -> bool:
+        """Whether a Service can have a VIP of this IP version here."""
+        return self._pool.serves(version, asker) and (request.termination is None or self._has_proxy(version))
 
     def _has_proxy(self, version: int) -> bool:
         return self._proxy is not None and any(

@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from wellhead.api.meta import Key, Obj, key
 from wellhead.cloud.classes import FORWARDER_CLASS, PROXY_CLASS, Unsupported, class_of
 from wellhead.cloud.haproxy.termination import Termination, termination
+from wellhead.cloud.pools import Asker
+from wellhead.cloud.vips import Tenancy
 from wellhead.ip import IPAddress, parse_address
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 VIP_ANNOTATION = "wellhead.dev/load-balancer-ip"
+POOL_ANNOTATION = "wellhead.dev/load-balancer-pool"
+SHARE_ANNOTATION = "wellhead.dev/share-load-balancer-ip"
 PROXY_HEALTHZ_PORT = 10256
 
 _PROTOCOLS = ("TCP", "UDP")
@@ -109,6 +113,33 @@ def request(service: Obj) -> Request:
         addresses=_requested_addresses(service, families),
         termination=terminated,
     )
+
+
+def asker(service: Obj) -> Asker:
+    """The Service, as far as it decides which pools are for it."""
+    metadata = service["metadata"]
+    annotations = metadata.get("annotations") or {}
+    load_balancer_class = class_of(service) or FORWARDER_CLASS
+    pool = annotations.get(POOL_ANNOTATION) or ""
+    return Asker(metadata["namespace"], metadata.get("labels") or {}, load_balancer_class, pool)
+
+
+def tenancy(service: Obj) -> Tenancy:
+    """How the Service lives at its address: alone, or with others that chose the same key.
+
+    Under policy Local a node gets all that is for an address or nothing of it, so tenants must have the same
+    pods, too. A terminating proxy's addresses aren't shared.
+    """
+    spec = service["spec"]
+    key = (service["metadata"].get("annotations") or {}).get(SHARE_ANNOTATION)
+    if not key or class_of(service) != FORWARDER_CLASS:
+        return Tenancy()
+    ways = "Cluster"
+    if spec.get("externalTrafficPolicy") == "Local":
+        namespace, selector = service["metadata"]["namespace"], spec.get("selector") or {}
+        ways = f"{namespace} {sorted(selector.items())}"
+    ports = ((port.get("protocol", "TCP").lower(), int(port["port"])) for port in spec.get("ports") or [])
+    return Tenancy((key, ways), frozenset(ports))
 
 
 def _requested_addresses(service: Obj, families: tuple[int, ...]) -> frozenset[IPAddress]:

@@ -121,7 +121,7 @@ class Controller:
         """Take over the VIPs that Services hold by their status; on a clash the older Service keeps it."""
         for obj in sorted(self._services, key=_age):
             service = key(obj)
-            vips = self._allocation.claimed(service, balancers.published_vips(obj))
+            vips = self._allocation.claimed(obj, balancers.published_vips(obj))
             if vips and balancers.is_wanted(obj):
                 try:
                     request = self._allocation.request(obj)
@@ -173,10 +173,10 @@ class Controller:
         before, held = self.steering.balancers.get(service), self.pool.held_by(service)
         try:
             request = self._allocation.request(obj)
-            balancer = Balancer(request, self._allocation.vips(request))
+            balancer = Balancer(request, self._allocation.vips(request, obj))
             if before != balancer:
                 self._allocation.check_ports(balancer, held)
-            if held - set(balancer.vips):
+            if before is not None and before != balancer:  # an address is free, or a port of one
                 self._retry_refused()
         except (Unsupported, VIPUnavailable) as error:
             self._refuse(service, obj, str(error))

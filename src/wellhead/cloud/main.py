@@ -64,7 +64,7 @@ class _Cloud:
             may = self.elector.leads if self.elector is not None else lambda: True
             announcer = Announcer(config.announce, config.forwarder_netns, may)
         forwarder = Forwarder(
-            () if config.bgp else config.vip_pools,  # without pools there is nothing to forward
+            () if config.bgp else config.networks,  # without pools there is nothing to forward
             config.forwarder_netns,
             metrics.observe_change,
             announced=config.announce,
@@ -76,7 +76,7 @@ class _Cloud:
         controller = Controller(
             self._client,
             EventRecorder(self._client, "service-controller"),
-            VIPPool(config.vip_pools),
+            VIPPool(config.pools),
             forwarder,
             config.health,
             metrics.count_check,
@@ -113,6 +113,6 @@ class _Cloud:
 
 async def clean_up(config: Config) -> None:
     """Remove every trace of the forwarder and the proxy. Breaks the connections that they carry."""
-    await Forwarder(config.vip_pools, config.forwarder_netns).remove()
+    await Forwarder(config.networks, config.forwarder_netns).remove()
     if config.proxy is not None:
         await TerminatingProxy(config.proxy).remove()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 
 from wellhead.client.leases import LeaseSettings
 from wellhead.cloud.haproxy import plane
 from wellhead.cloud.health import Settings
+from wellhead.cloud.pools import Pool, PoolError, of_network, read_pools
 from wellhead.images import haproxy
 from wellhead.images.store import ImageNotFound, ImageStore
 from wellhead.ip import IPAddress, IPNetwork
 
+_DEFAULT_POOL = ip_network("203.0.113.0/24")
 WITHOUT_ADDRESS = "this controller runs no proxy: it was started without --proxy-address"
 
 
@@ -23,7 +26,7 @@ class OptionError(ValueError):
 class Config:
     """How to run the component."""
 
-    vip_pools: tuple[IPNetwork, ...]
+    pools: tuple[Pool, ...]
     """Where VIPs come from; clients' packets to them must reach the forwarder. At least one."""
     kubeconfig: str | None = None
     """Path; None: $KUBECONFIG, or a pod's service account."""
@@ -45,12 +48,18 @@ class Config:
     metrics_port: int = 10258
     """0: any free port."""
 
+    @property
+    def networks(self) -> tuple[IPNetwork, ...]:
+        """All that VIPs come from."""
+        return tuple(each for pool in self.pools for each in pool.networks)
+
 
 @dataclass(frozen=True)
 class Options:
     """What the command line says, by the names of its flags; `wellhead cloud --help` explains them."""
 
     vip_pool: tuple[IPNetwork, ...]
+    pools: Path | None
     kubeconfig: str | None
     forwarder_netns: str | None
     proxy_address: tuple[IPAddress, ...]
@@ -92,7 +101,7 @@ def resolve(options: Options) -> Config:
     elected = bool(options.announce) if options.leader_elect is None else options.leader_elect
     host, port = options.metrics_bind_address
     return Config(
-        vip_pools=options.vip_pool,
+        pools=_pools(options),
         kubeconfig=options.kubeconfig,
         forwarder_netns=options.forwarder_netns,
         proxy=proxy,
@@ -106,6 +115,18 @@ def resolve(options: Options) -> Config:
         announce=options.announce,
         lease=lease if elected else None,
     )
+
+
+def _pools(options: Options) -> tuple[Pool, ...]:
+    """Those that were given, or one for trying things out."""
+    if options.pools is None:
+        return tuple(map(of_network, options.vip_pool or (_DEFAULT_POOL,)))
+    if options.vip_pool:
+        raise OptionError("--pools says where VIPs come from: there is nothing to add by --vip-pool")
+    try:
+        return read_pools(options.pools.read_text())
+    except (OSError, UnicodeDecodeError, PoolError) as error:
+        raise OptionError(f"--pools {options.pools}: {error}") from None
 
 
 def _proxy(options: Options) -> tuple[plane.Settings | None, str]:

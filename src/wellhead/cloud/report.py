@@ -85,7 +85,7 @@ def report(controller: Controller, announced: Collection[IPAddress] = ()) -> Rep
     """How things are now."""
     steering = controller.steering
     return Report(
-        pools=[str(network) for network in controller.pool.networks],
+        pools=[str(pool) for pool in controller.pool.pools],
         vips=controller.pool.size,
         vips_in_use=len(controller.pool),
         announced=sorted(map(str, announced)),

@@ -189,7 +189,7 @@ class World:
         return Controller(
             client,
             EventRecorder(client, "service-controller"),
-            VIPPool(pools, random.Random(1)),
+            VIPPool.of(pools, random.Random(1)),
             self.forwarder,
             Settings(),
         )

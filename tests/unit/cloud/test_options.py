@@ -13,6 +13,7 @@ from wellhead.cloud.options import Config, OptionError, Options, resolve
 
 PLAIN = Options(
     vip_pool=(ip_network("203.0.113.0/24"),),
+    pools=None,
     kubeconfig=None,
     forwarder_netns=None,
     proxy_address=(),

@@ -16,7 +16,7 @@ A, B, C = (("default", name) for name in "abc")
 
 
 def test_network_and_broadcast_addresses_are_never_given() -> None:
-    pool = VIPPool([SMALL])
+    pool = VIPPool.of([SMALL])
     assert {pool.allocate(A, 4), pool.allocate(B, 4)} == {
         IPv4Address("203.0.113.9"),
         IPv4Address("203.0.113.10"),
@@ -24,7 +24,7 @@ def test_network_and_broadcast_addresses_are_never_given() -> None:
 
 
 def test_an_exhausted_pool_says_so_and_gives_again_after_a_release() -> None:
-    pool = VIPPool([SMALL])
+    pool = VIPPool.of([SMALL])
     freed = pool.allocate(A, 4)
     pool.allocate(B, 4)
     with pytest.raises(VIPUnavailable, match=r"203.0.113.8/30\) is exhausted"):
@@ -34,14 +34,14 @@ def test_an_exhausted_pool_says_so_and_gives_again_after_a_release() -> None:
 
 
 def test_a_service_keeps_its_vip() -> None:
-    pool = VIPPool([IPv4Network("203.0.113.0/24")])
+    pool = VIPPool.of([IPv4Network("203.0.113.0/24")])
     vip = pool.allocate(A, 4)
     assert pool.allocate(A, 4) == vip
     assert len(pool) == 1
 
 
 def test_a_taken_vip_names_its_holder_and_the_asker_keeps_what_it_has() -> None:
-    pool = VIPPool([IPv4Network("203.0.113.0/24")])
+    pool = VIPPool.of([IPv4Network("203.0.113.0/24")])
     taken = IPv4Address("203.0.113.140")
     pool.claim(A, taken)
     vip = pool.allocate(B, 4)
@@ -51,14 +51,14 @@ def test_a_taken_vip_names_its_holder_and_the_asker_keeps_what_it_has() -> None:
 
 
 def test_a_vip_from_elsewhere_is_refused() -> None:
-    pool = VIPPool([IPv4Network("203.0.113.0/24")])
+    pool = VIPPool.of([IPv4Network("203.0.113.0/24")])
     for address in ("192.0.2.1", "203.0.113.0", "203.0.113.255"):
         with pytest.raises(VIPUnavailable, match=f"{address} is not in the pool"):
             pool.claim(A, IPv4Address(address))
 
 
 def test_claiming_another_vip_frees_the_first() -> None:
-    pool = VIPPool([SMALL])
+    pool = VIPPool.of([SMALL])
     first = pool.allocate(A, 4)
     (second,) = {IPv4Address("203.0.113.9"), IPv4Address("203.0.113.10")} - {first}
     pool.claim(A, second)
@@ -67,17 +67,17 @@ def test_claiming_another_vip_frees_the_first() -> None:
 
 def test_a_family_without_a_pool_is_said_to_have_none() -> None:
     with pytest.raises(VIPUnavailable, match="no IPv6 network"):
-        VIPPool([SMALL]).allocate(A, 6)
+        VIPPool.of([SMALL]).allocate(A, 6)
 
 
 def test_a_second_network_is_used_when_the_first_is_full() -> None:
-    pool = VIPPool([IPv4Network("203.0.113.8/32"), IPv4Network("203.0.113.16/32")])
+    pool = VIPPool.of([IPv4Network("203.0.113.8/32"), IPv4Network("203.0.113.16/32")])
     assert pool.size == 2
     assert {str(pool.allocate(A, 4)), str(pool.allocate(B, 4))} == {"203.0.113.8", "203.0.113.16"}
 
 
 def test_a_service_may_hold_one_vip_of_each_family() -> None:
-    pool = VIPPool([SMALL, IPv6Network("2001:db8:113::/64")])
+    pool = VIPPool.of([SMALL, IPv6Network("2001:db8:113::/64")])
     both = {pool.allocate(A, 6), pool.allocate(A, 4)}
     assert pool.held_by(A) == both
     (v4,) = (vip for vip in both if vip.version == 4)
@@ -86,7 +86,7 @@ def test_a_service_may_hold_one_vip_of_each_family() -> None:
 
 
 def test_a_huge_pool_is_not_enumerated() -> None:
-    pool = VIPPool([IPv6Network("2001:db8:113::/64")])
+    pool = VIPPool.of([IPv6Network("2001:db8:113::/64")])
     assert len({pool.allocate(("default", str(number)), 6) for number in range(100)}) == 100
 
 
@@ -97,7 +97,7 @@ def test_a_huge_pool_is_not_enumerated() -> None:
 )
 def test_no_vip_ever_has_two_holders(steps: list[tuple[str, int, int]]) -> None:
     network = IPv4Network("203.0.113.0/29")
-    pool = VIPPool([network], random.Random(1))
+    pool = VIPPool.of([network], random.Random(1))
     services = [("default", str(number)) for number in range(6)]
     for step, service, host in steps:
         try:
