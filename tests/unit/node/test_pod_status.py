@@ -56,6 +56,25 @@ def test_a_crash_looping_container_shows_how_its_last_run_ended() -> None:
     assert one["restartCount"] == 2
 
 
+def test_a_container_tells_its_user_and_what_is_mounted() -> None:
+    mounts = [
+        {"name": "a", "mountPath": "/a"},
+        {"name": "b", "mountPath": "/b", "readOnly": True, "recursiveReadOnly": "IfPossible"},
+        {"name": "c", "mountPath": "/c", "readOnly": True},
+    ]
+    main = pods.running()
+    assert main.current is not None
+    main.current.user = (1000, 0, 2000)
+    record = pods.record(pods.pod(pods.container("main", volumeMounts=mounts)), main=main)
+    [found] = status.compute(record, pods.view())["containerStatuses"]
+    assert found["user"] == {"linux": {"uid": 1000, "gid": 0, "supplementalGroups": [0, 2000]}}
+    assert found["volumeMounts"] == [
+        {"name": "a", "mountPath": "/a"},
+        {"name": "b", "mountPath": "/b", "readOnly": True, "recursiveReadOnly": "Enabled"},
+        {"name": "c", "mountPath": "/c", "readOnly": True, "recursiveReadOnly": "Disabled"},
+    ]
+
+
 def test_between_a_container_and_its_successor_nothing_is_said() -> None:
     record, view = pods.record(pods.pod(), main=pods.ended(137)), pods.view()
     current = record.of("main").current

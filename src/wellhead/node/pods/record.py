@@ -27,7 +27,7 @@ class Attempt(msgspec.Struct, omit_defaults=True):
     `number` counts restarts. `launched`: its process was started. `started`: its startup probe (if any) has
     passed. `ready`: its readiness probe's last word. `lost`: it ended because what kept it did (its conmon,
     its machine), so that nobody knows its own exit code, and nobody may blame it. `replaced`: it is ended
-    because the spec names another image now.
+    because the spec names another image now. `user` are its first process' user, group and further groups.
     """
 
     id: str
@@ -42,6 +42,7 @@ class Attempt(msgspec.Struct, omit_defaults=True):
     exit_code: int = 0
     lost: bool = False
     replaced: bool = False
+    user: tuple[int, ...] = ()
     reason: str = ""
     message: str = ""
 

@@ -124,6 +124,11 @@ def _container_status(pod: Obj, record: PodRecord, view: View, container: Obj, *
         granted: Obj = record.allocated.get(name, has)
         if granted.get("requests"):
             status["allocatedResources"] = granted["requests"]
+    if listed := container.get("volumeMounts"):
+        status["volumeMounts"] = [_mounted(each) for each in listed]
+    if attempt is not None and attempt.user:
+        uid, gid, *groups = attempt.user
+        status["user"] = {"linux": {"uid": uid, "gid": gid, "supplementalGroups": sorted({gid, *groups})}}
     if attempt is not None and attempt.running:
         status["state"] = {"running": {"startedAt": attempt.started_at}}
         runs_on = not init or spec.is_sidecar(container)
@@ -140,6 +145,14 @@ def _container_status(pod: Obj, record: PodRecord, view: View, container: Obj, *
     else:
         reason = "PodInitializing" if spec.init_containers(pod) else "ContainerCreating"
         status["state"] = {"waiting": {"reason": reason}}
+    return status
+
+
+def _mounted(mount: Obj) -> Obj:
+    status: Obj = {"name": mount["name"], "mountPath": mount["mountPath"]}
+    if mount.get("readOnly"):
+        fully = (mount.get("recursiveReadOnly") or "Disabled") != "Disabled"
+        status |= {"readOnly": True, "recursiveReadOnly": "Enabled" if fully else "Disabled"}
     return status
 
 
