@@ -1,7 +1,7 @@
 """What a cluster can't be without, and the server itself puts there: four namespaces, two PriorityClasses,
 the ServiceCIDR and the Service `kubernetes`.
 
-Checked at every start, and corrected where it differs.
+Checked at every start, and corrected where it differs; `system_keeper` puts back what is taken away.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ _log = logging.getLogger(__name__)
 
 _NAMESPACE = "default"
 _NAME = "kubernetes"
+KUBERNETES = (_NAMESPACE, _NAME)
+"""The namespace and the name of the Service that leads to the server."""
+
 _PORT = 443
 _KEPT = ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
 

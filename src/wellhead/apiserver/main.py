@@ -34,8 +34,6 @@ from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.backups import back_up_when_asked
 from wellhead.apiserver.bootstrap import (
-    ensure_kubernetes_endpoints,
-    ensure_kubernetes_service,
     ensure_namespaces,
     ensure_priority_classes,
     ensure_service_ranges,
@@ -63,6 +61,7 @@ from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.registry.services import ServiceAllocator
 from wellhead.apiserver.server import Server
 from wellhead.apiserver.subresources.node_connection import agent_tls, no_redirects
+from wellhead.apiserver.system_keeper import SystemKeeper
 from wellhead.apiserver.tokens import Tokens
 from wellhead.apiserver.watches import BOOKMARK_SECONDS, Watches
 from wellhead.apiserver.webhooks.client import WebhookClient
@@ -267,9 +266,9 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
         await local.ensure()
         ranges = config.service_cluster_ip_ranges
         await ensure_service_ranges(registry, ranges)
-        await ensure_kubernetes_service(registry, ranges[0][1], config.secure_port)
-        if not cache.shared:
-            await ensure_kubernetes_endpoints(registry, [config.advertise_address], config.secure_port)
+        own = [] if cache.shared else [config.advertise_address]
+        system = SystemKeeper(registry, ranges[0][1], own, config.secure_port)
+        await system.ensure()
         runner = web.ServerRunner(server.protocol(), shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
@@ -287,6 +286,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
                     migrations.run(),
                     availability.run(),
                     local.run(),
+                    system.run(),
                 )
                 keeping = [upkeep.create_task(each) for each in running]
                 yield registry

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wellhead import __version__
+from wellhead.api.kinds.amounts import is_extended
 from wellhead.api.meta import Obj, now
 from wellhead.api.quantity import Quantity
 from wellhead.images import reference
@@ -91,10 +92,11 @@ def status(facts: NodeFacts, before: Obj) -> Obj:
     addresses += [{"type": "ExternalIP", "address": address} for address in facts.external_ips]
     addresses.append({"type": "Hostname", "address": facts.name})
     has = capacity(facts.root)
+    others, gone = _extended(before)
     return {
         "addresses": addresses,
-        "capacity": has,
-        "allocatable": allocatable(has, facts.held_back),
+        "capacity": has | others,
+        "allocatable": allocatable(has, facts.held_back) | others | gone,
         "conditions": conditions(facts, before),
         "daemonEndpoints": {"kubeletEndpoint": {"Port": facts.kubelet_port}},
         "declaredFeatures": list(_FEATURES),
@@ -103,6 +105,17 @@ def status(facts: NodeFacts, before: Obj) -> Obj:
         "nodeInfo": _node_info(),
         "runtimeHandlers": [{"name": name, "features": _abilities()} for name in ("", *HANDLERS)],
     }
+
+
+def _extended(before: Obj) -> tuple[dict[str, str], dict[str, None]]:
+    """What others say that the node has; and what they said, and say no more.
+
+    They write the capacity ("Advertise Extended Resources for a Node"): pods can have all of it.
+    """
+    status = before.get("status") or {}
+    found = {name: amount for name, amount in (status.get("capacity") or {}).items() if is_extended(name)}
+    gone = {name: None for name in status.get("allocatable") or {} if is_extended(name) and name not in found}
+    return found, gone
 
 
 def conditions(facts: NodeFacts, before: Obj) -> list[Obj]:
@@ -220,6 +233,9 @@ def same(present: Obj, wanted: Obj) -> bool:
             for each in status.get("conditions") or ()
             if each["type"] in ours
         ]
-        return {key: status.get(key) for key in wanted} | {"conditions": kept}
+        found = {key: status.get(key) for key in wanted} | {"conditions": kept}
+        amounts = found.get("allocatable") or {}
+        there = {name: amount for name, amount in amounts.items() if amount is not None}
+        return found | {"allocatable": there}
 
     return comparable(present) == comparable(wanted)

@@ -37,6 +37,7 @@ class Registration:
         self._facts = facts
         self._changed = asyncio.Event()
         self._registered = asyncio.Event()
+        self._status: Obj = {}
         self._heartbeat = Attempts("heartbeat", "the lease is not renewed", _SILENT_SECONDS)
         nodes.on_change(self._noticed)
 
@@ -60,8 +61,9 @@ class Registration:
             group.create_task(self._keep_lease())
 
     def _noticed(self, old: Obj | None, new: Obj | None) -> None:
-        mine = (new or old or {})["metadata"]["name"] == self._facts.name
-        if mine and new is None:
+        if (new or old or {})["metadata"]["name"] != self._facts.name:
+            return
+        if new is None or (self._status and not node_status.same(new.get("status") or {}, self._status)):
             self._changed.set()
 
     async def _keep_node(self) -> None:
@@ -100,9 +102,11 @@ class Registration:
         if not node_status.same(present.get("status") or {}, wanted):
             # Their merge key is their type, of which there are several (as kubelet does, nodeutil).
             patch = wanted | {"addresses": [{"$patch": "replace"}, *wanted["addresses"]]}
-            await self._client.patch(
+            present = await self._client.patch(
                 NODES, facts.name, {"status": patch}, kind="strategic", subresource="status"
             )
+        # What differs from now on is others' doing; what the server makes of it at once isn't.
+        self._status = wanted if node_status.same(present.get("status") or {}, wanted) else {}
 
     def _spec(self) -> Obj:
         return {"podCIDR": self._facts.pod_cidrs[0], "podCIDRs": list(self._facts.pod_cidrs)}

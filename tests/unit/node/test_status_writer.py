@@ -19,15 +19,24 @@ class _Server:
     def __init__(self, *troubles: Exception) -> None:
         self.written: list[dict[str, Any]] = []
         self.calls = 0
+        self.pod = pods.pod()
         self._troubles = list(troubles)
 
-    async def patch(self, resource: object, name: str, body: dict[str, Any], *_: Any, **__: Any) -> None:
+    async def patch(self, resource: object, name: str, body: dict[str, Any], *_: Any, **__: Any) -> Any:
         self.calls += 1
         await asyncio.sleep(0)
         if self._troubles:
             raise self._troubles.pop(0)
         assert body["metadata"] == {"uid": "u-1"}
         self.written.append(body["status"])
+        return self.change(**body["status"])
+
+    def change(self, **status: Any) -> dict[str, Any]:
+        """The pod with another status, and another version."""
+        metadata = self.pod["metadata"] | {"resourceVersion": str(self.calls + 100)}
+        self.calls += 1
+        self.pod = {**self.pod, "metadata": metadata, "status": self.pod["status"] | status}
+        return self.pod
 
 
 async def _run(server: _Server, *statuses: dict[str, Any]) -> StatusWriter:
@@ -61,6 +70,25 @@ async def test_what_is_about_to_pass_is_not_written() -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert server.written == [{"phase": "Running", "ready": True}]
+
+
+async def test_what_others_write_over_it_is_put_back() -> None:
+    server, ready = _Server(), {"type": "Ready", "status": "True"}
+    writer = StatusWriter(cast(Client, server), server.pod)
+    task = asyncio.ensure_future(writer.run())
+    writer.set({"phase": "Running", "conditions": [ready]})
+    async with asyncio.timeout(60):
+        await writer.flushed()
+        earlier = server.pod
+        theirs = {"type": "theirs", "status": "True"}
+        writer.look(server.change(conditions=[ready, theirs], nominatedNodeName="n"))
+        assert len(server.written) == 1  # that is for others to write
+        writer.look(server.change(phase="Pending", conditions=[{**ready, "status": "False"}]))
+        writer.look(earlier)
+        await writer.flushed()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert server.written[1:] == [{"phase": "Running", "conditions": [ready]}]
 
 
 async def test_a_lost_server_is_tried_again() -> None:

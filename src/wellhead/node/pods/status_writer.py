@@ -22,10 +22,11 @@ _log = logging.getLogger(__name__)
 _BEING_MADE = {"ContainerCreating", "PodInitializing"}
 _BEING_MADE_SECONDS = 0.5  # before it is said how far that has come
 _PASSING_SECONDS = 2.0
+_PUT_BACK_SECONDS = 1.0  # at the soonest: whoever writes another status may go on with that
 
 
 class StatusWriter:
-    """The only writer of one pod's status.
+    """The only writer of one pod's status: what others write over it is put back.
 
     Conditions are merged by type, so those of others (the scheduler's, readiness gates') stay.
     """
@@ -37,6 +38,8 @@ class StatusWriter:
         self._metadata = pod["metadata"]
         self._wanted: Obj | None = None
         self._written: Obj | None = None
+        self._stored: Obj = {}
+        self._version = 0
         self._wake = asyncio.Event()
         self._urgent = asyncio.Event()
         self._patience = 0.0
@@ -62,6 +65,18 @@ class StatusWriter:
                 self._urgent.set()
             self._idle.clear()
             self._wake.set()
+
+    def look(self, pod: Obj) -> None:
+        """The pod as the API has it: whether what was written is still there."""
+        written, metadata = self._written, pod["metadata"]
+        if written is None or self._wanted is not None or metadata["uid"] != self._metadata["uid"]:
+            return
+        # An older version than the one that was written last says nothing.
+        if int(metadata.get("resourceVersion") or 0) > self._version and _ours(pod, written) != self._stored:
+            _log.info("pod %s: its status was changed by somebody else", self._metadata["name"])
+            self._written = None
+            self.set(written, passing=True)
+            self._patience = _PUT_BACK_SECONDS
 
     def forget(self) -> None:
         """The API has the pod no more: write nothing."""
@@ -109,7 +124,11 @@ class StatusWriter:
             body["status"] = {**status, "podIPs": [{"$patch": "replace"}, *addresses]}
         name, namespace = self._metadata["name"], self._metadata["namespace"]
         try:
-            await self._client.patch(PODS, name, body, namespace, kind="strategic", subresource="status")
+            stored = await self._client.patch(
+                PODS, name, body, namespace, kind="strategic", subresource="status"
+            )
+            self._version = int(stored["metadata"].get("resourceVersion") or 0)
+            self._stored = _ours(stored, status)
         except NotFound:
             _log.debug("pod %s is gone", name)
         except Conflict as error:
@@ -118,6 +137,15 @@ class StatusWriter:
             if all(cause.field != "metadata.uid" for cause in error.causes):
                 raise
             _log.info("pod %s: another has its name now", name)
+
+
+def _ours(pod: Obj, written: Obj) -> Obj:
+    """Of a pod's status, what we have written."""
+    status = pod.get("status") or {}
+    found = {name: status.get(name) for name in written if name != "conditions"}
+    types = {each["type"] for each in written.get("conditions") or ()}
+    mine = [each for each in status.get("conditions") or () if each["type"] in types]
+    return found | {"conditions": sorted(mine, key=lambda each: str(each["type"]))}
 
 
 def _is_being_made(status: Obj) -> bool:

@@ -93,6 +93,7 @@ class PodWorker:
         self.state.volumes.update(pod)
         self._crew.update(pod)
         self._updated.set()
+        self._writer.look(pod)
         self.state.hear()
         self._notice()
         self._changed()
@@ -156,6 +157,7 @@ class PodWorker:
     def show_by(self, mirror: Obj) -> None:
         """Of a static pod: write its status to this pod of the API."""
         self._writer.retarget(mirror["metadata"])
+        self._writer.look(mirror)
 
     def end_static(self) -> None:
         """Its manifest is gone: end it within its grace period, and leave nothing of it."""

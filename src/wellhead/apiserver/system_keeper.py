@@ -1,0 +1,84 @@
+"""Puts back what a cluster can't be without when somebody takes it away.
+
+Upstream: pkg/controlplane/controller/{systemnamespaces,kubernetesservice}, which look every minute and every
+ten seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from wellhead.api.errors import ApiError
+from wellhead.api.ranges import Address
+from wellhead.api.resources import ENDPOINTS, ENDPOINTSLICES, NAMESPACES, SERVICES
+from wellhead.apiserver.bootstrap import (
+    KUBERNETES,
+    ensure_kubernetes_endpoints,
+    ensure_kubernetes_service,
+    ensure_namespaces,
+)
+from wellhead.apiserver.names import Names
+from wellhead.apiserver.registry.registry import SYSTEM_NAMESPACES, Registry
+from wellhead.storage.event_log import Event
+
+_log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 1.0
+_NAMESPACES, _SERVICE, _ENDPOINTS = "namespaces", "service", "endpoints"
+
+
+class SystemKeeper:
+    """The namespaces of the system, the Service `kubernetes`, and where it leads."""
+
+    def __init__(
+        self, registry: Registry, cluster_ip: Address, addresses: Sequence[Address], port: int
+    ) -> None:
+        """`addresses` are the server's own; none: others see to the endpoints."""
+        self._registry = registry
+        self._cluster_ip = cluster_ip
+        self._addresses = addresses
+        self._port = port
+        self._names = Names()
+
+    async def ensure(self) -> None:
+        """Everything, from now on. Raises InternalError when it can't be stored."""
+        await self._put_back(_SERVICE)
+        await self._put_back(_ENDPOINTS)
+        self._registry.collection(NAMESPACES).observe(self._namespace_changed)
+        self._registry.collection(SERVICES).observe(self._service_changed)
+        if self._addresses:
+            for resource in (ENDPOINTS, ENDPOINTSLICES):
+                self._registry.collection(resource).observe(self._endpoints_changed)
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            what = await self._names.next()
+            try:
+                await self._put_back(what)
+            except ApiError as error:
+                _log.warning("%s of the system: %s", what, error)
+                asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._names.add, what)
+
+    async def _put_back(self, what: str) -> None:
+        if what == _NAMESPACES:
+            await ensure_namespaces(self._registry)
+        elif what == _SERVICE:
+            await ensure_kubernetes_service(self._registry, self._cluster_ip, self._port)
+        elif self._addresses:
+            await ensure_kubernetes_endpoints(self._registry, self._addresses, self._port)
+
+    def _namespace_changed(self, event: Event) -> None:
+        if event.type == "DELETED" and event.item.name in SYSTEM_NAMESPACES:
+            self._names.add(_NAMESPACES)
+
+    def _service_changed(self, event: Event) -> None:
+        # What somebody changes of it stays until the next start, as upstream's.
+        if event.type == "DELETED" and (event.item.namespace, event.item.name) == KUBERNETES:
+            self._names.add(_SERVICE)
+
+    def _endpoints_changed(self, event: Event) -> None:
+        if (event.item.namespace, event.item.name) == KUBERNETES:
+            self._names.add(_ENDPOINTS)
