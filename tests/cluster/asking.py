@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from tests.patience import until
 from wellhead.api.resource import Resource
-from wellhead.api.resources import RESOURCES
+from wellhead.api.resources import RESOURCES, by_kind
 from wellhead.client import connection
 from wellhead.lab import processes
 from wellhead.lab.processes import Process
@@ -43,10 +43,23 @@ def get(kubeconfig: str, kind: str, name: str = "", namespace: str = "default", 
     path = _resource(kind).path(namespace, name)
     if selector:
         path += f"?labelSelector={quote(selector)}"
+    return _answer(kubeconfig, "GET", path)
+
+
+def apply(kubeconfig: str, obj: Any) -> None:
+    """Create or change an object by server-side apply. Fails the test as `get` does."""
+    resource = by_kind(obj["apiVersion"], obj["kind"])
+    assert resource is not None
+    path = resource.path(obj["metadata"].get("namespace", "default"), obj["metadata"]["name"])
+    _answer(kubeconfig, "PATCH", f"{path}?fieldManager=tests&force=true&fieldValidation=Strict", obj)
+
+
+def _answer(kubeconfig: str, verb: str, path: str, obj: Any = None) -> Any:
     server = _server(kubeconfig, Path(kubeconfig).stat().st_mtime_ns)
-    status, body = until(lambda: server.answer(path)) or (0, b"")
-    assert status == http.client.OK, f"GET {path}: {status} {body.decode()}"
-    return json.loads(body)
+    body = None if obj is None else json.dumps(obj).encode()
+    status, answer = until(lambda: server.answer(verb, path, body)) or (0, b"")
+    assert status in (http.client.OK, http.client.CREATED), f"{verb} {path}: {status} {answer.decode()}"
+    return json.loads(answer)
 
 
 class _Server:
@@ -57,17 +70,21 @@ class _Server:
         self._http = http.client.HTTPSConnection(
             urlsplit(where.server).netloc, timeout=_SILENCE, context=where.ssl_context
         )
-        self._headers = {"Accept": "application/json", **where.headers()}
+        self._headers = {
+            "Accept": "application/json",
+            "Content-Type": "application/apply-patch+yaml",  # of bodies; JSON is YAML, too
+            **where.headers(),
+        }
         self._lock = threading.Lock()
 
     def __del__(self) -> None:
         self._http.close()
 
-    def answer(self, path: str) -> tuple[int, bytes] | None:
+    def answer(self, verb: str, path: str, body: bytes | None) -> tuple[int, bytes] | None:
         """Status and body; None if nobody answered."""
         with self._lock:
             try:
-                self._http.request("GET", path, headers=self._headers)
+                self._http.request(verb, path, body, self._headers)
                 found = self._http.getresponse()
                 return found.status, found.read()
             except (OSError, http.client.HTTPException):

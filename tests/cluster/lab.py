@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -88,9 +87,8 @@ class Lab:
 
     def apply(self, *objects: Obj) -> None:
         """Create or change objects."""
-        self.kubectl(
-            "apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-        )
+        for each in objects:
+            asking.apply(self.kubeconfig, each)
 
     def curl(self, host: str, url: str, seconds: float = 2) -> str | None:
         """What the echoserver at `url` sees as the client, asked from `host`; None if nobody answers."""

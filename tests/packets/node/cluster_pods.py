@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -19,17 +18,11 @@ def shell(name: str, script: str, **fields: Any) -> Obj:
     return {"name": name, "image": "busybox", "command": ["sh", "-c", script], **fields}
 
 
-def apply(lab: Lab, *objects: Obj) -> None:
-    everything = {"apiVersion": "v1", "kind": "List", "items": objects}
-    lab.kubectl("apply", "-f", "-", stdin=json.dumps(everything))
-
-
 def create(lab: Lab, name: str, *containers: Obj, **spec: Any) -> None:
     """A pod that ends within a second when it is told to."""
     for container in containers:
         container.setdefault("image", "busybox")
-    apply(
-        lab,
+    lab.apply(
         {
             "apiVersion": "v1",
             "kind": "Pod",

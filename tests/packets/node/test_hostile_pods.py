@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.lab import Lab, eventually
-from tests.packets.node.cluster_pods import apply, container, create, shell, status, wait, waits_for
+from tests.packets.node.cluster_pods import container, create, shell, status, wait, waits_for
 
 pytestmark = pytest.mark.usefixtures("no_pods_left")
 
@@ -34,7 +34,7 @@ def test_a_part_of_a_volume_is_no_way_out_of_it(lab: Lab, target: str) -> None:
 
 
 def test_parts_of_volumes_are_shown_and_made(lab: Lab) -> None:
-    apply(lab, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": {"a": "1"}})
+    lab.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": {"a": "1"}})
     mounts = [
         {"name": "v", "mountPath": "/made", "subPath": "new/deep"},
         {"name": "v", "mountPath": "/named", "subPathExpr": "of-$(NAME)"},

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from tests.cluster.lab import BIN, Lab, eventually
-from tests.packets.node.cluster_pods import TICKING, apply, container, create, shell, status, wait, waits_for
+from tests.packets.node.cluster_pods import TICKING, container, create, shell, status, wait, waits_for
 from tests.patience import PATIENCE, until
 from wellhead.lab.cluster import Cluster
 from wellhead.node.logs import rotation
@@ -29,8 +29,7 @@ def test_a_program_in_a_container_begins_with_signals_as_usual(lab: Lab) -> None
 
 
 def test_what_a_pod_is_given(lab: Lab) -> None:
-    apply(
-        lab,
+    lab.apply(
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": {"a": "1"}},
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "key"}, "stringData": {"pw": "s3cret"}},
     )
@@ -252,7 +251,7 @@ def test_how_volumes_are_mounted_may_be_said_in_detail(lab: Lab) -> None:
         {"name": "h", "mountPath": "/host", "readOnly": True, "recursiveReadOnly": "Enabled"},
         {"name": "cm", "mountPath": "/cm"},
     ]
-    apply(lab, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": {"a": "1"}})
+    lab.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cm"}, "data": {"a": "1"}})
     lab.on("node-1", "sh", "-c", "mkdir -p /run/c-test/below; mount -t tmpfs x /run/c-test/below")
     create(
         lab,
