@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.cluster.lab import BIN, CLIENT, Lab
+from tests import forks
+from tests.cluster.lab import CLIENT, Lab
 from tests.patience import PATIENCE
 
 
@@ -42,8 +42,7 @@ def test_people_read_the_answer_in_the_first_three_lines(lab: Lab, shop: str) ->
 def test_a_wrong_question_is_answered_with_what_there_is(
     lab: Lab, shop: str, arguments: tuple[str, ...], words: str
 ) -> None:
-    command = [str(BIN / "wellhead"), "trace", "--name", lab.name, "-n", shop, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3 * PATIENCE)
+    done = forks.run("trace", "--name", lab.name, "-n", shop, *arguments, seconds=3 * PATIENCE)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
