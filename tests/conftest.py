@@ -18,7 +18,9 @@ settings.load_profile("any machine")
 
 _HERE = Path(__file__).parent
 _KINDS = ("cluster", "packets", "hostile", "integration", "unit")
-_CLUSTERS_OF_THEIR_OWN = ("tests/cluster/test_ip_families.py", "tests/cluster/test_walk.py")
+_CLUSTERS_OF_THEIR_OWN = tuple(
+    f"tests/cluster/test_{name}.py" for name in ("control_planes", "ip_families", "pulling", "walk")
+)
 
 
 @pytest.hookimpl(tryfirst=True)
