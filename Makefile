@@ -1,5 +1,5 @@
 # The commands of this project. Everything is safe to repeat; after the first time nothing is downloaded.
-.PHONY: setup tutorial test test-kubectl warm test-fidelity test-faults test-hostile bench lint format image clean
+.PHONY: setup tutorial test test-kubectl warm warm-tests test-fidelity test-faults test-hostile bench lint format image clean
 .DEFAULT_GOAL := help
 # What is compiled once is there for the hundreds of processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make tutorial   set up what is missing, then walk the whole tutorial on a cluster of its own"
 	@echo "make test       set up what is missing, then linters, types and all tests"
-	@echo "make test-fidelity   a thousand random ways and policies predicted and sent"
+	@echo "make test-fidelity   a thousand random ways and policies predicted and sent; laws with all examples"
 	@echo "make test-faults     kill everything 20 times under load, print what was lost (KILLS, RATE, API_KILLS)"
 	@echo "make test-kubectl    each kubectl from 1.20 to the newest, all commands; fetches 18 of 30 MB the first time"
 	@echo "make test-hostile    what means harm: bounds, fuzzers, schemathesis; some ten minutes"
@@ -39,6 +39,7 @@ warm: setup
 test-fidelity: setup
 	@WELLHEAD_FIDELITY_WAYS=1000 .venv/bin/pytest -q -s tests/cluster/test_fidelity.py
 	@WELLHEAD_FIDELITY_POLICIES=1000 .venv/bin/pytest -q -s tests/packets/policy/test_random.py
+	@WELLHEAD_EXAMPLES=all .venv/bin/pytest -q -n auto tests/unit
 
 KILLS ?= 20
 RATE ?= 300

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.api.objects import CONTEXT
 from wellhead.api import writes
 from wellhead.api.definitions import INT_OR_STRING, QUANTITY, Definitions, Field, definitions
@@ -137,7 +138,7 @@ def bodies(draw: st.DrawFn, resource: Resource) -> Obj:
     [each for each in RESOURCES if "create" in each.verbs],
     ids=lambda resource: str(resource.gvk),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_any_body(resource: Resource, data: st.DataObject) -> None:
     try:

@@ -7,6 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from tests.examples import examples
 from tests.unit.dns.world import ask, endpoint, endpoint_slice, external, responder, service, told
 from wellhead.api.meta import Obj
 from wellhead.dns.cache import Cache, Entry
@@ -87,7 +88,7 @@ class Changes(RuleBasedStateMachine):
 
 
 TestChanges = Changes.TestCase
-TestChanges.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestChanges.settings = settings(max_examples=examples(40), stateful_step_count=20, deadline=None)
 
 
 def test_a_change_forgets_what_rests_on_it_and_nothing_else() -> None:

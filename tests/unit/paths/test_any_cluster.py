@@ -9,6 +9,7 @@ import jsonschema_rs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.paths.objects import (
     FLANNEL,
     Obj,
@@ -163,7 +164,7 @@ def check(report: Report) -> None:
     verdicts(report)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(objects=clusters())
 def test_any_cluster_is_answered_for(objects: list[Obj]) -> None:
     check(explain(world(objects), Question("svc/api", "team")))
@@ -172,7 +173,7 @@ def test_any_cluster_is_answered_for(objects: list[Obj]) -> None:
 PLAIN = [node(name, number) for number, name in enumerate(NAMES[:3], 1)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(target=services(), places=st.sets(st.integers(1, 3), min_size=1))
 def test_under_local_nobody_outside_is_ever_masqueraded_by_kube_proxy(target: Obj, places: set[int]) -> None:
     target["spec"] |= {"type": "NodePort", "externalTrafficPolicy": "Local"}
@@ -228,7 +229,7 @@ def lies(draw: st.DrawFn) -> list[Obj]:
     return list(objects)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(objects=lies())
 def test_objects_that_lie_degrade_by_cell(objects: list[Obj]) -> None:
     from wellhead.paths.targets import UnknownTarget
@@ -241,7 +242,7 @@ def test_objects_that_lie_degrade_by_cell(objects: list[Obj]) -> None:
     check(report)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     objects=st.lists(
         st.fixed_dictionaries(

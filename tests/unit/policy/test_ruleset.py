@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from hypothesis import given
+from hypothesis import given, settings
 
+from tests.examples import examples
 from tests.unit.policies.making_up import Event, events
 from tests.unit.policies.test_node_policies import judged, last, tell
 from wellhead.ip import Family, IPAddress, family_of
@@ -38,6 +39,7 @@ class Tables:
         return {family: each.elements for family, each in self.of.items()}
 
 
+@settings(max_examples=examples(100))
 @given(events())
 def test_single_changes_come_to_what_is_compiled_anew(happened: list[Event]) -> None:
     known, tables = NodePolicies("node-1"), Tables()
@@ -54,6 +56,7 @@ def test_single_changes_come_to_what_is_compiled_anew(happened: list[Event]) -> 
     assert tables.elements() == fresh.elements()
 
 
+@settings(max_examples=examples(100))
 @given(events())
 def test_the_elements_say_what_the_api_says(happened: list[Event]) -> None:
     known, tables = NodePolicies("node-1"), Tables()

@@ -10,6 +10,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.services.objects import endpoint, endpoint_slice, node, node_view, service
 from wellhead.services.endpointslice import EndpointSlice
 from wellhead.services.names import ServiceKey
@@ -110,7 +111,7 @@ changes = st.lists(
 
 
 @given(changes)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_an_incremental_view_equals_a_rebuild_from_nothing(sequence: list[tuple[str, Any, Any]]) -> None:
     incremental = ServiceMap()
     here = node()
@@ -151,7 +152,7 @@ def test_an_incremental_view_equals_a_rebuild_from_nothing(sequence: list[tuple[
 
 
 @given(st.lists(services(), max_size=6, unique_by=lambda each: each.key), st.randoms())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_the_holder_of_a_frontend_does_not_depend_on_the_order_of_events(
     found: list[Service], random: Any
 ) -> None:
@@ -166,7 +167,7 @@ def test_the_holder_of_a_frontend_does_not_depend_on_the_order_of_events(
 
 
 @given(st.lists(services(), max_size=3), st.lists(slices(), max_size=4), nodes)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_local_policies_never_send_traffic_to_another_node(
     found: list[Service], all_slices: list[EndpointSlice], here: LocalNode
 ) -> None:
@@ -193,7 +194,7 @@ def test_local_policies_never_send_traffic_to_another_node(
 
 
 @given(st.lists(services(), max_size=3), st.lists(slices(), max_size=4), nodes)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_what_is_forwarded_has_endpoints_to_go_to(
     found: list[Service], all_slices: list[EndpointSlice], here: LocalNode
 ) -> None:
@@ -224,7 +225,7 @@ def ports_of(cluster: ServiceMap) -> list[ServicePort]:
 
 
 @given(clusters(), nodes)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_preserving_client_addresses_changes_nothing_but_masquerading_those_outside(
     cluster: ServiceMap, here: LocalNode
 ) -> None:
@@ -243,7 +244,7 @@ def test_preserving_client_addresses_changes_nothing_but_masquerading_those_outs
 
 
 @given(clusters(), nodes)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_only_connections_from_outside_that_would_be_masqueraded_are_preserved(
     cluster: ServiceMap, here: LocalNode
 ) -> None:
@@ -257,7 +258,7 @@ def test_only_connections_from_outside_that_would_be_masqueraded_are_preserved(
 
 
 @given(clusters(), nodes)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_only_endpoints_whose_replies_come_back_see_the_client(cluster: ServiceMap, here: LocalNode) -> None:
     view = node_view(cluster, here)
     for port in ports_of(cluster):

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.services.objects import endpoint, endpoint_slice, node, service
 from wellhead.ip import Family
 from wellhead.linux.nftables.content import difference
@@ -157,7 +158,7 @@ def content(elements: Any) -> dict[Any, Any]:
 
 
 @given(steps, st.sampled_from(Family))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_single_changes_lead_where_compiling_from_nothing_leads(
     history: list[tuple[str, Any, Any]], family: Family
 ) -> None:
@@ -169,7 +170,7 @@ def test_single_changes_lead_where_compiling_from_nothing_leads(
 
 
 @given(steps, st.sampled_from(Family))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_a_restart_finds_nothing_to_do_but_remove_chains(
     history: list[tuple[str, Any, Any]], family: Family
 ) -> None:
@@ -184,7 +185,7 @@ def test_a_restart_finds_nothing_to_do_but_remove_chains(
 
 
 @given(steps, steps, st.sampled_from(Family))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_a_restart_makes_up_for_what_happened_meanwhile(
     earlier: list[tuple[str, Any, Any]], later: list[tuple[str, Any, Any]], family: Family
 ) -> None:
@@ -198,7 +199,7 @@ def test_a_restart_makes_up_for_what_happened_meanwhile(
 
 
 @given(steps, st.data(), st.sampled_from(Family))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_whatever_others_did_is_undone(
     history: list[tuple[str, Any, Any]], data: st.DataObject, family: Family
 ) -> None:
@@ -345,7 +346,7 @@ some_networks = st.lists(
 
 
 @given(some_networks, st.integers(0, 255))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_the_clusters_own_are_those_in_its_networks_and_nobody_else(found: list[Any], last: int) -> None:
     proxy = Proxy(ServiceMap(), FakeTable(), Family.IPV4)
     proxy.start()
