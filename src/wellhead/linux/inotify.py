@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -23,10 +24,48 @@ _EVENT = struct.Struct("iIII")
 _IN_IGNORED = 0x00008000
 
 
+_LIMITS = Path("/proc/sys/fs/inotify")
+
+
+class UsedUp(OSError):
+    """The user has no instance, or no watch, left. Its text says what to do."""
+
+
+def open_instance() -> int:
+    """An instance of one's own. Raises UsedUp."""
+    return _told(libc.inotify_init1(_NONBLOCK_CLOEXEC), "inotify_init1", errno.EMFILE, "max_user_instances")
+
+
+def add_watch(instance: int, path: Path, mask: int) -> int:
+    """The watch of a file or a directory. Raises UsedUp, or OSError if it isn't there."""
+    found: int = libc.inotify_add_watch(instance, os.fsencode(path), mask)
+    return _told(found, "inotify_add_watch", errno.ENOSPC, "max_user_watches", str(path))
+
+
+def _told(result: int, what: str, used_up: int, limit: str, *paths: str) -> int:
+    try:
+        return checked(result, what, *paths)
+    except OSError as error:
+        if error.errno != used_up:
+            raise
+        try:
+            most = int((_LIMITS / limit).read_text())
+        except (OSError, ValueError):
+            raise error from None
+        # EMFILE may be the process' own limit of files, too, which is far higher in all that we start.
+        raise UsedUp(
+            f"{': '.join((what, *paths))}: this user's programs have all {most} that fs.inotify.{limit} "
+            f"allows: end some (another cluster, say), or `sysctl fs.inotify.{limit}={max(4 * most, 1024)}`"
+        ) from None
+
+
 class Inotify:
     """A share in the event loop's inotify instance, for any number of directories.
 
     A user may have few instances (128, unless told otherwise), and a machine may have many nodes.
+
+    Raises:
+        UsedUp: the user has none left.
     """
 
     def __init__(self) -> None:
@@ -42,13 +81,12 @@ class Inotify:
 
     @contextmanager
     def watch(self, directory: Path, mask: int, changed: Callable[[], None]) -> Iterator[None]:
-        """Call `changed` after events of `mask` in the directory. All watchers of one use the same mask."""
+        """Call `changed` after events of `mask` in the directory, or of the file.
+
+        All watchers of one use the same mask. Raises OSError: it isn't there, or the user has no watch left.
+        """
         instance = self._instance
-        watch = checked(
-            libc.inotify_add_watch(instance.fd, os.fsencode(directory), mask),
-            "inotify_add_watch",
-            str(directory),
-        )
+        watch = add_watch(instance.fd, directory, mask)
         listeners = instance.listeners.setdefault(watch, [])
         listeners.append(changed)
         try:
@@ -63,7 +101,7 @@ class _Instance:
     """The one that all users of an event loop share."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.fd = checked(libc.inotify_init1(_NONBLOCK_CLOEXEC), "inotify_init1")
+        self.fd = open_instance()
         self.listeners: dict[int, list[Callable[[], None]]] = {}
         self.users = 0
         self._loop = loop

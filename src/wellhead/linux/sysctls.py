@@ -7,23 +7,22 @@ the kernel changes by itself together with another setting, nothing is heard.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import struct
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from wellhead.linux.facts import Fact, Key, Value
-from wellhead.linux.inotify import IN_MODIFY
-from wellhead.linux.syscalls import checked, libc
+from wellhead.linux.inotify import IN_MODIFY, Inotify, add_watch, open_instance
+from wellhead.linux.syscalls import libc
 
 Owner = TypeVar("Owner", bound=Hashable)
 
 _PROC = Path("/proc")
 _EVENT = struct.Struct("iIII")
-_NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 _SIZE = 65536
 
 
@@ -56,10 +55,14 @@ def write(fact: Key, value: Value) -> None:
 
 
 class News(Generic[Owner]):
-    """Writes to settings, of one owner or of several. To be polled by its file descriptor."""
+    """Writes to settings, of one owner or of several. To be polled by its file descriptor.
+
+    Raises:
+        UsedUp: the user has no instance of inotify left.
+    """
 
     def __init__(self) -> None:
-        self._fd = checked(libc.inotify_init1(_NONBLOCK_CLOEXEC), "inotify_init1")
+        self._fd = open_instance()
         self._watched: dict[int, tuple[Owner, Key]] = {}
 
     def fileno(self) -> int:
@@ -71,7 +74,7 @@ class News(Generic[Owner]):
     def listen(self, owner: Owner, keys: Iterable[Key], proc: Path = _PROC) -> None:
         """Hear of these of the owner's from now on, and of no others; in the thread's network namespace.
 
-        Raises OSError: the user has no watch left (fs.inotify.max_user_watches).
+        Raises UsedUp: the user has no watch left.
         """
         self.forget(owner)
         for each in keys:
@@ -79,8 +82,7 @@ class News(Generic[Owner]):
                 continue
             path = file_of(each, proc)
             with contextlib.suppress(FileNotFoundError):
-                watch = libc.inotify_add_watch(self._fd, os.fsencode(path), IN_MODIFY)
-                self._watched[checked(watch, "inotify_add_watch", str(path))] = owner, each
+                self._watched[add_watch(self._fd, path, IN_MODIFY)] = owner, each
 
     def forget(self, owner: Owner) -> None:
         """Hear no more of the owner's."""
@@ -103,24 +105,37 @@ class News(Generic[Owner]):
         return found
 
 
-@contextlib.contextmanager
-def watching(written: Callable[[set[Key]], None]) -> Iterator[News[str]]:
-    """Call back, on the running loop, after somebody has written settings that the news listen to.
+class Writes:
+    """As `News`, on the running loop, with its inotify instance: calls back with a setting that was written.
 
-    Raises OSError: the user has no instance of inotify left.
+    Raises:
+        UsedUp: the user has no instance of inotify left.
     """
-    loop, news = asyncio.get_running_loop(), News[str]()
 
-    def read() -> None:
-        if found := news.written():
-            written({each for keys in found.values() for each in keys})
+    def __init__(self, written: Callable[[Key], None]) -> None:
+        self._inotify = Inotify()
+        self._written = written
+        self._watches: dict[str, contextlib.ExitStack] = {}
 
-    try:
-        loop.add_reader(news.fileno(), read)
-        yield news
-    finally:
-        loop.remove_reader(news.fileno())
-        news.close()
+    def listen(self, owner: str, keys: Iterable[Key]) -> None:
+        """Hear of these of the owner's from now on, and of no others. Raises as `News.listen`."""
+        self.forget(owner)
+        watches = self._watches[owner] = contextlib.ExitStack()
+        for each in keys:
+            if each[0] == "sysctl":
+                written = partial(self._written, each)
+                with contextlib.suppress(FileNotFoundError):
+                    watches.enter_context(self._inotify.watch(file_of(each), IN_MODIFY, written))
+
+    def forget(self, owner: str) -> None:
+        """Hear no more of the owner's."""
+        if watches := self._watches.pop(owner, None):
+            watches.close()
+
+    def close(self) -> None:
+        for owner in list(self._watches):
+            self.forget(owner)
+        self._inotify.close()
 
 
 def _number(file: Path) -> int | None:

@@ -7,6 +7,7 @@ link that is gone can't be put back: its other end went with it, so the pod is t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
@@ -46,7 +47,7 @@ class PodLinks:
         self._mirror = Mirror()
         self._reader = Reader()
         self._news: Socket | None = None
-        self._settings: sysctls.News[str] | None = None
+        self._settings: sysctls.Writes | None = None
         self._doubtful = True
         self._restoring = Restoring("links", self._restore, say)
 
@@ -109,7 +110,7 @@ class PodLinks:
     async def run(self) -> None:
         """Put back what others change, until cancelled. The links stay."""
         loop = asyncio.get_running_loop()
-        with facts.news_socket() as news, sysctls.watching(self._written) as settings:
+        with facts.news_socket() as news, contextlib.closing(sysctls.Writes(self._written)) as settings:
             self._news, self._settings = news, settings
             loop.add_reader(news.fileno(), self._read)
             for link in self._links.values():
@@ -143,8 +144,8 @@ class PodLinks:
                 _log.warning("%s: changed settings are found with other changes only: %s", link.name, error)
             self._mirror.note(sysctls.read(keys))  # as of now: somebody may have been quicker
 
-    def _written(self, keys: set[Key]) -> None:
-        self._mirror.note(sysctls.read(keys))
+    def _written(self, key: Key) -> None:
+        self._mirror.note(sysctls.read([key]))
         self._look()
 
     async def _change(self, work: Coroutine[Any, Any, T], facts: Mapping[Key, Value]) -> T:

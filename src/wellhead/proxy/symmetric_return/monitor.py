@@ -38,7 +38,7 @@ def watching(routing: Callable[[], None], table: Callable[[], None]) -> Iterator
     to tell, which is logged, nothing is called.
     """
     heard: tuple[str, ...] = ()
-    written: sysctls.News[str] | None = None
+    written: sysctls.Writes | None = None
 
     def listen(devices: tuple[str, ...]) -> None:
         nonlocal heard
@@ -56,7 +56,7 @@ def watching(routing: Callable[[], None], table: Callable[[], None]) -> Iterator
             routes = News(Socket(netlink.ROUTE, _GROUPS), lambda _: routing(), routing)
             stack.callback(routes.close)
             stack.callback(news.watch(TABLE, (NFPROTO_INET,), table).close)
-            written = stack.enter_context(sysctls.watching(lambda _: routing()))
+            written = stack.enter_context(contextlib.closing(sysctls.Writes(lambda _: routing())))
         except OSError as error:
             log.warning("others' changes to return paths are noticed at the sync period only: %s", error)
         yield listen
