@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 
 AFTER_SECONDS = 10.0
 AFTER_CHANGES = 50
@@ -21,18 +22,26 @@ def trim() -> None:
 
 
 class Tidy:
-    """Trims some seconds after much has come or gone, on the running loop; never when nothing does."""
+    """Trims some seconds after so much has come or gone, on the running loop; never when nothing does.
 
-    def __init__(self) -> None:
+    With `cycles`, what refers to itself goes as well: exceptions and the calls that they came through keep
+    each other, and in a process with many lasting objects Python looks for such rarely.
+    """
+
+    def __init__(self, after: int = AFTER_CHANGES, *, cycles: bool = False) -> None:
+        self._after = after
+        self._cycles = cycles
         self._changes = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def changed(self) -> None:
         """One more has come or gone."""
         self._changes += 1
-        if self._changes >= AFTER_CHANGES and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(AFTER_SECONDS, self._trim)
+        if self._changes >= self._after and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(AFTER_SECONDS, self._tidy)
 
-    def _trim(self) -> None:
+    def _tidy(self) -> None:
         self._changes, self._timer = 0, None
+        if self._cycles:
+            gc.collect()
         trim()

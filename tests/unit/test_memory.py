@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -36,4 +38,21 @@ async def test_it_is_after_many_changes_and_once(trims: list[int]) -> None:
     for _ in range(AFTER_CHANGES):
         tidy.changed()
     await _turns()
+    assert len(trims) == 2
+
+
+async def test_what_refers_to_itself_goes_as_well_if_asked(trims: list[int]) -> None:
+    class Cycle:
+        def __init__(self) -> None:
+            self.itself = self
+
+    gc.disable()
+    try:
+        for cycles in (False, True):
+            alive = weakref.ref(Cycle())
+            Tidy(1, cycles=cycles).changed()
+            await _turns()
+            assert (alive() is None) is cycles
+    finally:
+        gc.enable()
     assert len(trims) == 2

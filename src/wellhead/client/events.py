@@ -13,6 +13,8 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Literal
 
+import msgspec
+
 from wellhead.api.errors import ApiError, NotFound
 from wellhead.api.meta import AnyObj, Obj, now
 from wellhead.api.resources import EVENTS
@@ -29,6 +31,15 @@ EventType = Literal["Normal", "Warning"]
 _Identity = tuple[str, str, str, str]  # the object's uid (or namespace/name), type, reason, message
 
 
+class _Written(msgspec.Struct, frozen=True, gc=False):
+    """What is to be known of an event that may be repeated: of thousands, so no more than that."""
+
+    at: float
+    namespace: str
+    name: str
+    count: int
+
+
 class EventRecorder:
     """Writes Events about objects to the API, in the background and in order."""
 
@@ -37,7 +48,7 @@ class EventRecorder:
         self._source = {"component": component} | ({"host": host} if host else {})
         self._reporter = {"reportingComponent": component, "reportingInstance": host}
         self._queue: asyncio.Queue[tuple[_Identity, Obj]] = asyncio.Queue(_QUEUE_LENGTH)
-        self._written: OrderedDict[_Identity, tuple[float, Obj]] = OrderedDict()
+        self._written: OrderedDict[_Identity, _Written] = OrderedDict()  # the oldest first
 
     def event(
         self,
@@ -95,19 +106,27 @@ class EventRecorder:
 
     async def _write(self, identity: _Identity, event: Obj) -> None:
         time = asyncio.get_running_loop().time()
-        written_at, earlier = self._written.get(identity, (0.0, None))
+        self._forget(time)
+        earlier = self._written.get(identity)
         written: Obj | None = None
-        if earlier is not None and time - written_at < _SAME_EVENT_SECONDS:
-            body = {"count": earlier["count"] + 1, "lastTimestamp": event["lastTimestamp"]}
-            metadata = earlier["metadata"]
+        if earlier is not None:
+            body = {"count": earlier.count + 1, "lastTimestamp": event["lastTimestamp"]}
             try:
-                written = await self._client.patch(EVENTS, metadata["name"], body, metadata["namespace"])
+                written = await self._client.patch(EVENTS, earlier.name, body, earlier.namespace)
             except NotFound:
                 written = None  # it expired, or somebody deleted it
         if written is None:
             written = await self._client.create(EVENTS, event)
-        kept = {"count": written.get("count", 1), "metadata": written["metadata"]}
-        self._written[identity] = (time, kept)
+        metadata = written["metadata"]
+        self._written[identity] = _Written(
+            time, metadata["namespace"], metadata["name"], written.get("count", 1)
+        )
         self._written.move_to_end(identity)
-        while len(self._written) > _REMEMBERED:
+
+    def _forget(self, time: float) -> None:
+        """Those that will not be repeated, and the oldest of too many."""
+        while self._written:
+            oldest = next(iter(self._written.values()))
+            if len(self._written) < _REMEMBERED and time - oldest.at < _SAME_EVENT_SECONDS:
+                return
             self._written.popitem(last=False)

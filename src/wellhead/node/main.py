@@ -23,6 +23,7 @@ from wellhead.health import Check, Health
 from wellhead.health_server import Address, serving
 from wellhead.images.store import ImageStore
 from wellhead.linux.inotify import Inotify
+from wellhead.memory import Tidy
 from wellhead.node import configuration, machine, node_status
 from wellhead.node.configuration import Configuration
 from wellhead.node.eviction import thresholds
@@ -62,6 +63,7 @@ from wellhead.node.storage.provisioner import LocalPathProvisioner
 _log = logging.getLogger(__name__)
 
 _SHUTDOWN_SECONDS = 1.0
+_PODS_BEFORE_TIDYING = 20
 
 
 @dataclass(frozen=True)
@@ -168,6 +170,8 @@ async def run(config: Config) -> None:
                 image_access=config.settings.image_access,
             )
             manager = PodManager(context, pods, _known_of(config, context, nodes))
+            tidy = Tidy(_PODS_BEFORE_TIDYING, cycles=True)
+            pods.on_change(lambda old, new: tidy.changed() if new is None else None)
             eviction = EvictionManager(
                 config.node_name,
                 (config.root_dir, config.image_dir),
