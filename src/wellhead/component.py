@@ -21,6 +21,7 @@ from wellhead.waiting import first_error
 
 LogFormat = Literal["text", "json"]
 
+_OTHERS = {"aiohttp.access": logging.WARNING, "pyroute2": logging.INFO}  # whose debug lines are every byte
 _TEXT_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -48,8 +49,16 @@ def setup_logging(level: str, log_format: LogFormat) -> None:
         handler.setFormatter(_TextFormatter(_TEXT_FORMAT))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    set_levels(level)
+
+
+def set_levels(level: str) -> None:
+    """Set the level of the process' log, and keep others' chatter out of it."""
+    for name, wanted in (("", getattr(logging, level.upper())), *_OTHERS.items()):
+        logger = logging.getLogger(name)
+        # Setting one has all loggers forget what they know: in a fork, each gets pages of its own by that.
+        if logger.level != wanted:
+            logger.setLevel(wanted)
 
 
 def run(

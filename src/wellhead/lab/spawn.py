@@ -12,7 +12,8 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NoReturn
 
 from wellhead.lab import processes, seclusion, title
@@ -24,6 +25,11 @@ Main = Callable[[Sequence[str]], None]
 """Runs a component's command line in this process."""
 
 _HIGHEST_DESCRIPTOR = 1 << 20
+_COMMON = (
+    "wellhead.cli.main",
+    "wellhead.component",
+    "encodings.idna",  # with the first address to connect to
+)
 
 
 def spawn(
@@ -65,12 +71,26 @@ def preload(component: str) -> list[str]:
     A component that can't even be imported is no reason to leave the others alone: it will say so itself.
     """
     problems = []
-    for module in ("wellhead.cli.main", "wellhead.component", *PRELOADS.get(component, ())):
+    for module in (*_COMMON, *PRELOADS.get(component, ())):
         try:
             importlib.import_module(module)
         except Exception as error:
             problems.append(f"{module}: {error}")
+    _find_out()
     return problems
+
+
+def _find_out() -> None:
+    """What components will ask of classes in vain: Python keeps answers, and finding one takes pages."""
+    asked: Mapping[type, tuple[object, ...]] = {
+        Mapping: ([], (each for each in "")),
+        Coroutine: (len, _find_out, partial(len)),
+        Hashable: ("",),
+        Iterable: ([],),
+    }
+    for which, objects in asked.items():
+        for each in objects:
+            isinstance(each, which)
 
 
 def _become(

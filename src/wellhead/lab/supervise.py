@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from wellhead import component
 from wellhead.lab import processes, title
 from wellhead.lab.cluster import Cluster, LabError
 from wellhead.lab.design import design
@@ -50,6 +51,7 @@ def prepare_process(cluster: Cluster) -> None:
     title.rename(["wellhead", "supervisor", cluster.name], marks)
     gc.disable()  # a collection would write to, and so unshare, the pages of all children
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    component.set_levels("info")
     logging.raiseExceptions = False  # a full disk must not end the supervisor
 
 

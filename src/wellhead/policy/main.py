@@ -62,7 +62,6 @@ async def run(config: Config) -> None:
         OSError: there is no nftables here, or the health address can't be listened on.
         Stuck: only a new process helps.
     """
-    logging.getLogger("pyroute2").setLevel(logging.INFO)  # its debug lines are every byte of netlink
     with contextlib.closing(Enforcement(families())) as enforcement:
         if not config.fails_open and await enforcement.guard(config.pod_networks):
             log.info("nothing passes to or from pods until policies are known")

@@ -63,7 +63,6 @@ async def run(config: Config) -> None:
         wellhead.proxy.servers.CannotListen: a port can't be had, and that is to be fatal.
         wellhead.proxy.config_file.ConfigurationChanged: the file that this was configured by has changed.
     """
-    logging.getLogger("pyroute2").setLevel(logging.INFO)  # its debug lines are every byte of netlink
     connection = load(config.kubeconfig, config.master)
     if config.mode == "iptables":
         config = replace(config, iptables_variant=await modes.chosen_variant(config.iptables_variant))
