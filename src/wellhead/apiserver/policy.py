@@ -58,6 +58,8 @@ def _elects(lease: str) -> tuple[Rule, Rule]:
 
 
 _READ = "get list watch"
+_DNS_SERVERS = ("", "-2", "-3", "-4", "-5")
+"""What the slices of each server behind kube-dns end in (wellhead.dns.service)."""
 _EVENTS = _rule("core events.k8s.io", "events", "create patch update")
 _REVIEWS = (
     _rule("authentication.k8s.io", "tokenreviews", "create"),
@@ -162,7 +164,7 @@ ROLES: dict[str, tuple[Rule, ...]] = {
             "discovery.k8s.io",
             "endpointslices",
             "update delete",
-            names="kube-dns-ipv4 kube-dns-ipv6",
+            names=" ".join(f"kube-dns-ipv{family}{which}" for family in (4, 6) for which in _DNS_SERVERS),
             namespace="kube-system",
         ),
     ),

@@ -10,6 +10,7 @@ from wellhead import component
 from wellhead.cli.options import Address, health_option, logging_options
 from wellhead.component import LogFormat
 from wellhead.dns.main import Config, run
+from wellhead.dns.service import MOST_SERVERS
 from wellhead.ip import IPAddress
 
 _PORT = 53
@@ -66,6 +67,13 @@ class _HostPort(click.ParamType[tuple[str, int]]):
     "(repeatable: one IPv4, one IPv6, the primary family's first). Without it, no object is written.",
 )
 @click.option(
+    "--number",
+    type=click.IntRange(1, MOST_SERVERS),
+    default=1,
+    show_default=True,
+    help="Of several servers that share the Service, each has another one.",
+)
+@click.option(
     "--forward",
     type=_HostPort(_PORT),
     multiple=True,
@@ -88,6 +96,7 @@ def command(
     port: int,
     listen_fd: tuple[int, ...],
     service_cluster_ip: tuple[IPAddress, ...],
+    number: int,
     forward: tuple[tuple[str, int], ...],
     metrics_bind_address: tuple[str, int],
     healthz_bind_address: tuple[str, int] | None,
@@ -125,5 +134,6 @@ def command(
         metrics_host=metrics_bind_address[0],
         metrics_port=metrics_bind_address[1],
         health=healthz_bind_address,
+        number=number,
     )
     component.run("dns", run(config), log_level=log_level, log_format=log_format)

@@ -32,8 +32,9 @@ class Config:
     """How to run the server.
 
     `kubeconfig` is a path (None: as kubectl finds it). `listen_fds` are sockets to serve instead of making
-    them on `addresses` and `port`. With `cluster_ips` the Service `kube-dns` is kept on them. `upstreams` are
-    asked for names that aren't the cluster's. `health` is where health is told; None: nowhere.
+    them on `addresses` and `port`. With `cluster_ips` the Service `kube-dns` is kept on them; `number` tells
+    servers that share it apart. `upstreams` are asked for names that aren't the cluster's. `health` is where
+    health is told; None: nowhere.
     """
 
     kubeconfig: str | None
@@ -46,6 +47,7 @@ class Config:
     metrics_host: str = "127.0.0.1"
     metrics_port: int = 9153
     health: health_server.Address | None = None
+    number: int = 1
 
 
 async def run(config: Config) -> None:
@@ -78,7 +80,7 @@ async def _serve(config: Config, sockets: list[socket.socket]) -> None:
         watches = Watches(client, responder.zone)
         keeper = None
         if config.cluster_ips:
-            keeper = ServiceKeeper(client, config.cluster_ips, config.addresses, config.port)
+            keeper = ServiceKeeper(client, config.cluster_ips, config.addresses, config.port, config.number)
         checks = [*watches.checks(), *(keeper.checks() if keeper is not None else ())]
         async with health_server.serving(Health(lambda: checks), config.health):
             await _answer(Server(sockets, responder, forwarder, metrics), responder, watches, keeper)

@@ -28,20 +28,31 @@ _LABELS = {
     "kubernetes.io/cluster-service": "true",
     "kubernetes.io/name": "wellhead-dns",
 }
+MOST_SERVERS = 5
+"""So many may share the Service; a server's rights name each one's slices."""
 _PORT = 53
 _PORTS = (("dns", "UDP"), ("dns-tcp", "TCP"))
 
 
 class ServiceKeeper:
-    """Keeps the Service on `cluster_ips` (the primary family's first), leading to `addresses` at `port`."""
+    """Keeps the Service on `cluster_ips` (the primary family's first), leading to `addresses` at `port`.
+
+    Several servers share it, whose slices have other numbers: each keeps its own.
+    """
 
     def __init__(
-        self, client: Client, cluster_ips: Sequence[IPAddress], addresses: Sequence[IPAddress], port: int
+        self,
+        client: Client,
+        cluster_ips: Sequence[IPAddress],
+        addresses: Sequence[IPAddress],
+        port: int,
+        number: int = 1,
     ) -> None:
         self._client = client
         self._cluster_ips = cluster_ips
         self._addresses = addresses
         self._port = port
+        self._number = number
         self._services = Informer(
             client, SERVICES, namespace=NAMESPACE, field_selector=f"metadata.name={NAME}"
         )
@@ -77,7 +88,7 @@ class ServiceKeeper:
         if not theirs and service["spec"].get("ports") != _service_ports():
             changed = service | {"spec": service["spec"] | {"ports": _service_ports()}}
             await self._client.update(SERVICES, changed)
-        for wanted in [_slice(service, each, self._port) for each in self._addresses]:
+        for wanted in [_slice(service, each, self._port, self._number) for each in self._addresses]:
             found = self._slices.get(wanted["metadata"]["name"], NAMESPACE)
             if theirs and found is not None:
                 await self._remove(wanted["metadata"]["name"])
@@ -121,14 +132,15 @@ def _service_ports() -> list[Obj]:
     ]
 
 
-def _slice(service: Obj, address: IPAddress, port: int) -> Obj:
+def _slice(service: Obj, address: IPAddress, port: int, number: int) -> Obj:
     """Owned by the Service, so that who deletes that deletes it all."""
+    name = f"{NAME}-ipv{address.version}"
     owner = {"apiVersion": "v1", "kind": "Service", "name": NAME, "uid": service["metadata"]["uid"]}
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {
-            "name": f"{NAME}-ipv{address.version}",
+            "name": name if number == 1 else f"{name}-{number}",
             "namespace": NAMESPACE,
             "labels": {SERVICE_NAME_LABEL: NAME, _MANAGED_BY[0]: _MANAGED_BY[1]},
             "ownerReferences": [owner],

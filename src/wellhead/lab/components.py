@@ -11,13 +11,13 @@ from wellhead.lab.addresses import API_PORT, DNS_PORT, NODE_PORTS, AddressPlan, 
 from wellhead.lab.cgroups import cgroup_name
 from wellhead.lab.cluster import IMAGE_CACHE, Cluster, ClusterSpec
 from wellhead.lab.seclusion import Belongings, of_command_line
-from wellhead.lab.topology import CLOUD, CONTROL_PLANE, control_plane_name, control_plane_names, node_name
+from wellhead.lab.topology import CLOUD, control_plane_name, control_plane_names, node_name
 
 INHERITED = 3
 """The number of the first descriptor that a component may inherit."""
 
-DNS = CONTROL_PLANE, "dns"
-"""The key of the DNS server, which inherits sockets of its machine."""
+DNS = "dns"
+"""The DNS servers, one on each control plane, which inherit sockets of their machines."""
 
 HOST = "host"
 """In a machine's place: none of the cluster's, but where `wellhead up` was typed."""
@@ -101,7 +101,7 @@ def components(cluster: Cluster, spec: ClusterSpec) -> tuple[Component, ...]:
         *(_controller_manager(cluster, spec, number) for number in control_planes),
         *(_scheduler(cluster, spec, number) for number in control_planes),
         *(make(cluster, spec, number) for make in late for number in nodes),
-        _dns(cluster, plans),
+        *(_dns(cluster, spec, number) for number in control_planes),
         _cloud(cluster, plans),
         *([_image_puller(cluster, spec)] if spec.pull else []),
     )
@@ -311,22 +311,30 @@ def _node(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
     return Component(node_name(number), NODE, (NODE, *words[1:]), parts=tuple(part.name for part in parts))
 
 
-def _dns(cluster: Cluster, plans: Plans) -> Component:
-    addresses = [plan.control_plane for plan in plans]
+def _dns(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
+    plans = spec.plans
+    addresses = dns_addresses(spec, number)
     return Component(
-        *DNS,
+        control_plane_name(number),
+        DNS,
         (
             "dns",
-            *_flag("kubeconfig", cluster.kubeconfig("dns")),
+            *_flag("kubeconfig", cluster.kubeconfig(kubeconfigs.of("dns", number))),
             *_flag("cluster-domain", _CLUSTER_DOMAIN),
             *_flags("bind-address", addresses),
             *_flag("port", DNS_PORT),
             *_flags("listen-fd", range(INHERITED, INHERITED + 2 * len(addresses))),  # UDP and TCP of each
             *_flags("service-cluster-ip", (plan.cluster_dns for plan in plans)),
+            *_flag("number", number),
             *_flag("metrics-bind-address", f"{_address(addresses[0])}:{_DNS_METRICS_PORT}"),
         ),
         inherits="dns sockets",
     )
+
+
+def dns_addresses(spec: ClusterSpec, number: int) -> list[IPAddress]:
+    """Where the DNS server of a control plane is asked, the primary family's address first."""
+    return [plan.control_plane_of(number) for plan in spec.plans]
 
 
 def _cloud(cluster: Cluster, plans: Plans) -> Component:

@@ -46,9 +46,10 @@ def write_all(cluster: Cluster, spec: ClusterSpec) -> None:
     for number, name in enumerate(nodes, start=1):
         parts = (f"{name}-{part}" for part in ("policy", "proxy", "storage"))
         wanted |= {each: (each, server(number)) for each in (name, *parts)}
-    wanted |= {name: (name, inside) for name in ("cloud", "dns", "node-network")}
+    wanted |= {name: (name, inside) for name in ("cloud", "node-network")}
     for number in range(1, spec.control_planes + 1):
-        wanted |= {of(name, number): (name, server(number)) for name in ("controller-manager", "scheduler")}
+        beside = ("controller-manager", "scheduler", "dns")
+        wanted |= {of(name, number): (name, server(number)) for name in beside}
     for name, (identity, url) in wanted.items():
         write_if_different(cluster.kubeconfig(name), render(cluster.name, cluster.pki, identity, url))
 

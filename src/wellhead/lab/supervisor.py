@@ -25,14 +25,14 @@ from wellhead.lab import api_socket, logs, machines, processes, spawn
 from wellhead.lab.addresses import IPAddress
 from wellhead.lab.backoff import Backoff
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
-from wellhead.lab.components import DNS, HOST, Component
+from wellhead.lab.components import DNS, HOST, Component, dns_addresses
 from wellhead.lab.crew import Crew, Ended, Key, Running, reap, survivors
 from wellhead.lab.design import Design
 from wellhead.lab.dns_sockets import DnsSockets
 from wellhead.lab.guarded import Guarded
 from wellhead.lab.machines import Machine
 from wellhead.lab.state import ComponentState, MachineState, Publisher, Snapshot
-from wellhead.lab.topology import EDGE
+from wellhead.lab.topology import EDGE, control_plane_name
 from wellhead.lab.wiring import Wiring
 
 log = logging.getLogger("wellhead.supervisor")
@@ -57,7 +57,7 @@ class Supervisor:
         self._make_design = design
         self._main = main
         self._api_listener = api_listener
-        self._dns_sockets = DnsSockets()
+        self._dns_sockets: dict[str, DnsSockets] = {}  # by machine
         self._selector = selectors.DefaultSelector()
         self._machines: dict[str, Machine] = {}
         self._wiring = Wiring(self._selector)
@@ -161,8 +161,9 @@ class Supervisor:
             self._crew.add(running)
             log.info("adopted %s on %s (%d)", running.key[1], running.key[0], running.pid)
             self._recover_listener(running.pid, running.pidfd)
-            if running.key == DNS:
-                self._dns_sockets.recover(running.pid, running.pidfd, self._dns_addresses())
+            if running.key in self._dns_addresses():
+                addresses = self._dns_addresses()[running.key]
+                self._dns_of(running.key[0]).recover(running.pid, running.pidfd, addresses)
 
     def _recover_listener(self, pid: int, pidfd: int) -> None:
         """Get the API server's socket out of a process that may have it."""
@@ -203,8 +204,9 @@ class Supervisor:
         for component in self._design.components:
             if component.machine not in waiting or self._crew.get(component.key) is not None:
                 self._reconcile_component(component)
-        if DNS not in keys and self._crew.get(DNS) is None:
-            self._dns_sockets.close()
+        for name in list(self._dns_sockets):
+            if (name, DNS) not in keys and self._crew.get((name, DNS)) is None:
+                self._dns_sockets.pop(name).close()
 
     def _switch_on(self, name: str) -> None:
         try:
@@ -276,7 +278,8 @@ class Supervisor:
                 inherited = [self._api_socket().fileno()]
             elif component.inherits == "dns sockets":
                 assert machine is not None
-                inherited = self._dns_sockets.open_in(machine, self._dns_addresses())
+                addresses = self._dns_addresses()[component.key]
+                inherited = self._dns_of(machine.name).open_in(machine, addresses)
             pid = spawn.spawn(
                 self._main,
                 component,
@@ -297,8 +300,13 @@ class Supervisor:
             raise OSError(f"another program listens on 127.0.0.1:{self._spec.api_port}")
         return self._api_listener
 
-    def _dns_addresses(self) -> list[IPAddress]:
-        return [plan.control_plane for plan in self._spec.plans]
+    def _dns_of(self, machine: str) -> DnsSockets:
+        return self._dns_sockets.setdefault(machine, DnsSockets())
+
+    def _dns_addresses(self) -> dict[Key, list[IPAddress]]:
+        """Of each machine's DNS server."""
+        numbers = range(1, self._spec.control_planes + 1)
+        return {(control_plane_name(each), DNS): dns_addresses(self._spec, each) for each in numbers}
 
     # What happens.
 
@@ -312,8 +320,8 @@ class Supervisor:
         machine.close()
         del self._machines[machine.name]
         self._wiring.forget(machine.name)
-        if machine.name == DNS[0]:
-            self._dns_sockets.close()
+        if held := self._dns_sockets.pop(machine.name, None):
+            held.close()
         if machine.name in self._design.topology.names:
             log.warning("machine %s was switched off", machine.name)
             self._backoff((machine.name, "")).failed("was switched off", 0.0)

@@ -49,7 +49,8 @@ def test_several_control_planes_share_an_etcd_and_elect_leaders() -> None:
         assert f"--advertise-address {address}" in server
         assert found[machine, "scheduler"].endswith("--leader-elect")
         assert found[machine, "controller-manager"].endswith("--leader-elect")
-    assert [machine for machine, name in found if name == "dns"] == ["control-plane"]
+        assert f"--bind-address {address} " in found[machine, "dns"]
+        assert f"/kubeconfigs/dns{machine.removeprefix('control-plane')} " in found[machine, "dns"]
 
 
 def test_each_is_run_by_the_command_of_its_name() -> None:
