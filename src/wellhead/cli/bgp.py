@@ -101,7 +101,7 @@ class _Peer(click.ParamType[Peer]):
     help="Where BIRD's configuration and socket are; by it, a running BIRD is found again.",
 )
 @click.option("--cleanup", is_flag=True, help="End BIRD, so that routers forget this node's VIPs, and exit.")
-@health_option(10262)
+@health_option(10263)
 @logging_options
 def command(cleanup: bool, log_level: str, log_format: component.LogFormat, **given: Any) -> None:
     """Tell routers which VIPs of Services of type LoadBalancer this node leads to its endpoints.

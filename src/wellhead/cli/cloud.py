@@ -76,6 +76,21 @@ from wellhead.cloud.options import WITHOUT_ADDRESS, OptionError, Options, resolv
     help="Pods can be reached from here: serve Services without node ports too, by dialling their endpoints.",
 )
 @click.option(
+    "--proxy-max-header-bytes",
+    type=click.IntRange(4096, 1 << 20),
+    default=32768,
+    show_default=True,
+    metavar="BYTES",
+    help="How large a request's or an answer's headers may be. A connection takes twice as much memory.",
+)
+@click.option(
+    "--proxy-max-headers",
+    type=click.IntRange(50, 32767),
+    default=200,
+    show_default=True,
+    help="How many there may be.",
+)
+@click.option(
     "--health-check-interval",
     type=click.FloatRange(min=0.05),
     default=1.0,

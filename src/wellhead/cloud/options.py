@@ -8,6 +8,7 @@ from pathlib import Path
 
 from wellhead.client.leases import LeaseSettings
 from wellhead.cloud.haproxy import plane
+from wellhead.cloud.haproxy.config import Headers
 from wellhead.cloud.health import Settings
 from wellhead.cloud.pools import Pool, PoolError, of_network, read_pools
 from wellhead.images import haproxy
@@ -67,6 +68,8 @@ class Options:
     image_dir: Path
     proxy_state_dir: Path
     proxy_dials_endpoints: bool
+    proxy_max_header_bytes: int
+    proxy_max_headers: int
     health_check_interval: float
     health_check_timeout: float
     health_check_failures: int
@@ -143,5 +146,11 @@ def _proxy(options: Options) -> tuple[plane.Settings | None, str]:
             "HAProxy is not there: run `wellhead image build` where the controller runs, or start the "
             "controller with --haproxy PATH"
         )
-    settings = plane.Settings(addresses, program, options.proxy_state_dir, options.proxy_dials_endpoints)
+    settings = plane.Settings(
+        addresses,
+        program,
+        options.proxy_state_dir,
+        options.proxy_dials_endpoints,
+        Headers(options.proxy_max_header_bytes, options.proxy_max_headers),
+    )
     return settings, ""

@@ -77,13 +77,17 @@ class Backends:
             proxy = f"v1 {source} {destination}"
             line = await reader.readline()
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        echoed = next(
+            (each for each in head.split("\r\n") if each.lower().startswith("x-ask: ")), "X-Ask: none"
+        )
         if b" /drip " in line:
             writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\ndrip\n")
             self._drips.append(writer)
             return
         peer = writer.get_extra_info("peername")[0]
         body = f"{node}\n{peer}\n{proxy}\n{head}".encode()
-        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        lines = ("HTTP/1.1 200 OK", "Connection: close", echoed, f"Content-Length: {len(body)}", "", "")
+        writer.write("\r\n".join(lines).encode() + body)
         await writer.drain()
 
 

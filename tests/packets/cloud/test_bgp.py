@@ -125,7 +125,7 @@ class Node:
         return self._log.read_text()
 
     def status(self) -> Obj:
-        found: Obj = json.loads(self.host.run("curl -s http://127.0.0.1:10262/status"))
+        found: Obj = json.loads(self.host.run("curl -s http://127.0.0.1:10263/status"))
         return found
 
     def close(self) -> None:
@@ -250,7 +250,7 @@ def test_under_policy_cluster_all_nodes_are_ways_in_both_families(network: Netwo
     status = network.nodes["node-1"].status()
     assert status["announced"] == [VIP, VIP6]
     assert status["peers"] == {ROUTER: "Established", "fd00:10:240::1": "Established"}
-    metrics = network.nodes["node-1"].host.run("curl -s http://127.0.0.1:10262/metrics")
+    metrics = network.nodes["node-1"].host.run("curl -s http://127.0.0.1:10263/metrics")
     assert f'wellhead_bgp_session_up{{peer="{ROUTER}"}} 1.0' in metrics
     assert "wellhead_bgp_announced_vips 2.0" in metrics
 

@@ -80,6 +80,15 @@ async def test_each_way_carries_the_clients_address_and_none_believes_the_client
     assert world.control.status()["loadBalancers"][0]["loadBalancerClass"] == "wellhead.dev/proxy"
 
 
+async def test_large_headers_pass_both_ways_up_to_the_limit(world: World) -> None:
+    vip = await world.service(ports=[{"port": 80, "name": "http"}])
+    answer = await world.get(vip, *(f"X-{number}: some" for number in range(150)), f"Cookie: {'x' * 20_000}")
+    assert len(answer.headers["cookie"][0]) == 20_000
+    assert (await world.get(vip, f"X-Ask: {'y' * 20_000}")).headers["x-ask"] == ["y" * 20_000]
+    with pytest.raises(EOFError, match=" 400 "):
+        await world.get(vip, f"Cookie: {'x' * 34_000}")
+
+
 async def test_source_ranges_and_affinity_are_the_proxys_business(world: World) -> None:
     other = "198.51.100.80"
     world.network.client.run(f"ip addr add {other}/24 dev eth0")

@@ -16,7 +16,7 @@ from wellhead.cloud.haproxy import changes
 from wellhead.cloud.haproxy.changes import Change, change, servers
 from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.cloud.haproxy.commands import Processes, parse_processes, sessions
-from wellhead.cloud.haproxy.config import Instance, render
+from wellhead.cloud.haproxy.config import Headers, Instance, render
 from wellhead.cloud.haproxy.sections import Listener, Section, Server, sections
 from wellhead.cloud.haproxy.termination import Port, Termination, termination
 from wellhead.cloud.nodes import BalancedNode, balanced_node
@@ -54,6 +54,11 @@ listen default.web.80
   server node-2 10.240.0.12:30080 disabled
 """
     )
+
+
+def test_headers_have_their_room_and_what_is_added_to_them_has_its_own() -> None:
+    lines = render(Instance(Path("/run/x"), SOURCES, headers=Headers(40_000, 321)), []).splitlines()
+    assert {"  tune.bufsize 41024", "  tune.maxrewrite 1024", "  tune.http.maxhdr 321"} <= set(lines)
 
 
 def test_an_http_port_with_everything() -> None:

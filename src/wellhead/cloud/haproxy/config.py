@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.cloud.haproxy.sections import Listener, Section, Server
@@ -19,6 +20,20 @@ CONNECT_SECONDS = 2
 _TABLE_SIZE = "100k"  # clients that affinity remembers; the one that came last is forgotten last
 _RANGES_A_LINE = 16  # HAProxy takes 64 words a line; lines with the same name are one list
 _PEER = "wellhead"
+_ADDED_BYTES = 1024  # of a buffer, for what is added to a client's headers
+
+
+class Headers(NamedTuple):
+    """How much a request's or an answer's headers may be: bytes with the first line, and how many lines.
+
+    HAProxy keeps them in one buffer. What has more is refused: 400 to a request, 502 in place of an answer.
+    """
+
+    bytes: int = 32 * 1024
+    lines: int = 200
+
+
+USUAL_HEADERS = Headers()
 
 
 @dataclass(frozen=True)
@@ -32,6 +47,7 @@ class Instance:
     directory: Path
     sources: tuple[IPAddress, ...]
     handover_port: int = 10262
+    headers: Headers = USUAL_HEADERS
 
     @property
     def config(self) -> Path:
@@ -58,6 +74,9 @@ global
   uid 65534
   gid 65534
   fd-hard-limit 100000
+  tune.bufsize {instance.headers.bytes + _ADDED_BYTES}
+  tune.maxrewrite {_ADDED_BYTES}
+  tune.http.maxhdr {instance.headers.lines}
 
 defaults
   log global
