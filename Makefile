@@ -47,6 +47,7 @@ API_KILLS ?= 200
 test-faults: setup
 	@.venv/bin/python -m tests.faults --kills $(KILLS) --rate $(RATE) --api-kills $(API_KILLS)
 	@WELLHEAD_CHURNED_SERVICES=200 .venv/bin/pytest -q tests/cluster/test_nothing_left.py
+	@WELLHEAD_POLICY_KILLS=$(KILLS) .venv/bin/pytest -q tests/packets/policy/test_kills.py
 
 test-kubectl: setup
 	@.venv/bin/python -m tests.kubectl.binaries

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 import click
@@ -61,7 +62,10 @@ def command(
             for each in clean_up():
                 click.echo(f"removed {each}")
         except OSError as error:
-            raise click.ClickException(f"nftables: {error.strerror or error}") from error
+            message = f"nftables: {error.strerror or error}"
+            if error.errno == errno.EPERM:
+                message += "; the rules of a `wellhead policy` that runs go when it has ended"
+            raise click.ClickException(message) from error
         return
     name = node_name or socket.gethostname().lower()
     config = Config(kubeconfig, name, pod_cidr, healthz_bind_address, fail == "open")

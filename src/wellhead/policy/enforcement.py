@@ -46,6 +46,9 @@ class Enforcement:
         absent = [
             family for family in self._tables if not read(self._link.socket, layout.table(family)).exists
         ]
+        for family, table in self._tables.items():
+            if family not in absent:
+                table.own(self._link)
         if not absent or not networks:
             return False
         self.set_pod_networks(networks)

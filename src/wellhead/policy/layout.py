@@ -136,7 +136,7 @@ def _table(family: Family) -> Table:
             Set(each.ports, (number, address, *dialled), flags=SetFlag.INTERVAL),
             Set(each.other, (number, address)),
         )
-    return Table(family, numbers.Table.POLICY, tuple(found))
+    return Table(family, numbers.Table.POLICY, tuple(found), owned=True)
 
 
 _TABLES = {family: _table(family) for family in Family}

@@ -33,6 +33,7 @@ from tests.packets.proxy.world import (
 from tests.patience import PATIENCE
 from tests.unit.services.objects import endpoint, service_object, slice_object
 from wellhead.linux.nftables.objects import Transaction
+from wellhead.policy.enforcement import clean_up
 from wellhead.services.endpointslice import parse_endpoint_slice
 from wellhead.services.service import parse_service
 
@@ -243,10 +244,10 @@ def test_at_a_nodes_start_nothing_passes_and_later_what_is_in_force_stays(
     policies.enforcement.set_pod_networks(NETWORKS)
     policies.policy("a", podSelector=APP_A, ingress=[from_(app="b")])
     policies.apply()
+    before = world.node.run("nft -a list table ip wellhead-policy")
     policies.stop()
     assert dial(world.pod_b, POD_A, TARGET_PORT) == Answer(POD_A, POD_B)
     assert denied(world, world.other_node, POD_A, source=POD_FAR)
-    before = world.node.run("nft -a list table ip wellhead-policy")
     policies.start()
     assert not world.node.await_(policies.enforcement.guard(NETWORKS))
     policies.cluster()
@@ -256,13 +257,70 @@ def test_at_a_nodes_start_nothing_passes_and_later_what_is_in_force_stays(
     assert world.node.run("nft -a list table ip wellhead-policy") == before
 
 
-@pytest.mark.parametrize(
+HARM = pytest.mark.parametrize(
     "harm",
     ["flush ruleset", "delete table ip wellhead-policy", "flush chain ip wellhead-policy ingress-first"],
 )
+
+
+@HARM
+def test_nobody_else_can_change_or_flush_what_is_in_force(
+    world: NftablesWorld, policies: Policies, harm: str
+) -> None:
+    if not policies.enforcement._link.can_own:
+        pytest.skip("this kernel has no tables that belong to a process (Linux 6.9)")
+    policies.policy("a", podSelector=APP_A, ingress=[from_(app="b")])
+    policies.apply()
+    before = world.node.run("nft -a list table ip wellhead-policy")
+    with contextlib.suppress(AssertionError):  # nft says that it isn't permitted, or leaves it out
+        world.node.run(f"nft {harm}")
+    assert world.node.run("nft -a list table ip wellhead-policy") == before
+    assert policies.apply() == 0
+    policies.stop()
+    policies.start()
+    assert not world.node.await_(policies.enforcement.guard(NETWORKS)), "it stays, and is the next one's"
+    with contextlib.suppress(AssertionError):
+        world.node.run(f"nft {harm}")
+    assert world.node.run("nft -a list table ip wellhead-policy") == before
+
+
+def test_two_processes_cannot_enforce_at_once(world: NftablesWorld, policies: Policies) -> None:
+    if not policies.enforcement._link.can_own:
+        pytest.skip("this kernel has no tables that belong to a process (Linux 6.9)")
+    policies.policy("a", podSelector=APP_A, ingress=[from_(app="b")])
+    policies.apply()
+    other = Policies(world)
+    try:
+        with pytest.raises(OSError, match="not permitted"):
+            other.apply()
+        with pytest.raises(OSError, match="not permitted"):
+            world.node.inside(clean_up)
+    finally:
+        other.stop()
+    assert policies.apply() == 0
+
+
+def test_a_table_of_before_is_made_anew_as_ones_own(world: NftablesWorld, policies: Policies) -> None:
+    policies.enforcement._link.__dict__["can_own"] = False
+    policies.policy("a", podSelector=APP_A, ingress=[from_(app="b")])
+    policies.apply()
+    policies.stop()
+    policies.start()
+    policies.cluster()
+    policies.policy("a", podSelector=APP_A, ingress=[from_(app="b")])
+    policies.apply()
+    assert denied(world, world.other_node, POD_A, source=POD_FAR)
+    if policies.enforcement._link.can_own:
+        world.node.run("nft flush ruleset")
+        assert denied(world, world.other_node, POD_A, source=POD_FAR)
+
+
+@HARM
 def test_what_others_change_is_heard_of_and_put_back(
     world: NftablesWorld, policies: Policies, harm: str
 ) -> None:
+    """Where they can: on older kernels."""
+    policies.enforcement._link.__dict__["can_own"] = False
     policies.policy("a", podSelector=APP_A, ingress=[from_(app="b")])
     policies.apply()
     assert policies.apply() == 0

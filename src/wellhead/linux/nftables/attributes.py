@@ -34,6 +34,7 @@ class Message(enum.IntEnum):
 class Table(enum.IntEnum):
     NAME = 1
     """The same number names the table that any message but NEW_GENERATION is about, and comes first."""
+    FLAGS = 2
 
 
 class Chain(enum.IntEnum):

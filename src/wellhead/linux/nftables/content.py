@@ -11,7 +11,14 @@ from typing import Protocol
 from wellhead.ip import Family
 from wellhead.linux.netlink import NetlinkError, parse, parse_list, string, text
 from wellhead.linux.nftables import attributes as nfta
-from wellhead.linux.nftables.messages import HOOKS, INTERVAL_END, VERDICT_TYPE, delete_table, type_number
+from wellhead.linux.nftables.messages import (
+    HOOKS,
+    INTERVAL_END,
+    VERDICT_TYPE,
+    delete_table,
+    own_table,
+    type_number,
+)
 from wellhead.linux.nftables.objects import (
     Chain,
     Element,
@@ -106,6 +113,31 @@ def remove(socket: Socket, family: Family, name: str) -> bool:
         socket.transact([delete_table(family.number, name)])
     except NetlinkError as error:
         if error.errno in (errno.ENOENT, errno.EAFNOSUPPORT):
+            return False
+        raise
+    return True
+
+
+def can_own(socket: Socket, family: Family) -> bool:
+    """Whether this kernel lets a process own a table that outlives it. Nothing is left behind."""
+    scratch = f"wellhead-probe-{socket.port_id}"
+    try:
+        socket.transact([own_table(family.number, scratch, new=True), delete_table(family.number, scratch)])
+    except NetlinkError:
+        return False
+    return True
+
+
+def own(socket: Socket, table: Table) -> bool:
+    """Make a table that there is this process' own. False: it isn't of that nature, or isn't there.
+
+    Raises:
+        NetlinkError: it is another process' (EPERM), say.
+    """
+    try:
+        socket.transact([own_table(table.family.number, table.name)])
+    except NetlinkError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.ENOENT):
             return False
         raise
     return True

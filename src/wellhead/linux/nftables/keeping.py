@@ -6,14 +6,16 @@ import asyncio
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from typing import Generic, Protocol, TypeVar
 
+from wellhead.ip import Family
 from wellhead.linux.netlink import NetlinkError
-from wellhead.linux.nftables.content import Content, difference, read
+from wellhead.linux.nftables.content import Content, can_own, difference, own, read
 from wellhead.linux.nftables.messages import messages
 from wellhead.linux.nftables.monitor import Monitor
 from wellhead.linux.nftables.objects import Chain, Element, Table, Transaction
-from wellhead.linux.nftables.socket import Socket
+from wellhead.linux.nftables.socket import Batch, Socket
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,11 @@ class Link:
             self.socket.close()
             raise
 
+    @cached_property
+    def can_own(self) -> bool:
+        """Whether tables that are to be this process' own can be that on this kernel."""
+        return can_own(self.socket, Family.IPV4)
+
     def close(self) -> None:
         self.monitor.close()
         self.socket.close()
@@ -46,15 +53,19 @@ class Link:
         Raises:
             NetlinkError: it was refused, and nothing that a packet meets has changed.
         """
+        owned = table.owned and self.can_own
         if transaction.size < _LARGE:
-            self.socket.transact(messages(transaction, table))
+            self.socket.transact(messages(transaction, table, owned=owned))
             return
         stages = list(transaction.stages(_STAGE))
+
+        def encoded(stage: Transaction) -> Batch:
+            return self.socket.batch(messages(stage, table, owned=owned))
 
         def commit() -> None:
             # The kernel takes a batch without Python's lock: the ones after it are encoded meanwhile.
             with ThreadPoolExecutor(1) as ahead:
-                for batch in ahead.map(lambda each: self.socket.batch(messages(each, table)), stages):
+                for batch in ahead.map(encoded, stages):
                     self.socket.commit(batch)
 
         # Half a million notifications of our own doing are not worth having.
@@ -88,6 +99,15 @@ class KeptTable(Generic[W]):
         """Look at the kernel again before the next change."""
         self.known = False
 
+    def own(self, link: Link) -> bool:
+        """Make the table that there is this process' own, where that is wished and can be. False: it would
+        have to be made anew for that.
+
+        Raises:
+            OSError: it is another process'.
+        """
+        return not (self.wish.table.owned and link.can_own) or own(link.socket, self.wish.table)
+
     async def apply(self, link: Link, *changes: Transaction) -> int:
         """Put in force what has changed in the wish; compare everything where the table isn't known.
 
@@ -103,6 +123,9 @@ class KeptTable(Generic[W]):
                 log.warning("%s: %s; comparing everything", self.wish.table, error.strerror)
         held = await asyncio.to_thread(read, link.socket, self.wish.table)
         found = difference(self.wish, self.wished(held), held)
+        if held.exists and not found.rebuild and not self.own(link):
+            found = difference(self.wish, self.wished(held), Content())
+            found.rebuild = True
         if found:
             log.info("%s: %d changes, having compared everything", self.wish.table, found.size)
         await self._commit(link, [found])

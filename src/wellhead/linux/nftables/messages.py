@@ -29,10 +29,15 @@ _END_OF_INTERVAL = u32(nfta.Element.FLAGS, INTERVAL_END)
 _LIST_ELEMENT = nfta.ListOf.ELEMENT | NESTED
 _LIST = int(nfta.Elements.ELEMENTS | NESTED)
 _VALUE = int(nfta.Data.VALUE)
+_OWNER, _PERSIST = 0x2, 0x4
+_OWNED = u32(nfta.Table.FLAGS, _OWNER | _PERSIST)
 
 
-def messages(transaction: Transaction, table: Table) -> Iterator[Message]:
-    """A transaction as nftables' messages, in an order in which each finds what it refers to."""
+def messages(transaction: Transaction, table: Table, *, owned: bool = False) -> Iterator[Message]:
+    """A transaction as nftables' messages, in an order in which each finds what it refers to.
+
+    `owned`: a table that it makes is this process' own.
+    """
     kind = nfta.Message
     name = text(nfta.Table.NAME, table.name)
 
@@ -42,7 +47,7 @@ def messages(transaction: Transaction, table: Table) -> Iterator[Message]:
     if transaction.rebuild:
         yield message(kind.DEL_TABLE)
     if transaction.add_table or transaction.rebuild:
-        yield message(kind.NEW_TABLE, flags=_CREATE)
+        yield message(kind.NEW_TABLE, *([_OWNED] if owned else []), flags=_CREATE)
     for index, each in enumerate(transaction.add_sets):
         yield message(kind.NEW_SET, *_set(each, index + 1), flags=_CREATE)
     for chain in transaction.add_chains:
@@ -64,6 +69,12 @@ def messages(transaction: Transaction, table: Table) -> Iterator[Message]:
         yield message(kind.DEL_CHAIN, text(nfta.Chain.NAME, chain_name))
     for set_name in transaction.delete_sets:
         yield message(kind.DEL_SET, text(nfta.Set.NAME, set_name))
+
+
+def own_table(family: int, name: str, *, new: bool = False) -> Message:
+    """Make a table this process' own: one that there is and nobody owns, or a new one."""
+    of = text(nfta.Table.NAME, name) + _OWNED
+    return Message(nfta.Message.NEW_TABLE, _CREATE if new else 0, family, of)
 
 
 def delete_table(family: int, name: str) -> Message:

@@ -103,6 +103,9 @@ class Table:
     name: str
     sets: tuple[Set, ...] = ()
     """By what refers to what."""
+    owned: bool = False
+    """Whether nobody else may change, flush or delete it while its process lives, and it stays afterwards:
+    NFT_TABLE_F_OWNER and _PERSIST, of Linux 6.9. Elsewhere it is as any other."""
 
     @cached_property
     def lengths(self) -> dict[str, tuple[int, int]]:
