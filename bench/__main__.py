@@ -8,6 +8,7 @@ import click
 
 from bench import cluster, policies
 from bench.apiserver.measure import measure as measure_apiserver
+from bench.hollow.measure import measure as measure_hollow
 from bench.measure import Result
 from bench.preserving.measure import measure as measure_preserving
 from bench.proxy import growth
@@ -19,7 +20,7 @@ from bench.report import make_console, report
 def main() -> None:
     """Measure everything: clusters, the API server, the service proxy, keeping client addresses.
 
-    Takes seven minutes on a quiet machine.
+    Takes ten minutes on a quiet machine.
     """
     console = make_console()
     subjects: dict[str, list[Result]] = {}
@@ -29,6 +30,8 @@ def main() -> None:
         subjects["A cluster"] += cluster.large()
     with console.status("the API server") as status:
         subjects["The API server"] = measure_apiserver(status.update)
+    with console.status("hollow nodes") as status:
+        subjects["A thousand hollow nodes"] = measure_hollow(status.update)
     with console.status("the service proxy") as status:
         subjects["The service proxy"] = measure(DEFAULT_SERVICES, "nftables", doing=status.update)
         points = growth.measure(status.update)

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from bench.apiserver.measure import pairs
 from bench.measure import Result, median, stopwatch
 from wellhead.api.meta import Obj
 from wellhead.api.resources import CONFIGMAPS, NAMESPACES, PODS, SERVICEACCOUNTS
@@ -25,6 +26,7 @@ _PODS = 15
 _BURST, _BURST_SECONDS = 100, 300
 _LARGE = 20
 _WRITES = 2000
+_PAIRS, _LOTS = 20_000, 4
 _WRITERS = 16
 _WELLHEAD = Path(sys.executable).with_name("wellhead")
 
@@ -97,6 +99,7 @@ async def api() -> list[Result]:
         return [
             median("pod, create to Ready", [s * 1000 for s in ready], "ms", "busybox, seen through a watch"),
             *await _burst(client),
+            *await _pairs(),
             await _writes(client, 1),
             await _writes(client, _WRITERS),
         ]
@@ -181,6 +184,16 @@ async def _pod_ready(client: Client, name: str) -> float:
             if _is_ready(event.object):
                 break
     return time.perf_counter() - start
+
+
+async def _pairs() -> list[Result]:
+    """Services and their slices, with everybody in the cluster who follows them."""
+    seconds = await pairs(Cluster(NAME).kubeconfig("admin"), [_PAIRS // _LOTS] * _LOTS)
+    how = f"{_PAIRS:,} Services and slices from 32 tasks, with the cluster's watchers, durable"
+    return [
+        Result("Services and slices, creates", _PAIRS / sum(seconds), "1/s", how),
+        Result("the last of them ÷ the first", seconds[0] / seconds[-1], "", f"rates of {_LOTS} lots"),
+    ]
 
 
 async def _writes(client: Client, writers: int) -> Result:

@@ -11,7 +11,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
+from bench.apiserver import targets as apiserver
 from bench.measure import Result, machine, number
 from bench.proxy.growth import Point
 from bench.proxy.targets import Compared, compare
@@ -31,11 +33,14 @@ def report(console: Console, subjects: Mapping[str, Sequence[Result]], points: S
     results = [row for rows in subjects.values() for row in rows]
     targets = compare(results)
     show(console, where, subjects, points, targets)
+    served = apiserver.compare(results)
+    if served:
+        console.print(served_table(served))
     found = {
         "machine": where,
         "results": [{**row.as_json(), "subject": name} for name, rows in subjects.items() for row in rows],
         "growth": [asdict(each) for each in points],
-        "targets": [each.as_json() for each in targets],
+        "targets": [*(each.as_json() for each in targets), *(each.as_json() for each in served)],
     }
     _RESULTS.write_text(json.dumps(found, indent=2))
     console.print(f"written to {_RESULTS}")
@@ -63,7 +68,7 @@ def _table(title: str, first: str, *columns: str) -> Table:
     """What is measured on the left, values right-aligned beside it."""
     table = Table(
         box=SIMPLE_HEAD,
-        title=title,
+        title=Text(title),
         title_justify="left",
         title_style="bold",
         padding=(0, 1, 0, 0),
@@ -110,6 +115,19 @@ def _growth(points: Sequence[Point]) -> Table:
     for each in points:
         row = f"{number(each.first_sync)} s", f"{number(1000 * each.change)} ms"
         table.add_row(each.mode, f"{each.services:,}", *row)
+    return table
+
+
+def served_table(targets: Sequence[apiserver.Compared]) -> Table:
+    """What the API server had to reach, upstream's figures in brackets."""
+    table = _table("The API server beside [kube-apiserver 1.36 and etcd]", "", "wanted", "here", "unit", "")
+    table.columns[0].no_wrap = True
+    for each in targets:
+        theirs = f" [{each.target.upstream}]" if each.target.upstream else ""
+        here = Text(f"{number(each.result.value)}{theirs}")
+        table.add_row(each.target.what, each.target.wanted, here, each.result.unit, each.verdict)
+    for column in table.columns[-2:]:
+        column.justify = "left"
     return table
 
 

@@ -6,15 +6,19 @@ import asyncio
 import itertools
 import statistics
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
+import uvloop
 
 from bench.apiserver.objects import config_map, service, slice_of, webhook
 from bench.apiserver.server import STORAGES, USER, Server, alone
+from bench.hollow.nodes import STAMP, WATCHED, Noted, Watch
 from bench.measure import Result, median
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource
@@ -28,7 +32,7 @@ _MANY = 10_000
 _LISTS = 5
 _APPLIES = 1000
 _WATCHERS, _CHANGES = 100, 100
-_ROUNDS, _A_ROUND = 5, 500
+_ROUNDS, _A_ROUND = 10, 300
 _KINDS = {each.kind: each for each in RESOURCES}
 
 
@@ -57,8 +61,19 @@ def measure(doing: Callable[[str], None] = lambda what: None) -> list[Result]:
     for storage in STORAGES:
         doing(f"the API server, objects in {storage}")
         with alone(storage) as server:
-            found += asyncio.run(_rows(server, storage))
+            found += uvloop.run(_rows(server, storage))
     return found
+
+
+async def pairs(kubeconfig: Path, counts: Sequence[int]) -> list[float]:
+    """Create Services and slices in lots of so many, from all clients at once: the seconds of each lot."""
+    seconds = []
+    async with _clients(kubeconfig) as clients:
+        for count in counts:
+            start = time.perf_counter()
+            await _shared(clients, count, _create_pair)
+            seconds.append(time.perf_counter() - start)
+    return seconds
 
 
 async def _rows(server: Server, storage: str) -> list[Result]:
@@ -92,40 +107,33 @@ async def _with_many(server: Server, admins: list[_Client], storage: str) -> lis
     return [
         *rows,
         median("list of 10,000", seconds, "s", "Services, received, from the server's cache", storage),
-        await _watched(admins[0], storage),
+        await _watched(server, admins[0], storage),
     ]
 
 
-async def _watched(client: Client, storage: str) -> Result:
+async def _watched(server: Server, client: Client, storage: str) -> Result:
     """How long after a change was sent each watcher has it."""
-    created = await client.create(CONFIGMAPS, config_map("watched"))
-    late: list[float] = []
-    sent, missing, all_know = 0.0, 0, asyncio.Event()
-
-    async def watch(opened: Callable[[], None]) -> None:
-        nonlocal missing
-        version = created["metadata"]["resourceVersion"]
-        async for event in client.watch(CONFIGMAPS, "default", resource_version=version, on_open=opened):
-            if event.type == "MODIFIED":
-                late.append(time.perf_counter() - sent)
-                missing -= 1
-                if not missing:
-                    all_know.set()
-
-    open_ = asyncio.Semaphore(0)
-    watching = [asyncio.create_task(watch(open_.release)) for _ in range(_WATCHERS)]
-    for _ in watching:
-        await open_.acquire()
+    await client.create(CONFIGMAPS, config_map("watched"))
+    connection, noted = load(str(server.admin)), Noted()
+    url = urlsplit(connection.server)
+    path = f"{CONFIGMAPS.path('default')}?fieldSelector=metadata.name%3Dwatched&{WATCHED}"
+    loop = asyncio.get_running_loop()
+    transports = []
+    for _ in range(_WATCHERS):
+        transport, watch = await loop.create_connection(
+            partial(Watch, path, noted), url.hostname or "", url.port or 443, ssl=connection.ssl_context
+        )
+        await watch.synced
+        transports.append(transport)
     for number in range(1, _CHANGES + 1):
-        missing, sent = _WATCHERS, time.perf_counter()
-        all_know.clear()
-        await client.patch(CONFIGMAPS, "watched", {"data": {"number": str(number)}}, "default")
-        await all_know.wait()
-    for task in watching:
-        task.cancel()
-    await asyncio.gather(*watching, return_exceptions=True)
-    how = f"from sending it to each of {_WATCHERS} watches of one client process"
-    return Result("a change, p99", statistics.quantiles(late, n=100)[98] * 1000, "ms", how, case=storage)
+        sent = {"metadata": {"annotations": {STAMP: str(time.monotonic_ns())}}}
+        await client.patch(CONFIGMAPS, "watched", sent, "default")
+        await noted.heard(number * _WATCHERS)
+    for transport in transports:
+        transport.abort()
+    how = f"from sending it to each of {_WATCHERS} watches, plain sockets of one process"
+    late = statistics.quantiles(noted.changes, n=100)[98] * 1000
+    return Result("a change, p99", late, "ms", how, case=storage)
 
 
 async def _compared(server: Server, admins: list[_Client], storage: str) -> list[Result]:
@@ -147,36 +155,55 @@ async def _compared(server: Server, admins: list[_Client], storage: str) -> list
     async def create(client: Client, _: int) -> None:
         await client.create(CONFIGMAPS, config_map(f"compared-{next(numbers)}"))
 
-    by_role, beside = [], []
     async with _clients(server.user) as users:
         await _all(server, admins, _A_ROUND, create)
-        for _ in range(_ROUNDS):
-            _, plain = await _all(server, admins, _A_ROUND, create)
-            _, allowed = await _all(server, users, _A_ROUND, create)
+
+        async def plain() -> float:
+            return (await _all(server, admins, _A_ROUND, create))[1]
+
+        async def by_role() -> float:
+            return (await _all(server, users, _A_ROUND, create))[1]
+
+        async def beside() -> float:
             await admins[0].create(webhooks, webhook(USER))
-            _, hooked = await _all(server, admins, _A_ROUND, create)
-            await admins[0].delete(webhooks, USER)
-            by_role.append(allowed / plain)
-            beside.append(hooked / plain)
+            try:
+                return await plain()
+            finally:
+                await admins[0].delete(webhooks, USER)
+
+        turns = [plain, by_role, beside]
+        found: dict[Any, list[float]] = {each: [] for each in turns}
+        for number in range(_ROUNDS):
+            # There and back: what one leaves behind is not always the same one's to bear.
+            for each in turns if number % 2 else reversed(turns):
+                found[each].append(await each())
+    allowed, hooked = (
+        [mine / others for mine, others in zip(found[each], found[plain], strict=True)]
+        for each in (by_role, beside)
+    )
     how = "CPU of the server for ConfigMaps, rounds in turn"
     return [
-        median("a role ÷ administrator", by_role, "", f"{how}, allowed by a ClusterRole", storage),
-        median("a webhook ÷ none", beside, "", f"{how}, a webhook for Secrets is there", storage),
+        median("a role ÷ administrator", allowed, "", f"{how}, allowed by a ClusterRole", storage),
+        median("a webhook ÷ none", hooked, "", f"{how}, a webhook for Secrets is there", storage),
     ]
 
 
 async def _all(server: Server, clients: list[_Client], count: int, work: Work) -> tuple[float, float]:
     """Do it `count` times: seconds in all, and CPU seconds of the server for each."""
+    before, start = server.seconds(), time.perf_counter()
+    await _shared(clients, count, work)
+    return time.perf_counter() - start, (server.seconds() - before) / count
+
+
+async def _shared(clients: list[_Client], count: int, work: Work) -> None:
     numbers = iter(range(count))
 
     async def some(client: _Client) -> None:
         for number in numbers:
             await work(client, number)
 
-    before, start = server.seconds(), time.perf_counter()
     tasks: list[Coroutine[Any, Any, None]] = [some(each) for each in clients for _ in range(_AT_ONCE)]
     await asyncio.gather(*tasks)
-    return time.perf_counter() - start, (server.seconds() - before) / count
 
 
 _pairs = itertools.count()

@@ -36,10 +36,11 @@ _AT_ONCE = 8
 _LONGEST_SECONDS = 600.0
 _PATIENCE_SECONDS = 60.0
 
-_WATCHED = (
+WATCHED = (
     "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
     "&timeoutSeconds=1200"
 )
+"""The query of a watch that begins with what there is, and says when that is over."""
 
 
 def node_name(number: int) -> str:
@@ -173,12 +174,12 @@ async def _run(directory: Path, server: str, source: str, numbers: range) -> Non
     async def node(number: int) -> None:
         name = node_name(number)
         context = _context(directory, name)
-        pods = f"/api/v1/pods?fieldSelector=spec.nodeName%3D{name}&{_WATCHED}"
+        pods = f"/api/v1/pods?fieldSelector=spec.nodeName%3D{name}&{WATCHED}"
         async with turns:
             for path, who in (
                 (pods, context),
-                (f"/api/v1/services?{_WATCHED}", proxies),
-                (f"/apis/discovery.k8s.io/v1/endpointslices?{_WATCHED}", proxies),
+                (f"/api/v1/services?{WATCHED}", proxies),
+                (f"/apis/discovery.k8s.io/v1/endpointslices?{WATCHED}", proxies),
             ):
                 watch = await connect(partial(Watch, path, noted), who)
                 await watch.synced

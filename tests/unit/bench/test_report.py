@@ -6,10 +6,11 @@ import io
 
 from rich.console import Console
 
+from bench.apiserver import targets
 from bench.measure import Result, median, number
 from bench.proxy.growth import Point
 from bench.proxy.targets import compare
-from bench.report import WIDTH, show
+from bench.report import WIDTH, served_table, show
 
 _LONG = "raw EndpointSlice to kernel, in process, with a word or two about how that was done"
 _ALONE = [
@@ -74,3 +75,16 @@ def test_how_it_was_measured_is_told_below_once_for_all_that_was_measured_alike(
     text = " ".join(" ".join(printed()).split())
     assert text.count(_LONG) == 1
     assert "PSS, whole cluster: sum over its processes, idle, no pods." in text
+
+
+def test_the_api_servers_targets_are_told_with_upstreams_figures_in_brackets() -> None:
+    rows = [
+        Result("list of 10,000", 0.04, "s", "", case="SQLite"),
+        Result("PSS with 10,000", 151.0, "MiB", "", case="SQLite"),
+    ]
+    file = io.StringIO()
+    Console(width=WIDTH, file=file).print(served_table(targets.compare(rows)))
+    lines = [line.split() for line in file.getvalue().splitlines()]
+    assert ["list", "of", "10,000", "≤", "0.05", "0.04", "[0.12]", "s", "met"] in lines
+    assert ["memory", "with", "10,000", "≤", "150", "151", "[609]", "MiB", "missed"] in lines
+    assert any("[kube-apiserver" in line for line in lines)

@@ -1,0 +1,78 @@
+"""What the API server has to reach, beside kube-apiserver."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.measure import Result
+
+
+@dataclass(frozen=True)
+class Target:
+    """One row: `upstream` is kube-apiserver 1.36 with etcd on a machine of this kind, measured by hand."""
+
+    what: str
+    result: str
+    case: str = ""
+    upstream: str = ""
+    at_most: float | None = None
+    at_least: float | None = None
+
+    @property
+    def wanted(self) -> str:
+        return f"≤ {self.at_most:g}" if self.at_most is not None else f"≥ {self.at_least:g}"
+
+    def met(self, value: float) -> bool:
+        """Whether `value` is good enough."""
+        return (self.at_most is None or value <= self.at_most) and (
+            self.at_least is None or value >= self.at_least
+        )
+
+
+_TARGETS = (
+    Target("creates, whole cluster", "Services and slices, creates", at_least=2000),
+    Target("the last of 20,000 ÷ first", "the last of them ÷ the first", at_least=0.9),
+    Target("creates, SQLite", "creates", "SQLite", at_least=2500),
+    Target("creates, memory", "creates", "memory", at_least=3400),
+    Target("creates, etcd", "creates", "etcd", "444-87", at_least=444),
+    *(
+        Target(f"applies, {storage}", "applies", storage, at_least=500)
+        for storage in ("memory", "SQLite", "etcd")
+    ),
+    Target("list of 10,000", "list of 10,000", "SQLite", "0.12", at_most=0.05),
+    Target("a change to 100, p99", "a change, p99", "SQLite", at_most=20),
+    Target("a change to 1,000 nodes, p99", "a change, p99", at_most=1000),
+    Target("memory with 1,000 nodes", "PSS with them", at_most=2048),
+    Target("memory at the start", "PSS at the start", "SQLite", "283", at_most=69),
+    Target("memory with 10,000", "PSS with 10,000", "SQLite", "609", at_most=150),
+    Target("a role ÷ administrator", "a role ÷ administrator", "memory", at_most=1.05),
+    Target("a webhook ÷ none", "a webhook ÷ none", "memory", at_most=1.05),
+)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A target and what was measured."""
+
+    target: Target
+    result: Result
+
+    @property
+    def verdict(self) -> str:
+        return "met" if self.target.met(self.result.value) else "missed"
+
+    def as_json(self) -> dict[str, Any]:
+        found = {"what": self.target.what, "wanted": self.target.wanted, "upstream": self.target.upstream}
+        return found | {"value": self.result.value, "unit": self.result.unit, "verdict": self.verdict}
+
+
+def compare(results: Sequence[Result]) -> list[Compared]:
+    """The targets that something was measured for, in their order."""
+    found = {(each.name, each.case): each for each in results}
+    return [
+        Compared(each, found[each.result, each.case])
+        for each in _TARGETS
+        if (each.result, each.case) in found
+    ]
