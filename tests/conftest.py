@@ -21,6 +21,8 @@ _KINDS = ("cluster", "packets", "hostile", "integration", "unit")
 _CLUSTERS_OF_THEIR_OWN = tuple(
     f"tests/cluster/test_{name}.py" for name in ("control_planes", "ip_families", "pulling", "walk")
 )
+_SECOND = tuple(f"tests/cluster/test_{name}.py" for name in ("dns", "faults", "matrix", "nodes_under_load"))
+"""On another cluster like the first: all of its tests in a row would take longer than everything else."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -53,5 +55,6 @@ def _group(nodeid: str) -> str:
     """What must stay in one process, by a test's id: a file, or the clusters that many files share."""
     file, _, test = nodeid.partition("::")
     if file.startswith("tests/cluster/") and file not in _CLUSTERS_OF_THEIR_OWN:
-        return f"the shared cluster, {'nftables' if 'nftables' in test else 'iptables'}"
+        mode = "nftables" if "nftables" in test else "iptables"
+        return f"the {'second' if file in _SECOND else 'first'} shared cluster, {mode}"
     return file
