@@ -13,7 +13,6 @@ IpFamily = Literal["ipv4", "ipv6", "dual"]
 IP_FAMILIES: tuple[IpFamily, ...] = get_args(IpFamily)
 
 _FIRST_NODE = 10  # node-N is host 10+N of every network that it is in
-MOST_CONTROL_PLANES = 5
 _MOST_DIGITS = 9999  # of a number that is written into a group of an IPv6 address
 
 

@@ -12,7 +12,7 @@ from wellhead.paths.slices import sane_ports, slices_of_endpoints, slices_of_pod
 from wellhead.paths.way import Decision, Note
 from wellhead.paths.world import World, claimed_addresses
 from wellhead.services.endpointslice import Endpoint, EndpointAddress, EndpointSlice, parse_endpoint_slice
-from wellhead.services.names import FrontendOfKind, PortKey, ServiceKey
+from wellhead.services.names import FrontendOfKind, ServiceKey
 from wellhead.services.service import PROXY_NAME_LABEL, Service, ServicePort, parse_service
 from wellhead.services.service_map import ServiceMap
 
@@ -287,8 +287,3 @@ def _clean_endpoint(endpoint: Obj, reading: Reading) -> Obj:
             for kind in ("forZones", "forNodes")
         },
     }
-
-
-def port_title(key: PortKey) -> str:
-    """`shop/web:http`."""
-    return str(key)

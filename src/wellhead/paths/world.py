@@ -262,10 +262,6 @@ class World:
                 return found
         return None
 
-    def is_unread(self, kind: str) -> Unread | None:
-        """Whether objects of a kind could not be read, and why."""
-        return next((each for each in self.unread if each.what.split(" ")[0] == kind), None)
-
 
 def runs(image: str, name: str) -> bool:
     """Whether an image reference is of a program: its last part, before tag and digest, is or holds it.

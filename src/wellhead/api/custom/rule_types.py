@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from wellhead.api.cel.functions.standard import duration, timestamp
-from wellhead.api.cel.types import BOOL, DYN, INT, ListOf, MapOf, ObjectOf, Scalar, Type
+from wellhead.api.cel.types import BOOL, INT, ListOf, MapOf, ObjectOf, Scalar, Type
 from wellhead.api.cel.values import Span
-from wellhead.api.custom.schemas import is_embedded, is_int_or_string, items, preserves, properties, values
+from wellhead.api.custom.schemas import is_embedded, is_int_or_string, items, properties, values
 from wellhead.api.meta import Obj
 
 _WORDS = (
@@ -173,12 +173,3 @@ def _text(value: str, form: str) -> str | bytes | datetime | Span:
     except (ValueError, binascii.Error):
         return value
     return value
-
-
-def is_seen(schema: Obj) -> bool:
-    """Whether expressions see values of a schema at all."""
-    return type_of(schema) is not None or preserves(schema)
-
-
-def type_or_any(schema: Obj, *, resource: bool = False) -> Type:
-    return type_of(schema, resource=resource) or DYN

@@ -43,12 +43,6 @@ def values(schema: Obj) -> Obj | None:
     return found if isinstance(found, dict) else None
 
 
-def of_field(schema: Obj, name: str) -> Obj | None:
-    """The schema of a field, or of a map's value."""
-    found = properties(schema).get(name)
-    return found if found is not None else values(schema)
-
-
 def map_keys(schema: Obj) -> tuple[str, ...]:
     """By which fields items of a list are known; none unless it is a list of type map."""
     if schema.get("x-kubernetes-list-type") != "map":

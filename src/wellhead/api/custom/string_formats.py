@@ -123,7 +123,6 @@ _CHECKS: dict[str, Callable[[str], bool]] = {
     "k8s-short-name": lambda text: not formats.dns_label(text),
     "k8s-long-name": lambda text: not formats.dns_subdomain(text),
 }
-_OF_NUMBERS = frozenset({"int32", "int64", "float", "double"})
 
 
 def is_of_format(text: str, name: str) -> bool:
@@ -140,7 +139,3 @@ def is_recognized(name: str, type: str) -> bool:
     if type in ("", "string"):
         return name in _CHECKS or name.replace("-", "") in _CHECKS
     return name in {"integer": ("int32", "int64"), "number": ("float", "double")}.get(type, ())
-
-
-def is_known(name: str) -> bool:
-    return name in _CHECKS or name in _OF_NUMBERS

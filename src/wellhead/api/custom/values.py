@@ -14,7 +14,6 @@ from wellhead.api.custom.schemas import (
     child,
     is_embedded,
     items,
-    of_field,
     preserves,
     properties,
     values,
@@ -110,11 +109,3 @@ def put(value: Obj, path: str, what: Any) -> None:
     for name in above:
         value = value.setdefault(name, {})
     value[last] = what
-
-
-def schema_at(schema: Obj, path: str) -> Obj | None:
-    """The schema of the value at a simple path."""
-    found: Obj | None = schema
-    for name in path.removeprefix(".").split("."):
-        found = None if found is None else of_field(found, name)
-    return found

@@ -169,10 +169,6 @@ class ServiceProxy(Party):
         """None if it answers node ports at this address of the node; else why not."""
         return None
 
-    def serves_balancer_addresses(self) -> bool:
-        """Whether it takes ipMode Proxy at its word: such an address is not its own."""
-        return True
-
     def before_packets(self, packet: Packet) -> bool:
         """Whether a connection of this node's pods or its own is decided at connect(), wherever the Service's
         node port is dialled."""

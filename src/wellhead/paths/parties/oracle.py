@@ -9,7 +9,6 @@ from __future__ import annotations
 from wellhead.paths.parties.cloud_proxy import CloudProxySpec
 
 _TYPE = "oci.oraclecloud.com/load-balancer-type"
-_PRESERVE = "oci-network-load-balancer.oraclecloud.com/is-preserve-source"
 SPEC = CloudProxySpec(
     name="Oracle load balancer",
     providers=("oci", "ocid1.instance.oc1"),
