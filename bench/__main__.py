@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from bench import cluster, policies
+from bench import cluster, names, policies
 from bench.apiserver.measure import measure as measure_apiserver
 from bench.hollow.measure import measure as measure_hollow
 from bench.measure import Result
@@ -18,7 +18,7 @@ from bench.report import make_console, report
 
 @click.command("bench")
 def main() -> None:
-    """Measure everything: clusters, the API server, the service proxy, keeping client addresses.
+    """Measure everything: clusters, the API server, the service proxy, keeping client addresses, names.
 
     Takes ten minutes on a quiet machine.
     """
@@ -39,6 +39,8 @@ def main() -> None:
         subjects["Keeping client addresses"] = measure_preserving("nftables")
     with console.status("NetworkPolicies"):
         subjects["NetworkPolicies"] = policies.measure()
+    with console.status("names"):
+        subjects["Names"] = names.measure()
     report(console, subjects, points)
 
 
