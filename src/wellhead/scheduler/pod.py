@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from wellhead.api.meta import Key, Obj, controller_of, is_deleting, key, labels
+from wellhead.api.meta import Key, Obj, condition, controller_of, is_deleting, key, labels
 from wellhead.api.placement import NodeTerm, node_terms, required_nodes
 from wellhead.api.quantity import Quantity
+from wellhead.api.quota.pods import pod_amounts
 from wellhead.scheduler.terms import PodTerm, SpreadConstraint, pod_terms
 
 DEFAULT_SCHEDULER = "default-scheduler"
@@ -25,12 +26,20 @@ _SCORED_CPU, _SCORED_MEMORY = 100, 200 * 1024 * 1024
 
 def amounts(quantities: Mapping[str, str] | None) -> dict[str, int]:
     """A ResourceList in whole units, rounded up."""
-    found = {name: Quantity.parse(text) for name, text in (quantities or {}).items()}
+    return _whole({name: Quantity.parse(text) for name, text in (quantities or {}).items()})
+
+
+def _whole(found: Mapping[str, Quantity]) -> dict[str, int]:
     return {name: amount.milli_value if name == "cpu" else amount.value for name, amount in found.items()}
 
 
 def added(one: Amounts, other: Amounts) -> dict[str, int]:
     return {name: one.get(name, 0) + other.get(name, 0) for name in one.keys() | other.keys()}
+
+
+def is_resized(pod: Obj) -> bool:
+    """Whether a running pod has other resources than it asks for: then its status counts, too."""
+    return any(condition(pod, kind) for kind in ("PodResizePending", "PodResizeInProgress"))
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,8 @@ class PodInfo:
     @cached_property
     def requests(self) -> dict[str, int]:
         spec = self.obj["spec"]
+        if is_resized(self.obj):
+            return {**_whole(pod_amounts(self.obj, "requests")), "pods": 1}
         whole = amounts((spec.get("resources") or {}).get("requests"))
         total = {**_containers_request(spec), **whole}
         return {**added(total, amounts(spec.get("overhead"))), "pods": 1}

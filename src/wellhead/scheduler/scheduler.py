@@ -20,7 +20,7 @@ from wellhead.health import Check, Overdue
 from wellhead.scheduler import affinity, spreading, volumes
 from wellhead.scheduler.cluster import Cluster, NodeInfo
 from wellhead.scheduler.decide import Filters, Placed, Unschedulable, decide
-from wellhead.scheduler.pod import DEFAULT_SCHEDULER, PodInfo
+from wellhead.scheduler.pod import DEFAULT_SCHEDULER, Amounts, PodInfo, is_resized
 from wellhead.scheduler.preemption import Hopeless, preempt
 from wellhead.scheduler.preemptor import Preemptor
 from wellhead.scheduler.queue import Queue
@@ -142,8 +142,11 @@ class Scheduler:
         known = old is not None and old["spec"].get("nodeName")
         if old is not None and known and _weight(old) == _weight(new):
             return  # its status changed, as it often does
+        shrinks = old is not None and known and _shrinks(PodInfo(old).requests, PodInfo(new).requests)
         self._cluster.put_pod(PodInfo(new))
-        if not known or labels(old or {}) != labels(new):
+        if shrinks:
+            self._queue.wake(lambda _: True)
+        elif not known or labels(old or {}) != labels(new):
             self._queue.wake(lambda reasons: bool(reasons & _PLACEMENT_REASONS))
 
     def _users_of(self, claim: str, namespace: str) -> list[Obj]:
@@ -340,8 +343,14 @@ def _weight(pod: Obj) -> tuple[object, ...]:
         labels(pod),
         is_deleting(pod),
         spec.get("containers"),
+        spec.get("initContainers"),
         spec.get("resources"),
+        PodInfo(pod).requests if is_resized(pod) else None,
     )
+
+
+def _shrinks(before: Amounts, after: Amounts) -> bool:
+    return any(after.get(name, 0) < amount for name, amount in before.items())
 
 
 def _offer(node: Obj) -> tuple[object, ...]:

@@ -73,6 +73,23 @@ async def test_a_pod_waits_for_room_and_gets_it(world: World) -> None:
     assert await node_of(world, "second") == "node-1"
 
 
+async def test_what_a_resized_pod_gives_back_is_there_for_others(world: World) -> None:
+    for name in ("node-2", "node-3"):
+        await world.api.ok("cordon", name)
+
+    def asking(cpu: str) -> dict[str, list[Obj]]:
+        return {"containers": [{"name": "c", "image": "x", "resources": {"requests": {"cpu": cpu}}}]}
+
+    await world.until(lambda: world.client.get(NODES, "node-3"), lambda found: found["spec"].get("taints"))
+    await world.client.create(PODS, pod("first", **asking("3")))
+    await node_of(world, "first")
+    await world.client.create(PODS, pod("second", **asking("3")))
+    await world.until(lambda: world.events("FailedScheduling"), bool)
+    smaller = {"spec": asking("1")}
+    await world.client.patch(PODS, "first", smaller, "default", kind="strategic", subresource="resize")
+    assert await node_of(world, "second") == "node-1"
+
+
 async def test_a_large_deployment_spreads_evenly(world: World) -> None:
     await world.client.create(DEPLOYMENTS, deployment("web", 30))
     await world.rolled_out("web")

@@ -154,6 +154,19 @@ def test_host_ports_collide_by_protocol_and_address() -> None:
     assert "free ports" in refusal(made, pod("f", ports=[{"containerPort": 81, "hostPort": 81}]))
 
 
+def test_what_a_resized_pod_has_counts_beside_what_it_asks_for() -> None:
+    def resized(reason: str, asks: str, has: str) -> int:
+        one = pod("x", cpu=asks)
+        condition = {"type": "PodResizePending", "status": "True", "reason": reason}
+        state = {"name": "c", "resources": {"requests": {"cpu": has}}}
+        one.obj["status"] = {"conditions": [condition], "containerStatuses": [state]}
+        return one.requests["cpu"]
+
+    assert resized("Deferred", "3", "1") == 3000
+    assert resized("Deferred", "1", "3") == 3000
+    assert resized("Infeasible", "100", "1") == 1000
+
+
 def pod_term(label: str, key: str = HOSTNAME) -> Obj:
     return {"topologyKey": key, "labelSelector": {"matchLabels": {"app": label}}}
 

@@ -58,7 +58,7 @@ def pod_amounts(pod: Obj, which: Which) -> dict[str, Quantity]:
         else:
             first = largest((first, plus(_of(container, which), beside)))
     total = largest((total, first))
-    for name, amount in amounts((spec.get("resources") or {}).get(which)).items():
+    for name, amount in _as_a_whole(spec, status, which, infeasible=infeasible).items():
         if name in ("cpu", "memory") or name.startswith("hugepages-"):
             total[name] = amount
     for name, amount in amounts(spec.get("overhead")).items():
@@ -69,6 +69,20 @@ def pod_amounts(pod: Obj, which: Which) -> dict[str, Quantity]:
 
 def _of(container: Obj, which: Which) -> dict[str, Quantity]:
     return amounts((container.get("resources") or {}).get(which))
+
+
+def _as_a_whole(spec: Obj, status: Obj, which: Which, *, infeasible: bool) -> dict[str, Quantity]:
+    """What the pod itself asks for; while that is being resized, the larger of what it has and shall have."""
+    wanted, state = amounts((spec.get("resources") or {}).get(which)), status.get("resources")
+    if state is None or not wanted:
+        return wanted
+    known = [_of(status, which)]
+    if which == "requests":
+        known.append(amounts(status.get("allocatedResources")))
+    if not infeasible:
+        known.append(wanted)
+    found = largest(known)
+    return {name: found.get(name, amount) for name, amount in wanted.items()}
 
 
 def _effective(container: Obj, states: Obj, which: Which, *, infeasible: bool) -> dict[str, Quantity]:
