@@ -5,15 +5,28 @@ Upstream: pkg/apis/resource/validation. Selectors in CEL are kept as they are; n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 
 from wellhead.api import cells
-from wellhead.api.errors import Cause, one_of
-from wellhead.api.formats import dns_label, dns_subdomain
+from wellhead.api.errors import Cause
+from wellhead.api.formats import dns_label
 from wellhead.api.kind import Kind
+from wellhead.api.kinds.amounts import is_extended
+from wellhead.api.kinds.device_claims import (
+    each_of,
+    of_configuration,
+    of_form,
+    of_request_name,
+    of_selector,
+    of_taint,
+    requests_of,
+    validate_claim,
+)
+from wellhead.api.kinds.device_slices import of_pool_name, validate_slice
 from wellhead.api.kinds.storage.csi import driver_name
 from wellhead.api.meta import Obj, is_deleting
+from wellhead.api.metadata import validate_annotations, validate_labels
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
@@ -35,15 +48,9 @@ DEVICETAINTRULES = Resource(
     _GROUP, "v1", "DeviceTaintRule", "devicetaintrules", namespaced=False, subresources=_STATUS
 )
 
-_MODES = ("All", "ExactCount")
-_EFFECTS = ("NoExecute", "NoSchedule", "None")
-_MAX_REQUESTS = 32
 _MAX_RESERVED = 256
-_MAX_DEVICES = 128
+_MAX_OF_CLASS = 32  # selectors, configurations
 _FIXED = "field is immutable"
-_ONE_KIND = "exactly one of `exactly` or `firstAvailable` is required"
-_PLACES = ("nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection")
-_ONE_PLACE = f"exactly one of {', '.join(f'`{place}`' for place in _PLACES)} is required"
 
 
 def default_claim(spec: Obj) -> None:
@@ -58,58 +65,6 @@ def default_claim(spec: Obj) -> None:
                 each["count"] = each.get("count") or 1
             for toleration in each.get("tolerations") or ():
                 toleration["operator"] = toleration.get("operator") or "Equal"
-
-
-def validate_claim(spec: Obj, at: str) -> Iterator[Cause]:
-    requests = (spec.get("devices") or {}).get("requests") or ()
-    here = f"{at}.devices.requests"
-    if len(requests) > _MAX_REQUESTS:
-        yield Cause.too_many(here, len(requests), _MAX_REQUESTS)
-    names: set[str] = set()
-    for index, request in enumerate(requests):
-        yield from _of_name(request.get("name") or "", names, f"{here}[{index}]")
-        yield from _of_request(request, f"{here}[{index}]")
-
-
-def _of_name(name: str, seen: set[str], at: str) -> Iterator[Cause]:
-    if not name:
-        yield Cause.required(f"{at}.name")
-        return
-    yield from (Cause.invalid(f"{at}.name", name, text) for text in dns_label(name))
-    if name in seen:
-        yield Cause.duplicate(f"{at}.name", name)
-    seen.add(name)
-
-
-def _of_request(request: Obj, at: str) -> Iterator[Cause]:
-    exactly, first = request.get("exactly"), request.get("firstAvailable") or []
-    if (exactly is None) == (not first):
-        value = {name: each for name, each in request.items() if name != "name"}
-        yield Cause.invalid(at, value, _ONE_KIND) if value else Cause.required(at, _ONE_KIND)
-        return
-    if exactly is not None:
-        yield from _of_devices(exactly, f"{at}.exactly")
-        return
-    names: set[str] = set()
-    for index, each in enumerate(first):
-        here = f"{at}.firstAvailable[{index}]"
-        yield from _of_name(each.get("name") or "", names, here)
-        yield from _of_devices(each, here)
-
-
-def _of_devices(wanted: Obj, at: str) -> Iterator[Cause]:
-    kind = wanted.get("deviceClassName") or ""
-    if not kind:
-        yield Cause.required(f"{at}.deviceClassName")
-    else:
-        yield from (Cause.invalid(f"{at}.deviceClassName", kind, text) for text in dns_subdomain(kind))
-    mode, count = wanted.get("allocationMode"), wanted.get("count", 0)
-    yield from one_of(f"{at}.allocationMode", mode, _MODES)
-    if mode == "ExactCount" and count <= 0:
-        yield Cause.invalid(f"{at}.count", count, "must be greater than zero")
-    if mode == "All" and count:
-        text = "must not be specified when allocationMode is 'All'"
-        yield Cause.invalid(f"{at}.count", count, text)
 
 
 class ResourceClaimStrategy(Strategy):
@@ -154,15 +109,13 @@ def _of_status(claim: Obj, status: Obj, before: Obj) -> Iterator[Cause]:
             yield Cause.forbidden(at, text)
     if allocation is not None and old is not None and allocation != old:
         yield Cause.invalid("status.allocation", allocation, _FIXED)
-    known_names = {
-        each.get("name") for each in ((claim.get("spec") or {}).get("devices") or {}).get("requests") or ()
-    }
+    known_names = requests_of((claim.get("spec") or {}).get("devices") or {})
     for index, result in enumerate(((allocation or {}).get("devices") or {}).get("results") or ()):
         request, here = result.get("request") or "", f"status.allocation.devices.results[{index}]"
-        if request.partition("/")[0] not in known_names:
-            text = "must be the name of a request in the claim or the name of a request and subrequest"
-            yield Cause.invalid(f"{here}.request", request, f"{text} separated by a '/'")
+        yield from of_request_name(request, f"{here}.request", known_names)
         yield from driver_name(result.get("driver") or "", f"{here}.driver")
+        yield from of_pool_name(result.get("pool") or "", f"{here}.pool")
+        yield from of_form(result.get("device") or "", f"{here}.device", dns_label)
 
 
 def _claim_state(claim: Obj) -> str:
@@ -187,7 +140,15 @@ class ResourceClaimTemplateStrategy(Strategy):
         default_claim(obj.setdefault("spec", {}).setdefault("spec", {}))
 
     def validate(self, obj: Obj) -> list[Cause]:
-        return list(validate_claim(obj["spec"]["spec"], "spec.spec"))
+        metadata = obj["spec"].get("metadata") or {}
+        causes = validate_annotations(metadata.get("annotations"), "spec.metadata.annotations")
+        causes += validate_labels(metadata.get("labels"), "spec.metadata.labels")
+        causes += [
+            Cause.forbidden(f"spec.metadata.{field}", "cannot be set")
+            for field in metadata
+            if field not in ("annotations", "labels")
+        ]
+        return causes + list(validate_claim(obj["spec"]["spec"], "spec.spec"))
 
     def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
         if new["spec"] != old["spec"]:
@@ -203,20 +164,20 @@ class DeviceClassStrategy(Strategy):
         obj.setdefault("spec", {})
 
     def validate(self, obj: Obj) -> list[Cause]:
-        causes: list[Cause] = []
-        for index, each in enumerate(obj["spec"].get("selectors") or ()):
-            at = f"spec.selectors[{index}].cel"
-            if each.get("cel") is None:
-                causes.append(Cause.required(at))
-            elif not each["cel"].get("expression"):
-                causes.append(Cause.required(f"{at}.expression"))
-        for index, each in enumerate(obj["spec"].get("config") or ()):
-            at = f"spec.config[{index}].opaque"
-            if each.get("opaque") is None:
-                causes.append(Cause.required(at))
-            else:
-                causes += driver_name(each["opaque"].get("driver") or "", f"{at}.driver")
-        return causes
+        return list(_of_class(obj["spec"]))
+
+
+def _of_class(spec: Obj) -> Iterator[Cause]:
+    yield from each_of(spec.get("selectors") or (), _MAX_OF_CLASS, "spec.selectors", of_selector)
+    yield from each_of(
+        spec.get("config") or (),
+        _MAX_OF_CLASS,
+        "spec.config",
+        lambda each, place: of_configuration(each, place, None),
+    )
+    name = spec.get("extendedResourceName")
+    if name is not None and not is_extended(name):
+        yield Cause.invalid("spec.extendedResourceName", name, "must be a valid extended resource name")
 
 
 class ResourceSliceStrategy(Strategy):
@@ -224,7 +185,7 @@ class ResourceSliceStrategy(Strategy):
     returned_when_deleted = True
 
     def validate(self, obj: Obj) -> list[Cause]:
-        return list(_of_slice(obj.get("spec") or {}))
+        return list(validate_slice(obj.get("spec") or {}))
 
     def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
         after, before = (each.get("spec") or {} for each in (new, old))
@@ -240,30 +201,6 @@ class ResourceSliceStrategy(Strategy):
         return causes
 
 
-def _of_slice(spec: Obj) -> Iterator[Cause]:
-    yield from driver_name(spec.get("driver") or "", "spec.driver")
-    pool = spec.get("pool") or {}
-    if not pool.get("name"):
-        yield Cause.required("spec.pool.name")
-    if (pool.get("resourceSliceCount") or 0) <= 0:
-        count = pool.get("resourceSliceCount") or 0
-        yield Cause.invalid("spec.pool.resourceSliceCount", count, "must be greater than zero")
-    if (pool.get("generation") or 0) < 0:
-        text = "must be greater than or equal to zero"
-        yield Cause.invalid("spec.pool.generation", pool["generation"], text)
-    places = [place for place in _PLACES if spec.get(place)]
-    if not places:
-        yield Cause.required("spec", _ONE_PLACE)
-    elif len(places) > 1:
-        yield Cause.invalid("spec", f"{{{', '.join(places)}}}", _ONE_PLACE)
-    devices: Sequence[Obj] = spec.get("devices") or ()
-    if len(devices) > _MAX_DEVICES:
-        yield Cause.too_many("spec.devices", len(devices), _MAX_DEVICES)
-    names: set[str] = set()
-    for index, device in enumerate(devices):
-        yield from _of_name(device.get("name") or "", names, f"spec.devices[{index}]")
-
-
 def _slice_cells(piece: Obj, now: datetime) -> list[Cell]:
     spec = piece.get("spec") or {}
     pool = (spec.get("pool") or {}).get("name", "")
@@ -277,15 +214,18 @@ class DeviceTaintRuleStrategy(Strategy):
     returned_when_deleted = True
 
     def validate(self, obj: Obj) -> list[Cause]:
-        taint = (obj.get("spec") or {}).get("taint") or {}
-        causes: list[Cause] = []
-        if not taint.get("key"):
-            causes.append(Cause.required("spec.taint.key"))
-        if not taint.get("effect"):
-            causes.append(Cause.required("spec.taint.effect"))
-        else:
-            causes += one_of("spec.taint.effect", taint["effect"], _EFFECTS)
-        return causes
+        return list(_of_taint_rule(obj.get("spec") or {}))
+
+
+def _of_taint_rule(spec: Obj) -> Iterator[Cause]:
+    selector, at = spec.get("deviceSelector") or {}, "spec.deviceSelector"
+    if (driver := selector.get("driver")) is not None:
+        yield from driver_name(driver, f"{at}.driver")
+    if (pool := selector.get("pool")) is not None:
+        yield from of_pool_name(pool, f"{at}.pool")
+    if (device := selector.get("device")) is not None:
+        yield from of_form(device, f"{at}.device", dns_label)
+    yield from of_taint(spec.get("taint") or {}, "spec.taint")
 
 
 KINDS = (
