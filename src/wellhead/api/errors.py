@@ -213,13 +213,15 @@ class Conflict(ApiError):
         )
 
     @classmethod
-    def resource_version(cls, resource: Resource, name: str, wanted: str, actual: str) -> Self:
-        """A resourceVersion precondition (of a deletion) that fails."""
-        return cls.of(
-            resource,
-            name,
-            "Precondition failed: ResourceVersion in precondition: "
-            f"{wanted}, ResourceVersion in object meta: {actual}",
+    def precondition(
+        cls, resource: Resource, name: str, field: str, wanted: str, actual: str, might: str
+    ) -> Self:
+        """A precondition of a deletion that fails; what `might` have happened to the object."""
+        kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+        return cls(
+            f'Operation cannot be fulfilled on {kind} "{name}": the {field} in the precondition ({wanted})'
+            f" does not match the {field} in record ({actual}). The object might have been {might}",
+            details=_details(resource, name) | {"kind": resource.kind},
         )
 
 

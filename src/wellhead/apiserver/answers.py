@@ -10,7 +10,7 @@ import yaml
 from aiohttp import web
 from multidict import CIMultiDict
 
-from wellhead.api.errors import ApiError
+from wellhead.api.errors import ApiError, NotAcceptable
 from wellhead.api.meta import Obj
 from wellhead.api.printer import Printer
 from wellhead.api.resource import Resource
@@ -23,6 +23,7 @@ from wellhead.storage.encoding import decode, encode_json
 # As upstream: below this, compressing costs more than it saves.
 _GZIP_FROM = 128 * 1024
 _GZIP_LEVEL = 1
+_FOR_PEOPLE = ("curl", "Wget", "Mozilla/5.0")
 _NICE_YAML = 64 * 1024  # bytes of JSON
 _JSON_HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
 _YAML_HEADERS = _JSON_HEADERS | {"Content-Type": "application/yaml"}
@@ -31,6 +32,8 @@ _YAML_HEADERS = _JSON_HEADERS | {"Content-Type": "application/yaml"}
 async def answer_object(call: Call, data: bytes, code: int = 200) -> web.Response:
     """An object of the call's resource, from its JSON."""
     form = object_format(call.http.headers.get("Accept", ""))
+    if form.projection == "PartialObjectMetadataList":
+        raise NotAcceptable(f"you requested {form.projection}, but the requested object is not a list")
     if form.projection:
         return await answer_json(call, encode_json(project(call, form, decode(data))), code, form.yaml)
     return await answer_json(call, data, code, form.yaml)
@@ -52,7 +55,7 @@ async def answer_json(call: Call, data: bytes, code: int = 200, as_yaml: bool = 
         # JSON is YAML, too: what would take long to write nicely is written as it is.
         if len(data) <= _NICE_YAML:
             data = await asyncio.to_thread(_to_yaml, data)
-    elif "pretty" in call.query and call.flag("pretty"):
+    elif _pretty(call):
         data = msgspec.json.format(data, indent=2) + b"\n"
     for warning in warning_headers(call.warnings):
         headers.add("Warning", warning)
@@ -66,6 +69,13 @@ def _zipped(data: bytes) -> bytes:
     from isal import igzip  # with the first large answer: most servers in tests have none
 
     return igzip.compress(data, _GZIP_LEVEL)
+
+
+def _pretty(call: Call) -> bool:
+    """Whether a person is going to read it: who asks for that, or comes by a program for people."""
+    if "pretty" in call.query:
+        return call.flag("pretty")
+    return call.http.headers.get("User-Agent", "").startswith(_FOR_PEOPLE)
 
 
 def _to_yaml(data: bytes) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from wellhead.api.documents import Document, read_json, read_yaml
-from wellhead.api.errors import BadRequest, Invalid, NotFound, UnsupportedMediaType
+from wellhead.api.errors import BadRequest, Cause, Invalid, NotFound, UnsupportedMediaType
 from wellhead.api.limits import Limits
 from wellhead.api.managed_fields.update import Writer
 from wellhead.api.managed_fields.writers import manager_of, manager_problems
@@ -22,7 +22,6 @@ from wellhead.apiserver.flowcontrol.control import Seat
 from wellhead.apiserver.info import RequestInfo
 from wellhead.apiserver.negotiation import JSON, YAML
 from wellhead.apiserver.protobuf import decoding as protobuf
-from wellhead.text import quoted
 
 
 @dataclass(slots=True)
@@ -66,8 +65,13 @@ class Call:
 
     @property
     def dry_run(self) -> bool:
-        """Whether the write is only tried. Raises BadRequest."""
-        return check_dry_run(self.query.get("dryRun", ""))
+        """Whether the write is only tried. Raises Invalid."""
+        return "dryRun" in self.query and check_dry_run(self.query["dryRun"], self.options)
+
+    @property
+    def options(self) -> str:
+        """The kind of the options that come with such a request, as errors name it."""
+        return _OPTIONS.get(self.http.method, "GetOptions")
 
     def writer(self, options: str) -> Writer:
         """Whose the fields are that this request changes: `fieldManager` says it, or else the User-Agent.
@@ -125,16 +129,20 @@ class Call:
         raise UnsupportedMediaType.accepting((JSON, YAML, protobuf.CONTENT_TYPE))
 
 
+_OPTIONS = {
+    "POST": "CreateOptions",
+    "PUT": "UpdateOptions",
+    "PATCH": "PatchOptions",
+    "DELETE": "DeleteOptions",
+}
 _JSON_TYPES = (JSON, "", "application/octet-stream", "application/x-www-form-urlencoded", "*/*")
 _YAML_TYPES = (YAML, "application/yml", "text/yaml", "application/x-yaml")
 _YAML_WORK = 20  # times as much as JSON of the same size
 
 
-def check_dry_run(value: str) -> bool:
-    """Whether `dryRun` asks for a trial. Raises BadRequest."""
-    if value not in ("", "All"):
-        text = quoted(value)
-        raise BadRequest(
-            f'Invalid value: [{text}]: dryRun: Unsupported value: {text}: supported values: "All"'
-        )
-    return value == "All"
+def check_dry_run(value: str, options: str) -> bool:
+    """Whether `dryRun` asks for a trial: it can ask for nothing else. Raises Invalid."""
+    if value != "All":
+        cause = Cause.not_supported("dryRun", [value], ("All",))
+        raise Invalid.of("meta.k8s.io", options, "", [cause])
+    return True

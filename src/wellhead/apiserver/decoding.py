@@ -8,12 +8,11 @@ from typing import cast
 from wellhead.api import schema
 from wellhead.api.custom import decoding as custom
 from wellhead.api.custom.strategy import CustomStrategy
-from wellhead.api.errors import BadRequest, UnsupportedMediaType
+from wellhead.api.errors import Cause, Invalid, UnsupportedMediaType
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.negotiation import JSON, YAML
 from wellhead.apiserver.protobuf.decoding import CONTENT_TYPE as PROTOBUF
-from wellhead.text import quoted
 
 _VALIDATIONS = ("Strict", "Warn", "Ignore")
 
@@ -50,13 +49,11 @@ def decode_body(call: Call, body: object, expected: GroupVersionKind, complaints
 
 
 def field_validation(call: Call) -> schema.FieldValidation:
-    """What to do about fields that nobody knows, or that are there twice. Raises BadRequest."""
+    """What to do about fields that nobody knows, or that are there twice. Raises Invalid."""
     validation = call.query.get("fieldValidation") or "Warn"
     if validation not in _VALIDATIONS:
-        supported = ", ".join(f'"{value}"' for value in sorted(_VALIDATIONS))
-        raise BadRequest(
-            f"fieldValidation: Unsupported value: {quoted(validation)}: supported values: {supported}"
-        )
+        cause = Cause.not_supported("fieldValidation", validation, {"", *_VALIDATIONS})
+        raise Invalid.of("meta.k8s.io", call.options, "", [cause])
     return cast(schema.FieldValidation, validation)
 
 

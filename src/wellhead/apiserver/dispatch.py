@@ -147,6 +147,8 @@ class Dispatcher:
             _check_custom(call)
         if info.resource.deprecation:
             call.warnings.append(info.resource.deprecation)
+        if call.http.method == "HEAD" and info.subresource != "proxy":
+            raise MethodNotAllowed
         if info.subresource:
             handler = self._subresources.get((info.subresource, info.verb))
         elif info.verb not in info.resource.verbs:

@@ -56,6 +56,10 @@ def request_info(method: str, path: str, query: Mapping[str, str], lookup: Looku
         group, version, rest = parts[2], parts[3], parts[4:]
     else:
         return RequestInfo(method.lower(), path)
+    # An older way to ask for a watch: /api/v1/watch/…, of one object, too.
+    watched = rest[0] == "watch" and len(rest) > 1
+    if watched:
+        rest = rest[1:]
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize", ""):
         namespace, rest = unquote(rest[1]), rest[2:]
@@ -74,7 +78,9 @@ def request_info(method: str, path: str, query: Mapping[str, str], lookup: Looku
         raise NotFound.path(f"{resource.plural} have no {subresource} here")
     if remainder and subresource != "proxy":
         raise NotFound.path()
-    verb = verb_of(method, named=bool(name), watch=is_true(query, "watch"))
+    if watched and (subresource or method != "GET"):
+        raise NotFound.path()
+    verb = "watch" if watched else verb_of(method, named=bool(name), watch=is_true(query, "watch"))
     fields = _UNSELECTED
     if verb in ("list", "watch"):
         fields = FieldSelector.parse(query.get("fieldSelector", ""))

@@ -73,7 +73,7 @@ def object_format(accept: str, projections: bool = True, tables: bool = True) ->
     `tables` whether it may be asked for as a Table at all (a review may not).
     """
     for media in media_ranges(accept) or (MediaRange("*/*"),):
-        if media.type not in (JSON, YAML, "application/*", "*/*", "text/yaml"):
+        if media.type not in (JSON, YAML, "*/*", "text/yaml"):
             continue
         yaml = media.type in (YAML, "text/yaml")
         name = media.parameter("as")

@@ -82,6 +82,36 @@ async def fresh(cache: WatchCache, revision: int) -> None:
     raise too_large(revision, cache.revision)
 
 
+def check_options(call: Call) -> None:
+    """What a list, or a watch, can't be asked for, beside what its version can't. Raises BadRequest, Invalid.
+
+    Upstream: ValidateListOptions in apimachinery's pkg/apis/meta/internalversion/validation.
+    """
+    match, going_on = call.query.get("resourceVersionMatch", ""), bool(call.query.get("continue"))
+    initial, field = "sendInitialEvents" in call.query, "resourceVersionMatch"
+    call.number("timeoutSeconds")
+    causes: list[Cause] = []
+    if call.info.verb != "watch":
+        if match and going_on:
+            causes.append(Cause.forbidden(field, f"{field} is forbidden when continue is provided"))
+        if initial:
+            text = "sendInitialEvents is forbidden for list"
+            causes.append(Cause.forbidden("sendInitialEvents", text))
+    else:
+        if initial and match != "NotOlderThan":
+            text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+            causes.append(Cause.forbidden(field, text))
+        if match and not initial:
+            text = f"{field} is forbidden for watch unless sendInitialEvents is provided"
+            causes.append(Cause.forbidden(field, text))
+        if match not in ("", "NotOlderThan"):
+            causes.append(Cause.not_supported(field, match, ("NotOlderThan",)))
+        if going_on:
+            causes.append(Cause.forbidden(field, f"{field} is forbidden when continue is provided"))
+    if causes:
+        raise Invalid.of("meta.k8s.io", "ListOptions", "", causes)
+
+
 def requested_revision(call: Call) -> tuple[int | None, bool]:
     """The revision that a request asks for (None: any), and whether exactly that one.
 

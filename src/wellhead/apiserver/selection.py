@@ -27,7 +27,10 @@ def selection(call: Call, registry: Registry) -> Selection:
     resource = call.resource
     namespace = call.info.namespace or None if resource.namespaced else ""
     labels = LabelSelector.parse(call.query.get("labelSelector", ""), call.limits)
-    fields = FieldSelector.parse(call.query.get("fieldSelector", ""), resource, call.limits)
+    wanted = call.query.get("fieldSelector", "")
+    if call.info.verb == "watch" and call.info.name:  # by its path, as it was asked for once
+        wanted = f"metadata.name={call.info.name}" + (f",{wanted}" if wanted else "")
+    fields = FieldSelector.parse(wanted, resource, call.limits)
     name = fields.exact("metadata.name")
     if labels.is_everything and fields.is_everything:
         return Selection(namespace, None, None)

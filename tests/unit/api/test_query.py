@@ -1,5 +1,6 @@
 import pytest
 
+from wellhead.api.errors import NotFound
 from wellhead.api.query import is_true
 from wellhead.apiserver.info import request_info
 
@@ -14,3 +15,31 @@ def test_anything_but_false_and_zero_is_true(value: str) -> None:
 def test_false_zero_and_nothing_are_false(query: dict[str, str]) -> None:
     assert not is_true(query, "watch")
     assert request_info("GET", "/api/v1/pods", query).verb == "list"
+
+
+@pytest.mark.parametrize(
+    ("path", "namespace", "name"),
+    [
+        ("/api/v1/watch/pods", "", ""),
+        ("/api/v1/watch/namespaces/a/pods", "a", ""),
+        ("/api/v1/watch/namespaces/a/pods/b", "a", "b"),
+        ("/apis/apps/v1/watch/namespaces/a/deployments", "a", ""),
+        ("/api/v1/watch/namespaces", "", ""),
+    ],
+)
+def test_a_watch_by_its_older_path(path: str, namespace: str, name: str) -> None:
+    info = request_info("GET", path, {})
+    assert (info.verb, info.namespace, info.name) == ("watch", namespace, name)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/v1/watch/pods"),
+        ("GET", "/api/v1/watch/namespaces/a/pods/b/log"),
+        ("GET", "/api/v1/watch"),
+    ],
+)
+def test_nothing_else_by_that_path(method: str, path: str) -> None:
+    with pytest.raises(NotFound):
+        request_info(method, path, {})

@@ -39,10 +39,10 @@ def apply_json_patch(obj: Obj, patch: object, limits: Limits = DEFAULTS) -> Obj:
     for operation in patch:
         name = operation.get("op")
         if not isinstance(name, str) or name not in _OPERATIONS:
-            raise BadRequest(f"error decoding patch: Unexpected kind: {shown(name)}")
+            raise _refused(f"Unexpected kind: {shown(name)}")
         missing = [field for field in ("path", *_OPERATIONS[name]) if field not in operation]
         if missing:
-            raise BadRequest(f"error decoding patch: {name} operation without {missing[0]}")
+            raise _refused(f"{name} operation without {missing[0]}")
         document.apply(name, operation)
     if not isinstance(document.value, dict):
         raise _refused("not an object any more")
@@ -151,7 +151,7 @@ class _Pointer:
 
     def __init__(self, operation: str, text: object) -> None:
         if not isinstance(text, str) or (text and not text.startswith("/")):
-            raise BadRequest(f"error decoding patch: {shown(text)} is not a JSON pointer")
+            raise _refused(f"{shown(text)} is not a JSON pointer")
         self.text = text
         self._operation = operation
         self.parts = [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]

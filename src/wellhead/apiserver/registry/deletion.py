@@ -63,13 +63,13 @@ def delete_options(body: object) -> DeleteOptions:
     if orphan is not None:
         propagation = "Orphan" if orphan else "Background"
     preconditions = obj.get("preconditions") or {}
-    dry_run = obj.get("dryRun") or []
+    dry_run = [check_dry_run(value, "DeleteOptions") for value in obj.get("dryRun") or ()]
     return DeleteOptions(
         grace,
         propagation,
         preconditions.get("uid") or "",
         preconditions.get("resourceVersion") or "",
-        any(check_dry_run(value) for value in dry_run),
+        any(dry_run),
         obj,
     )
 
@@ -78,11 +78,12 @@ def check_preconditions(resource: Resource, obj: Obj, options: DeleteOptions) ->
     """Raises Conflict."""
     metadata = obj["metadata"]
     if options.uid and options.uid != metadata["uid"]:
-        raise Conflict.uid(resource, metadata["name"], options.uid, metadata["uid"])
-    if options.resource_version and options.resource_version != metadata["resourceVersion"]:
-        raise Conflict.resource_version(
-            resource, metadata["name"], options.resource_version, metadata["resourceVersion"]
+        raise Conflict.precondition(
+            resource, metadata["name"], "UID", options.uid, metadata["uid"], "deleted and then recreated"
         )
+    if options.resource_version and options.resource_version != metadata["resourceVersion"]:
+        wanted, actual = options.resource_version, metadata["resourceVersion"]
+        raise Conflict.precondition(resource, metadata["name"], "ResourceVersion", wanted, actual, "modified")
 
 
 def mark_deleted(resource: Resource, obj: Obj, options: DeleteOptions) -> bool:

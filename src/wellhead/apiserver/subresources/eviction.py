@@ -7,7 +7,7 @@ from dataclasses import replace
 from aiohttp import web
 
 from wellhead.api.disruption import is_unprotected, leave, still_processed, take
-from wellhead.api.errors import Conflict
+from wellhead.api.errors import BadRequest, Conflict
 from wellhead.api.meta import GroupVersionKind, Obj, condition, is_deleting, now
 from wellhead.api.resources import PODDISRUPTIONBUDGETS, PODS
 from wellhead.apiserver.admission.chain import Admission
@@ -16,7 +16,6 @@ from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_body
 from wellhead.apiserver.registry.deletion import DeleteOptions, check_preconditions, delete_options
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.apiserver.verbs.update import check_name
 from wellhead.storage.encoding import decode
 
 _EVICTION = GroupVersionKind("policy", "v1", "Eviction")
@@ -32,7 +31,8 @@ async def evict(call: Call, registry: Registry, admission: Admission) -> web.Str
     info = call.info
     gate = admission.gate(call, "CREATE", kind=_EVICTION, dry_run=call.dry_run)
     eviction = await gate.mutate(await _sent(call), None)
-    check_name(eviction, info.name)
+    if (eviction.get("metadata") or {}).get("name") != info.name:
+        raise BadRequest("name in URL does not match name in Eviction object")
     await gate.validate(eviction, None)
     options = eviction.get("deleteOptions")
     wanted = delete_options(options) if options else DeleteOptions()

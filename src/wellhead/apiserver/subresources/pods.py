@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from wellhead.api.errors import Cause, Conflict, Invalid
+from wellhead.api.errors import BadRequest, Cause, Conflict, Invalid
 from wellhead.api.meta import GroupVersionKind, Obj, condition, now
 from wellhead.api.resources import PODS
 from wellhead.apiserver.admission.chain import Admission
@@ -12,7 +12,6 @@ from wellhead.apiserver.answers import answer_value
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decoded_object
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.apiserver.verbs.update import check_name
 
 _BINDING = GroupVersionKind("", "v1", "Binding")
 
@@ -27,7 +26,8 @@ async def bind(call: Call, registry: Registry, admission: Admission) -> web.Stre
     binding = await gate.mutate(await decoded_object(call, _BINDING), None)
     sent: Obj = binding.get("metadata") or {}
     name = info.name or sent.get("name") or ""
-    check_name(binding, name)
+    if sent.get("name") != name:
+        raise BadRequest("name in URL does not match name in Binding object")
     target: Obj = binding.get("target") or {}
     causes = []
     if target.get("kind") not in (None, "", "Node"):

@@ -61,7 +61,9 @@ async def patch_scale(call: Call, registry: Registry, admission: Admission) -> w
         call,
         registry,
         admission,
-        lambda scale: decode_body(call, document.apply(scale, _SCALE), _SCALE, document.complaints),
+        lambda scale: document.decoded(
+            scale, _SCALE, lambda patched: decode_body(call, patched, _SCALE, document.complaints)
+        ),
         call.writer("PatchOptions"),
     )
 

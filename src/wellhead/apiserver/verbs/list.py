@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from wellhead.api.errors import BadRequest, Gone
+from wellhead.api.errors import BadRequest, Gone, NotAcceptable
 from wellhead.api.meta import Obj
 from wellhead.apiserver.answers import answer_json, partial_metadata, table
 from wellhead.apiserver.call import Call
@@ -12,6 +12,7 @@ from wellhead.apiserver.negotiation import Format, object_format
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.revisions import (
     Continue,
+    check_options,
     decode_continue,
     encode_continue,
     expired_continue,
@@ -27,6 +28,9 @@ from wellhead.storage.store import Compacted
 async def list_objects(call: Call, registry: Registry) -> web.StreamResponse:
     """Raises BadRequest, Gone, NotAcceptable, and Timeout for a version that hasn't happened."""
     form = object_format(call.http.headers.get("Accept", ""))
+    if form.projection == "PartialObjectMetadata":
+        raise NotAcceptable(f"you requested {form.projection}, but the requested object is a list")
+    check_options(call)
     chosen = selection(call, registry)
     revision, exact = requested_revision(call)
     if revision:
@@ -105,9 +109,7 @@ def _page(
     call: Call, chosen: Selection, items: list[Item], current: int, start: Continue | None
 ) -> tuple[list[Item], Obj]:
     """The items of this list or piece of one, and the list's metadata."""
-    limit = call.number("limit") or 0
-    if limit < 0:
-        raise BadRequest(f"limit: Invalid value: {limit}: must be greater than or equal to 0")
+    limit = max(call.number("limit") or 0, 0)
     if start is not None:
         after = (start.namespace, start.name)
         items = [item for item in items if (item.namespace, item.name) > after]

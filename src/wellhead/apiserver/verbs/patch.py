@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from wellhead.api import patch as patches
@@ -20,6 +22,7 @@ from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.verbs.apply import APPLY, apply
 from wellhead.apiserver.verbs.update import check_name
 from wellhead.apiserver.verbs.warned import Watched
+from wellhead.text import quoted
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -57,7 +60,23 @@ class Patch:
             return patches.apply_merge_patch(obj, self._document)
         return patches.apply_strategic_merge_patch(obj, self._document, gvk)
 
-    def refused(self, error: Undecodable, patched: Obj) -> Invalid:
+    def decoded(self, obj: Obj, gvk: GroupVersionKind, decode: Callable[[Obj], Obj]) -> Obj:
+        """The patched object, as `decode` reads it. Raises BadRequest, Invalid, RequestEntityTooLarge."""
+        patched = self.apply(obj, gvk)
+        self._check_kind(patched, gvk)
+        try:
+            return decode(patched)
+        except Undecodable as error:
+            raise self._refused(error, patched) from None
+
+    def _check_kind(self, patched: Obj, gvk: GroupVersionKind) -> None:
+        """Raises Invalid if the object became one of another kind; of a strategic patch it doesn't count."""
+        found = GroupVersionKind.of(patched)
+        if self._type != STRATEGIC_MERGE_PATCH and found != gvk:
+            text = f"no kind {quoted(found.kind)} is registered for version {quoted(found.api_version)}"
+            raise refusal.refused(Undecodable(gvk.kind, gvk.version, text), patched)
+
+    def _refused(self, error: Undecodable, patched: Obj) -> Invalid:
         """What is said of it if what it makes is no object of its kind."""
         if self._type == STRATEGIC_MERGE_PATCH:
             return refusal.refused_strategic(error, self._document)
@@ -79,11 +98,9 @@ async def patch(
     writer = call.writer("PatchOptions")
 
     def change(old: Obj) -> Obj:
-        patched = document.apply(old, resource.gvk)
-        try:
-            new = decode_sent(call, patched, document.complaints)
-        except Undecodable as error:
-            raise document.refused(error, patched) from None
+        new = document.decoded(
+            old, resource.gvk, lambda patched: decode_sent(call, patched, document.complaints)
+        )
         check_name(new, info.name)
         return new
 

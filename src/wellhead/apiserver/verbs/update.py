@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from wellhead.api.errors import BadRequest, Cause, Invalid, NotFound
+from wellhead.api.errors import BadRequest, Cause, Conflict, Invalid, NotFound
 from wellhead.api.meta import Obj
 from wellhead.api.resources import kind_of
 from wellhead.apiserver.admission.chain import Admission
@@ -29,11 +29,12 @@ async def update(
     dry_run = call.dry_run
     writer = call.writer("UpdateOptions")
     new = await sent_object(call)
-    check_name(new, info.name)
+    _check_named(new, info.name)
     size = len(await call.body())
 
     def change(old: Obj) -> Obj:
         _check_version(call, new)
+        _check_uid(call, new, old)
         return {**new, "metadata": dict(new.get("metadata") or {})}
 
     watched = Watched(change)
@@ -72,6 +73,29 @@ def _check_version(call: Call, new: Obj) -> None:
     text = "Invalid value: 0x0: must be specified for an update"
     cause = Cause("metadata.resourceVersion", "FieldValueInvalid", text)
     raise Invalid.of(resource.group, resource.kind, call.info.name, [cause])
+
+
+def _check_uid(call: Call, new: Obj, old: Obj) -> None:
+    """Raises Conflict if another object of the name is meant, one that is gone."""
+    wanted, actual = (new.get("metadata") or {}).get("uid"), old["metadata"]["uid"]
+    if not wanted or wanted == actual:
+        return
+    info, resource = call.info, call.resource
+    where = "/".join(filter(None, ("/registry", resource.storage_prefix, info.namespace, info.name)))
+    raise Conflict.of(
+        resource,
+        info.name,
+        f"StorageError: invalid object, Code: 4, Key: {where}, ResourceVersion: 0, AdditionalErrorMsg: "
+        f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {actual}",
+    )
+
+
+def _check_named(obj: Obj, name: str) -> None:
+    """Raises BadRequest when the body names no object, or another than the path."""
+    if not (obj.get("metadata") or {}).get("name"):
+        why = "name must be provided"
+        raise BadRequest(f"the name of the object ({name} based on URL) was undeterminable: {why}")
+    check_name(obj, name)
 
 
 def check_name(obj: Obj, name: str) -> None:

@@ -9,13 +9,13 @@ from functools import partial
 
 from aiohttp import web
 
-from wellhead.api.errors import ApiError, Cause, Gone, Invalid, Timeout
+from wellhead.api.errors import ApiError, Gone, Timeout
 from wellhead.api.meta import Obj
 from wellhead.apiserver.answers import partial_metadata, table
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.negotiation import Format, object_format
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.apiserver.revisions import fresh, requested_revision
+from wellhead.apiserver.revisions import check_options, fresh, requested_revision
 from wellhead.apiserver.selection import Selection, selection
 from wellhead.apiserver.watches import Watches
 from wellhead.storage.encoding import decode, encode_json
@@ -43,7 +43,9 @@ async def _watch(call: Call, registry: Registry, watches: Watches) -> web.Stream
     form = object_format(call.http.headers.get("Accept", ""))
     chosen = selection(call, registry)
     bookmarks = call.flag("allowWatchBookmarks")
-    initial = _initial_events(call, bookmarks)
+    check_options(call)
+    # KEP-3157; None: the client doesn't say.
+    initial = call.flag("sendInitialEvents") if "sendInitialEvents" in call.query else None
     revision, _ = requested_revision(call)
     collection = registry.collection(call.resource)
     # Without a version, or from "0", a watch begins with what is there (unless told otherwise).
@@ -161,27 +163,6 @@ async def _follow(
             events = await late.chosen(events)
         await stream.events(events)
     await stream.close()
-
-
-def _initial_events(call: Call, bookmarks: bool) -> bool | None:
-    """What sendInitialEvents asks for (KEP-3157); None if it is absent. Raises Invalid."""
-    if "sendInitialEvents" not in call.query:
-        return None
-    wanted = call.flag("sendInitialEvents")
-    match = call.query.get("resourceVersionMatch", "")
-    causes = []
-    if match != "NotOlderThan":
-        causes.append(
-            Cause.forbidden(
-                "resourceVersionMatch",
-                "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-            )
-        )
-    if wanted and not bookmarks:
-        causes.append(Cause.forbidden("allowWatchBookmarks", "sendInitialEvents requires bookmarks"))
-    if causes:
-        raise Invalid.of("meta.k8s.io", "ListOptions", "", causes)
-    return wanted
 
 
 class _Stream:

@@ -1,0 +1,153 @@
+"""What cannot be asked for is refused with upstream's code, reason and words."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.apiserver.cluster import User
+from tests.integration.apiserver.objects import CONFIGMAPS, DEPLOYMENTS, configmap, deployment
+from wellhead.api.meta import Obj
+
+MERGE = {"Content-Type": "application/merge-patch+json"}
+JSON_PATCH = {"Content-Type": "application/json-patch+json"}
+OF_META = "meta.k8s.io"
+ONE = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+MANY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+FORBIDDEN_MATCH = "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden"
+
+
+@pytest.fixture
+async def at(admin: User) -> str:
+    """The path of a config map that is there."""
+    answer = await admin.call("POST", CONFIGMAPS, configmap("refusing"))
+    assert answer.code in (201, 409)
+    return f"{CONFIGMAPS}/refusing"
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("POST", "CreateOptions"),
+        ("PUT", "UpdateOptions"),
+        ("PATCH", "PatchOptions"),
+        ("DELETE", "DeleteOptions"),
+    ],
+)
+async def test_a_trial_of_another_kind(admin: User, at: str, method: str, options: str) -> None:
+    path = CONFIGMAPS if method == "POST" else at
+    body = None if method == "DELETE" else configmap("refusing")
+    headers = MERGE if method == "PATCH" else {}
+    answer = await admin.call(method, path, body, headers=headers, query={"dryRun": "Some"})
+    status = answer.expect(422)
+    said = f'{options}.{OF_META} "" is invalid: dryRun: Unsupported value: ["Some"]: supported values: "All"'
+    assert status["message"] == said
+
+
+async def test_a_trial_in_the_body_of_a_deletion(admin: User, at: str) -> None:
+    status = (await admin.call("DELETE", at, {"dryRun": ["Some"]})).expect(422)
+    assert status["message"].startswith(f'DeleteOptions.{OF_META} "" is invalid: dryRun')
+
+
+async def test_another_strictness(admin: User) -> None:
+    query = {"fieldValidation": "Some"}
+    status = (await admin.call("POST", CONFIGMAPS, configmap("x"), query=query)).expect(422)
+    said = 'fieldValidation: Unsupported value: "Some": supported values: "", "Ignore", "Strict", "Warn"'
+    assert status["message"] == f'CreateOptions.{OF_META} "" is invalid: {said}'
+
+
+async def test_a_replacement_without_a_name(admin: User, at: str) -> None:
+    status = (await admin.call("PUT", at, {"metadata": {}})).expect(400)
+    assert status["message"].endswith("(refusing based on URL) was undeterminable: name must be provided")
+
+
+async def test_a_replacement_of_an_object_that_is_gone(admin: User, at: str) -> None:
+    status = (await admin.call("PUT", at, {"metadata": {"name": "refusing", "uid": "x"}})).expect(409)
+    assert "Precondition failed: UID in precondition: x, UID in object meta: " in status["message"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "might"),
+    [("uid", "x", "deleted and then recreated"), ("resourceVersion", "1", "modified")],
+)
+async def test_a_deletion_of_another_object(admin: User, at: str, field: str, value: str, might: str) -> None:
+    status = (await admin.call("DELETE", at, {"preconditions": {field: value}})).expect(409)
+    assert status["message"].startswith('Operation cannot be fulfilled on ConfigMap "refusing": the ')
+    assert f"in the precondition ({value}) does not match the" in status["message"]
+    assert status["message"].endswith(f"The object might have been {might}")
+    assert status["details"]["kind"] == "ConfigMap"
+
+
+@pytest.mark.parametrize("change", [{"kind": "Secret"}, {"apiVersion": "v2"}])
+async def test_a_patch_that_makes_another_kind(admin: User, at: str, change: Obj) -> None:
+    status = (await admin.call("PATCH", at, change, headers=MERGE)).expect(422)
+    assert status["details"]["causes"][0]["field"] == "patch"
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [{"op": "odd", "path": "/a"}, {"op": "add", "path": "/a"}, {"op": "remove", "path": "a"}],
+)
+async def test_an_operation_that_is_none(admin: User, at: str, operation: Obj) -> None:
+    status = (await admin.call("PATCH", at, [operation], headers=JSON_PATCH)).expect(422)
+    assert status["message"].startswith("the server rejected our request due to an error in our request")
+
+
+async def test_a_scale_that_is_none(admin: User) -> None:
+    await admin.call("POST", DEPLOYMENTS, deployment("refusing"))
+    body = {"spec": {"replicas": "many"}}
+    status = (await admin.call("PATCH", f"{DEPLOYMENTS}/refusing/scale", body, headers=MERGE)).expect(422)
+    assert status["details"]["causes"][0]["field"] == "patch"
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "said"),
+    [
+        (
+            {"sendInitialEvents": "true"},
+            422,
+            "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list",
+        ),
+        (
+            {"watch": "1", "resourceVersion": "1", "resourceVersionMatch": "NotOlderThan"},
+            422,
+            f"{FORBIDDEN_MATCH} for watch unless sendInitialEvents is provided",
+        ),
+        (
+            {"watch": "1", "sendInitialEvents": "1", "resourceVersion": "1", "resourceVersionMatch": "Exact"},
+            422,
+            'resourceVersionMatch: Unsupported value: "Exact": supported values: "NotOlderThan"',
+        ),
+        ({"watch": "1", "continue": "x"}, 422, f"{FORBIDDEN_MATCH} when continue is provided"),
+        ({"timeoutSeconds": "long"}, 400, 'strconv.ParseInt: parsing "long": invalid syntax'),
+    ],
+)
+async def test_a_selection_that_is_none(admin: User, query: dict[str, str], code: int, said: str) -> None:
+    status = (await admin.call("GET", CONFIGMAPS, query=query)).expect(code)
+    assert said in status["message"]
+
+
+async def test_a_list_isnt_limited_by_less_than_nothing(admin: User, at: str) -> None:
+    found = (await admin.call("GET", CONFIGMAPS, query={"limit": "-1"})).expect(200)
+    assert found["items"]
+
+
+@pytest.mark.parametrize("accept", ["application/*", "text/html"])
+async def test_a_form_that_is_none(admin: User, at: str, accept: str) -> None:
+    (await admin.call("GET", at, headers={"Accept": accept})).expect(406)
+
+
+async def test_one_isnt_many(admin: User, at: str) -> None:
+    status = (await admin.call("GET", at, headers={"Accept": MANY})).expect(406)
+    assert status["message"].startswith("you requested PartialObjectMetadataList, but")
+    status = (await admin.call("GET", CONFIGMAPS, headers={"Accept": ONE})).expect(406)
+    assert status["message"].startswith("you requested PartialObjectMetadata, but")
+
+
+async def test_a_head_alone(admin: User, at: str) -> None:
+    assert (await admin.call("HEAD", at)).code == 405
+
+
+async def test_one_object_is_watched_by_an_older_path(admin: User, at: str) -> None:
+    path = at.replace("/api/v1/", "/api/v1/watch/")
+    event = (await admin.call("GET", path, query={"timeoutSeconds": "1"})).expect(200)
+    assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "refusing")
