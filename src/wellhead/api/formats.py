@@ -14,6 +14,8 @@ Check = Callable[[str], list[str]]
 
 _DNS_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _DNS_SUBDOMAIN = _DNS_LABEL + "(\\." + _DNS_LABEL + ")*"
+_SEARCH_LABEL = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_SEARCH_DOMAIN = _SEARCH_LABEL + "(\\." + _SEARCH_LABEL + ")*"
 _DNS_1035 = "[a-z]([-a-z0-9]*[a-z0-9])?"
 _QUALIFIED = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE = "(" + _QUALIFIED + ")?"
@@ -37,6 +39,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 _dns_label, _dns_subdomain, _dns_1035 = map(_pattern, (_DNS_LABEL, _DNS_SUBDOMAIN, _DNS_1035))
 _qualified, _label_value, _config_key = map(_pattern, (_QUALIFIED, _LABEL_VALUE, _CONFIG_KEY))
 _env_name = _pattern(_ENV_NAME)
+_search_domain = _pattern(_SEARCH_DOMAIN)
 
 
 def _refused(message: str, pattern: str, *examples: str) -> str:
@@ -85,6 +88,21 @@ def _no_subdomain(text: str) -> list[str]:
                 "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, "
                 "'-' or '.', and must start and end with an alphanumeric character",
                 _DNS_SUBDOMAIN,
+                "example.com",
+            )
+        )
+    return problems
+
+
+def search_domain(text: str) -> list[str]:
+    """A subdomain in whose labels there may be underscores, too: where names are looked for."""
+    problems = _longer(text, 253)
+    if not _search_domain.fullmatch(text):
+        problems.append(
+            _refused(
+                "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' "
+                "or '.', and must start and end with an alphanumeric character",
+                _SEARCH_DOMAIN,
                 "example.com",
             )
         )

@@ -86,7 +86,10 @@ async def test_preconditions_must_hold(admin: User) -> None:
     created = (await admin.create(CONFIGMAPS, configmap("a")))["metadata"]
     path = f"{CONFIGMAPS}/a"
     status = (await admin.call("DELETE", path, {"preconditions": {"uid": "other"}})).expect(409)
-    assert f"the UID in the precondition (other) does not match the UID in record ({created['uid']})" in status["message"]
+    assert (
+        f"the UID in the precondition (other) does not match the UID in record ({created['uid']})"
+        in status["message"]
+    )
     (await admin.call("DELETE", path, {"preconditions": {"resourceVersion": "1"}})).expect(409)
     right = {"uid": created["uid"], "resourceVersion": created["resourceVersion"]}
     await admin.delete(path, {"preconditions": right})

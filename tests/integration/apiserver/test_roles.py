@@ -169,7 +169,8 @@ async def test_a_component_may_do_what_it_needs_and_no_more(cluster: Cluster, id
 async def test_who_may_update_may_not_create_by_that(cluster: Cluster, admin: User) -> None:
     headers = {"Impersonate-User": "wellhead:scheduler"}
     path = LEASES.format("kube-system") + "/kube-scheduler"
-    await admin.call("PUT", path, {"spec": {}}, headers=headers)
+    lease = {"metadata": {"name": "kube-scheduler"}, "spec": {}}
+    (await admin.call("PUT", path, lease, headers=headers)).expect(201)
     manager = {"Impersonate-User": "wellhead:controller-manager"}
     answer = await admin.call("PUT", f"{SERVICES}/new", service("new"), headers=manager)
     assert answer.code == 403

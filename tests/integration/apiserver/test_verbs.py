@@ -191,7 +191,7 @@ async def test_a_dry_run_answers_as_if_and_writes_nothing(admin: User) -> None:
     assert tried["data"] == {"x": "2"}
     await admin.delete(f"{CONFIGMAPS}/a", dryRun="All")
     assert await admin.get(f"{CONFIGMAPS}/a") == created
-    (await admin.call("POST", CONFIGMAPS, configmap("b"), query={"dryRun": "Some"})).expect(400)
+    (await admin.call("POST", CONFIGMAPS, configmap("b"), query={"dryRun": "Some"})).expect(422)
 
 
 async def test_status_and_spec_are_written_apart(admin: User) -> None:

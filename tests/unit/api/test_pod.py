@@ -190,7 +190,7 @@ def test_status_sent_at_creation_is_dropped() -> None:
         (
             {"livenessProbe": {"httpGet": {"port": 80, "httpHeaders": [{"name": "A b", "value": ""}]}}},
             {},
-            'spec.containers[0].livenessProbe.httpGet.httpHeaders[0].name: Invalid value: "A b": '
+            'spec.containers[0].livenessProbe.httpGet.httpHeaders: Invalid value: "A b": '
             "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', "
             "regex used for validation is '[-A-Za-z0-9]+')",
         ),

@@ -26,7 +26,7 @@ async def bind(call: Call, registry: Registry, admission: Admission) -> web.Stre
     binding = await gate.mutate(await decoded_object(call, _BINDING), None)
     sent: Obj = binding.get("metadata") or {}
     name = info.name or sent.get("name") or ""
-    if sent.get("name") != name:
+    if sent.get("name") not in (None, "", name):
         raise BadRequest("name in URL does not match name in Binding object")
     target: Obj = binding.get("target") or {}
     causes = []

@@ -106,7 +106,7 @@ def validate_container(
             if policy.get("restartPolicy") == "RestartContainer"
         ]
     if restarts and is_init and restarts != "Always":
-        causes.append(Cause.not_supported(f"{at}.restartPolicy", restarts, ("Always",)))
+        causes.append(Cause.not_supported(f"{at}.restartPolicy", restarts, _RESTART_POLICIES))
     if restarts and not is_init:
         causes += one_of(f"{at}.restartPolicy", restarts, _RESTART_POLICIES)
     causes += _validate_restart_rules(container, at)
@@ -274,9 +274,9 @@ def _validate_handler(handler: Obj, at: str) -> list[Cause]:
     for kind in ("httpGet", "tcpSocket", "grpc"):
         if kind in kinds:
             causes += validate_port_reference(handler[kind].get("port", 0), f"{at}.{kind}.port")
-    for index, header in enumerate((handler.get("httpGet") or {}).get("httpHeaders") or ()):
+    for header in (handler.get("httpGet") or {}).get("httpHeaders") or ():
         name = header.get("name") or ""
-        here = f"{at}.httpGet.httpHeaders[{index}].name"
+        here = f"{at}.httpGet.httpHeaders"
         causes += [Cause.invalid(here, name, problem) for problem in http_header_name(name)]
     scheme = (handler.get("httpGet") or {}).get("scheme", "HTTP")
     if scheme not in ("HTTP", "HTTPS"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wellhead.api.errors import Cause, one_of
-from wellhead.api.formats import dns_label, dns_subdomain, ip_address
+from wellhead.api.formats import dns_label, dns_subdomain, ip_address, search_domain
 from wellhead.api.kinds.pod.compute import validate_overhead, validate_pod_resources
 from wellhead.api.kinds.pod.containers import validate_container
 from wellhead.api.kinds.pod.ephemeral import validate_ephemeral_containers
@@ -16,6 +16,7 @@ from wellhead.api.kinds.pod.scheduling import validate_scheduling
 from wellhead.api.kinds.pod.security import validate_pod_security
 from wellhead.api.kinds.pod.volumes import validate_volumes
 from wellhead.api.kinds.pod.whole import validate_whole
+from wellhead.api.kinds.pod.windows import validate_system
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_labels
 
@@ -61,6 +62,7 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
             )
         )
     causes += validate_pod_security(spec, at)
+    causes += validate_system(spec, at)
     causes += validate_scheduling(spec, at)
     causes += _validate_claims(spec.get("resourceClaims") or (), f"{at}.resourceClaims")
     if resources := spec.get("resources"):
@@ -71,7 +73,7 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
         causes += one_of(f"{at}.preemptionPolicy", policy, _PREEMPTION_POLICIES)
     if (system := spec.get("os")) is not None:
         if not system.get("name"):
-            causes.append(Cause.required(f"{at}.os.name", "cannot be empty"))
+            causes.append(Cause.required(f"{at}.os.name", ""))
         else:
             causes += one_of(f"{at}.os", system["name"], _SYSTEMS)
     causes += _validate_host_name(spec, at)
@@ -177,10 +179,10 @@ def _validate_dns_config(spec: Obj, at: str) -> list[Cause]:
     for index, ip in enumerate(servers):
         causes += [Cause.invalid(f"{at}.nameservers[{index}]", ip, problem) for problem in ip_address(ip)]
     for index, search in enumerate(searches):
-        # Underscores may be, and a trailing dot; "." alone says that there is nothing to search.
-        plain = search.removesuffix(".").replace("_", "a") if search != "." else "a"
+        # There may be a trailing dot; "." alone says that there is nothing to search.
+        plain = search.removesuffix(".") if search != "." else "a"
         causes += [
-            Cause.invalid(f"{at}.searches[{index}]", search, problem) for problem in dns_subdomain(plain)
+            Cause.invalid(f"{at}.searches[{index}]", search, problem) for problem in search_domain(plain)
         ]
     if len(" ".join(searches)) > _MAX_SEARCH_CHARACTERS:
         causes.append(
