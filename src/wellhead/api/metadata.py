@@ -20,6 +20,7 @@ _SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _SUFFIX_LENGTH = 5
 _GENERATED_BASE_LIMIT = 63 - _SUFFIX_LENGTH
 _FIXED_BY_SERVER = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+_OF_DELETION = ("deletionTimestamp", "deletionGracePeriodSeconds")
 _GC_FINALIZERS = ("foregroundDeletion", "orphan")
 _IMMUTABLE = "field is immutable"
 _OF_LIBRARIES = frozenset({"admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io"})
@@ -61,13 +62,15 @@ def prepare_update(resource: Resource, new: Obj, old: Obj, namespace: str) -> No
     before = old["metadata"]
     metadata.pop("selfLink", None)
     metadata.setdefault("name", before["name"])
-    # Go's clients send what they have read; what others leave out counts as unchanged. The deletion
-    # fields are the server's alone, so what a client says of them doesn't matter.
-    for field in ("uid", "creationTimestamp"):
-        if not metadata.get(field):
-            metadata[field] = before.get(field)
-    for field in ("deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
+    # Go's clients send what they have read; what others leave out counts as unchanged. When the object was
+    # made is the server's to say; when it was deleted, too, once it was: before, nobody may say so.
+    if not metadata.get("uid"):
+        metadata["uid"] = before.get("uid")
+    for field in ("creationTimestamp", "generation"):
         metadata.pop(field, None)
+        if field in before:
+            metadata[field] = before[field]
+    for field in _OF_DELETION:
         if field in before:
             metadata[field] = before[field]
 
@@ -125,7 +128,7 @@ def validate_update(new: Obj, old: Obj) -> list[Cause]:
     after, before = new["metadata"], old["metadata"]
     causes = [
         Cause.invalid(f"metadata.{field}", after.get(field) or "", _IMMUTABLE)
-        for field in ("name", "namespace", "uid", "creationTimestamp")
+        for field in ("name", "namespace", "uid", "creationTimestamp", *_OF_DELETION)
         if (after.get(field) or "") != (before.get(field) or "")
     ]
     if before.get("deletionTimestamp"):

@@ -14,6 +14,7 @@ from wellhead.api.meta import Key, Obj
 from wellhead.api.resource import Resource
 from wellhead.api.resources import SECRETS
 from wellhead.apiserver.tokens import InvalidToken, Tokens
+from wellhead.apiserver.websockets import websocket_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Authenticator:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() == "bearer" and token.strip():
             return self.token_user(token.strip())
+        if token := websocket_token(request):
+            return self.token_user(token)
         return ANONYMOUS
 
     def token_user(self, token: str) -> User:

@@ -368,7 +368,8 @@ async def test_a_node_keeps_its_own_lease(agent: User, admin: User) -> None:
     (await agent.call("PUT", f"{LEASES}/node-2", lease("node-2"))).expect(403)
     # An update that creates makes no other name, either.
     nameless = {"metadata": {"generateName": "x"}, "spec": lease("node-1")["spec"]}
-    made = (await agent.call("PUT", f"{LEASES}/node-1", nameless)).expect(201)
+    (await agent.call("PUT", f"{LEASES}/node-1", nameless)).expect(400)
+    made = (await agent.call("PUT", f"{LEASES}/node-1", lease("node-1"))).expect(201)
     assert made["metadata"]["name"] == "node-1"
     await agent.update(f"{LEASES}/node-1", made)
     (await agent.call("GET", LEASES)).expect(403)

@@ -23,7 +23,8 @@ from wellhead.apiserver.impersonation import PREFIX as IMPERSONATION
 from wellhead.apiserver.info import RequestInfo, verb_of
 from wellhead.apiserver.subresources.node_connection import Unreachable as NoConnection
 from wellhead.apiserver.subresources.relay import HOP_BY_HOP, pass_on
-from wellhead.apiserver.subresources.upgrade import Refusal, refused, wanted
+from wellhead.apiserver.subresources.upgrade import Refusal, refused
+from wellhead.apiserver.websockets import wanted
 from wellhead.text import printable
 
 _log = logging.getLogger(__name__)

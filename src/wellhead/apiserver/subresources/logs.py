@@ -11,7 +11,7 @@ from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.subresources.node_connection import Unreachable, refused, request, target, unreachable
 from wellhead.apiserver.subresources.reader_socket import pass_on_in_messages
 from wellhead.apiserver.subresources.relay import pass_on
-from wellhead.apiserver.subresources.upgrade import wanted
+from wellhead.apiserver.websockets import wanted
 
 _PARAMETERS = (
     "follow",

@@ -26,7 +26,8 @@ from wellhead.apiserver.subresources import pages
 from wellhead.apiserver.subresources.links import Way
 from wellhead.apiserver.subresources.node_connection import Unreachable, agent_url, request
 from wellhead.apiserver.subresources.relay import HOP_BY_HOP, pass_on
-from wellhead.apiserver.subresources.upgrade import Headers, Refusal, pass_upgrade, refused, wanted
+from wellhead.apiserver.subresources.upgrade import Headers, Refusal, pass_upgrade, refused
+from wellhead.apiserver.websockets import wanted
 from wellhead.text import printable, quoted
 
 _FORWARDED_FOR = "X-Forwarded-For"

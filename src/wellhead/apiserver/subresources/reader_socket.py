@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from wellhead.api.errors import BadRequest
-from wellhead.apiserver.subresources.upgrade import websocket_protocols
+from wellhead.apiserver.websockets import websocket_protocols
 from wellhead.waiting import first_of
 
 _TEXT = "base64.binary.k8s.io"

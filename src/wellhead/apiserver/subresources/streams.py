@@ -26,7 +26,8 @@ from wellhead.apiserver.subresources.node_connection import (
     target,
     unreachable,
 )
-from wellhead.apiserver.subresources.upgrade import Refusal, pass_upgrade, wanted, websocket_protocols
+from wellhead.apiserver.subresources.upgrade import Refusal, pass_upgrade
+from wellhead.apiserver.websockets import wanted, websocket_protocols
 
 _PROTOCOL_HEADER = "X-Stream-Protocol-Version"
 _MAX_MESSAGE = 16 * 1024 * 1024  # bytes

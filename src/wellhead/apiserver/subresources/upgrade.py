@@ -17,6 +17,7 @@ from yarl import URL
 from wellhead.api.errors import InternalError
 from wellhead.apiserver.subresources.node_connection import Unreachable
 from wellhead.apiserver.subresources.relay import HOP_BY_HOP
+from wellhead.apiserver.websockets import HEADER, websocket_protocols
 from wellhead.raw_stream import BLOCK, RawStream
 from wellhead.text import printable
 from wellhead.waiting import first_of
@@ -24,7 +25,7 @@ from wellhead.waiting import first_of
 _SWITCHING = 101  # the status: from here on it is another protocol
 _CONNECT_SECONDS = 5.0
 _MOST_HEAD = 64 * 1024  # bytes
-_CONNECTION = ("connection", "upgrade")
+_OWN = ("connection", "upgrade", HEADER.lower())
 
 Headers = Sequence[tuple[str, str]]
 
@@ -36,18 +37,6 @@ class Refusal:
     status: int
     headers: Headers
     body: bytes
-
-
-def wanted(request: web.BaseRequest) -> str:
-    """The protocol that the request asks for, "" if it is plain HTTP."""
-    tokens = [token.strip().lower() for token in request.headers.get("Connection", "").split(",")]
-    return request.headers.get("Upgrade", "") if "upgrade" in tokens else ""
-
-
-def websocket_protocols(request: web.BaseRequest) -> list[str]:
-    """The subprotocols that the client speaks, the one that it likes best first."""
-    headers = request.headers.getall("Sec-WebSocket-Protocol", [])
-    return [name for header in headers for each in header.split(",") if (name := each.strip())]
 
 
 async def pass_upgrade(
@@ -90,7 +79,9 @@ async def pass_upgrade(
 
 def _request_head(request: web.BaseRequest, url: URL, headers: Headers) -> bytes:
     lines = [f"{request.method} {url.raw_path_qs} HTTP/1.1"]
-    lines += [f"{name}: {printable(value)}" for name, value in headers if name.lower() not in _CONNECTION]
+    lines += [f"{name}: {printable(value)}" for name, value in headers if name.lower() not in _OWN]
+    if protocols := websocket_protocols(request):
+        lines.append(f"{HEADER}: {printable(', '.join(protocols))}")
     lines += ["Connection: Upgrade", f"Upgrade: {printable(request.headers['Upgrade'])}"]
     return "\r\n".join([*lines, "", ""]).encode()
 

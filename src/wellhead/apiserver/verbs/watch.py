@@ -9,23 +9,20 @@ from functools import partial
 
 from aiohttp import web
 
-from wellhead.api.errors import ApiError, Gone, Timeout
-from wellhead.api.meta import Obj
-from wellhead.apiserver.answers import partial_metadata, table
+from wellhead.api.errors import Gone, Timeout
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.negotiation import Format, object_format
+from wellhead.apiserver.negotiation import object_format
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.revisions import check_options, fresh, requested_revision
 from wellhead.apiserver.selection import Selection, selection
+from wellhead.apiserver.verbs.watch_stream import CHUNK, Stream, stream_for
 from wellhead.apiserver.watches import Watches
-from wellhead.storage.encoding import decode, encode_json
 from wellhead.storage.event_log import EventType, Item
 from wellhead.storage.store import Compacted
 from wellhead.storage.watcher import Watcher, WatchOverflow
 
 _MIN_TIMEOUT = 1800  # seconds; a watch without a limit of its own gets up to twice that, as upstream
 _MAX_TIMEOUT = 24 * 3600  # no clock of an event loop reaches as far as a client's number may
-_CHUNK = 64 * 1024  # bytes
 _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
@@ -53,7 +50,7 @@ async def _watch(call: Call, registry: Registry, watches: Watches) -> web.Stream
         initial = not revision
     after = None if initial or not revision else revision
     late = _Late(call, registry, chosen, after) if chosen.converted else None
-    stream = _Stream(call, registry, form)
+    stream = stream_for(call, registry, form)
     try:
         if initial and revision:
             await fresh(registry.cache, revision)
@@ -65,7 +62,7 @@ async def _watch(call: Call, registry: Registry, watches: Watches) -> web.Stream
     transport = call.http.transport
     if transport is not None:
         watcher.on_overflow = partial(watches.cut_off, transport)
-        transport.set_write_buffer_limits(_CHUNK)  # as much as is kept for a client who doesn't read
+        transport.set_write_buffer_limits(CHUNK)  # as much as is kept for a client who doesn't read
     try:
         existing = collection.items(chosen.namespace) if initial else []
         stream.known = max(after or 0, registry.cache.revision)  # before anybody waits for anything
@@ -82,7 +79,8 @@ async def _watch(call: Call, registry: Registry, watches: Watches) -> web.Stream
             await stream.bookmark(stream.known, {_INITIAL_EVENTS_END: "true"})
         if call.seat is not None:
             call.seat.leave()
-        await _follow(call, registry, watcher, stream, watches.bookmark_seconds if bookmarks else None, late)
+        seconds = watches.bookmark_seconds if bookmarks else None
+        await stream.during(_follow(call, registry, watcher, stream, seconds, late))
     finally:
         collection.unwatch(watcher)
     return stream.response
@@ -134,7 +132,7 @@ async def _follow(
     call: Call,
     registry: Registry,
     watcher: Watcher,
-    stream: _Stream,
+    stream: Stream,
     bookmark_seconds: float | None,
     late: _Late | None,
 ) -> None:
@@ -163,94 +161,3 @@ async def _follow(
             events = await late.chosen(events)
         await stream.events(events)
     await stream.close()
-
-
-class _Stream:
-    """The answer to a watch, event by event."""
-
-    def __init__(self, call: Call, registry: Registry, form: Format) -> None:
-        self._call = call
-        self._registry = registry
-        self._form = form
-        self._columns_sent = False
-        self.known = 0
-        """Of what happened up to this revision, the client asked for nothing, or for what exists."""
-        self.response = web.StreamResponse(
-            headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
-        )
-
-    async def open(self) -> None:
-        """Send the head now: it tells the client that the watch stands, long before a first event."""
-        self.response.enable_chunked_encoding()
-        await self.response.prepare(self._call.http)
-        await self.response.write(b"")
-
-    async def refuse(self, error: ApiError) -> web.StreamResponse:
-        """Nothing but an error."""
-        await self.open()
-        await self.response.write(encode_json({"type": "ERROR", "object": error.status}) + b"\n")
-        await self.close()
-        return self.response
-
-    async def events(self, events: Iterable[tuple[EventType, Item]]) -> None:
-        """Send these events, in chunks: of a large object, each is a view of the bytes that all share."""
-        events = list(events)
-        await self._registry.prepare(self._call.resource, [item for _, item in events])
-        pieces: list[bytes] = []
-        size = 0
-        for seen_as, item in events:
-            data = self._data(self._registry.present(self._call.resource, item))
-            if size + len(data) > _CHUNK:
-                await self.response.write(b"".join(pieces))
-                pieces, size = [], 0
-            pieces.append(b'{"type":"%b","object":' % seen_as.encode())
-            if len(data) > _CHUNK:
-                await self.response.write(b"".join(pieces))
-                pieces = []
-                for start in range(0, len(data), _CHUNK):
-                    await self.response.write(memoryview(data)[start : start + _CHUNK])
-            else:
-                pieces.append(data)
-                size += len(data)
-            pieces.append(b"}\n")
-        await self.response.write(b"".join(pieces))
-
-    async def bookmark(self, revision: int, annotations: dict[str, str] | None = None) -> None:
-        """Say that nothing up to `revision` is missing."""
-        resource = self._call.resource
-        metadata: Obj = {"resourceVersion": str(revision), "creationTimestamp": None}
-        if annotations:
-            metadata["annotations"] = annotations
-        obj: Obj = {"kind": resource.kind, "apiVersion": resource.api_version, "metadata": metadata}
-        if self._form.projection == "Table":
-            # A row holds the metadata, so that clients find the annotations.
-            row = {"cells": [], "object": partial_metadata(obj, self._form)}
-            obj = {
-                "kind": "Table",
-                "apiVersion": f"meta.k8s.io/{self._form.version}",
-                "metadata": {"resourceVersion": str(revision)},
-                "columnDefinitions": None,
-                "rows": [row] if annotations else [],
-            }
-        elif self._form.projection:
-            obj = partial_metadata(obj, self._form)
-        await self.response.write(encode_json({"type": "BOOKMARK", "object": obj}) + b"\n")
-
-    async def close(self) -> None:
-        """End the answer as one that is complete."""
-        await self.response.write_eof()
-
-    def _data(self, data: bytes) -> bytes:
-        """The object in the form that the client asked for."""
-        if self._form.projection == "Table":
-            obj = decode(data)
-            result = table(
-                self._call.resource, [obj], self._call, self._form, obj["metadata"]["resourceVersion"]
-            )
-            if self._columns_sent:
-                result["columnDefinitions"] = None
-            self._columns_sent = True
-            data = encode_json(result)
-        elif self._form.projection:
-            data = encode_json(partial_metadata(decode(data), self._form))
-        return data
