@@ -75,6 +75,14 @@ def test_a_container_tells_its_user_and_what_is_mounted() -> None:
     ]
 
 
+def test_who_says_that_a_pod_has_ended_is_believed() -> None:
+    pod = pods.pod()
+    pod["status"]["phase"] = "Failed"
+    found = status.compute(pods.record(pod, main=pods.running()), pods.view())
+    assert found["phase"] == "Failed"
+    assert _conditions(found)["Ready"] == "False"
+
+
 def test_between_a_container_and_its_successor_nothing_is_said() -> None:
     record, view = pods.record(pods.pod(), main=pods.ended(137)), pods.view()
     current = record.of("main").current

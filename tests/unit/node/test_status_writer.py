@@ -86,6 +86,8 @@ async def test_what_others_write_over_it_is_put_back() -> None:
         writer.look(server.change(phase="Pending", conditions=[{**ready, "status": "False"}]))
         writer.look(earlier)
         await writer.flushed()
+        writer.look(server.change(phase="Failed"))
+        await writer.flushed()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert server.written[1:] == [{"phase": "Running", "conditions": [ready]}]

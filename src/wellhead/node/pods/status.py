@@ -55,7 +55,8 @@ def compute(record: PodRecord, view: View) -> Obj:
             ("ephemeral", spec.ephemeral_containers(pod)),
         )
     }
-    phase = record.phase or _phase(pod, record, view)
+    # Who says that it has come to its end is believed: it is being ended.
+    phase = record.phase or (before["phase"] if spec.is_finished(pod) else _phase(pod, record, view))
     status = {
         "phase": phase,
         "conditions": _conditions(record, view, phase, statuses["init"], statuses["main"]),

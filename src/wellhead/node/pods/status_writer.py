@@ -15,6 +15,7 @@ from wellhead.api.meta import Obj
 from wellhead.api.resources import PODS
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import Client, ConnectionLost
+from wellhead.node.pods import spec
 from wellhead.waiting import comes
 
 _log = logging.getLogger(__name__)
@@ -71,6 +72,8 @@ class StatusWriter:
         written, metadata = self._written, pod["metadata"]
         if written is None or self._wanted is not None or metadata["uid"] != self._metadata["uid"]:
             return
+        if spec.is_finished(pod):
+            return  # whoever says so is believed
         # An older version than the one that was written last says nothing.
         if int(metadata.get("resourceVersion") or 0) > self._version and _ours(pod, written) != self._stored:
             _log.info("pod %s: its status was changed by somebody else", self._metadata["name"])

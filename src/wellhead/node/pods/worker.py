@@ -186,7 +186,7 @@ class PodWorker:
                 self._record.phase = self._record.pod["status"]["phase"]
             if not self._record.phase:
                 await self._live(group)
-                self._record.phase = status.final_phase(self._record.pod, self._record)
+                self._record.phase = self._said_phase() or status.final_phase(self._record.pod, self._record)
             self.state.view.ended = True
             await uninterrupted(self._tear_down())
             self._torn_down.set()
@@ -195,9 +195,14 @@ class PodWorker:
             writer.cancel()
 
     def _notice(self) -> None:
-        if spec.is_deleted(self._record.pod) or self._record.end is not None:
+        if spec.is_deleted(self._record.pod) or self._record.end is not None or self._said_phase():
             self._told.set()
             self._crew.stop()
+
+    def _said_phase(self) -> str:
+        """The phase in which somebody else says that it has come to its end: then it has, as upstream's."""
+        pod = self._record.pod
+        return str(pod["status"]["phase"]) if spec.is_finished(pod) and not self._record.phase else ""
 
     def _changed(self) -> None:
         record, view = self._record, self.state.view
