@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from bench import policy_packets
 from bench.measure import Result, median, stopwatch
 from wellhead.ip import Family
 from wellhead.linux import namespaces
@@ -30,7 +31,7 @@ def measure() -> list[Result]:
         found.extend(asyncio.run(_measure()))
 
     namespaces.in_new_thread(work)
-    return found
+    return [*found, *policy_packets.measure()]
 
 
 async def _measure() -> list[Result]:

@@ -16,7 +16,7 @@ import itertools
 import os
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -93,6 +93,24 @@ class Crowd:
     def arrived(self, probes: list[Probe]) -> set[Probe]:
         """Send these, and answer them: those that came there, and whose answers came back."""
         return namespaces.in_new_thread(lambda: self._arrived(probes))
+
+    def settled(self, work: Callable[[], object]) -> None:
+        """Do what sends something, until it has come wherever it comes."""
+
+        def run() -> None:
+            os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+            work()
+            self._settle()
+
+        namespaces.in_new_thread(run)
+
+    def another(self, address: str, *kind: int) -> socket.socket:
+        """A further socket where an address is, bound to it."""
+        name = self._of[ip_address(address)]
+        made = self._hosts[name].inside(lambda: socket.socket(_family(address), *kind))
+        made.setblocking(False)
+        made.bind((address, 0))
+        return made
 
     def _arrived(self, probes: list[Probe]) -> set[Probe]:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
