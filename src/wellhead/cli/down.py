@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from wellhead.cli import graceful
 from wellhead.cli.options import cluster_option
 from wellhead.cli.progress import progress
+from wellhead.clusters import starting
 from wellhead.lab import prerequisites, teardown
 from wellhead.lab.cluster import Cluster, LabError
 
@@ -29,9 +29,9 @@ def command(name: str, everything: bool, now: bool) -> None:
         prerequisites.check_host()
         for each in teardown.names() if everything else [name]:
             with progress(f"Removing {each}") as report:
-                if not now:
-                    graceful.end_pods(Cluster(each), None, report)
-                was_there = teardown.remove(Cluster(each), report)
+                was_there, remark = starting.remove(Cluster(each), now=now, report=report)
+            if remark:
+                click.echo(remark, err=True)
             click.echo(f"Removed {each}." if was_there else f"There is no cluster {each}.")
     except LabError as error:
         raise click.ClickException(str(error)) from None

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from wellhead.cli import graceful
 from wellhead.cli.options import cluster_option
 from wellhead.cli.progress import progress
+from wellhead.clusters import starting
 from wellhead.lab import prerequisites, startup, teardown
 from wellhead.lab.addresses import IP_FAMILIES, IpFamily
 from wellhead.lab.cluster import NODE_PROCESSES, STORAGES, Cluster, LabError, NodeProcesses, Storage
-from wellhead.lab.startup import Started
-from wellhead.lab.topology import node_name
-
-if TYPE_CHECKING:
-    from wellhead.lab.readiness import Progress
+from wellhead.lab.startup import Started, Wishes
 
 _NONE = "none"
 _OURS_OR_NONE = ("wellhead", _NONE)
@@ -164,7 +158,7 @@ def command(
         ours = {"proxy": proxy, "cloud": cloud, "dns": dns, "policy": policy}
         has = {part: None if which is None else which != _NONE for part, which in ours.items()}
         allowed = tuple(filter(None, spoofing)) if spoofing else None
-        wishes = startup.Wishes(
+        wishes = Wishes(
             nodes=nodes,
             proxy_mode=proxy_mode,
             ip_family=ip_family,
@@ -178,11 +172,7 @@ def command(
             audit_policy=audit_policy,
             node_processes=node_processes,
         )
-        _shrink(cluster, nodes)
-        started = startup.start(cluster, wishes)
-        if started.remark:
-            click.echo(started.remark, err=True)
-        _wait(cluster, started, timeout)
+        started = _start(cluster, wishes, timeout)
     except LabError as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
@@ -203,14 +193,6 @@ def command(
     click.echo(f"  wellhead down{option}            remove it all")
 
 
-def _shrink(cluster: Cluster, nodes: int | None) -> None:
-    """Let those nodes that are to go end their pods."""
-    old = cluster.read_spec()
-    if old is not None and nodes is not None and nodes < old.nodes:
-        with progress(f"Shutting down nodes of {cluster.name}") as report:
-            graceful.end_pods(cluster, map(node_name, range(nodes + 1, old.nodes + 1)), report)
-
-
 def _checked(path: str) -> bytes:
     """The content of a kubelet's configuration that the agents will take. Raises LabError."""
     from wellhead.node import configuration
@@ -222,22 +204,16 @@ def _checked(path: str) -> bytes:
         raise LabError(f"--kubelet-config: {error}") from None
 
 
-def _wait(cluster: Cluster, started: Started, timeout: float) -> None:
-    # Only now: loading the client takes about as long as the supervisor needs to make the machines.
-    from wellhead.lab import readiness
-
-    try:
-        with progress(f"Starting {cluster.name}") as report:
-
-            def tell(at: Progress) -> None:
-                components = f"{at.components}/{at.components_total} components"
-                nodes = f"{at.nodes}/{at.nodes_total} nodes Ready"
-                total = at.components_total + at.nodes_total
-                report(f"{components}, {nodes}", at.components + at.nodes, total)
-
-            asyncio.run(readiness.wait(cluster, started, timeout, tell))
-    except readiness.NotReady as error:
-        raise click.ClickException(f"{error}\n{_what_to_do(cluster.name)}") from None
+def _start(cluster: Cluster, wishes: Wishes, timeout: float) -> Started:
+    with progress(f"Starting {cluster.name}") as report:
+        started = starting.begin(cluster, wishes, report)
+        if started.remark:
+            click.echo(started.remark, err=True)
+        try:
+            starting.wait(cluster, started, timeout, report)
+        except LabError as error:
+            raise LabError(f"{error}\n{_what_to_do(cluster.name)}") from None
+    return started
 
 
 def _what_to_do(name: str) -> str:

@@ -15,7 +15,7 @@ from wellhead.client.rest import Client
 from wellhead.ip import Family
 from wellhead.lab import kubeconfigs
 from wellhead.lab.cluster import Cluster, LabError
-from wellhead.matrix.cells import Cell, Parts, Place, cells, untried
+from wellhead.matrix.cells import Cell, Dialled, Parts, Place, cells, untried
 from wellhead.matrix.result import Matrix, Row, Verdict, in_words
 from wellhead.matrix.stand import put_up, take_away
 from wellhead.paths.way import Disposition, Way
@@ -38,9 +38,12 @@ Progress = Callable[[int, int], None]
 
 
 def matrix(
-    cluster: Cluster, families: Sequence[Family] = (), progress: Progress = lambda _done, _all: None
+    cluster: Cluster,
+    families: Sequence[Family] = (),
+    progress: Progress = lambda _done, _all: None,
+    dialled: Sequence[Dialled] = tuple(Dialled),
 ) -> Matrix:
-    """Try all cells of these families, or of all that the cluster has. Blocks.
+    """Try all cells of these families, or of all that the cluster has, and addresses. Blocks.
 
     Raises:
         LabError: there is no such cluster.
@@ -54,7 +57,7 @@ def matrix(
     parts = Parts(proxy="proxy" not in spec.without, cloud="cloud" not in spec.without)
     proxy = f"wellhead's proxy in {spec.proxy_mode} mode" if parts.proxy else "somebody else's proxy"
     with _standing(cluster, has, parts) as place:
-        tried = tuple(_tried(cluster, place, parts, list(cells(wanted)), progress))
+        tried = tuple(_tried(cluster, place, parts, list(cells(wanted, dialled)), progress))
     return Matrix(cluster=cluster.name, proxy=proxy, rows=tried)
 
 
