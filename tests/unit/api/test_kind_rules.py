@@ -118,8 +118,8 @@ INVALID: list[tuple[Resource, Obj, str]] = [
     ),
     (
         ENDPOINTSLICES,
-        slice_of({"addresses": ["10.0.0.1"], "deprecatedTopology": {"a b": "c"}}),
-        'endpoints[0].deprecatedTopology: Invalid value: "a b": name part must consist of',
+        slice_of({"addresses": ["10.0.0.1"], "hostname": ""}),
+        'endpoints[0].hostname: Invalid value: "": a lowercase RFC 1123 label must consist of',
     ),
     (
         ENDPOINTS,
@@ -154,7 +154,27 @@ INVALID: list[tuple[Resource, Obj, str]] = [
     (
         NODES,
         named(spec={"taints": [{"key": "a", "effect": "No"}]}),
-        'spec.taints[0].effect: Unsupported value: "No": supported values: "NoSchedule", "PreferNoSchedule"',
+        'metadata.taints[0].effect: Unsupported value: "No": supported values: "NoSchedule", "PreferNoSchedu',
+    ),
+    (
+        NAMESPACES,
+        named(spec={"finalizers": ["mine"]}),
+        'spec.finalizers: Invalid value: "mine": name is neither a standard finalizer name nor is it fully',
+    ),
+    (
+        NODES,
+        {"metadata": {"name": "n", "finalizers": ["example.com/x", "mine"]}},
+        'metadata.finalizers[1]: Invalid value: "mine": name is neither a standard finalizer name nor is it',
+    ),
+    (
+        NODES,
+        {
+            "metadata": {
+                "name": "n",
+                "ownerReferences": [{"apiVersion": "v1", "kind": "Event", "name": "e", "uid": "u"}],
+            }
+        },
+        "metadata.ownerReferences: Invalid value: ",
     ),
     (
         EVENTS,
@@ -271,3 +291,8 @@ def test_of_an_event_only_the_series_changes() -> None:
         with pytest.raises(Invalid) as refused:
             update(EVENTS_V1, {**old, **change}, old)
         assert [cause.field for cause in refused.value.causes] == [field]
+
+
+def test_a_topology_of_older_clients_is_left_out() -> None:
+    made = create(ENDPOINTSLICES, slice_of({"addresses": ["10.0.0.1"], "deprecatedTopology": {"a": "b"}}))
+    assert made["endpoints"] == [{"addresses": ["10.0.0.1"]}]

@@ -93,6 +93,8 @@ def test_a_node_registers_with_its_status() -> None:
 
 
 def test_namespace_lifecycle_fields_are_the_servers() -> None:
+    own = create(NAMESPACES, named("n", spec={"finalizers": ["example.com/x"]}))
+    assert own["spec"] == {"finalizers": ["example.com/x", "kubernetes"]}
     made = create(NAMESPACES, named("n"))
     assert made["metadata"]["labels"] == {"kubernetes.io/metadata.name": "n"}
     assert (made["spec"], made["status"]) == ({"finalizers": ["kubernetes"]}, {"phase": "Active"})

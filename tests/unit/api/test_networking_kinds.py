@@ -147,8 +147,8 @@ def test_a_policy_is_about_what_it_speaks_of() -> None:
         ),
         (
             {"ports": [{"protocol": "ICMP"}]},
-            'spec.ingress[0].ports[0].protocol: Unsupported value: "ICMP": supported values: "SCTP", "TCP", '
-            '"UDP"',
+            'spec.ingress[0].ports[0].protocol: Unsupported value: "ICMP": supported values: "TCP", "UDP", '
+            '"SCTP"',
         ),
     ],
 )

@@ -9,6 +9,7 @@ from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_label
 from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
+from wellhead.api.metadata import validate_finalizers
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
@@ -41,8 +42,12 @@ class NamespaceStrategy(Strategy):
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
         self.default(obj)  # once more, now that it has its name
-        obj["spec"] = {"finalizers": [_FINALIZER]}
+        names = (obj.get("spec") or {}).get("finalizers") or []
+        obj["spec"] = {"finalizers": names if _FINALIZER in names else [*names, _FINALIZER]}
         obj["status"] = {"phase": "Active"}
+
+    def validate_create(self, obj: Obj) -> list[Cause]:
+        return validate_finalizers(obj["spec"]["finalizers"], "spec.finalizers")
 
     def prepare_update(self, new: Obj, old: Obj, context: Context) -> None:
         new["spec"] = old.get("spec") or {}  # only the subresource `finalize` takes a finalizer away

@@ -23,8 +23,8 @@ NETWORKPOLICIES = Resource(
     "networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", short_names=("netpol",)
 )
 
-_TYPES = ("Egress", "Ingress")
-_PROTOCOLS = ("SCTP", "TCP", "UDP")
+_TYPES = ("Ingress", "Egress")
+_PROTOCOLS = ("TCP", "UDP", "SCTP")
 _DIRECTIONS = (("ingress", "from"), ("egress", "to"))
 
 

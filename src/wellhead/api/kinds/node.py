@@ -66,7 +66,7 @@ class NodeStrategy(Strategy):
             causes.append(Cause.invalid(at, networks, text))
         seen = set()
         for index, taint in enumerate(spec.get("taints") or ()):
-            at = f"spec.taints[{index}]"
+            at = f"metadata.taints[{index}]"  # upstream's place of them
             key, value, effect = (taint.get(field) or "" for field in ("key", "value", "effect"))
             causes += [Cause.invalid(f"{at}.key", key, problem) for problem in qualified_name(key)]
             if problems := label_value(value):
