@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import click
 
-from wellhead.api.duration import Duration
 from wellhead.apiserver.audit.options import (
     FORMATS,
     MODES,
@@ -17,29 +16,12 @@ from wellhead.apiserver.audit.options import (
     AuditOptions,
     Delivery,
 )
-from wellhead.cli.options import boolean_option
+from wellhead.cli.options import Seconds, boolean_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 _DEFAULTS = AuditOptions()
-
-
-class _Seconds(click.ParamType[float]):
-    """A duration as Go spells it, like 30s."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float | int):
-            return float(value)
-        try:
-            seconds = Duration.parse(str(value)).seconds
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        if seconds < 0:
-            self.fail(f"{value} is less than 0", param, ctx)
-        return seconds
 
 
 def audit_options(command: F) -> F:
@@ -77,7 +59,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=_FILE,
         help="Post events to the server that this kubeconfig names.",
     ),
-    _option("webhook-initial-backoff", _Seconds(), "10s", "How long to wait before the second try."),
+    _option("webhook-initial-backoff", Seconds(), "10s", "How long to wait before the second try."),
 )
 
 
@@ -95,7 +77,7 @@ def _delivery(name: str, default: Delivery) -> tuple[Callable[[Any], Any], ...]:
         _option(f"{batch}-max-size", _NATURAL, default.batch_size, "Events in a batch at most."),
         _option(
             f"{batch}-max-wait",
-            _Seconds(),
+            Seconds(),
             f"{default.batch_seconds:g}s",
             "How long a batch that isn't full waits, in batch mode.",
         ),

@@ -9,28 +9,11 @@ from typing import Any
 import click
 
 from wellhead import component
-from wellhead.api.duration import Duration
 from wellhead.cli.leases import lease_of, lease_options
-from wellhead.cli.options import health_option, logging_options
+from wellhead.cli.options import Seconds, health_option, logging_options
 from wellhead.component import LogFormat
 from wellhead.controllers.certificates.signing import Authority
 from wellhead.controllers.main import Config, run
-
-
-class _Duration(click.ParamType[float]):
-    """Seconds, as `40s`, `1m30s` or `40`."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        text = str(value)
-        try:
-            seconds = Duration.parse(f"{text}s" if text.isdecimal() else text).seconds
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        if seconds <= 0:
-            self.fail(f"{text!r} is not a positive duration such as 40s or 1m30s", param, ctx)
-        return seconds
 
 
 @click.command(name="controller-manager")
@@ -52,14 +35,14 @@ class _Duration(click.ParamType[float]):
 )
 @click.option(
     "--cluster-signing-duration",
-    type=_Duration(),
+    type=Seconds(positive=True),
     default="8760h",
     show_default=True,
     help="How long such a certificate is valid at most.",
 )
 @click.option(
     "--node-monitor-grace-period",
-    type=_Duration(),
+    type=Seconds(positive=True),
     default="40s",
     show_default=True,
     help="How long a node may say nothing before its condition is Unknown.",

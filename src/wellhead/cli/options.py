@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from wellhead.api.duration import Duration
 from wellhead.ip import IPAddress, IPNetwork
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,6 +36,25 @@ class Network(click.ParamType[IPNetwork]):
             return ip_network(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Seconds(click.ParamType[float]):
+    """A duration as Go spells it, like 1m30s. `positive`: more than none, and a bare number will do."""
+
+    name = "duration"
+
+    def __init__(self, *, positive: bool = False) -> None:
+        self._positive = positive
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        text = str(value)
+        try:
+            seconds = Duration.parse(f"{text}s" if self._positive and text.isdecimal() else text).seconds
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if seconds < 0 or (self._positive and not seconds):
+            self.fail(f"{text!r} is not a {'positive ' * self._positive}duration such as 1m30s", param, ctx)
+        return seconds
 
 
 class BindAddress(click.ParamType[tuple[str, int]]):
