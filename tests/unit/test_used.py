@@ -20,18 +20,22 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
 def test_every_function_and_class_is_used_by_what_is_no_test() -> None:
-    sources = {file: file.read_text() for each in ("src", "bench") for file in (_ROOT / each).rglob("*.py")}
+    sources = {
+        file: file.read_text()
+        for each in ("src", "bench", "examples")
+        for file in (_ROOT / each).rglob("*.py")
+    }
     named = Counter(word for text in sources.values() for word in _WORD.findall(text))
     once = {word for word, count in named.items() if count == 1}
     suspected = {file: text for file, text in sources.items() if not once.isdisjoint(_WORD.findall(text))}
     unused = {
         node.name: file.relative_to(_ROOT).as_posix()
         for file, text in suspected.items()
-        if not file.name.endswith("_pb2.py")
+        if file.is_relative_to(_ROOT / "src") and not file.name.endswith("_pb2.py")
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         and node.name in once
-        and not node.name.startswith("__")
+        and not node.name.startswith(("__", "pytest_"))
         and not node.decorator_list  # else the decorator may have told somebody
     }
     assert unused.keys() == _CALLED_BY_LIBRARIES.keys(), unused
