@@ -66,14 +66,17 @@ def wellhead(argv: Sequence[str]) -> None:
 
 
 def preload(component: str) -> list[str]:
-    """Load a component's modules, for its forks to share; returns what couldn't be loaded, and why.
+    """Load a component's modules, and `warm` those that know how, for its forks to share.
+
+    Returns what couldn't be loaded, and why.
 
     A component that can't even be imported is no reason to leave the others alone: it will say so itself.
     """
     problems = []
     for module in (*_COMMON, *PRELOADS.get(component, ())):
         try:
-            importlib.import_module(module)
+            if warm := getattr(importlib.import_module(module), "warm", None):
+                warm()
         except Exception as error:
             problems.append(f"{module}: {error}")
     _find_out()

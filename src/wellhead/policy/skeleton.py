@@ -10,6 +10,7 @@ A pod and its own node are never between these: what either sends to the other i
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 from wellhead.ip import Family
 from wellhead.linux.nftables import types
@@ -49,6 +50,7 @@ _UNMARKED = Assign(PRIORITY, Number(0, types.CLASSID))
 _EVERYONE = Assign(PRIORITY, Number(layout.EVERYONE, types.CLASSID))
 
 
+@cache
 def chains(family: Family) -> tuple[Chain, ...]:
     """All of a family's, callees before callers."""
     return tuple(chain for direction in Direction for chain in _of_direction(family, direction))

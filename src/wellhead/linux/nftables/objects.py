@@ -162,14 +162,14 @@ class EncodedRule(NamedTuple):
     comment: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """What is asked of a packet, and what is done with one that all of it is true of."""
 
     statements: tuple[Statement, ...]
     comment: str = ""
 
-    @property
+    @cached_property
     def encoded(self) -> EncodedRule:
         return EncodedRule(b"".join(each.encoded for each in self.statements), self.comment)
 
