@@ -22,7 +22,7 @@ from wellhead.apiserver.address_keeper import AddressKeeper
 from wellhead.apiserver.admission.configuration import read_configuration
 from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugins import admission
-from wellhead.apiserver.aggregation.authentication import ensure_trust, trusted
+from wellhead.apiserver.aggregation.authentication import trusted
 from wellhead.apiserver.aggregation.availability import Availability
 from wellhead.apiserver.aggregation.backend import Backends
 from wellhead.apiserver.aggregation.documents import RemoteDocuments
@@ -261,13 +261,12 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
         await ensure_namespaces(registry)
         await ensure_priority_classes(registry)
         await ensure_default_roles(registry)
-        await ensure_trust(registry, _trusted(config))
         await ensure_flow_control(registry)
         await local.ensure()
         ranges = config.service_cluster_ip_ranges
         await ensure_service_ranges(registry, ranges)
         own = [] if cache.shared else [config.advertise_address]
-        system = SystemKeeper(registry, ranges[0][1], own, config.secure_port)
+        system = SystemKeeper(registry, ranges[0][1], own, config.secure_port, _trusted(config))
         await system.ensure()
         runner = web.ServerRunner(server.protocol(), shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()

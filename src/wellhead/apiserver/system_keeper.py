@@ -1,7 +1,6 @@
 """Puts back what a cluster can't be without when somebody takes it away.
 
-Upstream: pkg/controlplane/controller/{systemnamespaces,kubernetesservice}, which look every minute and every
-ten seconds.
+Upstream: systemnamespaces, kubernetesservice and clusterauthenticationtrust in pkg/controlplane/controller.
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ from collections.abc import Sequence
 
 from wellhead.api.errors import ApiError
 from wellhead.api.ranges import Address
-from wellhead.api.resources import ENDPOINTS, ENDPOINTSLICES, NAMESPACES, SERVICES
+from wellhead.api.resources import CONFIGMAPS, ENDPOINTS, ENDPOINTSLICES, NAMESPACES, SERVICES
+from wellhead.apiserver.aggregation import authentication
 from wellhead.apiserver.bootstrap import (
     KUBERNETES,
     ensure_kubernetes_endpoints,
@@ -26,17 +26,23 @@ from wellhead.storage.event_log import Event
 _log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
-_NAMESPACES, _SERVICE, _ENDPOINTS = "namespaces", "service", "endpoints"
+_NAMESPACES, _TRUST, _SERVICE, _ENDPOINTS = "namespaces", "trust", "service", "endpoints"
 
 
 class SystemKeeper:
-    """The namespaces of the system, the Service `kubernetes`, and where it leads."""
+    """The namespaces of the system, the Service `kubernetes`, where it leads, and whom to believe."""
 
     def __init__(
-        self, registry: Registry, cluster_ip: Address, addresses: Sequence[Address], port: int
+        self,
+        registry: Registry,
+        cluster_ip: Address,
+        addresses: Sequence[Address],
+        port: int,
+        trust: dict[str, str],
     ) -> None:
-        """`addresses` are the server's own; none: others see to the endpoints."""
+        """`addresses` are the server's own; none: others see to the endpoints. `trust` is whom to believe."""
         self._registry = registry
+        self._trust = trust
         self._cluster_ip = cluster_ip
         self._addresses = addresses
         self._port = port
@@ -44,8 +50,9 @@ class SystemKeeper:
 
     async def ensure(self) -> None:
         """Everything, from now on. Raises InternalError when it can't be stored."""
-        await self._put_back(_SERVICE)
-        await self._put_back(_ENDPOINTS)
+        for what in (_TRUST, _SERVICE, _ENDPOINTS):
+            await self._put_back(what)
+        self._registry.collection(CONFIGMAPS).observe(self._config_map_changed)
         self._registry.collection(NAMESPACES).observe(self._namespace_changed)
         self._registry.collection(SERVICES).observe(self._service_changed)
         if self._addresses:
@@ -65,6 +72,8 @@ class SystemKeeper:
     async def _put_back(self, what: str) -> None:
         if what == _NAMESPACES:
             await ensure_namespaces(self._registry)
+        elif what == _TRUST:
+            await authentication.ensure_trust(self._registry, self._trust)
         elif what == _SERVICE:
             await ensure_kubernetes_service(self._registry, self._cluster_ip, self._port)
         elif self._addresses:
@@ -73,6 +82,10 @@ class SystemKeeper:
     def _namespace_changed(self, event: Event) -> None:
         if event.type == "DELETED" and event.item.name in SYSTEM_NAMESPACES:
             self._names.add(_NAMESPACES)
+
+    def _config_map_changed(self, event: Event) -> None:
+        if (event.item.namespace, event.item.name) == (authentication.NAMESPACE, authentication.NAME):
+            self._names.add(_TRUST)
 
     def _service_changed(self, event: Event) -> None:
         # What somebody changes of it stays until the next start, as upstream's.

@@ -12,6 +12,7 @@ SLICE = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes"
 ENDPOINTS = "/api/v1/namespaces/default/endpoints/kubernetes"
 SERVICE = "/api/v1/namespaces/default/services/kubernetes"
 LEASES = "/api/v1/namespaces/kube-node-lease"
+TRUST = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication"
 
 
 async def _comes_back(admin: User, path: str) -> None:
@@ -36,8 +37,11 @@ async def _comes_back(admin: User, path: str) -> None:
 async def test_it_is_made_anew(pki: Pki, tmp_path: Path) -> None:
     async with serve(pki, tmp_path) as cluster:
         admin = await cluster.user()
-        for path in (SLICE, ENDPOINTS, SERVICE, LEASES):
+        for path in (SLICE, ENDPOINTS, SERVICE, TRUST, LEASES):
             await _comes_back(admin, path)
+        trusted = await admin.get(TRUST)
+        await admin.patch(TRUST, {"data": {"client-ca-file": "x"}})
+        await reached(lambda: admin.get(TRUST), lambda found: found["data"] == trusted["data"])
         before = await admin.get(SLICE)
         await admin.patch(SLICE, {"endpoints": [{"addresses": ["192.0.2.1"]}]})
 
