@@ -170,3 +170,44 @@ async def test_a_watch_gives_its_seat_back_once_it_stands(cluster: Cluster, admi
     nobody = await cluster.user("nobody")
     async with nobody.watch(CONFIGMAPS), nobody.watch(CONFIGMAPS), nobody.watch(CONFIGMAPS):
         (await nobody.call("GET", CONFIGMAPS)).expect(200)
+
+
+async def test_a_lease_is_renewed_under_a_flood_that_does_not_end(cluster: Cluster, admin: User) -> None:
+    flooding = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": "nobody"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "nobody"}],
+    }
+    await admin.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", flooding)
+    for number in range(20):
+        await admin.create(CONFIGMAPS, configmap(f"large-{number}", text="x" * 4000))
+    nobody, node = await cluster.user("nobody"), await cluster.user("node-1")
+    answered = 0
+
+    async def flood() -> None:
+        nonlocal answered
+        while True:
+            await nobody.call("GET", CONFIGMAPS)
+            answered += 1
+
+    leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+    lease: Obj = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "node-1", "namespace": "kube-node-lease"},
+        "spec": {"holderIdentity": "node-1", "leaseDurationSeconds": 40},
+    }
+    floods = [asyncio.create_task(flood()) for _ in range(30)]
+    try:
+        await reached(lambda: answered)
+        lease = await node.create(leases, lease)
+        for number in range(3):
+            lease["spec"]["leaseTransitions"] = number
+            lease = await node.update(f"{leases}/node-1", lease)  # 200, and never 429
+    finally:
+        for each in floods:
+            each.cancel()
+        ended = await asyncio.gather(*floods, return_exceptions=True)
+    assert all(isinstance(each, asyncio.CancelledError) for each in ended)
