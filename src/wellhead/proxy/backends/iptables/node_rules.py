@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from wellhead.ip import Family, IPNetwork
+from wellhead.linux.numbers import FORWARDER_MARK_MASK, FORWARDER_MARKS
 from wellhead.proxy.backends.iptables import names, rules
 from wellhead.proxy.backends.iptables.port_rules import (
     FILTER_EXTERNAL_SERVICES,
@@ -152,11 +153,23 @@ def with_preserving(
 
 def first_rules(family: Family, chain: Chain, config: NodeRulesConfig) -> Rules:
     """What a shared chain holds before the Services' entries."""
+    found = []
+    if chain in (FILTER_EXTERNAL_SERVICES, FILTER_FIREWALL):
+        # A speaker on this node leads a VIP's packets to another one, which may have endpoints where this one
+        # has none, and knows whom it lets in. Conntrack calls the second packet of a connection NEW there.
+        found.append(
+            rule(
+                chain.name,
+                comment("led to another node by the speaker on this one"),
+                f"-m mark --mark {FORWARDER_MARKS.start:#x}/{FORWARDER_MARK_MASK:#x}",
+                jump="RETURN",
+            )
+        )
     if chain == FILTER_FIREWALL and family is Family.IPV4 and config.localhost_node_ports:
         # route_localnet, which node ports on loopback need, would let neighbours reach services that listen
         # on 127.0.0.1 only (CVE-2020-8558).
         loopback = family.loopback
-        return (
+        found.append(
             rule(
                 chain.name,
                 comment("block incoming localnet connections"),
@@ -164,9 +177,9 @@ def first_rules(family: Family, chain: Chain, config: NodeRulesConfig) -> Rules:
                 source=f"! {rules.coming_from(loopback)}",
                 destination=rules.to(loopback),
                 jump="DROP",
-            ),
+            )
         )
-    return ()
+    return tuple(found)
 
 
 def last_rules(
