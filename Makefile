@@ -1,5 +1,5 @@
 # The commands of this project. Everything is safe to repeat; after the first time nothing is downloaded.
-.PHONY: setup tutorial test test-kubectl warm warm-tests test-fidelity test-faults test-hostile bench lint format image clean
+.PHONY: setup tutorial test test-kubectl warm warm-tests test-fidelity test-faults test-walk test-hostile bench lint format image clean
 .DEFAULT_GOAL := help
 # What is compiled once is there for the hundreds of processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -9,6 +9,7 @@ help:
 	@echo "make test       set up what is missing, then linters, types and all tests"
 	@echo "make test-fidelity   a thousand random ways and policies predicted and sent; laws with all examples"
 	@echo "make test-faults     kill everything 20 times under load, print what was lost (KILLS, RATE, API_KILLS)"
+	@echo "make test-walk       the documents for other clusters typed word for word, from a bare one and back; minutes"
 	@echo "make test-kubectl    each kubectl from 1.20 to the newest, all commands; fetches 18 of 30 MB the first time"
 	@echo "make test-hostile    what means harm: bounds, fuzzers, schemathesis; some ten minutes"
 	@echo "make setup      the common first half of both; puts wellhead into .venv/bin"
@@ -48,6 +49,9 @@ test-faults: setup
 	@.venv/bin/python -m tests.faults --kills $(KILLS) --rate $(RATE) --api-kills $(API_KILLS)
 	@WELLHEAD_CHURNED_SERVICES=200 .venv/bin/pytest -q tests/cluster/test_nothing_left.py
 	@WELLHEAD_POLICY_KILLS=$(KILLS) .venv/bin/pytest -q tests/packets/policy/test_kills.py
+
+test-walk: setup
+	@WELLHEAD_WALK=1 .venv/bin/pytest -q tests/cluster/test_anybodys_cluster.py
 
 test-kubectl: setup
 	@.venv/bin/python -m tests.kubectl.binaries

@@ -1,5 +1,7 @@
+{{/* The image of a component. */}}
 {{- define "wellhead.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- $root := index . 0 -}}
+{{- with $root.Values.image.registry }}{{ . }}/{{ end }}wellhead-{{ index . 1 }}:{{ $root.Values.image.tag | default $root.Chart.AppVersion }}
 {{- end }}
 
 {{/* One of the kustomize bases' files, in the release's namespace. */}}
