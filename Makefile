@@ -1,5 +1,5 @@
 # The commands of this project. Everything is safe to repeat; after the first time nothing is downloaded.
-.PHONY: setup tutorial test test-kubectl warm warm-tests test-fidelity test-faults test-walk test-hostile bench lint format image clean
+.PHONY: setup tutorial test test-kubectl warm warm-tests test-fidelity test-faults test-walk test-hostile bench lint format image dist clean
 .DEFAULT_GOAL := help
 # What is compiled once is there for the hundreds of processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -13,6 +13,7 @@ help:
 	@echo "make test-kubectl    each kubectl from 1.20 to the newest, all commands; fetches 18 of 30 MB the first time"
 	@echo "make test-hostile    what means harm: bounds, fuzzers, schemathesis; some ten minutes"
 	@echo "make setup      the common first half of both; puts wellhead into .venv/bin"
+	@echo "make dist       the wheel and the sdist in dist/, reproducibly, and tried in an empty environment"
 	@echo "make image      OCI images of the components, for other clusters, in dist/images; without Docker"
 	@echo "make bench      measure, print tables, write bench-results.json"
 	@echo "make format     format the code"
@@ -69,6 +70,9 @@ lint: setup
 format: setup
 	@.venv/bin/ruff check --fix
 	@.venv/bin/ruff format
+
+dist: setup
+	@.venv/bin/python scripts/dist
 
 IMAGES ?= all
 image: setup

@@ -6,6 +6,7 @@ import importlib
 from typing import NamedTuple
 
 import click
+from click.shell_completion import CompletionItem
 
 from wellhead import __version__
 from wellhead.linux import signals
@@ -53,14 +54,37 @@ _COMPONENTS = {
 _COMMANDS = _CLUSTER | _INSTRUMENTS | _COMPONENTS
 
 
+_WITHOUT_EXTRAS = {"completion", *_INSTRUMENTS}
+_WITH_FEW = {"proxy", "policy", "cloud", "bgp", "trace-node"}
+"""Commands that need the extra `components`; all others need `cluster`."""
+
+
 class _LazyGroup(click.Group):
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            raise _what_to_install(ctx.invoked_subcommand or "", error) from error
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # click would import each command to see whether it is hidden.
+        commands = [
+            CompletionItem(name, help=entry.help)
+            for name, entry in _COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"wellhead.cli.{_COMMANDS[cmd_name].module}")
+        try:
+            module = importlib.import_module(f"wellhead.cli.{_COMMANDS[cmd_name].module}")
+        except ModuleNotFoundError as error:
+            raise _what_to_install(cmd_name, error) from error
         command: click.Command = module.command
         return command
 
@@ -72,6 +96,20 @@ class _LazyGroup(click.Group):
         ):
             with formatter.section(title):
                 formatter.write_dl([(name, entry.help) for name, entry in entries.items()])
+
+
+def _what_to_install(command: str, error: ModuleNotFoundError) -> Exception:
+    """What a person is told of a package that isn't there."""
+    name = (error.name or "").partition(".")[0]
+    if name == "wellhead":
+        return click.ClickException(f"this wellhead has no `{command}`: it is one of a component's image")
+    extra = "components" if command in _WITH_FEW else "cluster"
+    if command in _WITHOUT_EXTRAS:
+        return click.ClickException(f"the Python package of {name} is missing: install wellhead anew")
+    return click.ClickException(
+        f"`wellhead {command}` needs the extra “{extra}” ({name} is missing): "
+        f"pip install 'wellhead[{extra}]', or pipx install --force 'wellhead[{extra}]'"
+    )
 
 
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
