@@ -28,6 +28,8 @@ Report = Callable[[str, int, int], None]
 _APPLETS = ("cat", "env", "grep", "head", "id", "kill", "ls", "ps", "sh", "sleep", "stat", "tail")
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _BASE = ("base-files", "busybox-static")
+_OF_WHEELS = ("libgcc-s1", "libstdc++6")
+"""What wheels may take for granted (PEP 600), beside the C library."""
 _LICENCES = "usr/share/common-licenses"
 
 
@@ -85,7 +87,7 @@ class _Site:
         self._python = python.version()
         self._time = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
         programs = {each.package for component in components for each in component.programs}
-        wanted = packages.with_libraries([*python.debian_packages(self._python), "busybox-static", *programs])
+        wanted = packages.with_libraries([*python.debian_packages(self._python), *_OF_WHEELS, *programs])
         archives = debian.fetch([*wanted, *_BASE], cache / "debian")
         self._known = debian.lay_out(archives, self._tree)
         self._owners = debian.owners(archives)
