@@ -164,7 +164,13 @@ def test_interrupted_on_the_command_line_it_leaves_nothing(store: ImageStore) ->
             "--image-dir",
             str(store.directory),
         ]
-        with subprocess.Popen([*command, f"{bad.host}/x:1"], stderr=subprocess.PIPE) as process:
+        # Whoever runs the tests in a shell's background has SIGINT ignored, and so by all that they start.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            process = subprocess.Popen([*command, f"{bad.host}/x:1"], stderr=subprocess.PIPE)
+        finally:
+            signal.signal(signal.SIGINT, before)
+        with process:
             assert asked.wait(PATIENCE)
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=PATIENCE)
