@@ -53,6 +53,12 @@ class Step:
     """The last one."""
     again: bool = False
     """Whether it is asked until it is right: of those that can't wait for what it tells."""
+    lasts: bool = False
+    """Whether it goes on until it is ended, which it is once it has said that."""
+    path: str = ""
+    """What is got from the port that it has named meanwhile."""
+    answer: str = ""
+    """What the answer to that has in it."""
 
 
 WRITING = (
@@ -191,6 +197,27 @@ PODS = (
     Step("exec box -- sh -c 'exit 3'", "exit code 3", code=3),
     Step("exec box -c none -- true", "container none is not valid for pod box", code=1),
     Step("exec nobody -- true", "not found", code=1),
+    Step("get pods -w", "box", lasts=True),
+    Step("get pods -w -o name", "pod/box", lasts=True),
+    Step("logs -f box", lasts=True),
+    Step("run heard --image=busybox --restart=Never -i --attach=false --command -- {heard}", "created"),
+    Step("wait --for=condition=Ready pod/heard --timeout=60s", "condition met"),
+    Step("attach -i heard", "heard-typed", stdin="typed\n"),
+    Step("attach nobody", "not found", code=1),
+    Step("run served --image=busybox --restart=Never --command -- {served}", "created"),
+    Step("wait --for=condition=Ready pod/served --timeout=60s", "condition met"),
+    # In a shell of the built-in image, too, where busybox would take its own.
+    Step("exec served -- sh -c 'wget -T 20 -qO- http://127.0.0.1:8080/'", "served-page", again=True),
+    Step("port-forward pod/served :8080", "Forwarding from", lasts=True, path="/", answer="served-page"),
+    Step("port-forward nobody :8080", "not found", code=1),
+    Step("proxy --port=0", "Starting to serve", lasts=True, path="/api/v1/nodes/node-1", answer='"Node"'),
+    Step(
+        "proxy --port=0",
+        "Starting to serve",
+        lasts=True,
+        path="/api/v1/namespaces/{namespace}/pods/served:8080/proxy/",
+        answer="served-page",
+    ),
     Step(
         "run shell --image=busybox -i --rm --restart=Never -- sh",
         "said-2",
@@ -209,6 +236,26 @@ PODS = (
     Step("debug box --image=busybox --target=box -- true", "", since=23),
     Step("delete pod quick", "deleted"),
     Step("delete pod box --grace-period=0 --force", "deleted"),
+)
+
+HEARD = "read line; echo heard-$line"
+SERVED = "echo served-page > /tmp/index.html; exec httpd -f -p 8080 -h /tmp"
+
+CERTIFICATES = (
+    Step("apply -f {tmp}/request-asked.yaml", "created"),
+    Step("get csr {namespace}-asked", "Pending"),
+    Step("certificate approve {namespace}-asked", "approved"),
+    Step("get csr {namespace}-asked", "Approved,Issued", again=True),
+    Step("apply -f {tmp}/request-refused.yaml", "created"),
+    Step("certificate deny {namespace}-refused", "denied"),
+    Step("get csr {namespace}-refused", "Denied"),
+    Step("describe csr {namespace}-refused", "Denied"),
+    Step("certificate approve nobody", "not found", code=1),
+    Step("delete csr {namespace}-asked {namespace}-refused", "deleted"),
+    # The editor is `sed`.
+    Step("edit configmap settings", "configmap/settings edited"),
+    Step("get configmap settings -o jsonpath={.data.colour}", "edited"),
+    Step("edit configmap nobody", "not found", code=1),
 )
 
 NODES = (

@@ -1,11 +1,13 @@
 """The image `busybox`: busybox-static with all its applets, and a shell as the default command.
 
-Its wget is called by a program of ours: Debian's build knows no `-T` (and crashes on it), and demands
-certificates of an authority that no image has, where the usual builds demand none.
+Its wget is called by a program of ours: Debian's builds know no `-T` (and crash on it), and demand
+certificates of an authority that no image has, where the usual builds demand none. The shell is that of
+Debian's other build, which finds programs by the path: the static one's takes its own applets for them.
 """
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from wellhead.images import packages, recipe
@@ -14,11 +16,15 @@ from wellhead.images.store import Config
 PACKAGES = ("busybox-static", "openssl")
 """The latter is what Debian's busybox speaks HTTPS by."""
 
+_SHELL_PACKAGE = "busybox"
+_SHELL = "/usr/lib/busybox/shell"
+
 OPENSSL = "/usr/bin/openssl"
 
 _WGET = """\
 #!/bin/sh
 # busybox's wget, with -T SECONDS, and without asking whose certificate a server has, as its usual builds.
+# The shell finds it here: it is a build that has no wget of its own before its path.
 seconds=
 n=$#
 while [ $n -gt 0 ]; do
@@ -62,14 +68,25 @@ FILES = {"/usr/bin/wget": _WGET}
 """What the recipe of an image with busybox writes, besides."""
 
 
-def put(tree: Path, rootfs: Path) -> None:
-    """Put busybox from `tree`, where PACKAGES and their libraries are, into `rootfs`."""
+def put(tree: Path, rootfs: Path, work: Path) -> list[str]:
+    """Put busybox from `tree`, where PACKAGES and their libraries are, into `rootfs`.
+
+    Returns the packages that it used besides, as name=version.
+    """
     recipe.busybox(tree, rootfs)
-    packages.copy(tree, rootfs, [OPENSSL, *packages.libraries(tree, [OPENSSL])])
+    used = packages.extract(packages.download([_SHELL_PACKAGE], work / "shell-archives"), work / "shell")
+    shell = tree / _SHELL.lstrip("/")
+    shell.parent.mkdir(parents=True)
+    shutil.copy2(work / "shell/bin/busybox", shell)
+    packages.copy(tree, rootfs, [_SHELL, OPENSSL, *packages.libraries(tree, [_SHELL, OPENSSL])])
+    for name in ("sh", "ash"):
+        (rootfs / "bin" / name).unlink()
+        (rootfs / "bin" / name).symlink_to(_SHELL)
     recipe.write(rootfs, FILES)
     (rootfs / "usr/bin/wget").chmod(0o755)
     (rootfs / "bin/wget").unlink()
     (rootfs / "bin/wget").symlink_to("/usr/bin/wget")
+    return used
 
 
 def _assemble(work: Path, rootfs: Path) -> list[str]:
@@ -77,8 +94,7 @@ def _assemble(work: Path, rootfs: Path) -> list[str]:
     wanted = packages.with_libraries(PACKAGES)
     used = packages.extract(packages.download(wanted, work / "archives"), tree)
     recipe.skeleton(rootfs)
-    put(tree, rootfs)
-    return used
+    return [*used, *put(tree, rootfs, work)]
 
 
 RECIPE = recipe.Recipe(

@@ -115,7 +115,7 @@ def _assemble(work: Path, rootfs: Path) -> list[str]:
     wanted = packages.with_libraries(["nginx", "libnginx-mod-http-js", *busybox.PACKAGES])
     used = packages.extract(packages.download(wanted, work / "archives"), tree)
     recipe.skeleton(rootfs)
-    busybox.put(tree, rootfs)
+    used += busybox.put(tree, rootfs, work)
     packages.copy(tree, rootfs, [_NGINX, _MODULE, *packages.libraries(tree, [_NGINX, _MODULE])])
     recipe.write(rootfs, _FILES)
     (rootfs / "usr/bin/echoserver").chmod(0o755)
