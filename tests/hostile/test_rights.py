@@ -138,7 +138,8 @@ async def world(everybody: Pki, tmp_path: Path) -> AsyncIterator[Cluster]:
             del bare["status"]  # nobody is called
             await admin.create("/api/v1/nodes", bare)
             await admin.create(PODS, pod(f"on-{name}", serviceAccountName=account, volumes=used))
-            await admin.create(f"{PODS}/on-{name}/binding", {"target": {"name": name}})
+            body = {"metadata": {"name": f"on-{name}"}, "target": {"name": name}}
+            await admin.create(f"{PODS}/on-{name}/binding", body)
             lease = {"metadata": {"name": name}, "spec": {"holderIdentity": name}}
             await admin.create("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", lease)
         yield cluster

@@ -70,3 +70,8 @@ def node(name: str, port: int = 10250) -> Obj:
             "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
         },
     }
+
+
+def binding(name: str, to: str = "node-1") -> Obj:
+    """What gives a pod its node."""
+    return {"metadata": {"name": name}, "target": {"kind": "Node", "name": to}}

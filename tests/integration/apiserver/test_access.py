@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.integration.apiserver.cluster import Cluster, User
-from tests.integration.apiserver.objects import CONFIGMAPS, NODES, PODS, node, pod, service_account
+from tests.integration.apiserver.objects import CONFIGMAPS, NODES, PODS, binding, node, pod, service_account
 from tests.patience import PATIENCE
 from wellhead.api.meta import Obj
 from wellhead.apiserver.registry import registry
@@ -329,7 +329,7 @@ async def test_a_token_names_its_pods_node_and_dies_with_a_node_it_is_bound_to(
     await admin.create(ACCOUNTS, service_account())
     made = await admin.create(NODES, node("node-1"))
     await admin.create(PODS, pod("a"))
-    await admin.create(f"{PODS}/a/binding", {"target": {"kind": "Node", "name": "node-1"}})
+    await admin.create(f"{PODS}/a/binding", binding("a"))
     bound = {"kind": "Pod", "apiVersion": "v1", "name": "a"}
     of_pod = await make_token(admin, "default", boundObjectRef=bound)
     of_node = await make_token(admin, "default", boundObjectRef=bound | {"kind": "Node", "name": "node-1"})

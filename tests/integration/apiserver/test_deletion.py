@@ -12,6 +12,7 @@ from tests.integration.apiserver.objects import (
     DEPLOYMENTS,
     NAMESPACES,
     PODS,
+    binding,
     configmap,
     deployment,
     node,
@@ -27,7 +28,7 @@ async def scheduled(admin: User) -> Obj:
     await admin.create("/api/v1/namespaces/default/serviceaccounts", service_account())
     await admin.create("/api/v1/nodes", node("node-1"))
     await admin.create(PODS, pod("a"))
-    await admin.create(f"{PODS}/a/binding", {"target": {"kind": "Node", "name": "node-1"}})
+    await admin.create(f"{PODS}/a/binding", binding("a"))
     found: Obj = await admin.get(f"{PODS}/a")
     return found
 
@@ -122,20 +123,32 @@ async def test_binding_gives_a_pod_its_node_once(admin: User, scheduled: Obj) ->
     assert scheduled["spec"]["nodeName"] == "node-1"
     condition = next(c for c in scheduled["status"]["conditions"] if c["type"] == "PodScheduled")
     assert condition["status"] == "True"
-    binding = {"target": {"kind": "Node", "name": "node-2"}}
-    status = (await admin.call("POST", f"{PODS}/a/binding", binding)).expect(409)
+    status = (await admin.call("POST", f"{PODS}/a/binding", binding("a", "node-2"))).expect(409)
     assert 'pod a is already assigned to node "node-1"' in status["message"]
-    (await admin.call("POST", f"{PODS}/a/binding", {"target": {}})).expect(422)
-    (await admin.call("POST", f"{PODS}/none/binding", binding)).expect(404)
+    (await admin.call("POST", f"{PODS}/a/binding", binding("a") | {"target": {}})).expect(422)
+    (await admin.call("POST", f"{PODS}/none/binding", binding("none"))).expect(404)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "said"),
+    [
+        ("pods/a/binding", binding("b"), "name in URL does not match name in Binding object"),
+        ("pods/a/binding", binding(""), "name in URL does not match name in Binding object"),
+        ("pods/a/eviction", {"metadata": {}}, "name in URL does not match name in Eviction object"),
+        ("bindings", binding(""), "Name parameter required."),
+    ],
+)
+async def test_bindings_and_evictions_name_their_pod(admin: User, path: str, body: Obj, said: str) -> None:
+    refused = (await admin.call("POST", f"/api/v1/namespaces/default/{path}", body)).expect(400)
+    assert refused["message"] == said
 
 
 async def test_a_gated_pod_gets_no_node(admin: User, scheduled: Obj) -> None:
     await admin.create(PODS, pod("gated", schedulingGates=[{"name": "a"}]))
-    binding = {"target": {"kind": "Node", "name": "node-1"}}
-    status = (await admin.call("POST", f"{PODS}/gated/binding", binding)).expect(409)
+    status = (await admin.call("POST", f"{PODS}/gated/binding", binding("gated"))).expect(409)
     assert "pod gated has non-empty .spec.schedulingGates" in status["message"]
     await admin.patch(f"{PODS}/gated", {"spec": {"schedulingGates": None}})
-    await admin.create(f"{PODS}/gated/binding", binding)
+    await admin.create(f"{PODS}/gated/binding", binding("gated"))
 
 
 @pytest.mark.parametrize("version", ["policy/v1", "policy/v1beta1"])

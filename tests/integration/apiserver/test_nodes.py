@@ -11,7 +11,16 @@ import msgspec
 import pytest
 
 from tests.integration.apiserver.cluster import Cluster, User
-from tests.integration.apiserver.objects import CONFIGMAPS, NODES, PODS, configmap, node, pod, service_account
+from tests.integration.apiserver.objects import (
+    CONFIGMAPS,
+    NODES,
+    PODS,
+    binding,
+    configmap,
+    node,
+    pod,
+    service_account,
+)
 from wellhead.api.meta import Obj
 
 SECRETS = "/api/v1/namespaces/default/secrets"
@@ -33,7 +42,7 @@ async def agent(cluster: Cluster, admin: User) -> User:
 
 
 async def bind(admin: User, name: str, to: str) -> None:
-    await admin.create(f"{PODS}/{name}/binding", {"target": {"kind": "Node", "name": to}})
+    await admin.create(f"{PODS}/{name}/binding", binding(name, to))
 
 
 async def patched(agent: User, path: str, body: object, kind: str = MERGE) -> int:

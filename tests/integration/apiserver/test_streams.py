@@ -12,7 +12,7 @@ from aiohttp import web
 
 from tests.integration.apiserver.agent import Agent, running_agent
 from tests.integration.apiserver.cluster import Cluster, User
-from tests.integration.apiserver.objects import PODS, SERVICES, node, pod, service, service_account
+from tests.integration.apiserver.objects import PODS, SERVICES, binding, node, pod, service, service_account
 from tests.integration.apiserver.pki import Pki
 from wellhead.apiserver.subresources import proxy
 
@@ -34,7 +34,7 @@ async def agent(pki: Pki, admin: User) -> AsyncIterator[Agent]:
         await admin.patch("/api/v1/nodes/node-1/status", {"status": status})
         for name in ("a", "refused"):
             await admin.create(PODS, pod(name))
-            await admin.create(f"{PODS}/{name}/binding", {"target": {"kind": "Node", "name": "node-1"}})
+            await admin.create(f"{PODS}/{name}/binding", binding(name))
         await admin.patch(f"{PODS}/a/status", {"status": {"phase": "Running"}})
         yield agent
 

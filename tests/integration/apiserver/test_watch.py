@@ -13,6 +13,7 @@ from tests.integration.apiserver.objects import (
     CONFIGMAPS,
     NAMESPACES,
     PODS,
+    binding,
     configmap,
     node,
     pod,
@@ -150,8 +151,7 @@ async def test_a_node_watches_its_own_pods(admin: User) -> None:
     async with admin.watch("/api/v1/pods", **query) as watch:
         await admin.create(PODS, pod("a"))
         await admin.create(PODS, pod("b"))
-        binding = {"target": {"kind": "Node", "name": "node-1"}}
-        await admin.create(f"{PODS}/b/binding", binding)
+        await admin.create(f"{PODS}/b/binding", binding("b"))
         assert await watch.names(1) == [("ADDED", "b")]
 
 

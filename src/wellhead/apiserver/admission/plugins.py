@@ -14,6 +14,7 @@ from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.admission.default_ingress_class import DefaultIngressClass
 from wellhead.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from wellhead.apiserver.admission.deny_service_external_ips import DenyServiceExternalIPs
+from wellhead.apiserver.admission.device_admin_access import DeviceAdminAccess
 from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.event_rate_limit import EventRateLimit
 from wellhead.apiserver.admission.limit_ranger import LimitRanger
@@ -72,12 +73,14 @@ ORDERED: tuple[type[Plugin], ...] = (
     CertificateRequester,
     PolicyParameters,
     StatusRestriction,
+    DeviceAdminAccess,
 )
 OFF = frozenset({"DenyServiceExternalIPs", "EventRateLimit"})
 """Those that count only if they are turned on."""
 _ALWAYS = frozenset(
     {
         "CertificateRequester",
+        "DeviceAdminAccess",
         "PolicyParameters",
         "ProxyRestriction",
         "RoleEscalation",

@@ -31,7 +31,7 @@ async def evict(call: Call, registry: Registry, admission: Admission) -> web.Str
     info = call.info
     gate = admission.gate(call, "CREATE", kind=_EVICTION, dry_run=call.dry_run)
     eviction = await gate.mutate(await _sent(call), None)
-    if (eviction.get("metadata") or {}).get("name") not in (None, "", info.name):
+    if (eviction.get("metadata") or {}).get("name") != info.name:
         raise BadRequest("name in URL does not match name in Eviction object")
     await gate.validate(eviction, None)
     options = eviction.get("deleteOptions")

@@ -26,8 +26,10 @@ async def bind(call: Call, registry: Registry, admission: Admission) -> web.Stre
     binding = await gate.mutate(await decoded_object(call, _BINDING), None)
     sent: Obj = binding.get("metadata") or {}
     name = info.name or sent.get("name") or ""
-    if sent.get("name") not in (None, "", name):
+    if name != (sent.get("name") or ""):
         raise BadRequest("name in URL does not match name in Binding object")
+    if not name:
+        raise BadRequest("Name parameter required.")
     target: Obj = binding.get("target") or {}
     causes = []
     if target.get("kind") not in (None, "", "Node"):
