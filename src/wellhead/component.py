@@ -36,6 +36,12 @@ class _TextFormatter(logging.Formatter):
 
 
 Main = Coroutine[Any, Any, None]
+
+
+class Refusal(Exception):
+    """A component can't do its work here. The message says why and what to do: a traceback tells no more."""
+
+
 _parts: list[tuple[str, Main]] | None = None
 """What `run` is given while components are gathered, to share this process."""
 
@@ -73,8 +79,8 @@ def run(
     Where components share a process (`run_together`), it is only noted.
 
     Raises:
-        SystemExit: 1 after an unexpected error, whose traceback is in the log. A component that a signal
-            ended returns normally, so its process exits 0.
+        SystemExit: 1 after an error, whose traceback is in the log unless it is a Refusal. A component that a
+            signal ended returns normally, so its process exits 0.
     """
     if _parts is not None:
         _parts.append((name, main))
@@ -85,7 +91,8 @@ def run(
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_signalled(main, log))
     except Exception as error:
-        log.exception("%s failed", name)
+        if not isinstance(first_error(error), Refusal):
+            log.exception("%s failed", name)
         print(f"wellhead {name}: {first_error(error)}", file=sys.stderr)
         raise SystemExit(1) from None
 

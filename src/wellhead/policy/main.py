@@ -70,13 +70,24 @@ async def run(config: Config) -> None:
         OSError: there is no nftables here, or the health address can't be listened on.
         Stuck: only a new process helps.
     """
+    seen = await _are_seen(config.pod_networks)
     with contextlib.closing(Enforcement(families())) as enforcement:
-        if not config.fails_open and await enforcement.guard(config.pod_networks):
+        if seen and not config.fails_open and await enforcement.guard(config.pod_networks):
             log.info("nothing passes to or from pods until policies are known")
         async with Client(load(config.kubeconfig), user_agent="wellhead-policy") as client:
             node = _Node(config, client, enforcement)
             async with health_server.serving(node.health, config.health, node.app):
                 await node.run()
+
+
+async def _are_seen(networks: tuple[IPNetwork, ...]) -> bool:
+    """Whether nothing is known to hide these pods' packets: who refuses to run leaves no rules."""
+    try:
+        await bridges.check(networks)
+    except bridges.Unseen as error:
+        log.error("%s", error)
+        return False
+    return True
 
 
 class _Node:
@@ -111,15 +122,11 @@ class _Node:
             group.create_task(self._watches.run())
             group.create_task(self._restore())
             group.create_task(self._say_what_is_known())
-            await self._nodes.synced()
             group.create_task(self._condition.run())
-            try:
-                bridges.check(self._networks)
-            except bridges.Unseen as error:
-                self._warn("NetworkPolicyUnenforceable", str(error))
-                self._condition.say(State(True, "Unenforceable", str(error)))
-                await asyncio.sleep(_LAST_WORDS_SECONDS)  # for the event to be written
-                raise
+            if not self._networks:  # else the API server isn't needed for knowing that it can't be done
+                await self._nodes.synced()
+            await self._refuse_unseen()
+            await self._nodes.synced()
             if not self._networks and not self._config.fails_open:
                 self._warn(
                     "NetworkPolicyUnguarded",
@@ -127,11 +134,24 @@ class _Node:
                 )
             await self._sync()
 
+    async def _refuse_unseen(self) -> None:
+        """Go no further where a bridge hides the pods' packets."""
+        try:
+            await bridges.check(self._networks)
+        except bridges.Unseen as error:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                    await self._nodes.synced()
+            self._warn("NetworkPolicyUnenforceable", str(error))
+            self._condition.say(State(True, "Unenforceable", str(error)))
+            await asyncio.sleep(_LAST_WORDS_SECONDS)  # for the event to be written
+            raise
+
     async def _sync(self) -> None:
         """Put in force what changes. The first time it is everything, once that is known."""
         now = asyncio.get_running_loop().time
         backoff = Backoff(0.05, 10.0)
-        was_needed = None
+        was_needed, had_pods = None, False
         while True:
             # Rules made of half the objects would be wrong: an earlier process' are better.
             await self._watches.synced()
@@ -160,6 +180,10 @@ class _Node:
             self._metrics.changes.inc(changed)
             self._metrics.last_sync.set(time.time())
             log.debug("%d changes", changed)
+            if self._policies.subjects and not had_pods:
+                # Many a pod network makes its bridge with the node's first pod.
+                await self._refuse_unseen()
+            had_pods = bool(self._policies.subjects)
             await self._stirred.wait()
 
     async def _say_what_is_known(self) -> None:
