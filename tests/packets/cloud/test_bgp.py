@@ -273,7 +273,7 @@ def test_a_node_that_is_unwell_or_excluded_is_none(network: Network) -> None:
     one = network.nodes["node-1"]
     one.well = False
     until(network.ways, {ADDRESSES["node-2"]}.__eq__)
-    assert any(each["reason"] == "BGPWithdrawn" for each in one.api.events)
+    until(lambda: any(each["reason"] == "BGPWithdrawn" for each in one.api.events))
     one.well = True
     until(network.ways, BOTH.__eq__)
     one.api.put("nodes", one.object(**{"node.kubernetes.io/exclude-from-external-load-balancers": "true"}))
