@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from itertools import takewhile
 from typing import TypeVar
 
 from wellhead.ip import IPAddress, Protocol, parse_address
@@ -103,7 +104,7 @@ class NetworkPolicies:
         sentence = f"{_names(said)} select{_s(said)} {pod}, and nothing in {_it(said)} lets it dial {dialled}"
         if said.by_cluster is not None:
             sentence = f"{_denies(said.by_cluster)} what {pod} dials at {dialled}"
-        kept = packet.having(steps=_before(packet.steps, client.node), node=client.node)
+        kept = packet.having(steps=_until_forwarded(packet.steps, client.node), node=client.node)
         return self._stopped(kept, said, f"{sentence}.", "spec.egress", address)
 
     def _arriving(self, ending: Ending) -> Ending | None:
@@ -223,6 +224,12 @@ def _before(steps: tuple[Step, ...], node: str) -> tuple[Step, ...]:
     while found and found[-1].what in (What.DELIVER, What.SNAT, What.REPLY) and found[-1].node in (node, ""):
         found.pop()
     return tuple(found)
+
+
+def _until_forwarded(steps: tuple[Step, ...], node: str) -> tuple[Step, ...]:
+    """Those before the first node forwards."""
+    behind = (What.SNAT, What.DELIVER, What.REPLY, What.FORWARD)
+    return tuple(takewhile(lambda each: each.node in (node, "") and each.what not in behind, steps))
 
 
 def _port(packet: Packet, client: Client) -> int:

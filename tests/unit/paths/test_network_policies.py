@@ -251,3 +251,101 @@ def test_a_pod_that_cannot_ask_for_names_is_warned_of() -> None:
     )
     assert not warned(cluster(with_dns, *dns()), "NetworkPolicyCutsDNS")
     assert not warned(cluster(policy(ingress=[]), *dns()), "NetworkPolicyCutsDNS")
+
+
+def api_server() -> list[Obj]:
+    port = {"name": "https", "port": 443, "targetPort": 6443, "protocol": "TCP"}
+    service_obj = {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "default", "name": "kubernetes"},
+        "spec": {"clusterIP": "10.60.0.9", "clusterIPs": ["10.60.0.9"], "ports": [port]},
+    }  # fmt: skip
+    slice_obj = {
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {
+            "namespace": "default", "name": "kubernetes",
+            "labels": {"kubernetes.io/service-name": "kubernetes"},
+        },
+        "endpoints": [{"addresses": ["10.9.0.100"], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": 6443, "protocol": "TCP"}],
+    }  # fmt: skip
+    return [service_obj, slice_obj]
+
+
+def with_account(name: str) -> Any:
+    """The cluster whose server may dial a network alone, and has this account."""
+    server = pod("api-1", "10.50.1.5", "oslo", labels={"app": "api"})
+    server["spec"]["serviceAccountName"] = name
+
+    def made(cidr: str) -> Any:
+        out = policy("api-out", policyTypes=["Egress"], egress=[{"to": [{"ipBlock": {"cidr": cidr}}]}])
+        one = endpoints(("10.50.1.5", "oslo"))
+        return world(NODES, FLANNEL, kube_proxy(), service(), one, server, TEAM, api_server(), [out])
+
+    return made
+
+
+def test_a_pod_with_an_account_that_cannot_ask_the_api_server_is_warned_of() -> None:
+    [warning] = warned(with_account("reader")("10.50.0.0/16"), "NetworkPolicyCutsAPIServer")
+    assert warning.sentence == "NetworkPolicy team/api-out keeps team/api-1 from the API server."
+    assert warning.decided_by is not None
+    assert (warning.decided_by.object, warning.decided_by.field) == (
+        "NetworkPolicy team/api-out",
+        "spec.egress",
+    )
+    assert not warned(with_account("default")("10.50.0.0/16"), "NetworkPolicyCutsAPIServer")
+
+
+def test_the_api_server_is_let_in_by_its_own_address_and_not_by_the_services() -> None:
+    assert not warned(with_account("reader")("10.9.0.100/32"), "NetworkPolicyCutsAPIServer")
+    assert warned(with_account("reader")("10.60.0.9/32"), "NetworkPolicyCutsAPIServer")
+
+
+def test_a_cluster_policy_that_cuts_off_the_api_server_is_named() -> None:
+    rule = {"action": "Deny", "to": [{"networks": ["0.0.0.0/0"]}]}
+    denies = cluster_policy("Deny", ingress=[], egress=[rule])
+    server = pod("api-1", "10.50.1.5", "oslo", labels={"app": "api"})
+    server["spec"]["serviceAccountName"] = "reader"
+    one = endpoints(("10.50.1.5", "oslo"))
+    found = world(NODES, FLANNEL, kube_proxy(), service(), one, server, TEAM, api_server(), [denies])
+    [warning] = warned(found, "NetworkPolicyCutsAPIServer")
+    assert warning.sentence == "ClusterNetworkPolicy guard keeps team/api-1 from the API server."
+    assert warning.decided_by is not None
+    assert warning.decided_by.field == "spec.egress[0].action"
+
+
+def balanced(policies: Obj, **spec: Any) -> Any:
+    """Behind a balancer that ends connections, and dials node ports."""
+    address = {"ip": "192.0.2.50", "ipMode": "Proxy"}
+    return cluster(policies, type="LoadBalancer", ingress=[address], **spec)
+
+
+def test_a_balancer_that_cannot_see_who_is_healthy_is_warned_of() -> None:
+    found = balanced(policy(ingress=block("203.0.113.0/24")), **CLUSTER)
+    [warning] = warned(found, "NetworkPolicyCutsHealthChecks")
+    assert warning.sentence == (
+        "NetworkPolicy team/api lets no node in to team/api-1: a load balancer that checks Service team/api "
+        "by dialling its node port finds only the endpoints' own nodes healthy."
+    )
+    assert warning.decided_by is not None
+    assert (warning.decided_by.object, warning.decided_by.field) == ("NetworkPolicy team/api", "spec.ingress")
+
+
+def test_where_checks_arrive_nothing_is_said_of_them() -> None:
+    """Nodes are let in; policy Local has a port of its own for checks; there is no balancer."""
+    everybody = block("0.0.0.0/0")
+    assert not warned(balanced(policy(ingress=everybody), **CLUSTER), "NetworkPolicyCutsHealthChecks")
+    nobody = policy(ingress=[])
+    assert not warned(balanced(nobody, **LOCAL), "NetworkPolicyCutsHealthChecks")
+    assert not warned(cluster(nobody, type="NodePort", **CLUSTER), "NetworkPolicyCutsHealthChecks")
+
+
+def test_what_a_pod_may_not_dial_goes_no_further_than_its_node() -> None:
+    """Not even where another node would have rewritten it."""
+    about = {"matchLabels": {"app": "web"}}
+    closed = policy("web", podSelector=about, policyTypes=["Egress"], egress=[])
+    found = cluster(closed, type="NodePort", **CLUSTER)
+    for target in ("10.9.0.1:31000", "10.9.0.2:31000", "10.60.0.1:80"):
+        [dropped] = outcomes(found, target, "pod/web-1")
+        assert [each.node for each in dropped.steps if each.node not in ("lima", "")] == []
+        assert [each.what for each in dropped.steps][-1] == "drop"
+        assert "snat" not in [each.what for each in dropped.steps]

@@ -200,7 +200,7 @@ def _all_refused(explanation: Explanation, pod: PodFacts, name: tuple[str, str])
 def _who(said: Judgement, field: str) -> tuple[str, Decision]:
     if said.by_cluster is not None:
         policy = f"ClusterNetworkPolicy {said.by_cluster.policy}"
-        return policy, Decision(object=policy, field=said.by_cluster.field)
+        return policy, Decision(object=policy, field=f"{said.by_cluster.field}.action")
     policy = f"NetworkPolicy {said.isolating[0]}"
     return policy, Decision(object=policy, field=field)
 
