@@ -52,7 +52,7 @@ test-faults: setup
 	@WELLHEAD_POLICY_KILLS=$(KILLS) .venv/bin/pytest -q tests/packets/policy/test_kills.py
 
 test-walk: setup
-	@WELLHEAD_WALK=1 .venv/bin/pytest -q tests/cluster/test_anybodys_cluster.py
+	@WELLHEAD_WALK=1 .venv/bin/pytest -q tests/cluster/test_anybodys_cluster.py tests/cluster/test_component_images.py
 
 test-kubectl: setup
 	@.venv/bin/python -m tests.kubectl.binaries

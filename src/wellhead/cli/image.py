@@ -276,7 +276,8 @@ def build_command(
 
     \b
     wellhead image build                     the built-in ones, into --image-dir
-    wellhead image build proxy cloud         wellhead-proxy.tar and wellhead-cloud.tar in --to
+    wellhead image build proxy cloud         wellhead-proxy.tar and wellhead-cloud.tar in --to, and beside
+                                             each .cdx.json, which lists what is in (CycloneDX)
     wellhead image build all                 of each: proxy, cloud, policy, trace, explain
 
     A component's archive can be loaded by `docker load`, `ctr image import`, `kind load image-archive` and
@@ -308,7 +309,7 @@ def build_command(
 
 def _tell_made(made: list[Made], output: str | None) -> None:
     if output == "json":
-        told = [{**msgspec.to_builtins(each), "file": str(each.file)} for each in made]
+        told = [msgspec.to_builtins(each, enc_hook=str) for each in made]
         click.echo(msgspec.json.format(msgspec.json.encode(told)).decode())
         return
     for each in made:

@@ -21,7 +21,9 @@ from wellhead.images.archive import architecture
 from wellhead.images.components import debian, python
 from wellhead.images.components.catalog import Component
 from wellhead.images.layout import Layer, write_archive, write_layer
+from wellhead.images.packages import BuildError
 from wellhead.images.reference import normalize
+from wellhead.linux.files import write_atomically
 
 Report = Callable[[str, int, int], None]
 
@@ -31,6 +33,7 @@ _BASE = ("base-files", "busybox-static")
 _OF_WHEELS = ("libgcc-s1", "libstdc++6")
 """What wheels may take for granted (PEP 600), beside the C library."""
 _LICENCES = "usr/share/common-licenses"
+_SBOM = "var/lib/db/sbom"
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Made:
     component: str
     name: str
     file: Path
+    sbom: Path
     digest: str
     size: int
     unpacked: int
@@ -63,6 +67,13 @@ def make(
         BuildError: a package can't be had, or lacks something.
         OSError: the disk is full, or the like.
     """
+    try:
+        from wellhead.images.components import sbom  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise BuildError(
+            f"images of components need the extra “images” ({error.name} is missing): "
+            "pip install 'wellhead[images]'"
+        ) from None
     directory.mkdir(parents=True, exist_ok=True)
     steps = len(components) + 3
     with tempfile.TemporaryDirectory(prefix=".image-", dir=directory) as work:
@@ -145,6 +156,8 @@ class _Site:
             for link, leads_to in each.links:
                 (extra / link).symlink_to(leads_to)
         names = self._taken | self._document(extra, self._root)
+        materials = self._materials(component, names)
+        recipe.write(extra, {f"/{_SBOM}/{component.repository}.cdx.json": materials.decode()})
         layer = write_layer(
             extra,
             self._work / f"{component.name}.layer",
@@ -157,17 +170,32 @@ class _Site:
         arriving = self._work / f"{component.name}.tar"
         with arriving.open("wb") as file:
             digest = write_archive(file, [name], self._configuration(component), layers)
+        beside = directory / f"{component.repository}.cdx.json"
+        write_atomically(beside, materials, 0o644)
         arriving.rename(target)
         return Made(
             component.name,
             name,
             target,
+            beside,
             digest,
             target.stat().st_size,
             unpacked,
             tuple(f"{each}={self._known[each].version}" for each in sorted(names)),
             tuple("==".join(each.name.split("-")[:2]) for each in self._wheels),
         )
+
+    def _materials(self, component: Component, names: set[str]) -> bytes:
+        """The bill of materials of a component's image with these of Debian's packages."""
+        from wellhead.images.components import sbom
+
+        release = _release(self._root)
+        parts = [sbom.of_wheel(each) for each in self._wheels]
+        for name in names:
+            text = (self._tree / f"usr/share/doc/{name}/copyright").resolve().read_text(errors="replace")
+            parts.append(sbom.of_debian(self._known[name], text, release))
+        parts.append(sbom.of_python("wellhead", wellhead.__version__, ("Apache-2.0",)))
+        return sbom.write(component.repository, wellhead.__version__, parts, self._time)
 
     def _configuration(self, component: Component) -> dict[str, Any]:
         created = datetime.fromtimestamp(self._time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -208,6 +236,12 @@ class _Site:
         self._layers.append(
             write_layer(self._root, path, time=self._time, wanted=lambda path: path not in before)
         )
+
+
+def _release(rootfs: Path) -> dict[str, str]:
+    """What an image's os-release says."""
+    lines = (rootfs / "usr/lib/os-release").read_text().splitlines()
+    return {name: value.strip('"') for name, found, value in (each.partition("=") for each in lines) if found}
 
 
 def _paths(rootfs: Path) -> set[str]:
