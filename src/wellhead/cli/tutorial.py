@@ -13,6 +13,7 @@ from dataclasses import asdict
 import click
 
 from wellhead.cli.options import output_option
+from wellhead.clusters import starting
 from wellhead.lab import prerequisites, readiness, startup, teardown
 from wellhead.lab.addresses import IPV4, IpFamily
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
@@ -98,14 +99,16 @@ def _cluster(
             f"the tutorial is about IPv4, and cluster {cluster.name} has no IPv4: name another one"
         )
     click.echo(f"Starting cluster {cluster.name} …", err=True)
-    started = startup.start(cluster, startup.Wishes(proxy_mode=proxy_mode, ip_family=ip_family))
-    if started.remark:
-        click.echo(started.remark, err=True)
+    started: startup.Started | None = None
     try:
-        asyncio.run(readiness.wait(cluster, started, _START_TIMEOUT, lambda progress: None))
+        with starting.turn(cluster, lambda text: click.echo(text, err=True)):
+            started = startup.start(cluster, startup.Wishes(proxy_mode=proxy_mode, ip_family=ip_family))
+            if started.remark:
+                click.echo(started.remark, err=True)
+            asyncio.run(readiness.wait(cluster, started, _START_TIMEOUT, lambda progress: None))
         yield started.spec
     finally:
-        if started.is_new and not keep:
+        if started is not None and started.is_new and not keep:
             click.echo(f"Removing cluster {cluster.name} …", err=True)
             teardown.remove(cluster)
 

@@ -150,11 +150,9 @@ def command(
     Ctrl-C removes what was started, unless the cluster was there before.
     """
     begin = time.monotonic()
-    is_new = False
     try:
         cluster = Cluster(name)
         prerequisites.check_all()
-        is_new = not cluster.directory.exists()
         ours = {"proxy": proxy, "cloud": cloud, "dns": dns, "policy": policy}
         has = {part: None if which is None else which != _NONE for part, which in ours.items()}
         allowed = tuple(filter(None, spoofing)) if spoofing else None
@@ -172,13 +170,17 @@ def command(
             audit_policy=audit_policy,
             node_processes=node_processes,
         )
-        started = _start(cluster, wishes, timeout)
+        with starting.turn(cluster, lambda text: click.echo(text, err=True)) as is_new:
+            try:
+                started = _start(cluster, wishes, timeout)
+            except KeyboardInterrupt:
+                if is_new:
+                    click.echo("\nInterrupted: removing what was started.", err=True)
+                    teardown.remove(cluster)
+                raise
     except LabError as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
-        if is_new:
-            click.echo("\nInterrupted: removing what was started.", err=True)
-            teardown.remove(cluster)
         raise click.Abort from None
     seconds = time.monotonic() - begin
     count = started.spec.nodes

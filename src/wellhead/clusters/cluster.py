@@ -109,15 +109,15 @@ class Cluster:
             starting.must_run(self._files)
             return self
         prerequisites.check_all()
-        is_ours = not self._files.directory.exists() and not self._keep
-        if is_ours and self._will is None:
-            self._will = Will(self.name)
-            atexit.register(self.close)
-        try:
-            starting.wait(self._files, starting.begin(self._files, self._wishes), self._timeout)
-        except BaseException:
-            self.close()
-            raise
+        with starting.turn(self._files) as is_new:
+            if is_new and not self._keep and self._will is None:
+                self._will = Will(self.name)
+                atexit.register(self.close)
+            try:
+                starting.wait(self._files, starting.begin(self._files, self._wishes), self._timeout)
+            except BaseException:
+                self.close()
+                raise
         return self
 
     def close(self) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from wellhead.lab import prerequisites, shutdown, startup, teardown
@@ -17,6 +18,26 @@ Report = Callable[[str, int, int], None]
 
 def silent(what: str, done: int, total: int) -> None:
     """Reports nothing."""
+
+
+@contextlib.contextmanager
+def turn(cluster: Cluster, say: Callable[[str], None] = lambda text: None) -> Iterator[bool]:
+    """One at a time brings a cluster up, from the beginning until it is ready; whether it is a new one.
+
+    Who has to wait says so, and for which process. Raises LabError: the disk is full, or the like.
+    """
+    held = cluster.turn(lambda pid: say(_waits(cluster.name, pid)))
+    with contextlib.ExitStack() as stack:
+        try:
+            is_new = stack.enter_context(held)
+        except OSError as error:
+            raise LabError(f"{error.filename or cluster.directory}: {error.strerror}") from error
+        yield is_new
+
+
+def _waits(name: str, pid: str) -> str:
+    process = f" (process {pid})" if pid else ""
+    return f"Somebody else{process} is bringing cluster {name} up: waiting for that to end first."
 
 
 def begin(cluster: Cluster, wishes: Wishes, report: Report = silent) -> Started:

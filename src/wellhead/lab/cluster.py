@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TextIO, get_args
@@ -171,21 +171,69 @@ class Cluster:
                 return
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-                if not self._is_directory(descriptor):
+                if not self._is_at(self.directory, descriptor):
                     continue  # the holder removed the directory that we waited for
                 yield True
                 return
             finally:
                 os.close(descriptor)
 
+    @contextlib.contextmanager
+    def turn(self, waiting: Callable[[str], None]) -> Iterator[bool]:
+        """Be the one that brings the cluster up, until it is ready. Yields whether it is a new one.
+
+        Who comes meanwhile waits, after `waiting` was told (once) for whom: else a supervisor that has just
+        been started, and doesn't answer yet, would be taken for one that hangs. `down` doesn't wait.
+        """
+        told = False
+        while True:
+            make_private(self.root)
+            make_private(self.directory)
+            try:
+                descriptor = os.open(self._turn_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                continue  # the directory was removed meanwhile
+            try:
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if not told:
+                        told = True
+                        waiting(os.pread(descriptor, 20, 0).decode().strip())
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if not self._is_at(self._turn_file, descriptor):
+                    continue  # removed by the holder, or by a `down` meanwhile
+                with contextlib.suppress(OSError):  # on a full disk nobody is told for whom they wait
+                    os.ftruncate(descriptor, 0)
+                    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+                try:
+                    yield not self.spec_file.exists()
+                finally:
+                    self._leave_nothing_of_a_refusal()
+                return
+            finally:
+                os.close(descriptor)
+
+    @property
+    def _turn_file(self) -> Path:
+        return self.directory / "up.lock"
+
+    def _leave_nothing_of_a_refusal(self) -> None:
+        with contextlib.suppress(OSError):
+            if os.listdir(self.directory) == [self._turn_file.name]:
+                self._turn_file.unlink()
+                self.directory.rmdir()
+                self.root.rmdir()
+
     def open_lock(self) -> TextIO:
         """The file whose lock (flock(2)) the cluster's supervisor holds. Raises FileNotFoundError."""
         descriptor = os.open(self.directory / "supervisor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         return os.fdopen(descriptor, "a")
 
-    def _is_directory(self, descriptor: int) -> bool:
+    @staticmethod
+    def _is_at(path: Path, descriptor: int) -> bool:
         try:
-            return os.path.samestat(os.fstat(descriptor), self.directory.stat())
+            return os.path.samestat(os.fstat(descriptor), path.stat())
         except FileNotFoundError:
             return False
 

@@ -31,7 +31,10 @@ DEFAULT_PROXY_MODE = PROXY_MODES[0]
 _DEFAULT_IP_FAMILY: IpFamily = "dual"
 _WITHOUT_IPV6 = "This kernel has no IPv6: the cluster is IPv4 only."
 
-_PATIENCE = 5.0  # seconds within which a supervisor that runs must answer
+_PATIENCE = 15.0  # seconds within which a supervisor that runs must answer
+_START_PATIENCE = (
+    60.0  # seconds within which one that was just started must, however much else there is to do
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,8 @@ def _start(cluster: Cluster, wishes: Wishes) -> Started:
     storage, control_planes = _control_planes(old, wishes)
     cluster.make_directories()
     snapshot = _ask_supervisor(cluster, running.get(processes.SUPERVISOR))
+    if snapshot is None:  # what one that was waited for has started until it ended counts, too
+        running = {process.component: process for process in processes.find(cluster.name)}
     with contextlib.ExitStack() as stack:
         listener = None
         port = old.api_port if old else 0
@@ -222,12 +227,14 @@ def _check_kernel(family: IpFamily) -> None:
 
 def _ask_supervisor(cluster: Cluster, supervisor: Process | None) -> Snapshot | None:
     """The state that the supervisor tells; None if there is none (any more)."""
-    deadline = time.monotonic() + _PATIENCE
+    asked = time.monotonic()
     while True:
         snapshot = state.ask(cluster.supervisor_socket)
         if snapshot is not None or supervisor is None:
             return snapshot
-        if time.monotonic() >= deadline:
+        if processes.inspect(supervisor.pid) != supervisor:
+            return None  # it has ended meanwhile
+        if time.monotonic() - asked >= _PATIENCE and supervisor.age >= _START_PATIENCE:
             processes.end([supervisor])  # it hangs: another one will find everything where it is
             return None
         # An `up` that was killed has just started it.

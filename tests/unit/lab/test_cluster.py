@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 from pathlib import Path
 
 import pytest
 
+from tests.patience import PATIENCE
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError, existing
 
 
@@ -45,6 +48,56 @@ def test_a_missing_cluster_has_no_spec_and_no_lock(tmp_path: Path) -> None:
     with cluster.locked(create=False) as there:
         assert not there
     assert existing(tmp_path / "nothing") == []
+
+
+def test_one_at_a_time_brings_a_cluster_up_and_the_next_says_for_whom_it_waits(tmp_path: Path) -> None:
+    cluster = Cluster("test", tmp_path)
+    waits, done = threading.Event(), []
+    told: list[str] = []
+
+    def waiting(pid: str) -> None:
+        told.append(pid)
+        waits.set()
+
+    def second() -> None:
+        with cluster.turn(waiting) as is_new:
+            done.append(("second", is_new))
+
+    with cluster.turn(told.append) as is_new:
+        waiter = threading.Thread(target=second)
+        waiter.start()
+        assert waits.wait(PATIENCE)
+        cluster.spec_file.write_text("{}")
+        done.append(("first", is_new))
+    waiter.join(PATIENCE)
+    assert done == [("first", True), ("second", False)]
+    assert told == [str(os.getpid())]
+
+
+def test_who_waited_for_a_cluster_that_was_removed_begins_a_new_one(tmp_path: Path) -> None:
+    cluster = Cluster("test", tmp_path)
+    waits, seen = threading.Event(), []
+
+    def second() -> None:
+        with cluster.turn(lambda _: waits.set()) as is_new:
+            seen.append((is_new, cluster.directory.exists()))
+            cluster.spec_file.write_text("{}")
+
+    with cluster.turn(lambda _: None):
+        waiter = threading.Thread(target=second)
+        waiter.start()
+        assert waits.wait(PATIENCE)
+        shutil.rmtree(cluster.directory)
+    waiter.join(PATIENCE)
+    assert seen == [(True, True)]
+    assert cluster.spec_file.exists()
+
+
+def test_of_what_was_refused_nothing_is_left(tmp_path: Path) -> None:
+    cluster = Cluster("test", tmp_path / "root")
+    with pytest.raises(LabError), cluster.turn(lambda _: None):
+        raise LabError("no")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_who_waited_for_a_removed_cluster_locks_the_new_one(tmp_path: Path) -> None:

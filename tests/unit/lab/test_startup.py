@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import errno
+import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from wellhead.lab import guest, launch, prerequisites, startup
+from tests.patience import until
+from wellhead.lab import guest, launch, prerequisites, processes, startup, state
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
 from wellhead.lab.node_watch import is_ready
+from wellhead.lab.processes import Process
 from wellhead.lab.startup import Wishes
 
 
@@ -71,6 +76,56 @@ def test_many_nodes_are_a_process_each_unless_one_says_otherwise(
     assert up("a", Wishes(nodes=1)) == "one"
     assert up("b", Wishes(nodes=startup.MANY_NODES)) == "one"
     assert up("c", Wishes(nodes=startup.MANY_NODES, node_processes="each")) == "each"
+
+
+@pytest.fixture
+def silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Process]:
+    """A cluster's supervisor that answers nobody, on a machine where no time passes."""
+    monkeypatch.setattr(state, "ask", lambda _path: None)
+    with subprocess.Popen(
+        ["sleep", "infinity"],
+        env={**os.environ, processes.CLUSTER: "test", processes.COMPONENT: processes.SUPERVISOR},
+    ) as child:
+        try:
+            yield until(lambda: processes.inspect(child.pid), bool) or pytest.fail("it ended")
+        finally:
+            child.kill()
+
+
+class Clock:
+    """Passes when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_a_supervisor_that_was_just_started_may_take_its_time(
+    tmp_path: Path, silent: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(startup, "time", clock)
+    monkeypatch.setattr(Process, "age", property(lambda _: clock.now))
+    assert startup._ask_supervisor(Cluster("test", tmp_path), silent) is None
+    assert startup._START_PATIENCE <= clock.now < startup._START_PATIENCE + 1
+    assert processes.inspect(silent.pid) is None
+
+
+def test_an_old_one_that_hangs_is_ended_and_one_that_has_ended_is_not_waited_for(
+    tmp_path: Path, silent: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(startup, "time", clock)
+    monkeypatch.setattr(Process, "age", property(lambda _: 1000.0))
+    for expected in (startup._PATIENCE, 0.0):
+        clock.now = 0.0
+        assert startup._ask_supervisor(Cluster("test", tmp_path), silent) is None
+        assert expected <= clock.now < expected + 1
 
 
 def test_a_full_disk_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
