@@ -44,6 +44,20 @@ def test_every_example_is_named_where_people_look() -> None:
     assert len(PROGRAMS) == 10
 
 
+def test_the_tests_of_the_examples_pass(lab: Lab) -> None:
+    command = [sys.executable, "-m", "pytest", *PLUGIN, "-q", "-p", "no:cacheprovider", "-c", os.devnull]
+    done = subprocess.run(
+        [*command, "--wellhead-cluster", lab.name, str(EXAMPLES / "test_shop.py")],
+        cwd=EXAMPLES,
+        capture_output=True,
+        text=True,
+        timeout=6 * PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
 _FAILING = """
 import wellhead
 
