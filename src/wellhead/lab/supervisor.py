@@ -11,7 +11,6 @@ killed, and its successor finds machines and components where they are, by /proc
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import logging
 import os
@@ -32,6 +31,7 @@ from wellhead.lab.dns_sockets import DnsSockets
 from wellhead.lab.guarded import Guarded
 from wellhead.lab.machines import Machine
 from wellhead.lab.state import ComponentState, MachineState, Publisher, Snapshot
+from wellhead.lab.steps import Step
 from wellhead.lab.topology import EDGE, control_plane_name
 from wellhead.lab.wiring import Wiring
 
@@ -64,8 +64,9 @@ class Supervisor:
         self._crew = Crew(self._selector, self._component_ended)
         self._guarded = Guarded(cluster, self._selector)
         self._backoffs: dict[Key, Backoff] = {}  # a machine's key is (machine, "")
-        self._problem = ""
-        self._problem_backoff = Backoff()
+        self._outdated = False
+        """Whether the specification is to be read again."""
+        self._loading, self._working = Step(), Step()
         self._next_log_check = time.monotonic() + _LOG_CHECK
         self._preloaded: set[str] = set()
         self._now = 0.0  # time.monotonic() of this turn: what isn't due by it has a deadline after it
@@ -88,13 +89,15 @@ class Supervisor:
             self._now = time.monotonic()
             if self._reload:
                 self._reload = False
-                self._problem_backoff = Backoff()
+                self._loading, self._working = Step(), Step()
+                self._outdated = True
                 self._guarded.begin_again()
                 for backoff in self._backoffs.values():
                     backoff.begin_again()
-                self._try(self._load)
+            if self._outdated:
+                self._outdated = not self._loading.take(self._load, self._now)
             self._guarded.see_to_it(self._now, self._api_listener)
-            self._try(self._reconcile)
+            self._working.take(self._reconcile, self._now)
             publisher.publish()
             for key, _ in self._selector.select(self._patience()):
                 key.data()
@@ -109,7 +112,7 @@ class Supervisor:
         return Snapshot(
             pid=os.getpid(),
             spec=self._spec,
-            problem=self._problem,
+            problem=self._loading.problem or self._working.problem,
             machines=tuple(self._machine_state(name) for name in self._design.topology.names),
             components=tuple(self._component_state(each) for each in self._design.components),
         )
@@ -171,20 +174,6 @@ class Supervisor:
             self._api_listener = api_socket.recover(pid, pidfd, self._spec.api_port)
 
     # What there should be.
-
-    def _try(self, step: Callable[[], None]) -> None:
-        """Do a step; what prevents it is said to whoever asks, and tried again later."""
-        if not self._problem_backoff.is_due(self._now):
-            return
-        try:
-            step()
-        except (OSError, LabError, ValueError) as error:
-            self._problem = _explained(error)
-            self._problem_backoff.failed(self._problem, 0.0)
-            log.error("%s", error)
-        else:
-            if self._problem:
-                self._problem, self._problem_backoff = "", Backoff()
 
     def _reconcile(self) -> None:
         wanted = self._design.topology.names
@@ -347,11 +336,10 @@ class Supervisor:
     def _patience(self) -> float:
         """Seconds until something is to be done though nothing happens."""
         deadlines = [self._next_log_check, self._crew.deadline, self._guarded.deadline]
-        if self._problem:
-            deadlines.append(self._problem_backoff.not_before)
+        deadlines += [each.not_before for each in (self._loading, self._working) if each.problem]
         names = self._design.topology.names
         idle: list[Key] = [(name, "") for name in names if name not in self._machines]
-        if not self._problem and not idle:
+        if not self._working.problem and not idle:
             deadlines.append(self._wiring.deadline(self._now))
         idle = [*idle, *(each.key for each in self._design.components if self._crew.get(each.key) is None)]
         deadlines += [
@@ -390,13 +378,6 @@ class Supervisor:
         with contextlib.suppress(BlockingIOError):
             while readable.recv(64):
                 pass
-
-
-def _explained(error: Exception) -> str:
-    """What is wrong, and what to do about it if that isn't in the message."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"{error.filename or 'the disk'}: {error.strerror}; make room there"
-    return str(error)
 
 
 def _component_environment() -> dict[str, str]:

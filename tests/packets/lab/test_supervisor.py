@@ -221,6 +221,11 @@ def test_a_damaged_specification_is_said_and_changes_nothing(supervise: Supervis
     lab.cluster.spec_file.write_text("{")
     lab.tell(signal.SIGHUP)
     lab.until(lambda s: "missing or damaged" in s.problem)
+    # It stays said, while everything else goes on.
+    first = component(before, "sleeper").pid
+    os.kill(first, signal.SIGKILL)
+    before = lab.until(lambda s: component(s, "sleeper").pid not in (0, first))
+    assert "missing or damaged" in before.problem
     lab.write([SLEEPER])
     lab.tell(signal.SIGHUP)
     after = lab.until(lambda s: not s.problem)
