@@ -27,6 +27,8 @@ class Context:
     ip_families: Sequence[str] = ("IPv4",)
     writer: Writer | None = None
     """Whose the fields are that change; None if the record of that is made already."""
+    forgets_managers: bool = False
+    """Whether there is no telling whose fields those are, so that the record ends."""
 
 
 ALWAYS_APART = 64 * 1024

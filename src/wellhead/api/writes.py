@@ -24,7 +24,9 @@ def received(
     if not subresource or subresource in kind.strategy.parts:
         metadata.check_namespace(resource, obj["metadata"], context.namespace)
         kind.strategy.default(obj)
-    if context.writer is not None:
+    if context.forgets_managers:
+        obj["metadata"]["managedFields"] = []
+    elif context.writer is not None:
         seen = obj if old is None else combined(resource, obj, old, subresource)
         if old is None and resource.has_status:
             seen = {field: value for field, value in obj.items() if field != "status"}
@@ -62,6 +64,8 @@ def update(resource: Resource, new: Obj, old: Obj, context: Context, subresource
     """
     strategy = kind_of(resource).strategy
     new = combined(resource, new, old, subresource)
+    if new["metadata"].get("managedFields") == []:
+        del new["metadata"]["managedFields"]
     metadata.prepare_update(resource, new, old, context.namespace)
     causes = metadata.validate_update(new, old)
     if subresource:  # which may write labels and such along

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from tests.integration.apiserver.cluster import Cluster, User
+from tests.integration.apiserver.cluster import Answer, Cluster, User
 from tests.integration.apiserver.hooks import Webhooks, webhooks
 from tests.integration.apiserver.pki import Pki
 from tests.patience import reached
@@ -191,7 +191,8 @@ def converted(request: Obj) -> Obj:
     wanted, objects = request["desiredAPIVersion"], []
     for obj in request["objects"]:
         before, after = ("host", "name") if wanted.endswith("v2") else ("name", "host")
-        spec = {after: obj["spec"].get(before, "")}
+        spec = obj.get("spec") or {}
+        spec = {after: spec[before]} if before in spec else {}
         objects.append({**obj, "apiVersion": wanted, "spec": spec})
     return {"result": {"status": "Success"}, "convertedObjects": objects}
 
@@ -213,6 +214,56 @@ async def test_a_webhook_converts(admin: User, converting: Webhooks) -> None:
     assert changed["spec"] == {"name": "z"}
     assert (await admin.get(f"{FOOS}/b"))["spec"]["host"] == "z"
     (await admin.call("DELETE", f"{v2}/b")).expect(200)
+
+
+async def apply(admin: User, version: str, manager: str, spec: Obj, **query: str) -> Answer:
+    return await admin.call(
+        "PATCH",
+        f"{FOOS}/a".replace("/v1/", f"/{version}/"),
+        foo() | {"apiVersion": f"example.com/{version}", "spec": spec},
+        query={"fieldManager": manager, **query},
+        content_type="application/apply-patch+yaml",
+    )
+
+
+def fields(obj: Obj) -> dict[str, tuple[str, Obj]]:
+    """Which fields of the spec each manager has, and in which version."""
+    return {
+        each["manager"]: (each["apiVersion"], each["fieldsV1"].get("f:spec", {}))
+        for each in obj["metadata"].get("managedFields") or []
+    }
+
+
+async def test_managers_of_other_versions_are_kept_by_a_webhook(admin: User, converting: Webhooks) -> None:
+    converting.answers["convert"] = converted
+    await define(admin, by_webhook(converting))
+    (await apply(admin, "v2", "new", {"name": "x"})).expect(201)
+    # Another field, in another version: what was applied is still the applier's.
+    found = await admin.patch(f"{FOOS}/a", {"metadata": {"labels": {"a": "b"}}}, fieldManager="old")
+    assert fields(found)["new"] == ("example.com/v2", {"f:name": {}})
+    # The same field under its other name: taken by force alone.
+    refused = (await apply(admin, "v1", "old", {"host": "y"})).expect(409)
+    assert refused["message"] == 'Apply failed with 1 conflict: conflict with "new": .spec.name'
+    taken = (await apply(admin, "v1", "old", {"host": "y"}, force="true")).expect(200)
+    assert taken["spec"]["host"] == "y"
+    assert "new" not in fields(taken)
+    # What is not applied any more goes, though it was applied in the other version.
+    left = (await apply(admin, "v2", "old", {})).expect(200)
+    assert not left.get("spec")
+
+
+async def test_where_a_webhook_fails_there_is_no_telling_whose_fields_are_whose(
+    admin: User, converting: Webhooks
+) -> None:
+    converting.answers["convert"] = converted
+    await define(admin, by_webhook(converting))
+    (await apply(admin, "v2", "new", {"name": "x"})).expect(201)
+    failed = {"result": {"status": "Failure", "message": "not today"}}
+    converting.answers["convert"] = lambda request: failed
+    refused = (await apply(admin, "v1", "old", {"host": "y"}, force="true")).expect(500)
+    assert "not today" in refused["message"]
+    assert "new" in fields(await admin.get(f"{FOOS}/a"))
+    assert fields(await admin.patch(f"{FOOS}/a", {"spec": {"host": "y"}})) == {}
 
 
 async def test_what_is_written_while_a_webhook_converts_is_of_later(

@@ -10,7 +10,7 @@ from wellhead.api.custom import lists, rules, values
 from wellhead.api.custom.metadata import check_embedded
 from wellhead.api.custom.schemas import has
 from wellhead.api.custom.validation import MOST_CAUSES, blocks_rules, validate
-from wellhead.api.errors import Cause
+from wellhead.api.errors import Cause, InternalError
 from wellhead.api.kind import Kind
 from wellhead.api.managed_fields.types import Type, custom_type
 from wellhead.api.meta import Obj
@@ -35,6 +35,20 @@ class Converter(Protocol):
     async def prepare(self, objects: Iterable[Obj], api_version: str) -> None:
         """Make ready to convert these. Raises ApiError."""
         ...
+
+
+class NotAsked(InternalError):
+    """Whoever converts has to be asked first how this object looks in that version."""
+
+    def __init__(self, converter: Converter, obj: Obj, api_version: str) -> None:
+        super().__init__(
+            f"conversion webhook for {obj['apiVersion']}, Kind={obj['kind']} has not been asked yet"
+        )
+        self._converter, self._obj, self._api_version = converter, obj, api_version
+
+    async def ask(self) -> None:
+        """Raises ApiError."""
+        await self._converter.prepare([self._obj], self._api_version)
 
 
 class SameFields:

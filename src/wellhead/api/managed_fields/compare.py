@@ -133,12 +133,28 @@ def _maps(known: MapType, old: Mapping[str, Any], new: Mapping[str, Any]) -> Com
 def _enter(element: str, type: Type, old: Any, new: Any, changed: Tree, removed: Tree) -> None:
     below = _values(type, old, new)
     if below is None:
-        changed[element] = LEAF
+        _replace(element, type, old, new, changed, removed)
         return
     if below.changed:
         changed[element] = below.changed
     if below.removed:
         removed[element] = below.removed
+
+
+def _replace(element: str, type: Type, old: Any, new: Any, changed: Tree, removed: Tree) -> None:
+    """A value by one of another sort: what either has below itself comes, or goes. Null is no value."""
+    came, went = _parts(type, new), _parts(type, old)
+    if went:
+        removed[element] = went
+    if (old is None and came) or (new is None and went):
+        if came:
+            changed[element] = came
+    else:
+        changed[element] = member(came)
+
+
+def _parts(type: Type, value: Any) -> Tree:
+    return _without_self(whole(type, value)) if isinstance(value, _CONTAINERS) else {}
 
 
 def _lists(known: ListType, old: list[Any], new: list[Any]) -> Comparison:

@@ -31,13 +31,13 @@ def tree(paths: Iterable[Path]) -> Tree:
 
 
 def paths(root: Tree) -> Iterator[Path]:
-    """The members, those below a node after it."""
-    todo: list[tuple[Path, Tree]] = [((element,), node) for element, node in reversed(root.items())]
+    """The members: at each level all of them first, then what is below each (Set.Iterate)."""
+    todo: list[tuple[Path, Tree]] = [((), root)]
     while todo:
         path, node = todo.pop()
-        if is_member(node):
-            yield path
-        todo += (((*path, element), below) for element, below in reversed(node.items()) if element != SELF)
+        below = [((*path, element), each) for element, each in node.items() if element != SELF]
+        yield from (each for each, found in below if is_member(found))
+        todo += reversed(below)
 
 
 def is_member(node: Tree) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from wellhead.api.custom.definition import Definition
-from wellhead.api.custom.strategy import Converter, SameFields
+from wellhead.api.custom.strategy import Converter, NotAsked, SameFields
 from wellhead.api.errors import InternalError
 from wellhead.api.meta import Obj, new_uid
 from wellhead.apiserver.webhooks.client import NotCalled, WebhookClient
@@ -39,13 +39,13 @@ class WebhookConverter(Converter):
         self._bytes = 0
 
     def convert(self, obj: Obj, api_version: str) -> Obj:
-        """What the webhook said when it was asked. Raises InternalError if it wasn't."""
+        """What the webhook said when it was asked. Raises NotAsked if it wasn't."""
         if obj["apiVersion"] == api_version:
             return obj
         key = _key(obj, api_version)
         found = self._known.get(key)
         if found is None:
-            raise InternalError(f"conversion webhook for {_kind(obj)} has not been asked yet")
+            raise NotAsked(self, obj, api_version)
         self._known.move_to_end(key)
         return decode(found)
 

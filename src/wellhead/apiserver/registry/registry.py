@@ -35,6 +35,7 @@ from wellhead.apiserver.registry.deletion import (
 from wellhead.apiserver.registry.gate import OPEN, Gate
 from wellhead.apiserver.registry.ip_addresses import ALONE, Around, address_writes
 from wellhead.apiserver.registry.node_port_guard import GUARD, guard_writes
+from wellhead.apiserver.registry.receiving import taken_in
 from wellhead.apiserver.registry.services import ServiceAllocator
 from wellhead.storage.cache import Collection, WatchCache
 from wellhead.storage.encoding import decode, encode, encode_json, with_revision
@@ -207,8 +208,8 @@ class Registry:
             await self.prepare(resource, [item])
             old = self.decoded(resource, item)
             extent = size + len(item.data)
-            receive = partial(_changed, resource, old, change, context, subresource)
-            sent = await gate.mutate(await self.apart.run(extent, receive), old)
+            receive = partial(_changed, resource, old, change, subresource=subresource)
+            sent = await gate.mutate(await taken_in(self.apart, extent, receive, context), old)
             prepare = partial(writes.update, resource, sent, old, context, subresource)
             new = await self.apart.run(extent * kind_of(resource).strategy.effort, prepare)
             await gate.validate(new, old)
@@ -390,7 +391,7 @@ _NAMESPACE_BUSY = (
 
 
 def _changed(
-    resource: Resource, old: Obj, change: Callable[[Obj], Obj], context: Context, subresource: str
+    resource: Resource, old: Obj, change: Callable[[Obj], Obj], context: Context, *, subresource: str
 ) -> Obj:
     """What was sent, with its defaults if it is the whole object. Raises Conflict, BadRequest."""
     new = change(_copy(old))

@@ -70,9 +70,10 @@ def _check_version(call: Call, new: Obj) -> None:
     resource = call.resource
     if (new.get("metadata") or {}).get("resourceVersion") or not kind_of(resource).strategy.needs_version:
         return
-    text = "Invalid value: 0x0: must be specified for an update"
+    text = "Invalid value: 0: must be specified for an update"
     cause = Cause("metadata.resourceVersion", "FieldValueInvalid", text)
-    raise Invalid.of(resource.group, resource.kind, call.info.name, [cause])
+    # Upstream names the resource where others name the kind.
+    raise Invalid.of(resource.group, resource.plural, call.info.name, [cause])
 
 
 def _check_uid(call: Call, new: Obj, old: Obj) -> None:

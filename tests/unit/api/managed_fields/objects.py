@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wellhead.api.managed_fields.apply import applied
-from wellhead.api.managed_fields.types import type_of
+from wellhead.api.managed_fields.types import Type, type_of
 from wellhead.api.managed_fields.update import Kind, Writer, updated
 from wellhead.api.meta import GroupVersionKind, Obj
 
@@ -23,10 +23,12 @@ class Live:
     gvk: GroupVersionKind
     object: Obj = field(default_factory=dict)
     second: int = 0
+    known: Type | None = None
+    """The type, of what has none in the API's schema."""
 
     @property
     def kind(self) -> Kind:
-        return Kind(self.gvk.api_version, type_of(self.gvk))
+        return Kind(self.gvk.api_version, self.known or type_of(self.gvk))
 
     def writer(self, manager: str, subresource: str = "") -> Writer:
         self.second += 1

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from tests.unit.api.managed_fields.objects import CONFIGMAP, DEPLOYMENT, POD, SERVICE, Live
 from wellhead.api.errors import ApiError, BadRequest, Conflict
 from wellhead.api.managed_fields.apply import LAST_APPLIED
+from wellhead.api.managed_fields.types import custom_type
+from wellhead.api.meta import GroupVersionKind
 
 CONTAINER = {"name": "c", "image": "a"}
 
@@ -217,6 +219,88 @@ def test_after_a_forced_apply_the_config_is_there_and_its_managers(
 
 def _keys(fields: Any) -> set[str]:
     return {field[2:] for field in fields.get("f:data", {}) if field != "."}
+
+
+NESTED = custom_type(
+    {
+        "type": "object",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "properties": {
+                    "map": {"type": "object", "additionalProperties": {"type": "string"}},
+                    "set": {
+                        "type": "array",
+                        "x-kubernetes-list-type": "set",
+                        "items": {"type": "string"},
+                    },
+                    "items": {
+                        "type": "array",
+                        "x-kubernetes-list-type": "map",
+                        "x-kubernetes-list-map-keys": ["k"],
+                        "items": {
+                            "type": "object",
+                            "properties": {
+                                "k": {"type": "string"},
+                                "v": {"type": "integer"},
+                                "in": {"type": "object", "additionalProperties": {"type": "string"}},
+                            },
+                        },
+                    },
+                },
+            }
+        },
+    }
+)
+THING = GroupVersionKind("example.com", "v1", "Thing")
+_MAP = st.dictionaries(st.sampled_from("ab"), st.just("1"), min_size=1)
+_ITEM = st.fixed_dictionaries({}, optional={"v": st.just(1), "in": _MAP})
+_SPEC = st.fixed_dictionaries(
+    {},
+    optional={
+        "map": _MAP,
+        "set": st.lists(st.sampled_from("ab"), unique=True, min_size=1),
+        "items": st.dictionaries(st.sampled_from("ab"), _ITEM, min_size=1).map(
+            lambda items: [{"k": name, **item} for name, item in items.items()]
+        ),
+    },
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["one", "two"]), _SPEC), min_size=1, max_size=5))
+def test_what_is_there_is_what_somebody_applies(steps: list[tuple[str, Any]]) -> None:
+    """Whatever a manager doesn't name any more goes: fields, members of sets, items, and what is in items."""
+    live = Live(THING, known=NESTED)
+    wanted: dict[str, set[tuple[str, ...]]] = {}
+    for manager, spec in steps:
+        live.apply(manager, {"spec": spec})
+        wanted[manager] = _named(spec)
+    assert _named(live.object.get("spec") or {}) == set().union(*wanted.values())
+
+
+def _named(spec: Any) -> set[tuple[str, ...]]:
+    """The leaves of such a spec."""
+    found: set[tuple[str, ...]] = {("map", name) for name in spec.get("map") or ()}
+    found |= {("set", each) for each in spec.get("set") or ()}
+    for item in spec.get("items") or ():
+        found.add(("items", item["k"]))
+        found |= {("items", item["k"], "v")} if "v" in item else set()
+        found |= {("items", item["k"], "in", name) for name in item.get("in") or ()}
+    return found
+
+
+def test_managers_are_told_of_conflicts_level_by_level() -> None:
+    """As upstream lists them: what is at a level itself before what is below it."""
+    spec = {"containers": [CONTAINER], "nodeSelector": {"a": "1"}}
+    live = Live(DEPLOYMENT).apply("you", deployment(replicas=1, template={"spec": spec}))
+    spec = {"containers": [CONTAINER | {"image": "b"}], "nodeSelector": {"a": "2"}}
+    with pytest.raises(Conflict) as caught:
+        live.apply("me", deployment(replicas=2, template={"spec": spec}))
+    assert caught.value.message.splitlines()[1:] == [
+        "- .spec.replicas",
+        "- .spec.template.spec.nodeSelector",
+        '- .spec.template.spec.containers[name="c"].image',
+    ]
 
 
 NAMES = st.lists(st.sampled_from("abcde"), unique=True, max_size=5)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.unit.api.managed_fields.objects import CONFIGMAP, DEPLOYMENT, POD, SERVICE, Live
+from wellhead.api.managed_fields.compare import compare
+from wellhead.api.managed_fields.types import custom_type
 from wellhead.api.managed_fields.update import settled
 from wellhead.api.meta import Obj
 
@@ -157,3 +163,22 @@ def test_a_version_that_isnt_served_any_more_has_no_managers() -> None:
     entry = config.object["metadata"]["managedFields"][0] | {"apiVersion": "v0"}
     config.update("two", {"metadata": {"managedFields": [entry]}, "data": {"a": "2"}})
     assert config.managers == ["two"]
+
+
+ANY = custom_type({"type": "object", "properties": {"any": {"x-kubernetes-preserve-unknown-fields": True}}})
+INSIDE: Obj = {"f:a": {}, "f:b": {".": {}, "f:c": {}}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed", "removed"),
+    [
+        (1, {"a": 1, "b": {"c": 2}}, {".": {}, **INSIDE}, {}),
+        ({"a": 1, "b": {"c": 2}}, 1, {}, INSIDE),
+        (None, {"a": 1, "b": {"c": 2}}, INSIDE, {}),
+        (None, {}, {}, {}),
+        ([1], {}, {}, {}),
+    ],
+)
+def test_a_value_of_another_sort_brings_what_is_in_it(old: Any, new: Any, changed: Any, removed: Any) -> None:
+    found = compare(ANY, {"any": old}, {"any": new})
+    assert found == ({"f:any": changed}, {"f:any": removed} if removed else {})
