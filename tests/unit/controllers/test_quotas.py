@@ -7,11 +7,13 @@ import copy
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import pytest
+
 from tests.patience import pass_time, settled
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource
-from wellhead.api.resources import RESOURCEQUOTAS
-from wellhead.controllers.resourcequota.controller import ResourceQuotaController
+from wellhead.api.resources import PODS, RESOURCEQUOTAS
+from wellhead.controllers.resourcequota.controller import ResourceQuotaController, uses_otherwise
 
 Handler = Callable[[Obj | None, Obj | None], None]
 
@@ -76,3 +78,24 @@ async def test_limits_in_a_status_that_are_not_the_quotas_are_put_right_in_a_whi
     assert quotas.quota["status"] == right
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+POD: Obj = {
+    "metadata": {"name": "a", "namespace": "n"},
+    "spec": {"containers": [{"name": "c"}]},
+    "status": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "counts"),
+    [
+        ({"spec": POD["spec"] | {"nodeName": "node-1"}}, False),
+        ({"status": {"phase": "Running", "containerStatuses": [{"name": "c", "resources": {}}]}}, False),
+        ({"status": {"phase": "Succeeded"}}, True),
+        ({"spec": POD["spec"] | {"activeDeadlineSeconds": 5}}, True),
+    ],
+)
+def test_a_pod_that_gets_its_node_uses_what_it_used(change: Obj, counts: bool) -> None:
+    """What is counted anew then might lack the pods that were made with it."""
+    assert uses_otherwise(PODS, POD | change, POD) is counts

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from wellhead.api.meta import Key, Obj, key
-from wellhead.api.quota.usage import is_live, is_measured
+from wellhead.api.quota.usage import is_live, is_measured, usage
 from wellhead.api.resource import Resource
 from wellhead.api.resources import PODS, RESOURCEQUOTAS
 from wellhead.client.reconciler import Reconciler
@@ -65,8 +65,10 @@ class ResourceQuotaController:
                 numbers[namespace] += 1 if old is None else -1
                 if not numbers[namespace]:
                     del numbers[namespace]
+            if namespace not in self._names:
+                return
             # What is new has been counted by admission, maybe before it is seen here.
-            if new is None or (old is not None and measured and _uses_otherwise(resource, new, old)):
+            if new is None or (old is not None and measured and uses_otherwise(resource, new, old)):
                 self._look_at(namespace)
 
         store.on_change(changed)
@@ -120,16 +122,12 @@ def _hard(quota: Obj, part: str) -> object:
     return (quota.get(part) or {}).get("hard") or {}
 
 
-def _uses_otherwise(resource: Resource, new: Obj, old: Obj) -> bool:
+def uses_otherwise(resource: Resource, new: Obj, old: Obj) -> bool:
     """Whether a change may make an object use something else."""
-    if new.get("spec") != old.get("spec"):
-        return True
     if resource != PODS:
-        return bool(new.get("status") != old.get("status"))
+        return any(new.get(part) != old.get(part) for part in ("spec", "status"))
+    # Its node means nothing here. It comes when a pod is young: others, made with it, may not be seen yet.
+    if {**new["spec"], "nodeName": ""} != {**old["spec"], "nodeName": ""}:
+        return True
     now = datetime.now(UTC)
-    return is_live(new, now) != is_live(old, now) or _has(new) != _has(old)
-
-
-def _has(pod: Obj) -> list[object]:
-    states = (pod.get("status") or {}).get("containerStatuses") or ()
-    return [each.get("resources") for each in states]
+    return is_live(new, now) != is_live(old, now) or usage(PODS, new, now) != usage(PODS, old, now)
