@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from bench import cluster, names, policies
+from bench import cluster, names, policies, policy_pods
 from bench.apiserver.measure import measure as measure_apiserver
 from bench.hollow.measure import measure as measure_hollow
 from bench.measure import Result
@@ -38,7 +38,7 @@ def main() -> None:
     with console.status("keeping client addresses"):
         subjects["Keeping client addresses"] = measure_preserving("nftables")
     with console.status("NetworkPolicies"):
-        subjects["NetworkPolicies"] = policies.measure()
+        subjects["NetworkPolicies"] = [*policies.measure(), *policy_pods.measure()]
     with console.status("names"):
         subjects["Names"] = names.measure()
     report(console, subjects, points)

@@ -31,9 +31,9 @@ _WRITERS = 16
 _WELLHEAD = Path(sys.executable).with_name("wellhead")
 
 
-def wellhead(*arguments: str) -> str:
-    """Run a `wellhead` command for the bench's cluster; its standard output."""
-    command = [str(_WELLHEAD), arguments[0], "--name", NAME, *arguments[1:]]
+def wellhead(*arguments: str, name: str = NAME) -> str:
+    """Run a `wellhead` command for a cluster of the bench's; its standard output."""
+    command = [str(_WELLHEAD), arguments[0], "--name", name, *arguments[1:]]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
@@ -93,9 +93,9 @@ def _smaps(pid: int) -> dict[str, float]:
 
 async def api() -> list[Result]:
     """Pod start and API writes, through the Kubernetes API alone."""
-    async with _client() as client:
-        await _first_pod_ready(client)  # the image's files are in the page cache from here on
-        ready = [await _pod_ready(client, f"pod-{number}") for number in range(_PODS)]
+    async with client_of(NAME) as client:
+        await first_pod_ready(client)  # the image's files are in the page cache from here on
+        ready = [await pod_ready(client, f"pod-{number}") for number in range(_PODS)]
         return [
             median("pod, create to Ready", [s * 1000 for s in ready], "ms", "busybox, seen through a watch"),
             *await _burst(client),
@@ -106,18 +106,20 @@ async def api() -> list[Result]:
 
 
 @asynccontextmanager
-async def _client() -> AsyncIterator[Client]:
-    async with Client(load(str(Cluster(NAME).kubeconfig("admin"))), "wellhead-bench") as client:
+async def client_of(name: str) -> AsyncIterator[Client]:
+    """The administrator's, of a cluster of this name."""
+    async with Client(load(str(Cluster(name).kubeconfig("admin"))), "wellhead-bench") as client:
         yield client
 
 
-async def _first_pod_ready(client: Client) -> None:
+async def first_pod_ready(client: Client) -> None:
+    """Make the namespace, and what only the first pod has to wait for."""
     await client.create(NAMESPACES, {"metadata": {"name": "bench"}})
     async with asyncio.timeout(10):
         async for event in client.watch(SERVICEACCOUNTS, "bench", resource_version="0"):
             if event.object["metadata"].get("name") == "default":
                 break
-    await _pod_ready(client, "first")
+    await pod_ready(client, "first")
 
 
 async def _burst(client: Client) -> list[Result]:
@@ -169,7 +171,8 @@ def _is_ready(pod: Obj) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-async def _pod_ready(client: Client, name: str) -> float:
+async def pod_ready(client: Client, name: str) -> float:
+    """How many seconds a pod takes from its creation until it is seen to be Ready."""
     container = {"name": "main", "image": "busybox", "command": ["sleep", "600"]}
     pod: Obj = {
         "metadata": {"name": name, "namespace": "bench"},
