@@ -21,7 +21,8 @@ class Connection:
     """One connection to the server: a request, its answer, and so on."""
 
     def __init__(self, address: tuple[str, int], context: ssl.SSLContext) -> None:
-        plain = socket.create_connection(address, timeout=60)
+        # What may compute for ten seconds takes minutes where many others compute.
+        plain = socket.create_connection(address, timeout=5 * PATIENCE)
         self._socket = context.wrap_socket(plain, server_hostname=address[0])
         self._buffer = b""
 

@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster.lab import Lab, eventually
 from tests.packets.node.cluster_pods import container, create, shell, status, wait, waits_for
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.usefixtures("no_pods_left")
 
@@ -92,7 +93,7 @@ def test_a_deep_tree_with_links_goes_and_what_they_lead_to_stays(lab: Lab, tmp_p
     uid = lab.get("pod", "deep")["metadata"]["uid"]
     assert _directories(lab, uid)
     lab.kubectl("delete", "pod", "deep", "--grace-period=1")
-    eventually(lambda: _directories(lab, uid), "")
+    eventually(lambda: _directories(lab, uid), "", seconds=4 * PATIENCE)  # it is a lot to remove
     assert (tmp_path / "kept").read_text() == "x"
     assert "root:" in lab.on("node-1", "cat", "/etc/passwd")
 
