@@ -160,7 +160,7 @@ async def test_what_is_kept_is_what_read_makes_of_an_object() -> None:
 
 async def test_being_without_a_watch_is_a_problem_only_after_a_while_and_until_there_is_one() -> None:
     refused: list[Event | Exception] = [ConnectionLost("connection refused")]
-    server = ScriptedServer([listing(5, pod("a", 1))], [refused for _ in range(12)])
+    server = ScriptedServer([listing(5, pod("a", 1))], [refused for _ in range(24)])
     informer = Informer(cast(Client, server), PODS)
     loop = asyncio.get_running_loop()
     seen: list[str] = []
