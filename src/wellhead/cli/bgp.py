@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from wellhead import component
-from wellhead.cli.options import Address, health_option, logging_options
+from wellhead.cli.options import Address, built_in_images_option, health_option, logging_options
 from wellhead.cloud.bgp.config import Peer
 from wellhead.cloud.bgp.options import Options, resolve
 from wellhead.cloud.bgp.speaker import clean_up, run
@@ -86,13 +86,7 @@ class _Peer(click.ParamType[Peer]):
     metavar="PATH",
     help="The BIRD (2.0 or newer) to run.  [default: the one that is installed, else the built-in image's]",
 )
-@click.option(
-    "--image-dir",
-    type=click.Path(path_type=Path),
-    default=Path("/var/cache/wellhead/images"),
-    show_default=True,
-    help="Where `wellhead image build` has put the built-in images.",
-)
+@built_in_images_option
 @click.option(
     "--state-dir",
     type=click.Path(path_type=Path),

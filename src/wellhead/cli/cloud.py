@@ -9,7 +9,7 @@ import click
 
 from wellhead import component
 from wellhead.cli.leases import lease_options
-from wellhead.cli.options import Address, BindAddress, Network, logging_options
+from wellhead.cli.options import Address, BindAddress, Network, built_in_images_option, logging_options
 from wellhead.cloud.classes import PROXY_CLASS
 from wellhead.cloud.main import clean_up, run
 from wellhead.cloud.options import WITHOUT_ADDRESS, OptionError, Options, resolve
@@ -56,13 +56,7 @@ from wellhead.cloud.options import WITHOUT_ADDRESS, OptionError, Options, resolv
     metavar="PATH",
     help="The HAProxy (2.6 or newer) to run. Without it: the one of the built-in image.",
 )
-@click.option(
-    "--image-dir",
-    type=click.Path(path_type=Path),
-    default=Path("/var/cache/wellhead/images"),
-    show_default=True,
-    help="Where `wellhead image build` has put the built-in images.",
-)
+@built_in_images_option
 @click.option(
     "--proxy-state-dir",
     type=click.Path(path_type=Path),

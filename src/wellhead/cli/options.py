@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -69,6 +70,17 @@ class BindAddress(click.ParamType[tuple[str, int]]):
         if not colon or not port.isdigit() or int(port) > 65535:
             self.fail(f"{value!r} is not HOST:PORT", param, ctx)
         return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def built_in_images_option(command: F) -> F:
+    """Add --image-dir, passed as `image_dir`: where programs are found that aren't installed."""
+    return click.option(
+        "--image-dir",
+        type=click.Path(path_type=Path),
+        default=Path("/var/cache/wellhead/images"),
+        show_default=True,
+        help="Where `wellhead image build` has put the built-in images.",
+    )(command)
 
 
 def health_option(port: int) -> Callable[[F], F]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network, summarize_address_range
+from ipaddress import ip_address, ip_network, summarize_address_range
 from typing import Any
 
 import msgspec
@@ -234,16 +234,10 @@ def _range(text: str) -> Range:
     return found
 
 
-def ip_text(number: int, version: int) -> str:
-    """An address by its number."""
-    return str(IPv4Address(number) if version == 4 else IPv6Address(number))
-
-
 def _check_overlaps(pools: Iterable[Pool]) -> None:
     """An address in two pools would be given by the rules of either."""
-    ranges = sorted(
-        (each.version, int(each.first), int(each.last), pool.name) for pool in pools for each in pool.ranges
-    )
-    for (version, _, last, name), (next_version, first, _, other) in itertools.pairwise(ranges):
-        if version == next_version and first <= last:
-            raise PoolError(f"pools {name} and {other}: {ip_text(first, version)} is in both ranges")
+    ranges = [(found, pool.name) for pool in pools for found in pool.ranges]
+    ranges.sort(key=lambda each: (each[0].version, int(each[0].first)))
+    for (before, name), (after, other) in itertools.pairwise(ranges):
+        if after.first in before:
+            raise PoolError(f"pools {name} and {other}: {after.first} is in both ranges")

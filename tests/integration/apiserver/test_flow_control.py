@@ -20,6 +20,14 @@ from wellhead.api.meta import Obj, condition
 LEVELS = "/apis/flowcontrol.apiserver.k8s.io/v1/prioritylevelconfigurations"
 SCHEMAS = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
+BINDINGS = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+MAY_EVERYTHING = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRoleBinding",
+    "metadata": {"name": "nobody"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+    "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "nobody"}],
+}
 
 
 def level(name: str) -> Obj:
@@ -133,14 +141,7 @@ async def test_who_waits_and_who_is_turned_away(patient: Cluster) -> None:
             (await admin.call("GET", "/metrics")).body
         )
 
-    bind = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": "nobody"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "nobody"}],
-    }
-    await admin.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", bind)
+    await admin.create(BINDINGS, MAY_EVERYTHING)
     slow = asyncio.ensure_future(post())
     await reached(lambda: metric("apiserver_flowcontrol_current_executing_requests"))
     waits: asyncio.Future[Answer] = asyncio.ensure_future(nobody.call("GET", CONFIGMAPS))
@@ -159,28 +160,14 @@ async def test_who_waits_and_who_is_turned_away(patient: Cluster) -> None:
 async def test_a_watch_gives_its_seat_back_once_it_stands(cluster: Cluster, admin: User) -> None:
     await admin.create(LEVELS, level("narrow"))
     await admin.create(SCHEMAS, schema("narrow", "narrow", "nobody"))
-    view = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": "nobody"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "nobody"}],
-    }
-    await admin.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", view)
+    await admin.create(BINDINGS, MAY_EVERYTHING)
     nobody = await cluster.user("nobody")
     async with nobody.watch(CONFIGMAPS), nobody.watch(CONFIGMAPS), nobody.watch(CONFIGMAPS):
         (await nobody.call("GET", CONFIGMAPS)).expect(200)
 
 
 async def test_a_lease_is_renewed_under_a_flood_that_does_not_end(cluster: Cluster, admin: User) -> None:
-    flooding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "ClusterRoleBinding",
-        "metadata": {"name": "nobody"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "nobody"}],
-    }
-    await admin.create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", flooding)
+    await admin.create(BINDINGS, MAY_EVERYTHING)
     for number in range(20):
         await admin.create(CONFIGMAPS, configmap(f"large-{number}", text="x" * 4000))
     nobody, node = await cluster.user("nobody"), await cluster.user("node-1")

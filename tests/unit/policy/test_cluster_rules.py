@@ -10,10 +10,9 @@ from hypothesis import given, settings
 from tests.unit.policies.making_up import ADDRESSES, OUTSIDE, PORTS
 from tests.unit.policies.making_up_cluster import Event, events
 from tests.unit.policies.test_node_policies import last, owners
+from tests.unit.policy.tables import Tables
 from tests.unit.policy.test_ruleset import _number
-from wellhead.ip import Family, IPAddress, Protocol, family_of
-from wellhead.linux.nftables.content import difference
-from wellhead.linux.nftables.fake import FakeTable
+from wellhead.ip import IPAddress, Protocol, family_of
 from wellhead.linux.nftables.objects import ElementKey
 from wellhead.policies.cluster_policies import ClusterPolicies
 from wellhead.policies.cluster_policy import (
@@ -28,7 +27,6 @@ from wellhead.policies.judge import Traffic, judge
 from wellhead.policies.pods import labels_of, parse_pod
 from wellhead.policies.policy import Direction
 from wellhead.policy import layout
-from wellhead.policy.ruleset import Ruleset
 
 NODE = "10.240.0.1"
 
@@ -51,38 +49,19 @@ def tell(known: ClusterPolicies, kind: str, obj: dict[str, object], gone: bool) 
             known.set_namespace(name, None if gone else labels_of(obj))
 
 
-class Tables:
-    """Both families', as transactions make them."""
-
-    def __init__(self) -> None:
-        self.of = {family: FakeTable() for family in Family}
-        self.rulesets = {family: Ruleset(family) for family in Family}
-        for family, ruleset in self.rulesets.items():
-            self.of[family].commit(difference(ruleset, ruleset.elements(), self.of[family].content()))
-
-    def hear(self, known: ClusterPolicies) -> None:
-        changes = known.take()
-        for family, ruleset in self.rulesets.items():
-            if transaction := ruleset.update(Changes(), changes):
-                self.of[family].commit(transaction)
-
-    def elements(self) -> dict[Family, dict[ElementKey, object]]:
-        return {family: each.elements for family, each in self.of.items()}
-
-
 @settings(max_examples=40)
 @given(events())
 def test_single_changes_come_to_what_is_compiled_anew(happened: list[Event]) -> None:
     known, tables = ClusterPolicies("node-1"), Tables()
     for event in happened:
         tell(known, *event)
-        tables.hear(known)
+        tables.hear(Changes(), known.take())
     for family, ruleset in tables.rulesets.items():
         assert tables.of[family].elements == {each.id: each.data for each in ruleset.elements()}
     anew, fresh = ClusterPolicies("node-1"), Tables()
     for (kind, *_), obj in last(happened).items():
         tell(anew, kind, obj, False)
-    fresh.hear(anew)
+    fresh.hear(Changes(), anew.take())
     assert tables.elements() == fresh.elements()
 
 
@@ -92,7 +71,7 @@ def test_the_elements_say_what_the_api_says(happened: list[Event]) -> None:
     known, tables, objects = ClusterPolicies("node-1"), Tables(), last(happened)
     for event in happened:
         tell(known, *event)
-    tables.hear(known)
+    tables.hear(Changes(), known.take())
     pods = owners(objects)
     nodes = [parse_cluster_node(obj) for (kind, *_), obj in objects.items() if kind == "node"]
     at_nodes = {address: each for each in nodes if each is not None for address in each.addresses}

@@ -9,34 +9,13 @@ from hypothesis import given, settings
 from tests.examples import examples
 from tests.unit.policies.making_up import Event, events
 from tests.unit.policies.test_node_policies import judged, last, tell
-from wellhead.ip import Family, IPAddress, family_of
-from wellhead.linux.nftables.content import difference
-from wellhead.linux.nftables.fake import FakeTable
+from tests.unit.policy.tables import Tables
+from wellhead.ip import IPAddress, family_of
 from wellhead.linux.nftables.objects import ElementKey
 from wellhead.policies.judge import Traffic
 from wellhead.policies.node_policies import NodePolicies
 from wellhead.policies.policy import Direction
 from wellhead.policy import layout
-from wellhead.policy.ruleset import Ruleset
-
-
-class Tables:
-    """Both families' tables, as transactions make them."""
-
-    def __init__(self) -> None:
-        self.of = {family: FakeTable() for family in Family}
-        self.rulesets = {family: Ruleset(family) for family in Family}
-        for family, ruleset in self.rulesets.items():
-            self.of[family].commit(difference(ruleset, ruleset.elements(), self.of[family].content()))
-
-    def hear(self, known: NodePolicies) -> None:
-        changes = known.take()
-        for family, ruleset in self.rulesets.items():
-            if transaction := ruleset.update(changes):
-                self.of[family].commit(transaction)
-
-    def elements(self) -> dict[Family, dict[ElementKey, object]]:
-        return {family: each.elements for family, each in self.of.items()}
 
 
 @settings(max_examples=examples(100))
@@ -45,14 +24,14 @@ def test_single_changes_come_to_what_is_compiled_anew(happened: list[Event]) -> 
     known, tables = NodePolicies("node-1"), Tables()
     for event in happened:
         tell(known, *event)
-        tables.hear(known)
+        tables.hear(known.take())
     for family, ruleset in tables.rulesets.items():
         compiled = {each.id: each.data for each in ruleset.elements()}
         assert tables.of[family].elements == compiled
     anew, fresh = NodePolicies("node-1"), Tables()
     for (kind, *_), obj in last(happened).items():
         tell(anew, kind, obj, False)
-    fresh.hear(anew)
+    fresh.hear(anew.take())
     assert tables.elements() == fresh.elements()
 
 
@@ -62,7 +41,7 @@ def test_the_elements_say_what_the_api_says(happened: list[Event]) -> None:
     known, tables = NodePolicies("node-1"), Tables()
     for event in happened:
         tell(known, *event)
-    tables.hear(known)
+    tables.hear(known.take())
     for traffic, direction, said in judged(last(happened)):
         assert passes(tables, traffic, direction) == said.passes, (traffic, direction, said)
 
