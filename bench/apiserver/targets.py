@@ -6,29 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.limits import Limits
 from bench.measure import Result
 
 
 @dataclass(frozen=True)
-class Target:
+class Target(Limits):
     """One row: `upstream` is kube-apiserver 1.36 with etcd on a machine of this kind, measured by hand."""
 
     what: str
     result: str
     case: str = ""
     upstream: str = ""
-    at_most: float | None = None
-    at_least: float | None = None
-
-    @property
-    def wanted(self) -> str:
-        return f"≤ {self.at_most:g}" if self.at_most is not None else f"≥ {self.at_least:g}"
-
-    def met(self, value: float) -> bool:
-        """Whether `value` is good enough."""
-        return (self.at_most is None or value <= self.at_most) and (
-            self.at_least is None or value >= self.at_least
-        )
 
 
 _TARGETS = (
@@ -61,7 +50,7 @@ class Compared:
 
     @property
     def verdict(self) -> str:
-        return "met" if self.target.met(self.result.value) else "missed"
+        return self.target.verdict(self.result.value)
 
     def as_json(self) -> dict[str, Any]:
         found = {"what": self.target.what, "wanted": self.target.wanted, "upstream": self.target.upstream}

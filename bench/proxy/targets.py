@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bench.limits import Limits
 from bench.measure import Result
 
 
 @dataclass(frozen=True)
-class Target:
+class Target(Limits):
     """One row of the comparison. kube-proxy is 1.36.2, measured by hand on a machine of this kind."""
 
     what: str
@@ -18,20 +19,6 @@ class Target:
     case: str
     kube_proxy_nftables: str = "not measured"
     kube_proxy_iptables: str = "not measured"
-    at_most: float | None = None
-    at_least: float | None = None
-
-    @property
-    def wanted(self) -> str:
-        if self.at_most is not None:
-            return f"≤ {self.at_most:g}"
-        return f"≥ {self.at_least:g}" if self.at_least is not None else ""
-
-    def met(self, value: float) -> bool:
-        """Whether `value` is good enough. With neither limit, any is."""
-        return (self.at_most is None or value <= self.at_most) and (
-            self.at_least is None or value >= self.at_least
-        )
 
 
 _TEN, _FIFTY = "nftables, 10,000", "nftables, 50,000"
@@ -70,9 +57,7 @@ class Compared:
 
     @property
     def verdict(self) -> str:
-        if not self.target.wanted:
-            return ""
-        return "met" if self.target.met(self.result.value) else "missed"
+        return self.target.verdict(self.result.value)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self.target) | {
