@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.packets.policy.crowd import Crowd
 from tests.packets.proxy.nftables_world import NftablesWorld
 from tests.packets.proxy.world import POD_A, POD_A6, POD_B, POD_B6, POD_FAR, POD_FAR6, TARGET_PORT
 from wellhead.ip import Family
@@ -70,6 +71,15 @@ class Policies:
         self.pod("a", "node-1", POD_A, POD_A6, app="a")
         self.pod("b", "node-1", POD_B, POD_B6, app="b")
         self.pod("far", "node-2", POD_FAR, POD_FAR6, app="far")
+
+
+@pytest.fixture(scope="module")
+def crowd() -> Iterator[Crowd]:
+    found = Crowd()
+    try:
+        yield found
+    finally:
+        found.close()
 
 
 @pytest.fixture(scope="module")

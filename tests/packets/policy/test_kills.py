@@ -38,15 +38,6 @@ FORBIDDEN = [
 ]
 
 
-@pytest.fixture(scope="module")
-def crowd() -> Iterator[Crowd]:
-    found = Crowd()
-    try:
-        yield found
-    finally:
-        found.close()
-
-
 @contextlib.contextmanager
 def churning(crowd: Crowd) -> Iterator[None]:
     """While a process changes policies; afterwards it is killed."""

@@ -68,15 +68,6 @@ def _pod(name: str, *addresses: str) -> Any:
     )
 
 
-@pytest.fixture(scope="module")
-def crowd() -> Iterator[Crowd]:
-    found = Crowd()
-    try:
-        yield found
-    finally:
-        found.close()
-
-
 @pytest.fixture
 def node(crowd: Crowd) -> Iterator[Node]:
     found = Node(crowd)

@@ -6,7 +6,6 @@ A few dozen here; `make test-fidelity` tries a thousand.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import Any
 
@@ -99,15 +98,6 @@ class Known:
             self._enforcement.close()
 
         self._crowd.loop.wait_for(close())
-
-
-@pytest.fixture(scope="module")
-def crowd() -> Iterator[Crowd]:
-    found = Crowd()
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 @pytest.mark.timeout(1200)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
 
@@ -50,15 +49,6 @@ ON: dict[str, LocalNode] = {
     "prefix": LocalNode("node-1", detectors=tuple((each, FromInterfacePrefix("veth")) for each in Family)),
 }
 by_family = pytest.mark.parametrize("family", Family, ids=lambda each: f"IPv{each}")
-
-
-@pytest.fixture
-def host() -> Iterator[Host]:
-    found = Host()
-    try:
-        yield found
-    finally:
-        found.close()
 
 
 def services_of(family: Family) -> ServiceMap:
