@@ -51,6 +51,7 @@ def prepare_create(resource: Resource, obj: Obj, namespace: str, now: str) -> No
         metadata["name"] = generate_name(metadata["generateName"])
     for field in (*_FIXED_BY_SERVER, "selfLink"):
         metadata.pop(field, None)
+    _drop_empty_record(metadata)
     metadata["uid"] = new_uid()
     metadata["creationTimestamp"] = now
 
@@ -61,6 +62,7 @@ def prepare_update(resource: Resource, new: Obj, old: Obj, namespace: str) -> No
     check_namespace(resource, metadata, namespace)
     before = old["metadata"]
     metadata.pop("selfLink", None)
+    _drop_empty_record(metadata)
     metadata.setdefault("name", before["name"])
     # Go's clients send what they have read; what others leave out counts as unchanged. When the object was
     # made is the server's to say; when it was deleted, too, once it was: before, nobody may say so.
@@ -73,6 +75,12 @@ def prepare_update(resource: Resource, new: Obj, old: Obj, namespace: str) -> No
     for field in _OF_DELETION:
         if field in before:
             metadata[field] = before[field]
+
+
+def _drop_empty_record(metadata: Obj) -> None:
+    """A record of managers without any is none."""
+    if metadata.get("managedFields") == []:
+        del metadata["managedFields"]
 
 
 def check_namespace(resource: Resource, metadata: Obj, namespace: str) -> None:

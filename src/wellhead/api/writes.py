@@ -64,8 +64,6 @@ def update(resource: Resource, new: Obj, old: Obj, context: Context, subresource
     """
     strategy = kind_of(resource).strategy
     new = combined(resource, new, old, subresource)
-    if new["metadata"].get("managedFields") == []:
-        del new["metadata"]["managedFields"]
     metadata.prepare_update(resource, new, old, context.namespace)
     causes = metadata.validate_update(new, old)
     if subresource:  # which may write labels and such along

@@ -66,14 +66,18 @@ class Observer:
         self._watches: list[_Watch] = []
         self._threads = ThreadPoolExecutor(thread_name_prefix="place")
         try:
+            places = tuple(places)
             opening = [
                 self._threads.submit(_open, place, tokens, tunnel_ports, opened_by) for place in places
             ]
             for each in opening:
                 with contextlib.suppress(CannotWatch):
                     self._watches.append(each.result())
-            for each in opening:
-                each.result()
+            for place, each in zip(places, opening, strict=True):
+                error = each.exception()
+                # A pod that has gone since it was found has nothing to be watched.
+                if error is not None and not (place.pod and isinstance(error.__cause__, FileNotFoundError)):
+                    raise error
         except BaseException:
             self.close()
             raise
