@@ -59,10 +59,18 @@ class Reader:
         """All facts of the namespace where this socket was made, which has to hear no news."""
         for kind in (_GET_LINK, _GET_ADDRESS, _GET_NEIGH, _GET_ROUTE, _GET_RULE, _GET_SETTINGS):
             for family in _FAMILIES if kind == _GET_SETTINGS else (socket.AF_UNSPEC,):
-                # Long enough for the header of each kind.
-                body = struct.pack("=B31x", family)
-                sock.send(netlink.message(kind, netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP, kind, body))
-                yield from self._answers(sock)
+                yield from self._listing(sock, kind, family)
+
+    def routes(self) -> Iterator[Fact]:
+        """The routes alone of the calling thread's network namespace. Blocks for a moment. Raises OSError."""
+        with Socket(netlink.ROUTE) as sock:
+            yield from self._listing(sock, _GET_ROUTE, socket.AF_UNSPEC)
+
+    def _listing(self, sock: Socket, kind: int, family: int) -> Iterator[Fact]:
+        # Long enough for the header of each kind.
+        body = struct.pack("=B31x", family)
+        sock.send(netlink.message(kind, netlink.NLM_F_REQUEST | netlink.NLM_F_DUMP, kind, body))
+        yield from self._answers(sock)
 
     def _answers(self, sock: Socket) -> Iterator[Fact]:
         while True:

@@ -88,7 +88,7 @@ def put_neighbour(index: int, address: IPAddress, mac: str) -> Request:
 
 
 def put_route(
-    index: int,
+    index: int | None,
     to: IPNetwork,
     *,
     gateway: IPAddress | None = None,
@@ -96,10 +96,12 @@ def put_route(
     kind: Kind = Kind.UNICAST,
     table: int = MAIN_TABLE,
     metric: int = 0,
+    protocol: int = _STATIC,
 ) -> Request:
-    """Have this route by a link, in place of one to the same network."""
-    scope = _HOST if kind is Kind.LOCAL else _UNIVERSE if gateway is not None else _LINK
-    body = _route(to, table, _STATIC, scope, kind, index)
+    """Have this route, in place of one to the same network; by a link, or whichever leads to the gateway."""
+    by_link = kind is Kind.UNICAST and gateway is None
+    scope = _HOST if kind is Kind.LOCAL else _LINK if by_link else _UNIVERSE
+    body = _route(to, table, protocol, scope, kind, index)
     if gateway is not None:
         body += attribute(5, gateway.packed)
     if source is not None:
@@ -107,6 +109,11 @@ def put_route(
     if metric:
         body += _u32(6, metric)
     return Request(RouteNews.NEW_ROUTE, _CREATE | _REPLACE, body)
+
+
+def delete_route(to: IPNetwork, *, protocol: int, table: int = MAIN_TABLE) -> Request:
+    """Delete an owner's route to a network, if there is one."""
+    return Request(RouteNews.DEL_ROUTE, 0, _route(to, table, protocol, _NOWHERE, None, None), (errno.ESRCH,))
 
 
 def delete_connected_route(index: int, to: IPNetwork) -> Request:
@@ -189,10 +196,12 @@ def _link(index: int, flags: int, *attributes: bytes) -> bytes:
     return _LINK_HEADER.pack(0, 0, index, flags, flags) + b"".join(attributes)
 
 
-def _route(to: IPNetwork, table: int, protocol: int, scope: int, kind: Kind | None, index: int) -> bytes:
+def _route(
+    to: IPNetwork, table: int, protocol: int, scope: int, kind: Kind | None, index: int | None
+) -> bytes:
     family = Family(to.version)
     header = _ROUTE_HEADER.pack(
         family.number, to.prefixlen, 0, 0, table, protocol, scope, 0 if kind is None else kind, 0
     )
     destination = attribute(1, to.network_address.packed) if to.prefixlen else b""
-    return header + destination + _u32(4, index)
+    return header + destination + (_u32(4, index) if index is not None else b"")

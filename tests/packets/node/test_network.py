@@ -9,7 +9,7 @@ import pytest
 from tests.packets.node.world import IPV4, IPV6, Family, World
 from wellhead.linux.rtnetlink import Requests
 from wellhead.node.network import links, routes
-from wellhead.node.network.families import IPAddress
+from wellhead.node.network.families import IPAddress, IPNetwork
 from wellhead.node.network.host_ports import HostPort
 
 
@@ -109,16 +109,23 @@ def test_routes_to_other_nodes_follow_the_wanted_ones(world: World, ip: Family) 
         lines = world.ip("node", "-4" if ip is IPV4 else "-6", "route").splitlines()
         return {line.partition(" dev ")[0].partition(" proto ")[0] for line in lines if "proto 87" in line}
 
-    own: routes.Routes = {ip.pod_cidr: None}
-    both: routes.Routes = {ip_network(pods_of(node)): address(node) for node in (2, 3)}
-    world.netlink(lambda netlink: routes.apply(netlink, own | both))
-    assert present() == {
-        f"unreachable {ip.pod_cidr}",
-        f"{pods_of(2)} via {address(2)}",
-        f"{pods_of(3)} via {address(3)}",
-    }
-    world.netlink(lambda netlink: routes.apply(netlink, own | {ip_network(pods_of(2)): address(3)}))
-    assert present() == {f"unreachable {ip.pod_cidr}", f"{pods_of(2)} via {address(3)}"}
+    def apply(wanted: routes.Routes, gone: list[IPNetwork] | None) -> None:
+        world.ask(lambda asker: routes.apply(asker, wanted, gone))
+
+    two, three = (ip_network(pods_of(node)) for node in (2, 3))
+    own: routes.Routes = {IPV4.pod_cidr: None, IPV6.pod_cidr: None}
+    unreachable = f"unreachable {ip.pod_cidr}"
+    apply(own | {two: address(2), three: address(3)}, None)
+    both = {f"{two} via {address(2)}", f"{three} via {address(3)}"}
+    assert present() == {unreachable, *both}
+    apply(own | {two: address(3)}, None)
+    assert present() == {unreachable, f"{two} via {address(3)}"}
+    # By difference: what isn't named stays, and what is gone already is no fault.
+    apply({three: address(3)}, [])
+    assert present() == {unreachable, f"{two} via {address(3)}", f"{three} via {address(3)}"}
+    for _ in range(2):
+        apply({two: address(2)}, [three])
+        assert present() == {unreachable, f"{two} via {address(2)}"}
 
 
 @pytest.mark.parametrize(("loopback", "pod"), [("127.0.0.1", IPV4.a), ("127.1.2.3", IPV4.a), ("::1", IPV6.a)])

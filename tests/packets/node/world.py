@@ -14,8 +14,6 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pyroute2 import IPRoute
-
 from tests.patience import PATIENCE
 from wellhead.linux import mounts, namespaces
 from wellhead.linux.rtnetlink import Requests
@@ -94,13 +92,6 @@ class World:
 
     def link(self, uid: str) -> PodLink:
         return self._links[uid]
-
-    def netlink(self, work: Callable[[Any], T]) -> T:
-        def call() -> T:
-            with IPRoute() as ip:
-                return work(ip)
-
-        return self.run(call)
 
     def ask(self, work: Callable[[Requests], T]) -> T:
         def call() -> T:
@@ -234,5 +225,5 @@ class World:
             ),
         ):
             subprocess.run(command.split(), check=True)
-        with IPRoute() as ip:
-            routes.apply(ip, {IPV4.pod_cidr: None, IPV6.pod_cidr: None})
+        with Requests() as asker:
+            routes.apply(asker, {IPV4.pod_cidr: None, IPV6.pod_cidr: None}, None)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.node import pods
+from wellhead.ip import IPNetwork
 from wellhead.node.network.host_ports import HostPort, HostPortTaken
-from wellhead.node.network.routes import wanted
+from wellhead.node.network.routes import Routes, Wanted
 from wellhead.node.network.rules import NodeRules
 from wellhead.node.network.ruleset import PodEnd, changed, whole
 from wellhead.node.pods.sandbox import host_ports
@@ -79,6 +83,13 @@ def test_a_host_port_is_of_its_host_ips_family_or_of_all(host_ip: str, families:
     assert {each.host_ip is None for each in found} == {host_ip in ("", "0.0.0.0", "::")}
 
 
+def wanted(nodes: Iterable[dict[str, Any]], own_name: str, own_cidrs: Sequence[IPNetwork]) -> Routes:
+    routes = Wanted(own_name, own_cidrs)
+    for node in nodes:
+        routes.change(None, node)
+    return routes.routes
+
+
 def test_routes_go_by_both_families_that_the_node_has_itself() -> None:
     node = _node("node-2", "10.240.0.12", None)
     node["spec"] = {"podCIDRs": ["10.244.2.0/24", "fd00:10:244:2::/64"]}
@@ -104,6 +115,30 @@ def test_routes_lead_to_other_nodes_pods_and_nowhere_for_unused_addresses_of_our
         POD_CIDR: None,
         IPv4Network("10.244.2.0/24"): IPv4Address("10.240.0.12"),
     }
+
+
+_names = st.sampled_from(["node-1", "node-2", "node-3", "node-4"])
+_addresses = st.sampled_from([None, "10.240.0.12", "10.240.0.13"])
+_cidrs = st.sampled_from([None, "10.244.1.0/24", "10.244.2.0/24", "10.244.3.0/24"])
+
+
+@given(st.lists(st.tuples(_names, st.none() | st.tuples(_addresses, _cidrs)), max_size=12))
+def test_routes_by_difference_are_those_of_all_nodes_at_once(
+    changes: list[tuple[str, tuple[str | None, str | None] | None]],
+) -> None:
+    nodes: dict[str, dict[str, Any]] = {}
+    routes = Wanted("node-1", [POD_CIDR])
+    for name, said in changes:
+        old, new = nodes.pop(name, None), _node(name, *said) if said is not None else None
+        if new is not None:
+            nodes[name] = new
+        if old is None and new is None:
+            continue
+        before = dict(routes.routes)
+        told = routes.change(old, new)
+        after = wanted(nodes.values(), "node-1", [POD_CIDR])
+        assert routes.routes == after
+        assert told == {each for each in before.keys() | after.keys() if before.get(each) != after.get(each)}
 
 
 def test_one_pods_change_is_its_own_elements_alone() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ from wellhead.linux.facts import Key, Reader, Value
 from wellhead.linux.mirror import Mirror
 from wellhead.linux.netlink import Message, Socket
 from wellhead.linux.numbers import POD_LINK_PREFIX
+from wellhead.linux.rtnetlink import Requests
 from wellhead.node.network import links
 from wellhead.node.network.links import PodLink
 from wellhead.node.network.netlink import Netlink
@@ -86,19 +87,25 @@ class PodLinks:
             lost()
 
     async def set_routes(
-        self, wanted: Mapping[Key, Value], apply: Callable[[Any], None], put_back: Callable[[], None]
+        self,
+        wanted: Mapping[Key, Value],
+        gone: Collection[Key],
+        apply: Callable[[Requests], None],
+        put_back: Callable[[], None],
     ) -> None:
-        """Have `apply` bring about these routes; `put_back` is called when they are no longer so."""
+        """Have `apply` bring about these routes, besides those of before, and remove what is gone.
+
+        `put_back` is called when any is no longer so.
+        """
         self._busy.add(_ROUTES)
         try:
-            former = [key for key, owner in self._owners.items() if owner == _ROUTES and key not in wanted]
-            for key in former:
-                del self._owners[key]
-            self._mirror.forget(former)
+            for key in gone:
+                self._owners.pop(key, None)
+            self._mirror.forget(gone)
             self._owners |= dict.fromkeys(wanted, _ROUTES)
             self._mirror.want(wanted)
             self._put_routes_back = put_back
-            await self._change(self._netlink.run(apply), wanted)
+            await self._change(self._netlink.ask(apply), wanted)
         finally:
             self._busy.discard(_ROUTES)
         self._look()
