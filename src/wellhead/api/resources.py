@@ -70,8 +70,6 @@ from wellhead.api.kinds.customresourcedefinition import (
 from wellhead.api.kinds.daemonset import DAEMONSETS as DAEMONSETS
 from wellhead.api.kinds.deployment import DEPLOYMENTS as DEPLOYMENTS
 from wellhead.api.kinds.endpoints import ENDPOINTS as ENDPOINTS
-from wellhead.api.kinds.endpointslice import ENDPOINTSLICES as ENDPOINTSLICES
-from wellhead.api.kinds.event import EVENTS as EVENTS
 from wellhead.api.kinds.event import EVENTS_V1 as EVENTS_V1
 from wellhead.api.kinds.flowcontrol import FLOWSCHEMAS as FLOWSCHEMAS
 from wellhead.api.kinds.flowcontrol import PRIORITYLEVELS as PRIORITYLEVELS
@@ -85,11 +83,9 @@ from wellhead.api.kinds.ingress import INGRESSES as INGRESSES
 from wellhead.api.kinds.ingressclass import INGRESSCLASSES as INGRESSCLASSES
 from wellhead.api.kinds.ipaddress import IPADDRESSES as IPADDRESSES
 from wellhead.api.kinds.job.resource import JOBS as JOBS
-from wellhead.api.kinds.lease import LEASES as LEASES
 from wellhead.api.kinds.limitrange import LIMITRANGES as LIMITRANGES
 from wellhead.api.kinds.namespace import NAMESPACES as NAMESPACES
 from wellhead.api.kinds.networkpolicy import NETWORKPOLICIES as NETWORKPOLICIES
-from wellhead.api.kinds.node import NODES as NODES
 from wellhead.api.kinds.pod.resource import PODS as PODS
 from wellhead.api.kinds.poddisruptionbudget import PODDISRUPTIONBUDGETS as PODDISRUPTIONBUDGETS
 from wellhead.api.kinds.podtemplate import PODTEMPLATES as PODTEMPLATES
@@ -109,15 +105,19 @@ from wellhead.api.kinds.reviews import SUBJECTACCESSREVIEWS as SUBJECTACCESSREVI
 from wellhead.api.kinds.reviews import TOKENREVIEWS as TOKENREVIEWS
 from wellhead.api.kinds.runtimeclass import RUNTIMECLASSES as RUNTIMECLASSES
 from wellhead.api.kinds.secret import SECRETS as SECRETS
-from wellhead.api.kinds.service.resource import SERVICES as SERVICES
 from wellhead.api.kinds.serviceaccount import SERVICEACCOUNTS as SERVICEACCOUNTS
-from wellhead.api.kinds.servicecidr import SERVICECIDRS as SERVICECIDRS
 from wellhead.api.kinds.statefulset import STATEFULSETS as STATEFULSETS
 from wellhead.api.kinds.storage import csi
 from wellhead.api.kinds.storage.claims import PERSISTENTVOLUMECLAIMS as PERSISTENTVOLUMECLAIMS
 from wellhead.api.kinds.storage.classes import STORAGECLASSES as STORAGECLASSES
 from wellhead.api.kinds.storage.volumes import PERSISTENTVOLUMES as PERSISTENTVOLUMES
 from wellhead.api.resource import Resource
+from wellhead.api.well_known import ENDPOINTSLICES as ENDPOINTSLICES
+from wellhead.api.well_known import EVENTS as EVENTS
+from wellhead.api.well_known import LEASES as LEASES
+from wellhead.api.well_known import NODES as NODES
+from wellhead.api.well_known import SERVICECIDRS as SERVICECIDRS
+from wellhead.api.well_known import SERVICES as SERVICES
 
 KINDS: tuple[Kind, ...] = (
     *catalogue.KINDS,

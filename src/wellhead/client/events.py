@@ -17,7 +17,7 @@ import msgspec
 
 from wellhead.api.errors import ApiError, NotFound
 from wellhead.api.meta import AnyObj, Obj, now
-from wellhead.api.resources import EVENTS
+from wellhead.api.well_known import EVENTS
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.text import printable
 

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 
 from wellhead.api.errors import AlreadyExists, ApiError, Conflict, NotFound
 from wellhead.api.meta import Obj
-from wellhead.api.resources import LEASES
+from wellhead.api.well_known import LEASES
 from wellhead.client.rest import Client
 from wellhead.health import Check, Overdue
 

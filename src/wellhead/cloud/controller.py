@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterator
 
 from wellhead.api.meta import Key, Obj, is_deleting, key
-from wellhead.api.resources import ENDPOINTSLICES, NODES, SERVICES
+from wellhead.api.well_known import ENDPOINTSLICES, NODES, SERVICES
 from wellhead.client.events import EventRecorder
 from wellhead.client.informer import Informer, TypedInformer, tolerant, watches
 from wellhead.client.reconciler import Reconciler

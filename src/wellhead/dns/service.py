@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from wellhead.api.errors import AlreadyExists, NotFound
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource
-from wellhead.api.resources import ENDPOINTSLICES, SERVICES
+from wellhead.api.well_known import ENDPOINTSLICES, SERVICES
 from wellhead.client.informer import Informer
 from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client

@@ -9,7 +9,7 @@ from collections.abc import Coroutine, Iterator
 from dataclasses import replace
 
 from wellhead.api.meta import Obj
-from wellhead.api.resources import ENDPOINTSLICES, NODES, SERVICES
+from wellhead.api.well_known import ENDPOINTSLICES, NODES, SERVICES
 from wellhead.client.backoff import Backoff
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder

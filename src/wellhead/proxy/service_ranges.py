@@ -9,7 +9,7 @@ from ipaddress import ip_network
 
 from wellhead.api.errors import ApiError, Forbidden, NotFound
 from wellhead.api.meta import Obj
-from wellhead.api.resource import Resource
+from wellhead.api.well_known import SERVICECIDRS
 from wellhead.client.backoff import Backoff
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client, ConnectionLost
@@ -17,8 +17,6 @@ from wellhead.ip import IPNetwork
 from wellhead.proxy.backends.base import BackendError
 
 log = logging.getLogger(__name__)
-
-SERVICECIDRS = Resource("networking.k8s.io", "v1", "ServiceCIDR", "servicecidrs", namespaced=False)
 
 _ASK_AGAIN_SECONDS = 600.0
 

@@ -11,10 +11,8 @@ from wellhead.api.kind import Kind
 from wellhead.api.kinds.targets import validate_endpoint_ip
 from wellhead.api.meta import Obj
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
-from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
-
-ENDPOINTSLICES = Resource("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
+from wellhead.api.well_known import ENDPOINTSLICES
 
 _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")

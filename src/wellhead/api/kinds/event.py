@@ -17,29 +17,8 @@ from wellhead.api.meta import Obj
 from wellhead.api.printer import Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+from wellhead.api.well_known import EVENTS
 
-_EVENT_FIELDS = (
-    "involvedObject.kind",
-    "involvedObject.namespace",
-    "involvedObject.name",
-    "involvedObject.uid",
-    "involvedObject.apiVersion",
-    "involvedObject.resourceVersion",
-    "involvedObject.fieldPath",
-    "reason",
-    "reportingComponent",
-    "source",
-    "type",
-)
-EVENTS = Resource(
-    "",
-    "v1",
-    "Event",
-    "events",
-    short_names=("ev",),
-    field_labels=_EVENT_FIELDS,
-    strict_field_labels=True,
-)
 EVENTS_V1 = Resource(
     "events.k8s.io",
     "v1",

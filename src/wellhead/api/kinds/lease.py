@@ -10,10 +10,8 @@ from wellhead.api.formats import qualified_name
 from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
-from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
-
-LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases")
+from wellhead.api.well_known import LEASES
 
 _STRATEGIES = ("OldestEmulationVersion",)
 

@@ -13,24 +13,9 @@ from wellhead.api.kinds.amounts import validate_amount
 from wellhead.api.meta import Obj, condition, labels
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.quantity import canonical
-from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+from wellhead.api.well_known import NODES
 from wellhead.text import quoted
-
-NODES = Resource(
-    "",
-    "v1",
-    "Node",
-    "nodes",
-    namespaced=False,
-    short_names=("no",),
-    subresources=frozenset({"status", "proxy"}),
-    field_labels=("spec.unschedulable",),
-    strict_field_labels=True,
-)
-
-SYMMETRIC_RETURN_ANNOTATION = "wellhead.dev/symmetric-return"
-"""Where a node's proxy announces that the node returns symmetrically."""
 
 _EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _FEATURE = re.compile("[A-Z][a-zA-Z0-9]*(/[a-zA-Z][a-zA-Z0-9]*)*", re.ASCII)

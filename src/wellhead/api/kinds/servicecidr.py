@@ -14,17 +14,8 @@ from wellhead.api.formats import at_most_one_of_each_family, canonical_cidr
 from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj, condition, is_deleting
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
-from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
-
-SERVICECIDRS = Resource(
-    "networking.k8s.io",
-    "v1",
-    "ServiceCIDR",
-    "servicecidrs",
-    namespaced=False,
-    subresources=frozenset({"status"}),
-)
+from wellhead.api.well_known import SERVICECIDRS
 
 FINALIZER = "networking.k8s.io/service-cidr-finalizer"
 DEFAULT_NAME = "kubernetes"

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from wellhead import health_server
 from wellhead.api.meta import Obj
-from wellhead.api.resources import ENDPOINTSLICES, NODES, SERVICES
+from wellhead.api.well_known import ENDPOINTSLICES, NODES, SERVICES
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
 from wellhead.client.informer import Informer, TypedInformer, tolerant, watches

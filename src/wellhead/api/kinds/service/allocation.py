@@ -14,9 +14,9 @@ from typing import NamedTuple
 from wellhead.api.errors import Cause, InternalError, Invalid
 from wellhead.api.formats import parse_ip
 from wellhead.api.kinds.service.families import has_addresses, is_headless
-from wellhead.api.kinds.service.resource import SERVICES
 from wellhead.api.meta import Obj
 from wellhead.api.ranges import Address, AddressRanges, free_port
+from wellhead.api.well_known import SERVICES
 
 DEFAULT_NODE_PORTS = range(30000, 32768)
 

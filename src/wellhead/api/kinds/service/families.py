@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from wellhead.api.errors import Cause, Invalid, duplicates, one_of
 from wellhead.api.formats import ip_address, parse_ip
-from wellhead.api.kinds.service.resource import SERVICES
 from wellhead.api.meta import Obj
+from wellhead.api.well_known import SERVICES
 
 _FAMILIES = ("IPv4", "IPv6")
 _POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
