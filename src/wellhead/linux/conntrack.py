@@ -1,7 +1,8 @@
 """Connection tracking: the flows that the kernel remembers, and making it forget some.
 
-All of these block, and act in the network namespace of the calling thread. They raise OSError, or pyroute2's
-NetlinkError, where conntrack can't be read.
+All of these block, and act in the network namespace of the calling thread. They raise OSError where conntrack
+can't be read. The requests are bytes: pyroute2, which could make them, takes 9 MB and a tenth of a second to
+be imported. Source: linux/netfilter/nfnetlink_conntrack.h.
 """
 
 from __future__ import annotations
@@ -10,19 +11,13 @@ import errno
 from collections.abc import Collection, Iterable, Iterator
 from ipaddress import ip_address
 from struct import Struct
-from typing import Any, NamedTuple
-
-from pyroute2 import NFCTSocket
-from pyroute2.netlink.exceptions import NetlinkError
-from pyroute2.netlink.nfnetlink.nfctsocket import NFCTAttrTuple
+from typing import NamedTuple
 
 from wellhead.ip import Family, IPAddress, Protocol
 from wellhead.linux.netlink import (
     NESTED,
     NETFILTER,
-    NLM_F_DUMP,
     NLM_F_REQUEST,
-    NLMSG_DONE,
     NLMSG_ERROR,
     Socket,
     attribute,
@@ -37,15 +32,18 @@ _BY_NUMBER = {each.number: each for each in Protocol}
 _FULL_MASK = 0xFFFFFFFF
 _ANY_FAMILY = 0
 
-# Of linux/netfilter/nfnetlink_conntrack.h: messages, attributes, and what a dump may be filtered by.
+_ACKNOWLEDGE = 0x4
 _GET, _DELETE = 0x0101, 0x0102
-_TUPLE_ORIGINAL, _MARK, _ZONE, _MARK_MASK, _FILTER = 1, 8, 18, 21, 25
+_TUPLE_ORIGINAL, _TUPLE_REPLY, _MARK, _ZONE, _MARK_MASK, _FILTER = 1, 2, 8, 18, 21, 25
 _TUPLE_IP, _TUPLE_PROTOCOL = 1, 2
-_IPV4_DESTINATION, _IPV6_DESTINATION = 2, 4
-_DESTINATIONS = {Family.IPV4: _IPV4_DESTINATION, Family.IPV6: _IPV6_DESTINATION}
-_NUMBER, _DESTINATION_PORT = 1, 3
+_SOURCES = {Family.IPV4: 1, Family.IPV6: 3}
+_DESTINATIONS = {Family.IPV4: 2, Family.IPV6: 4}
+_NUMBER, _SOURCE_PORT, _DESTINATION_PORT = 1, 2, 3
 _ORIGINAL_FLAGS, _REPLY_FLAGS = 1, 2
 _BY_DESTINATION, _BY_PROTOCOL, _BY_PORT = 1 << 1, 1 << 3, 1 << 5
+_WORD = Struct("=I")
+_VERSION = 1
+"""Of the message: with 0 the kernel forgets what is marked in all families, whichever is asked for."""
 
 
 class End(NamedTuple):
@@ -84,32 +82,20 @@ class Flow(NamedTuple):
 
 def flows(family: Family, to: Iterable[Dialled]) -> Iterator[Flow]:
     """The flows of a family to any of these. The kernel looks at every flow for each: ask for few."""
-    with NFCTSocket(nfgen_family=family.number) as conntrack:
-        for each in to:
-            # Kernels up to (at least) 6.18 compare IPv6 addresses the wrong way round here, and give every
-            # flow but those asked for.
-            address = str(each.ip) if each.ip is not None and family is Family.IPV4 else None
-            number = each.protocol.number
-            only = NFCTAttrTuple(family=family.number, daddr=address, proto=number, dport=each.port)
-            for entry in conntrack.dump(tuple_orig=only):
-                flow = _flow(family, entry)
-                if flow is not None and each.ip in (None, flow.destination.ip):
-                    yield flow
+    for each in to:
+        for flow in _flows(family, _dialled(family, each)):
+            if each.ip in (None, flow.destination.ip):
+                yield flow
 
 
 def all_flows(family: Family, protocol: Protocol | None = None) -> Iterator[Flow]:
     """The flows of a family, of one protocol or all."""
-    only = NFCTAttrTuple(family=family.number, proto=protocol.number) if protocol is not None else None
-    with NFCTSocket(nfgen_family=family.number) as conntrack:
-        for entry in conntrack.dump(tuple_orig=only):
-            if (flow := _flow(family, entry)) is not None:
-                yield flow
+    return _flows(family, _filter(_BY_PROTOCOL, b"", _protocol(protocol)) if protocol is not None else b"")
 
 
 def any_marked(marks: Iterable[int], mask: int = _FULL_MASK) -> bool:
     """Whether there is a flow, of either family, that has one of these marks under the mask."""
-    with NFCTSocket(nfgen_family=_ANY_FAMILY) as conntrack:
-        return any(True for each in marks for _ in conntrack.dump(mark=each, mark_mask=mask))
+    return any(True for each in marks for _ in _dump(_ANY_FAMILY, _marked(each, mask)))
 
 
 def forget(flow: Flow) -> bool:
@@ -120,17 +106,14 @@ def forget(flow: Flow) -> bool:
 def forget_all(gone: Collection[Flow]) -> int:
     """Forget these flows. Returns how many were still there."""
     forgotten = 0
-    for family in {flow.family for flow in gone}:
-        with NFCTSocket(nfgen_family=family.number) as conntrack:
-            for flow in gone:
-                if flow.family is family:
-                    try:
-                        conntrack.entry("del", tuple_reply=_answer(flow))
-                    except NetlinkError as error:
-                        if error.code != errno.ENOENT:  # it ended by itself meanwhile
-                            raise
-                    else:
-                        forgotten += 1
+    for flow in gone:
+        try:
+            _delete(flow.family.number, _answer(flow))
+        except OSError as error:
+            if error.errno != errno.ENOENT:  # it ended by itself meanwhile
+                raise
+        else:
+            forgotten += 1
     return forgotten
 
 
@@ -141,105 +124,121 @@ def forget_dialled(family: Family, to: Iterable[Dialled], mark: int = 0, mask: i
     here. (IPv6's addresses it can't compare: there it tells of all to the port.)
     """
     forgotten = 0
-    with Socket(NETFILTER) as asking, Socket(NETFILTER) as deleting:
+    with Socket(NETFILTER) as deleting:
         for each in to:
-            asking.send(_dump(family, each, mark, mask))
-            for gone in _dumped(asking, family, each):
-                forgotten += len(gone)
-                # Unacknowledged: one that ended by itself meanwhile is as good.
-                deleting.send(
-                    b"".join(
-                        message(_DELETE, NLM_F_REQUEST, 0, _head(family) + attributes) for attributes in gone
-                    )
-                )
-                deleting.waiting(lambda _: None)
+            for held in _dump(family.number, _dialled(family, each) + _marked(mark, mask)):
+                if name := _name(family, each, held):
+                    forgotten += 1
+                    # Unacknowledged: one that ended by itself meanwhile is as good.
+                    deleting.send(message(_DELETE, NLM_F_REQUEST, 0, name))
+                    deleting.waiting(lambda _: None)
     return forgotten
 
 
 def forget_marked(marks: Iterable[int], mask: int = _FULL_MASK, family: Family | None = None) -> None:
     """Forget the flows that have one of these marks under the mask, in either role and all zones."""
-    with NFCTSocket(nfgen_family=family.number if family else _ANY_FAMILY) as conntrack:
-        for each in marks:
-            conntrack.flush(mark=each, mark_mask=mask)
+    for each in marks:
+        _delete(family.number if family else _ANY_FAMILY, _marked(each, mask))
 
 
-def _head(family: Family) -> bytes:
-    return bytes((family.number, 0, 0, 0))  # struct nfgenmsg
+def _head(family: int) -> bytes:
+    return bytes((family, _VERSION, 0, 0))  # struct nfgenmsg
 
 
-def _dump(family: Family, to: Dialled, mark: int, mask: int) -> bytes:
-    """The request for flows."""
-    flags = _BY_PROTOCOL | _BY_PORT
-    address = b""
-    if to.ip is not None and family is Family.IPV4:
-        flags |= _BY_DESTINATION
-        address = nested(_TUPLE_IP, attribute(_IPV4_DESTINATION, to.ip.packed))
-    protocol = nested(
-        _TUPLE_PROTOCOL,
-        attribute(_NUMBER, bytes((to.protocol.number,))),
-        attribute(_DESTINATION_PORT, to.port.to_bytes(2, "big")),
-    )
-    word = Struct("=I").pack
-    body = [
-        _head(family),
-        nested(_TUPLE_ORIGINAL, address or nested(_TUPLE_IP), protocol),
-        nested(_FILTER, attribute(_ORIGINAL_FLAGS, word(flags)), attribute(_REPLY_FLAGS, word(0))),
-        u32(_MARK, mark),
-        u32(_MARK_MASK, mask),
-    ]
-    return message(_GET, NLM_F_REQUEST | NLM_F_DUMP, 0, b"".join(body))
-
-
-def _dumped(asked: Socket, family: Family, to: Dialled) -> Iterator[list[bytes]]:
-    """By what each of the flows in an answer can be named again, a datagram's together."""
-    while True:
-        found = []
-        done = False
-        for each in asked.receive():
+def _delete(family: int, what: bytes) -> None:
+    with Socket(NETFILTER) as deleting:
+        deleting.send(message(_DELETE, NLM_F_REQUEST | _ACKNOWLEDGE, 0, _head(family) + what))
+        for each in deleting.receive():
             if each.kind == NLMSG_ERROR and (error := refusal(each)) is not None:
                 raise error
-            if each.kind in (NLMSG_ERROR, NLMSG_DONE):
-                done = True
-                continue
-            held = parse(each.body[4:])
-            original = held[_TUPLE_ORIGINAL]
-            address = parse(parse(original)[_TUPLE_IP]).get(_DESTINATIONS[family], b"")
-            if to.ip is None or bytes(address) == to.ip.packed:
-                name = attribute(_TUPLE_ORIGINAL | NESTED, bytes(original))
-                found.append(name + (attribute(_ZONE, bytes(held[_ZONE])) if _ZONE in held else b""))
-        if found:
-            yield found
-        if done:
-            return
 
 
-def _flow(family: Family, entry: Any) -> Flow | None:
-    """The flow, if it is one of this family and has ports."""
-    original, reply = entry.get_attr("CTA_TUPLE_ORIG"), entry.get_attr("CTA_TUPLE_REPLY")
-    if entry["nfgen_family"] != family.number or original is None or reply is None:
-        return None
-    protocol = _BY_NUMBER.get(original.get_attr("CTA_TUPLE_PROTO").get_attr("CTA_PROTO_NUM"))
-    if protocol is None:
-        return None
-    version = f"CTA_IP_V{family.value}"
-
-    def end(tuple: Any, which: str) -> End:
-        address = tuple.get_attr("CTA_TUPLE_IP").get_attr(f"{version}_{which}")
-        return End(ip_address(address), tuple.get_attr("CTA_TUPLE_PROTO").get_attr(f"CTA_PROTO_{which}_PORT"))
-
-    mark = entry.get_attr("CTA_MARK") or 0
-    return Flow(
-        protocol, end(original, "SRC"), end(original, "DST"), end(reply, "SRC"), end(reply, "DST"), mark
-    )
+def _dump(family: int, only: bytes) -> Iterator[memoryview]:
+    """The attributes of each flow."""
+    head = _head(family)
+    with Socket(NETFILTER) as asking:
+        for each in asking.dump(_GET, head + only):
+            yield each.body[len(head) :]
 
 
-def _answer(flow: Flow) -> Any:
+# ---- what is asked for
+
+
+def _filter(flags: int, address: bytes, protocol: bytes) -> bytes:
+    asked = nested(_FILTER, attribute(_ORIGINAL_FLAGS, _WORD.pack(flags)), attribute(_REPLY_FLAGS, bytes(4)))
+    return nested(_TUPLE_ORIGINAL, nested(_TUPLE_IP, address), protocol) + asked
+
+
+def _dialled(family: Family, to: Dialled) -> bytes:
+    flags, address = _BY_PROTOCOL | _BY_PORT, b""
+    # Kernels up to (at least) 6.18 compare IPv6 addresses the wrong way round here, and give every flow but
+    # those asked for.
+    if to.ip is not None and family is Family.IPV4:
+        flags |= _BY_DESTINATION
+        address = attribute(_DESTINATIONS[family], to.ip.packed)
+    return _filter(flags, address, _protocol(to.protocol, _port(_DESTINATION_PORT, to.port)))
+
+
+def _marked(mark: int, mask: int) -> bytes:
+    return u32(_MARK, mark) + u32(_MARK_MASK, mask)
+
+
+def _protocol(protocol: Protocol, *ports: bytes) -> bytes:
+    return nested(_TUPLE_PROTOCOL, attribute(_NUMBER, bytes((protocol.number,))), *ports)
+
+
+def _port(which: int, number: int) -> bytes:
+    return attribute(which, number.to_bytes(2, "big"))
+
+
+def _answer(flow: Flow) -> bytes:
     """By its answer a flow is known in all zones: zones may be those of its original direction alone."""
-    return NFCTAttrTuple(
-        family=flow.family.number,
-        proto=flow.protocol.number,
-        saddr=str(flow.answered_by.ip),
-        sport=flow.answered_by.port,
-        daddr=str(flow.answered_to.ip),
-        dport=flow.answered_to.port,
+    source, destination = flow.answered_by, flow.answered_to
+    addresses = nested(
+        _TUPLE_IP,
+        attribute(_SOURCES[flow.family], source.ip.packed),
+        attribute(_DESTINATIONS[flow.family], destination.ip.packed),
     )
+    ports = _port(_SOURCE_PORT, source.port), _port(_DESTINATION_PORT, destination.port)
+    return nested(_TUPLE_REPLY, addresses, _protocol(flow.protocol, *ports))
+
+
+# ---- what is told
+
+
+def _name(family: Family, to: Dialled, held: memoryview) -> bytes:
+    """A request's body that names the flow again, if it goes there."""
+    found = parse(held)
+    original = found[_TUPLE_ORIGINAL]
+    address = parse(parse(original)[_TUPLE_IP]).get(_DESTINATIONS[family], b"")
+    if to.ip is not None and bytes(address) != to.ip.packed:
+        return b""
+    name = _head(family.number) + attribute(_TUPLE_ORIGINAL | NESTED, bytes(original))
+    return name + (attribute(_ZONE, bytes(found[_ZONE])) if _ZONE in found else b"")
+
+
+def _flows(family: Family, only: bytes) -> Iterator[Flow]:
+    for held in _dump(family.number, only):
+        if (flow := _flow(family, held)) is not None:
+            yield flow
+
+
+def _flow(family: Family, held: memoryview) -> Flow | None:
+    """The flow, if it has ports."""
+    found = parse(held)
+    ends: list[End] = []
+    for direction in (_TUPLE_ORIGINAL, _TUPLE_REPLY):
+        told = parse(found[direction])
+        addresses, numbers = parse(told[_TUPLE_IP]), parse(told[_TUPLE_PROTOCOL])
+        protocol = _BY_NUMBER.get(numbers[_NUMBER][0])
+        if protocol is None or _SOURCES[family] not in addresses:
+            return None
+        for address, port in (
+            (addresses[_SOURCES[family]], numbers[_SOURCE_PORT]),
+            (addresses[_DESTINATIONS[family]], numbers[_DESTINATION_PORT]),
+        ):
+            ends.append(End(ip_address(bytes(address)), int.from_bytes(port, "big")))
+    assert protocol is not None
+    source, destination, answered_by, answered_to = ends
+    mark = int.from_bytes(found.get(_MARK, b""), "big")
+    return Flow(protocol, source, destination, answered_by, answered_to, mark)

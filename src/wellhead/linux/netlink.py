@@ -215,6 +215,21 @@ class Socket:
         """The messages of the next datagram. Waits for it."""
         return split(memoryview(self._socket.recv(_RECEIVE)))
 
+    def dump(self, kind: int, body: bytes) -> Iterator[Message]:
+        """All objects that a request is about.
+
+        Raises:
+            NetlinkError: it is refused.
+        """
+        self.send(message(kind, NLM_F_REQUEST | NLM_F_DUMP, 0, body))
+        while True:
+            for each in self.receive():
+                if each.kind == NLMSG_ERROR and (error := refusal(each)) is not None:
+                    raise error
+                if each.kind in (NLMSG_ERROR, NLMSG_DONE):
+                    return
+                yield each
+
     def waiting(self, heard: Callable[[Message], None]) -> bool:
         """Pass on what has arrived, without waiting for more. Returns whether messages were lost.
 

@@ -14,13 +14,16 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pyroute2 import IPRoute
-from pyroute2.netlink.exceptions import NetlinkError
-
 from wellhead.ip import Family, IPAddress, IPNetwork, family_of
+from wellhead.linux import netlink, pyroute2
+from wellhead.linux.netlink import parse
 from wellhead.linux.numbers import RouteOwner
 
 MAIN_TABLE, LOCAL_TABLE = 254, 255
+
+_GET_ADDRESS = 22
+_ADDRESS_HEADER = 8  # bytes of struct ifaddrmsg
+_ADDRESS, _LOCAL = 1, 2
 
 _ONLINK = 4
 _LINK_SCOPE, _HOST_SCOPE = 253, 254
@@ -78,7 +81,7 @@ class Route(NamedTuple):
 @contextmanager
 def routing() -> Iterator[Any]:
     """An IPRoute of the calling thread's network namespace, whose dumps the kernel filters."""
-    with IPRoute(strict_check=True) as ip:
+    with pyroute2.IPRoute(strict_check=True) as ip:
         yield ip
 
 
@@ -94,16 +97,17 @@ def families() -> tuple[Family, ...]:
 
 def local_addresses(family: Family) -> frozenset[IPAddress]:
     """The addresses that this network namespace has. Blocks for the time of a dump."""
-    with routing() as ip:
-        found = (each.get("local") or each.get("address") for each in ip.get_addr(family=family.number))
-        return frozenset(ip_address(each) for each in found)
+    with netlink.Socket(netlink.ROUTE) as socket:
+        body = bytes((family.number,)).ljust(_ADDRESS_HEADER, b"\0")
+        found = [parse(each.body[_ADDRESS_HEADER:]) for each in socket.dump(_GET_ADDRESS, body)]
+    return frozenset(ip_address(bytes(each.get(_LOCAL) or each[_ADDRESS])) for each in found)
 
 
 def hardware_address(ip: Any, link: int, neighbour: IPAddress) -> frozenset[str]:
     """What the kernel knows of a neighbour on the link of this index: its hardware address, or nothing."""
     try:
         found = list(ip.neigh("get", dst=str(neighbour), ifindex=link, family=family_of(neighbour).number))
-    except NetlinkError as error:
+    except pyroute2.NetlinkError as error:
         if error.code not in _GONE:
             raise
         return frozenset()
@@ -284,6 +288,6 @@ def _as_rule(family: Family, held: Any) -> Rule:
 def _unless_gone(work: Any) -> None:
     try:
         work()
-    except NetlinkError as error:
+    except pyroute2.NetlinkError as error:
         if error.code not in _GONE:
             raise

@@ -86,6 +86,8 @@ class HealthCheckPorts:
 
     async def _reconcile(self) -> bool:
         """Returns whether every port is open that should be."""
+        if not self._checks and not self._listening:
+            return True
         addresses = await self._addresses()
         for key, now in list(self._listening.items()):
             check = self._checks.get(key)

@@ -7,8 +7,6 @@ import logging
 import time
 from collections.abc import Callable
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from wellhead.client.collector import settle, uncollected
 from wellhead.ip import Family, Protocol
 from wellhead.proxy import stale_flows
@@ -140,7 +138,7 @@ class Proxier:
                 try:
                     deleted = await stale_flows.delete_stale_flows(family, valid)
                     deleted += await stale_flows.delete_early_flows(family, early)
-                except (OSError, NetlinkError) as error:
+                except OSError as error:
                     raise SyncFailed(f"stale flows can't be removed from conntrack: {error}") from error
             of_family(self._metrics.conntrack_deleted, family).inc(deleted)
             if deleted:

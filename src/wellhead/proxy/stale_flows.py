@@ -110,7 +110,7 @@ async def delete_stale_flows(family: Family, valid: Valid) -> int:
     """Delete the conntrack entries of all stale flows in this network namespace. Returns how many.
 
     Raises:
-        OSError, pyroute2's NetlinkError: conntrack can't be read.
+        OSError: conntrack can't be read.
     """
     if not valid:
         return 0
@@ -123,7 +123,7 @@ async def delete_early_flows(family: Family, early: frozenset[tuple[IPAddress, i
     When there are many, as at a start, it isn't done: the kernel looks at every flow for each.
 
     Raises:
-        OSError, pyroute2's NetlinkError: conntrack can't be read.
+        OSError: conntrack can't be read.
     """
     if not 0 < len(early) <= _FILTERED_DUMPS:
         return 0

@@ -10,8 +10,6 @@ import asyncio
 import logging
 from collections.abc import Collection, Iterable
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from wellhead.ip import Family, Protocol, family_of
 from wellhead.linux import conntrack
 from wellhead.linux.conntrack import Dialled, End
@@ -32,7 +30,7 @@ async def forget_udp_flows(changed: Collection[HostPort], valid: Iterable[HostPo
     goals = {End(each.pod_ip, each.pod_port) for each in valid}
     try:
         await asyncio.to_thread(_forget, ports, goals)
-    except (OSError, NetlinkError) as error:
+    except OSError as error:
         _log.warning("UDP flows to former host ports may go on for a while: %s", error)
 
 

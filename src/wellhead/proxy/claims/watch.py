@@ -14,17 +14,12 @@ from struct import Struct
 from wellhead.ip import Family
 from wellhead.linux import netlink
 from wellhead.linux.netlink import (
-    NLM_F_DUMP,
-    NLM_F_REQUEST,
-    NLMSG_DONE,
-    NLMSG_ERROR,
     Message,
     News,
     RouteGroup,
     RouteNews,
     Socket,
     parse,
-    refusal,
     string,
 )
 from wellhead.proxy.claims.ways import Destination, Hop, Link, ways
@@ -172,19 +167,6 @@ def _nat_on_bridges() -> bool:
 def _dump() -> Iterator[Message]:
     """Every link and every route."""
     with closing(Socket(netlink.ROUTE)) as socket:
-        yield from _dump_one(socket, _GET_LINK, bytes(_LINK.size))
+        yield from socket.dump(_GET_LINK, bytes(_LINK.size))
         for family in _FAMILIES:
-            yield from _dump_one(socket, _GET_ROUTE, bytes([family]).ljust(_ROUTE.size, b"\0"))
-
-
-def _dump_one(socket: Socket, kind: int, body: bytes) -> Iterator[Message]:
-    socket.send(netlink.message(kind, NLM_F_REQUEST | NLM_F_DUMP, kind, body))
-    while True:
-        for message in socket.receive():
-            if message.kind == NLMSG_DONE:
-                return
-            if message.kind == NLMSG_ERROR:
-                if (error := refusal(message)) is not None:
-                    raise error
-                return
-            yield message
+            yield from socket.dump(_GET_ROUTE, bytes([family]).ljust(_ROUTE.size, b"\0"))

@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from wellhead.ip import IPNetwork
-from wellhead.linux import conntrack, nft
+from wellhead.linux import conntrack, nft, pyroute2
 from wellhead.linux.nft import NftError
 from wellhead.linux.numbers import TUNNEL_DEVICE, RouteOwner
 from wellhead.linux.routes import Owned, routing
@@ -182,5 +180,5 @@ def _forget(marks: Marks, numbers: Iterable[int]) -> None:
 def _explained(what: str) -> Iterator[None]:
     try:
         yield
-    except (NetlinkError, OSError, NftError, KeyError) as error:
+    except (pyroute2.NetlinkError, OSError, NftError, KeyError) as error:
         raise ReturnPathError(f"{what}: {error}") from error

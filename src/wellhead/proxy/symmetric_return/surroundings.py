@@ -6,9 +6,8 @@ from collections.abc import Iterable
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from wellhead.ip import Family, IPAddress, IPNetwork
+from wellhead.linux import pyroute2
 from wellhead.linux.routes import MAIN_TABLE, families
 from wellhead.proxy.symmetric_return.nodes import Interface, NodeFacts
 from wellhead.proxy.symmetric_return.plan import Way
@@ -71,7 +70,7 @@ def blocks(ip: Any) -> tuple[IPNetwork, ...]:
 def _next_hop(ip: Any, to: IPAddress) -> tuple[int, IPAddress | None]:
     try:
         [route] = ip.route("get", dst=str(to))
-    except NetlinkError:
+    except pyroute2.NetlinkError:
         return 0, None
     gateway = route.get("gateway")
     return route.get("oif") or 0, ip_address(gateway) if gateway else None

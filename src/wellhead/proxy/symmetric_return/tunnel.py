@@ -12,9 +12,8 @@ import socket
 from ipaddress import ip_address
 from typing import Any, NamedTuple
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from wellhead.ip import Family
+from wellhead.linux import pyroute2
 from wellhead.linux.numbers import TUNNEL_DEVICE
 from wellhead.proxy.symmetric_return.plan import Tunnel
 
@@ -113,7 +112,7 @@ def _set_neighbours(ip: Any, index: int, tunnel: Tunnel) -> bool:
     for each in held - wanted:
         try:
             _change(ip, "del", index, each)
-        except NetlinkError as error:
+        except pyroute2.NetlinkError as error:
             if error.code not in _ABSENT:
                 raise
     for each in wanted - held:
