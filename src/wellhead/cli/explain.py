@@ -117,6 +117,7 @@ def command(
         click.echo(msgspec.json.format(msgspec.json.encode(published()), indent=2))
         return
     gc.disable()  # all that is read is kept until the end
+    click.get_current_context().call_on_close(gc.enable)
     try:
         if diff:
             _diff(diff, target, namespace, clients, port, node, output)

@@ -35,6 +35,7 @@ _CLUSTER = {
 _INSTRUMENTS = {
     "explain": _Entry("explain", "Say which source IP a Service's servers see, and why."),
     "snapshot": _Entry("snapshot", "Write down what explain reads of a cluster."),
+    "page": _Entry("page", "Draw the ways of packets in a browser, live."),
 }
 _COMPONENTS = {
     "apiserver": _Entry("apiserver", "Run the Kubernetes API server."),

@@ -64,7 +64,9 @@ class TypedInformer(Generic[T]):
         label_selector: str = "",
         field_selector: str = "",
         indexes: Mapping[str, IndexFunction[T]] | None = None,
+        managers: bool = False,
     ) -> None:
+        """`managers`: whether `read` is given metadata.managedFields."""
         self.resource = resource
         self.lagging = True
         """Whether the copy may be behind: before the first list, and while the connection is lost."""
@@ -74,6 +76,7 @@ class TypedInformer(Generic[T]):
         self._namespace = namespace
         self._label_selector = label_selector
         self._field_selector = field_selector
+        self._managers = managers
         self._objects: dict[Key, _Held[T]] = {}
         self._index_functions = dict(indexes or {})
         self._indexes: dict[str, dict[Hashable, dict[Key, T]]] = {
@@ -217,8 +220,9 @@ class TypedInformer(Generic[T]):
             del self._objects[name]
         else:
             metadata = obj["metadata"]
-            # Half of an object's size is who set what, which no component asks.
-            metadata.pop("managedFields", None)
+            if not self._managers:
+                # Half of an object's size is who set what, which no component asks.
+                metadata.pop("managedFields", None)
             version = metadata["resourceVersion"]
             if old is not None and old.version == version:
                 return

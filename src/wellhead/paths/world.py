@@ -54,6 +54,42 @@ class Decoded:
     def labels(self) -> dict[str, str]:
         return {key: str(value) for key, value in table(self.obj, "metadata", "labels").items()}
 
+    @cached_property
+    def node_facts(self) -> NodeFacts:
+        """Of a Node. Worlds that share an object share what is read of it."""
+        return node_facts(self.obj)
+
+    @cached_property
+    def pod_facts(self) -> PodFacts:
+        """Of a Pod."""
+        return pod_facts(self.obj)
+
+
+class Packed:
+    """An object that is kept as JSON, and decoded whenever it is asked for: where there are many."""
+
+    def __init__(self, obj: Obj) -> None:
+        self.kind = text(obj, "kind")
+        self.namespace = text(obj, "metadata", "namespace")
+        self.name = text(obj, "metadata", "name")
+        self.raw: bytes | None = msgspec.json.encode(obj)
+
+    @property
+    def obj(self) -> Obj:
+        found: Obj = msgspec.json.decode(self.raw or b"{}")
+        return found
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return Decoded(self.obj).labels
+
+    @cached_property
+    def pod_facts(self) -> PodFacts:
+        """Of a Pod."""
+        with contextlib.suppress(msgspec.DecodeError):
+            return pod_facts_of_json(self.raw or b"{}")
+        return pod_facts(self.obj)
+
 
 class World:
     """All that was read of a cluster, and what could not be.
@@ -70,6 +106,16 @@ class World:
         self._of_kind: dict[str, list[Entry]] = defaultdict(list)
         for each in entries:
             self._of_kind[each.kind].append(each)
+
+    def having(self, entry: Entry) -> World:
+        """A world in which this object is as given, and everything else as here."""
+        found = World((), self.unread, is_cluster=self._is_cluster)
+        found._of_kind = self._of_kind.copy()
+        others = self._of_kind.get(entry.kind, [])
+        place = (entry.namespace or "default", entry.name)
+        kept = [each for each in others if (each.namespace or "default", each.name) != place]
+        found._of_kind[entry.kind] = [*kept, entry]
+        return found
 
     def has_all(self, kind: str) -> bool:
         """Whether an object of this kind that isn't here doesn't exist."""
@@ -110,7 +156,7 @@ class World:
 
     @cached_property
     def nodes(self) -> dict[str, NodeFacts]:
-        found = (node_facts(each) for each in self.all("Node"))
+        found = (read_node(each) for each in self.entries("Node"))
         return {each.name: each for each in found if each.name}
 
     @cached_property
@@ -150,7 +196,7 @@ class World:
 
     @cached_property
     def _pod_entries(self) -> list[tuple[Entry, PodFacts]]:
-        return [(each, _read_pod(each)) for each in self._of_kind.get("Pod", ())]
+        return [(each, read_pod(each)) for each in self._of_kind.get("Pod", ())]
 
     @cached_property
     def _pods_of_node(self) -> dict[str, list[PodFacts]]:
@@ -289,7 +335,15 @@ def claimed_addresses(service: Obj) -> list[IPAddress]:
     return service_head(Decoded(service)).addresses()
 
 
-def _read_pod(entry: Entry) -> PodFacts:
+def read_node(entry: Entry) -> NodeFacts:
+    """What a Node says."""
+    return entry.node_facts if isinstance(entry, Decoded) else node_facts(entry.obj)
+
+
+def read_pod(entry: Entry) -> PodFacts:
+    """What a Pod says."""
+    if isinstance(entry, (Decoded, Packed)):
+        return entry.pod_facts
     if entry.raw is not None:
         with contextlib.suppress(msgspec.DecodeError):
             return pod_facts_of_json(entry.raw)

@@ -77,7 +77,7 @@ class _Reader:
                     raise
                 self._missing(title, str(error), wanted.leaves_open)
                 return
-        self._reading.objects.extend(_slim(each) for each in found.get("items") or [])
+        self._reading.objects.extend(slim(each) for each in found.get("items") or [])
 
     async def _in_namespace(self, wanted: Wanted, title: str) -> Obj:
         """What the namespace alone has, where listing everywhere is forbidden."""
@@ -98,13 +98,13 @@ class _Reader:
         async with self._slots:
             try:
                 found = await self._client.list(_CONFIG_MAPS, field_selector=f"metadata.name={name}")
-                self._reading.objects.extend(_slim(each) for each in found.get("items") or [])
+                self._reading.objects.extend(slim(each) for each in found.get("items") or [])
                 return
             except ApiError as error:
                 if error.code == 401:
                     raise
             try:
-                self._reading.objects.append(_slim(await self._client.get(_CONFIG_MAPS, name, usual)))
+                self._reading.objects.append(slim(await self._client.get(_CONFIG_MAPS, name, usual)))
             except NotFound:
                 return
             except ApiError as error:
@@ -116,7 +116,7 @@ class _Reader:
         self._reading.unread.append(Unread(what=what, why=why, leaves_open=leaves_open))
 
 
-def _slim(obj: Obj) -> Obj:
+def slim(obj: Obj) -> Obj:
     """The object without what nobody here reads; of managedFields, who set the traffic policy, and when."""
     metadata = obj["metadata"]
     kept = [
