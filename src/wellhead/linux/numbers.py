@@ -37,6 +37,9 @@ POLICY_CLASSES: Final = range(1 << 16, 0xFFFF0000)
 RETURN_ZONES: Final = range(0x5701, 0x6700)
 """A zone for each peer, in the original direction."""
 
+FORWARDER_ZONE: Final = 0x5700
+"""For forwarded connections that conntrack would take for earlier ones of the machine's own."""
+
 # ---- routing
 
 FORWARDER_TABLES: Final = FORWARDER_MARKS

@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import socket
+import struct
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -211,10 +212,11 @@ class Network:
         working = [await each.works() for each in others]
         return all(working) and not any([await each.heard() for each in broken])
 
-    async def connect(self, vip: IPAddress = VIPS[0], port: int = PORT) -> Connection:
-        """Open a TCP connection. Raises OSError or TimeoutError."""
+    async def connect(self, vip: IPAddress = VIPS[0], port: int = PORT, source: int = 0) -> Connection:
+        """Open a TCP connection, from this port if it matters. Raises OSError or TimeoutError."""
         sock = self.client.socket(socket.SOCK_STREAM, version=vip.version)
         try:
+            sock.bind(("0.0.0.0" if vip.version == 4 else "::", source))
             async with asyncio.timeout(PATIENCE):
                 await asyncio.get_running_loop().sock_connect(sock, (str(vip), port))
                 reader, writer = await asyncio.open_connection(sock=sock)
@@ -225,6 +227,12 @@ class Network:
         connection = Connection(reader, writer, IPv4Address(greeting[0]), ip_address(greeting[1]))
         self._connections.append(connection)
         return connection
+
+    async def connect_again(self, connection: Connection, vip: IPAddress) -> Connection:
+        """Break a connection off, and open another one from its port."""
+        port = connection.port
+        await connection.abort()
+        return await self.connect(vip, source=port)
 
     async def close(self) -> None:
         for connection in self._connections:
@@ -248,6 +256,17 @@ class Connection:
         client: IPAddress,
     ) -> None:
         self._reader, self._writer, self.node, self.client = reader, writer, node, client
+
+    @property
+    def port(self) -> int:
+        """The client's."""
+        return int(self._writer.get_extra_info("sockname")[1])
+
+    async def abort(self) -> None:
+        """Reset it, so that its port is free at once."""
+        linger = struct.pack("ii", 1, 0)
+        self._writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        await self.close()
 
     async def works(self) -> bool:
         """Whether what is sent comes back. Of a connection that is to be broken: `works_all_but`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
@@ -87,6 +87,13 @@ async def connect(network: Network, vip: IPAddress, count: int) -> list[Connecti
     return [await network.connect(vip) for _ in range(count)]
 
 
+async def connect_again(
+    network: Network, vip: IPAddress, connections: Iterable[Connection]
+) -> list[Connection]:
+    """Break them off, and open others from their ports: at once, since each may wait for a second packet."""
+    return await asyncio.gather(*(network.connect_again(each, vip) for each in connections))
+
+
 @pytest.mark.parametrize("vip", VIPS)
 async def test_clients_beyond_the_router_reach_every_node_and_are_answered_past_the_speaker(
     switched: Network, vip: IPAddress
@@ -127,6 +134,22 @@ async def test_another_speaker_takes_over_and_every_connection_goes_on(
 
 
 @pytest.mark.parametrize("vip", VIPS)
+async def test_a_port_that_a_client_uses_again_goes_where_its_first_packet_went(
+    switched: Network, vip: IPAddress
+) -> None:
+    async with Speaker(switched.add_host("speaker", SPEAKERS[0])).speaking() as speaker:
+        for gone in (ONE, TWO, THREE):
+            await speaker.forwarder.submit(Change(groups={"all": ALL}))
+            earlier = await connect(switched, vip, 12)
+            await speaker.forwarder.submit(Change(groups={"all": ALL - both(gone)}))
+            # The speaker remembers all of them, and the nodes that they had.
+            again = await connect_again(switched, vip, earlier)
+            assert gone not in {each.node for each in again}
+            await speaker.forwarder.submit(Change(groups={"all": ALL}))
+            assert all([await each.works() for each in again])
+
+
+@pytest.mark.parametrize("vip", VIPS)
 async def test_a_speaker_may_be_a_node_itself_and_a_table_that_it_left_harms_nobody(
     switched: Network, vip: IPAddress
 ) -> None:
@@ -148,6 +171,15 @@ async def test_a_speaker_may_be_a_node_itself_and_a_table_that_it_left_harms_nob
         await first.forwarder.submit(Change(groups={"all": ALL - both(ONE)}))
         assert ONE not in {connection.node for connection in await connect(switched, vip, 15)}
         assert all([await connection.works() for connection in before])
+        # Ports whose earlier connections the speaker's own service proxy had, and those of others.
+        again = await connect_again(switched, vip, before[:12])
+        assert ONE not in {each.node for each in again}
+        await first.forwarder.submit(Change(groups={"all": ALL}))
+        assert all([await each.works() for each in again])
+        before = [*before[12:], *await connect_again(switched, vip, again)]
+        assert ONE in {each.node for each in before}
+        await first.forwarder.submit(Change(groups={"all": ALL - both(ONE)}))
+        assert all([await each.works() for each in before])
     async with Speaker(switched.nodes[TWO]).speaking():
         learn_macs(switched.nodes[TWO], switched)
         mac = switched.nodes[TWO].inside(lambda: _mac("eth0"))

@@ -250,3 +250,11 @@ def test_nfts_json_is_read() -> None:
     )
     assert found.groups == {2}
     assert read([{"set": {"name": "node-links", "elem": [{"range": [1, 2]}]}}]) is None
+
+
+def test_flows_that_packets_have_noted_are_nobodys_to_mend() -> None:
+    flow = {"concat": ["198.51.100.79", "203.0.113.1", 40000, 80]}
+    noted = {"elem": {"val": flow, "timeout": 300, "expires": 299}}
+    found = read([{"set": {"name": "apart", "type": "", "flags": ["timeout", "dynamic"], "elem": [noted]}}])
+    assert found is not None
+    assert found.elements == {}

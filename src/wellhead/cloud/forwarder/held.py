@@ -45,7 +45,7 @@ def read(objects: Iterable[Mapping[str, Any]]) -> Held | None:
                 name, held = each[what]["name"], each[what].get("elem") or ()
                 if name == "pools":
                     pools = frozenset(map(_network, held))
-                elif each[what].get("map") != "verdict":
+                elif each[what].get("map") != "verdict" and "timeout" not in each[what].get("flags", ()):
                     elements[name] = dict(_element(entry, each[what]["type"]) for entry in held)
     except (KeyError, TypeError, ValueError):
         return None

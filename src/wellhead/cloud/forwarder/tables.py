@@ -10,6 +10,8 @@
                           unless a proxy answers it; where VIPs are announced, the interfaces they arrive at
     set  node-macs, here  where VIPs are announced: the nodes' hardware addresses, and the interfaces of a
                           machine that is a node itself
+    set  begun, apart     where VIPs are announced: TCP flows that conntrack doesn't know yet, or takes for
+                          another one; packets fill them themselves
 
 A group with one node needs no buckets. nft 1.0.6 crashes on listing a map with a hash in its key, so the
 hash takes a detour by the packet's mark.
@@ -24,7 +26,7 @@ from dataclasses import dataclass, field
 from wellhead.cloud.forwarder.elements import TABLE, Elements
 from wellhead.cloud.forwarder.hashing import BUCKETS, Node, assign
 from wellhead.cloud.forwarder.held import Held
-from wellhead.cloud.forwarder.ruleset import HERE, group_chain, rules
+from wellhead.cloud.forwarder.ruleset import HERE, flows, group_chain, rules
 from wellhead.ip import Family, IPAddress, IPNetwork, collapse
 from wellhead.linux import nft
 
@@ -203,7 +205,7 @@ class Tables:
 table {self._family.nft} {TABLE} {{
   set pools {{ type {address}; flags interval; auto-merge; elements = {{ {pools} }} }}
   set node-links {{ type ifname; }}
-{neighbours if self._announced else ""}\
+{neighbours + flows(self._family) if self._announced else ""}\
   set client-affinity {{ type {address} . inet_proto . inet_service; }}
   set terminated {{ type {address} . inet_proto . inet_service; }}
   map frontends {{ type {address} . inet_proto . inet_service : mark; }}
