@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from wellhead.api import usage_definitions
+from wellhead.api import go_values, usage_definitions
 from wellhead.api.meta import GroupVersionKind, Obj
 
 KUBERNETES_VERSION = "v1.37.0"
@@ -23,6 +23,9 @@ KUBERNETES_VERSION = "v1.37.0"
 QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 META_PREFIX = "io.k8s.apimachinery.pkg.apis.meta.v1."
+OBJECT_META = META_PREFIX + "ObjectMeta"
+TIME, MICRO_TIME = META_PREFIX + "Time", META_PREFIX + "MicroTime"
+TIMES = frozenset({TIME, MICRO_TIME})
 
 _REF_PREFIX = "#/$defs/"
 _GROUP_PREFIXES = {
@@ -42,6 +45,15 @@ _NOT_REQUIRED_YET_KEPT = {
     META_PREFIX + "ObjectMeta": ("managedFields",),
 }
 
+_EMPTY: Mapping[str, object] = {}
+_ZEROS: Mapping[str, object] = {
+    "string": "",
+    "byte": "",
+    "boolean": False,
+    **dict.fromkeys(("integer", "int32", "int64"), 0),
+}
+"""Of scalars, by type. (Floating numbers are all held by pointer.)"""
+
 Shape = Literal["scalar", "object", "list", "map"]
 
 
@@ -54,8 +66,9 @@ class Field:
     """The definition of the value (of an item, for lists and maps); else a JSON type, int32, int64, byte."""
     patch_strategies: frozenset[str] = frozenset()
     merge_key: str = ""
-    kept_empty: bool = False
-    """Whether it is written even if it is an empty list or map: in Go's terms, it lacks `omitempty`."""
+    nothing: object = None
+    """What isn't written, since Go's tag has `omitempty`: an empty list or map, or a zero that Go can't tell
+    from one that wasn't sent. None if everything is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,8 @@ class Definition:
 
     name: str
     fields: Mapping[str, Field]
+    always: tuple[tuple[str, object], ...] = ()
+    """What is written though nobody said so: zeros of what Go holds by value and writes always."""
 
 
 class _File(msgspec.Struct):
@@ -136,6 +151,11 @@ class Definitions:
         known = self._types.get(definition)
         return known.fields if known is not None else {}
 
+    def always(self, definition: str) -> tuple[tuple[str, object], ...]:
+        """What every value of a type has, and as what where it wasn't sent."""
+        known = self._types.get(definition)
+        return known.always if known is not None else ()
+
     def field(self, definition: str, name: str) -> Field | None:
         """The field of that name, None if the type has none such."""
         return self.fields(definition).get(name)
@@ -159,27 +179,46 @@ def definitions(gvk: GroupVersionKind) -> Definitions:
 
 
 def _definition(name: str, schema: Obj) -> Definition:
-    kept_empty = {*(schema.get("required") or ()), *_NOT_REQUIRED_YET_KEPT.get(name, ())}
-    properties = (schema.get("properties") or {}).items()
-    return Definition(
-        name, {field: _field(value, kept_empty=field in kept_empty) for field, value in properties}
-    )
+    required, short = {*(schema.get("required") or ())}, go_values.short_name(name)
+    kept = {
+        *required.difference(go_values.OMITTED.get(short, ())),
+        *go_values.KEPT.get(short, ()),
+        *_NOT_REQUIRED_YET_KEPT.get(name, ()),
+    }
+    pointers = go_values.pointers().get(name, frozenset())
+    fields = {}
+    of_kind = ("spec", "status") if "x-kubernetes-group-version-kind" in schema else ()
+    always: list[tuple[str, object]] = []
+    for field, value in (schema.get("properties") or {}).items():
+        found = fields[field] = _field(value, is_kept=field in kept or field in pointers)
+        if found.shape == "scalar" and field in kept and field not in pointers and found.type in _ZEROS:
+            always.append((field, _ZEROS[found.type]))
+        elif found.type in TIMES and go_values.is_time_by_value(name, field):
+            always.append((field, None))
+        elif found.shape == "object" and (
+            field in of_kind
+            or found.type == OBJECT_META
+            or go_values.is_struct_by_value(name, field, required=field in required)
+        ):
+            always.append((field, _EMPTY))
+    return Definition(name, fields, tuple(always))
 
 
-def _field(schema: Obj, *, kept_empty: bool) -> Field:
+def _field(schema: Obj, *, is_kept: bool) -> Field:
     strategies = frozenset(filter(None, schema.get("x-kubernetes-patch-strategy", "").split(",")))
     merge_key = schema.get("x-kubernetes-patch-merge-key", "")
     if name := reference(schema):
-        return Field("object", name, strategies, merge_key, kept_empty)
+        return Field("object", name, strategies, merge_key)
     match json_type(schema):
         case "array":
-            return Field("list", _type(schema["items"]), strategies, merge_key, kept_empty)
+            return Field("list", _type(schema["items"]), strategies, merge_key, None if is_kept else [])
         case "object":
             values = schema.get("additionalProperties")
             of = _type(values) if isinstance(values, dict) else ""
-            return Field("map", of, strategies, merge_key, kept_empty)
+            return Field("map", of, strategies, merge_key, None if is_kept else _EMPTY)
         case _:
-            return Field("scalar", _type(schema), strategies, merge_key, kept_empty)
+            scalar = _type(schema)
+            return Field("scalar", scalar, strategies, merge_key, None if is_kept else _ZEROS.get(scalar))
 
 
 def _type(schema: Obj) -> str:

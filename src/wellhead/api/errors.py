@@ -231,8 +231,11 @@ class AlreadyExists(ApiError):
     CODE, REASON = 409, "AlreadyExists"
 
     @classmethod
-    def of(cls, resource: Resource, name: str) -> Self:
-        return cls(f'{resource.group_resource} "{name}" already exists', details=_details(resource, name))
+    def of(cls, resource: Resource, name: str, *, ending: bool = False) -> Self:
+        """`ending`: it is being deleted."""
+        prefix = "object is being deleted: " if ending else ""
+        text = f'{prefix}{resource.group_resource} "{name}" already exists'
+        return cls(text, details=_details(resource, name))
 
 
 class Gone(ApiError):

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wellhead.api.definitions import (
     INT_OR_STRING,
+    MICRO_TIME,
     QUANTITY,
+    TIME,
+    TIMES,
     Definitions,
     Field,
     RawDefinitions,
@@ -88,6 +91,14 @@ def decode(
     return Decoded(obj, tuple(told) if field_validation == "Warn" else ())
 
 
+def blank_status(gvk: GroupVersionKind) -> Obj:
+    """The status of an object of which nothing is known yet: what Go writes always."""
+    known = definitions(gvk)
+    field = known.field(known.root, "status")
+    blank: Obj = _Reading(known).cleaned({}, field.type) if field is not None else {}
+    return blank
+
+
 def check_kind(body: Obj, expected: GroupVersionKind) -> None:
     """Whether the apiVersion and kind of a body, where it has them, are these. Raises BadRequest."""
     for field in ("apiVersion", "kind"):
@@ -143,18 +154,19 @@ class _Reading:
         self._known = known
         self.met_unknown = False
 
-    def cleaned(self, value: Any, type: str) -> Any:
-        """A copy of a value of that type without what is unknown, null, or empty and left out by Go.
+    def cleaned(self, value: Any, kind: str) -> Any:
+        """A copy of a value of that type without what is unknown, null, or nothing and left out by Go; with
+        what Go writes always.
 
         Raises ValueError.
         """
-        if isinstance(value, float) and type in _INTEGERS:  # JSON Schema takes 1.0 for an integer
-            raise ValueError(f"json: cannot unmarshal number {value} into Go value of type {_go_type(type)}")
-        if type == QUANTITY and isinstance(value, str | int | float) and not isinstance(value, bool):
+        if isinstance(value, float) and kind in _INTEGERS:  # JSON Schema takes 1.0 for an integer
+            raise ValueError(f"json: cannot unmarshal number {value} into Go value of type {_go_type(kind)}")
+        if kind == QUANTITY and isinstance(value, str | int | float) and not isinstance(value, bool):
             return canonical(value)
-        fields = self._known.fields(type)
+        fields = self._known.fields(kind)
         if not fields or not isinstance(value, dict):
-            return _REWRITTEN[type](value) if type in _REWRITTEN and isinstance(value, str) else value
+            return _REWRITTEN[kind](value) if kind in _REWRITTEN and isinstance(value, str) else value
         kept: Obj = {}
         for name, item in value.items():
             field = fields.get(name)
@@ -163,8 +175,15 @@ class _Reading:
             elif item is not None:
                 clean = self._field(item, field)
                 # What is empty but of another type than it should be stays, and will be refused.
-                if field.kept_empty or not isinstance(clean, _EMPTIED[field.shape]) or clean:
+                if clean or clean != field.nothing or type(clean) is not type(field.nothing):
                     kept[name] = clean
+        for name, nothing in self._known.always(kind):
+            if name in kept:
+                continue
+            if nothing != {}:
+                kept[name] = nothing
+            elif self._known.fields(fields[name].type):
+                kept[name] = self.cleaned({}, fields[name].type)
         return kept
 
     def _field(self, value: Any, field: Field) -> Any:
@@ -192,12 +211,11 @@ def _unwrapped(text: str) -> str:
 
 
 _REWRITTEN: Mapping[str, Callable[[str], str]] = {
-    "io.k8s.apimachinery.pkg.apis.meta.v1.Time": _written(20, format_time),
-    "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime": _written(27, format_micro_time),
+    TIME: _written(20, format_time),
+    MICRO_TIME: _written(27, format_micro_time),
     "byte": _unwrapped,
 }
 """What is written otherwise than it was sent, by type."""
-_EMPTIED: Mapping[str, type | tuple[()]] = {"list": list, "map": dict, "object": (), "scalar": ()}
 
 
 def _unknown(value: Any, known: Definitions, type: str, path: Path = ()) -> Iterator[str]:
@@ -307,7 +325,7 @@ def _decoding_schema(name: str, schema: Obj) -> Obj:
     if target := reference(schema):
         return {"$ref": f"#/$defs/{target}"}
     kind = json_type(schema)
-    kept: Obj = {"type": kind} if kind else {}
+    kept: Obj = {"type": [kind, "null"] if name in TIMES else kind} if kind else {}
     if bits := _INTEGER_BITS.get(schema.get("format", "")):
         kept |= {"minimum": -(2 ** (bits - 1)), "maximum": 2 ** (bits - 1) - 1}
     elif "format" in schema and kind == "string":

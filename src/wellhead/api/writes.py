@@ -10,6 +10,7 @@ from wellhead.api.field_management import record
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource
 from wellhead.api.resources import kind_of
+from wellhead.api.schema import blank_status
 from wellhead.api.strategy import Context
 
 
@@ -47,7 +48,9 @@ def create(resource: Resource, obj: Obj, context: Context) -> Obj:
         obj["metadata"]["generation"] = 1
     strategy.prepare_create(obj, context)
     if resource.has_status and resource.custom is None:
-        obj.setdefault("status", {})  # which Go writes even if it is empty
+        obj["status"] = blank_status(resource.gvk) | obj.get(
+            "status", {}
+        )  # which Go writes even if it is empty
     metadata.refuse(
         resource,
         obj,

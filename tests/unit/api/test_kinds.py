@@ -88,7 +88,7 @@ def test_a_node_registers_with_its_status() -> None:
     node = named("n", spec={"podCIDR": "10.244.1.0/24"}, status={"capacity": {"cpu": "2000m"}})
     made = create(NODES, {**node, "metadata": {"name": "n"}})
     assert made["spec"] == {"podCIDR": "10.244.1.0/24", "podCIDRs": ["10.244.1.0/24"]}
-    assert made["status"] == {"capacity": {"cpu": "2"}, "allocatable": {"cpu": "2"}}
+    assert made["status"]["capacity"] == made["status"]["allocatable"] == {"cpu": "2"}
     assert "namespace" not in made["metadata"]
 
 

@@ -33,7 +33,8 @@ def test_unknown_fields_are_pruned_with_or_without_a_warning() -> None:
     ignored = decode(POD, PODS.gvk, "Ignore")
     assert ignored.warnings == ()
     assert warned.object == ignored.object
-    assert ignored.object["spec"] == {"containers": [{"name": "a", "ports": [{"containerPort": 80}]}]}
+    container = {"name": "a", "ports": [{"containerPort": 80}], "resources": {}}
+    assert ignored.object["spec"] == {"containers": [container]}
 
 
 def test_an_unknown_field_that_is_null_is_told_too() -> None:
@@ -45,7 +46,7 @@ def test_of_many_unknown_fields_a_hundred_are_told() -> None:
     body: Obj = {"spec": {"containers": [{"name": "c", "x": number} for number in range(12_000)]}}
     decoded = decode(body, PODS.gvk, "Warn")
     assert len(decoded.warnings) == 100
-    assert decoded.object["spec"]["containers"][-1] == {"name": "c"}
+    assert decoded.object["spec"]["containers"][-1] == {"name": "c", "resources": {}}
 
 
 def test_the_body_is_left_alone_and_nulls_vanish() -> None:
@@ -97,7 +98,8 @@ def test_an_empty_slice_has_its_lists() -> None:
 
 
 def test_kind_and_version_are_filled_in_and_must_match() -> None:
-    assert decode({}, PODS.gvk).object == {"apiVersion": "v1", "kind": "Pod"}
+    empty = decode({}, PODS.gvk).object
+    assert (empty["apiVersion"], empty["kind"]) == ("v1", "Pod")
     assert "does not match the expected API version (v1)" in refusal(PODS, {"apiVersion": "apps/v1"})
     assert "cannot be handled as a Pod" in refusal(PODS, {"kind": "Service"})
 

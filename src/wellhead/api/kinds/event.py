@@ -49,6 +49,9 @@ _RENAMED = (
 )
 
 
+_REPORTERS = ("reportingComponent", "reportingController", "reportingInstance")
+
+
 class CoreEventStrategy(Strategy):
     name_check = staticmethod(path_segment)
     created_by_update = True
@@ -61,10 +64,12 @@ class EventStrategy(Strategy):
     created_by_update = True
 
     def to_storage(self, obj: Obj) -> Obj:
-        return _renamed(obj, {new: old for old, new in _RENAMED}, EVENTS.api_version)
+        stored = _renamed(obj, {new: old for old, new in _RENAMED}, EVENTS.api_version)
+        return {"reportingComponent": "", "reportingInstance": ""} | stored  # which core/v1 always has
 
     def from_storage(self, obj: Obj) -> Obj:
-        return _renamed(obj, dict(_RENAMED), EVENTS_V1.api_version)
+        known = {field: value for field, value in obj.items() if value or field not in _REPORTERS}
+        return _renamed(known, dict(_RENAMED), EVENTS_V1.api_version)
 
     def validate_create(self, obj: Obj) -> list[Cause]:
         return validate_new_event(self.to_storage(obj))

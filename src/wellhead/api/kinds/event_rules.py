@@ -68,8 +68,8 @@ def validate_event_update(new: Obj, old: Obj) -> list[Cause]:
     if _time(new) != _time(old):
         changed.append("eventTime")
     causes += [Cause.invalid(field, new.get(field), "field is immutable") for field in changed]
-    if new.get("reportingComponent") != old.get("reportingComponent"):
-        reporter = new.get("reportingComponent")
+    reporter = new.get("reportingComponent") or ""
+    if reporter != (old.get("reportingComponent") or ""):
         causes.append(Cause.invalid("reportingController", reporter, "field is immutable"))
     return causes
 

@@ -14,43 +14,19 @@ from typing import Any
 
 from wellhead.api.definitions import (
     INT_OR_STRING,
-    META_PREFIX,
+    OBJECT_META,
     QUANTITY,
     RawDefinitions,
     definition_name,
     json_type,
     reference,
 )
+from wellhead.api.go_values import is_struct_by_value
 from wellhead.api.meta import GroupVersionKind, Obj
 
 _RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
-OBJECT_META = META_PREFIX + "ObjectMeta"
 
-# Structs that Go holds by value, so that they are there in every object, empty or not, though the schema
-# doesn't require them. Required structs are such anyway, and spec, status and metadata of every kind. Source:
-# `"default": {}` in Kubernetes 1.36's OpenAPI v3 documents; the data that we ship has no defaults.
-_ALWAYS_THERE = {
-    "apps.v1.DaemonSetSpec": ("updateStrategy",),
-    "apps.v1.DeploymentSpec": ("strategy",),
-    "apps.v1.StatefulSetSpec": ("updateStrategy",),
-    "batch.v1.JobTemplateSpec": ("spec",),
-    "core.v1.Container": ("resources",),
-    "core.v1.EphemeralContainer": ("resources",),
-    "core.v1.Event": ("source",),
-    "core.v1.NodeDaemonEndpoints": ("kubeletEndpoint",),
-    "core.v1.NodeStatus": ("daemonEndpoints", "nodeInfo"),
-    "core.v1.PersistentVolumeClaimSpec": ("resources",),
-    "core.v1.PodTemplate": ("template",),
-    "core.v1.PodTemplateSpec": ("spec",),
-    "core.v1.ServiceStatus": ("loadBalancer",),
-    "events.v1.Event": ("deprecatedSource", "regarding"),
-    "networking.v1.IngressServiceBackend": ("port",),
-    "networking.v1.IngressStatus": ("loadBalancer",),
-    "networking.v1.NetworkPolicySpec": ("podSelector",),
-    "resource.v1.AllocationResult": ("devices",),
-    "resource.v1.ResourceClaimSpec": ("devices",),
-}
-# The only key of a list map that has a default (the same documents).
+# The only key of a list map that has a default (Kubernetes 1.36's OpenAPI v3 documents).
 _KEY_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "core.v1.ContainerPort": {"protocol": "TCP"},
     "core.v1.ServicePort": {"protocol": "TCP"},
@@ -246,14 +222,16 @@ class _Builder:
 def _mark(name: str, schema: Obj, made: MapType) -> None:
     """Say of each field whether Go has it even where JSON leaves it out."""
     required = {*(schema.get("required") or ())}
-    always = {*_ALWAYS_THERE.get(name.removeprefix("io.k8s.api."), ()), *required}
-    if "x-kubernetes-group-version-kind" in schema:
-        always |= {"spec", "status"}
+    of_kind = ("spec", "status") if "x-kubernetes-group-version-kind" in schema else ()
     for field_name, each in (schema.get("properties") or {}).items():
         known = made.fields[field_name]
         target = _reference(each)
         is_struct = bool(target) and known.type.map is not None and bool(known.type.map.fields)
-        known.always = is_struct and (field_name in always or target == OBJECT_META)
+        known.always = is_struct and (
+            field_name in of_kind
+            or target == OBJECT_META
+            or is_struct_by_value(name, field_name, required=field_name in required)
+        )
         known.kept = field_name in required and not known.always
     made.always = tuple(known for known in made.fields.values() if known.always)
 

@@ -173,8 +173,15 @@ class Registry:
                 except RevisionConflict:
                     pass
             if sent_name:
-                raise AlreadyExists.of(resource, name)
-        raise AlreadyExists.of(resource, name)
+                break
+        raise self._taken(resource, namespace, name)
+
+    def _taken(self, resource: Resource, namespace: str, name: str) -> AlreadyExists:
+        """There is an object of that name, which may be about to go."""
+        item = self.collection(resource).get(namespace if resource.namespaced else "", name)
+        metadata = None if item is None else item.head["metadata"]
+        ending = isinstance(metadata, dict) and "deletionTimestamp" in metadata
+        return AlreadyExists.of(resource, name, ending=ending)
 
     async def update(
         self,

@@ -28,6 +28,9 @@ _SCALE_DOWN: dict[str, Any] = {
 }
 
 
+_NEW_STATUS = {"currentMetrics": None, "desiredReplicas": 0}  # as Go writes it
+
+
 class HorizontalPodAutoscalerStrategy(Strategy):
     def default(self, obj: Obj) -> None:
         spec: Obj = obj.setdefault("spec", {})
@@ -40,7 +43,7 @@ class HorizontalPodAutoscalerStrategy(Strategy):
             behavior["scaleDown"] = {**_SCALE_DOWN, **(behavior.get("scaleDown") or {})}
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
-        obj["status"] = {"desiredReplicas": 0}
+        obj["status"] = dict(_NEW_STATUS)
 
     def validate(self, obj: Obj) -> list[Cause]:
         return validate(obj["spec"])

@@ -52,7 +52,9 @@ class PodStrategy(Strategy):
     def prepare_create(self, obj: Obj, context: Context) -> None:
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
         if obj["spec"].get("schedulingGates"):
-            obj["status"]["conditions"] = [{**_GATED, "lastTransitionTime": context.now}]
+            obj["status"]["conditions"] = [
+                {**_GATED, "lastProbeTime": None, "lastTransitionTime": context.now}
+            ]
 
     def validate(self, obj: Obj) -> list[Cause]:
         return validate_pod_spec(obj["spec"], "spec")
