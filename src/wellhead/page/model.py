@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from wellhead.page import asking
+from wellhead.page import asking, levers, matrix, pulling
 from wellhead.page.errors import Busy, Cannot
 from wellhead.page.history import History, Kept
+from wellhead.page.lesson import Lesson
 from wellhead.page.live import Live
 from wellhead.page.scene import Scene
 from wellhead.page.source import Source
@@ -21,7 +23,12 @@ from wellhead.page.values import (
     Ask,
     Can,
     Capabilities,
+    Lever,
+    Matrix,
     Missing,
+    Pressed,
+    Pull,
+    Pulled,
     Send,
     State,
 )
@@ -37,7 +44,8 @@ T = TypeVar("T")
 
 _MOST_WAITING = 4
 """Questions or requests that wait for one before them."""
-_CANNOT_CHANGE = Can(can=False, why="start the page with --allow-changes")
+_NOT_ALLOWED = Can(can=False, why="start the page with --allow-changes")
+_ONLY_FILES = Can(can=False, why="these are files: there is nothing to change")
 
 
 class Turns:
@@ -72,18 +80,25 @@ class Model:
 
     def __init__(self, source: Source, *, allow_changes: bool = False) -> None:
         self.source = source
-        self.allow_changes = allow_changes
+        self._allow_changes = allow_changes
         self.store = Store(is_cluster=source.connect is not None)
         self.scene = Scene(self.store, source.client)
         self.streams = Streams(self._scene_value)
         self.history = History()
-        self.capabilities = Capabilities(send=source.send, change=_CANNOT_CHANGE, source=source.title)
+        self.lesson = Lesson(proxy_mode=source.proxy_mode)
+        self.capabilities = Capabilities(send=source.send, change=self._can_change(), source=source.title)
         self._live: Live | None = None
         self._questions = Turns("questions")
         self._requests = Turns("requests")
+        self._changes = asyncio.Semaphore(1)
         self._sent = 0
-        self._tasks: set[asyncio.Task[Kept]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._unread = self.store.unread
+
+    def _can_change(self) -> Can:
+        if self.source.connect is None:
+            return _ONLY_FILES
+        return pulling.can_change() if self._allow_changes else _NOT_ALLOWED
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
@@ -122,11 +137,19 @@ class Model:
         self.streams.stated(State(connected=True, why=""))
 
     async def _close(self) -> None:
+        """Commands are ended; a request that is under way is followed to its end, and takes all away."""
+        tasks = list(self._tasks)
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._questions.close()
         await self._requests.close()
 
     def _changed(self) -> None:
-        self.streams.changed(self.scene.changes())
+        change = self.scene.changes()
+        self.streams.changed(change)
+        self.lesson.changed(change)
+        self.streams.ticked(self.lesson.ticks())
         if self.store.unread != self._unread:
             self._unread = self.store.unread
             self.streams.start_over()
@@ -158,10 +181,19 @@ class Model:
         """
         if self.source.watch is None:
             raise Cannot(self.source.send.why)
-        task = asyncio.create_task(self._send(question, self.source.watch))
+        return await self._to_its_end(self._send(question, self.source.watch))
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Whoever asked may go; what was begun is ended."""
+        task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._forget)
         return await asyncio.shield(task)
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
 
     async def _send(self, question: Send, watch: Callable[[], Session]) -> Kept:
         from wellhead.page import sending  # what sends is not there where nothing is sent
@@ -178,5 +210,58 @@ class Model:
         self._sent += 1
         number = str(self._sent)
         kept = await self._requests.run(work)
-        self.history.add(kept)
+        self.history.add(replace(kept, sent=None))
+        if kept.sent is not None:
+            self.lesson.sent(kept.sent)
+            self.streams.ticked(self.lesson.ticks())
         return kept
+
+    # Changes
+
+    def all_levers(self) -> tuple[Lever, ...]:
+        return levers.levers(self.source.cluster)
+
+    async def pull(self, wanted: Pull) -> Pulled:
+        """Pull a lever, or say by which command. Raises Cannot, CannotAsk, Busy."""
+        where = levers.Where(self.scene.entities, self.store.world, self.source.cluster)
+        commands = levers.commands(wanted, where)
+        if wanted.only_show:
+            return Pulled(command=levers.shown(commands), done=False)
+        return await self._change(commands)
+
+    async def _change(self, commands: Sequence[levers.Command]) -> Pulled:
+        if not self.capabilities.change.can:
+            raise Cannot(self.capabilities.change.why)
+        if self._changes.locked():
+            raise Busy("another change is being made: wait for it")
+
+        async def change() -> Pulled:
+            async with self._changes:
+                return await pulling.pull(commands, self.source.kubeconfig)
+
+        return await self._to_its_end(change())
+
+    # The lesson, and the matrix
+
+    async def press(self, name: str) -> Pressed:
+        """Do what a step of the lesson says. Raises Cannot, CannotAsk, Busy."""
+        if name not in self.lesson.names:
+            raise Cannot(f"the lesson has no step {name!r}", 404)
+        press = self.lesson.press(name)
+        if press.commands:
+            pulled = await self._change(press.commands)
+            return Pressed(command=pulled.command, done=pulled.done, output=pulled.output)
+        if not press.requests:
+            raise Cannot(press.why, 409)
+        sent = [(await self.send(each)).line for each in press.requests]
+        return Pressed(
+            command=self.lesson.in_words(press),
+            done=True,
+            output="\n".join(each.summary for each in sent),
+            sent=tuple(each.id for each in sent),
+        )
+
+    async def matrix(self) -> Matrix:
+        """Raises Busy."""
+        world = self.store.world()
+        return await self._questions.run(lambda: matrix.matrix(world, self.source.client.asks))

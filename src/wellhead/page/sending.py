@@ -11,6 +11,7 @@ import msgspec
 
 from wellhead.ip import Family
 from wellhead.lab.cluster import LabError
+from wellhead.page.divergence import divergence
 from wellhead.page.errors import Cannot, CannotAsk
 from wellhead.page.history import Kept
 from wellhead.page.values import Line, Send, Sent
@@ -70,6 +71,7 @@ def _send(
         trace=trace,
         predicted=predicted,
         differences=differing,
+        diverges=divergence(predicted, trace, differing),
         text="\n".join(told) + "\n",
     )
     return sent, packets

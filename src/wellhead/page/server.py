@@ -40,6 +40,11 @@ def application(model: Model, guard: Guard) -> web.Application:
             web.post("/api/send", page.send),
             web.get("/api/history", page.history),
             web.get("/api/history/{name}", page.kept),
+            web.get("/api/levers", page.levers),
+            web.post("/api/levers", page.pull),
+            web.get("/api/lesson", page.lesson),
+            web.post("/api/lesson/{name}", page.press),
+            web.get("/api/matrix", page.matrix),
             web.get("/{name:[a-z0-9.-]*}", Files().serve),
         ]
     )
@@ -150,6 +155,21 @@ class _Page:
         if form == "txt":
             return _download(kept.text, "text/plain; charset=utf-8", f"wellhead-{name}.txt")
         return web.Response(body=kept.json, content_type=_JSON)
+
+    async def levers(self, request: web.Request) -> web.Response:
+        return _json(self._model.all_levers())
+
+    async def pull(self, request: web.Request) -> web.Response:
+        return _json(await self._model.pull(msgspec.json.decode(await request.read(), type=values.Pull)))
+
+    async def lesson(self, request: web.Request) -> web.Response:
+        return _json(self._model.lesson.steps())
+
+    async def press(self, request: web.Request) -> web.Response:
+        return _json(await self._model.press(request.match_info["name"]))
+
+    async def matrix(self, request: web.Request) -> web.Response:
+        return _json(await self._model.matrix())
 
 
 def _download(body: bytes, kind: str, name: str) -> web.Response:

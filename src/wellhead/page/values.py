@@ -257,6 +257,21 @@ class Send(Value, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ipv6: bool = False
 
 
+class Diverges(Value, frozen=True, kw_only=True):
+    """Where a request went otherwise than predicted. Numbers count from 0."""
+
+    step: int | None
+    """Of `trace.way.outcomes[0].steps`: what happened there was not foreseen."""
+    hop: int | None
+    """Of `trace.hops`: the place where it happened."""
+    outcome: int
+    """Of `predicted.outcomes`: the one that was most like it."""
+    predicted_step: int | None
+    """Of that one's steps: what had been expected instead."""
+    expected: str
+    """The same in words."""
+
+
 class Sent(Value, frozen=True, kw_only=True):
     """A request that was sent, and what had been predicted of it."""
 
@@ -267,6 +282,8 @@ class Sent(Value, frozen=True, kw_only=True):
     trace: Trace
     predicted: Way | None
     differences: tuple[str, ...]
+    diverges: Diverges | None
+    """None where it went as predicted, or nothing was."""
     text: str
     """As trace prints it."""
 
@@ -280,6 +297,112 @@ class Line(Value, frozen=True, kw_only=True):
     summary: str
     disposition: str
     agreed: bool
+
+
+# Levers
+
+
+class Lever(Value, frozen=True, kw_only=True):
+    """Something that can be changed."""
+
+    id: str
+    title: str
+    of: str
+    """What it is a lever of: service, node."""
+    choices: tuple[str, ...] = ()
+    """What it can be set to; empty for a number."""
+    command: str
+    """What is typed for it, with <…> to fill in."""
+    note: str = ""
+
+
+class Pull(Value, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"only_show": "try"}):
+    """A lever that is pulled, or whose command is asked for."""
+
+    lever: str
+    object: str
+    """The id of a Service or node."""
+    value: str
+    only_show: bool = False
+
+
+class Pulled(Value, frozen=True, kw_only=True):
+    """What came of it."""
+
+    command: str
+    """As a person would type it."""
+    done: bool
+    output: str = ""
+
+
+# The lesson, and the matrix
+
+
+class Step(Value, frozen=True, kw_only=True):
+    """A step of the lesson."""
+
+    id: str
+    section: str
+    about: str
+    """What the section says."""
+    title: str
+    where: str
+    """Where its command is typed: client, pod, endpoint node."""
+    command: str
+    look: str
+    """What to look at."""
+    press: str = ""
+    """What the page does for it, in words or as a command; empty where it can't."""
+    note: str = ""
+    ticked: bool = False
+
+
+class Pressed(Value, frozen=True, kw_only=True):
+    """What came of pressing a step."""
+
+    command: str
+    done: bool
+    output: str = ""
+    sent: tuple[str, ...] = ()
+    """The ids of the requests that were sent for it."""
+
+
+class Cell(Value, frozen=True, kw_only=True):
+    """What one client's connections to one address come to."""
+
+    seen: str
+    """What the server sees, in a few words: `client`, `node-1`, `dropped`; several, if it may be either."""
+    dispositions: tuple[str, ...]
+    client: str
+    ask: Ask
+    """The question that opens its way."""
+
+
+class Row(Value, frozen=True, kw_only=True):
+    """An address of a Service, dialled by everybody."""
+
+    service: str
+    """namespace/name"""
+    frontend: str
+    """ClusterIP, NodePort, …"""
+    where: str
+    """Of a node port: `server's node` or `other node`."""
+    address: str
+    port: int
+    protocol: str
+    policy: str
+    """What decides there: Cluster, Local, `Cluster, kept`, `internal Local`."""
+    cells: tuple[Cell | None, ...]
+    """One for each column; null where such a client isn't there, or nobody dials from there."""
+
+
+class Matrix(Value, frozen=True, kw_only=True):
+    """Who dials what, and what is seen then."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    left_out: tuple[str, ...] = ()
+    """Services beyond those that are shown."""
 
 
 class Refusal(Value, frozen=True, kw_only=True):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from wellhead.lab.cluster import Cluster, LabError
 from wellhead.paths.rendering.drawing import draw
 from wellhead.paths.way import Report, Way
@@ -11,15 +9,7 @@ from wellhead.trace.here import watch_cluster
 from wellhead.trace.observer import CannotWatch
 from wellhead.trace.session import Session
 from wellhead.trace.target import Unclear, Wanted
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What a drawing is of: a client outside, and a Service that it dials."""
-
-    service: str
-    at: str = ""
-    """For a node port: dialled at a node `with` an endpoint, or at one `without`."""
+from wellhead.tutorial.steps import Drawn
 
 
 def drawing(cluster: str, drawn: Drawn) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from wellhead.tutorial.drawing import Drawn
 from wellhead.tutorial.expect import Expectation, Facts, answers, anything, exactly, matching, table
 
 Where = Literal["client", "node", "endpoint node", "other node", "pod"]
@@ -21,6 +20,25 @@ _PATIENCE = 20.0  # seconds, on a machine that has much else to do; what is righ
 LABEL_NOTE = (
     "`run=source-ip-app` reads `app=source-ip-app`: what `kubectl create deployment` labels with today"
 )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a drawing is of: a client outside, and a Service that it dials."""
+
+    service: str
+    at: str = ""
+    """For a node port: dialled at a node `with` an endpoint, or at one `without`."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What the page says of a step, where it shows it: it ticks those that the cluster shows to be done."""
+
+    name: str
+    title: str
+    look: str
+    """What to look at."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +59,7 @@ class Step:
     leaves: bool = False
     drawn: Drawn | None = None
     """What is drawn afterwards, as the document draws it, of a packet that is sent for it."""
+    lesson: Lesson | None = None
 
 
 @dataclass(frozen=True)
@@ -86,15 +105,23 @@ def _endpoint_node(rows: list[dict[str, str]], facts: Facts) -> list[str]:
     return []
 
 
-def _ask_from_busybox(node: str = "", note: str = "") -> tuple[Step, ...]:
+def _ask_from_busybox(
+    node: str = "", note: str = "", lessons: tuple[Lesson | None, Lesson | None] = (None, None)
+) -> tuple[Step, ...]:
     """The document's busybox session; on a `node` (a fact) rather than where the scheduler puts it."""
     run = "kubectl run busybox -it --image=busybox --restart=Never --rm"
     if node:
         run += f""" --overrides='{{"spec":{{"nodeName":"<{node}>"}}}}'"""
     return (
-        Step("client", run, anything, note=note, enters="/ # "),
+        Step("client", run, anything, note=note, enters="/ # ", lesson=lessons[0]),
         Step("pod", "ip addr", matching(_BUSYBOX_IP_ADDR)),
-        Step("pod", "wget -qO - <cluster_ip>", answers(1, _pod, "the client pod's"), patience=_PATIENCE),
+        Step(
+            "pod",
+            "wget -qO - <cluster_ip>",
+            answers(1, _pod, "the client pod's"),
+            patience=_PATIENCE,
+            lesson=lessons[1],
+        ),
         Step("pod", "exit", matching(r'^pod "busybox" deleted'), leaves=True),
     )
 
@@ -126,6 +153,11 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     "client",
                     "kubectl create deployment source-ip-app --image=k8s.gcr.io/echoserver:1.4",
                     exactly("deployment.apps/source-ip-app created"),
+                    lesson=Lesson(
+                        "deployment",
+                        "Start the server",
+                        "A pod appears on one of the nodes.",
+                    ),
                 ),
             ),
         ),
@@ -140,9 +172,27 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     patience=_PATIENCE,
                 ),
                 Step("node", "curl http://localhost:10249/proxyMode", matching(rf"^{proxy_mode}\s*$")),
-                Step("client", expose.format("clusterip", ""), exactly("service/clusterip exposed")),
+                Step(
+                    "client",
+                    expose.format("clusterip", ""),
+                    exactly("service/clusterip exposed"),
+                    lesson=Lesson(
+                        "clusterip",
+                        "Expose it inside the cluster",
+                        "A Service with an address of its own, which leads to the pod.",
+                    ),
+                ),
                 Step("client", "kubectl get svc clusterip", table(service_table, 1, _cluster_ip)),
-                *_ask_from_busybox(),
+                *_ask_from_busybox(
+                    lessons=(
+                        Lesson("busybox", "Start a client inside", "A pod to ask from."),
+                        Lesson(
+                            "clusterip-ask",
+                            "Ask from the pod",
+                            "Only the destination is rewritten: the server sees the pod's own address.",
+                        ),
+                    )
+                ),
                 Step(
                     "client",
                     "kubectl get pod -o wide -l app=source-ip-app",
@@ -163,6 +213,11 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     "client",
                     expose.format("nodeport", " --type=NodePort"),
                     exactly("service/nodeport exposed"),
+                    lesson=Lesson(
+                        "nodeport",
+                        "Expose it at a port of every node",
+                        "Every node answers at the same port, also those without the pod.",
+                    ),
                 ),
                 Step(
                     "client",
@@ -181,11 +236,21 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     answers(nodes, _node_addresses, "a node's"),
                     patience=_PATIENCE,
                     drawn=Drawn("nodeport", "without"),
+                    lesson=Lesson(
+                        "nodeport-ask",
+                        "Ask the nodes from outside",
+                        "The node that was dialled puts its own address in the client's place.",
+                    ),
                 ),
                 Step(
                     "client",
                     f"kubectl patch svc nodeport{_LOCAL}",
                     exactly("service/nodeport patched"),
+                    lesson=Lesson(
+                        "nodeport-local",
+                        "Keep the client's address",
+                        "The policy is Local: nodes without the pod have nowhere to send to.",
+                    ),
                 ),
                 Step(
                     "client",
@@ -193,6 +258,11 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     answers(1, _client, "the client's"),
                     patience=_PATIENCE,
                     drawn=Drawn("nodeport", "with"),
+                    lesson=Lesson(
+                        "nodeport-local-ask",
+                        "Ask the nodes again",
+                        "At the pod's own node the server sees the client; any other drops the packet.",
+                    ),
                 ),
             ),
         ),
@@ -205,6 +275,11 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     "client",
                     expose.format("loadbalancer", " --type=LoadBalancer"),
                     exactly("service/loadbalancer exposed"),
+                    lesson=Lesson(
+                        "loadbalancer",
+                        "Expose it by a load balancer",
+                        "The load balancer gets an address outside of the cluster.",
+                    ),
                 ),
                 Step(
                     "client",
@@ -218,11 +293,21 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     answers(1, _node_addresses, "a node's"),
                     patience=_PATIENCE,
                     drawn=Drawn("loadbalancer"),
+                    lesson=Lesson(
+                        "loadbalancer-ask",
+                        "Ask the load balancer",
+                        "Any node may get the packet, and puts its own address in the client's place.",
+                    ),
                 ),
                 Step(
                     "client",
                     f"kubectl patch svc loadbalancer{_LOCAL}",
                     exactly("service/loadbalancer patched"),
+                    lesson=Lesson(
+                        "loadbalancer-local",
+                        "Keep the client's address",
+                        "The Service gets a port at which each node says whether it has an endpoint.",
+                    ),
                 ),
                 Step(
                     "client",
@@ -241,6 +326,11 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     "curl localhost:<health_check_node_port>/healthz",
                     exactly("1 Service Endpoints found"),
                     patience=_PATIENCE,
+                    lesson=Lesson(
+                        "health-checks",
+                        "Ask for a node's health",
+                        "The pod's own node passes the check; the others fail it, and get no packets.",
+                    ),
                 ),
                 Step(
                     "other node",
@@ -255,6 +345,11 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                     answers(1, _client, "the client's"),
                     patience=_PATIENCE,
                     drawn=Drawn("loadbalancer"),
+                    lesson=Lesson(
+                        "loadbalancer-local-ask",
+                        "Ask the load balancer again",
+                        "The packet goes to a node that passes, and the server sees the client.",
+                    ),
                 ),
                 Step(
                     "client",
@@ -275,9 +370,21 @@ def document(nodes: int, proxy_mode: str) -> tuple[Section, ...]:
                         r'(?s)service "clusterip" deleted.*service "loadbalancer" deleted.*"nodeport" deleted'
                     ),
                     note=LABEL_NOTE,
+                    lesson=Lesson(
+                        "delete-services",
+                        "Delete the Services",
+                        "Their addresses are free again.",
+                    ),
                 ),
                 Step(
-                    "client", "kubectl delete deployment source-ip-app", matching('"source-ip-app" deleted')
+                    "client",
+                    "kubectl delete deployment source-ip-app",
+                    matching('"source-ip-app" deleted'),
+                    lesson=Lesson(
+                        "delete-deployment",
+                        "Delete the server",
+                        "The pod is gone.",
+                    ),
                 ),
                 Step(
                     "client",
