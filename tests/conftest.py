@@ -17,7 +17,7 @@ settings.register_profile("any machine", deadline=None, suppress_health_check=[H
 settings.load_profile("any machine")
 
 _HERE = Path(__file__).parent
-_KINDS = ("cluster", "packets", "hostile", "integration", "unit")
+_KINDS = ("cluster", "page", "packets", "hostile", "integration", "unit")
 _CLUSTERS_OF_THEIR_OWN = tuple(
     f"tests/cluster/test_{name}.py" for name in ("control_planes", "ip_families", "pulling", "walk")
 )
@@ -54,6 +54,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 def _group(nodeid: str) -> str:
     """What must stay in one process, by a test's id: a file, or the clusters that many files share."""
     file, _, test = nodeid.partition("::")
+    if file.startswith("tests/page/"):
+        return "the page, in one browser"
     if file.startswith("tests/cluster/") and file not in _CLUSTERS_OF_THEIR_OWN:
         mode = "nftables" if "nftables" in test else "iptables"
         return f"the {'second' if file in _SECOND else 'first'} shared cluster, {mode}"

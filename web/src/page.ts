@@ -56,6 +56,8 @@ export class Page {
       scene: (scene) => {
         this.world.begin(scene);
         if (!this.view.question.to) this.#first();
+        if (!this.view.question.from)
+          this.view = { ...this.view, question: { ...this.view.question, from: this.world.clients[0]?.asks ?? "outside" } };
         this.#opened();
       },
       change: (change) => {
@@ -319,9 +321,8 @@ export class Page {
     const rank = (each: Service) => (each.vips.length ? 0 : each.type === "NodePort" ? 1 : each.type === "LoadBalancer" ? 2 : 3) + (/^kube-|^wellhead/.test(each.namespace) ? 10 : each.name === "kubernetes" ? 5 : 0);
     const [service] = this.world.services.filter((each) => each.type !== "ExternalName").sort((a, b) => rank(a) - rank(b));
     if (!service) return;
-    const from = this.world.clients[0]?.asks ?? "outside";
-    const to = `svc/${service.name}`;
-    this.view = { ...this.view, question: { ...NOTHING.question, from: this.view.question.from || from, to, namespace: service.namespace } };
+    const { from } = this.view.question;
+    this.view = { ...this.view, question: { ...NOTHING.question, from, to: `svc/${service.name}`, namespace: service.namespace } };
   }
 }
 

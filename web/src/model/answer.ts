@@ -49,7 +49,8 @@ function whose(outcome: Outcome, way: Way): string {
 /** Why it ends as it does. */
 export function reason(outcome: Outcome): string {
   const last = outcome.steps.at(-1);
-  return outcome.notes.at(0)?.sentence || last?.because || outcome.sourceNote;
+  const ends = last?.what === "drop" || last?.what === "refuse";
+  return (ends && last.because) || outcome.notes.at(0)?.sentence || last?.because || outcome.sourceNote;
 }
 
 export const DISPOSITIONS: Record<Disposition, { word: string; glyph: string; means: string }> = {

@@ -118,7 +118,7 @@ export function draw(world: World, wish: Wish): Drawing {
       label: "Fold the nodes again", changed: 0,
     });
   }
-  const visited = hops.map((each) => stopsOf(each, stand));
+  const visited = crossed(hops.map((each) => stopsOf(each, stand)), wish.outcome === null);
   const stops = visited.map((each) => each.map((stop) => stop.card));
   const edges = edgesOf(visited, way, wanted);
   const on = new Set(edges.flatMap((each) => [each.from, each.to]));
@@ -147,7 +147,7 @@ function clientCard(world: World, way: Way | undefined): Card {
   const title = is ? (outside.name === "outside" ? "outside" : outside.name) : asked.replace(/^(pod|node)\//, "$1 ");
   const lines: CardLine[] = [];
   const addresses = way?.clientAddress ? [way.clientAddress] : is ? outside.addresses.slice(0, 2) : [];
-  for (const each of addresses) lines.push({ text: each, font: "mono", tone: "client", lines: 2 });
+  for (const each of addresses) lines.push({ text: each, font: "mono", tone: "client", lines: 3 });
   if (!addresses.length) lines.push({ text: "an address in none of the cluster's networks", font: "text", tone: "quiet", lines: 3 });
   lines.push({ text: is ? "outside of the cluster" : way?.clientNode ? `on ${way.clientNode}` : "", font: "text", tone: "quiet", lines: 2 });
   return {
@@ -161,7 +161,7 @@ function addressCard(world: World, service: Service | undefined, way: Way | unde
   const dialled = way ? at(way.address, way.port) : "";
   const lines: CardLine[] = [];
   if (way) {
-    lines.push({ text: dialled, font: "mono", tone: "plain", lines: 2 });
+    lines.push({ text: dialled, font: "mono", tone: "plain", lines: 3 });
     lines.push({ text: FRONTENDS[way.frontend] ?? way.frontend, font: "text", tone: "quiet", lines: 2 });
   }
   const said = new Map<string, string>();
@@ -217,7 +217,7 @@ function nodeCard(world: World, node: Node, service: Service | undefined, seen: 
   const family = (each: string) => !way || each.includes(":") === (way.family === "IPv6");
   const dialled = way && [...node.addresses, ...node.external].includes(way.address) ? way.address : undefined;
   const address = dialled ?? node.addresses.find(family) ?? node.addresses[0];
-  if (address) lines.push({ text: address, font: "mono", tone: "quiet", lines: 2 });
+  if (address) lines.push({ text: address, font: "mono", tone: "quiet", lines: 3 });
   if (!node.ready) lines.push({ text: "not ready", font: "text", tone: "bad", tag: "✕" });
   if (node.unschedulable) lines.push({ text: "cordoned", font: "text", tone: "quiet" });
   if (node.excluded) lines.push({ text: "left out by balancers", font: "text", tone: "quiet", lines: 2 });
@@ -255,8 +255,10 @@ function rewriteLines(seen: Visit[]): CardLine[] {
   const connections = new Map<string, SeenAs>();
   for (const { hop } of seen)
     for (const each of hop.rewrites) {
-      if (each.what === "destination") destinations.add(each.to);
-      else (each.what === "source" ? sources : connections).set(bare(each.to), hop.owner);
+      if (each.what === "destination") {
+        // What is rewritten twice in one place goes on with the last.
+        if (each === hop.rewrites.findLast((other) => other.what === "destination")) destinations.add(each.to);
+      } else (each.what === "source" ? sources : connections).set(bare(each.to), hop.owner);
     }
   if (destinations.size === 1) lines.push({ tag: "DNAT", text: `→${[...destinations][0]}`, font: "mono", tone: "plain", lines: 3 });
   else if (destinations.size) lines.push({ tag: "DNAT", text: `→ one of ${destinations.size}`, font: "text", tone: "plain" });
@@ -312,7 +314,7 @@ function podsOf(service: Service | undefined, way: Way | undefined, wanted: bool
 function podCard(world: World, pod: Standing, home: string | undefined, wish: Wish, way: Way | undefined): Card {
   const lines: CardLine[] = [];
   const name = pod.name.includes("/") ? pod.name.slice(pod.name.indexOf("/") + 1) : pod.name;
-  if (pod.address !== pod.name) lines.push({ text: pod.address, font: "mono", tone: "quiet", lines: 2 });
+  if (pod.address !== pod.name) lines.push({ text: pod.address, font: "mono", tone: "quiet", lines: 3 });
   if (pod.terminating) lines.push({ text: "terminating", font: "text", tone: "bad" });
   else if (!pod.ready) lines.push({ text: "not ready", font: "text", tone: "bad" });
   const sees = seesLines(way, wish.outcome, (each) => (each.endpointPod ? `pod/${each.endpointPod}` : `endpoint/${each.endpoint}`) === pod.place);
@@ -390,6 +392,19 @@ function stopsOf(hops: Hop[], stand: Map<string, string>): Stop[] {
     else stops.push({ card, hop });
   }
   return stops;
+}
+
+/** How many ways from node to node are drawn as such, before they lead to the endpoints directly. */
+const CROSSINGS = 6;
+
+/** Where all ways at once cross from node to node too often to be read, the endpoint's node is left out. */
+function crossed(visited: Stop[][], all: boolean): Stop[][] {
+  const node = (stop: Stop | undefined) => stop !== undefined && /^(node|fold)\//.test(stop.card);
+  const pairs = new Set(visited.flatMap((stops) => stops.flatMap((stop, index) =>
+    node(stop) && node(stops[index + 1]) ? [`${stop.card}|${stops[index + 1]!.card}`] : [])));
+  if (!all || pairs.size <= CROSSINGS) return visited;
+  return visited.map((stops) => stops.filter((stop, index) =>
+    !(node(stop) && node(stops[index - 1]) && index + 2 === stops.length && !stop.hop.rewrites.length)));
 }
 
 function edgesOf(visited: Stop[][], way: Way | undefined, wanted: boolean[]): Edge[] {

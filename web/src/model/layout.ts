@@ -61,7 +61,7 @@ export function layout(drawing: Drawing, width: number, measure: Measure): Layou
     boxes.set(card.id, box(card, column.x, column.width, measure));
   }
   const height = stacked ? stack(boxes) : space(boxes);
-  const outside = columns[3]!.x + columns[3]!.width;
+  const outside = columns[3]!.x;
   const captions = stacked ? [] : CAPTIONS.flatMap((text, index) =>
     drawing.cards.some((each) => each.column === index) ? [{ text, x: columns[index]!.x }] : []);
   return { captions, width, height, boxes, runs: runs(drawing.edges, boxes, stacked, outside), stacked };
@@ -70,6 +70,8 @@ export function layout(drawing: Drawing, width: number, measure: Measure): Layou
 /** Widths by what has to be read: a client is short, rewrites are long. */
 const PARTS = [0.78, 1.02, 1.14, 1.06];
 const WIDEST = [230, 290, 330, 330];
+/** Most room is left between nodes and endpoints: there, ways cross from node to node. */
+const GAPS = [0.75, 0.9, 1.35];
 
 function wideColumns(width: number): { x: number; width: number }[] {
   const room = width - 4;
@@ -78,9 +80,9 @@ function wideColumns(width: number): { x: number; width: number }[] {
   const widths = PARTS.map((each, index) => Math.min(WIDEST[index]!, each * part));
   const spare = Math.min(110, (room - 3 * gap - widths.reduce((a, b) => a + b, 0)) / 3);
   let x = 2;
-  return widths.map((each) => {
+  return widths.map((each, index) => {
     const column = { x, width: each };
-    x += each + gap + spare;
+    x += each + (gap + spare) * (GAPS[index] ?? 0);
     return column;
   });
 }
@@ -235,9 +237,9 @@ function curve(from: Box, to: Box, leaves: number, enters: number, stacked: bool
   const right = from.x + from.width;
   if (from.card.column === to.card.column) {
     // From node to node: an arc between nodes and pods.
-    const bulge = Math.min(outside - right - 6, 26 + Math.abs(enters - leaves) * 0.08, 62);
+    const bulge = Math.min((outside - right) * 0.72, 20 + Math.abs(enters - leaves) * 0.09);
     return [
-      { x: right, y: leaves }, { x: right + bulge * 1.3, y: leaves }, { x: right + bulge * 1.3, y: enters },
+      { x: right, y: leaves }, { x: right + bulge * 1.33, y: leaves }, { x: right + bulge * 1.33, y: enters },
       { x: to.x + to.width + HEAD, y: enters },
     ];
   }

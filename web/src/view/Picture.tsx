@@ -5,6 +5,7 @@ import { addressesOf, type Card, draw } from "../model/drawing";
 import { type Box, layout, type Layout, neighbour, path, type Run } from "../model/layout";
 import { share, shown } from "../model/text";
 import type { Page, Side } from "../page";
+import type { Service } from "../values";
 import { measure } from "./measuring";
 import { Runner } from "./Runner";
 
@@ -26,7 +27,7 @@ export function Picture({ page, side, index, version }: Props) {
   }, []);
 
   const outcome = index === 0 ? view.outcome : null;
-  const service = side.way?.service ? world.service(side.way.service) : undefined;
+  const service = edited(side.way?.service ? world.service(side.way.service) : undefined, side, page);
   const drawing = useMemo(
     () => draw(world, { way: side.way, service, outcome, open: new Set(view.open) }), [version, side.way, outcome, view.open],
   );
@@ -52,7 +53,7 @@ export function Picture({ page, side, index, version }: Props) {
   };
   const roving = placed?.boxes.has(focus) ? focus : "client";
   const opened = placed?.boxes.get(menu);
-  const caption = side.way ? spoken(side.way) : "No way is known.";
+  const caption = side.way ? shown(spoken(side.way)) : "No way is known.";
   const rem = scale();
   return (
     <div class="picture" ref={frame}>
@@ -77,6 +78,17 @@ export function Picture({ page, side, index, version }: Props) {
   );
 }
 
+/** As it would be. */
+function edited(service: Service | undefined, side: Side, page: Page): Service | undefined {
+  const { compare } = page.view;
+  if (!service || !side.edited || compare?.kind !== "edit") return service;
+  const { preserveClientIP, loadBalancerClass, ...changes } = compare.changes;
+  return {
+    ...service, ...changes, class: loadBalancerClass ?? service.class,
+    preserveClientIP: preserveClientIP === undefined ? service.preserveClientIP : preserveClientIP === "true",
+  };
+}
+
 /** The picture grows with the page's letters. */
 function scale(): number {
   return Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16 || 1;
@@ -94,7 +106,7 @@ function Ways({ runs }: { runs: Run[] }) {
         const { x, y } = curve.at(-1)!;
         const sideways = x < curve.at(-2)!.x; // into the right side of a node
         return (
-          <g key={`${edge.from}|${edge.to}|${edge.owner}|${end ?? ""}`} class={`way owner-${edge.owner} ${end ? `end-${end}` : ""}`}>
+          <g key={`${edge.from}|${edge.to}|${edge.owner}|${end ?? ""}`} class={`way owner-${edge.owner} ${end ? `end-${end}` : ""}`} data-from={edge.from} data-to={edge.to}>
             <path d={path(curve)} stroke-width={width} class="line"><title>{share(edge.share)}</title></path>
             {end ? <text class="glyph" x={x - 1} y={y + 6}>{DISPOSITIONS[end].glyph}</text>
               : <path class="head" d={sideways ? `M${x - 8},${y}l9,-5v10z` : `M${x + 8},${y}l-9,-5v10z`} />}

@@ -79,7 +79,19 @@ function placed(hops: Hop[], layout: Layout, sent: Sent): Placed[] {
     if (last?.card === card) found[found.length - 1] = { card, hop: { ...hop, rewrites: [...last.hop.rewrites, ...hop.rewrites] } };
     else found.push({ card, hop });
   });
-  return found;
+  return through(found, layout);
+}
+
+/** By the address that was dialled, where the ways are drawn through it, though nobody is there. */
+function through(stops: Placed[], layout: Layout): Placed[] {
+  const drawn = (from: string, to: string) => layout.runs.some(({ edge }) => edge.from === from && edge.to === to);
+  return stops.flatMap((stop, index) => {
+    const next = stops[index + 1];
+    if (!next || drawn(stop.card, next.card) || drawn(next.card, stop.card)) return [stop];
+    const [first, second] = stop.card === "client" ? [stop.card, next.card] : [next.card, stop.card];
+    if (!drawn(first, "address") || !drawn("address", second)) return [stop];
+    return [stop, { card: "address", hop: { ...stop.hop, rewrites: [], ended: undefined } }];
+  });
 }
 
 function cardOf(hop: Hop, layout: Layout, sent: Sent): string {

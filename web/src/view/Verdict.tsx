@@ -1,9 +1,9 @@
 /** The answer, large: the address that the server sees. */
 import { DISPOSITIONS, type Seen, spoken, summary } from "../model/answer";
-import { share } from "../model/text";
+import { count, share, shown } from "../model/text";
 import type { Side } from "../page";
 
-const MOST = 4;
+const MOST = 6;
 
 export function Verdict({ side, name, choose, outcome }: { side: Side; name: string; choose(outcome: number | null): void; outcome: number | null }) {
   const { way, error } = side;
@@ -19,8 +19,8 @@ export function Verdict({ side, name, choose, outcome }: { side: Side; name: str
           <Line key={each.outcomes[0]} seen={each} alone={seen.length === 1} most={seen.length} chosen={outcome !== null && each.outcomes.includes(outcome)} choose={() => choose(outcome !== null && each.outcomes.includes(outcome) ? null : each.outcomes[0]!)} />
         ))}
       </ul>
-      {seen.length > MOST && <p class="quiet">and {seen.length - MOST} others, each less often: see the ways</p>}
-      <p class="hidden" aria-live="polite">{spoken(way)}</p>
+      {seen.length > MOST && <p class="quiet">and {count(seen.length - MOST, "other")}, less often: see the ways</p>}
+      <p class="hidden" aria-live="polite">{shown(spoken(way))}</p>
     </div>
   );
 }
@@ -28,7 +28,7 @@ export function Verdict({ side, name, choose, outcome }: { side: Side; name: str
 function Line({ seen, alone, most, chosen, choose }: { seen: Seen; alone: boolean; most: number; chosen: boolean; choose(): void }) {
   const delivered = seen.disposition === "delivered";
   const { word, glyph } = DISPOSITIONS[seen.disposition];
-  const text = delivered ? seen.address ?? (seen.seenAs === "client" ? "the client’s own" : seen.whose) : word;
+  const text = delivered ? shown(seen.address ?? seen.whose) : word;
   return (
     <li class={`${delivered ? `owner-${seen.seenAs}` : `end end-${seen.disposition}`} ${chosen ? "chosen" : ""}`}>
       <button onClick={choose} aria-pressed={chosen} title={alone ? undefined : "Look at this way alone"}>
@@ -36,7 +36,7 @@ function Line({ seen, alone, most, chosen, choose }: { seen: Seen; alone: boolea
         <span class="big" ref={(element) => element?.style.setProperty("--chars", String(Math.max(10, text.length + (delivered ? 0 : 2))))} data-many={most > 2 ? "many" : most > 1 ? "two" : "one"}>{text}</span>
         <span class="whose">
           {!alone && <b class="share">{share(seen.share)} </b>}
-          {seen.address || !delivered || seen.seenAs === "client" ? seen.whose : ""}
+          {seen.address || !delivered ? shown(seen.whose) : ""}
         </span>
       </button>
     </li>
