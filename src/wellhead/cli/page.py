@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import click
@@ -82,6 +83,7 @@ def command(
     if sum(map(bool, (files, kubeconfig))) > 1:
         raise click.UsageError("-f and --kubeconfig: one of them")
     from wellhead.page.model import Model
+    from wellhead.page.opening import opened
     from wellhead.page.serving import CannotListen, bind, run
     from wellhead.snapshot.sources import NoSource
 
@@ -90,10 +92,17 @@ def command(
         sock = bind(address, port)
     except CannotListen as error:
         raise click.ClickException(str(error)) from None
-    try:
-        run(Model(source, allow_changes=allow_changes), sock, lambda guard: _announce(guard, source, opens))
-    except NoSource as error:
-        raise click.ClickException(str(error)) from None
+    with contextlib.ExitStack() as stack:
+
+        def announce(guard: Guard) -> None:
+            _announce(guard, source)
+            if opens:
+                stack.enter_context(opened(guard.link))
+
+        try:
+            run(Model(source, allow_changes=allow_changes), sock, announce)
+        except NoSource as error:
+            raise click.ClickException(str(error)) from None
 
 
 def _source(name: str | None, kubeconfig: str | None, files: tuple[str, ...]) -> Source:
@@ -116,12 +125,8 @@ def _source(name: str | None, kubeconfig: str | None, files: tuple[str, ...]) ->
     return source.of_kubeconfig(None)
 
 
-def _announce(guard: Guard, source: Source, opens: bool) -> None:
+def _announce(guard: Guard, source: Source) -> None:
     click.echo(f"{source.title}: open this link in a browser of this machine; Ctrl-C ends it.", err=True)
     click.echo(guard.link)
     if not guard.address.is_loopback:
         click.echo(f"It listens at {guard.address}: who has the link and reaches it may use it.", err=True)
-    if opens:
-        from wellhead.page.opening import open_link
-
-        open_link(guard.link)

@@ -23,7 +23,7 @@ from wellhead.snapshot.cluster import slim
 from wellhead.snapshot.kinds import Wanted
 
 _UNAUTHORIZED = 401
-_RELOOK_SECONDS = 3.0  # between two looks, however many reasons there are
+_RELOOK_SECONDS = 1.0  # between two looks, however many reasons there are
 
 
 class Refused(Exception):

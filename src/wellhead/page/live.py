@@ -48,6 +48,7 @@ class Live:
         self._tell_changed, self._tell_state = changed, stated
         self._relook = Relook()
         self._lost: dict[str, str] = {}
+        self._looked = False
         self._timer: asyncio.TimerHandle | None = None
 
     async def first(self) -> Connection:
@@ -82,6 +83,7 @@ class Live:
 
     async def _follow(self, connection: Connection, ready: asyncio.Event) -> None:
         self._lost.clear()
+        self._looked = False
         async with PageClient(connection, "wellhead-page") as client:
             client.report = self._reported
             namespace = connection.namespace
@@ -99,6 +101,7 @@ class Live:
                     group.create_task(each.run())
                 for each in kinds:
                     await each.looked.wait()
+                self._looked = True
                 self._say()
                 ready.set()
 
@@ -109,7 +112,11 @@ class Live:
     # What followers find
 
     def put(self, entry: Entry) -> None:
-        if entry.kind in WORKLOADS and self._store.get(entry.kind, (entry.namespace, entry.name)) is None:
+        if (
+            self._looked
+            and entry.kind in WORKLOADS
+            and self._store.get(entry.kind, (entry.namespace, entry.name)) is None
+        ):
             self._relook.now()  # it may have brought kinds and ConfigMaps of its own
         self._scene.put(entry)
         self._soon()

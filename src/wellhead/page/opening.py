@@ -4,11 +4,12 @@ of the machine. So the browser is given a file that only its owner can read, whi
 
 from __future__ import annotations
 
-import atexit
 import html
 import tempfile
 import threading
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _FILE = """<!doctype html>
@@ -19,10 +20,16 @@ _FILE = """<!doctype html>
 """
 
 
-def open_link(link: str) -> None:
-    """Open it, if there is a browser. The file lives as long as the page."""
-    directory = tempfile.TemporaryDirectory(prefix="wellhead-page-")
-    atexit.register(directory.cleanup)
-    file = Path(directory.name) / "open.html"
-    file.write_text(_FILE.format(link=html.escape(link)))
-    threading.Thread(target=webbrowser.open, args=(file.as_uri(),), daemon=True).start()
+@contextmanager
+def opened(link: str) -> Iterator[None]:
+    """Open it, if there is a browser; the file lives as long as the page."""
+    with tempfile.TemporaryDirectory(prefix="wellhead-page-") as directory:
+        file = Path(directory) / "open.html"
+        file.write_text(_FILE.format(link=html.escape(link)))
+        start(file.as_uri())
+        yield
+
+
+def start(url: str) -> None:
+    """Without waiting for the browser, which may be one that runs in the foreground."""
+    threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()

@@ -68,7 +68,7 @@ def _guarded(guard: Guard) -> Middleware:
             return await handler(request)
         except web.HTTPException as error:
             return refusal(error.status, error.reason or "", error.headers.get("Allow"))
-        except (CannotAsk, msgspec.DecodeError) as error:
+        except (CannotAsk, msgspec.DecodeError, UnicodeDecodeError) as error:
             return refusal(400, str(error))
         except Cannot as error:
             return refusal(error.status, str(error))

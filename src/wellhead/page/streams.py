@@ -31,21 +31,21 @@ class Reader:
         self._scene = scene
         self._woken = asyncio.Event()
         self._everything = True
-        self._pending: dict[str, Entity | None] = {}
+        self.pending: dict[str, Entity | None] = {}
         self._state: State | None = None
         self._ticks: Ticks | None = None
         self._woken.set()
 
     def changed(self, change: Change) -> None:
         if not self._everything:
-            self._pending |= {each.id: each for each in change.put} | dict.fromkeys(change.gone)
-            if len(self._pending) > MOST_BEHIND:
+            self.pending |= {each.id: each for each in change.put} | dict.fromkeys(change.gone)
+            if len(self.pending) > MOST_BEHIND:
                 self.start_over()
         self._woken.set()
 
     def start_over(self) -> None:
         """It is told the whole scene next."""
-        self._everything, self._pending = True, {}
+        self._everything, self.pending = True, {}
         self._woken.set()
 
     def stated(self, state: State) -> None:
@@ -71,8 +71,8 @@ class Reader:
         if self._everything:
             self._everything = False
             told += event("scene", self._scene())
-        elif self._pending:
-            pending, self._pending = self._pending, {}
+        elif self.pending:
+            pending, self.pending = self.pending, {}
             put = tuple(each for each in pending.values() if each is not None)
             gone = tuple(name for name, each in pending.items() if each is None)
             told += event("change", Change(put=put, gone=gone))
