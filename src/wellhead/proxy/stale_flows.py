@@ -64,7 +64,7 @@ def valid_flows(family: Family, changes: Iterable[tuple[PortView | None, PortVie
         for _, frontend in view.frontends:
             if frontend.protocol is Protocol.UDP:
                 where = Destination(frontend.address, frontend.port)
-                valid[where] = Usable(view.serving, astray) if allowed else Usable()
+                valid[where] = Usable(frozenset(view.serving), astray) if allowed else Usable()
     return valid
 
 
@@ -101,7 +101,7 @@ def is_stale(flow: Flow, valid: Valid, node_addresses: frozenset[IPAddress]) -> 
         usable = valid.get(Destination(None, flow.destination.port))
     if usable is None:
         return False
-    answered_by = EndpointAddress(*flow.answered_by)
+    answered_by = EndpointAddress(flow.answered_by.ip.packed, flow.answered_by.port)
     preserved = flow.answered_to.ip == flow.source.ip  # the endpoint sees the source's address as it is
     return answered_by not in usable.endpoints or (preserved and answered_by.ip in usable.astray)
 

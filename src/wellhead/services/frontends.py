@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from wellhead.services.names import Frontend, FrontendKind, PortKey, ServiceKey
-from wellhead.services.service import Service
+from wellhead.services.names import Frontend, FrontendKind, FrontendOfKind, PortKey, ServiceKey
+from wellhead.services.service import Service, ServicePort
 
 
 class Claim(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
@@ -28,10 +28,14 @@ class Frontends:
         claims = self._claims.get(frontend)
         return claims[0] if claims else None
 
-    def holds(self, frontend: Frontend, kind: FrontendKind, port: PortKey) -> bool:
-        """Whether `port` holds `frontend`, and as a `kind`."""
-        holder = self.holder(frontend)
-        return holder is not None and holder.kind is kind and holder.port == port
+    def held(self, port: ServicePort) -> tuple[FrontendOfKind, ...]:
+        """The frontends that a Service port claims and holds."""
+        found = []
+        for each in port.claims:
+            claims = self._claims.get(each.frontend)
+            if claims and claims[0].port == port.key and claims[0].kind is each.kind:
+                found.append(each)
+        return port.claims if len(found) == len(port.claims) else tuple(found)  # one tuple is enough
 
     def replace(self, old: Service | None, new: Service | None) -> set[ServiceKey]:
         """Put `new`'s claims in place of `old`'s. Returns the other Services that gain or lose a frontend."""

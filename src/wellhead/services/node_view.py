@@ -110,15 +110,15 @@ class NodeView:
             held, endpoints = self._services.held(port), self._services.endpoints(port)
             views[port.key] = view_port(port, held, endpoints, self._node)
         former = self._ports_of.get(key, ())
-        for port_key in {*former, *views} if former else views:
-            before, after = self._ports.get(port_key), views.get(port_key)
-            if before == after:
-                continue
-            changes[port_key] = (before, after)
-            if after is None:
-                del self._ports[port_key]
-            else:
-                self._ports[port_key] = after
+        known = self._ports
+        for port_key, after in views.items():
+            before = known.get(port_key)
+            if before != after:
+                changes[port_key] = (before, after)
+                known[port_key] = after
+        for port_key in former:
+            if port_key not in views:
+                changes[port_key] = (known.pop(port_key), None)
         if views:
             self._ports_of[key] = tuple(views)
         else:

@@ -80,10 +80,7 @@ class ServiceMap:
 
     def held(self, port: ServicePort) -> tuple[FrontendOfKind, ...]:
         """The frontends that a Service port claims and holds."""
-        held = tuple(
-            [each for each in port.claims if self._frontends.holds(each.frontend, each.kind, port.key)]
-        )
-        return port.claims if len(held) == len(port.claims) else held  # one tuple is enough
+        return self._frontends.held(port)
 
     def take_changed(self) -> set[ServiceKey]:
         """The Services to look at again since the last call; some of them may be gone."""

@@ -21,7 +21,10 @@ class Candidates(msgspec.Struct, frozen=True, gc=False):
 
 def usable(endpoints: Mapping[EndpointAddress, Endpoint]) -> Mapping[EndpointAddress, Endpoint]:
     """Those that take new connections: who is ready; where nobody is, who drains (KEP-1669)."""
-    if all(each.ready for each in endpoints.values()):
+    for each in endpoints.values():
+        if not each.ready:
+            break
+    else:
         return endpoints
     ready = {address: each for address, each in endpoints.items() if each.ready}
     return ready or {address: each for address, each in endpoints.items() if each.is_draining}
@@ -34,7 +37,7 @@ def candidates(endpoints: Mapping[EndpointAddress, Endpoint], node: LocalNode) -
     Local traffic from them while the Cluster view uses ready ones elsewhere.
     """
     here = {address: each for address, each in endpoints.items() if each.node == node.name}
-    return Candidates(_nearest(usable(endpoints), node), tuple(usable(here)))
+    return Candidates(_nearest(usable(endpoints), node), tuple(usable(here)) if here else ())
 
 
 def _nearest(usable: Mapping[EndpointAddress, Endpoint], node: LocalNode) -> tuple[EndpointAddress, ...]:
@@ -43,12 +46,14 @@ def _nearest(usable: Mapping[EndpointAddress, Endpoint], node: LocalNode) -> tup
     A kind of hint counts only when every ready endpoint has one and at least one names this node or zone;
     anything less would overload the few that are hinted, or leave the node with nothing.
     """
-    ready = [each for each in usable.values() if each.ready]  # all of them, or none
-    if ready and all(each.node_hints for each in ready):
+    first = next(iter(usable.values()), None)
+    if first is None or not first.ready:  # all of them are, or none
+        return tuple(usable)
+    if first.node_hints and all(each.node_hints for each in usable.values()):
         near = tuple(address for address, each in usable.items() if node.name in each.node_hints)
         if near:
             return near
-    if node.zone and ready and all(each.zone_hints for each in ready):
+    if first.zone_hints and node.zone and all(each.zone_hints for each in usable.values()):
         near = tuple(address for address, each in usable.items() if node.zone in each.zone_hints)
         if near:
             return near

@@ -98,8 +98,8 @@ class PortView(msgspec.Struct, frozen=True, gc=False):
     """A client returns to its last endpoint within this time of its last new connection; None: it doesn't."""
     allowed_sources: tuple[IPNetwork, ...]
     """Who may use the load balancer IPs, pods and nodes included; empty when everybody may."""
-    serving: frozenset[EndpointAddress]
-    """Endpoints whose established flows may go on, whether or not new ones are sent there."""
+    serving: tuple[EndpointAddress, ...]
+    """The endpoints whose established flows may go on, whether or not new ones are sent there; ordered."""
     hairpins: tuple[IPAddress, ...] = ()
     """Addresses of endpoints that may be pods of this node, and so may be reaching themselves."""
     nodeless: tuple[IPAddress, ...] = ()
@@ -152,11 +152,10 @@ def view_port(
         scopes |= _scopes_of(internal if kind is FrontendKind.CLUSTER_IP else external)
     cluster = usable.cluster if scopes & _TO_CLUSTER else ()
     local = usable.local if scopes & _TO_LOCAL else ()
+    used = cluster + local
     here = ("", node.name)  # an endpoint that does not say where it is may be anywhere
-    hairpins = tuple(dict.fromkeys([each.ip for each in (*cluster, *local) if endpoints[each].node in here]))
-    nodeless: tuple[IPAddress, ...] = ()
-    if hairpins:
-        nodeless = tuple(dict.fromkeys([each.ip for each in (*cluster, *local) if not endpoints[each].node]))
+    hairpins = _addresses([each for each in used if endpoints[each].node in here])
+    serving = tuple([address for address, each in endpoints.items() if each.keeps_flows])
     return PortView(
         key=port.key,
         protocol=port.protocol,
@@ -166,12 +165,17 @@ def view_port(
         cluster=cluster,
         local=local,
         affinity_seconds=port.affinity_seconds,
-        allowed_sources=_allowed_sources(port, node),
-        serving=frozenset([address for address, each in endpoints.items() if each.keeps_flows]),
+        allowed_sources=_allowed_sources(port, node) if port.source_ranges else (),
+        serving=cluster if serving == cluster else serving,  # one tuple is enough
         hairpins=hairpins,
-        nodeless=nodeless,
+        nodeless=_addresses([each for each in used if not endpoints[each].node]) if hairpins else (),
         preserved=preserved,
     )
+
+
+def _addresses(endpoints: list[EndpointAddress]) -> tuple[IPAddress, ...]:
+    """Of some endpoints, in their order, each once."""
+    return tuple(dict.fromkeys([each.ip for each in endpoints])) if endpoints else ()
 
 
 # There are few routings, and many ports: equal ones are one object.
@@ -259,8 +263,6 @@ def _allowed_sources(port: ServicePort, node: LocalNode) -> tuple[IPNetwork, ...
     Where a VIP is also an address of the node, the node's own packets to it carry the VIP as their source.
     """
     ranges = port.source_ranges
-    if not ranges:
-        return ()
     mine: list[IPAddress] = [each for each in node.addresses if each.version == port.key.family]
     if any(address in network for network in ranges for address in mine):
         return ranges + tuple(ip_network(each) for each in port.addresses(FrontendKind.LOAD_BALANCER_IP))

@@ -74,10 +74,10 @@ def test_a_named_target_port_may_differ_from_slice_to_slice() -> None:
     ]
     assert endpoints(slices).usable == {
         (Family.IPV4, "http"): (
-            EndpointAddress(IPv4Address("10.244.1.1"), 8080),
-            EndpointAddress(IPv4Address("10.244.2.1"), 9090),
+            EndpointAddress(IPv4Address("10.244.1.1").packed, 8080),
+            EndpointAddress(IPv4Address("10.244.2.1").packed, 9090),
         ),
-        (Family.IPV6, ""): (EndpointAddress(IPv6Address("fd00::1"), 1),),
+        (Family.IPV6, ""): (EndpointAddress(IPv6Address("fd00::1").packed, 1),),
     }
 
 

@@ -161,7 +161,9 @@ def test_a_vip_of_each_family_has_a_section_with_servers_source_and_ranges_of_it
 
 def test_sections_of_a_service_lead_to_nodes_or_else_to_endpoints() -> None:
     ports = (Port("http", 80, 30080, ClientIP.BOTH), Port("raw", 9, 0, ClientIP.NONE))
-    endpoints = Endpoints(usable={(Family.IPV4, "raw"): (EndpointAddress(IPv4Address("10.244.1.1"), 9000),)})
+    endpoints = Endpoints(
+        usable={(Family.IPV4, "raw"): (EndpointAddress(IPv4Address("10.244.1.1").packed, 9000),)}
+    )
     by_node, by_endpoint = sections(WEB, Termination(ports), [VIP], NODES, frozenset({ONE}), endpoints)
     assert by_node == Section(dataclasses.replace(LISTENER, client_ip=ClientIP.BOTH), SERVERS)
     assert by_endpoint == Section(

@@ -111,7 +111,7 @@ def test_nothing_of_it_is_there_before_or_after_a_service_asks() -> None:
 def test_chain_names_are_kube_proxys() -> None:
     port = PortKey(Family.IPV4, "ns1", "svc1", "p80")
     assert names.cluster_policy_chain(port, Protocol.TCP) == "KUBE-SVC-XPGD46QRK7WJZT7O"
-    endpoint_address = EndpointAddress(ip_address("10.180.0.1"), 80)
+    endpoint_address = EndpointAddress(ip_address("10.180.0.1").packed, 80)
     assert names.endpoint_chain(port, Protocol.TCP, endpoint_address) == "KUBE-SEP-SXIVWICOYRO3J4NJ"
 
 

@@ -205,7 +205,7 @@ def test_what_is_forwarded_has_endpoints_to_go_to(
             for handling in port.routing(kind):
                 if handling.action is Action.FORWARD:
                     assert port.endpoints(handling.scope)
-                    assert set(port.endpoints(handling.scope)) <= port.serving
+                    assert set(port.endpoints(handling.scope)) <= set(port.serving)
 
 
 @st.composite

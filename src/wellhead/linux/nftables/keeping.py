@@ -53,24 +53,41 @@ class Link:
         Raises:
             NetlinkError: it was refused, and nothing that a packet meets has changed.
         """
-        owned = table.owned and self.can_own
         if transaction.size < _LARGE:
+            owned = table.owned and self.can_own
             self.socket.transact(messages(transaction, table, owned=owned))
-            return
-        stages = list(transaction.stages(_STAGE))
+        else:
+            await self.commit_all(transaction.stages(_STAGE), table)
 
-        def encoded(stage: Transaction) -> Batch:
-            return self.socket.batch(messages(stage, table, owned=owned))
+    async def commit_all(self, transactions: Iterable[Transaction], table: Table) -> int:
+        """Put many changes in force, one after the other. Each is made, in a thread, when it is due.
+
+        Returns how much they changed.
+
+        Raises:
+            NetlinkError: one was refused; those before it are in force. What making them raises.
+        """
+        owned = table.owned and self.can_own
+        sizes: list[int] = []
+
+        def batches() -> Iterator[Batch]:
+            for each in transactions:
+                yield self.socket.batch(messages(each, table, owned=owned))
+                sizes.append(each.size)
 
         def commit() -> None:
-            # The kernel takes a batch without Python's lock: the ones after it are encoded meanwhile.
+            # The kernel takes a batch without Python's lock: the one after it is made meanwhile.
+            made = batches()
             with ThreadPoolExecutor(1) as ahead:
-                for batch in ahead.map(encoded, stages):
+                coming = ahead.submit(next, made, None)
+                while (batch := coming.result()) is not None:
+                    coming = ahead.submit(next, made, None)
                     self.socket.commit(batch)
 
         # Half a million notifications of our own doing are not worth having.
-        with self.monitor.paused(self.socket.generation, len(stages)):
+        with self.monitor.paused(self.socket.generation, lambda: len(sizes)):
             await asyncio.to_thread(commit)
+        return sum(sizes)
 
 
 class Wish(Protocol):
@@ -122,6 +139,12 @@ class KeptTable(Generic[W]):
             except NetlinkError as error:  # the table is not what it was: somebody else's doing
                 log.warning("%s: %s; comparing everything", self.wish.table, error.strerror)
         held = await asyncio.to_thread(read, link.socket, self.wish.table)
+        if not held.exists and (parts := self.parts()) is not None:
+            self.known = False
+            size = await link.commit_all(parts, self.wish.table)
+            log.info("%s: %d changes, from nothing", self.wish.table, size)
+            self.known = True
+            return size
         found = difference(self.wish, self.wished(held), held)
         if held.exists and not found.rebuild and not self.own(link):
             found = difference(self.wish, self.wished(held), Content())
@@ -130,6 +153,10 @@ class KeptTable(Generic[W]):
             log.info("%s: %d changes, having compared everything", self.wish.table, found.size)
         await self._commit(link, [found])
         return max(found.size, int(bool(found)))
+
+    def parts(self) -> Iterator[Transaction] | None:
+        """The table from nothing, where its content is made as it is put in force; None: it is there."""
+        return None
 
     def wished(self, held: Content) -> Iterable[Element]:
         """Every element, for a table that holds this: who adopts from it does so here."""

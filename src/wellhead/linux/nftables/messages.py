@@ -136,39 +136,45 @@ def _comment(comment: str) -> bytes:
 
 def _packed(elements: Iterable[Element], table: Table) -> Iterator[tuple[str, bytes]]:
     """Elements as NFTA_SET_ELEM_LIST_ELEMENTS attributes, as many in one as it may hold."""
-    prefixes: dict[str, tuple[bytes, bytes]] = {}
-    parts: dict[str, list[bytes]] = {}
+    sets: dict[str, tuple[bytes, bytes, bytes, list[bytes]]] = {}
     lengths: dict[str, int] = {}
+    comment, tail = "", b""
     for each in elements:
-        at, data, comment = each.id, each.data, each.comment
+        at, data = each.id, each.data
         name = at.set
-        if name not in prefixes:
+        found = sets.get(name)
+        if found is None:
             key_length, data_length = table.lengths[name]
-            prefixes[name] = _prefix(_KEY, key_length), _prefix(_DATA, data_length)
-            parts[name], lengths[name] = [], 0
-        key_prefix, data_prefix = prefixes[name]
-        body = key_prefix + at.key
-        if len(at.key) & 3:
-            body += bytes(-len(at.key) & 3)
-        if data is not None:
-            body += data_prefix + data if type(data) is bytes else verdict_data(data)
-        if at.interval_end:
-            body += _END_OF_INTERVAL
-        if at.key_end:
-            body += nested(_KEY_END, attribute(_VALUE, at.key_end))
-        if comment:
-            body += _comment(comment)
+            filling = bytes(-key_length & 3)
+            data_prefix = filling + _prefix(_DATA, data_length)
+            found = sets[name] = _prefix(_KEY, key_length), filling, data_prefix, []
+            lengths[name] = 0
+        key_prefix, filling, data_prefix, parts = found
+        if each.comment is not comment:  # an object's elements have it in common
+            comment = each.comment
+            tail = _comment(comment) if comment else b""
+        if type(data) is bytes:
+            body = key_prefix + at.key + data_prefix + data + tail
+        else:
+            body = key_prefix + at.key + filling
+            if data is not None:
+                body += verdict_data(data)
+            if at.interval_end:
+                body += _END_OF_INTERVAL
+            if at.key_end:
+                body += nested(_KEY_END, attribute(_VALUE, at.key_end))
+            body += tail
         size = 4 + len(body)
         length = lengths[name] + size
         if length > _MOST_BYTES:
-            yield name, attribute(_LIST, b"".join(parts[name]))
-            parts[name].clear()
+            yield name, attribute(_LIST, b"".join(parts))
+            parts.clear()
             length = size
-        parts[name] += (_ATTRIBUTE.pack(size, _LIST_ELEMENT), body)
+        parts += (_ATTRIBUTE.pack(size, _LIST_ELEMENT), body)
         lengths[name] = length
-    for name, rest in parts.items():
-        if rest:
-            yield name, attribute(_LIST, b"".join(rest))
+    for name, (_, _, _, parts) in sets.items():
+        if parts:
+            yield name, attribute(_LIST, b"".join(parts))
 
 
 @lru_cache(maxsize=64)

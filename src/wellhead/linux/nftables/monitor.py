@@ -33,8 +33,8 @@ class Monitor:
         return was
 
     @contextmanager
-    def paused(self, generation: Callable[[], int], transactions: int) -> Iterator[None]:
-        """Don't listen while so many `transactions` of ours are committed.
+    def paused(self, generation: Callable[[], int], transactions: Callable[[], int]) -> Iterator[None]:
+        """Don't listen while `transactions`, which says how many they were, are committed by us.
 
         `generation` reads the rules' generation: it goes on by one with each, and with others' changes.
         """
@@ -45,7 +45,7 @@ class Monitor:
             yield
         finally:
             news.listen(self._socket, True)
-            if generation() > before + transactions:
+            if generation() > before + transactions():
                 self.changed.set()
 
     @contextmanager

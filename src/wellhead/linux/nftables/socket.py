@@ -47,7 +47,7 @@ class Batch(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """An object, from a dump or echoed."""
+    """An object, from a dump."""
 
     family: int
     payload: memoryview
@@ -68,16 +68,16 @@ class Socket:
     def close(self) -> None:
         self._netlink.close()
 
-    def transact(self, messages: Iterable[Message]) -> list[Reply]:
+    def transact(self, messages: Iterable[Message]) -> None:
         """Put `messages` in force, all of them at once or none.
 
         The kernel has done it when this returns: it works within the sending call, and a refusal waits to be
-        read after it, as do the objects that messages with NLM_F_ECHO made: they are returned in order.
+        read after it.
 
         Raises:
             NetlinkError: what was refused first.
         """
-        return self.commit(self.batch(messages))
+        self.commit(self.batch(messages))
 
     def batch(self, messages: Iterable[Message]) -> Batch:
         """Encode a transaction. One thread may do so while another commits the one before."""
@@ -92,28 +92,22 @@ class Socket:
         parts.append(_message(_BATCH_END, NLM_F_REQUEST, self._sequence, 0, b"", SUBSYSTEM))
         return Batch(first, b"".join(parts))
 
-    def commit(self, batch: Batch) -> list[Reply]:
+    def commit(self, batch: Batch) -> None:
         """As `transact`, with a transaction that is encoded already: one datagram, as it has to be."""
         self._netlink.send(batch.encoded)
         found: list[NetlinkError] = []
-        made: list[Reply] = []
 
         def heard(message: netlink.Message) -> None:
-            if message.sequence < batch.first:
-                return
-            if message.kind == NLMSG_ERROR:
+            if message.kind == NLMSG_ERROR and message.sequence >= batch.first:
                 error = refusal(message, message.sequence - batch.first - 1)
                 if error is not None:
                     found.append(error)
-            elif message.kind & 0xFF != nfta.Message.NEW_GENERATION:  # an echo's last word
-                made.append(_reply(message))
 
         lost = self._netlink.waiting(heard)
         if found:
             raise found[0]
         if lost:
-            raise NetlinkError(errno.ENOBUFS, "more than there was room for")
-        return made
+            raise NetlinkError(errno.ENOBUFS, "too many errors to tell")
 
     def dump(self, type: nfta.Message, family: int, payload: bytes = b"") -> list[Reply]:
         """Every object of one kind.
@@ -139,7 +133,7 @@ class Socket:
                     return found, consistent
                 if message.kind == NLMSG_ERROR:
                     raise refusal(message) or NetlinkError(errno.EPROTO, "an answer without content")
-                found.append(_reply(message))
+                found.append(Reply(message.body[0], message.body[_GENERIC.size :]))
 
     def generation(self) -> int:
         """A number that goes on by one with every transaction in this network namespace, anybody's.
@@ -160,10 +154,6 @@ class Socket:
     def _ask(self, type: nfta.Message, flags: int, family: int, payload: bytes) -> None:
         self._sequence += 1
         self._netlink.send(_message(SUBSYSTEM << 8 | type, flags, self._sequence, family, payload))
-
-
-def _reply(message: netlink.Message) -> Reply:
-    return Reply(message.body[0], message.body[_GENERIC.size :])
 
 
 def _message(kind: int, flags: int, sequence: int, family: int, payload: bytes, resource: int = 0) -> bytes:

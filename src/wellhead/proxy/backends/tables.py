@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Protocol
 
 from wellhead.client.collector import uncollected
@@ -19,6 +20,9 @@ from wellhead.proxy.backends.base import BackendError
 from wellhead.services.node_view import ViewDiff
 
 log = logging.getLogger(__name__)
+
+_PART = 800
+"""Ports, each of some five elements: the kernel's hash tables grow between transactions only."""
 
 
 class Following(Wanted, Protocol):
@@ -167,9 +171,35 @@ class FamilyTable(KeptTable[Following]):
                 return await self.apply(link, *noted)
         except (BackendError, OSError) as error:
             if self._news is not None:  # it is not given again
-                self._take()
+                with contextlib.suppress(BackendError):
+                    self._take()
             why = error.strerror if isinstance(error, NetlinkError) else error
             raise BackendError(f"nftables, {self.wish.table}: {why}") from error
+
+    def parts(self) -> Iterator[Transaction] | None:
+        """The first view, some ports after the other: the kernel takes those before while more are compiled.
+
+        The chains that have hooks come last. No packet meets anything before everything is there.
+        """
+        if self._news is None or self._begun or len(self._news.ports) <= _PART:
+            return None
+        return self._parts(self._news)
+
+    def _parts(self, news: ViewDiff) -> Iterator[Transaction]:
+        wish = self.wish
+        wish.update(ViewDiff(news.node))
+        inner = [each for each in wish.chains.values() if each.hook is None]
+        yield Transaction(
+            add_table=True,
+            add_sets=list(wish.table.sets),
+            add_chains=inner,
+            add_elements=list(wish.elements()),
+        )
+        ports = iter(news.ports.items())
+        while part := dict(islice(ports, _PART)):
+            yield wish.update(ViewDiff(news.node, part))
+        self._news, self._begun = None, True
+        yield Transaction(add_chains=[each for each in wish.chains.values() if each.hook is not None])
 
     def wished(self, held: Content) -> Iterable[Element]:
         if self._news is None:

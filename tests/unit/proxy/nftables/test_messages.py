@@ -45,9 +45,7 @@ def test_everything_comes_after_what_it_refers_to() -> None:
 
 def test_many_elements_are_split_as_attributes_lengths_demand() -> None:
     elements = [
-        Element(
-            ElementKey("endpoint-counts", layout.port_id(number)), layout.port_id(number, code=2), "n" * 100
-        )
+        Element(ElementKey("endpoint-counts", layout.port_id(number)), layout.port_id(number, 2), "n" * 100)
         for number in range(8, 3008)
     ]
     found = list(messages(Transaction(add_elements=elements), layout.table(Family.IPV4)))

@@ -12,7 +12,7 @@ from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.numbers import Numbers, OutOfNumbers, assign_slots, order
 from wellhead.services.endpointslice import EndpointAddress
 
-addresses = st.integers(1, 12).map(lambda last: EndpointAddress(ip_address(f"10.244.0.{last}"), 8080))
+addresses = st.integers(1, 12).map(lambda last: EndpointAddress(ip_address(f"10.244.0.{last}").packed, 8080))
 endpoints = st.sets(addresses).map(lambda found: tuple(sorted(found)))
 histories = st.lists(endpoints, min_size=1, max_size=8)
 

@@ -36,14 +36,14 @@ def _held_id(held: Content, frontend: Frontend) -> bytes:
     if frontend.address is None:
         at = ElementKey(layout.NODE_PORTS, layout.node_port_key(frontend.protocol, frontend.port))
     else:
-        key = layout.frontend_key(frontend.address, frontend.protocol, frontend.port)
+        key = layout.frontend_key(frontend.address.packed, frontend.protocol, frontend.port)
         at = ElementKey(layout.SERVICES, key)
     found = held.elements.get(at)
     return found if isinstance(found, bytes) else b""
 
 
 def _held_order(held: Content, view: PortView, number: int, scope: Scope) -> tuple[EndpointAddress, ...]:
-    known = {layout.endpoint_data(each.ip, each.port): each for each in view.endpoints(scope)}
+    known = {layout.endpoint_data(each): each for each in view.endpoints(scope)}
     found = []
     for data, _ in _held_endpoints(held, view, number, scope):
         if data not in known:
@@ -55,7 +55,7 @@ def _held_order(held: Content, view: PortView, number: int, scope: Scope) -> tup
 def _held_slots(held: Content, view: PortView, number: int) -> dict[EndpointAddress, int]:
     found: dict[EndpointAddress, int] = {}
     for scope in Scope:
-        known = {layout.endpoint_data(each.ip, each.port): each for each in view.endpoints(scope)}
+        known = {layout.endpoint_data(each): each for each in view.endpoints(scope)}
         for data, slot in _held_endpoints(held, view, number, scope):
             endpoint = known.get(data)
             if endpoint is not None and slot and slot not in found.values():
@@ -65,7 +65,8 @@ def _held_slots(held: Content, view: PortView, number: int) -> dict[EndpointAddr
 
 def _held_endpoints(held: Content, view: PortView, number: int, scope: Scope) -> Iterator[tuple[bytes, int]]:
     """The endpoints of a port by index, with their slots: 0 without affinity, which knows none."""
-    packed, protocol = layout.port_id(number, local=scope is Scope.LOCAL), layout.transport(view.protocol)
+    packed = layout.port_id(number, layout.LOCAL if scope is Scope.LOCAL else 0)
+    protocol = layout.transport(view.protocol)
     for index in count():
         slot = 0
         if view.affinity_seconds is None:

@@ -22,7 +22,7 @@ import sys
 from functools import cache
 from struct import Struct
 
-from wellhead.ip import Family, IPAddress, IPNetwork, Protocol
+from wellhead.ip import Family, IPNetwork, Protocol
 from wellhead.linux.nftables.expressions import DADDR, L4PROTO, PRIORITY, TH_DPORT, Random
 from wellhead.linux.nftables.objects import ElementKey, Set, SetFlag
 from wellhead.linux.nftables.objects import Table as NftTable
@@ -42,6 +42,7 @@ from wellhead.proxy.claims.sets import (
     RETURNING,
     claim_sets,
 )
+from wellhead.services.endpointslice import EndpointAddress
 
 TABLE = Table.PROXY
 
@@ -124,9 +125,9 @@ def _sets(family: Family) -> tuple[Set, ...]:
     )
 
 
-def port_id(number: int, *, local: bool = False, code: int = 0) -> bytes:
-    """The id of a Service port: which, among which of its endpoints, and what comes next."""
-    return _WORD.pack(number << _NUMBER_SHIFT | (LOCAL if local else 0) | code)
+def port_id(number: int, rest: int = 0) -> bytes:
+    """The id of a Service port: which, and in `rest` among which of its endpoints, and what comes next."""
+    return _WORD.pack(number << _NUMBER_SHIFT | rest)
 
 
 def split_id(packed: bytes) -> tuple[int, bool, int]:
@@ -143,16 +144,16 @@ def transport(protocol: Protocol) -> bytes:
     return _PROTOCOL[protocol]
 
 
-def frontend_key(address: IPAddress, protocol: Protocol, number: int) -> bytes:
-    return address.packed + _PROTOCOL[protocol] + _PORT.pack(number)
+def frontend_key(address: bytes, protocol: Protocol, number: int) -> bytes:
+    return address + _PROTOCOL[protocol] + _PORT.pack(number)
 
 
 def node_port_key(protocol: Protocol, number: int) -> bytes:
     return _PROTOCOL[protocol] + _PORT.pack(number)
 
 
-def endpoint_data(address: IPAddress, number: int) -> bytes:
-    return address.packed + _PORT.pack(number)
+def endpoint_data(endpoint: EndpointAddress) -> bytes:
+    return endpoint.packed + _PORT.pack(endpoint.port)
 
 
 def source_range(number: int, network: IPNetwork) -> ElementKey:

@@ -26,7 +26,6 @@ _KIND = {
     FrontendKind.LOAD_BALANCER_IP: " load balancer IP",
     FrontendKind.NODE_PORT: " node port",
 }
-_SCOPES = (Scope.CLUSTER, Scope.LOCAL)
 
 
 class PortElements(NamedTuple):
@@ -48,34 +47,36 @@ def compile_port(view: PortView, placement: Placement) -> PortElements:
     found = PortElements([], [], [])
     name = _comment(str(view.key))
     _frontends(found, view, placement.number, name)
-    for scope in _SCOPES:
-        if placement.endpoints(scope):
-            _endpoints(found, view, placement, scope, name)
+    if placement.cluster:
+        _endpoints(found, view, placement, Scope.CLUSTER, name)
+    if placement.local:
+        _endpoints(found, view, placement, Scope.LOCAL, name)
     for address in view.hairpins:
         found.shared.append(Element(ElementKey(sets.HAIRPINS, address.packed * 2)))
     found.shared.extend(of_port(view))
-    for address in view.preserved.returning if view.preserved else ():
-        found.shared.append(Element(ElementKey(sets.RETURNING, address.packed)))
+    if view.preserved:
+        for address in view.preserved.returning:
+            found.shared.append(Element(ElementKey(sets.RETURNING, address.packed)))
     return found
 
 
 def _frontends(found: PortElements, view: PortView, number: int, name: str) -> None:
     guards = False
     for kind, frontend in view.frontends:
-        routing = view.routing(kind)
         guarded = view.guards(kind)
         guards = guards or guarded
-        dispatch = policy(routing, guarded)
+        dispatch = policy(view.routing(kind), guarded)
         found.dispatches.append(dispatch)
-        value = layout.port_id(number, code=dispatch.code)
-        if frontend.address is None:
+        value = layout.port_id(number, dispatch.code)
+        address = frontend.address
+        if address is None:
             at = ElementKey(layout.NODE_PORTS, layout.node_port_key(frontend.protocol, frontend.port))
         else:
-            key = layout.frontend_key(frontend.address, frontend.protocol, frontend.port)
-            at = ElementKey(layout.SERVICES, key)
+            packed = address.packed
+            at = ElementKey(layout.SERVICES, layout.frontend_key(packed, frontend.protocol, frontend.port))
+            if kind is FrontendKind.CLUSTER_IP:
+                found.shared.append(Element(ElementKey(sets.CLUSTER_IPS, packed)))
         found.own.append(Element(at, value, _comment(name + _KIND[kind])))
-        if kind is FrontendKind.CLUSTER_IP and frontend.address is not None:
-            found.shared.append(Element(ElementKey(sets.CLUSTER_IPS, frontend.address.packed)))
     if guards:
         for network in collapse(view.allowed_sources):
             found.own.append(Element(layout.source_range(number, network), None, name))
@@ -83,38 +84,33 @@ def _frontends(found: PortElements, view: PortView, number: int, name: str) -> N
 
 def _endpoints(found: PortElements, view: PortView, placement: Placement, scope: Scope, name: str) -> None:
     endpoints = placement.endpoints(scope)
-    count = len(endpoints)
-    local = scope is Scope.LOCAL
-    packed = layout.port_id(placement.number, local=local)
-    protocol = layout.transport(view.protocol)
-
-    def lead(counts: str, dispatch: Dispatch) -> None:
-        value = layout.port_id(placement.number, local=local, code=dispatch.code)
-        found.dispatches.append(dispatch)
-        found.own.append(Element(ElementKey(counts, packed), value, name))
-
+    own, number = found.own, placement.number
+    here = layout.LOCAL if scope is Scope.LOCAL else 0
+    packed, protocol = layout.port_id(number, here), layout.transport(view.protocol)
+    pick_one = pick(len(endpoints)) if view.affinity_seconds is None else pick_slot(len(endpoints))
+    found.dispatches.append(pick_one)
+    picks = layout.port_id(number, here | pick_one.code)
     if view.affinity_seconds is None:
-        lead(layout.ENDPOINT_COUNTS, pick(count))
+        own.append(Element(ElementKey(layout.ENDPOINT_COUNTS, packed), picks, name))
         prefix = protocol + packed
-        found.own.extend(
-            [
-                Element(
-                    ElementKey(layout.ENDPOINTS, prefix + layout.word(index)),
-                    layout.endpoint_data(each.ip, each.port),
-                    name,
-                )
-                for index, each in enumerate(endpoints)
-            ]
-        )
+        own += [
+            Element(
+                ElementKey(layout.ENDPOINTS, prefix + layout.word(index)), layout.endpoint_data(each), name
+            )
+            for index, each in enumerate(endpoints)
+        ]
         return
-    lead(layout.ENDPOINT_COUNTS, affinity(view.affinity_seconds, placement.timeout_code, scope))
-    lead(layout.SLOT_COUNTS, pick_slot(count))
+    returns = affinity(view.affinity_seconds, placement.timeout_code, scope)
+    found.dispatches.append(returns)
+    first = layout.port_id(number, here | returns.code)
+    own.append(Element(ElementKey(layout.ENDPOINT_COUNTS, packed), first, name))
+    own.append(Element(ElementKey(layout.SLOT_COUNTS, packed), picks, name))
     slots = placement.slots or {}
     for index, each in enumerate(endpoints):
-        chosen = layout.port_id(placement.number, local=local, code=slots[each])
-        data = layout.endpoint_data(each.ip, each.port)
-        found.own.append(Element(ElementKey(layout.SLOTS, packed + layout.word(index)), chosen, name))
-        found.own.append(Element(ElementKey(layout.SLOT_ENDPOINTS, protocol + chosen), data, name))
+        chosen = layout.port_id(number, here | slots[each])
+        own.append(Element(ElementKey(layout.SLOTS, packed + layout.word(index)), chosen, name))
+        data = layout.endpoint_data(each)
+        own.append(Element(ElementKey(layout.SLOT_ENDPOINTS, protocol + chosen), data, name))
 
 
 def _comment(text: str) -> str:
