@@ -25,6 +25,8 @@ pytestmark = pytest.mark.skipif(
     "WELLHEAD_WALK" not in os.environ, reason="minutes, and images to build: `make test-walk`"
 )
 BARE = ("--proxy", "none", "--cloud", "none", "--policy", "none")
+PER_SECOND = 1000
+"""Connections while everything changes; on a machine that is slow, fewer."""
 KUBEADM = (Path(__file__).parent / "kubeadm_config.yaml").read_text()
 # Of what iptables prints: comments and policies; its own tables, which stay when empty; and pods' links.
 _OF_NOBODY = re.compile(r"^[#:*]|^COMMIT$|^table ip6? (filter|nat|mangle)$|veth")
@@ -46,10 +48,12 @@ KUBE_PROXY: Obj = {
 }
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
+@pytest.fixture(
+    scope="module", params=[(), ("--control-planes", "3", "--storage", "etcd")], ids=["one", "three-on-etcd"]
+)
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     lab = Lab(f"test-{os.getpid()}-bare")
-    with kept_up(lab, "--nodes", "3", *BARE):
+    with kept_up(lab, "--nodes", "3", *request.param, *BARE):
         yield lab
 
 
@@ -124,7 +128,9 @@ def test_the_documents_walked_from_a_bare_cluster_and_back(lab: Lab, read: Calla
     with crowd(lab) as clients, crowd(lab, "node-2") as neighbours:
         for each, url in ((clients, outside), (neighbours, inside)):
             eventually(partial(_answered, each, url), True)
-            each.ask(url, every=0.02)
+            each.ask(url, every=2 / PER_SECOND)
+        lab.kubectl("-n", "kube-system", "rollout", "restart", "daemonset/wellhead-proxy")
+        lab.kubectl("-n", "kube-system", "rollout", "status", "daemonset/wellhead-proxy")
         proxy.type("sed -i")
         assert {mode(lab, node) for node in NODES} == {"iptables"}
         lab.wellhead("up", "--nodes", "4")
@@ -138,7 +144,9 @@ def test_the_documents_walked_from_a_bare_cluster_and_back(lab: Lab, read: Calla
         taken_back = [("node-1", "0.1.1"), ("node-2", "0.1.0"), ("node-3", "0.1.1")]
         eventually(lambda: _images(lab), taken_back)
         for each in (clients, neighbours):
-            assert each.asked()["failures"] == []
+            asked = each.asked()
+            print(f"{asked['count']} requests in {asked['seconds']:.0f} s, {asked['late']} late")
+            assert asked["failures"] == []
     walk(lab, "iptables")
     proxy.type_in_text("kubectl apply -k deploy/kube-proxy-replacement")
     proxy.type("kubectl -n kube-system get configmap kube-proxy")

@@ -11,12 +11,16 @@ from typing import Any
 
 import pytest
 
+import wellhead
 from tests.cluster.lab import BIN
 from tests.patience import PATIENCE
+from wellhead.images import packages
+from wellhead.images.components import debian
 
 pytestmark = pytest.mark.skipif(
     "WELLHEAD_WALK" not in os.environ, reason="two minutes of building: `make test-walk`"
 )
+DOWNLOADS = Path("/var/cache/wellhead/downloads")
 MOST = 90_000_000  # bytes, unpacked
 
 Made = dict[str, Any]
@@ -80,3 +84,21 @@ def test_the_speakers_bird_runs_in_the_image_that_is_deployed(made: dict[str, Ma
     ):
         done = subprocess.run(["chroot", root, *command], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_containerd_and_docker_load_and_run_them(made: dict[str, Made], tmp_path: Path) -> None:
+    archives = debian.fetch(("containerd", "docker.io", "libdevmapper1.02.1", "runc"), DOWNLOADS)
+    packages.extract(archives, tmp_path / "tree")
+    script = Path(__file__).with_name("runtimes.sh")
+    # As the first process of a namespace it takes all with it that it has started.
+    alone = ("unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child")
+    files = [image["file"] for image in made.values()]
+    command = [*alone, "bash", str(script), str(tmp_path / "tree"), str(tmp_path), *files]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=10 * PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    wanted = (
+        f"{runtime} wellhead-{name}:{wellhead.__version__}"
+        for name in made
+        for runtime in ("containerd", "docker")
+    )
+    assert done.stdout.splitlines() == [f"{each} wellhead, version {wellhead.__version__}" for each in wanted]

@@ -10,11 +10,13 @@ import pytest
 import yaml
 
 from tests.kubectl.binaries import CURRENT, helm
+from wellhead.cli import bgp
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PARTS = {
     "proxy": "kube-proxy-replacement",
     "loadBalancer": "load-balancer",
+    "bgp": "bgp",
     "networkPolicy": "network-policy",
     "monitoring": "monitoring",
 }
@@ -79,6 +81,34 @@ def test_a_probe_asks_where_the_component_listens() -> None:
     assert "--healthz-bind-address=0.0.0.0:9999" in container["args"]
 
 
+def test_by_bgp_what_needs_more_gets_it() -> None:
+    options = {
+        "bfd": "true",
+        "passwordSecret": "sessions",
+        "healthzBindAddress": "0.0.0.0:9999",
+        "peers": "{192.0.2.1=64512,2001:db8::1=64512}",
+    }
+    made = of_chart("bgp", *(f"--set=bgp.{name}={value}" for name, value in options.items()))
+    pod = made["DaemonSet", "wellhead-bgp"]["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    assert container["securityContext"]["capabilities"]["add"] == ["NET_BIND_SERVICE", "NET_RAW"]
+    [secret] = (each for each in pod["volumes"] if each.get("secret") == {"secretName": "sessions"})
+    [place] = (each["mountPath"] for each in container["volumeMounts"] if each["name"] == secret["name"])
+    password = f"--password-file={place}/password"
+    assert password in container["args"]
+    context = bgp.command.make_context("bgp", [each for each in container["args"][1:] if each != password])
+    assert [str(each.address) for each in context.params["peer"]] == ["192.0.2.1", "2001:db8::1"]
+    assert context.params["bfd"]
+    assert context.params["healthz_bind_address"] == ("0.0.0.0", 9999)
+    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": 9999}
+
+
+def test_vips_are_announced_in_one_way() -> None:
+    refused = template("--set", "loadBalancer.enabled=true,bgp.enabled=true", check=False)
+    assert refused.returncode != 0
+    assert "enable one of them" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("value", "named"),
     [
@@ -88,6 +118,8 @@ def test_a_probe_asks_where_the_component_listens() -> None:
         ("loadBalancer.replicas=0", "replicas"),
         ("loadBalancer.vipPools={eth0}", "vipPools"),
         ("loadBalancer.metricsBindAddress=10268", "metricsBindAddress"),
+        ("bgp.peers={10.240.0.1}", "peers"),
+        ("bgp.as=0", "as"),
         ("image.pullPolicy=Sometimes", "pullPolicy"),
     ],
 )
