@@ -18,6 +18,7 @@ from wellhead.api.kinds.targets import validate_endpoint_ip
 from wellhead.api.meta import Obj
 from wellhead.api.numbers import parse_uint64
 from wellhead.api.resources import NODES, PODS
+from wellhead.apiserver import calling_tls
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.impersonation import PREFIX as IMPERSONATION
 from wellhead.apiserver.registry.registry import Registry
@@ -42,14 +43,7 @@ _NOT_PASSED_BACK = HOP_BY_HOP | {
 _MOST_HTML = 4 * 1024 * 1024  # bytes of a page whose links are rewritten
 
 
-def _unverified() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-_ANY = _unverified()
+_ANY = calling_tls.unverifying()
 """Towards pods and Services, whose certificates nobody here vouches for."""
 
 
