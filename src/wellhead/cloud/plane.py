@@ -7,8 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from wellhead.client.backoff import Backoff
 from wellhead.health import Attempts, Check
 from wellhead.linux.nft import NftError
@@ -86,7 +84,7 @@ class Follower(Generic[W]):
                 self._attempts.start(now())
                 try:
                     again = await follow(wishes)
-                except (PlaneError, NftError, NetlinkError, OSError) as error:
+                except (PlaneError, NftError, OSError) as error:
                     self._attempts.fail(now(), str(error))
                     _settle(waiters, PlaneError(str(error)))
                     delay = backoff.next()

@@ -1,8 +1,8 @@
 """Netlink: a socket, the attributes that messages are made of, and the kernel's news.
 
-pyroute2 makes the requests about links, addresses, routes and conntrack; its encoder is generic, and builds
-objects where this joins bytes. Here is what it is too slow for (nftables' elements, by the hundred thousand)
-or too heavy (news, of which mostly nothing but the kind matters).
+pyroute2 makes links, where that is seldom; its encoder is generic, and builds objects where this joins bytes.
+Here is what it is too slow for (nftables' elements, by the hundred thousand; routes, with every node) or too
+heavy (news, of which mostly nothing but the kind matters).
 
 Sources: netlink(7), rtnetlink(7), linux/netlink.h, linux/rtnetlink.h.
 """
@@ -10,6 +10,7 @@ Sources: netlink(7), rtnetlink(7), linux/netlink.h, linux/rtnetlink.h.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import enum
 import errno
@@ -32,7 +33,7 @@ _NLM_F_ACK_TLVS = 0x200
 _NLMSGERR_ATTR_MSG = 1
 
 _SOL_NETLINK = 270
-_ADD_MEMBERSHIP, _DROP_MEMBERSHIP, _CAP_ACK, _EXT_ACK = 1, 2, 10, 11
+_ADD_MEMBERSHIP, _DROP_MEMBERSHIP, _CAP_ACK, _EXT_ACK, _STRICT = 1, 2, 10, 11, 12
 _SO_SNDBUFFORCE, _SO_RCVBUFFORCE, _SO_ATTACH_FILTER = 32, 33, 26
 
 NESTED = 0x8000
@@ -249,6 +250,11 @@ class Socket:
                 continue
             for each in split(memoryview(data)):
                 heard(each)
+
+    def be_strict(self) -> None:
+        """Have requests checked, and lists hold what their headers ask for alone, where the kernel can."""
+        with contextlib.suppress(OSError):
+            self._socket.setsockopt(_SOL_NETLINK, _STRICT, 1)
 
     def subscribe(self, group: int, on: bool = True) -> None:
         """Hear the news of a group, or no longer."""

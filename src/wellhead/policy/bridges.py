@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pyroute2 import IPRoute
 
 from wellhead.component import Refusal
-from wellhead.ip import IPAddress, IPNetwork, parse_address
+from wellhead.ip import Family, IPAddress, IPNetwork
+from wellhead.linux import routing
+from wellhead.linux.rtnetlink import Requests
 
 _CALLS = {4: "bridge-nf-call-iptables", 6: "bridge-nf-call-ip6tables"}
-_OWN_CALLS = {4: "IFLA_BR_NF_CALL_IPTABLES", 6: "IFLA_BR_NF_CALL_IP6TABLES"}
 
 
 class Unseen(Refusal):
@@ -59,30 +57,23 @@ def unseen(networks: Iterable[IPNetwork], bridges: Iterable[Bridge]) -> str | No
 
 
 def read(proc: Path = Path("/proc")) -> tuple[Bridge, ...]:
-    """The bridges of the network namespace that this thread is in. Not where an event loop runs: pyroute2 has
-    one of its own."""
+    """The bridges of the network namespace that this thread is in."""
     everywhere = {version for version, name in _CALLS.items() if _is_on(proc / "sys/net/bridge" / name)}
-    with IPRoute() as kernel:
-        return tuple(
-            Bridge(
-                link.get_attr("IFLA_IFNAME"),
-                tuple(_addresses(kernel, link["index"])),
-                frozenset(everywhere | {v for v, name in _OWN_CALLS.items() if _own(link, name)}),
-            )
-            for link in kernel.get_links(kind="bridge")
+    with Requests() as asker:
+        bridges = routing.bridges(asker)
+        if not bridges:
+            return ()
+        links = routing.links(asker)
+        held = [each for family in Family for each in routing.addresses(asker, family)]
+    return tuple(
+        Bridge(
+            links[index].name,
+            tuple(address for address, where in held if where == index),
+            frozenset(everywhere | set(own)),
         )
-
-
-def _own(link: Any, setting: str) -> bool:
-    """What is set for one bridge, beside what is for all."""
-    return bool(link.get_nested("IFLA_LINKINFO", "IFLA_INFO_DATA", setting))
-
-
-def _addresses(kernel: IPRoute, index: int) -> Iterator[IPAddress]:
-    for each in kernel.get_addr(index=index):
-        address = parse_address(each.get_attr("IFA_ADDRESS") or "")
-        if address is not None:
-            yield address
+        for index, own in bridges.items()
+        if index in links
+    )
 
 
 def _is_on(setting: Path) -> bool:

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from wellhead.client.backoff import Backoff
 from wellhead.ip import Family, IPNetwork
-from wellhead.linux.routes import local_addresses
+from wellhead.linux.routing import local_addresses
 from wellhead.proxy.health import ProxyHealth
 from wellhead.services.names import ServiceKey
 from wellhead.services.node_view import HealthCheck

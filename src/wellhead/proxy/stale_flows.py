@@ -16,7 +16,7 @@ from typing import NamedTuple
 from wellhead.ip import Family, IPAddress, Protocol
 from wellhead.linux import conntrack
 from wellhead.linux.conntrack import Dialled, Flow
-from wellhead.linux.routes import local_addresses
+from wellhead.linux.routing import local_addresses
 from wellhead.services.endpointslice import EndpointAddress
 from wellhead.services.names import FrontendKind
 from wellhead.services.view import PortView

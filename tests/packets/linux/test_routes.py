@@ -11,7 +11,9 @@ import pytest
 from tests.packets.proxy.world import Host
 from wellhead.ip import Family
 from wellhead.linux.numbers import RouteOwner
-from wellhead.linux.routes import Action, Kind, Owned, Route, Rule, routing
+from wellhead.linux.routes import Action, Kind, Route, Rule
+from wellhead.linux.routing import Owned
+from wellhead.linux.rtnetlink import Requests
 
 pytestmark = pytest.mark.cluster
 
@@ -55,8 +57,8 @@ def wired(host: Host) -> None:
 
 def owned(host: Host, work: Callable[[Owned], T], owner: RouteOwner = RouteOwner.RETURN) -> T:
     def inside() -> T:
-        with routing() as ip:
-            return work(Owned(ip, owner, (254, 255, *range(5000, 5004))))
+        with Requests() as asker:
+            return work(Owned(asker, owner, (254, 255, *range(5000, 5004))))
 
     return host.inside(inside)
 
@@ -105,7 +107,7 @@ def test_a_route_that_leads_elsewhere_now_replaces_the_one_before(host: Host) ->
 def test_what_is_gone_already_is_no_error(host: Host) -> None:
     def twice(it: Owned) -> None:
         for _ in range(2):
-            it.delete_rule(RULES[0])
+            it.delete_rules(RULES[0])
             it.delete(ROUTES[0])
 
     owned(host, lambda it: it.add(RULES[:1], ROUTES[:1]))

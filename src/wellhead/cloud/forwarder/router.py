@@ -79,7 +79,7 @@ class Router:
         """Make the kernel do as is wished.
 
         Raises:
-            NftError, NetlinkError, OSError: it refused. The next call does all of it, whatever it is asked.
+            NftError, OSError: it refused. The next call does all of it, whatever it is asked.
         """
         self._remember(wishes)
         if wishes.table_disturbed and self._in_kernel:
@@ -198,7 +198,7 @@ class Router:
 
 
 def forget(family: Family, gone: Collection[Frontend]) -> None:
-    """Forget the flows to these frontends. Raises OSError, NetlinkError."""
+    """Forget the flows to these frontends. Raises OSError."""
     conntrack.forget_dialled(family, map(_dialled, gone), FORWARDER_MARKS.start, FORWARDER_MARK_MASK)
 
 

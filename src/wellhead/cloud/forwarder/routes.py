@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from wellhead.cloud.forwarder.hashing import Node
 from wellhead.cloud.forwarder.ruleset import HERE
 from wellhead.ip import Family, IPNetwork
-from wellhead.linux import routes as kernel
+from wellhead.linux import routing as kernel
+from wellhead.linux.netlink import NetlinkError
 from wellhead.linux.numbers import FORWARDER_TABLES, RouteOwner, RulePriority
-from wellhead.linux.routes import Action, Owned, Route, Rule
+from wellhead.linux.routes import Action, Route, Rule
+from wellhead.linux.routing import Owned
+from wellhead.linux.rtnetlink import Requests
 
 _OWN_TABLE = FORWARDER_TABLES.start  # no node's
 _FULL_MASK = 0xFFFFFFFF
@@ -37,42 +38,36 @@ class Routes:
         """Take over what an earlier run left in the kernel."""
         with self._ours() as ours:
             self.marks = {each.gateway: each.table for each in ours.routes() if each.gateway}
-            for rule in ours.rules():
-                if rule.mark and rule.mark not in self.marks.values():
-                    ours.delete_rule(rule)
+            marks = set(self.marks.values())
+            ours.delete_rules(*(each for each in ours.rules() if each.mark and each.mark not in marks))
 
     def add(self, nodes: Collection[Node]) -> dict[Node, NetlinkError]:
         """Make rule and route of each node, where missing. Returns the nodes without a way, and why.
 
         A node must be a neighbour: on another network, the next router would not know what to do with a VIP.
         """
-        errors: dict[Node, NetlinkError] = {}
         local = kernel.local_addresses(self._family)
+        wanted: dict[Node, int] = {}
+        for node in sorted(nodes, key=int):
+            if node in local:
+                self.marks[node] = HERE
+            else:
+                wanted[node] = self.marks.get(node) or self._free_mark(wanted.values())
         with self._ours() as ours:
             present = ours.rules()
-            for node in sorted(nodes, key=int):
-                if node in local:
-                    self.marks[node] = HERE
-                    continue
-                mark = self.marks.get(node) or self._free_mark()
-                try:
-                    ours.replace(self._route(node, mark))
-                    if self._rule(mark) not in present:
-                        ours.add_rule(self._rule(mark))
-                except NetlinkError as error:
-                    errors[node] = error
-                    continue
-                self.marks[node] = mark
+            rules = {node: rule for node, mark in wanted.items() if (rule := self._rule(mark)) not in present}
+            said = ours.bring((self._route(node, mark) for node, mark in wanted.items()), rules.values())
+        errors = {node: error for node, error in zip((*wanted, *rules), said, strict=True) if error}
+        self.marks |= {node: mark for node, mark in wanted.items() if node not in errors}
         return errors
 
     def remove(self, nodes: Collection[Node]) -> None:
         """Remove rule and route of each node; its mark may then become another node's."""
+        marks = {node: self.marks.pop(node, HERE) for node in nodes}
+        theirs = {node: mark for node, mark in marks.items() if mark != HERE}
         with self._ours() as ours:
-            for node in nodes:
-                mark = self.marks.pop(node, HERE)
-                if mark != HERE:
-                    ours.delete_rule(self._rule(mark))
-                    ours.delete(self._route(node, mark))
+            ours.delete_rules(*(self._rule(mark) for mark in theirs.values()))
+            ours.delete(*(self._route(node, mark) for node, mark in theirs.items()))
 
     def own(self, pools: Iterable[IPNetwork], link: str) -> None:
         """Give the router a route to the VIPs for what it sends itself, through this interface.
@@ -86,10 +81,8 @@ class Routes:
             ours.replace(Route(self._family, _OWN_TABLE, self._family.everywhere, devices=(link,)))
             wanted = {rule for pool in pools for rule in (self._own_rule(pool), self._end(pool))}
             present = {rule for rule in ours.rules() if not rule.mark}
-            for rule in wanted - present:
-                ours.add_rule(rule)
-            for rule in present - wanted:
-                ours.delete_rule(rule)
+            ours.add_rules(*(wanted - present))
+            ours.delete_rules(*(present - wanted))
 
     def disown(self) -> None:
         """Remove what `own` made, and whatever else of ours is left."""
@@ -104,25 +97,21 @@ class Routes:
             return frozenset(name for devices in found for name in devices)
 
     def macs(self, nodes: Collection[Node], links: Collection[str]) -> frozenset[str]:
-        """These nodes' hardware addresses, as far as the kernel knows them: health checks see to that.
-
-        They are asked for one by one: of other neighbours on these links there may be many more.
-        """
+        """These nodes' hardware addresses, as far as the kernel knows them: health checks see to that."""
         found: set[str] = set()
-        with kernel.routing() as request:
+        with Requests() as asker:
             for link in links:
-                for index in request.link_lookup(ifname=link):
-                    for node in nodes:
-                        found |= kernel.hardware_address(request, index, node)
+                if (index := asker.index(link)) is not None:
+                    found |= set(kernel.hardware_addresses(asker, index, list(nodes)))
         return frozenset(found)
 
     @contextmanager
     def _ours(self) -> Iterator[Owned]:
-        with kernel.routing() as request:
-            yield Owned(request, RouteOwner.FORWARDER, FORWARDER_TABLES, (self._family,))
+        with Requests() as asker:
+            yield Owned(asker, RouteOwner.FORWARDER, FORWARDER_TABLES, (self._family,))
 
-    def _free_mark(self) -> int:
-        used = {HERE, *self.marks.values()}
+    def _free_mark(self, taken: Collection[int]) -> int:
+        used = {HERE, *self.marks.values(), *taken}
         free = next((mark for mark in FORWARDER_TABLES if mark not in used), None)
         if free is None:
             raise OverflowError(f"more than {len(FORWARDER_TABLES) - 1} nodes")

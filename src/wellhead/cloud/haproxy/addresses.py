@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from ipaddress import ip_network
 
 from wellhead.ip import IPAddress, family_of
-from wellhead.linux import routes
 from wellhead.linux.netlink import ROUTE, Message, News, RouteGroup, RouteNews, Socket
 from wellhead.linux.numbers import RouteOwner
-from wellhead.linux.routes import LOCAL_TABLE, Kind, Owned, Route
+from wellhead.linux.routes import LOCAL_TABLE, Kind, Route
+from wellhead.linux.routing import Owned
+from wellhead.linux.rtnetlink import Requests
 
 _LOOPBACK = "lo"
 _GROUPS = (RouteGroup.LINK, RouteGroup.IPV4_ROUTE, RouteGroup.IPV6_ROUTE)
@@ -31,15 +32,13 @@ def held() -> frozenset[IPAddress]:
 def hold(addresses: Collection[IPAddress]) -> None:
     """Answer for these too."""
     with _ours() as ours:
-        for address in addresses:
-            ours.replace(_route(address))
+        ours.replace(*map(_route, addresses))
 
 
 def release(addresses: Collection[IPAddress]) -> None:
     """Don't answer for these any more."""
     with _ours() as ours:
-        for address in addresses:
-            ours.delete(_route(address))
+        ours.delete(*map(_route, addresses))
 
 
 def watch(disturbed: Callable[[], None]) -> News:
@@ -54,8 +53,8 @@ def watch(disturbed: Callable[[], None]) -> News:
 
 @contextmanager
 def _ours() -> Iterator[Owned]:
-    with routes.routing() as request:
-        yield Owned(request, RouteOwner.VIPS, (LOCAL_TABLE,))
+    with Requests() as asker:
+        yield Owned(asker, RouteOwner.VIPS, (LOCAL_TABLE,))
 
 
 def _route(address: IPAddress) -> Route:

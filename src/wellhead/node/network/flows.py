@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from wellhead.ip import Family, Protocol, family_of
 from wellhead.linux import conntrack
 from wellhead.linux.conntrack import Dialled, End
-from wellhead.linux.routes import local_addresses
+from wellhead.linux.routing import local_addresses
 from wellhead.node.network.host_ports import HostPort
 
 _log = logging.getLogger(__name__)

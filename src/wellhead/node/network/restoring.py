@@ -6,8 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from wellhead.health import Attempts, Check
 from wellhead.linux.nft import NftError
 from wellhead.pace import Pace
@@ -51,7 +49,7 @@ class Restoring:
             self._attempts.start(clock())
             try:
                 said = await self._restore()
-            except (NftError, NetlinkError, OSError) as error:
+            except (NftError, OSError) as error:
                 _log.warning("can't put back what was changed, and will try again: %s", error)
                 self._attempts.fail(clock(), str(error))
                 self._disturbed.set()

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
-from pyroute2.netlink.exceptions import NetlinkError
-
 from wellhead.api.meta import Obj
 from wellhead.linux import mounts, namespaces, trees
 from wellhead.node.network.allocation import NoAddressLeft
@@ -29,7 +27,7 @@ from wellhead.node.runtime.commands import CommandFailed
 
 _SHM_SIZE = "size=65536k"
 _FAILURES = (
-    *(OSError, ValueError, NoAddressLeft, NoUsersLeft, NetlinkError, CommandFailed, HostPortTaken),
+    *(OSError, ValueError, NoAddressLeft, NoUsersLeft, CommandFailed, HostPortTaken),
     HolderError,
 )
 

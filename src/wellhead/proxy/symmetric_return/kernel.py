@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from wellhead.ip import IPNetwork
 from wellhead.linux import conntrack, nft, pyroute2
 from wellhead.linux.nft import NftError
 from wellhead.linux.numbers import TUNNEL_DEVICE, RouteOwner
-from wellhead.linux.routes import Owned, routing
+from wellhead.linux.routing import Owned
+from wellhead.linux.rtnetlink import Requests
 from wellhead.proxy.marks import Marks
 from wellhead.proxy.symmetric_return import table, tunnel
 from wellhead.proxy.symmetric_return.nodes import Links, NodeFacts, OnLink
@@ -52,20 +52,19 @@ class Kernel:
 
     def interfaces(self, me: NodeFacts) -> Links:
         """The interfaces that hold the node's addresses."""
-        with _explained("the interfaces"), routing() as ip:
-            return interfaces(ip, me.addresses)
+        with _explained("the interfaces"), Requests() as asker:
+            return interfaces(asker, me.addresses)
 
     def on_link(self, others: Iterable[NodeFacts]) -> OnLink:
         """How the others are reached on shared links, as of now."""
-        with _explained("the routes to other nodes"), routing() as ip:
-            names = {link["index"]: link.get("ifname") for link in ip.get_links()}
-            found = {each.name: ways_on_link(ip, each, names) for each in others}
+        with _explained("the routes to other nodes"), Requests() as asker:
+            found = ways_on_link(asker, others)
         return lambda node: found.get(node.name, ())
 
     def blocks(self) -> tuple[IPNetwork, ...]:
         """The blocks of addresses that a pod network has given this node."""
-        with _explained("the routes to blocks of pods"), routing() as ip:
-            return blocks(ip)
+        with _explained("the routes to blocks of pods"):
+            return blocks()
 
     def ensure_tunnel(self, wanted: Tunnel) -> None:
         """Have the tunnel's device, if there is none.
@@ -73,8 +72,8 @@ class Kernel:
         Raises:
             ReturnPathError: the kernel has none, or this may not.
         """
-        with _explained(f"the VXLAN device {TUNNEL_DEVICE}"), routing() as ip:
-            tunnel.ensure_device(ip, wanted)
+        with _explained(f"the VXLAN device {TUNNEL_DEVICE}"):
+            tunnel.ensure_device(wanted)
 
     def apply(self, plan: Plan, *, check_table: bool = True) -> bool:
         """Put a plan in force, also if others have changed something. Returns whether anything was changed.
@@ -85,14 +84,14 @@ class Kernel:
             ReturnPathError: between the former state and the plan; call again.
         """
         changed = False
-        with routing() as ip:
+        with Requests() as asker:
             if plan.tunnel is not None:
                 with _explained(f"the VXLAN device {TUNNEL_DEVICE}"):
-                    changed |= tunnel.ensure(ip, plan.tunnel)
+                    changed |= tunnel.ensure(asker, plan.tunnel)
             with _explained("reverse-path settings"):
                 self._validated |= heed_marks(plan.devices)
             with _explained("the routing rules"):
-                owned = _owned(ip)
+                owned = _owned(asker)
                 changed |= owned.add(rules(plan), routes(plan))
             with _explained("the nftables rules"):
                 changed |= self._load(table_text(plan, self._validated), check_table)
@@ -100,7 +99,7 @@ class Kernel:
                 changed |= owned.remove_others(rules(plan), routes(plan))
             if plan.tunnel is None:
                 with _explained(f"the VXLAN device {TUNNEL_DEVICE}"):
-                    changed |= tunnel.remove(ip)
+                    changed |= tunnel.remove()
         return changed
 
     def _load(self, text: str, check: bool) -> bool:
@@ -140,27 +139,27 @@ def remove_all(marks: Marks) -> bool:
     except NftError as error:
         log.debug("no table to remove: %s", error)
         held = None
-    steps: list[tuple[str, Callable[[Any], object]]] = []
+    steps: list[tuple[str, Callable[[Requests], object]]] = []
     if held is not None:
         steps = [
-            ("the nftables rules", lambda ip: nft.run(removal())),
-            ("reverse-path settings", lambda ip: disregard_marks(held.validated)),
-            ("connections", lambda ip: _forget(marks, held.numbers.values())),
+            ("the nftables rules", lambda _: nft.run(removal())),
+            ("reverse-path settings", lambda _: disregard_marks(held.validated)),
+            ("connections", lambda _: _forget(marks, held.numbers.values())),
         ]
     removed = [held is not None]
     steps += [
         (
             "the routing rules",
-            lambda ip: removed.append(_owned(ip).remove_others((), ())),
+            lambda asker: removed.append(_owned(asker).remove_others((), ())),
         ),
-        ("the VXLAN device", lambda ip: removed.append(tunnel.remove(ip))),
+        ("the VXLAN device", lambda _: removed.append(tunnel.remove())),
     ]
     problems = []
-    with _explained("routing"), routing() as ip:
+    with _explained("routing"), Requests() as asker:
         for what, work in steps:
             try:
                 with _explained(what):
-                    work(ip)
+                    work(asker)
             except ReturnPathError as error:
                 problems.append(str(error))
     if problems:
@@ -168,8 +167,8 @@ def remove_all(marks: Marks) -> bool:
     return any(removed)
 
 
-def _owned(ip: Any) -> Owned:
-    return Owned(ip, RouteOwner.RETURN, TABLES)
+def _owned(asker: Requests) -> Owned:
+    return Owned(asker, RouteOwner.RETURN, TABLES)
 
 
 def _forget(marks: Marks, numbers: Iterable[int]) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from ipaddress import IPv6Address, ip_network
-from typing import NamedTuple
 
 from wellhead.api.meta import Obj
 from wellhead.ip import Family, IPAddress, IPNetwork, addresses_of, parse_address
 from wellhead.linux.numbers import TUNNEL_DEVICE
+from wellhead.linux.routes import Interface
 from wellhead.proxy.marks import Marks
 from wellhead.proxy.symmetric_return.announcement import ANNOTATION, Announcement, TunnelEnd, parse
 from wellhead.proxy.symmetric_return.numbers import Numbers
@@ -103,15 +103,6 @@ def _is_for_pods(network: IPNetwork) -> bool:
 
 def _overlap(one: IPNetwork, other: IPNetwork) -> bool:
     return one.version == other.version and one.overlaps(other)
-
-
-class Interface(NamedTuple):
-    """The interface that holds an address of this node."""
-
-    name: str
-    hardware_address: str
-    """Empty on one that isn't Ethernet."""
-    mtu: int
 
 
 Links = Mapping[IPAddress, Interface]

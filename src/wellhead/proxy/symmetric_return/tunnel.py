@@ -6,58 +6,56 @@ its addresses have permanent neighbour entries.
 
 from __future__ import annotations
 
-import errno
 import logging
-import socket
 from ipaddress import ip_address
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from wellhead.ip import Family
-from wellhead.linux import pyroute2
+from wellhead.ip import Family, IPAddress
+from wellhead.linux import pyroute2, rtnetlink
 from wellhead.linux.numbers import TUNNEL_DEVICE
+from wellhead.linux.rtnetlink import Request, Requests
 from wellhead.proxy.symmetric_return.plan import Tunnel
 
 log = logging.getLogger(__name__)
 
-_PERMANENT = 0x80
-_SELF = 0x2
-_ABSENT = {errno.ENOENT, errno.ESRCH, errno.ENODEV}
 
+class Entry(NamedTuple):
+    """Says where something is."""
 
-class Neighbour(NamedTuple):
-    """An entry that says where something is: an address's hardware address, or that one's tunnel end."""
-
-    family: int
-    address: str
+    what: Literal["neighbour", "forwarding"]
+    """An address's hardware address; or, of that one, which end of the tunnel it is behind."""
+    address: IPAddress
     hardware_address: str
 
 
-def ensure_device(ip: Any, tunnel: Tunnel) -> tuple[int, bool]:
+def ensure_device(tunnel: Tunnel) -> tuple[int, bool]:
     """Have the device as described, whatever its peers. Returns its index, and whether it had to be made.
 
     Raises:
         NetlinkError: the kernel has no VXLAN, say, or this may not do so.
     """
-    index = _device(ip, tunnel)
-    return (_make(ip, tunnel), True) if index is None else (index, False)
+    with pyroute2.IPRoute() as ip:
+        index = _device(ip, tunnel)
+        return (_make(ip, tunnel), True) if index is None else (index, False)
 
 
-def ensure(ip: Any, tunnel: Tunnel) -> bool:
+def ensure(asker: Requests, tunnel: Tunnel) -> bool:
     """Have the device as described, with exactly these peers. Returns whether anything had to be changed.
 
     Raises:
-        NetlinkError: as above.
+        NetlinkError: as above. OSError: an entry is refused.
     """
-    index, made = ensure_device(ip, tunnel)
-    return _set_neighbours(ip, index, tunnel) or made
+    index, made = ensure_device(tunnel)
+    return _set_neighbours(asker, index, tunnel) or made
 
 
-def remove(ip: Any) -> bool:
+def remove() -> bool:
     """Remove the device. Returns whether there was one."""
-    for index in ip.link_lookup(ifname=TUNNEL_DEVICE):
-        ip.link("del", index=index)
+    with Requests() as asker:
+        if asker.index(TUNNEL_DEVICE) is None:
+            return False
+        asker.make(rtnetlink.delete_link(TUNNEL_DEVICE))
         return True
-    return False
 
 
 def _device(ip: Any, tunnel: Tunnel) -> int | None:
@@ -101,52 +99,30 @@ def _make(ip: Any, tunnel: Tunnel) -> int:
     return int(index)
 
 
-def _set_neighbours(ip: Any, index: int, tunnel: Tunnel) -> bool:
-    wanted = set()
+def _set_neighbours(asker: Requests, index: int, tunnel: Tunnel) -> bool:
+    wanted: set[Entry] = set()
     for peer in tunnel.peers:
-        wanted.add(Neighbour(socket.AF_BRIDGE, str(peer.end), peer.hardware_address))
-        for address in peer.addresses:
-            family = Family(address.version).number
-            wanted.add(Neighbour(family, str(address), peer.hardware_address))
-    held = _neighbours(ip, index)
-    for each in held - wanted:
-        try:
-            _change(ip, "del", index, each)
-        except pyroute2.NetlinkError as error:
-            if error.code not in _ABSENT:
-                raise
-    for each in wanted - held:
-        _change(ip, "replace", index, each)
+        wanted.add(Entry("forwarding", peer.end, peer.hardware_address))
+        wanted |= {Entry("neighbour", each, peer.hardware_address) for each in peer.addresses}
+    held = _held(asker, index)
+    old, new = held - wanted, wanted - held
+    asker.make(*(_delete(index, each) for each in old), *(_put(index, each) for each in new))
     return held != wanted
 
 
-def _change(ip: Any, command: str, index: int, entry: Neighbour) -> None:
-    if entry.family == socket.AF_BRIDGE:
-        ip.fdb(
-            "del" if command == "del" else "append",
-            ifindex=index,
-            lladdr=entry.hardware_address,
-            dst=entry.address,
-            flags=_SELF,
-            state=_PERMANENT,
-        )
-    else:
-        ip.neigh(
-            command,
-            family=entry.family,
-            ifindex=index,
-            dst=entry.address,
-            lladdr=entry.hardware_address,
-            state=_PERMANENT,
-        )
+def _put(index: int, entry: Entry) -> Request:
+    put = rtnetlink.add_forwarding if entry.what == "forwarding" else rtnetlink.put_neighbour
+    return put(index, entry.address, entry.hardware_address)
 
 
-def _neighbours(ip: Any, index: int) -> set[Neighbour]:
-    found = set()
-    for family in (socket.AF_BRIDGE, *(each.number for each in Family)):
-        for each in ip.get_neighbours(family, ifindex=index):
-            address, hardware_address = each.get("dst"), each.get("lladdr")
-            permanent = each["state"] & _PERMANENT
-            if each["ifindex"] == index and permanent and address and hardware_address:
-                found.add(Neighbour(family, str(ip_address(address)), hardware_address))
+def _delete(index: int, entry: Entry) -> Request:
+    if entry.what == "forwarding":
+        return rtnetlink.delete_forwarding(index, entry.address, entry.hardware_address)
+    return rtnetlink.delete_neighbour(index, entry.address)
+
+
+def _held(asker: Requests, index: int) -> set[Entry]:
+    found = {Entry("forwarding", *each) for each in rtnetlink.forwardings(asker, index)}
+    for family in Family:
+        found |= {Entry("neighbour", *each) for each in rtnetlink.permanent_neighbours(asker, index, family)}
     return found

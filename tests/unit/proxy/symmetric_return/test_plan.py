@@ -9,10 +9,10 @@ import pytest
 from tests.unit.proxy.symmetric_return.nodes import SETTINGS, end, mac, node, on_link
 from wellhead.ip import IPAddress
 from wellhead.linux.numbers import TUNNEL_DEVICE
+from wellhead.linux.routes import Interface
 from wellhead.proxy.marks import Marks
 from wellhead.proxy.symmetric_return.announcement import ANNOTATION, TunnelEnd, encode
 from wellhead.proxy.symmetric_return.nodes import (
-    Interface,
     NodeFacts,
     OnLink,
     facts,
