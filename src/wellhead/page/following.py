@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from wellhead.api.errors import ApiError, Forbidden, NotFound
 from wellhead.api.meta import Key, Obj
 from wellhead.api.resource import Resource
+from wellhead.client.connection import Connection
 from wellhead.client.informer import TypedInformer
 from wellhead.client.rest import Client, ConnectionLost, Event, Listing
 from wellhead.paths.reading import table
@@ -23,6 +24,7 @@ from wellhead.snapshot.cluster import slim
 from wellhead.snapshot.kinds import Wanted
 
 _UNAUTHORIZED = 401
+_LISTS_AT_ONCE = 6  # each is a connection, and most of them aren't needed afterwards
 _RELOOK_SECONDS = 1.0  # between two looks, however many reasons there are
 
 
@@ -48,25 +50,30 @@ class Keeper(Protocol):
 
 
 class Report(Protocol):
-    def __call__(self, resource: str, why: str) -> None:
-        """The watch of a resource is lost, and why; or, where `why` is empty, it is there (again)."""
+    def __call__(self, resource: str, *, lost: bool) -> None:
+        """The watch of a resource is lost, or is there (again)."""
 
 
 class PageClient(Client):
     """A client whose refusals end an informer, and that tells whether it hears anything."""
 
-    report: Report = staticmethod(lambda resource, why: None)
+    report: Report = staticmethod(lambda resource, *, lost: None)
+
+    def __init__(self, connection: Connection, user_agent: str) -> None:
+        super().__init__(connection, user_agent)
+        self._lists = asyncio.Semaphore(_LISTS_AT_ONCE)
 
     async def listing(self, resource: Resource, *args: Any, **options: Any) -> Listing:
         with self._judging(resource, "list"):
-            return await super().listing(resource, *args, **options)
+            async with self._lists:
+                return await super().listing(resource, *args, **options)
         raise AssertionError
 
     async def watch(self, resource: Resource, *args: Any, **options: Any) -> AsyncIterator[Event]:
         caught_up = options.pop("on_open", None)
 
         def opened() -> None:
-            self.report(resource.plural, "")
+            self.report(resource.plural, lost=False)
             if caught_up is not None:
                 caught_up()
 
@@ -79,14 +86,14 @@ class PageClient(Client):
         try:
             yield
         except (Forbidden, NotFound) as error:
-            self.report(resource.plural, "")  # it answers
+            self.report(resource.plural, lost=False)  # it answers
             raise Refused(verb, error) from error
         except ApiError as error:
             if error.code == _UNAUTHORIZED:
                 raise Expired(str(error)) from error
             raise
-        except ConnectionLost as error:
-            self.report(resource.plural, str(error))
+        except ConnectionLost:
+            self.report(resource.plural, lost=True)
             raise
 
 
@@ -156,8 +163,10 @@ class Following:
             await self._relook.wait()
 
     async def _everywhere(self) -> None:
-        """Returns when it may not, or not any more."""
+        """Returns when it may not, or not any more, or where there is nothing of that name."""
         try:
+            if self._name and not await self._exists():
+                return
             await self._follow(None)
         except Refused as refused:
             if isinstance(refused.error, NotFound):
@@ -174,6 +183,20 @@ class Following:
             else:
                 self._say(("forbidden", ""))
                 self._forget()
+
+    async def _exists(self) -> bool:
+        """Whether there is an object of the name, as far as it may be asked: most of them are nowhere, and
+        nothing is watched that isn't there. Raises Refused."""
+        selector = f"metadata.name={self._name}"
+        try:
+            found = await self._client.listing(self._wanted.resource, field_selector=selector)
+        except (ApiError, ConnectionLost):
+            return True  # whoever follows tries again
+        if any(True for _ in found.items):
+            return True
+        self._say(())
+        self._forget()
+        return False
 
     async def _one(self) -> None:
         """The object of that name where it usually is, which may be all that is allowed."""

@@ -47,7 +47,7 @@ class Live:
         self._connect, self._store, self._scene = connect, store, scene
         self._tell_changed, self._tell_state = changed, stated
         self._relook = Relook()
-        self._lost: dict[str, str] = {}
+        self._lost: set[str] = set()
         self._looked = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -142,10 +142,12 @@ class Live:
             self._timer = None
         self._tell_changed()
 
-    def _reported(self, resource: str, why: str) -> None:
-        if why:
-            self._lost[resource] = why
-        elif self._lost.pop(resource, ""):
+    def _reported(self, resource: str, *, lost: bool) -> None:
+        """A watch is lost, or there again."""
+        if lost:
+            self._lost.add(resource)
+        elif resource in self._lost:
+            self._lost.discard(resource)
             self._relook.now()
-        first = next(iter(self._lost.values()), "")
-        self._tell_state(State(connected=not self._lost, why=first))
+        sentence = "the API server can't be reached: what is shown may be old, until it is back"
+        self._tell_state(State(connected=not self._lost, why=sentence if self._lost else ""))

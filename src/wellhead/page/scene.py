@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import TypeVar
 
 from wellhead.api.meta import Key
 from wellhead.ip import IPAddress
@@ -15,6 +16,8 @@ from wellhead.page.values import Change, Client, Entity, Node, Pod, Service
 from wellhead.paths.parties.found import Parties
 from wellhead.paths.services import ServiceFacts
 from wellhead.paths.world import WORKLOADS, Entry, read_node, read_pod
+
+T = TypeVar("T")
 
 _NO_BALANCERS = (
     "ClusterNetworkPolicy", "Event", "Ingress", "IngressClass", "Namespace", "NetworkPolicy", "ReplicaSet",
@@ -37,7 +40,8 @@ class Scene:
         self._passing: dict[str, frozenset[str]] = {}  # of each Service with a health check, the nodes
         self._party_of: dict[Key, tuple[str, str]] = {}  # of each Service with a balancer: name and class
         self._members: dict[tuple[str, str], set[Key]] = defaultdict(set)
-        self._pod_at: dict[str, str] = {}
+        self._pods_at: dict[str, set[str]] = defaultdict(set)  # more than one while an address passes on
+        self._services_at: dict[str, set[Key]] = defaultdict(set)
 
     # What happens
 
@@ -91,14 +95,14 @@ class Scene:
         """What is other than it was when this was asked last."""
         put: dict[str, Entity] = {}
         gone: list[str] = []
-        balanced = set(self._party_of) if self._all_balancers else set()
-        balanced |= self._services
-        parties = Parties(self._store.world()) if self._needs_parties(balanced) else None
         pods, self._pods = self._pods, set()
         for key in pods:
             self._index_pod(key)
         services, self._services = self._services, set()
-        for key in sorted(balanced | services):
+        if self._all_balancers:
+            services |= self._party_of.keys()
+        parties = Parties(self._store.world()) if self._needs_parties(services) else None
+        for key in sorted(services):
             self._set(entities.service_id(*key), self._service(key, parties), put, gone)
         for key in sorted(pods | self._pods):
             self._set(entities.pod_id(*key), self._pod(key), put, gone)
@@ -133,23 +137,28 @@ class Scene:
             facts = ServiceFacts(self._store.world_of_service(key), entry.obj)
             balancer = self._join_balancer(key, entry, parties) if _is_balanced(entry) else ""
             new = entities.service(facts, self._at, balancer)
-        self._link(own, old if isinstance(old, Service) else None, new)
+        self._link(key, old if isinstance(old, Service) else None, new)
         return new
 
     def _at(self, address: IPAddress) -> str:
-        return self._pod_at.get(str(address), "")
+        return max(self._pods_at.get(str(address), ()), default="")
 
-    def _link(self, own: str, old: Service | None, new: Service | None) -> None:
+    def _link(self, key: Key, old: Service | None, new: Service | None) -> None:
         """Pods and nodes say of which Services they are endpoints, and whose checks they pass."""
+        own = entities.service_id(*key)
+        for each in old.endpoints if old is not None else ():
+            _discard(self._services_at, each.address, key)
+        for each in new.endpoints if new is not None else ():
+            self._services_at[each.address].add(key)
         before = {each.pod for each in old.endpoints} if old is not None else set()
         after = {each.pod for each in new.endpoints} if new is not None else set()
-        for pod in before ^ after:
-            if pod:
-                (self._services_of_pod[pod].add if pod in after else self._services_of_pod[pod].discard)(own)
-                if not self._services_of_pod[pod]:
-                    del self._services_of_pod[pod]
-                _, namespace, name = pod.split("/", 2)
-                self._pods.add((namespace, name))
+        for pod in (before ^ after) - {""}:
+            if pod in after:
+                self._services_of_pod[pod].add(own)
+            else:
+                _discard(self._services_of_pod, pod, own)
+            _, namespace, name = pod.split("/", 2)
+            self._pods.add((namespace, name))
         had = self._passing.pop(own, None)
         has = entities.passing(new) if new is not None and new.health_check_node_port else None
         if has is not None:
@@ -162,12 +171,18 @@ class Scene:
     def _index_pod(self, key: Key) -> None:
         name = entities.pod_id(*key)
         old = self.entities.get(name)
-        for address in old.addresses if isinstance(old, Pod) and not old.host_network else ():
-            self._pod_at.pop(address, None)
+        had = set(old.addresses) if isinstance(old, Pod) and not old.host_network else set()
         entry = self._store.get("Pod", key)
         facts = read_pod(entry) if entry is not None else None
+        has: set[str] = set()
         if facts is not None and facts.lives and not facts.host_network:
-            self._pod_at |= {str(each): name for each in facts.addresses}
+            has = set(map(str, facts.addresses))
+        for address in had - has:
+            _discard(self._pods_at, address, name)
+        for address in has - had:
+            self._pods_at[address].add(name)
+        for address in had ^ has:  # a slice that names no pod leads to whichever has the address
+            self._services |= self._services_at.get(address, set())
 
     def _pod(self, key: Key) -> Pod | None:
         entry = self._store.get("Pod", key)
@@ -219,6 +234,14 @@ class Scene:
             party = parties.balancer(facts[0])
             self._set(own, entities.balancer(party, of[1], facts), put, gone)
         self._balancer_ids.clear()
+
+
+def _discard(index: dict[str, set[T]], key: str, value: T) -> None:
+    """Take a value out of an index, which keeps no empty sets."""
+    if key in index:
+        index[key].discard(value)
+        if not index[key]:
+            del index[key]
 
 
 def _is_balanced(entry: Entry) -> bool:

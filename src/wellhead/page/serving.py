@@ -98,5 +98,6 @@ class quiet_end:  # noqa: N801 (as contextlib's own)
 
 def run(model: Model, sock: socket.socket, announce: Callable[[Guard], None]) -> None:
     """`serve`, in a loop of its own."""
-    logging.getLogger("aiohttp").setLevel(logging.ERROR)
+    for each in ("aiohttp", "wellhead.client"):  # what goes on with the cluster is said in the page
+        logging.getLogger(each).setLevel(logging.ERROR)
     asyncio.run(serve(model, sock, announce))

@@ -84,8 +84,8 @@ def service(
     }
 
 
-def endpoint_slice(name: str, pods: list[Obj], *, namespace: str = "default") -> Obj:
-    """Of the Service of this name."""
+def endpoint_slice(name: str, pods: list[Obj], *, namespace: str = "default", named: bool = True) -> Obj:
+    """Of the Service of this name. `named`: it says which pods its addresses are of."""
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -96,7 +96,7 @@ def endpoint_slice(name: str, pods: list[Obj], *, namespace: str = "default") ->
         },
         "addressType": "IPv4",
         "ports": [{"name": "", "port": 8080, "protocol": "TCP"}],
-        "endpoints": [endpoint(each) for each in pods],
+        "endpoints": [endpoint(each) if named else _unnamed(endpoint(each)) for each in pods],
     }
 
 
@@ -112,6 +112,11 @@ def endpoint(of: Obj) -> Obj:
             "name": of["metadata"]["name"],
         },
     }
+
+
+def _unnamed(found: Obj) -> Obj:
+    del found["targetRef"]
+    return found
 
 
 def large(nodes: int = 50, services: int = 100, each: int = 20) -> list[Obj]:
