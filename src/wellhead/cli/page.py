@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from wellhead.cli.options import Address
 from wellhead.ip import IPAddress
@@ -80,8 +81,9 @@ def command(
 
     It is served on 127.0.0.1 alone, to whoever has the link that is printed. Ctrl-C ends it.
     """
-    if sum(map(bool, (files, kubeconfig))) > 1:
-        raise click.UsageError("-f and --kubeconfig: one of them")
+    by_name = click.get_current_context().get_parameter_source("name") is ParameterSource.COMMANDLINE
+    if sum(map(bool, (files, kubeconfig, by_name))) > 1:
+        raise click.UsageError("--name, --kubeconfig and -f: one of them")
     from wellhead.page.model import Model
     from wellhead.page.opening import opened
     from wellhead.page.serving import CannotListen, bind, run

@@ -4,6 +4,7 @@ files.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -69,15 +70,15 @@ def of_kubeconfig(kubeconfig: str | None) -> Source:
 
 def _can_send_elsewhere() -> Can:
     """Whether this process could send from here and watch; whether there are helpers is seen when it does."""
-    import os
-
     if os.geteuid() != 0:
         return Can(
             can=False,
             why="packets are sent and watched as root, by helpers on the nodes: see `wellhead trace --help`",
         )
     try:
-        import wellhead.trace.nodes  # noqa: F401
+        import pyroute2  # noqa: F401
+
+        import wellhead.page.sending  # noqa: F401
     except ModuleNotFoundError as error:
         return Can(can=False, why=f"sending needs the extra “components” ({error.name} is missing)")
     return Can(can=True)
