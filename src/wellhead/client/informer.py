@@ -17,7 +17,8 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from wellhead.api.errors import ApiError, Gone
-from wellhead.api.meta import Key, Obj, key
+from wellhead.api.forms import Form, identity
+from wellhead.api.meta import Key, Obj
 from wellhead.api.resource import Resource
 from wellhead.client.backoff import Backoff
 from wellhead.client.collector import uncollected
@@ -47,7 +48,8 @@ class TypedInformer(Generic[T]):
     """Objects of one resource (in one namespace, or matching selectors), by key and by index.
 
     What is kept of an object, indexed and handed out, is what `read` makes of it: a copy of a large cluster
-    that holds what somebody needs is a fraction of one that holds everything.
+    that holds what somebody needs is a fraction of one that holds everything. With a `form` it is given that,
+    and a dict only where the object isn't of the form.
 
     The objects belong to everybody: never change one. A handler is called on the event loop for each change,
     with the old and the new object (no old one: added; no new one: deleted), after the copy has changed. It
@@ -58,8 +60,9 @@ class TypedInformer(Generic[T]):
         self,
         client: Client,
         resource: Resource,
-        read: Callable[[Obj], T],
+        read: Callable[[Any], T],
         *,
+        form: type[Form] | None = None,
         namespace: str | None = None,
         label_selector: str = "",
         field_selector: str = "",
@@ -73,6 +76,7 @@ class TypedInformer(Generic[T]):
         self._behind = Overdue(f"no watch of {resource.plural}", WITHOUT_WATCH_SECONDS)
         self._client = client
         self._read = read
+        self._form = form
         self._namespace = namespace
         self._label_selector = label_selector
         self._field_selector = field_selector
@@ -177,15 +181,16 @@ class TypedInformer(Generic[T]):
             label_selector=self._label_selector,
             field_selector=self._field_selector,
             resource_version=self._list_version,
+            form=self._form,
         )
         items = listing.items
         with uncollected():
             if self._objects:
                 items = iter(listed := list(items))
-                for gone in self._objects.keys() - {key(obj) for obj in listed}:
-                    self._change(gone, None)
+                for gone in self._objects.keys() - {identity(obj)[0] for obj in listed}:
+                    self._delete(gone)
             for obj in items:  # at the start one by one: the whole list never exists as objects
-                self._change(key(obj), obj)
+                self._put(obj)
         self._resource_version = listing.resource_version
         self.lagging = False
         self._synced.set()
@@ -198,6 +203,7 @@ class TypedInformer(Generic[T]):
             label_selector=self._label_selector,
             field_selector=self._field_selector,
             on_open=self._caught_up,
+            form=self._form,
         )
 
     def _caught_up(self) -> None:
@@ -205,37 +211,44 @@ class TypedInformer(Generic[T]):
         self._behind.end()
 
     def _apply(self, event: Event) -> None:
+        if event.type == "BOOKMARK":
+            self._resource_version = event.object["metadata"]["resourceVersion"]
+            return
+        name, self._resource_version, _ = identity(event.object)
         if event.type == "DELETED":
-            self._change(key(event.object), None)
+            self._delete(name)
         elif event.type in ("ADDED", "MODIFIED"):
-            self._change(key(event.object), event.object)
-        self._resource_version = event.object["metadata"]["resourceVersion"]
+            self._put(event.object)
 
-    def _change(self, name: Key, obj: Obj | None) -> None:
+    def _delete(self, name: Key) -> None:
+        old = self._objects.pop(name, None)
+        if old is not None:
+            self._tell(name, old.object, None)
+
+    def _put(self, obj: Any) -> None:
+        name, version, uid = identity(obj)
         old = self._objects.get(name)
-        new = None
-        if obj is None:
-            if old is None:
-                return
-            del self._objects[name]
-        else:
-            metadata = obj["metadata"]
-            if not self._managers:
-                # Half of an object's size is who set what, which no component asks.
-                metadata.pop("managedFields", None)
-            version = metadata["resourceVersion"]
-            if old is not None and old.version == version:
-                return
-            new = _Held(version, metadata.get("uid", ""), self._read(obj))
-            self._objects[(intern(name[0]), name[1])] = new
-        before = old.object if old is not None else None
-        after = new.object if new is not None else None
-        self._reindex(name, before, after)
-        if old is not None and new is not None and old.uid != new.uid:
-            # Deleted and created again while nobody was watching: two changes.
+        if old is not None and old.version == version:
+            return
+        if not self._managers and isinstance(obj, dict):
+            # Half of an object's size is who set what, which no component asks.
+            obj["metadata"].pop("managedFields", None)
+        new = self._read(obj)
+        self._objects[(intern(name[0]), name[1])] = _Held(version, uid, new)
+        if old is None:
+            self._tell(name, None, new)
+        elif old.uid == uid:
+            self._tell(name, old.object, new)
+        else:  # deleted and created again while nobody was watching: two changes
+            self._reindex(name, old.object, new)
             for handler in self._handlers:
-                handler(before, None)
-            before = None
+                handler(old.object, None)
+            for handler in self._handlers:
+                handler(None, new)
+
+    def _tell(self, name: Key, before: T | None, after: T | None) -> None:
+        if self._indexes:
+            self._reindex(name, before, after)
         for handler in self._handlers:
             handler(before, after)
 
@@ -257,16 +270,15 @@ def watches(*informers: TypedInformer[Any]) -> Check:
     return Check("watches", lambda now: together(each.problem(now) for each in informers))
 
 
-def tolerant(read: Callable[[Obj], T | None]) -> Callable[[Obj], T | None]:
+def tolerant(read: Callable[[Any], T | None]) -> Callable[[Any], T | None]:
     """As `read`, but None for an object that it can't read: the others are to be served all the same."""
 
-    def attempt(obj: Obj) -> T | None:
+    def attempt(obj: Any) -> T | None:
         try:
             return read(obj)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            metadata = obj.get("metadata", {})
-            name = metadata.get("namespace"), metadata.get("name")
-            _log.error("%s %s/%s is ignored: it can't be read: %r", obj.get("kind"), *name, error)
+            kind = obj.get("kind") if isinstance(obj, dict) else type(obj).__name__.removesuffix("Form")
+            _log.error("%s %s/%s is ignored: it can't be read: %r", kind, *identity(obj)[0], error)
             return None
 
     return attempt

@@ -17,6 +17,7 @@ import aiohttp
 import msgspec
 
 from wellhead.api.errors import ApiError
+from wellhead.api.forms import Form
 from wellhead.api.meta import AnyObj, Obj
 from wellhead.api.resource import Resource
 from wellhead.client.connection import Connection
@@ -52,7 +53,8 @@ class Event:
     """One line of a watch: `type` is ADDED, MODIFIED, DELETED or BOOKMARK."""
 
     type: str
-    object: Obj
+    object: Any
+    """As a dict, or in the form that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +62,21 @@ class Listing:
     """A list whose `items` are decoded as they are taken, once: fit for lists of any length."""
 
     resource_version: str
-    items: Iterator[Obj]
+    items: Iterator[Any]
+    """As dicts, or in the form that was asked for."""
 
 
 class _List(msgspec.Struct):
     metadata: Obj
     items: list[msgspec.Raw] | None = None
+
+
+class _Line(msgspec.Struct, gc=False):
+    type: str
+    object: msgspec.Raw
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
 
 
 class Client:
@@ -128,17 +139,23 @@ class Client:
         label_selector: str = "",
         field_selector: str = "",
         resource_version: str = "",
+        form: type[Form] | None = None,
     ) -> Listing:
-        """As `list`, for many objects of which little is to be kept."""
+        """As `list`, for many objects of which little is to be kept.
+
+        One that isn't of the `form` is given as a dict: who reads it may say what is wrong with it.
+        """
         query = _listing(label_selector, field_selector, resource_version)
         found = msgspec.json.decode(
             await self._answer("GET", resource.path(namespace), query=query), type=_List
         )
 
-        def items() -> Iterator[Obj]:
+        def items() -> Iterator[Any]:
+            decode = _decoder(form)
             for raw in found.items or ():
-                item: Obj = msgspec.json.decode(raw)
-                _complete(item, resource)
+                item = decode(raw)
+                if isinstance(item, dict):
+                    _complete(item, resource)
                 yield item
 
         return Listing(found.metadata["resourceVersion"], items())
@@ -225,8 +242,11 @@ class Client:
         field_selector: str = "",
         bookmarks: bool = True,
         on_open: Callable[[], None] | None = None,
+        form: type[Form] | None = None,
     ) -> AsyncIterator[Event]:
         """Every change after `resource_version`, until the server ends the watch (which is normal).
+
+        Objects are dicts, or in a `form` as in `listing`; a bookmark's is always a dict.
 
         `on_open` is called once the server has accepted the watch, which may be long before a first event.
         Raises Gone when the server no longer knows what came after that version: list again.
@@ -242,11 +262,13 @@ class Client:
                 await _raise_for_status(response)
                 if on_open is not None:
                     on_open()
+                decode = _decoder(form)
                 async for line in _lines(response):
-                    event = msgspec.json.decode(line)
-                    if event["type"] == "ERROR":
-                        raise ApiError.from_status(event["object"])
-                    yield Event(event["type"], event["object"])
+                    event = _decode_line(line)
+                    if event.type == "ERROR":
+                        raise ApiError.from_status(msgspec.json.decode(event.object))
+                    read = msgspec.json.decode if event.type == "BOOKMARK" else decode
+                    yield Event(event.type, read(event.object))
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ConnectionLost(f"watching {resource.plural}: {_why(error)}") from error
 
@@ -309,6 +331,20 @@ class Client:
             timeout=_WATCH_TIMEOUT if watch else _REQUEST_TIMEOUT,
             server_hostname=self._connection.server_hostname,
         )
+
+
+def _decoder(form: type[Form] | None) -> Callable[[msgspec.Raw], Any]:
+    if form is None:
+        return msgspec.json.decode
+    formed = msgspec.json.Decoder(form).decode
+
+    def decode(raw: msgspec.Raw) -> Any:
+        try:
+            return formed(raw)
+        except msgspec.ValidationError:
+            return msgspec.json.decode(raw)
+
+    return decode
 
 
 def _keepalive_socket(address: aiohttp.AddrInfoType) -> socket.socket:

@@ -43,10 +43,12 @@ from wellhead.proxy.sysctls import (
     set_oom_score,
 )
 from wellhead.proxy.watches import SERVICE_SELECTOR, SLICE_SELECTOR, Watches, read_service, read_slice
+from wellhead.services.endpointslice import EndpointSliceForm
 from wellhead.services.names import ServiceKey
 from wellhead.services.node import LocalNode, is_leaving, parse_node
 from wellhead.services.node_ports import node_port_networks
 from wellhead.services.node_view import NodeView
+from wellhead.services.service import ServiceForm
 from wellhead.services.service_map import ServiceMap
 
 log = logging.getLogger(__name__)
@@ -148,8 +150,12 @@ class _Proxy:
             check_period=config.sync_period,
             failed=self._sync_failed,
         )
-        self._services = TypedInformer(client, SERVICES, read_service, label_selector=SERVICE_SELECTOR)
-        self._slices = TypedInformer(client, ENDPOINTSLICES, read_slice, label_selector=SLICE_SELECTOR)
+        self._services = TypedInformer(
+            client, SERVICES, read_service, form=ServiceForm, label_selector=SERVICE_SELECTOR
+        )
+        self._slices = TypedInformer(
+            client, ENDPOINTSLICES, read_slice, form=EndpointSliceForm, label_selector=SLICE_SELECTOR
+        )
         self._nodes = Informer(client, NODES, field_selector=f"metadata.name={config.node_name}")
         self._services.on_change(watches.on_service)
         self._services.on_change(lambda old, new: self._want_return(services))

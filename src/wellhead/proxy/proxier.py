@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from wellhead.client.collector import settle, uncollected
-from wellhead.ip import Family, Protocol
+from wellhead.ip import Family
 from wellhead.proxy import stale_flows
 from wellhead.proxy.backends.base import Backend, BackendError
 from wellhead.proxy.fallbacks import Fallbacks
@@ -116,7 +116,7 @@ class Proxier:
 
     def _prepare(self, diff: ViewDiff) -> None:
         for key, (before, after) in diff.ports.items():
-            if any(each is not None and each.protocol is not Protocol.SCTP for each in (before, after)):
+            if stale_flows.may_be_to(before) or stale_flows.may_be_to(after):
                 if key in self._unsettled:
                     before = self._unsettled[key][0]
                 self._unsettled[key] = (before, after)
@@ -160,7 +160,7 @@ class Proxier:
             routing = routings.get(policy)
             if routing is not None and routing.others.action is Action.DROP:
                 ports.add(key)
-            else:
+            elif ports:
                 ports.discard(key)
 
     def _measure(self, seconds: float, triggers: list[float]) -> None:

@@ -48,6 +48,13 @@ Valid = Mapping[Destination, Usable]
 """Where flows may go on to, by destination; nowhere when empty."""
 
 
+def may_be_to(view: PortView | None) -> bool:
+    """Whether flows to a port can be stale, or have been dialled early: few ports have any such frontend."""
+    if view is None:
+        return False
+    return view.protocol is Protocol.UDP or any(kind in _FROM_OUTSIDE for kind, _ in view.frontends)
+
+
 def valid_flows(family: Family, changes: Iterable[tuple[PortView | None, PortView | None]]) -> Valid:
     """Of the UDP frontends that `changes` (before, after) touch, where their flows may go on to.
 

@@ -8,30 +8,39 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+from sys import intern
 
 import msgspec
 
+from wellhead.api.forms import formed, identity
 from wellhead.api.meta import Obj
 from wellhead.client.informer import tolerant
 from wellhead.proxy.metrics import Metrics
-from wellhead.services.endpointslice import HEADLESS_LABEL, EndpointSlice, parse_endpoint_slice
+from wellhead.services.endpointslice import (
+    HEADLESS_LABEL,
+    EndpointSlice,
+    EndpointSliceForm,
+    parse_endpoint_slice,
+)
 from wellhead.services.names import ServiceKey
 from wellhead.services.service import (
     PRESERVE_CLIENT_IP_ANNOTATION,
     PROXY_NAME_LABEL,
     Service,
+    ServiceForm,
     parse_service,
 )
 from wellhead.services.service_map import ServiceMap
 
 log = logging.getLogger(__name__)
 
-TRIGGER_TIME_ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time"
-
 SERVICE_SELECTOR = f"!{PROXY_NAME_LABEL}"
 SLICE_SELECTOR = f"!{PROXY_NAME_LABEL},!{HEADLESS_LABEL}"
 """What a proxy without a name asks the server for, as kube-proxy does."""
 
+_service_form = tolerant(partial(formed, form=ServiceForm))
+_slice_form = tolerant(partial(formed, form=EndpointSliceForm))
 _parse_service, _parse_slice = tolerant(parse_service), tolerant(parse_endpoint_slice)
 
 
@@ -55,28 +64,32 @@ class ReadSlice(msgspec.Struct, frozen=True, gc=False):
     """When, in Unix seconds, the pod or Service changed whose change the controller last put into it."""
 
 
-def read_service(obj: Obj) -> ReadService:
+def read_service(obj: Obj | ServiceForm) -> ReadService:
     """What the proxy keeps of a Service object."""
-    service = _parse_service(obj)
-    metadata = obj["metadata"]
-    wish = (metadata.get("annotations") or {}).get(PRESERVE_CLIENT_IP_ANNOTATION)
-    if wish not in (None, "true", "false"):
+    (namespace, name), _, uid = identity(obj)
+    form = _service_form(obj)
+    service = _parse_service(form) if form is not None else None
+    annotations = form.metadata.annotations if form is not None else None
+    if annotations and annotations.preserve_client_ip not in (None, "true", "false"):
         log.warning(
             '%s/%s: annotation %s: %r says nothing: it takes "true" or "false"',
-            metadata["namespace"],
-            metadata["name"],
+            namespace,
+            name,
             PRESERVE_CLIENT_IP_ANNOTATION,
-            wish,
+            annotations.preserve_client_ip,
         )
-    key = service.key if service is not None else ServiceKey(metadata["namespace"], metadata["name"])
-    return ReadService(key, metadata.get("uid", ""), service)
+    return ReadService(service.key if service is not None else ServiceKey(namespace, name), uid, service)
 
 
-def read_slice(obj: Obj) -> ReadSlice:
+def read_slice(obj: Obj | EndpointSliceForm) -> ReadSlice:
     """What the proxy keeps of an EndpointSlice object."""
-    metadata = obj["metadata"]
-    triggered = _trigger_time(metadata.get("annotations"))
-    return ReadSlice(metadata["namespace"], metadata["name"], _parse_slice(obj), triggered)
+    (namespace, name), _, _ = identity(obj)
+    form = _slice_form(obj)
+    if form is None:
+        return ReadSlice(namespace, name, None, None)
+    annotations = form.metadata.annotations
+    triggered = _trigger_time(annotations.triggered) if annotations else None
+    return ReadSlice(intern(namespace), name, _parse_slice(form), triggered)
 
 
 class Watches:
@@ -124,8 +137,7 @@ class Watches:
         return triggers
 
 
-def _trigger_time(annotations: dict[str, str] | None) -> float | None:
-    text = (annotations or {}).get(TRIGGER_TIME_ANNOTATION)
+def _trigger_time(text: str | None) -> float | None:
     try:
         return datetime.fromisoformat(text).timestamp() if text else None
     except ValueError:

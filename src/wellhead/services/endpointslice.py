@@ -4,21 +4,72 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from sys import intern
-from typing import Any
 
 import msgspec
 
+from wellhead.api.forms import Form, Metadata, formed
 from wellhead.api.meta import Obj
 from wellhead.ip import Family, IPAddress, Protocol, parse_packed, parse_protocol, unpacked
 from wellhead.services.names import ServiceKey
 
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
+TRIGGER_TIME_ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time"
 
 _FAMILIES = {"IPv4": Family.IPV4, "IPv6": Family.IPV6}
 _LENGTHS = {Family.IPV4: 4, Family.IPV6: 16}
 _NOBODY: frozenset[str] = frozenset()
-_NOTHING: Obj = {}
+
+
+class _Labels(msgspec.Struct, gc=False):
+    service: str | None = msgspec.field(name=SERVICE_NAME_LABEL, default=None)
+    headless: str | None = msgspec.field(name=HEADLESS_LABEL, default=None)
+
+
+class _Annotations(msgspec.Struct, gc=False):
+    triggered: str | None = msgspec.field(name=TRIGGER_TIME_ANNOTATION, default=None)
+
+
+class _Metadata(Metadata, rename="camel", gc=False):
+    labels: _Labels | None = None
+    annotations: _Annotations | None = None
+
+
+class _Port(msgspec.Struct, gc=False):
+    name: str | None = None
+    protocol: str | None = None
+    port: int | None = None
+
+
+class _Conditions(msgspec.Struct, gc=False):
+    ready: bool | None = None
+    serving: bool | None = None
+    terminating: bool | None = None
+
+
+class _Hint(msgspec.Struct, gc=False):
+    name: str
+
+
+class _Hints(msgspec.Struct, rename="camel", gc=False):
+    for_nodes: list[_Hint] | None = None
+    for_zones: list[_Hint] | None = None
+
+
+class _Endpoint(msgspec.Struct, rename="camel", gc=False):
+    addresses: list[str] | None = None
+    conditions: _Conditions | None = None
+    node_name: str | None = None
+    hints: _Hints | None = None
+
+
+class EndpointSliceForm(Form, rename="camel", gc=False):
+    """What a proxy wants to know of an EndpointSlice object."""
+
+    metadata: _Metadata
+    address_type: str | None = None
+    ports: list[_Port] | None = None
+    endpoints: list[_Endpoint] | None = None
 
 
 class EndpointAddress(msgspec.Struct, frozen=True, order=True, cache_hash=True, gc=False):
@@ -86,56 +137,59 @@ class EndpointSlice(msgspec.Struct, frozen=True, gc=False):
     endpoints: tuple[Endpoint, ...]
 
 
-def parse_endpoint_slice(endpoint_slice: Obj) -> EndpointSlice | None:
+def parse_endpoint_slice(endpoint_slice: Obj | EndpointSliceForm) -> EndpointSlice | None:
     """Read an EndpointSlice object; None when a proxy has no use for it.
 
     That is: slices of host names (addressType FQDN), of no Service, or carrying the headless label
     (any value), which the controller sets on the slices of Services without a ClusterIP.
+
+    Raises:
+        ValueError: it isn't one.
     """
-    metadata = endpoint_slice["metadata"]
-    labels = metadata.get("labels") or {}
-    family = _FAMILIES.get(endpoint_slice.get("addressType", ""))
-    service = labels.get(SERVICE_NAME_LABEL)
-    if family is None or not service or HEADLESS_LABEL in labels:
+    form = formed(endpoint_slice, EndpointSliceForm)
+    metadata, labels = form.metadata, form.metadata.labels
+    family = _FAMILIES.get(form.address_type or "")
+    if family is None or labels is None or not labels.service or labels.headless is not None:
         return None
     length = _LENGTHS[family]
-    endpoints = [_endpoint(each, length) for each in endpoint_slice.get("endpoints") or ()]
+    endpoints = [found for each in form.endpoints or () if (found := _endpoint(each, length)) is not None]
     return EndpointSlice(
-        service=ServiceKey(intern(metadata["namespace"]), service),
-        name=metadata["name"],
-        family=family,
-        ports=tuple(
+        ServiceKey(intern(metadata.namespace), labels.service),
+        metadata.name,
+        family,
+        tuple(
             [
-                SlicePort(port.get("name") or "", parse_protocol(port.get("protocol")), port["port"])
-                for port in endpoint_slice.get("ports") or ()
-                if port.get("port")
+                SlicePort(intern(each.name or ""), parse_protocol(each.protocol), each.port)
+                for each in form.ports or ()
+                if each.port
             ]
         ),
-        endpoints=tuple([each for each in endpoints if each is not None]),
+        tuple(endpoints),
     )
 
 
-def _endpoint(endpoint: Obj, length: int) -> Endpoint | None:
+def _endpoint(endpoint: _Endpoint, length: int) -> Endpoint | None:
     # An endpoint's addresses are interchangeable, and consumers use the first (discovery.k8s.io/v1).
-    addresses = endpoint.get("addresses")
-    packed = parse_packed(addresses[0]) if addresses else None
+    packed = parse_packed(endpoint.addresses[0]) if endpoint.addresses else None
     if packed is None or len(packed) != length:
         return None
-    said = endpoint.get("conditions") or _NOTHING
-    hints = endpoint.get("hints")
+    said, hints = endpoint.conditions or _UNSAID, endpoint.hints
     return Endpoint(
         packed,
-        said.get("ready") is not False,
-        said.get("serving") is not False,
-        said.get("terminating") is True,
-        intern(endpoint.get("nodeName") or ""),  # many endpoints, few nodes
-        _names(hints.get("forNodes")) if hints else _NOBODY,
-        _names(hints.get("forZones")) if hints else _NOBODY,
+        said.ready is not False,
+        said.serving is not False,
+        said.terminating is True,
+        intern(endpoint.node_name or ""),  # many endpoints, few nodes
+        _names(hints.for_nodes) if hints else _NOBODY,
+        _names(hints.for_zones) if hints else _NOBODY,
     )
 
 
-def _names(hints: Any) -> frozenset[str]:
-    return frozenset([each["name"] for each in hints]) if hints else _NOBODY
+_UNSAID = _Conditions()
+
+
+def _names(hints: list[_Hint] | None) -> frozenset[str]:
+    return frozenset([each.name for each in hints]) if hints else _NOBODY
 
 
 def join_slices(

@@ -129,8 +129,8 @@ class PortView(msgspec.Struct, frozen=True, gc=False):
         """The endpoints that are known to be on this node: what they answer passes it."""
         if not self.hairpins:
             return ()
-        known = set(self.hairpins).difference(self.nodeless)
-        return tuple(dict.fromkeys([each for each in (*self.cluster, *self.local) if each.ip in known]))
+        known = {each.packed for each in self.hairpins} - {each.packed for each in self.nodeless}
+        return tuple(dict.fromkeys([each for each in (*self.cluster, *self.local) if each.packed in known]))
 
 
 def view_port(

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from tests.patience import PATIENCE
 from wellhead.api.errors import Gone
+from wellhead.api.forms import Form, formed
 from wellhead.api.meta import Obj
 from wellhead.api.resources import PODS
 from wellhead.client.informer import Informer, TypedInformer
@@ -156,6 +157,35 @@ async def test_what_is_kept_is_what_read_makes_of_an_object() -> None:
     assert changes == [(None, "node-1"), (None, "node-2"), ("node-1", "node-3")]
     assert informer.get("a", "default") == "node-3"
     assert sorted(informer.by_index("initial", "n")) == ["node-2", "node-3"]
+
+
+async def test_an_object_in_a_form_is_known_by_its_metadata() -> None:
+    class PodForm(Form):
+        spec: dict[str, str]
+
+    first = listing(5, pod("a", 1), pod("b", 2))
+    first["items"] = [formed(each, PodForm) for each in first["items"]]
+    events: list[Event | Exception] = [
+        Event("MODIFIED", formed(pod("a", 6, node="node-3"), PodForm)),
+        Event("BOOKMARK", {"metadata": {"resourceVersion": "9"}}),
+        Event("DELETED", formed(pod("b", 10), PodForm)),
+    ]
+    server = ScriptedServer([first], [events])
+    informer = TypedInformer(
+        cast(Client, server),
+        PODS,
+        lambda form: str(form.spec["nodeName"]),
+        form=PodForm,
+    )
+    changes: list[Change] = []
+    informer.on_change(lambda old, new: changes.append((old, new)))
+    running = asyncio.ensure_future(informer.run())
+    async with asyncio.timeout(PATIENCE):
+        await server.exhausted.wait()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert changes == [(None, "node-1"), (None, "node-1"), ("node-1", "node-3"), ("node-1", None)]
+    assert informer.get("a", "default") == "node-3"
 
 
 async def test_being_without_a_watch_is_a_problem_only_after_a_while_and_until_there_is_one() -> None:

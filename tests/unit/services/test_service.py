@@ -5,12 +5,13 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_network
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.unit.services.objects import service, service_object
 from wellhead.ip import Family, Protocol
 from wellhead.services.names import Frontend, FrontendKind
-from wellhead.services.service import parse_service
+from wellhead.services.service import ServiceForm, parse_service
 
 
 def test_every_address_of_a_service_is_a_frontend() -> None:
@@ -27,6 +28,24 @@ def test_every_address_of_a_service_is_a_frontend() -> None:
         (FrontendKind.NODE_PORT, Frontend(Family.IPV4, None, Protocol.TCP, 30080)),
     )
     assert str(port.key) == "default/web:http"
+
+
+def test_it_is_read_from_json_as_from_a_dict() -> None:
+    obj = service_object(
+        type="LoadBalancer",
+        externalTrafficPolicy="Local",
+        healthCheckNodePort=32000,
+        sessionAffinity="ClientIP",
+        sessionAffinityConfig={"clientIP": {"timeoutSeconds": 60}},
+        loadBalancerSourceRanges=["198.18.0.0/15"],
+        externalIPs=["198.18.0.1"],
+        ports=({"name": "http", "port": 80, "nodePort": 30080, "targetPort": "web"},),
+        ingress=({"ip": "203.0.113.1"},),
+        annotations={"wellhead.dev/preserve-client-ip": "true", "other": "x"},
+    )
+    obj["metadata"]["managedFields"] = [{"manager": "kubectl"}]
+    form = msgspec.json.decode(msgspec.json.encode(obj), type=ServiceForm)
+    assert parse_service(form) == parse_service(obj)
 
 
 def test_an_unnamed_port_is_named_by_its_service_alone() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import msgspec
+
 from wellhead.api.meta import Obj
 from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.haproxy import client_ip
 from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.ip import Family, IPNetwork, networks_of
-from wellhead.services.service import affinity_seconds, source_ranges
+from wellhead.services.service import ServiceSpec, affinity_seconds, source_ranges
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def termination(service: Obj) -> Termination:
     for text in spec.get("loadBalancerSourceRanges") or []:
         if not any(networks_of(family, [text]) for family in Family):
             raise Unsupported(f"{text!r} in loadBalancerSourceRanges is no network")
-    ranges = (each for family in Family for each in source_ranges(spec, family))
+    form = msgspec.convert(spec, ServiceSpec)
+    ranges = (each for family in Family for each in source_ranges(form, family))
     order = sorted(ranges, key=lambda each: (each.version, each.network_address.packed, each.prefixlen))
-    return Termination(tuple(ports), tuple(order), affinity_seconds(spec) or 0)
+    return Termination(tuple(ports), tuple(order), affinity_seconds(form) or 0)

@@ -139,6 +139,24 @@ class Tables:
         return changed
 
 
+def in_parts(wish: Following, news: ViewDiff, size: int) -> Iterator[Transaction]:
+    """A table from nothing, by `size` ports of the first view: the kernel takes some while more are compiled.
+
+    The chains that have hooks come last. No packet meets anything before everything is there.
+    """
+    wish.update(ViewDiff(news.node))
+    yield Transaction(
+        add_table=True,
+        add_sets=list(wish.table.sets),
+        add_chains=[each for each in wish.chains.values() if each.hook is None],
+        add_elements=list(wish.elements()),
+    )
+    ports = iter(news.ports.items())
+    while part := dict(islice(ports, size)):
+        yield wish.update(ViewDiff(news.node, part))
+    yield Transaction(add_chains=[each for each in wish.chains.values() if each.hook is not None])
+
+
 class FamilyTable(KeptTable[Following]):
     """One family's: it takes in changes of the view, and adopts what an earlier process has left."""
 
@@ -177,29 +195,13 @@ class FamilyTable(KeptTable[Following]):
             raise BackendError(f"nftables, {self.wish.table}: {why}") from error
 
     def parts(self) -> Iterator[Transaction] | None:
-        """The first view, some ports after the other: the kernel takes those before while more are compiled.
-
-        The chains that have hooks come last. No packet meets anything before everything is there.
-        """
         if self._news is None or self._begun or len(self._news.ports) <= _PART:
             return None
         return self._parts(self._news)
 
     def _parts(self, news: ViewDiff) -> Iterator[Transaction]:
-        wish = self.wish
-        wish.update(ViewDiff(news.node))
-        inner = [each for each in wish.chains.values() if each.hook is None]
-        yield Transaction(
-            add_table=True,
-            add_sets=list(wish.table.sets),
-            add_chains=inner,
-            add_elements=list(wish.elements()),
-        )
-        ports = iter(news.ports.items())
-        while part := dict(islice(ports, _PART)):
-            yield wish.update(ViewDiff(news.node, part))
+        yield from in_parts(self.wish, news, _PART)
         self._news, self._begun = None, True
-        yield Transaction(add_chains=[each for each in wish.chains.values() if each.hook is not None])
 
     def wished(self, held: Content) -> Iterable[Element]:
         if self._news is None:

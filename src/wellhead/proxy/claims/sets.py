@@ -63,8 +63,7 @@ def of_port(view: PortView) -> list[Element]:
     if view.hairpins:
         protocol = _PROTOCOL[view.protocol]
         keys += [
-            ElementKey(ENDPOINTS_HERE, each.ip.packed + protocol + _PORT.pack(each.port))
-            for each in view.here
+            ElementKey(ENDPOINTS_HERE, each.packed + protocol + _PORT.pack(each.port)) for each in view.here
         ]
         keys += [ElementKey(NODELESS, each.packed) for each in view.nodeless]
     return [Element(each) for each in keys]

@@ -16,6 +16,7 @@ from wellhead.linux.nftables.content import difference
 from wellhead.linux.nftables.fake import FakeTable
 from wellhead.linux.nftables.objects import Chain, Element, Transaction
 from wellhead.proxy.backends.nftables.ruleset import Ruleset
+from wellhead.proxy.backends.tables import in_parts
 from wellhead.services.endpointslice import EndpointSlice
 from wellhead.services.names import ServiceKey
 from wellhead.services.node import Ways
@@ -182,6 +183,22 @@ def test_a_restart_finds_nothing_to_do_but_remove_chains(
     assert not found.add_chains
     assert not found.replace_rules
     assert all(each.set in ("picks", "policies", "slot-picks") for each in found.delete_elements)
+
+
+@given(steps, st.sampled_from(Family), st.integers(1, 3))
+@settings(max_examples=examples(60), deadline=None)
+def test_a_first_view_in_parts_makes_the_same_table(
+    history: list[tuple[str, Any, Any]], family: Family, size: int
+) -> None:
+    cluster, before = play(history, family)
+    view = NodeView(cluster, before.view.node)
+    ruleset, table = Ruleset(family), FakeTable()
+    for part in in_parts(ruleset, view.update(), size):
+        assert not any(chain.hook for chain in table.chains.values()), "in force too early"
+        table.commit(part)
+    assert not difference(ruleset, ruleset.elements(), table.content())
+    assert table.chains == ruleset.chains
+    assert any(chain.hook for chain in table.chains.values())
 
 
 @given(steps, steps, st.sampled_from(Family))

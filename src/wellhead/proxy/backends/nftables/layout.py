@@ -19,7 +19,7 @@ belongs to everybody, bit by bit. Forwarding sets the priority anew (from the TO
 from __future__ import annotations
 
 import sys
-from functools import cache
+from functools import cache, lru_cache
 from struct import Struct
 
 from wellhead.ip import Family, IPNetwork, Protocol
@@ -140,6 +140,12 @@ def word(value: int) -> bytes:
     return _WORD.pack(value)
 
 
+@lru_cache(maxsize=1024)
+def indexes(count: int) -> tuple[bytes, ...]:
+    """The numbers below `count`, as the kernel draws them."""
+    return tuple(map(word, range(count)))
+
+
 def transport(protocol: Protocol) -> bytes:
     return _PROTOCOL[protocol]
 
@@ -153,7 +159,10 @@ def node_port_key(protocol: Protocol, number: int) -> bytes:
 
 
 def endpoint_data(endpoint: EndpointAddress) -> bytes:
-    return endpoint.packed + _PORT.pack(endpoint.port)
+    return endpoint.packed + _port(endpoint.port)
+
+
+_port = lru_cache(maxsize=1024)(_PORT.pack)  # there are few
 
 
 def source_range(number: int, network: IPNetwork) -> ElementKey:

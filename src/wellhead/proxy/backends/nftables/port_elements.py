@@ -93,12 +93,9 @@ def _endpoints(found: PortElements, view: PortView, placement: Placement, scope:
     if view.affinity_seconds is None:
         own.append(Element(ElementKey(layout.ENDPOINT_COUNTS, packed), picks, name))
         prefix = protocol + packed
-        own += [
-            Element(
-                ElementKey(layout.ENDPOINTS, prefix + layout.word(index)), layout.endpoint_data(each), name
-            )
-            for index, each in enumerate(endpoints)
-        ]
+        for packed_index, each in zip(layout.indexes(len(endpoints)), endpoints, strict=True):
+            at = ElementKey(layout.ENDPOINTS, prefix + packed_index)
+            own.append(Element(at, layout.endpoint_data(each), name))
         return
     returns = affinity(view.affinity_seconds, placement.timeout_code, scope)
     found.dispatches.append(returns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wellhead.ip import Family, IPNetwork
@@ -14,7 +14,7 @@ from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.adoption import adopted_placement
 from wellhead.proxy.backends.nftables.dispatch import Dispatch, pick, timeout_of
 from wellhead.proxy.backends.nftables.numbers import Numbers, OutOfNumbers, Placement, place
-from wellhead.proxy.backends.nftables.port_elements import compile_port
+from wellhead.proxy.backends.nftables.port_elements import PortElements, compile_port
 from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains, chains_for
 from wellhead.proxy.claims import sets
 from wellhead.proxy.claims.sets import BRIDGES, bridges_of_node, networks_of_node
@@ -26,6 +26,7 @@ from wellhead.services.node_ports import NodePortAddresses, node_port_networks
 from wellhead.services.node_view import ViewDiff
 from wellhead.services.view import PortView
 
+_NOTHING = PortElements([], [], [])
 _PREPARED = 16
 """So many numbers of endpoints have their chain from the start.
 
@@ -190,35 +191,29 @@ class Ruleset:
             yield from bridges_of_node(node)
 
     def _set_port(self, key: PortKey, view: PortView | None, transaction: Transaction) -> None:
-        before = self._views.get(key)
-        old_own: list[Element] = []
-        old_shared: list[Element] = []
         placement = self._placements.get(key)
-        if before is not None and placement is not None:
-            compiled = compile_port(before, placement)
-            old_own, old_shared = compiled.own, compiled.shared
+        old = compile_port(self._views[key], placement) if placement is not None else _NOTHING
         if view is None:
             if placement is not None:
                 self._numbers.release(placement.number)
                 del self._views[key], self._placements[key]
-            _change(old_own, (), transaction)
-            self._change_shared(old_shared, (), transaction)
+            _change(old.own, (), transaction)
+            self._change_shared(old.shared, (), transaction)
             return
         seconds = view.affinity_seconds
         timeout_code = 0 if seconds is None else self._numbers.timeout_code(seconds)
         placement = place(placement or self._first_placement(view), view, timeout_code)
         new = compile_port(view, placement)
         for dispatch in new.dispatches:
-            self._set_dispatch(dispatch, transaction)
+            if dispatch.chain not in self._dispatches:
+                self._set_dispatch(dispatch, transaction)
         self._views[key] = view
         self._placements[key] = placement
-        _change(old_own, new.own, transaction)
-        self._change_shared(old_shared, new.shared, transaction)
+        _change(old.own, new.own, transaction)
+        self._change_shared(old.shared, new.shared, transaction)
 
     def _set_dispatch(self, dispatch: Dispatch, transaction: Transaction) -> None:
         """Have the chain that a code leads to. One that nothing needs any more stays until the next start."""
-        if dispatch.chain in self._dispatches:
-            return
         self._dispatches[dispatch.chain] = dispatch
         for chain in chains_for(dispatch, self._surroundings):
             self._set_chain(chain, transaction)
@@ -266,12 +261,12 @@ def _plain(elements: Iterable[Element]) -> list[Element]:
     return [each for each in elements if each.id.set == BRIDGES]
 
 
-def _change(old: Iterable[Element], new: Iterable[Element], transaction: Transaction) -> None:
+def _change(old: Sequence[Element], new: Iterable[Element], transaction: Transaction) -> None:
     """Note the difference between two lists of elements that nobody else has."""
-    before = {each.id: each for each in old}
-    if not before:
+    if not old:
         transaction.add_elements += new
         return
+    before = {each.id: each for each in old}
     for each in new:
         former = before.pop(each.id, None)
         if former is None:
