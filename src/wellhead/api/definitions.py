@@ -193,7 +193,9 @@ def _definition(name: str, schema: Obj) -> Definition:
         found = fields[field] = _field(value, is_kept=field in kept or field in pointers)
         if found.shape == "scalar" and field in kept and field not in pointers and found.type in _ZEROS:
             always.append((field, _ZEROS[found.type]))
-        elif found.type in TIMES and go_values.is_time_by_value(name, field):
+        elif field in go_values.NULL_LISTS.get(short, ()) or (
+            found.type in TIMES and go_values.is_time_by_value(name, field)
+        ):
             always.append((field, None))
         elif found.shape == "object" and (
             field in of_kind

@@ -19,6 +19,8 @@ _STRUCTS = {
     "apps.v1.StatefulSetSpec": ("updateStrategy",),
     "batch.v1.JobTemplateSpec": ("spec",),
     "core.v1.Container": ("resources",),
+    "discovery.v1.Endpoint": ("conditions",),
+    "core.v1.ContainerStatus": ("lastState", "state"),
     "core.v1.EphemeralContainer": ("resources",),
     "core.v1.Event": ("source",),
     "core.v1.NodeDaemonEndpoints": ("kubeletEndpoint",),
@@ -40,10 +42,15 @@ POINTERS = frozenset({"parentRef", "secretRef", "selector"})
 
 KEPT = {
     "apps.v1.ControllerRevision": ("revision",),
+    "apps.v1.DaemonSetCondition": ("status", "type"),
+    "apps.v1.DeploymentCondition": ("status", "type"),
+    "apps.v1.ReplicaSetCondition": ("status", "type"),
+    "apps.v1.StatefulSetCondition": ("status", "type"),
     "apps.v1.StatefulSetOrdinals": ("start",),
     "apps.v1.StatefulSetSpec": ("serviceName",),
     "apps.v1.StatefulSetStatus": ("availableReplicas",),
     "core.v1.Event": ("reportingComponent", "reportingInstance"),
+    "core.v1.NodeRuntimeHandler": ("name",),
     "flowcontrol.v1.FlowSchemaSpec": ("matchingPrecedence",),
     "flowcontrol.v1.QueuingConfiguration": ("handSize", "queueLengthLimit", "queues"),
     "policy.v1.PodDisruptionBudgetStatus": (
@@ -56,6 +63,9 @@ KEPT = {
     "scheduling.v1.PriorityClass": ("value",),
 }
 """Scalars whose zeros are written though the schema doesn't require them: their tags lack `omitempty`."""
+
+NULL_LISTS = {"autoscaling.v2.HorizontalPodAutoscalerStatus": ("currentMetrics",)}
+"""Lists that are null where nothing was sent, as a list is whose tag lacks `omitempty`."""
 
 OMITTED = {
     "admissionregistration.v1.ValidatingAdmissionPolicyBindingSpec": ("policyName",),

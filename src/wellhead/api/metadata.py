@@ -218,8 +218,9 @@ def _validate_owners(owners: Iterable[Obj]) -> list[Cause]:
     controllers: list[str] = []
     at = "metadata.ownerReferences"
     for owner in owners:
-        if not owner.get("apiVersion"):
-            causes.append(Cause.invalid(f"{at}.apiVersion", "", "version must not be empty"))
+        version = owner.get("apiVersion") or ""
+        if version.count("/") > 1 or not version.rpartition("/")[2]:
+            causes.append(Cause.invalid(f"{at}.apiVersion", version, "version must not be empty"))
         causes += [
             Cause.invalid(f"{at}.{field}", "", "must not be empty")
             for field in ("kind", "name", "uid")

@@ -325,7 +325,8 @@ def _decoding_schema(name: str, schema: Obj) -> Obj:
     if target := reference(schema):
         return {"$ref": f"#/$defs/{target}"}
     kind = json_type(schema)
-    kept: Obj = {"type": [kind, "null"] if name in TIMES else kind} if kind else {}
+    # Nulls that were sent are gone; these are what Go writes of nothing.
+    kept: Obj = {"type": [kind, "null"] if name in TIMES or kind == "array" else kind} if kind else {}
     if bits := _INTEGER_BITS.get(schema.get("format", "")):
         kept |= {"minimum": -(2 ** (bits - 1)), "maximum": 2 ** (bits - 1) - 1}
     elif "format" in schema and kind == "string":

@@ -46,7 +46,7 @@ class Strategy:
     """What becomes of the dependents of an object whose deletion doesn't say; empty: they are deleted."""
     keeps_initial_status = False
     """Whether a new object may come with a status: an agent registers its node so."""
-    status_metadata = frozenset({"labels", "annotations", "finalizers"})
+    status_metadata = frozenset({"labels", "annotations", "finalizers", "ownerReferences"})
     """What of the metadata an update of the status writes along: as upstream, of most kinds all of this."""
     created_by_update = False
     """Whether an update of an object that isn't there makes it (upstream's AllowCreateOnUpdate)."""

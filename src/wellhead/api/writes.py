@@ -122,10 +122,7 @@ def _intent(obj: Obj) -> Obj:
 
 
 def _status_metadata(new: Obj, old: Obj, written: frozenset[str]) -> Obj:
-    """A status update may write some of the metadata along, as upstream's do; never who owns the object.
-
-    (Upstream, that is so of pods; of other kinds owners are written, too, and nothing is known to need it.)
-    """
+    """A status update may write some of the metadata along, as upstream's do."""
     sent = new.get("metadata") or {}
     kept = dict(old["metadata"])
     for name in (*written, "uid", "name", "namespace", "managedFields"):

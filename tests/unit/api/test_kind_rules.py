@@ -295,4 +295,4 @@ def test_of_an_event_only_the_series_changes() -> None:
 
 def test_a_topology_of_older_clients_is_left_out() -> None:
     made = create(ENDPOINTSLICES, slice_of({"addresses": ["10.0.0.1"], "deprecatedTopology": {"a": "b"}}))
-    assert made["endpoints"] == [{"addresses": ["10.0.0.1"]}]
+    assert made["endpoints"] == [{"addresses": ["10.0.0.1"], "conditions": {}}]

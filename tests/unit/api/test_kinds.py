@@ -60,7 +60,7 @@ def test_deployment_defaults() -> None:
             "`selector` does not match template `labels`",
         ),
         ({"replicas": -1}, "spec.replicas: Invalid value: -1: must be greater than or equal to 0"),
-        ({"strategy": {"type": "X"}}, "spec.strategy.type: Unsupported value"),
+        ({"strategy": {"type": "X"}}, "spec.strategy: Unsupported value"),
         (
             {"strategy": {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 0}}},
             "spec.strategy.rollingUpdate.maxUnavailable: Invalid value: 0: may not be 0 when `maxSurge` is 0",

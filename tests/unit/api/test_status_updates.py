@@ -10,9 +10,10 @@ from wellhead.api.resource import Resource
 from wellhead.api.resources import RESOURCES
 
 WITH_STATUS = [each for each in RESOURCES if each.has_status]
-ALL = {"labels", "annotations", "finalizers"}
+ALL = {"labels", "annotations", "finalizers", "ownerReferences"}
 NOT_WRITTEN = {
     "deployments": {"labels"},
+    "pods": {"ownerReferences"},
     "servicecidrs": ALL,
     "apiservices": ALL,
     "devicetaintrules": ALL,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from wellhead.api import cells
+from wellhead.api import cells, condition_rules
 from wellhead.api.custom.rule_types import RESERVED
 from wellhead.api.errors import Cause, one_of
 from wellhead.api.formats import dns_1035_label, dns_subdomain, path_segment, qualified_name
@@ -115,6 +115,19 @@ class _PolicyStrategy(Strategy):
 
 class ValidatingPolicyStrategy(_PolicyStrategy):
     status_metadata = frozenset()
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
+        status, at = new["status"], "status.typeChecking.expressionWarnings"
+        warnings = (status.get("typeChecking") or {}).get("expressionWarnings") or ()
+        return [
+            *(
+                Cause.required(f"{at}[{index}].{field}")
+                for index, warning in enumerate(warnings)
+                for field in ("warning", "fieldRef")
+                if not warning.get(field)
+            ),
+            *condition_rules.validate_conditions(status.get("conditions") or (), "status.conditions"),
+        ]
 
     def _rest(self, obj: Obj, expressions: Expressions, known: frozenset[str]) -> Iterator[Cause]:
         spec = obj["spec"]

@@ -72,7 +72,7 @@ def _any_name(_: str) -> list[str]:
 class CSRStrategy(Strategy):
     name_check = staticmethod(_any_name)
     parts = frozenset({"approval"})
-    part_metadata = Strategy.status_metadata
+    part_metadata = Strategy.status_metadata - {"ownerReferences"}
 
     def validate_create(self, obj: Obj) -> list[Cause]:
         return [*_of_spec(obj.get("spec") or {})]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from wellhead.api import cells
-from wellhead.api.errors import Cause
+from wellhead.api.errors import Cause, Undecodable
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.workload import (
     default_template,
@@ -23,6 +24,7 @@ from wellhead.api.meta import annotations as annotations_of
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
+from wellhead.text import quoted
 
 DAEMONSETS = Resource(
     "apps",
@@ -36,6 +38,7 @@ DAEMONSETS = Resource(
 TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
 """The annotation that apps/v1 keeps what was spec.templateGeneration in."""
 
+_NUMBER = re.compile("[-+]?[0-9]{1,18}", re.ASCII)
 _STRATEGIES = ("RollingUpdate", "OnDelete")
 _REQUIRED_COUNTS = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
 _COUNTS = (
@@ -53,6 +56,10 @@ class DaemonSetStrategy(Strategy):
 
     def default(self, obj: Obj) -> None:
         spec: Obj = obj.setdefault("spec", {})
+        text = annotations_of(obj).get(TEMPLATE_GENERATION, "0")
+        if not _NUMBER.fullmatch(text):
+            problem = f"strconv.ParseInt: parsing {quoted(text)}: invalid syntax"
+            raise Undecodable("DaemonSet", "v1", problem)
         default_template(spec)
         strategy = spec.setdefault("updateStrategy", {})
         strategy["type"] = strategy.get("type") or "RollingUpdate"
@@ -86,10 +93,7 @@ class DaemonSetStrategy(Strategy):
 
 
 def _generation(obj: Obj) -> int:
-    try:
-        return int(annotations_of(obj).get(TEMPLATE_GENERATION, "0"))
-    except ValueError:
-        return 0
+    return int(annotations_of(obj).get(TEMPLATE_GENERATION, "0"))
 
 
 def _set_generation(obj: Obj, generation: int) -> None:
@@ -107,8 +111,6 @@ def _validate_strategy(strategy: Obj) -> list[Cause]:
     causes: list[Cause] = []
     for field in ("maxUnavailable", "maxSurge"):
         causes += validate_share_of_all(rolling[field], f"{at}.{field}")
-    if causes:
-        return causes
     unavailable, surge = (not is_nothing(rolling[field]) for field in ("maxUnavailable", "maxSurge"))
     if unavailable and surge:
         text = "may not be set when maxUnavailable is non-zero"

@@ -81,7 +81,7 @@ class DeploymentStrategy(Strategy):
 def _validate_strategy(strategy: Obj) -> list[Cause]:
     at = "spec.strategy"
     if strategy["type"] not in _STRATEGIES:
-        return [Cause.not_supported(f"{at}.type", strategy["type"], _STRATEGIES)]
+        return [Cause.not_supported(at, strategy, _STRATEGIES)]
     if strategy["type"] == "Recreate":
         if "rollingUpdate" not in strategy:
             return []

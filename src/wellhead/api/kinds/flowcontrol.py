@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from wellhead.api import cells
+from wellhead.api.condition_rules import once_each
 from wellhead.api.errors import Cause, one_of
 from wellhead.api.flowcontrol import bootstrap
 from wellhead.api.formats import dns_label, dns_subdomain
@@ -51,9 +52,18 @@ _VERBS = (
 _ALL = "*"
 
 
+def _of_status(status: Obj) -> list[Cause]:
+    conditions, at = status.get("conditions") or (), "status.conditions"
+    unnamed = [index for index, each in enumerate(conditions) if not each.get("type")]
+    return [*once_each(conditions, at), *(Cause.required(f"{at}[{index}].type") for index in unnamed)]
+
+
 class FlowSchemaStrategy(Strategy):
     status_metadata = frozenset()
     counts_generations = True
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
+        return _of_status(new["status"])
 
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})
@@ -196,6 +206,9 @@ def _of_list(rule: Obj, field: str, at: str, missing: str, noun: str) -> Iterato
 class PriorityLevelStrategy(Strategy):
     status_metadata = frozenset()
     counts_generations = True
+
+    def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
+        return _of_status(new["status"])
 
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})

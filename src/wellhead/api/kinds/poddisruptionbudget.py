@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from wellhead.api import cells
+from wellhead.api.condition_rules import validate_conditions
 from wellhead.api.errors import Cause
 from wellhead.api.formats import path_segment
 from wellhead.api.kind import Kind
@@ -55,7 +56,11 @@ class PodDisruptionBudgetStrategy(Strategy):
         return causes
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
-        return validate_counts(new["status"], *_COUNTS)
+        conditions = new["status"].get("conditions") or ()
+        return [
+            *validate_conditions(conditions, "status.conditions"),
+            *validate_counts(new["status"], *_COUNTS),
+        ]
 
 
 def _cells(budget: Obj, now: datetime) -> list[Cell]:

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from wellhead.api import cells
-from wellhead.api.errors import BadRequest, Cause, one_of
+from wellhead.api.errors import Cause, one_of
 from wellhead.api.formats import dns_subdomain, path_segment
 from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_label_selector
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
-from wellhead.api.selectors import LabelSelector
 from wellhead.api.strategy import Strategy
 
 GROUP = "rbac.authorization.k8s.io"
@@ -72,10 +71,9 @@ def _of_aggregation(aggregation: Obj | None) -> Iterator[Cause]:
     if not selectors:
         yield Cause.required(at, "at least one clusterRoleSelector required if aggregationRule is non-nil")
     for index, selector in enumerate(selectors):
-        yield from validate_label_selector(selector, f"{at}[{index}]")
-        try:
-            LabelSelector.from_object(selector)
-        except BadRequest:
+        causes = validate_label_selector(selector, f"{at}[{index}]")
+        yield from causes
+        if causes:
             yield Cause.invalid(f"{at}[{index}]", None, "invalid label selector.")
 
 

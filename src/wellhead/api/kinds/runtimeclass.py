@@ -59,10 +59,10 @@ class RuntimeClassStrategy(Strategy):
         return causes
 
     def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
-        handler = new.get("handler") or ""
+        handler, causes = new.get("handler") or "", self.validate(new)
         if handler != old.get("handler"):
-            return [Cause.invalid("handler", handler, "field is immutable")]
-        return []
+            causes.append(Cause.invalid("handler", handler, "field is immutable"))
+        return causes
 
 
 def _cells(kind: Obj, now: datetime) -> list[Cell]:

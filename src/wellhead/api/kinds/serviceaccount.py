@@ -9,7 +9,7 @@ from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
 from wellhead.api.printer import AGE, NAME, Cell, Printer
 from wellhead.api.resource import Resource
-from wellhead.api.strategy import Strategy
+from wellhead.api.strategy import Context, Strategy
 
 SERVICEACCOUNTS = Resource(
     "", "v1", "ServiceAccount", "serviceaccounts", short_names=("sa",), subresources=frozenset({"token"})
@@ -25,6 +25,18 @@ _PRINTER = Printer((NAME, AGE), _cells)
 
 class ServiceAccountStrategy(Strategy):
     returned_when_deleted = True
+
+    def prepare_create(self, obj: Obj, context: Context) -> None:
+        _keep_names(obj)
+
+    def prepare_update(self, new: Obj, old: Obj, context: Context) -> None:
+        _keep_names(new)
+
+
+def _keep_names(account: Obj) -> None:
+    """In place: of Secrets the names count, and are kept."""
+    if secrets := account.get("secrets"):
+        account["secrets"] = [{"name": each["name"]} if each.get("name") else {} for each in secrets]
 
 
 KIND = Kind(SERVICEACCOUNTS, ServiceAccountStrategy(), _PRINTER)

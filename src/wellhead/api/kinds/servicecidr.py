@@ -56,15 +56,16 @@ class ServiceCIDRStrategy(Strategy):
 
     def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
         """The networks stay, but a single-stack one may become dual-stack."""
-        causes = self.validate(new)
         cidrs, before = cidrs_of(new), cidrs_of(old)
-        if len(cidrs) < len(before):
-            return [*causes, Cause.invalid(_AT, cidrs, _FIXED)]
-        return causes + [
+        grows = (len(before), len(cidrs)) == (1, 2)
+        if len(cidrs) != len(before) and not grows:
+            return [Cause.invalid(_AT, cidrs, _FIXED)]
+        causes = [
             Cause.invalid(f"{_AT}[{index}]", now, _FIXED)
             for index, (now, then) in enumerate(zip(cidrs, before, strict=False))
             if now != then
         ]
+        return causes + self.validate(new) if grows else causes
 
 
 def _cells(servicecidr: Obj, now: datetime) -> list[Cell]:

@@ -12,7 +12,6 @@ from wellhead.api.kinds.storage.claims import default_claim_spec, validate_claim
 from wellhead.api.kinds.workload import (
     default_workload,
     is_nothing,
-    validate_collisions,
     validate_not_negative,
     validate_selection,
     validate_share_of_all,
@@ -112,13 +111,12 @@ class StatefulSetStrategy(Strategy):
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
         parts = ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
-        return [*validate_status(new["status"], *parts), *validate_collisions(new, old)]
+        return validate_status(new["status"], *parts)
 
 
 def _default_claim(claim: Obj) -> None:
     """As a claim of its own is defaulted (SetDefaults_PersistentVolumeClaim)."""
-    claim.setdefault("apiVersion", "v1")
-    claim.setdefault("kind", "PersistentVolumeClaim")
+    claim["apiVersion"], claim["kind"] = "v1", "PersistentVolumeClaim"
     claim.setdefault("metadata", {})
     default_claim_spec(claim.setdefault("spec", {}))
     claim["status"] = {"phase": "Pending", **(claim.get("status") or {})}

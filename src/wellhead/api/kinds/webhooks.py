@@ -180,7 +180,7 @@ def validate_rule(rule: Obj, at: str) -> Iterator[Cause]:
                 if not version:
                     yield Cause.required(f"{at}.{field}[{index}]")
     yield from _of_resources(rule.get("resources") or [], f"{at}.resources")
-    if scope := rule.get("scope"):
+    if (scope := rule.get("scope")) is not None:
         yield from one_of(f"{at}.scope", scope, _SCOPES)
 
 

@@ -41,6 +41,10 @@ def validate(spec: Obj) -> list[Cause]:
         causes.append(Cause.invalid("spec.scaleTargetRef.apiVersion", version, text))
     for index, metric in enumerate(spec.get("metrics") or ()):
         causes += _validate_metric(metric, f"spec.metrics[{index}]")
+    elsewhere = any(each.get("object") or each.get("external") for each in spec.get("metrics") or ())
+    if least == 0 and not elsewhere:
+        text = "must specify at least one Object or External metric to support scaling to zero replicas"
+        causes.append(Cause.forbidden("spec.metrics", text))
     for direction in ("scaleUp", "scaleDown"):
         rules = (spec.get("behavior") or {}).get(direction)
         if rules is not None:

@@ -111,7 +111,7 @@ def validate_container(
         causes += one_of(f"{at}.restartPolicy", restarts, _RESTART_POLICIES)
     causes += _validate_restart_rules(container, at)
     lifecycle = container.get("lifecycle") or {}
-    if lifecycle and is_init and restarts != "Always":
+    if container.get("lifecycle") is not None and is_init and restarts != "Always":
         causes.append(
             Cause.forbidden(
                 f"{at}.lifecycle", "may not be set for init containers without restartPolicy=Always"
@@ -269,18 +269,21 @@ def _validate_handler(handler: Obj, at: str) -> list[Cause]:
     causes = [
         Cause.forbidden(f"{at}.{kind}", "may not specify more than 1 handler type") for kind in kinds[1:]
     ]
-    if "exec" in kinds and not handler["exec"].get("command"):
-        causes.append(Cause.required(f"{at}.exec.command"))
-    for kind in ("httpGet", "tcpSocket", "grpc"):
-        if kind in kinds:
-            causes += validate_port_reference(handler[kind].get("port", 0), f"{at}.{kind}.port")
-    for header in (handler.get("httpGet") or {}).get("httpHeaders") or ():
-        name = header.get("name") or ""
-        here = f"{at}.httpGet.httpHeaders"
-        causes += [Cause.invalid(here, name, problem) for problem in http_header_name(name)]
-    scheme = (handler.get("httpGet") or {}).get("scheme", "HTTP")
-    if scheme not in ("HTTP", "HTTPS"):
-        causes.append(Cause.not_supported(f"{at}.httpGet.scheme", scheme, ("HTTP", "HTTPS")))
+    # Of several, the first is looked at.
+    action, here = handler[kinds[0]], f"{at}.{kinds[0]}"
+    match kinds[0]:
+        case "exec":
+            if not action.get("command"):
+                causes.append(Cause.required(f"{here}.command"))
+        case "httpGet" | "tcpSocket" | "grpc":
+            causes += validate_port_reference(action.get("port", 0), f"{here}.port")
+    if kinds[0] == "httpGet":
+        for header in action.get("httpHeaders") or ():
+            name = header.get("name") or ""
+            causes += [Cause.invalid(f"{here}.httpHeaders", name, text) for text in http_header_name(name)]
+        scheme = action.get("scheme", "HTTP")
+        if scheme not in ("HTTP", "HTTPS"):
+            causes.append(Cause.not_supported(f"{here}.scheme", scheme, ("HTTP", "HTTPS")))
     return causes
 
 

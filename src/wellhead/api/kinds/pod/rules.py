@@ -32,8 +32,8 @@ _MAX_SEARCH_CHARACTERS = 2048
 
 def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
     """A pod spec with defaults, at the path `at`."""
-    causes = validate_volumes(spec.get("volumes") or (), f"{at}.volumes")
-    causes += _validate_containers(spec, at)
+    volumes, causes = validate_volumes(spec.get("volumes") or (), f"{at}.volumes")
+    causes += _validate_containers(spec, at, volumes)
     causes += one_of(f"{at}.restartPolicy", spec["restartPolicy"], _RESTART_POLICIES)
     causes += one_of(f"{at}.dnsPolicy", spec["dnsPolicy"], _DNS_POLICIES)
     causes += validate_labels(spec.get("nodeSelector"), f"{at}.nodeSelector")
@@ -48,12 +48,6 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
     ):
         if value := spec.get(field):
             causes += [Cause.invalid(f"{at}.{field}", value, problem) for problem in check(value)]
-    if (seconds := spec["terminationGracePeriodSeconds"]) < 0:
-        causes.append(
-            Cause.invalid(
-                f"{at}.terminationGracePeriodSeconds", seconds, "must be greater than or equal to 0"
-            )
-        )
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline < 2**31:
         causes.append(
@@ -70,7 +64,10 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
         causes += validate_whole(spec, f"{at}.resources")
     causes += validate_overhead(spec.get("overhead") or {}, f"{at}.overhead")
     if (policy := spec.get("preemptionPolicy")) is not None:
-        causes += one_of(f"{at}.preemptionPolicy", policy, _PREEMPTION_POLICIES)
+        if policy:
+            causes += one_of(f"{at}.preemptionPolicy", policy, _PREEMPTION_POLICIES)
+        else:
+            causes.append(Cause.required(f"{at}.preemptionPolicy"))
     if (system := spec.get("os")) is not None:
         if not system.get("name"):
             causes.append(Cause.required(f"{at}.os.name", ""))
@@ -88,9 +85,8 @@ def validate_pod_spec(spec: Obj, at: str) -> list[Cause]:
     return causes
 
 
-def _validate_containers(spec: Obj, at: str) -> list[Cause]:
+def _validate_containers(spec: Obj, at: str, volumes: dict[str, Obj]) -> list[Cause]:
     causes: list[Cause] = []
-    volumes = {volume.get("name", ""): volume for volume in spec.get("volumes") or ()}
     names: set[str] = set()
     host_ports: set[tuple[str, str, int]] = set()
     if not spec.get("containers"):

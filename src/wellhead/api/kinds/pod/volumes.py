@@ -65,22 +65,37 @@ _FEWEST_SECONDS, _MOST_SECONDS, _MOST_SECONDS_OF_KUBERNETES = 3600, 7862400, 864
 _CERTIFICATE_PATHS = ("credentialBundlePath", "keyPath", "certificateChainPath")
 
 
-def validate_volumes(volumes: Sequence[Obj], at: str) -> list[Cause]:
-    """A pod's volumes, with defaults."""
+def validate_volumes(volumes: Sequence[Obj], at: str) -> tuple[dict[str, Obj], list[Cause]]:
+    """Of a pod: the volumes that can be mounted, by name, and what is wrong with the others."""
     causes: list[Cause] = []
-    names: set[str] = set()
+    names: dict[str, Obj] = {}
     for index, volume in enumerate(volumes):
         name = volume.get("name") or ""
         here = f"{at}[{index}]"
+        found = list(_validate_source(volume, here))
         if not name:
-            causes.append(Cause.required(f"{here}.name"))
+            found.append(Cause.required(f"{here}.name"))
         else:
-            causes += [Cause.invalid(f"{here}.name", name, problem) for problem in dns_label(name)]
+            found += [Cause.invalid(f"{here}.name", name, problem) for problem in dns_label(name)]
             if name in names:
-                causes.append(Cause.duplicate(f"{here}.name", name))
-            names.add(name)
-        causes += _validate_source(volume, here)
-    return causes
+                found.append(Cause.duplicate(f"{here}.name", name))
+        if not found:
+            names[name] = volume
+        causes += found
+    return names, causes
+
+
+def validate_claims_of_volumes(pod: Obj) -> Iterator[Cause]:
+    """That no volume asks for a claim which is made for another volume of the pod."""
+    volumes = pod["spec"].get("volumes") or ()
+    name = pod["metadata"].get("name")
+    made = {f"{name}-{each.get('name')}" for each in volumes if name and each.get("ephemeral") is not None}
+    for index, volume in enumerate(volumes):
+        claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+        if claim in made:
+            at = f"spec.volumes[{index}].persistentVolumeClaim.claimName"
+            text = "must not reference a PVC that gets created for an ephemeral volume"
+            yield Cause.invalid(at, claim, text)
 
 
 def _validate_source(volume: Obj, at: str) -> Iterator[Cause]:

@@ -59,7 +59,7 @@ def decide_families(service: Obj, old: Obj | None, available: Sequence[str]) -> 
     before = None if old is None else old["spec"]
     if not has_addresses(spec) or (before is not None and _keeps_preferring(spec, before)):
         return
-    if not spec.get("ipFamilyPolicy"):
+    if spec.get("ipFamilyPolicy") is None:
         spec["ipFamilyPolicy"] = _default_policy(spec, before)
     _refuse(service, validate_cluster_ips(spec))
     causes = [] if before is None else _reduce(spec, before)
@@ -97,7 +97,7 @@ def validate_cluster_ips(spec: Obj) -> list[Cause]:
     for index, family in enumerate(families):
         causes += one_of(f"spec.ipFamilies[{index}]", family, _FAMILIES)
     causes += duplicates(families, "spec.ipFamilies")
-    if policy := spec.get("ipFamilyPolicy"):
+    if (policy := spec.get("ipFamilyPolicy")) is not None:
         causes += one_of("spec.ipFamilyPolicy", policy, _POLICIES)
     problems = []
     for index, text in enumerate(ips):

@@ -153,7 +153,7 @@ def _validate_ports(spec: Obj) -> list[Cause]:
         causes += [Cause.invalid(f"{at}.port", number, problem) for problem in port_number(number)]
         causes += one_of(f"{at}.protocol", protocol, _PROTOCOLS)
         causes += validate_port_reference(port["targetPort"], f"{at}.targetPort")
-        if application := port.get("appProtocol"):
+        if (application := port.get("appProtocol")) is not None:
             causes += [
                 Cause.invalid(f"{at}.appProtocol", application, problem)
                 for problem in qualified_name(application)

@@ -92,6 +92,9 @@ class PersistentVolumeClaimStrategy(Strategy):
             causes.append(Cause.invalid("volumeMode", mode, "field is immutable"))
         return causes
 
+    def prepare_status_update(self, new: Obj, old: Obj) -> None:
+        new["status"]["phase"] = new["status"].get("phase") or "Pending"
+
     def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
         status = new.get("status") or {}
         causes: list[Cause] = []

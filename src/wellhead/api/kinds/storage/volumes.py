@@ -114,6 +114,7 @@ class PersistentVolumeStrategy(Strategy):
 
     def prepare_status_update(self, new: Obj, old: Obj) -> None:
         after, before = new["status"], old.get("status") or {}
+        after["phase"] = after.get("phase") or "Pending"
         since = before.get("lastPhaseTransitionTime")
         if after.get("phase") == before.get("phase"):
             if since and not after.get("lastPhaseTransitionTime"):
