@@ -85,7 +85,7 @@ def command(
     if sum(map(bool, (files, kubeconfig, by_name))) > 1:
         raise click.UsageError("--name, --kubeconfig and -f: one of them")
     from wellhead.page.model import Model
-    from wellhead.page.opening import opened
+    from wellhead.page.opening import can_open, opened
     from wellhead.page.serving import CannotListen, bind, run
     from wellhead.snapshot.sources import NoSource
 
@@ -98,8 +98,10 @@ def command(
 
         def announce(guard: Guard) -> None:
             _announce(guard, source)
-            if opens:
+            if opens and can_open():
                 stack.enter_context(opened(guard.link))
+            elif opens:
+                click.echo("There is no display here: open the link where there is one.", err=True)
 
         try:
             run(Model(source, allow_changes=allow_changes), sock, announce)

@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import msgspec
+
 from wellhead.page import asking, levers, matrix, pulling
 from wellhead.page.errors import Busy, Cannot
 from wellhead.page.history import History, Kept
@@ -23,9 +25,11 @@ from wellhead.page.values import (
     Ask,
     Can,
     Capabilities,
+    Change,
     Lever,
     Matrix,
     Missing,
+    Pod,
     Pressed,
     Pull,
     Pulled,
@@ -35,6 +39,7 @@ from wellhead.page.values import (
 from wellhead.page.values import Scene as SceneValue
 from wellhead.snapshot.files import Unreadable, read_files
 from wellhead.snapshot.sources import NoSource
+from wellhead.trace.places import HELPER, HELPER_LABEL
 
 if TYPE_CHECKING:
     from wellhead.paths.world import World
@@ -45,6 +50,10 @@ T = TypeVar("T")
 _MOST_WAITING = 4
 """Questions or requests that wait for one before them."""
 _NOT_ALLOWED = Can(can=False, why="start the page with --allow-changes")
+_NO_HELPER = Can(
+    can=False,
+    why="nobody watches packets there: `kubectl apply -k deploy/trace` puts a helper on each node",
+)
 _ONLY_FILES = Can(can=False, why="these are files: there is nothing to change")
 
 
@@ -86,7 +95,9 @@ class Model:
         self.streams = Streams(self._scene_value)
         self.history = History()
         self.lesson = Lesson(proxy_mode=source.proxy_mode)
-        self.capabilities = Capabilities(send=source.send, change=self._can_change(), source=source.title)
+        self._helpers: set[str] = set()
+        send = _NO_HELPER if source.watch is not None and not source.cluster else source.send
+        self.capabilities = Capabilities(send=send, change=self._can_change(), source=source.title)
         self._live: Live | None = None
         self._questions = Turns("questions")
         self._requests = Turns("requests")
@@ -147,11 +158,28 @@ class Model:
 
     def _changed(self) -> None:
         change = self.scene.changes()
+        self._look_for_helpers(change)
         self.streams.changed(change)
         self.lesson.changed(change)
         self.streams.ticked(self.lesson.ticks())
         if self.store.unread != self._unread:
             self._unread = self.store.unread
+            self.streams.start_over()
+
+    def _look_for_helpers(self, change: Change) -> None:
+        """On other clusters, packets are watched by pods of deploy/trace."""
+        if self.source.watch is None or self.source.cluster:
+            return
+        had = bool(self._helpers)
+        for each in change.put:
+            if isinstance(each, Pod):
+                entry = self.store.get("Pod", (each.namespace, each.name))
+                is_one = each.ready and entry is not None and entry.labels.get(HELPER_LABEL) == HELPER
+                (self._helpers.add if is_one else self._helpers.discard)(each.id)
+        self._helpers.difference_update(change.gone)
+        if bool(self._helpers) is not had:
+            can = self.source.send if self._helpers else _NO_HELPER
+            self.capabilities = msgspec.structs.replace(self.capabilities, send=can)
             self.streams.start_over()
 
     def _scene_value(self) -> SceneValue:
@@ -179,8 +207,8 @@ class Model:
 
         Raises Cannot, CannotAsk, Busy.
         """
-        if self.source.watch is None:
-            raise Cannot(self.source.send.why)
+        if self.source.watch is None or not self.capabilities.send.can:
+            raise Cannot(self.capabilities.send.why)
         return await self._to_its_end(self._send(question, self.source.watch))
 
     async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:

@@ -5,6 +5,8 @@ of the machine. So the browser is given a file that only its owner can read, whi
 from __future__ import annotations
 
 import html
+import os
+import sys
 import tempfile
 import threading
 import webbrowser
@@ -28,6 +30,12 @@ def opened(link: str) -> Iterator[None]:
         file.write_text(_FILE.format(link=html.escape(link)))
         start(file.as_uri())
         yield
+
+
+def can_open() -> bool:
+    """Whether there is a display. A browser in the terminal would be in the way of what is printed there."""
+    shown = any(os.environ.get(each) for each in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"))
+    return shown or sys.platform != "linux"
 
 
 def start(url: str) -> None:

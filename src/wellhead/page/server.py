@@ -35,7 +35,7 @@ def application(model: Model, guard: Guard) -> web.Application:
     app.on_response_prepare.append(_headers)
     app.add_routes(
         [
-            web.get("/api/scene", page.scene),
+            web.get("/api/scene", page.scene, allow_head=False),
             web.post("/api/ask", page.ask),
             web.post("/api/send", page.send),
             web.get("/api/history", page.history),

@@ -16,14 +16,12 @@ from wellhead.client.connection import KubeconfigError, load
 from wellhead.trace.api import TUNNELS, read
 from wellhead.trace.names import Named, Owner, of_objects
 from wellhead.trace.observer import CannotWatch
-from wellhead.trace.places import Place
+from wellhead.trace.places import HELPER, HELPER_LABEL, Place
 from wellhead.trace.session import Session, close_all
 from wellhead.trace.target import Objects
 from wellhead.trace.token import Tokens
 from wellhead.trace.watcher import Elsewhere, Here, Watcher, Watching
 
-LABEL, VALUE = "app.kubernetes.io/name", "wellhead-trace"
-"""Which pods are helpers."""
 CLIENT = "client"
 """The machine on which the command runs, as a place to send from."""
 _HELPER = ("wellhead", "trace-node")
@@ -64,14 +62,14 @@ def helpers(objects: Objects, kubectl: Sequence[str]) -> list[tuple[str, tuple[s
     """
     found: dict[str, tuple[str, ...]] = {}
     for pod in objects.pods:
-        if labels(pod).get(LABEL) == VALUE and is_condition_true(pod, "Ready"):
+        if labels(pod).get(HELPER_LABEL) == HELPER and is_condition_true(pod, "Ready"):
             metadata = pod["metadata"]
             target = ("-n", metadata["namespace"], metadata["name"])
             found[pod["spec"]["nodeName"]] = (*kubectl, "exec", "-i", *target, "--", *_HELPER)
     if not found:
         raise CannotWatch(
-            f"no pod labelled {LABEL}={VALUE} is Ready: packets are watched by a privileged helper on each "
-            "node, see deploy/trace; `wellhead explain` predicts without it"
+            f"no pod labelled {HELPER_LABEL}={HELPER} is Ready: packets are watched by a privileged helper "
+            "on each node, see deploy/trace; `wellhead explain` predicts without it"
         )
     return sorted(found.items())
 

@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+HELPER_LABEL, HELPER = "app.kubernetes.io/name", "wellhead-trace"
+"""Which pods watch places for somebody elsewhere."""
+
 _POD_NETWORK = re.compile(r"/pods/([0-9a-f-]{36})/ns/net$")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,6 +15,7 @@ from tests.integration.apiserver.objects import NODES, PODS, SERVICES, pod, serv
 from tests.integration.page.browser import Browser, Followed, Gate, page
 from tests.patience import reached
 from wellhead.page.source import of_kubeconfig
+from wellhead.page.values import Can
 from wellhead.snapshot.sources import NoSource
 
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
@@ -246,3 +248,25 @@ async def test_an_api_server_that_is_not_there_is_said_at_once(cluster: Cluster)
     with pytest.raises(NoSource, match="can't be reached"):
         async with page(of_kubeconfig(str(file))):
             pass
+
+
+async def test_packets_are_sent_where_somebody_watches_them(cluster: Cluster, admin: User) -> None:
+    source = replace(of_kubeconfig(str(cluster.kubeconfig())), send=Can(can=True), watch=_nobody)
+    async with page(source) as browser, browser.follow() as followed:
+        await followed.until(lambda it: it.scene)
+        assert followed.capabilities["send"]["can"] is False
+        status, told = await browser.call("POST", "/api/send", {"client": "client", "target": "svc/web"})
+        assert (status, told["message"]) == (403, followed.capabilities["send"]["why"])
+        await admin.create("/api/v1/namespaces/default/serviceaccounts", service_account())
+        helper = pod("helper", nodeName="node-1")
+        helper["metadata"]["labels"] = {"app.kubernetes.io/name": "wellhead-trace"}
+        created = await admin.create(PODS, helper)
+        ready = {"conditions": [{"type": "Ready", "status": "True"}], "phase": "Running"}
+        await admin.update(f"{PODS}/helper/status", created | {"status": ready})
+        await followed.until(lambda it: it.capabilities["send"]["can"])
+        await admin.delete(f"{PODS}/helper", {"gracePeriodSeconds": 0})
+        await followed.until(lambda it: not it.capabilities["send"]["can"])
+
+
+def _nobody() -> NoReturn:
+    raise AssertionError("nothing is sent here")
