@@ -6,8 +6,9 @@ a file. What takes longest begins first, so that processes end together; pure te
 
 from __future__ import annotations
 
+import gc
 import os
-from pathlib import Path
+from collections.abc import Generator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,8 +17,10 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
-_HERE = Path(__file__).parent
 _KINDS = ("cluster", "page", "packets", "hostile", "integration", "unit")
+_WITH_CLUSTERS = tuple(
+    f"tests/{each}/" for each in ("cluster", "packets/images", "packets/lab", "packets/node")
+)
 _CLUSTERS_OF_THEIR_OWN = tuple(
     f"tests/cluster/test_{name}.py" for name in ("control_planes", "ip_families", "pulling", "walk")
 )
@@ -25,12 +28,26 @@ _SECOND = tuple(f"tests/cluster/test_{name}.py" for name in ("dns", "faults", "m
 """On another cluster like the first: all of its tests in a row would take longer than everything else."""
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is collected stays to the end: nobody has to look whether it is garbage, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
-        kind = item.path.relative_to(_HERE).parts[0]
+        kind = item.nodeid.split("/", 2)[1]
         return _KINDS.index(kind) if kind in _KINDS else len(_KINDS) - 1
 
+    for item in items:
+        if item.nodeid.startswith(_WITH_CLUSTERS):
+            item.add_marker(pytest.mark.cluster)
     items.sort(key=rank)  # stable: within a kind as they were collected
 
 

@@ -17,9 +17,6 @@ _MODES = ("iptables", "nftables")
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/cluster/" in item.path.as_posix():
-            item.add_marker(pytest.mark.cluster)
     # One proxy mode after the other: as pytest sorts, a mode's pods would be made several times.
     first = {item.path: position for position, item in reversed(list(enumerate(items)))}
     items.sort(key=lambda item: (first[item.path], _mode(item)))

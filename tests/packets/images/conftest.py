@@ -8,14 +8,6 @@ import pytest
 
 from wellhead.images.store import ImageStore
 
-_HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if _HERE in item.path.parents:
-            item.add_marker(pytest.mark.cluster)
-
 
 @pytest.fixture
 def store(tmp_path: Path) -> ImageStore:

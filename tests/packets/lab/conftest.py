@@ -15,14 +15,6 @@ from tests.packets.lab.supervised import Supervise, Supervised
 from wellhead.lab import processes, teardown
 from wellhead.lab.cluster import Cluster
 
-_HERE = Path(__file__).parent
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if _HERE in item.path.parents:
-            item.add_marker(pytest.mark.cluster)
-
 
 @pytest.fixture
 def new_cluster(tmp_path: Path) -> Iterator[Callable[[str], Cluster]]:

@@ -13,12 +13,6 @@ from tests.packets.node.cluster_pods import processes
 from tests.packets.node.world import World
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "tests/packets/node/" in item.path.as_posix():
-            item.add_marker(pytest.mark.cluster)
-
-
 @pytest.fixture
 def world() -> Iterator[World]:
     found = World()
