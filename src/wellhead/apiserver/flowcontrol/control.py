@@ -123,6 +123,7 @@ class FlowControl:
         self.room = room or Room()
         self._freed: list[tuple[Level, int]] = []
         self._turn: asyncio.Handle | None = None
+        self._outdated = False
 
     def start(self) -> None:
         """Follow the objects from now on."""
@@ -147,6 +148,8 @@ class FlowControl:
                 "",
             )
         )
+        if self._outdated:
+            self._configure()
         found = self._flows.get(key)
         if found is None:
             if len(self._flows) >= _MOST_FLOWS:
@@ -235,6 +238,8 @@ class FlowControl:
 
     def _next_turn(self) -> None:
         self._turn = None
+        if self._outdated:
+            self._configure()
         if self._freed:
             self.room.end()
         for level, width in self._freed:
@@ -255,12 +260,13 @@ class FlowControl:
 
     def _changed(self, event: Event) -> None:
         del event
-        self._configure()
+        self._outdated = True  # many change at once, when a server starts
         if self._turn is None:
             self._turn = asyncio.get_running_loop().call_soon(self._next_turn)
 
     def _configure(self) -> None:
         """Take the objects as they are now. What is mandatory is there also while its object isn't."""
+        self._outdated = False
         levels = bootstrap.levels()
         found = {name: levels[name] for name in bootstrap.MANDATORY} | _objects(self._level_objects)
         shares = seats_of(found.values(), self._total)
