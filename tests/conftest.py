@@ -26,6 +26,14 @@ _CLUSTERS_OF_THEIR_OWN = tuple(
 )
 _SECOND = tuple(f"tests/cluster/test_{name}.py" for name in ("dns", "faults", "matrix", "nodes_under_load"))
 """On another cluster like the first: all of its tests in a row would take longer than everything else."""
+_NODES = tuple(
+    tuple(f"tests/packets/node/test_{name}.py" for name in names)
+    for names in (
+        ("health", "hostile_pods", "loaded_images", "upkeep"),
+        ("pod_streams", "pods", "restarts", "shared_and_confined"),
+    )
+)
+"""On two clusters of one node."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -76,4 +84,4 @@ def _group(nodeid: str) -> str:
     if file.startswith("tests/cluster/") and file not in _CLUSTERS_OF_THEIR_OWN:
         mode = "nftables" if "nftables" in test else "iptables"
         return f"the {'second' if file in _SECOND else 'first'} shared cluster, {mode}"
-    return file
+    return next((f"the node of {files[0]}" for files in _NODES if file in files), file)

@@ -22,9 +22,9 @@ def world() -> Iterator[World]:
         found.close()
 
 
-@pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    """A cluster of one node, for this module alone: its agent gets killed, its machine rebooted."""
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Lab]:
+    """A cluster of one node, apart from the others: its agent gets killed, its machine rebooted."""
     # As under nohup, or in a shell's background: nothing of that may reach a container.
     before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGHUP, signal.SIGQUIT)}
     try:
@@ -37,10 +37,21 @@ def lab() -> Iterator[Lab]:
             signal.signal(signum, handler)
 
 
+@pytest.fixture(scope="module")
+def lab(cluster: Lab) -> Iterator[Lab]:
+    """The cluster of one node, without pods."""
+    yield cluster
+    _remove_pods(cluster)
+
+
 @pytest.fixture
 def no_pods_left(lab: Lab) -> Iterator[None]:
     """Each test begins without pods, and nothing of the earlier ones' may be left on the node."""
     yield
+    _remove_pods(lab)
+
+
+def _remove_pods(lab: Lab) -> None:
     lab.kubectl("delete", "pod", "--all", "--grace-period=1")
     eventually(lambda: processes(lab), [])
     eventually(lambda: "veth" in lab.on("node-1", "ip", "-br", "link").replace("eth0", ""), False)

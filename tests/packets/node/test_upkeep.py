@@ -67,7 +67,7 @@ def test_what_somebody_changes_is_put_back(lab: Lab, pod: str, harm: str) -> Non
     lab.on("node-1", *harm.format(link=pod).split())
     eventually(lambda: state(lab), before)
     eventually(lambda: answers(lab), True)
-    eventually(lambda: said_about(lab, "NetworkRestored") == {"node-1"}, True)
+    eventually(lambda: "node-1" in said_about(lab, "NetworkRestored"), True)
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def test_a_pod_that_has_lost_a_part_of_its_sandbox_gets_another(lab: Lab, harm: 
     wait(lab, "server")
     eventually(lambda: status(lab, "server")["podIP"] not in ("", before), True)
     eventually(lambda: answers(lab), True)
-    eventually(lambda: said_about(lab, "SandboxChanged") == {"server"}, True)
+    eventually(lambda: "server" in said_about(lab, "SandboxChanged"), True)
 
 
 @pytest.mark.usefixtures("pod")
 def test_a_volume_that_is_unmounted_is_mounted_again(lab: Lab) -> None:
     lab.on("node-1", "sh", "-c", "umount -l $(mount | grep -o '[^ ]*/pods/[^ ]*/memory')")
     eventually(lambda: "/memory " in lab.on("node-1", "cat", "/proc/self/mounts"), True)
-    eventually(lambda: said_about(lab, "VolumeUnmounted") == {"server"}, True)
+    eventually(lambda: "server" in said_about(lab, "VolumeUnmounted"), True)
 
 
 def answers(lab: Lab) -> bool:
