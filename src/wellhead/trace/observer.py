@@ -20,9 +20,11 @@ from wellhead.linux import namespaces, netlink
 from wellhead.linux.libnftables import Nftables
 from wellhead.linux.netlink import Message
 from wellhead.linux.nft import NftError
+from wellhead.linux.nftables import socket as nftables
 from wellhead.linux.numbers import HookPriority, Table
 from wellhead.trace import messages
 from wellhead.trace.places import Place
+from wellhead.trace.rules import Listings
 from wellhead.trace.sightings import CountSeen, FlowSeen, Lost, PacketSeen, RuleSeen, Sighting
 from wellhead.trace.token import Tokens
 
@@ -104,6 +106,10 @@ class Observer:
         """nft in that place."""
         return next(watch.nft for watch in self._watches if watch.place.name == place)
 
+    def listings(self, place: str) -> dict[tuple[int, str], Listings]:
+        """What is known of the tables in that place, to be added to: nothing once one of them has changed."""
+        return next(watch.listings() for watch in self._watches if watch.place.name == place)
+
     def close(self) -> None:
         """Take tables and sockets away: some milliseconds in each place, which the kernel waits."""
         for closing in [self._threads.submit(watch.close) for watch in self._watches]:
@@ -132,8 +138,11 @@ class _Watch:
         self.place = place
         self._order = 0
         self._lost: list[str] = []
+        self._listings: dict[tuple[int, str], Listings] = {}
+        self._listed = 0
         with contextlib.ExitStack() as opened:
             self.nft = opened.enter_context(Nftables())
+            self._tables = opened.enter_context(contextlib.closing(nftables.Socket()))
             self._news = opened.enter_context(
                 netlink.Socket(netlink.NETFILTER, (messages.NFTRACE_GROUP, messages.CONNTRACK_NEW_GROUP))
             )
@@ -178,6 +187,11 @@ class _Watch:
             seconds, nanoseconds = _TIME.unpack(ancillary[0][2]) if ancillary else (0, 0)
             time = seconds * 1_000_000_000 + nanoseconds
             yield PacketSeen(self.place.name, time, address[0], address[2] == _OUTGOING, frame)
+
+    def listings(self) -> dict[tuple[int, str], Listings]:
+        if (now := self._tables.generation()) != self._listed:
+            self._listings, self._listed = {}, now
+        return self._listings
 
     def counted(self) -> Iterator[CountSeen]:
         for name, now in _counters().items():

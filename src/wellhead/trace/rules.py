@@ -95,15 +95,24 @@ class Rule(NamedTuple):
 Key = tuple[int, str, str, int]
 """(family, table, chain, handle)"""
 
+Listings = list[tuple[str, dict[str, dict[int, str]]]]
+"""Tables of one name, by their full names: chain → handle → text."""
 
-def texts(wanted: Iterable[Key], run: Lister, program: Program) -> dict[Key, Rule]:
-    """The rules of these handles. `run` lists by libnftables, `program` runs a program."""
+
+def texts(
+    wanted: Iterable[Key], run: Lister, program: Program, known: dict[tuple[int, str], Listings]
+) -> dict[Key, Rule]:
+    """The rules of these handles. `run` lists by libnftables, `program` runs a program; what is `known`
+    isn't listed again.
+    """
     found: dict[Key, Rule] = {}
     by_table: dict[tuple[int, str], list[Key]] = {}
     for key in wanted:
         by_table.setdefault(key[:2], []).append(key)
     for (family, table), keys in by_table.items():
-        listings = _listings(family, table, run, program)
+        if (family, table) not in known:
+            known[family, table] = _listings(family, table, run, program)
+        listings = known[family, table]
         for key in keys:
             _, _, chain, handle = key
             name, text = next(
@@ -118,9 +127,7 @@ def texts(wanted: Iterable[Key], run: Lister, program: Program) -> dict[Key, Rul
     return found
 
 
-def _listings(
-    family: int, table: str, run: Lister, program: Program
-) -> list[tuple[str, dict[str, dict[int, str]]]]:
+def _listings(family: int, table: str, run: Lister, program: Program) -> Listings:
     """The tables of that name that the packet can have met. The trace says its family, not the table's."""
     found = []
     for of_table in dict.fromkeys((_FAMILIES.get(family, "inet"), "inet")):

@@ -89,7 +89,7 @@ class Here:
         def program(*command: str) -> str:
             return inside(where, lambda: rules.run_program(*command))
 
-        return rules.texts(keys, self._observer.rules(place).run, program)
+        return rules.texts(keys, self._observer.rules(place).run, program, self._observer.listings(place))
 
     def send(self, order: Order, meanwhile: Callable[[], bool]) -> Answer:
         address = parse_address(order.address)

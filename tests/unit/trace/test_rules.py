@@ -7,7 +7,7 @@ import pytest
 from wellhead.linux.libnftables import Output
 from wellhead.linux.nft import NftError
 from wellhead.linux.numbers import Table
-from wellhead.trace.rules import Rule, beside, by_chain, texts
+from wellhead.trace.rules import Listings, Rule, beside, by_chain, texts
 
 LISTING = """table ip nat { # handle 3
     chain POSTROUTING { # handle 1
@@ -49,7 +49,7 @@ def test_chains_that_changed_meanwhile_keep_nfts_words() -> None:
 def test_a_comment_names_the_service_and_the_chain_the_party() -> None:
     key = (2, "nat", "KUBE-POSTROUTING", 11)
     printed = {"nft": LISTING, "iptables-nft-save": SAVED}
-    rule = texts([key], lambda command, _: _list(command), lambda program, *_: printed[program])[key]
+    rule = texts([key], lambda command, _: _list(command), lambda program, *_: printed[program], {})[key]
     assert rule.service == "shop/web"
     assert rule.owner == "service proxy (iptables)"
     assert Rule("ip wellhead-forwarder", "prerouting", "").owner == "packet forwarder"
@@ -69,7 +69,20 @@ def test_refusing_is_told_from_dropping() -> None:
 
 def test_a_rule_that_is_gone_has_no_text() -> None:
     key = (2, "gone", "x", 4)
-    assert texts([key], lambda command, _: _list(command), lambda *_: "")[key].text == ""
+    assert texts([key], lambda command, _: _list(command), lambda *_: "", {})[key].text == ""
+
+
+def test_a_table_is_listed_once_while_it_is_known() -> None:
+    asked: list[str] = []
+
+    def run(command: str, output: Output) -> str:
+        asked.append(command)
+        return _list(command)
+
+    known: dict[tuple[int, str], Listings] = {}
+    for handle in (4, 5):
+        texts([(10, "wellhead", "x", handle)], run, lambda *_: "", known)
+    assert asked == ["list table ip6 wellhead", "list table inet wellhead"]
 
 
 def test_a_table_of_both_families_is_found() -> None:
@@ -80,7 +93,9 @@ def test_a_table_of_both_families_is_found() -> None:
             raise NftError("no such table")
         return "table inet wellhead-return {\n chain arriving {\n  ct zone set 5 # handle 4\n }\n}\n"
 
-    assert texts([key], run, lambda *_: "")[key] == Rule("inet wellhead-return", "arriving", "ct zone set 5")
+    assert texts([key], run, lambda *_: "", {})[key] == Rule(
+        "inet wellhead-return", "arriving", "ct zone set 5"
+    )
 
 
 def _list(command: str) -> str:
