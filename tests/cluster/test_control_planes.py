@@ -10,9 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import forks
 from tests.cluster.conftest import running
 from tests.cluster.lab import Lab, eventually
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from wellhead.lab.topology import control_plane_names
 
 MACHINES = control_plane_names(3)
@@ -42,7 +43,7 @@ def test_what_was_acknowledged_stays_while_the_leader_dies(lab: Lab) -> None:
     done = threading.Event()
 
     def write() -> None:
-        while not done.wait(0.1):  # a write costs three machines' work
+        while not done.wait(0.5):  # a write costs three machines' work
             name = f"c{len(written)}"
             # A server that dies takes its connections along; the next try finds another.
             lab.kubectl("create", "configmap", name, check=False)
@@ -60,7 +61,8 @@ def test_what_was_acknowledged_stays_while_the_leader_dies(lab: Lab) -> None:
         until(lambda: _leader(lab, "kube-controller-manager") not in ("", leader))
         lab.kubectl("create", "deployment", "after", "--image=busybox", "--", "sleep", "3600")
         lab.kubectl("rollout", "status", "deployment/after", "--timeout=60s")
-        until(lambda: lab.wellhead("status", check=False).partition("\n")[0].endswith(": healthy"))
+        status = ("status", "--name", lab.name)
+        until(lambda: forks.run(*status, seconds=PATIENCE).stdout.partition("\n")[0].endswith(": healthy"))
     finally:
         done.set()
         writer.join()

@@ -16,7 +16,7 @@ from tests.cluster.churn import churn
 from tests.cluster.lab import NODES, Lab, eventually, pid_of
 from tests.patience import PATIENCE
 
-SERVICES = int(os.environ.get("WELLHEAD_CHURNED_SERVICES", "60"))
+SERVICES = int(os.environ.get("WELLHEAD_CHURNED_SERVICES", "30"))
 MACHINES = ("client", "edge", "control-plane", "cloud", *NODES)
 _LOOK = """
 nft -s list ruleset 2>&1

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import forks
 from tests.cluster.lab import Lab, eventually, pid_of
+from tests.patience import PATIENCE
 from wellhead.lab.component_health import PORTS
 
 _MACHINES = {"node-agent": "node-1", "policy": "node-1", "proxy": "node-1", "cloud": "cloud"}
@@ -21,7 +23,7 @@ def _condition(lab: Lab, kind: str) -> tuple[str, str]:
 
 
 def _problems(lab: Lab) -> list[str]:
-    found = json.loads(lab.wellhead("status", "-o", "json", check=False))
+    found = json.loads(forks.run("status", "--name", lab.name, "-o", "json", seconds=PATIENCE).stdout)
     return [str(each) for each in found["problems"]]
 
 
