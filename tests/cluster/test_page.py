@@ -18,6 +18,7 @@ import pytest
 
 from tests.cluster.lab import BIN, CLIENT, NODES, Lab, eventually
 from tests.patience import PATIENCE
+from wellhead.linux import signals
 
 PCAPNG = b"\x0a\x0d\x0d\x0a"
 
@@ -61,6 +62,7 @@ def started(lab: Lab, *options: str) -> Page:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=signals.reset,  # who tests may have been told to go on without a terminal
     )
     assert process.stdout is not None
     link = process.stdout.readline().strip()

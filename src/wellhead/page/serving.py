@@ -8,7 +8,7 @@ import errno
 import logging
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from aiohttp import web
 
@@ -18,7 +18,7 @@ from wellhead.page.model import Model
 from wellhead.page.server import application
 
 FIRST_PORT, LAST_PORT = 8410, 8429
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 _LAST_SECONDS = 2.0  # for what is being answered when it ends
 
 
@@ -79,21 +79,23 @@ def _address(text: str) -> IPAddress:
     return ip_address(text)
 
 
-class quiet_end:  # noqa: N801 (as contextlib's own)
-    """An event that a signal sets: Ctrl-C, the end of the terminal, `kill`."""
-
-    def __enter__(self) -> asyncio.Event:
-        self._event = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        for each in _ENDING:
-            with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
-                self._loop.add_signal_handler(each, self._event.set)
-        return self._event
-
-    def __exit__(self, *_: object) -> None:
-        for each in _ENDING:
+@contextlib.contextmanager
+def quiet_end() -> Iterator[asyncio.Event]:
+    """An event that a signal sets: Ctrl-C, `kill`, and the end of the terminal, if nohup didn't say
+    otherwise."""
+    event, loop = asyncio.Event(), asyncio.get_running_loop()
+    handled = list(_ENDING)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        handled.append(signal.SIGHUP)
+    for each in handled:
+        with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
+            loop.add_signal_handler(each, event.set)
+    try:
+        yield event
+    finally:
+        for each in handled:
             with contextlib.suppress(ValueError, RuntimeError):
-                self._loop.remove_signal_handler(each)
+                loop.remove_signal_handler(each)
 
 
 def run(model: Model, sock: socket.socket, announce: Callable[[Guard], None]) -> None:
