@@ -36,6 +36,24 @@ def test_a_container_is_root_unless_somebody_says_otherwise(rootfs: Path) -> Non
     assert _user(rootfs, "101:logs") == User(101, 103, ())
 
 
+def test_home_is_what_the_image_says_of_the_user_or_the_root(rootfs: Path) -> None:
+    accounts = "root:x:0:0::/root:/bin/sh\nweb:x:101:102::/srv/web:/bin/sh\nshort:x:5:5\nnone:x:6:6:::\n"
+    (rootfs / "etc/passwd").write_text(accounts)
+    for name, home in (("", "/root"), ("0", "/root"), ("web", "/srv/web"), ("101", "/srv/web")):
+        assert _user(rootfs, name).home == home
+    for name in ("short", "none", "1000", "1000:102"):
+        assert _user(rootfs, name).home == "/"
+    assert _user(rootfs, "web", {"runAsUser": 7}).home == "/"
+    assert _user(rootfs, "1000", {"runAsUser": 101}).home == "/srv/web"
+
+    def homes(*env: str) -> list[str]:
+        container = oci.Container("id", rootfs, rootfs, rootfs, ("sh",), env=env, user=_user(rootfs, "web"))
+        return [each for each in oci.config(container)["process"]["env"] if each.startswith("HOME=")]
+
+    assert homes("HOMELESS=1") == ["HOME=/srv/web"]
+    assert homes("HOME=/elsewhere") == ["HOME=/elsewhere"]
+
+
 def test_the_container_wins_over_the_pod_and_the_pod_over_the_image(rootfs: Path) -> None:
     assert _user(rootfs, "web", {"runAsUser": 7, "fsGroup": 9}) == User(7, 0, (9,))
     both = _user(rootfs, "", {"runAsUser": 7}, {"runAsUser": 8, "runAsGroup": 5})

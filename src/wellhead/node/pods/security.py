@@ -121,10 +121,10 @@ def user(pod: Obj, container: Obj, image_user: str, rootfs: Path) -> User:
     chosen = {**of_pod, **own}
     name, _, group_name = image_user.partition(":")
     account = _account(rootfs, name) if chosen.get("runAsUser") is None else None
-    uid = int(chosen["runAsUser"]) if account is None else account[0]
+    uid = int(chosen["runAsUser"]) if account is None else account.uid
     if account is None:
         account = _account(rootfs, str(uid), known=False)
-    gid = account[1]
+    gid = account.gid
     if chosen.get("runAsGroup") is not None:
         gid = int(chosen["runAsGroup"])
     elif group_name and chosen.get("runAsUser") is None:
@@ -132,11 +132,11 @@ def user(pod: Obj, container: Obj, image_user: str, rootfs: Path) -> User:
     if chosen.get("runAsNonRoot") and (why := _breaks_non_root(chosen.get("runAsUser"), name, uid)):
         where = f'(pod: "{spec.described(pod)}", container: {container["name"]})'
         raise SecurityError(f"{why} {where}")
-    of_image = () if of_pod.get("supplementalGroupsPolicy") == "Strict" else account[2]
+    of_image = () if of_pod.get("supplementalGroupsPolicy") == "Strict" else account.groups
     groups = {*of_image, *(of_pod.get("supplementalGroups") or ())}
     if of_pod.get("fsGroup") is not None:
         groups.add(of_pod["fsGroup"])
-    return User(uid, gid, tuple(sorted(groups - {gid})))
+    return User(uid, gid, tuple(sorted(groups - {gid})), account.home)
 
 
 def _breaks_non_root(asked: int | None, name: str, uid: int) -> str:
@@ -149,8 +149,8 @@ def _breaks_non_root(asked: int | None, name: str, uid: int) -> str:
     return "" if uid else "container has runAsNonRoot and image will run as root"
 
 
-def _account(rootfs: Path, name: str, *, known: bool = True) -> tuple[int, int, tuple[int, ...]]:
-    """(uid, gid, supplementary groups) of a user name or number, from the image's passwd and group."""
+def _account(rootfs: Path, name: str, *, known: bool = True) -> User:
+    """Who a user name or number is, with supplementary groups and home, by the image's passwd and group."""
     if not name:
         name = "0"
     for line in _entries(rootfs, "etc/passwd", 2, 3):
@@ -160,11 +160,12 @@ def _account(rootfs: Path, name: str, *, known: bool = True) -> tuple[int, int, 
                 for each in _entries(rootfs, "etc/group", 2)
                 if len(each) > 3 and line[0] in each[3].split(",")
             )
-            return int(line[2]), int(line[3]), groups
+            home = line[5] if len(line) > 5 and "\0" not in line[5] else ""
+            return User(int(line[2]), int(line[3]), groups, home or "/")
     if _is_id(name):
-        return int(name), 0, ()
+        return User(int(name))
     if not known:
-        return 0, 0, ()
+        return User()
     raise SecurityError(f"the image has no user {name!r}")
 
 

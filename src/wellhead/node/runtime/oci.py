@@ -70,6 +70,8 @@ class User:
     uid: int = 0
     gid: int = 0
     groups: tuple[int, ...] = ()
+    home: str = "/"
+    """HOME, unless the container's own environment says another; crun knows none of a user without a name."""
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,16 @@ def _process(container: Container) -> dict[str, Any]:
         "terminal": container.terminal,
         "user": user,
         "args": list(container.args),
-        "env": list(container.env),
+        "env": _environment(container),
         "cwd": container.cwd,
         "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), capabilities),
         "noNewPrivileges": container.no_new_privileges,
     }
+
+
+def _environment(container: Container) -> list[str]:
+    said = any(each.startswith("HOME=") for each in container.env)
+    return list(container.env) if said else [*container.env, f"HOME={container.user.home}"]
 
 
 def _system_mounts(container: Container) -> list[dict[str, Any]]:
