@@ -235,7 +235,7 @@ def _explained(one: _Pull, error: str) -> str:
     if one.gate.problem:
         return one.gate.problem
     text = _NOISE.sub("", printable(error.removeprefix("skopeo: ")))
-    if one.gate.refused:
+    if one.gate.refused and one.gate.refused.partition(": ")[2] not in text:
         return f"{text} ({one.gate.refused})"
     lowered = text.lower()
     if "server gave http response to https client" in lowered:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from wellhead.images.access import Access
-from wellhead.images.reference import normalize
+from wellhead.images.reference import normalize, repository
 
 _NAMED = 20  # images at most that a message lists
 
@@ -49,6 +49,17 @@ class Image(msgspec.Struct, frozen=True, omit_defaults=True):
     size: int
     packages: tuple[str, ...] = ()
     access: dict[str, Access] = {}
+
+    def name_by_digest(self, name: str) -> str:
+        """What the image is called for good where `name` is from, or somewhere else; "" if nowhere.
+
+        Of several in one place the first is that of the index, as containerd has it.
+        """
+        known = [each for each in self.names if "@" in each]
+        own = f"{repository(name)}@"
+        same = (each for each in known if each == normalize(name))
+        there = (each for each in known if each.startswith(own))
+        return next(iter((*same, *there, *known)), "")
 
 
 class ImageNotFound(LookupError):

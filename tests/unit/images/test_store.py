@@ -33,6 +33,16 @@ def test_short_names_mean_full_ones(short: str, full: str) -> None:
     assert normalize(short) == full
 
 
+def test_an_image_is_called_by_the_digest_that_its_registry_gave() -> None:
+    one, other = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+    names = ("r.example/x:1", f"r.example/x@{one}", f"r.example/x@{other}", "r.example/y:1")
+    image = Image("sha256:id", names, Config(), "", "", 0)
+    assert image.name_by_digest("r.example/x:1") == f"r.example/x@{one}"
+    assert image.name_by_digest(f"r.example/x:1@{other}") == f"r.example/x@{other}"
+    assert image.name_by_digest("r.example/y:1") == f"r.example/x@{one}", "as it came from there"
+    assert Image("sha256:id", ("x:1",), Config(), "", "", 0).name_by_digest("x:1") == ""
+
+
 def test_no_tag_means_latest() -> None:
     assert has_latest_tag("busybox")
     assert not has_latest_tag("busybox:1.36")

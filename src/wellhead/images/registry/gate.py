@@ -169,7 +169,9 @@ class Gate:
         try:
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as error:
-            raise OSError(f"no such host: {error}") from None
+            raise OSError(
+                f"no such host: {error.strerror if isinstance(error, OSError) else error}"
+            ) from None
         problem: OSError | None = None
         for address in dict.fromkeys(str(each[4][0]) for each in found):
             why = places.refusal(ip_address(address.partition("%")[0]))

@@ -28,6 +28,7 @@ class Attempt(msgspec.Struct, omit_defaults=True):
     passed. `ready`: its readiness probe's last word. `lost`: it ended because what kept it did (its conmon,
     its machine), so that nobody knows its own exit code, and nobody may blame it. `replaced`: it is ended
     because the spec names another image now. `user` are its first process' user, group and further groups.
+    `image_name` is what its registry calls the image for good, if it came from one.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Attempt(msgspec.Struct, omit_defaults=True):
     user: tuple[int, ...] = ()
     reason: str = ""
     message: str = ""
+    image_name: str = ""
 
     @property
     def running(self) -> bool:

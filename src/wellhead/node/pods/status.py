@@ -111,7 +111,7 @@ def _container_status(pod: Obj, record: PodRecord, view: View, container: Obj, *
     status: Obj = {
         "name": name,
         "image": attempt.image if attempt else container["image"],
-        "imageID": attempt.image_id if attempt else "",
+        "imageID": (attempt.image_name or attempt.image_id) if attempt else "",
         "restartCount": attempt.number if attempt else 0,
         "ready": False,
         "started": False,

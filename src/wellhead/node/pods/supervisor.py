@@ -214,6 +214,7 @@ class Supervisor:
             return None
         image, container = prepared
         attempt = Attempt(container.id, number, self._container["image"], image.id)
+        attempt.image_name = image.name_by_digest(self._container["image"])
         attempt.user = (container.user.uid, container.user.gid, *container.user.groups)
         if mine.current is not None:
             mine.last = mine.current
