@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
 
@@ -165,6 +166,44 @@ def test_changes_come_into_force_together_or_not_at_all(
         assert now() == held.chains
         assert tables.change({NAT_SERVICES: entries, policy: (inside,), made: None}, held)
         assert now()[NAT_SERVICES] == entries
+    finally:
+        tables.close()
+
+
+@by_family
+def test_rules_are_edited_by_numbers_that_are_asked_for_once(
+    host: Host, family: Family, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transaction, "_LARGE", 10)
+    held = Saved(chains_of(family, ON["network"]))
+    tables = host.inside(lambda: NativeTables(family))
+    dumps: list[Chain] = []
+    dump = NativeTables._dump
+
+    def counted(self: NativeTables, chain: Chain) -> Iterator[tuple[bytes, bytes]]:
+        dumps.append(chain)
+        return dump(self, chain)
+
+    monkeypatch.setattr(NativeTables, "_dump", counted)
+    try:
+        tables.load(held.chains)
+        entries = held.chains[NAT_SERVICES]
+        middle, last = entries[5:7], entries[-1]
+        without = tuple(each for each in entries if each not in middle)
+        strange = entries[3].replace("default", "strange")
+        for wanted in (without, entries, (*entries[:-1], strange, last), entries):
+            assert tables.change({NAT_SERVICES: wanted}, held)
+            apply_to(held, {NAT_SERVICES: wanted})
+            assert saved_by_iptables(host, family).chains == held.chains
+        assert dumps == [NAT_SERVICES]
+
+        host.run(f"{family.iptables}-nft -t nat -D {NAT_SERVICES.name} {entries.index(middle[0]) + 1}")
+        with pytest.raises(OSError, match="No such file"):
+            tables.change({NAT_SERVICES: without}, held)
+        assert not tables.change({NAT_SERVICES: without}, held), "it is looked at again"
+        held.chains[NAT_SERVICES] = tuple(each for each in entries if each != middle[0])
+        assert tables.change({NAT_SERVICES: entries}, held)
+        assert saved_by_iptables(host, family).chains[NAT_SERVICES] == entries
     finally:
         tables.close()
 

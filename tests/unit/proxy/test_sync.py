@@ -13,8 +13,9 @@ from wellhead.proxy.sync import SyncFailed, SyncLoop
 
 
 class Recorder:
-    def __init__(self, *, lasts: float = 0.0, fails: int = 0) -> None:
+    def __init__(self, *, lasts: float = 0.0, fails: int = 0, computes: float = 0.0) -> None:
         self.syncs = 0
+        self.computes, self.computed = computes, 0.0
         self.checks = 0
         self.failures: list[SyncFailed] = []
         self.lasts = lasts
@@ -24,6 +25,7 @@ class Recorder:
     async def sync(self) -> None:
         self.syncs += 1
         self.started.set()
+        self.computed += self.computes
         await asyncio.sleep(self.lasts)
         if self.fails:
             self.fails -= 1
@@ -41,6 +43,7 @@ async def running(recorder: Recorder, *, check_period: float = 60.0) -> AsyncIte
         min_period=0.0,
         check_period=check_period,
         failed=recorder.failures.append,
+        computed=lambda: recorder.computed,
     )
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(loop.run())
@@ -67,6 +70,19 @@ async def test_requests_during_a_sync_are_served_by_one_more() -> None:
         await reached(lambda: recorder.syncs == 2)
         await pass_time(600)
         assert recorder.syncs == 2
+
+
+@pytest.mark.parametrize(("computes", "rest"), [(0.001, 0.0), (0.05, 0.45), (2.0, 1.0)])
+async def test_what_computes_for_long_leaves_the_processor_to_others(computes: float, rest: float) -> None:
+    recorder = Recorder(computes=computes)
+    now = asyncio.get_running_loop().time
+    async with running(recorder) as loop:
+        loop.request()
+        await reached(lambda: recorder.syncs == 1)
+        began = now()
+        loop.request()
+        await reached(lambda: recorder.syncs == 2)
+        assert now() - began == pytest.approx(rest, abs=0.1)
 
 
 async def test_a_failed_sync_is_reported_and_tried_again() -> None:

@@ -47,7 +47,7 @@ class Batch(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """An object, from a dump."""
+    """An object, from a dump or echoed."""
 
     family: int
     payload: memoryview
@@ -68,16 +68,16 @@ class Socket:
     def close(self) -> None:
         self._netlink.close()
 
-    def transact(self, messages: Iterable[Message]) -> None:
+    def transact(self, messages: Iterable[Message]) -> list[Reply]:
         """Put `messages` in force, all of them at once or none.
 
         The kernel has done it when this returns: it works within the sending call, and a refusal waits to be
-        read after it.
+        read after it, as do the objects that messages with NLM_F_ECHO made: they are returned in order.
 
         Raises:
             NetlinkError: what was refused first.
         """
-        self.commit(self.batch(messages))
+        return self.commit(self.batch(messages))
 
     def batch(self, messages: Iterable[Message]) -> Batch:
         """Encode a transaction. One thread may do so while another commits the one before."""
@@ -92,22 +92,28 @@ class Socket:
         parts.append(_message(_BATCH_END, NLM_F_REQUEST, self._sequence, 0, b"", SUBSYSTEM))
         return Batch(first, b"".join(parts))
 
-    def commit(self, batch: Batch) -> None:
+    def commit(self, batch: Batch) -> list[Reply]:
         """As `transact`, with a transaction that is encoded already: one datagram, as it has to be."""
         self._netlink.send(batch.encoded)
         found: list[NetlinkError] = []
+        made: list[Reply] = []
 
         def heard(message: netlink.Message) -> None:
-            if message.kind == NLMSG_ERROR and message.sequence >= batch.first:
+            if message.sequence < batch.first:
+                return
+            if message.kind == NLMSG_ERROR:
                 error = refusal(message, message.sequence - batch.first - 1)
                 if error is not None:
                     found.append(error)
+            elif message.kind & 0xFF != nfta.Message.NEW_GENERATION:  # an echo's last word
+                made.append(_reply(message))
 
         lost = self._netlink.waiting(heard)
         if found:
             raise found[0]
         if lost:
-            raise NetlinkError(errno.ENOBUFS, "too many errors to tell")
+            raise NetlinkError(errno.ENOBUFS, "more than there was room for")
+        return made
 
     def dump(self, type: nfta.Message, family: int, payload: bytes = b"") -> list[Reply]:
         """Every object of one kind.
@@ -133,7 +139,7 @@ class Socket:
                     return found, consistent
                 if message.kind == NLMSG_ERROR:
                     raise refusal(message) or NetlinkError(errno.EPROTO, "an answer without content")
-                found.append(Reply(message.body[0], message.body[_GENERIC.size :]))
+                found.append(_reply(message))
 
     def generation(self) -> int:
         """A number that goes on by one with every transaction in this network namespace, anybody's.
@@ -154,6 +160,10 @@ class Socket:
     def _ask(self, type: nfta.Message, flags: int, family: int, payload: bytes) -> None:
         self._sequence += 1
         self._netlink.send(_message(SUBSYSTEM << 8 | type, flags, self._sequence, family, payload))
+
+
+def _reply(message: netlink.Message) -> Reply:
+    return Reply(message.body[0], message.body[_GENERIC.size :])
 
 
 def _message(kind: int, flags: int, sequence: int, family: int, payload: bytes, resource: int = 0) -> bytes:

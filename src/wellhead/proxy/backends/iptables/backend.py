@@ -112,6 +112,8 @@ class _FamilyTables:
     def forget(self) -> None:
         """Look at the kernel again before the next change."""
         self._held = None
+        if self._native is not None:
+            self._native.forget()
 
     async def sync(self) -> bool:
         """Restore what differs. Returns whether anything did."""
@@ -130,6 +132,8 @@ class _FamilyTables:
         text = restore_input(rest, held)
         if text:
             log.debug("%s: restoring %d chains", self._commands, len(rest))
+            if self._native is not None:
+                self._native.forget()
             try:
                 await self._commands.restore(text)
             except BackendError as error:

@@ -22,7 +22,7 @@ from wellhead.proxy.backends.iptables.port_rules import Chain, Rules
 from wellhead.proxy.backends.iptables.saved import Saved
 from wellhead.proxy.backends.iptables.transaction import Changes, Edits, edits
 
-_CREATE, _APPEND = 0x400, 0x800
+_ECHO, _CREATE, _APPEND = 0x8, 0x400, 0x800
 _BATCH = 8000  # messages
 _NAME = re.compile(rb"KUBE-[A-Z0-9-]+")
 _UNKNOWN: Rules = ("# unknown",)
@@ -39,9 +39,15 @@ class NativeTables:
     def __init__(self, family: Family) -> None:
         self._family = family
         self._socket = Socket()
+        self._handles: dict[Chain, dict[str, bytes]] = {}
+        """The kernel's numbers for the rules of large chains that were edited: to ask for them takes long."""
 
     def close(self) -> None:
         self._socket.close()
+
+    def forget(self) -> None:
+        """Others, or iptables itself, may have changed chains of ours."""
+        self._handles.clear()
 
     def read(
         self, tables: Iterable[str], wanted: Mapping[Chain, Rules], jumps: Mapping[Chain, Rules]
@@ -104,21 +110,26 @@ class NativeTables:
         emptied: list[Chain] = []
         filled: dict[Chain, Rules] = {}
         edited: list[Message] = []
+        added: list[tuple[Chain, str]] = []
+        known, self._handles = self._handles, {}  # should this fail half-way, they have to be asked for again
         for chain, wanted in changes.items():
             now = saved.chains.get(chain)
             single = edits(now, wanted) if now and wanted else None
-            if single is not None:
-                found = self._edit(chain, single, wanted or ())
-                if found is None:
+            if single is not None and now and wanted:
+                handles = known.get(chain) or self._ask_for(chain, now, single)
+                if handles is None:
                     return False
-                edited += found
+                edited += self._edits(chain, single, wanted, handles)
+                added += ((chain, rule) for rule in single.added.values())
+                known[chain] = handles
                 continue
+            known.pop(chain, None)
             if now is not None:
                 emptied.append(chain)
             if wanted is not None:
                 filled[chain] = wanted
         gone = [each for each in emptied if each not in filled and each not in saved.referenced]
-        self._socket.transact(
+        made = self._socket.transact(
             [
                 *self._new_chains(filled),  # of which new rules may speak
                 *(Message(kind.DEL_RULE, 0, number, _of(each, nfta.Rule.CHAIN)) for each in emptied),
@@ -127,29 +138,36 @@ class NativeTables:
                 *(Message(kind.DEL_CHAIN, 0, number, _of(each, nfta.Chain.NAME)) for each in gone),
             ]
         )
+        for (chain, rule), reply in zip(added, made, strict=True):
+            known[chain][rule] = bytes(parse(reply.payload)[nfta.Rule.HANDLE])
+        self._handles = known
         return True
 
-    def _edit(self, chain: Chain, single: Edits, wanted: Rules) -> list[Message] | None:
-        """Single changes to a chain's rules; None where one that is to go isn't there."""
-        where = _of(chain, nfta.Rule.CHAIN)
-        handles = {found: handle for handle, found in self._dump(chain)}
-        messages: list[Message] = []
+    def _ask_for(self, chain: Chain, now: Rules, single: Edits) -> dict[str, bytes] | None:
+        """The handles of a chain's rules, which are `now`; None where those that are to go aren't there."""
+        found = list(self._dump(chain))
+        if len(found) != len(now):
+            return None
+        there = dict(zip(now, found, strict=True))
+        if any(there[each][1] != expressions(self._family, each) for each in single.removed):
+            return None
+        return {rule: handle for rule, (handle, _) in there.items()}
+
+    def _edits(
+        self, chain: Chain, single: Edits, wanted: Rules, handles: dict[str, bytes]
+    ) -> Iterator[Message]:
+        """Single changes to a chain's rules; of those that go, the handles go, too."""
+        kind, number, where = nfta.Message, self._family.number, _of(chain, nfta.Rule.CHAIN)
         for rule in single.removed:
-            handle = handles.get(expressions(self._family, rule))
-            if handle is None:
-                return None
-            which = where + attribute(nfta.Rule.HANDLE, handle)
-            messages.append(Message(nfta.Message.DEL_RULE, 0, self._family.number, which))
+            which = attribute(nfta.Rule.HANDLE, handles.pop(rule))
+            yield Message(kind.DEL_RULE, 0, number, where + which)
         for place, rule in single.added.items():
             after = next((each for each in range(place + 1, len(wanted)) if each not in single.added), None)
-            what, flags = encoded_rule(self._family, rule), _CREATE | _APPEND
+            what, flags = encoded_rule(self._family, rule), _ECHO | _CREATE | _APPEND
             if after is not None:  # before the rule that is to follow
-                handle = handles.get(expressions(self._family, wanted[after]))
-                if handle is None:
-                    return None
-                what, flags = what + attribute(nfta.Rule.POSITION, handle), _CREATE
-            messages.append(Message(nfta.Message.NEW_RULE, flags, self._family.number, where + what))
-        return messages
+                what += attribute(nfta.Rule.POSITION, handles[wanted[after]])
+                flags = _ECHO | _CREATE
+            yield Message(kind.NEW_RULE, flags, number, where + what)
 
     def _chains(self) -> Iterator[Chain]:
         for reply in self._socket.dump(nfta.Message.GET_CHAIN, self._family.number):

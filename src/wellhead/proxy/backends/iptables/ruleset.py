@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain as joined
 
 from wellhead.ip import Family, IPNetwork, collapse
 from wellhead.proxy.backends.iptables.node_rules import (
@@ -88,12 +89,14 @@ class Ruleset:
         entries = self._entries.get(chain)
         if entries is None:
             return self._own.get(chain)
-        found = list(first_rules(self._family, chain, self._config.node))
-        for key in sorted(entries):
-            found += entries[key]
+        # What is in order but for a few is quickly sorted.
+        entries = self._entries[chain] = {key: entries[key] for key in sorted(entries)}
         networks = self._surroundings.node_port_networks
-        found += last_rules(self._family, chain, self._config.node, networks)
-        return tuple(found)
+        return (
+            *first_rules(self._family, chain, self._config.node),
+            *joined.from_iterable(entries.values()),
+            *last_rules(self._family, chain, self._config.node, networks),
+        )
 
     def _set_node(self, node: LocalNode) -> None:
         surroundings = dataclasses.replace(
