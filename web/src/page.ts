@@ -37,6 +37,7 @@ export class Page {
   /** Where the run is held, in seconds; null while it runs by itself. */
   scrub: number | null = null;
   onScrub: (() => void) | null = null;
+  progressed: [number, number] = [0, 1];
   onProgress: ((seconds: number, of: number) => void) | null = null;
 
   #listeners = new Set<() => void>();
@@ -52,7 +53,7 @@ export class Page {
       this.view = found;
       this.#opened();
     });
-    void follow({
+    follow({
       scene: (scene) => {
         this.world.begin(scene);
         if (!this.view.question.to) this.#first();
@@ -131,6 +132,7 @@ export class Page {
   }
 
   progress(seconds: number, of: number): void {
+    this.progressed = [Math.min(seconds, of), of];
     this.onProgress?.(Math.min(seconds, of), of);
   }
 
@@ -152,6 +154,7 @@ export class Page {
         if (each.addresses.includes(address)) return "client";
         if (each.machines.some((machine) => machine.addresses.includes(address))) return "balancer";
       }
+      if (each.kind === "pod" && !each.hostNetwork && each.addresses.includes(address)) return "pod";
       if (each.kind === "node" && (each.addresses.includes(address) || each.external.includes(address))) return "node";
     }
     const outcome = way?.outcomes[0];
@@ -281,11 +284,14 @@ export class Page {
   async press(step: string): Promise<Pressed> {
     try {
       const found = await post<Pressed>(`api/lesson/${encodeURIComponent(step)}`, {});
-      if (found.sent) await this.open(found.sent);
-      if (found.sent) this.look({ tab: "lesson" });
+      const [sent] = found.sent;
+      if (sent) {
+        await this.open(sent);
+        this.look({ tab: "lesson" }, false);
+      }
       return found;
     } catch (error) {
-      return { command: "", done: false, output: said(error), sent: "" };
+      return { command: "", done: false, output: said(error), sent: [] };
     }
   }
 

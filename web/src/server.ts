@@ -67,12 +67,26 @@ export interface News {
 
 const SLOWEST = 5000; // milliseconds between two attempts
 
-/** Follows the cluster for good, and begins anew where the server went. */
-export async function follow(news: News): Promise<never> {
-  for (let wait = 200; ; wait = Math.min(SLOWEST, wait * 2)) {
+/**
+ * Follows the cluster while the page is looked at, and begins anew where the server went. A page that the browser keeps
+ * for the way back holds no stream: there are six at most to one server, and others wait for them.
+ */
+export function follow(news: News): void {
+  let hidden = new AbortController();
+  addEventListener("pagehide", () => hidden.abort());
+  addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    hidden = new AbortController();
+    void following(news, hidden.signal);
+  });
+  void following(news, hidden.signal);
+}
+
+async function following(news: News, signal: AbortSignal): Promise<void> {
+  for (let wait = 200; !signal.aborted; wait = Math.min(SLOWEST, wait * 2)) {
     let why = "the page's server ended the stream";
     try {
-      const response = await checked(await fetch("api/scene", { headers: headers() }));
+      const response = await checked(await fetch("api/scene", { headers: headers(), signal }));
       await events(response.body!, (name, data) => {
         wait = 200;
         if (name === "scene") news.scene(data as Scene);
@@ -87,6 +101,7 @@ export async function follow(news: News): Promise<never> {
           : error.message
         : "the page's server doesn't answer: is wellhead page still running?";
     }
+    if (signal.aborted) return;
     news.state({ connected: false, why });
     await new Promise((done) => setTimeout(done, wait));
   }

@@ -78,19 +78,25 @@ export interface Answered extends Answer { edited?: Answer; differences?: unknow
 export interface Send { client: string; target: string; namespace?: string; via?: string; by?: string; how?: string; path?: string; ipv6?: boolean }
 export interface Sent {
   id: string; at: string; question: Send; trace: Trace; predicted: Way | null; differences: string[]; text: string;
+  diverges?: Diverges | null;
+}
+/** Where it went otherwise than predicted: numbers of steps, hops and outcomes. */
+export interface Diverges {
+  step: number | null; hop: number | null; outcome: number; predictedStep: number | null; expected: string;
 }
 export interface Line { id: string; at: string; question: Send; summary: string; disposition: string; agreed: boolean }
 export interface Lever {
-  id: string; title: string; of: string; choices: string[]; command: string; note: string; can: boolean; why: string;
+  id: string; title: string; of: string; choices: string[]; command: string; note: string;
 }
 export interface Pulled { command: string; done: boolean; output: string }
 export interface LessonStep {
   id: string; section: string; about: string; title: string; command: string; where: string; look: string;
-  press: boolean; note: string; ticked: boolean;
+  press: string; note: string; ticked: boolean;
 }
-export interface Pressed { command: string; done: boolean; output: string; sent: string }
-export interface Cell { seen: string; disposition: string; share: number; ask: Ask | null; why: string }
+export interface Pressed { command: string; done: boolean; output: string; sent: string[] }
+export interface Cell { seen: string; dispositions: Disposition[]; client: string; ask: Ask }
 export interface Row {
-  service: string; frontend: string; address: string; port: number; protocol: string; policy: string; cells: (Cell | null)[];
+  service: string; frontend: string; where: string; address: string; port: number; protocol: string; policy: string;
+  cells: (Cell | null)[];
 }
-export interface Matrix { columns: string[]; rows: Row[]; leftOut: number }
+export interface Matrix { columns: string[]; rows: Row[]; leftOut: string[] }

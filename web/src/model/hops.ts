@@ -33,6 +33,8 @@ export interface Hop {
   ended?: { disposition: Disposition; because: string; decidedBy?: Decision; who: string };
   microseconds?: number;
   leg?: number;
+  /** Of an observation: which of the trace's hops it is. */
+  index?: number;
 }
 
 const OWN = "the client's own address";
@@ -121,9 +123,8 @@ export function predicted(way: Way, outcome: Outcome): Hop[] {
 
 /** A packet's way as it was seen, there (`request`) or back (`reply`). */
 export function observed(trace: Trace, direction: "request" | "reply", owners: (address: string) => SeenAs): Hop[] {
-  const seen = trace.hops.filter((each) => each.direction === direction);
   const first = trace.hops.find((each) => each.direction === "request")?.place;
-  const hops = seen.map((each) => hopOf(each, first, owners));
+  const hops = trace.hops.flatMap((each, index) => (each.direction === direction ? [{ ...hopOf(each, first, owners), index }] : []));
   const outcome = trace.way.outcomes[0];
   const last = hops.at(-1);
   if (direction === "request" && outcome && last && outcome.disposition !== "delivered") {

@@ -67,7 +67,7 @@ export function journey(
     now += TURN;
     run(back, true);
   }
-  return { legs, pauses, seconds: now };
+  return { legs, pauses, seconds: Math.round(now * 1000) / 1000 };
 }
 
 function end(leg: Leg): Point {

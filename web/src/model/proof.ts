@@ -25,10 +25,12 @@ export function proof(sent: Sent, owners: (address: string) => SeenAs): Proof {
   const back = observed(sent.trace, "reply", owners);
   const agreed = sent.differences.length === 0;
   const found = sent.trace.way.outcomes[0];
-  const outcome = sent.predicted && found ? closest(sent.predicted.outcomes, found) : null;
+  const outcome = sent.diverges && sent.predicted ? sent.diverges.outcome : sent.predicted && found ? closest(sent.predicted.outcomes, found) : null;
   const foreseen = outcome === null ? [] : predicted(sent.predicted!, sent.predicted!.outcomes[outcome]!);
   const rows = beside(foreseen.filter((each) => each.place !== "address" || each.rewrites.length > 0), seen);
-  if (!agreed) blame(rows, sent.differences);
+  const told = rows.find((each) => sent.diverges && sent.diverges.hop !== null && each.observed?.index === sent.diverges.hop);
+  if (told) told.expected = sent.diverges!.expected;
+  else if (!agreed) blame(rows, sent.differences);
   return { rows, back, agreed, outcome };
 }
 

@@ -23,7 +23,7 @@ export function App({ page }: { page: Page }) {
         </p>
       </header>
       <QuestionBar page={page} />
-      <main class={two ? "two" : "one"}>
+      <main class={`${two ? "two" : "one"} ${view.tab === "matrix" || view.tab === "text" ? "wide" : ""}`}>
         <div class="sides">
           {sides.map((side, index) => (
             <section key={index} class="side" aria-label={two ? `Choice ${"AB"[index]}` : "Answer"}>

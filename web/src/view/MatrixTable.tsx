@@ -1,8 +1,9 @@
 /** Who dials what, and what is seen then; a cell opens its way. */
 import { DISPOSITIONS } from "../model/answer";
-import { share, shown } from "../model/text";
+import { at } from "../model/hops";
+import { count, shown } from "../model/text";
 import type { Page } from "../page";
-import type { Cell, Disposition } from "../values";
+import type { Cell } from "../values";
 
 export function MatrixTable({ page }: { page: Page }) {
   const { matrix } = page;
@@ -15,25 +16,27 @@ export function MatrixTable({ page }: { page: Page }) {
           <tbody>
             {matrix.rows.map((row, index) => (
               <tr key={index}>
-                <th scope="row">{shown(row.service)}<br /><code>{shown(row.address)}:{row.port}</code><br /><span class="quiet">{row.frontend}{row.policy && ` · ${row.policy}`}</span></th>
-                {row.cells.map((cell, at) => <td key={at}>{cell ? <Open page={page} cell={cell} about={`${matrix.columns[at]} to ${row.address}`} /> : <span class="quiet">–</span>}</td>)}
+                <th scope="row">{matrix.rows[index - 1]?.service !== row.service && <b>{shown(row.service)}</b>}<code>{shown(at(row.address, row.port))}</code><span class="quiet">{[row.frontend, row.where, row.policy].filter(Boolean).join(" · ")}</span></th>
+                {row.cells.map((cell, column) => <td key={column}>{cell ? <Open page={page} cell={cell} about={`${matrix.columns[column]} to ${row.address}`} /> : <span class="quiet">–</span>}</td>)}
               </tr>
             ))}
           </tbody>
         </table>
       </div>
-      {matrix.leftOut > 0 && <p class="quiet">{matrix.leftOut} more Services are left out.</p>}
+      {matrix.leftOut.length > 0 && <p class="quiet">{count(matrix.leftOut.length, "Service is", "Services are")} left out.</p>}
     </>
   );
 }
 
 function Open({ page, cell, about }: { page: Page; cell: Cell; about: string }) {
-  const { ask } = cell;
-  const glyph = cell.disposition === "delivered" ? "" : `${DISPOSITIONS[cell.disposition as Disposition]?.glyph ?? ""} `;
-  const content = <>{glyph}{shown(cell.seen)}{cell.share < 0.995 && <small> {share(cell.share)}</small>}</>;
-  const kind = cell.disposition === "delivered" ? (cell.seen === "client" ? "owner-client" : "owner-node") : `end-${cell.disposition}`;
-  if (!ask) return <span class={kind} title={cell.why}>{content}</span>;
+  const { ask, seen, dispositions } = cell;
+  const ended = dispositions.find((each) => each !== "delivered");
+  const glyph = dispositions.length === 1 && ended ? `${DISPOSITIONS[ended].glyph} ` : "";
+  const kind = ended && dispositions.length === 1 ? `end-${ended}` : seen === "client" ? "owner-client" : "owner-node";
   return (
-    <button class={kind} title={shown(cell.why)} aria-label={shown(`${about}: ${cell.seen}`)} onClick={() => page.choose({ from: ask.clients?.[0] ?? "outside", to: ask.target, namespace: ask.namespace ?? "", node: ask.node ?? "" })}>{content}</button>
+    <button
+      class={kind} aria-label={shown(`${about}: ${seen}`)}
+      onClick={() => page.choose({ from: ask.clients?.[0] ?? "outside", to: ask.target, namespace: ask.namespace ?? "", node: ask.node ?? "" })}
+    >{glyph}{shown(seen)}</button>
   );
 }

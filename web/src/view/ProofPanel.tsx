@@ -68,6 +68,7 @@ function Player({ page }: { page: Page }) {
       if (page.scrub === null) slider.current.value = String(seconds);
     };
     page.onProgress = show;
+    show(...page.progressed);
     return () => {
       if (page.onProgress === show) page.onProgress = null;
     };
@@ -76,7 +77,7 @@ function Player({ page }: { page: Page }) {
     <div class="player">
       <button onClick={() => page.hold(null)} aria-label="Run it again">▶</button>
       <input
-        ref={slider} type="range" min={0} max={5} step={0.05} aria-label="Where the packet is" defaultValue="0"
+        ref={slider} type="range" min={0} max={5} step="any" aria-label="Where the packet is" defaultValue="0"
         onInput={(event) => page.hold(Number(event.currentTarget.value))}
       />
     </div>

@@ -81,9 +81,9 @@ function edits(service: Service | undefined, page: Page): { value: string; label
   offer("internalTrafficPolicy", service.internalTrafficPolicy === "Local" ? "Cluster" : "Local");
   offer("preserveClientIP", String(!service.preserveClientIP), `preserve-client-ip ${service.preserveClientIP ? "off" : "on"}`);
   if (service.type === "LoadBalancer") {
-    const classes = new Set(["wellhead.dev/haproxy"]);
+    const classes = new Set(["wellhead.dev/forwarder", "wellhead.dev/proxy"]);
     for (const each of page.world.entities.values()) if (each.kind === "balancer" && each.class) classes.add(each.class);
-    classes.delete(service.class);
+    classes.delete(service.class || "wellhead.dev/forwarder");
     for (const each of classes) offer("loadBalancerClass", each);
   }
   return found;
