@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import click
+import uvloop
 
 from bench import cluster, names, policies, policy_pods
 from bench.apiserver.measure import measure as measure_apiserver
@@ -25,7 +24,7 @@ def main() -> None:
     console = make_console()
     subjects: dict[str, list[Result]] = {}
     with console.status("starting a cluster a few times"), cluster.cluster() as up:
-        subjects["A cluster"] = [up, *cluster.memory(), *asyncio.run(cluster.api())]
+        subjects["A cluster"] = [up, *cluster.memory(), *uvloop.run(cluster.api())]
     with console.status("a cluster of many nodes"):
         subjects["A cluster"] += cluster.large()
     with console.status("the API server") as status:

@@ -192,7 +192,7 @@ async def pod_ready(client: Client, name: str) -> float:
 async def _pairs() -> list[Result]:
     """Services and their slices, with everybody in the cluster who follows them."""
     seconds = await pairs(Cluster(NAME).kubeconfig("admin"), [_PAIRS // _LOTS] * _LOTS)
-    how = f"{_PAIRS:,} Services and slices from 32 tasks, with the cluster's watchers, durable"
+    how = f"{_PAIRS:,} Services and slices over 32 plain sockets, with the cluster's watchers, durable"
     return [
         Result("Services and slices, creates", _PAIRS / sum(seconds), "1/s", how),
         Result("the last of them ÷ the first", seconds[0] / seconds[-1], "", f"rates of {_LOTS} lots"),

@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 _LONG = 0.002  # seconds
-_REST, _LONGEST_REST = 9.0, 1.0
+_REST, _LONGEST_REST = 19.0, 1.0
 
 
 def _computed() -> float:
@@ -37,8 +37,8 @@ class SyncLoop:
     The first request after a rest is served at once. Those that come during a sync are served by one more,
     which starts no sooner than `min_period` seconds after the last one started, nor before as much time has
     passed again as that one took: however fast the changes and slow the kernel, half the time is left to
-    others. What computes for long, as iptables mode with thousands of Services, leaves them nine tenths of a
-    processor, but is never put off for more than a second.
+    others. What computes for long, as iptables mode with thousands of Services, leaves them nineteen
+    twentieths of a processor, but is never put off for more than a second.
     """
 
     def __init__(
