@@ -7,12 +7,13 @@ ClusterIPs, KEP-3668 for node ports).
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+T = TypeVar("T")
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
@@ -37,7 +38,7 @@ def free_port(ports: range, taken: Container[int]) -> int | None:
     """A random free node port, None when there is none left."""
     band = min(max(16, len(ports) // 32), 128) if len(ports) > 16 else 0
     for part in (ports[band:], ports[:band]):
-        number = _free(part, lambda number: number in taken)
+        number = _free(part, int, taken)
         if number is not None:
             return number
     return None
@@ -51,8 +52,7 @@ class _Band(NamedTuple):
     offsets: range
 
     def draw(self, taken: Container[Address]) -> Address | None:
-        offset = _free(self.offsets, lambda offset: self.network[offset] in taken)
-        return None if offset is None else self.network[offset]
+        return _free(self.offsets, self.network.__getitem__, taken)
 
 
 @dataclass
@@ -102,11 +102,13 @@ def _bands(network: Network) -> tuple[range, range]:
     return offsets[band:], offsets[:band]
 
 
-def _free(part: range, is_taken: Callable[[int], bool]) -> int | None:
-    """A random free number. Only where chance finds none, one after the other is asked."""
+def _free(part: range, numbered: Callable[[int], T], taken: Container[T]) -> T | None:
+    """What has a random number and is free. Only where chance finds none, one after the other is asked."""
     if not part:
         return None
-    tries = (random.choice(part) for _ in range(_RANDOM_TRIES))
+    for _ in range(_RANDOM_TRIES):
+        if (found := numbered(random.choice(part))) not in taken:
+            return found
     start = random.randrange(len(part))
-    candidates: Iterable[int] = chain(tries, part[start:], part[:start])
-    return next((number for number in candidates if not is_taken(number)), None)
+    others = map(numbered, chain(part[start:], part[:start]))
+    return next((each for each in others if each not in taken), None)

@@ -160,20 +160,19 @@ class _Reading:
 
         Raises ValueError.
         """
-        if isinstance(value, float) and kind in _INTEGERS:  # JSON Schema takes 1.0 for an integer
-            raise ValueError(f"json: cannot unmarshal number {value} into Go value of type {_go_type(kind)}")
-        if kind == QUANTITY and isinstance(value, str | int | float) and not isinstance(value, bool):
-            return canonical(value)
-        fields = self._known.fields(kind)
-        if not fields or not isinstance(value, dict):
-            return _REWRITTEN[kind](value) if kind in _REWRITTEN and isinstance(value, str) else value
+        fields = self._known.fields(kind) if isinstance(value, dict) else None
+        if not fields:
+            return _cleaned_scalar(value, kind)
         kept: Obj = {}
         for name, item in value.items():
             field = fields.get(name)
             if field is None:
                 self.met_unknown = True
             elif item is not None:
-                clean = self._field(item, field)
+                if isinstance(item, dict | list):
+                    clean = self._field(item, field)
+                else:
+                    clean = _cleaned_scalar(item, field.type)
                 # What is empty but of another type than it should be stays, and will be refused.
                 if clean or clean != field.nothing or type(clean) is not type(field.nothing):
                     kept[name] = clean
@@ -192,6 +191,19 @@ class _Reading:
         if field.shape == "list" and isinstance(value, list):
             return [self.cleaned(each, field.type) for each in value if each is not None]
         return self.cleaned(value, field.type)
+
+
+def _cleaned_scalar(value: Any, kind: str) -> Any:
+    """What has no fields that are known. Raises ValueError."""
+    if isinstance(value, str):
+        if kind == QUANTITY:
+            return canonical(value)
+        return _REWRITTEN[kind](value) if kind in _REWRITTEN else value
+    if isinstance(value, float) and kind in _INTEGERS:  # JSON Schema takes 1.0 for an integer
+        raise ValueError(f"json: cannot unmarshal number {value} into Go value of type {_go_type(kind)}")
+    if kind == QUANTITY and isinstance(value, int | float) and not isinstance(value, bool):
+        return canonical(value)
+    return value
 
 
 def _written(length: int, write: Callable[[datetime], str]) -> Callable[[str], str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from aiohttp import web
 
@@ -99,6 +100,7 @@ class Authenticator:
         return User(found[0], (*found[1], "system:authenticated")), (issuer,)
 
 
+@lru_cache(maxsize=4096)
 def _certified(subject: tuple[tuple[tuple[str, str], ...], ...]) -> User:
     """The user that a verified client certificate names: CN is the user, each O a group."""
     attributes = [attribute for names in subject for attribute in names]

@@ -27,8 +27,11 @@ _ANYBODY = ("system:authenticated", "system:unauthenticated")
 
 def impersonated(request: web.BaseRequest, user: User, authorizer: Authorizer) -> User:
     """Whom the request is to count as: mostly `user` itself. Raises Forbidden, BadRequest."""
-    headers = ((name.lower(), value) for name, value in request.headers.items())
-    sent = [(name, value) for name, value in headers if name.startswith(PREFIX)]
+    sent = [
+        (name.lower(), value)
+        for name, value in request.headers.items()
+        if name[0] in "iI" and name.lower().startswith(PREFIX)
+    ]
     if not sent:
         return user
     wanted = _wanted(sent)

@@ -157,4 +157,4 @@ def capped(managers: Managers) -> Managers:
 
 def _in_order(fields: Tree) -> Tree:
     """With its names sorted, as Go writes maps: clients compare these bytes."""
-    return {name: _in_order(fields[name]) for name in sorted(fields)}
+    return {name: _in_order(below) if (below := fields[name]) else {} for name in sorted(fields)}

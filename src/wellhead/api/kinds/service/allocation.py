@@ -148,6 +148,8 @@ def _allocate_ports(spec: Obj, own: Holdings, pool: ServicePool) -> list[Cause]:
             causes += _check_port("spec.healthCheckNodePort", health, own, pool)
     if causes:
         return causes
+    if not needs_node_ports(spec) and not needs_health_check_port(spec):
+        return []
     taken = pool.ports | requested | {health}
     if needs_node_ports(spec):
         # Two protocols on one port number share their node port, too.
