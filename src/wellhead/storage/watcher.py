@@ -9,6 +9,10 @@ from wellhead.storage.event_log import Event, EventLog, EventType, Item
 
 _BATCH = 64 * 1024  # bytes of JSON that a watcher holds at a time, or one event
 
+_MANY, _GATHERING_SECONDS = 4, 0.05
+"""Where so many events came at once, and no more are there, the next are handed out so much later, together:
+a message costs its sender and its reader more than the events in it."""
+
 Predicate = Callable[[Item], bool]
 
 
@@ -32,6 +36,7 @@ class Watcher:
         self.on_overflow: Callable[[], None] = lambda: None
         """Called once when the client falls too far behind: it may be stuck in the middle of a write."""
         self._wake = asyncio.Event()
+        self._not_before = 0.0
         if place < log.end:
             self._wake.set()
 
@@ -70,6 +75,9 @@ class Watcher:
         """
         while True:
             await self._wake.wait()
+            loop = asyncio.get_running_loop()
+            if loop.time() < self._not_before:
+                await asyncio.sleep(self._not_before - loop.time())
             if 0 <= self._place < self._log.start:  # lost for what other resources' logs needed
                 self._place = -1
                 self.on_overflow()
@@ -85,6 +93,8 @@ class Watcher:
                     size += len(event.item.data)
             if self._place == self._log.end and not self._closed:
                 self._wake.clear()
+                if len(batch) >= _MANY:
+                    self._not_before = loop.time() + _GATHERING_SECONDS
             if batch or self._closed:
                 return batch
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -223,6 +224,38 @@ async def test_a_watcher_gets_nothing_up_to_the_version_it_knows() -> None:
         log.append(event)
         watcher.notice(event)
     assert [item.revision for _, item in await watcher.next()] == [3]
+
+
+async def test_events_that_follow_many_are_gathered_and_a_single_one_is_not_held_up() -> None:
+    log, now = EventLog(0, 1 << 20), asyncio.get_running_loop().time
+    watcher = Watcher(log, log.end, None, None)
+    revisions = itertools.count(1)
+
+    def happen(count: int, size: int = 100) -> None:
+        for _ in range(count):
+            log.append(event := added(next(revisions), size))
+            watcher.notice(event)
+
+    async def taken() -> tuple[int, float]:
+        started = now()
+        return len(await watcher.next()), round(now() - started, 3)
+
+    happen(1)
+    assert await taken() == (1, 0)
+    happen(4)
+    assert await taken() == (4, 0)
+    happen(1)
+    gathered = asyncio.create_task(taken())
+    await pass_time(0.03)
+    happen(2)
+    assert await gathered == (3, 0.05)
+    happen(1)
+    assert await taken() == (1, 0)
+    happen(4)
+    await watcher.next()
+    await pass_time(1)
+    happen(40, 10_000)
+    assert [await taken() for _ in range(6)] == [(7, 0)] * 5 + [(5, 0)], "who is behind catches up at once"
 
 
 async def test_a_watcher_that_falls_behind_by_bytes_is_told_once() -> None:

@@ -24,9 +24,6 @@ from wellhead.storage.watcher import Watcher, WatchOverflow
 _MIN_TIMEOUT = 1800  # seconds; a watch without a limit of its own gets up to twice that, as upstream
 _MAX_TIMEOUT = 24 * 3600  # no clock of an event loop reaches as far as a client's number may
 _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
-_MANY, _GATHERING_SECONDS = 4, 0.05
-"""Where so many events come at once, the next are sent so much later, together: a message costs its sender
-and its reader more than the events in it."""
 
 
 async def watch(call: Call, registry: Registry, watches: Watches) -> web.StreamResponse:
@@ -163,6 +160,4 @@ async def _follow(
         if late is not None:
             events = await late.chosen(events)
         await stream.events(events)
-        if len(events) >= _MANY:
-            await asyncio.sleep(_GATHERING_SECONDS)
     await stream.close()
