@@ -111,10 +111,30 @@ def _what_to_install(command: str, error: ModuleNotFoundError) -> Exception:
     extra = "components" if command in _WITH_FEW else "cluster"
     if command in _WITHOUT_EXTRAS:
         return click.ClickException(f"the Python package of {name} is missing: install wellhead anew")
+    import shlex
+
+    wanted = shlex.quote(f"{_origin()}[{extra}]")
     return click.ClickException(
         f"`wellhead {command}` needs the extra “{extra}” ({name} is missing): "
-        f"pip install 'wellhead[{extra}]', or pipx install --force 'wellhead[{extra}]'"
+        f"pip install {wanted}, or pipx install --force {wanted}"
     )
+
+
+def _origin() -> str:
+    """What pip needs to get this wellhead again: the wheel or directory that it was installed from (PEP 610).
+
+    Under its name alone an index might have somebody else's.
+    """
+    import json
+    from importlib import metadata
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        said = json.loads(metadata.distribution("wellhead").read_text("direct_url.json") or "{}")
+    except (metadata.PackageNotFoundError, ValueError):
+        said = {}
+    url = urlsplit(str(said.get("url", "")))
+    return unquote(url.path) if url.scheme == "file" else "wellhead"
 
 
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
