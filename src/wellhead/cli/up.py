@@ -101,7 +101,7 @@ _OURS_OR_NONE = ("wellhead", _NONE)
 )
 @click.option(
     "--control-planes",
-    type=click.Choice(("1", "3", "5")),
+    type=click.Choice(tuple(map(str, startup.CONTROL_PLANES))),
     help="How many machines have an API server, controllers and a scheduler, of which one leads. It can't "
     "change later.  [default: 1]",
 )

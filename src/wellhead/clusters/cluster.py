@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from wellhead.clusters import commands, starting
+from wellhead.clusters import commands, options, starting
 from wellhead.clusters.host import Host, Request
 from wellhead.clusters.namespace import Namespace
 from wellhead.clusters.will import Will
@@ -73,8 +73,12 @@ class Cluster:
 
         `timeout` is in seconds, for a machine with much else to do. With `keep` it stays at the end; with
         `existing` it must be there, and is used as it is.
+
+        Raises ValueError: there is no such value of an option.
         """
         surrounding = os.environ.get(_SURROUNDING) if name is None else None
+        if existing and name is None and not surrounding:
+            raise ValueError(f"existing=True: which one? Give its name, here or as ${_SURROUNDING}")
         self.name: str = name or surrounding or f"python-{os.getpid()}-{secrets.token_hex(3)}"
         self.last_request: Request | None = None
         self._files = lab.Cluster(self.name)
@@ -92,6 +96,7 @@ class Cluster:
             storage=storage,
             control_planes=control_planes,
         )
+        options.check(self._wishes)
 
     def __repr__(self) -> str:
         return f"<Cluster {self.name}>"
@@ -141,9 +146,8 @@ class Cluster:
 
     @property
     def nodes(self) -> list[Host]:
-        """All nodes: node-1, node-2, …"""
-        spec = self._files.read_spec()
-        return [self.host(topology.node_name(number)) for number in range(1, (spec.nodes if spec else 0) + 1)]
+        """All nodes: node-1, node-2, … Raises LabError: there is no cluster."""
+        return [Host(self, topology.node_name(number)) for number in range(1, self._spec().nodes + 1)]
 
     @property
     def client(self) -> Host:
@@ -155,7 +159,11 @@ class Cluster:
         return self.host(topology.node_name(which) if isinstance(which, int) else which)
 
     def host(self, name: str) -> Host:
-        """Any machine: client, edge, cloud, control-plane, node-1, …"""
+        """Any machine: client, edge, cloud, control-plane, node-1, … Raises LabError: there is none."""
+        spec = self._spec()
+        names = topology.build(spec.nodes, spec.plans, spec.control_planes).names
+        if name not in names:
+            raise lab.LabError(f"cluster {self.name} has no machine {name}; it has {', '.join(names)}")
         return Host(self, name)
 
     def kubectl(
@@ -165,13 +173,14 @@ class Cluster:
 
         Raises:
             CommandFailed: it exited with another code than 0, and `check`.
-            LabError: there is no kubectl.
+            LabError: there is no kubectl, or no cluster.
         """
+        self._spec()
         command = [_kubectl(), "--kubeconfig", str(self.kubeconfig), *arguments]
         return commands.run(command, stdin=stdin, check=check, timeout=timeout).stdout
 
     def apply(self, *objects: Objects, namespace: str | None = None) -> None:
-        """`kubectl apply`: objects, YAML text, files or directories. Raises CommandFailed."""
+        """`kubectl apply`: objects, YAML text, a `Path` of files. Raises CommandFailed, ValueError."""
         where = ["-n", namespace] if namespace else []
         values = [each for each in objects if isinstance(each, Mapping)]
         if values:
@@ -181,6 +190,8 @@ class Cluster:
             if isinstance(each, Path):
                 self.kubectl(*where, "apply", "-f", str(each))
             elif isinstance(each, str):
+                if ":" not in each:
+                    raise ValueError(f"{each!r} is taken for YAML; a file or directory is Path({each!r})")
                 self.kubectl(*where, "apply", "-f", "-", stdin=each)
 
     def get(self, *what: str) -> dict[str, Any]:
@@ -257,8 +268,18 @@ class Cluster:
         from wellhead.matrix.cells import Dialled
         from wellhead.matrix.run import matrix
 
-        chosen = tuple(map(Dialled, dialled)) or tuple(Dialled)
+        known = tuple(Dialled)
+        if strange := [each for each in dialled if each not in known]:
+            raise ValueError(f"there is no {strange[0]!r}; there are {', '.join(map(repr, map(str, known)))}")
+        chosen = tuple(map(Dialled, dialled)) or known
         return matrix(self._files, tuple(map(Family, families)), dialled=chosen)
+
+    def _spec(self) -> lab.ClusterSpec:
+        """Raises LabError: it isn't up, or not any more."""
+        spec = self._files.read_spec()
+        if spec is None:
+            raise lab.LabError(f"there is no cluster {self.name}: it is there within `with`, or after up()")
+        return spec
 
 
 def _kubectl() -> str:

@@ -25,6 +25,7 @@ DEFAULT_NODES = 3
 MANY_NODES = 10
 """From so many on, a new cluster's nodes are a process each: three take more than twice the memory."""
 PROXY_MODES = ("iptables", "nftables")
+CONTROL_PLANES = (1, 3, 5)
 REPLACEABLE = ("proxy", "cloud", "dns", "policy")
 """Components that somebody else\'s may take the place of."""
 DEFAULT_PROXY_MODE = PROXY_MODES[0]

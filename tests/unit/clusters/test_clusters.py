@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,37 @@ def test_clusters_without_a_name_have_different_ones(monkeypatch: pytest.MonkeyP
 def test_in_the_surroundings_of_a_cluster_it_is_that_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WELLHEAD_NAME", "around")
     assert (Cluster(nodes=5).name, Cluster("mine").name) == ("around", "mine")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"proxy_mode": "ipvs"}, "proxy_mode='ipvs': it can be 'iptables', 'nftables'"),
+        ({"control_planes": 2}, "it can be 1, 3, 5"),
+        ({"nodes": "3"}, "nodes='3'"),
+        ({"ip_family": "ipv5"}, "'dual'"),
+        ({"storage": "mysql"}, "'etcd'"),
+        ({"existing": True}, "WELLHEAD_NAME"),
+    ],
+)
+def test_what_there_isnt_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any], said: str
+) -> None:
+    monkeypatch.delenv("WELLHEAD_NAME", raising=False)
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Cluster(**wrong)
+
+
+def test_a_cluster_that_is_not_up_says_so() -> None:
+    cluster = Cluster("nowhere")
+    for use in (lambda: cluster.kubectl("get", "nodes"), lambda: cluster.client, lambda: cluster.nodes):
+        with pytest.raises(wellhead.LabError, match="there is no cluster nowhere"):
+            use()
+
+
+def test_a_name_of_a_file_is_no_manifest() -> None:
+    with pytest.raises(ValueError, match="Path"):
+        Cluster("nowhere").apply("shop.yaml")
 
 
 @pytest.mark.parametrize(
