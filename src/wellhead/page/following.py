@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from wellhead.api.errors import ApiError, Forbidden, NotFound
 from wellhead.api.meta import Key, Obj
 from wellhead.api.resource import Resource
+from wellhead.client.backoff import Backoff
 from wellhead.client.connection import Connection
 from wellhead.client.informer import TypedInformer
 from wellhead.client.rest import Client, ConnectionLost, Event, Listing
@@ -25,6 +26,9 @@ from wellhead.snapshot.kinds import Wanted
 
 _UNAUTHORIZED = 401
 _LISTS_AT_ONCE = 6  # each is a connection, and most of them aren't needed afterwards
+_STEADY_SECONDS = 5.0
+"""What was followed for so long, and is refused then, is asked for a few times more."""
+_TRIES = 5
 _RELOOK_SECONDS = 1.0  # between two looks, however many reasons there are
 
 
@@ -147,6 +151,7 @@ class Following:
         """
         self._client, self._wanted, self._keeper, self._relook = client, wanted, keeper, relook
         self._namespace, self._name, self._optional = namespace, name, optional
+        self._synced: float | None = None
         self.looked = asyncio.Event()
         """Set when it has been found out for the first time what there is."""
 
@@ -157,10 +162,23 @@ class Following:
 
     async def run(self) -> None:
         """Until cancelled. Raises Expired."""
+        backoff = Backoff(1.0, 8.0)
+        tries = 0
         while True:
+            self._synced = None
             await self._everywhere()
             self.looked.set()
-            await self._relook.wait()
+            if self._synced is not None and self._now() - self._synced > _STEADY_SECONDS:
+                backoff.reset()
+                tries = _TRIES
+            if tries:  # a server that has just come back may not know yet who may do what
+                tries -= 1
+                await asyncio.sleep(backoff.next())
+            else:
+                await self._relook.wait()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     async def _everywhere(self) -> None:
         """Returns when it may not, or not any more, or where there is nothing of that name."""
@@ -241,6 +259,7 @@ class Following:
                     self._say(())
                 self._forget({(each.namespace, each.name) for each in informer.values()})
                 self.looked.set()
+                self._synced = self._now()
             await running
         finally:
             for each in (running, synced):

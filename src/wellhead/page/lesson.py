@@ -48,6 +48,7 @@ class Lesson:
             for step in section.steps
             if step.lesson is not None
         ]
+        self._busybox_is_ours = False  # a person's goes with the shell that it was started for
         self._ticked: set[str] = set()
         self._services: dict[str, Service] = {}
         self._server: dict[str, Pod] = {}
@@ -165,10 +166,16 @@ class Lesson:
 
     # Pressing
 
+    def pressed(self, name: str) -> None:
+        """A step's commands were run."""
+        if name in ("busybox", "delete-deployment"):
+            self._busybox_is_ours = name == "busybox"
+
     def press(self, name: str) -> Press:
         """What is to be done for a step."""
         if name in _COMMANDS:
-            return Press(commands=_COMMANDS[name])
+            more = (_DELETE_BUSYBOX,) if name == "delete-deployment" and self._busybox_is_ours else ()
+            return Press(commands=(*_COMMANDS[name], *more))
         if name == "clusterip-ask":
             ready = sorted(each.id for each in self._clients.values() if each.ready and not each.host_network)
             client = _BUSYBOX if _BUSYBOX in ready else next(iter(ready), "")
@@ -194,6 +201,7 @@ def _expose(name: str, *more: str) -> Command:
     )  # fmt: skip
 
 
+_DELETE_BUSYBOX = (*_KUBECTL, "delete", "pod", "busybox", "--ignore-not-found", "--now")
 _COMMANDS: Mapping[str, tuple[Command, ...]] = {
     "deployment": ((*_KUBECTL, "create", "deployment", _APP, "--image=k8s.gcr.io/echoserver:1.4"),),
     "clusterip": (_expose("clusterip"),),

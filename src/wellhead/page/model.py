@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -45,10 +46,12 @@ if TYPE_CHECKING:
     from wellhead.paths.world import World
     from wellhead.trace.session import Session
 
+_log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
-_MOST_WAITING = 4
-"""Questions or requests that wait for one before them."""
+_MOST_REQUESTS, _MOST_QUESTIONS = 5, 64
+"""That are under way: one takes a second, or some milliseconds, and all open pages ask about a change."""
 _NOT_ALLOWED = Can(can=False, why="start the page with --allow-changes")
 _NO_HELPER = Can(
     can=False,
@@ -60,22 +63,22 @@ _ONLY_FILES = Can(can=False, why="these are files: there is nothing to change")
 class Turns:
     """Work that blocks, in a thread of its own, one after the other. Nobody who goes away cuts it short."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, most: int) -> None:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._name = name
-        self._waiting = 0
+        self._most = most
+        self._under_way = 0
 
     async def run(self, work: Callable[[], T]) -> T:
         """Raises Busy: too many wait."""
-        if self._waiting > _MOST_WAITING:
-            raise Busy(f"{_MOST_WAITING} others wait for this already: ask again in a moment")
-        self._waiting += 1
+        if self._under_way >= self._most:
+            raise Busy(f"{self._most} of these are under way already: ask again in a moment")
+        self._under_way += 1
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
         future.add_done_callback(self._done)
         return await asyncio.shield(future)
 
     def _done(self, future: asyncio.Future[T]) -> None:
-        self._waiting -= 1
+        self._under_way -= 1
         if not future.cancelled():
             future.exception()  # whoever asked may be gone
 
@@ -99,8 +102,8 @@ class Model:
         send = _NO_HELPER if source.watch is not None and not source.cluster else source.send
         self.capabilities = Capabilities(send=send, change=self._can_change(), source=source.title)
         self._live: Live | None = None
-        self._questions = Turns("questions")
-        self._requests = Turns("requests")
+        self._questions = Turns("questions", _MOST_QUESTIONS)
+        self._requests = Turns("requests", _MOST_REQUESTS)
         self._changes = asyncio.Semaphore(1)
         self._sent = 0
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -125,6 +128,7 @@ class Model:
         connection = await self._live.first()
         ready = asyncio.Event()
         running = asyncio.create_task(self._live.run(connection, ready))
+        running.add_done_callback(self._ended)
         is_ready = asyncio.create_task(ready.wait())
         try:
             await asyncio.wait((running, is_ready), return_when=asyncio.FIRST_COMPLETED)
@@ -136,6 +140,13 @@ class Model:
                 each.cancel()
             await asyncio.gather(running, is_ready, return_exceptions=True)
             await self._close()
+
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        """Nothing is followed any more: by the end of the page, or by a defect."""
+        if not running.cancelled() and (error := running.exception()) is not None:
+            _log.error("the cluster isn't followed any more", exc_info=error)
+            why = "a defect has ended following: what, is in wellhead page's terminal; start it anew"
+            self.streams.stated(State(connected=False, why=why))
 
     def _read_files(self) -> None:
         try:
@@ -278,6 +289,8 @@ class Model:
         press = self.lesson.press(name)
         if press.commands:
             pulled = await self._change(press.commands)
+            if pulled.done:
+                self.lesson.pressed(name)
             return Pressed(command=pulled.command, done=pulled.done, output=pulled.output)
         if not press.requests:
             raise Cannot(press.why, 409)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.page import objects
 from wellhead.page.asking import answer, edited
@@ -123,3 +126,35 @@ def test_what_the_type_has_no_use_for_is_refused(field: str) -> None:
 def test_a_question_about_nothing_is_refused_with_what_there_is(question: Ask, why: str) -> None:
     with pytest.raises(CannotAsk, match=why):
         answer(world(), question)
+
+
+_TEXTS = st.one_of(
+    st.text(max_size=20),
+    st.sampled_from(
+        ["svc/web", "pod/web-0", "203.0.113.1:80", "[::1]:80", "node/node-1", "outside", "svc/", "/"]
+    ),
+)
+
+
+@given(
+    target=_TEXTS,
+    namespace=_TEXTS,
+    clients=st.lists(_TEXTS, max_size=2),
+    port=st.none() | st.integers(-1, 70_000),
+    node=st.sampled_from(["", "node-1", "node-9"]),
+    changes=st.dictionaries(_TEXTS, st.none() | st.booleans() | _TEXTS, max_size=1),
+)
+def test_whatever_is_asked_is_answered_or_refused(
+    target: str,
+    namespace: str,
+    clients: list[str],
+    port: int | None,
+    node: str,
+    changes: dict[str, str | bool | None],
+) -> None:
+    edit = Edit(service="default/web", changes=changes) if changes else None
+    question = Ask(
+        target=target, namespace=namespace, clients=tuple(clients), port=port, node=node, edit=edit
+    )
+    with contextlib.suppress(CannotAsk):
+        assert answer(world(), question).text

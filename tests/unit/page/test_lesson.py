@@ -177,3 +177,12 @@ def test_every_step_can_be_pressed_or_says_why_not() -> None:
     for name in lesson.names:
         press = lesson.press(name)
         assert press.commands or press.requests or press.why
+
+
+def test_the_client_pod_that_the_page_started_is_deleted_at_the_end() -> None:
+    lesson = Lesson()
+    assert "busybox" not in lesson.in_words(lesson.press("delete-deployment"))
+    lesson.pressed("busybox")
+    assert "delete pod busybox" in lesson.in_words(lesson.press("delete-deployment"))
+    lesson.pressed("delete-deployment")
+    assert "busybox" not in lesson.in_words(lesson.press("delete-deployment"))

@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.page import objects
+from wellhead.page.matrix import matrix
 from wellhead.page.scene import Scene
 from wellhead.page.store import Store
 from wellhead.page.values import Balancer, Client, Entity, Node, Pod, Service
-from wellhead.paths.world import Decoded, Packed
+from wellhead.paths.world import Decoded, Packed, World
 
 Obj = dict[str, Any]
 CLIENT = Client(name="outside", asks="outside")
@@ -220,6 +221,42 @@ def test_following_changes_comes_to_the_same_as_starting_anew(batches: list[list
             del told[each]
         assert told == scene.entities
     assert told == scene_of(*there.values()).entities
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(which=st.integers(0, 5), path=st.lists(st.integers(0, 9), max_size=6), value=_JSON)
+def test_objects_with_anything_anywhere_are_shown_as_far_as_they_go(
+    which: int, path: list[int], value: Any
+) -> None:
+    found = copy.deepcopy(web("Local"))
+    _replace(found[which], path, value)
+    scene = scene_of(*found)
+    assert "node/node-2" in scene.entities or which == 1
+    matrix(World([entry(each) for each in found]))
+    scene.remove(entry(found[which]))
+    scene.changes()
+
+
+def _replace(obj: Any, path: list[int], value: Any) -> None:
+    """Put a value in the place of what is at the end of a path, which skips what identifies the object."""
+    for depth, number in enumerate(path or [0]):
+        names: list[Any] = list(obj) if isinstance(obj, dict) else list(range(len(obj)))
+        names = [
+            each for each in names if each not in ("kind", "name", "namespace", "apiVersion", "metadata")
+        ]
+        if not names:
+            return
+        name = names[number % len(names)]
+        if depth >= len(path) - 1 or not isinstance(obj[name], dict | list) or not obj[name]:
+            obj[name] = value
+            return
+        obj = obj[name]
 
 
 def test_a_scene_over_which_a_day_has_gone_is_as_small_as_a_new_one() -> None:
