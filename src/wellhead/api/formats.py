@@ -294,32 +294,52 @@ def between(number: int, low: int, high: int) -> list[str]:
 
 
 def ip_address(text: str) -> list[str]:
-    if parse_ip(text) is None:
+    """An address in a form that all readers take for the same one."""
+    address = parse_ip(text)
+    if address is None and parse_ip(_without_zeros(text)) is not None:
+        return ["must not have leading 0s"]
+    if address is None:
         return ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"]
+    if address.version == 6 and address.ipv4_mapped is not None:
+        return ["must not be an IPv4-mapped IPv6 address"]
     return []
+
+
+def _without_zeros(text: str) -> str:
+    """An IPv4 address without zeros before its numbers, which some read as octal."""
+    return ".".join(part.lstrip("0") or "0" if part.isdecimal() else part for part in text.split("."))
 
 
 def canonical_ip(text: str) -> list[str]:
     """An address in the one form that has no other (newer fields and names take no other)."""
-    address = parse_ip(text)
-    if address is None:
-        return ip_address(text)
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-        return ["must not be an IPv4-mapped IPv6 address"]
-    return [] if str(address) == text else [f'must be in canonical form ("{address}")']
+    problems = ip_address(text)
+    if problems or str(address := parse_ip(text)) == text:
+        return problems
+    return [f'must be in canonical form ("{address}")']
 
 
 def canonical_cidr(text: str) -> list[str]:
     """A network in the one form that has no other."""
-    problems = cidr(text)
-    if problems:
+    problems = strict_cidr(text)
+    if problems or str(network := ipaddress.ip_network(text)) == text:
         return problems
-    network = ipaddress.ip_network(text, strict=False)
+    return [f'must be in canonical form ("{network}")']
+
+
+def strict_cidr(text: str) -> list[str]:
+    """A network in a form that all readers take for the same one."""
+    host, _, length = text.partition("/")
+    plain = f"{_without_zeros(host)}/{_without_zeros(length)}"
+    if problems := cidr(plain):
+        return problems
+    network = ipaddress.ip_network(plain, strict=False)
+    if plain != text:
+        return ["must not have leading 0s in IP or prefix length"]
     if isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped:
         return ["must not have an IPv4-mapped IPv6 address"]
-    if parse_ip(text.partition("/")[0]) != network.network_address:
+    if parse_ip(host) != network.network_address:
         return ["must not have bits set beyond the prefix length"]
-    return [] if str(network) == text else [f'must be in canonical form ("{network}")']
+    return []
 
 
 def cidr(text: str) -> list[str]:

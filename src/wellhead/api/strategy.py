@@ -55,6 +55,9 @@ class Strategy:
     returned_when_deleted = False
     """Whether a deletion is answered with the object (ReturnDeletedObject); else with a Status."""
 
+    repeats_warnings = False
+    """Whether whoever changes an object is told again what its creator was."""
+
     @property
     def effort(self) -> int:
         """How much more work an object is to check than others of its size."""
@@ -83,7 +86,7 @@ class Strategy:
 
     def update_warnings(self, new: Obj, old: Obj) -> list[str]:
         """What whoever changes the object is told of what he adds."""
-        before = self.warnings(old) if old else []
+        before = self.warnings(old) if old and not self.repeats_warnings else []
         return [each for each in self.warnings(new) if each not in before]
 
     def prepare_update(self, new: Obj, old: Obj, context: Context) -> None:

@@ -109,10 +109,10 @@ def test_a_pod_without_gates_stays_where_it_may_be() -> None:
 @pytest.mark.parametrize("subresource", ["", "status"])
 def test_annotations_that_speak_of_the_spec_stay(name: str, about: str, subresource: str) -> None:
     plain = pod(nodeName="n")
-    with_it = annotated(plain, {name: "x"})
+    with_it = annotated(plain, {name: "runtime/default"})
     at = f"metadata.annotations[{name}]: Forbidden: may not"
     assert refusals(PODS, with_it, plain, subresource) == [f"{at} add {about}"]
-    other = annotated(plain, {name: "y"})
+    other = annotated(plain, {name: "unconfined"})
     assert refusals(PODS, other, with_it, subresource) == [f"{at} remove or update {about}"]
 
 

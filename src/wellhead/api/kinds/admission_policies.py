@@ -22,6 +22,7 @@ from wellhead.api.metadata import validate_label_selector
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import ALWAYS_APART, Strategy
+from wellhead.api.warnings.names import of_configuration
 
 if TYPE_CHECKING:
     from wellhead.api.policies.expressions import Expressions
@@ -59,10 +60,14 @@ _SOMETHING = "validations or auditAnnotations must contain at least one item"
 
 
 class _PolicyStrategy(Strategy):
+    repeats_warnings = True
     """What both kinds of policies have in common."""
 
     needs_version = True
     counts_generations = True
+
+    def warnings(self, obj: Obj) -> list[str]:
+        return of_configuration(obj)
 
     @property
     def effort(self) -> int:
@@ -169,8 +174,12 @@ class MutatingPolicyStrategy(_PolicyStrategy):
 
 
 class BindingStrategy(Strategy):
+    repeats_warnings = True
     needs_version = True
     counts_generations = True
+
+    def warnings(self, obj: Obj) -> list[str]:
+        return of_configuration(obj)
 
     def __init__(self, *, mutating: bool) -> None:
         self._mutating = mutating

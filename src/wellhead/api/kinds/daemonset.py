@@ -24,6 +24,7 @@ from wellhead.api.meta import annotations as annotations_of
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
+from wellhead.api.warnings import pods
 from wellhead.text import quoted
 
 DAEMONSETS = Resource(
@@ -68,6 +69,18 @@ class DaemonSetStrategy(Strategy):
             rolling.setdefault("maxUnavailable", 1)
             rolling.setdefault("maxSurge", 0)
         spec.setdefault("revisionHistoryLimit", 10)
+
+    def warnings(self, obj: Obj) -> list[str]:
+        return [*pods.of_template("spec.template", obj["spec"].get("template"))]
+
+    def update_warnings(self, new: Obj, old: Obj) -> list[str]:
+        if not old:
+            return self.warnings(new)
+        return (
+            []
+            if new["spec"] == old["spec"]
+            else pods.of_template("spec.template", new["spec"].get("template"))
+        )
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
         obj["status"] = dict.fromkeys(_REQUIRED_COUNTS, 0)

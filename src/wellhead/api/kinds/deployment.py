@@ -22,6 +22,7 @@ from wellhead.api.meta import Obj
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
+from wellhead.api.warnings import pods
 
 DEPLOYMENTS = Resource(
     "apps",
@@ -51,6 +52,18 @@ class DeploymentStrategy(Strategy):
             rolling.setdefault("maxSurge", "25%")
         spec.setdefault("revisionHistoryLimit", 10)
         spec.setdefault("progressDeadlineSeconds", 600)
+
+    def warnings(self, obj: Obj) -> list[str]:
+        return [*pods.of_name(obj), *pods.of_template("spec.template", obj["spec"].get("template"))]
+
+    def update_warnings(self, new: Obj, old: Obj) -> list[str]:
+        if not old:
+            return self.warnings(new)
+        return (
+            []
+            if new["spec"] == old["spec"]
+            else pods.of_template("spec.template", new["spec"].get("template"))
+        )
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
         obj["status"] = {}

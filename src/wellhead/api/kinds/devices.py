@@ -184,6 +184,12 @@ class ResourceSliceStrategy(Strategy):
     counts_generations = True
     returned_when_deleted = True
 
+    def warnings(self, obj: Obj) -> list[str]:
+        driver = (obj.get("spec") or {}).get("driver") or ""
+        if driver == driver.lower():
+            return []
+        return [f'spec.driver: driver names should be lowercase; "{driver}" contains uppercase characters']
+
     def validate(self, obj: Obj) -> list[Cause]:
         return list(validate_slice(obj.get("spec") or {}))
 

@@ -13,6 +13,7 @@ from wellhead.api.meta import Obj
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+from wellhead.api.warnings.addresses import of_address
 
 ENDPOINTS = Resource(
     "",
@@ -27,6 +28,20 @@ _PROTOCOLS = ("SCTP", "TCP", "UDP")
 
 
 class EndpointsStrategy(Strategy):
+    repeats_warnings = True
+
+    def warnings(self, obj: Obj) -> list[str]:
+        labels = obj["metadata"].get("labels") or {}
+        if labels.get("endpoints.kubernetes.io/managed-by") == "endpoint-controller":
+            return []
+        return [
+            text
+            for index, subset in enumerate(obj.get("subsets") or ())
+            for field in ("addresses", "notReadyAddresses")
+            for number, address in enumerate(subset.get(field) or ())
+            for text in of_address(f"subsets[{index}].{field}[{number}].ip", address.get("ip") or "")
+        ]
+
     created_by_update = True
 
     def default(self, obj: Obj) -> None:

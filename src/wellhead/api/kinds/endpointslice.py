@@ -6,12 +6,22 @@ from datetime import datetime
 
 from wellhead.api import cells
 from wellhead.api.errors import Cause
-from wellhead.api.formats import dns_label, dns_subdomain, label_value, parse_ip, port_number, qualified_name
+from wellhead.api.formats import (
+    canonical_ip,
+    dns_label,
+    dns_subdomain,
+    ip_address,
+    label_value,
+    parse_ip,
+    port_number,
+    qualified_name,
+)
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.targets import validate_endpoint_ip
 from wellhead.api.meta import Obj
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.strategy import Context, Strategy
+from wellhead.api.warnings.addresses import of_address
 from wellhead.api.well_known import ENDPOINTSLICES
 
 _ADDRESS_TYPES = ("FQDN", "IPv4", "IPv6")
@@ -22,7 +32,29 @@ _MAX_HINTS = 8
 _MAX_PORTS = 20000
 
 
+_OWN = ("endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io")
+
+
+def _of_addresses(endpoint_slice: Obj) -> list[str]:
+    labels = endpoint_slice["metadata"].get("labels") or {}
+    if labels.get("endpointslice.kubernetes.io/managed-by") in _OWN:
+        return []
+    return [
+        text
+        for index, endpoint in enumerate(endpoint_slice.get("endpoints") or ())
+        for number, address in enumerate(endpoint.get("addresses") or ())
+        for text in of_address(f"endpoints[{index}].addresses[{number}]", address)
+    ]
+
+
 class EndpointSliceStrategy(Strategy):
+    def warnings(self, obj: Obj) -> list[str]:
+        old = obj.get("addressType") == "FQDN"
+        return [*(["spec.addressType: FQDN endpoints are deprecated"] if old else []), *_of_addresses(obj)]
+
+    def update_warnings(self, new: Obj, old: Obj) -> list[str]:
+        return _of_addresses(new) if old else self.warnings(new)
+
     counts_generations = True
 
     def default(self, obj: Obj) -> None:
@@ -80,6 +112,10 @@ def _validate_endpoint(endpoint: Obj, at: str, kind: str) -> list[Cause]:
         here = f"{at}.addresses[{index}]"
         if kind == "FQDN":
             causes += _validate_domain(text, here)
+            continue
+        problems = canonical_ip(text) if kind == "IPv6" else ip_address(text)
+        if problems:
+            causes += [Cause.invalid(here, text, problem) for problem in problems]
             continue
         address = parse_ip(text)
         if address is not None and f"IPv{address.version}" != kind:

@@ -11,13 +11,14 @@ from ipaddress import ip_network
 
 from wellhead.api import cells
 from wellhead.api.errors import Cause, one_of
-from wellhead.api.formats import canonical_cidr, cidr, port_name, port_number
+from wellhead.api.formats import cidr, port_name, port_number, strict_cidr
 from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_label_selector
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+from wellhead.api.warnings.addresses import of_network
 
 NETWORKPOLICIES = Resource(
     "networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", short_names=("netpol",)
@@ -28,7 +29,27 @@ _PROTOCOLS = ("TCP", "UDP", "SCTP")
 _DIRECTIONS = (("ingress", "from"), ("egress", "to"))
 
 
+def _odd_networks(at: str, block: Obj) -> Iterator[str]:
+    if block.get("cidr"):
+        yield from of_network(f"{at}.cidr", block["cidr"])
+    for index, network in enumerate(block.get("except") or ()):
+        yield from of_network(f"{at}.except[{index}]", network)
+
+
 class NetworkPolicyStrategy(Strategy):
+    repeats_warnings = True
+
+    def warnings(self, obj: Obj) -> list[str]:
+        return [
+            text
+            for direction, side in (("ingress", "from"), ("egress", "to"))
+            for index, rule in enumerate(obj["spec"].get(direction) or ())
+            for number, peer in enumerate(rule.get(side) or ())
+            for text in _odd_networks(
+                f"spec.{direction}[{index}].{side}[{number}].ipBlock", peer.get("ipBlock") or {}
+            )
+        ]
+
     counts_generations = True
 
     def default(self, obj: Obj) -> None:
@@ -129,7 +150,7 @@ def _of_block(block: Obj, at: str, known: Collection[str]) -> Iterator[Cause]:
 
 def _cidr(text: str, known: Collection[str]) -> list[str]:
     """What was stored in an older form may stay."""
-    return cidr(text) if text in known else canonical_cidr(text)
+    return cidr(text) if text in known else strict_cidr(text)
 
 
 def _cells(policy: Obj, now: datetime) -> list[Cell]:

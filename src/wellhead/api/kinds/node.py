@@ -23,7 +23,17 @@ _MAX_FEATURE = 253
 
 
 class NodeStrategy(Strategy):
+    repeats_warnings = True
     keeps_initial_status = True
+
+    def warnings(self, obj: Obj) -> list[str]:
+        spec = obj.get("spec") or {}
+        found = []
+        if spec.get("configSource") is not None:
+            found.append("spec.configSource: the feature is removed")
+        if spec.get("externalID"):
+            found.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
+        return found
 
     def default(self, obj: Obj) -> None:
         spec = obj.setdefault("spec", {})

@@ -19,6 +19,7 @@ from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.quantity import canonical
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+from wellhead.api.warnings.node_labels import DEPRECATED
 
 RUNTIMECLASSES = Resource("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", namespaced=False)
 
@@ -26,8 +27,13 @@ _LIST_KEYS = ("key", "operator", "value", "effect")
 
 
 class RuntimeClassStrategy(Strategy):
+    repeats_warnings = True
     needs_version = True
     created_by_update = True
+
+    def warnings(self, obj: Obj) -> list[str]:
+        selector = (obj.get("scheduling") or {}).get("nodeSelector") or {}
+        return [f"scheduling.nodeSelector: {DEPRECATED[name]}" for name in selector if name in DEPRECATED]
 
     def default(self, obj: Obj) -> None:
         fixed = (obj.get("overhead") or {}).get("podFixed") or {}

@@ -16,6 +16,7 @@ from wellhead.api.meta import Obj
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+from wellhead.api.warnings.certificates import of_pair
 
 SECRETS = Resource("", "v1", "Secret", "secrets", field_labels=("type",), strict_field_labels=True)
 
@@ -31,11 +32,16 @@ _REDACTED = "<secret contents redacted>"
 
 
 class SecretStrategy(Strategy):
+    repeats_warnings = True
+
     def default(self, obj: Obj) -> None:
         obj["type"] = obj.get("type") or "Opaque"
         # Write-only: what is given in clear is stored encoded, and wins.
         for name, value in (obj.pop("stringData", None) or {}).items():
             obj.setdefault("data", {})[name] = base64.b64encode(value.encode()).decode()
+
+    def warnings(self, obj: Obj) -> list[str]:
+        return of_pair(obj.get("data") or {}) if obj.get("type") == "kubernetes.io/tls" else []
 
     def validate(self, obj: Obj) -> list[Cause]:
         data = obj.get("data") or {}

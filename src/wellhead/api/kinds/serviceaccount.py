@@ -23,8 +23,17 @@ def _cells(account: Obj, now: datetime) -> list[Cell]:
 _PRINTER = Printer((NAME, AGE), _cells)
 
 
+_MOUNTABLE = "kubernetes.io/enforce-mountable-secrets"
+
+
 class ServiceAccountStrategy(Strategy):
     returned_when_deleted = True
+
+    def warnings(self, obj: Obj) -> list[str]:
+        if _MOUNTABLE not in (obj["metadata"].get("annotations") or {}):
+            return []
+        text = "deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets"
+        return [f"metadata.annotations[{_MOUNTABLE}]: {text}"]
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
         _keep_names(obj)

@@ -22,6 +22,7 @@ from wellhead.api.meta import Obj
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
+from wellhead.api.warnings import amounts, pods
 
 STATEFULSETS = Resource(
     "apps",
@@ -73,6 +74,14 @@ class StatefulSetStrategy(Strategy):
         for claim in spec.get("volumeClaimTemplates") or ():
             _default_claim(claim)
 
+    def warnings(self, obj: Obj) -> list[str]:
+        return [*pods.of_template("spec.template", obj["spec"].get("template")), *_of_rest(obj["spec"])]
+
+    def update_warnings(self, new: Obj, old: Obj) -> list[str]:
+        if not old or new["spec"] != old["spec"]:
+            return self.warnings(new)
+        return _of_rest(new["spec"])
+
     def prepare_create(self, obj: Obj, context: Context) -> None:
         obj["status"] = {"replicas": 0, "availableReplicas": 0}
 
@@ -112,6 +121,20 @@ class StatefulSetStrategy(Strategy):
     def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
         parts = ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
         return validate_status(new["status"], *parts)
+
+
+def _of_rest(spec: Obj) -> list[str]:
+    """What is worth a word beside the template."""
+    claims = enumerate(spec.get("volumeClaimTemplates") or ())
+    found = [
+        text
+        for index, claim in claims
+        for text in amounts.of_claim(f"spec.volumeClaimTemplates[{index}]", claim.get("spec") or {})
+    ]
+    if (spec.get("revisionHistoryLimit") or 0) < 0:
+        text = "a negative value retains all historical revisions; a value >= 0 is recommended"
+        found.append(f"spec.revisionHistoryLimit: {text}")
+    return found
 
 
 def _default_claim(claim: Obj) -> None:

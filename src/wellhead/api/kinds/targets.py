@@ -12,10 +12,8 @@ def validate_endpoint_ip(text: str, at: str) -> list[Cause]:
     Through those, a user would reach what listens on a node's loopback (CVE-2021-25737).
     """
     address = parse_ip(text)
-    if address is None:
+    if address is None or ip_address(text):
         return [Cause.invalid(at, text, problem) for problem in ip_address(text)]
-    if address.version == 6 and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped  # which is where a socket would go
     causes = []
     if address.is_unspecified:
         causes.append(Cause.invalid(at, text, f"may not be unspecified ({text})"))

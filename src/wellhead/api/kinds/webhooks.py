@@ -19,6 +19,7 @@ from wellhead.api.metadata import validate_label_selector
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import ALWAYS_APART, Strategy
+from wellhead.api.warnings.names import of_configuration
 
 GROUP = "admissionregistration.k8s.io"
 
@@ -53,8 +54,12 @@ def expressions_in_all(expressions: Iterable[str], at: str) -> Iterator[Cause]:
 
 
 class WebhookStrategy(Strategy):
+    repeats_warnings = True
     needs_version = True
     counts_generations = True
+
+    def warnings(self, obj: Obj) -> list[str]:
+        return of_configuration(obj)
 
     def __init__(self, *, mutating: bool) -> None:
         self._mutating = mutating

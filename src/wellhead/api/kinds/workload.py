@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from wellhead.api.errors import Cause
+from wellhead.api.kinds.pod.annotations import validate_annotations as validate_pod_annotations
 from wellhead.api.kinds.pod.rules import validate_pod_spec
 from wellhead.api.kinds.pod.spec import default_pod_spec
 from wellhead.api.meta import AnyObj, Obj
@@ -80,6 +81,8 @@ def validate_template(template: Obj, kind: str) -> list[Cause]:
     at, spec = "spec.template", template["spec"]
     causes = validate_labels(template["metadata"].get("labels"), f"{at}.labels")
     causes += validate_annotations(template["metadata"].get("annotations"), f"{at}.annotations")
+    said = template["metadata"].get("annotations") or {}
+    causes += validate_pod_annotations(said, spec, f"{at}.annotations")
     causes += validate_pod_spec(spec, f"{at}.spec")
     if spec.get("ephemeralContainers"):
         text = "ephemeral containers not allowed in pod template"

@@ -14,11 +14,22 @@ from wellhead.api.kinds.job.rules import validate_job_spec
 from wellhead.api.kinds.job.strategy import default_job_template
 from wellhead.api.meta import Obj
 from wellhead.api.strategy import Context, Strategy
+from wellhead.api.warnings import pods
 
 _POLICIES = ("Allow", "Forbid", "Replace")
 _LONGEST_NAME = 63 - 11  # a Job's name is the CronJob's, a hyphen, and minutes since 1970
 _NOT_NEGATIVE = "must be greater than or equal to 0"
 _ZONE_PART = re.compile(r"[A-Za-z.\-_0-9+]{1,14}", re.ASCII)
+
+
+_ZONE_IN_SCHEDULE = (
+    "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see"
+    " https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
+)
+
+
+def _of_job(spec: Obj) -> list[str]:
+    return pods.of_job("spec.jobTemplate.spec", (spec.get("jobTemplate") or {}).get("spec") or {})
 
 
 class CronJobStrategy(Strategy):
@@ -31,6 +42,17 @@ class CronJobStrategy(Strategy):
         spec.setdefault("successfulJobsHistoryLimit", 3)
         spec.setdefault("failedJobsHistoryLimit", 1)
         default_job_template(spec.setdefault("jobTemplate", {}).setdefault("spec", {}))
+
+    def warnings(self, obj: Obj) -> list[str]:
+        return [*pods.of_name(obj), *_of_job(obj["spec"])]
+
+    def update_warnings(self, new: Obj, old: Obj) -> list[str]:
+        if not old:
+            return self.warnings(new)
+        found = [] if new["spec"] == old["spec"] else _of_job(new["spec"])
+        if "TZ" in (new["spec"].get("schedule") or ""):
+            found.append(_ZONE_IN_SCHEDULE)
+        return found
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
         obj["status"] = {}

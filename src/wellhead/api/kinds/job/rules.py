@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_subdomain, qualified_name
 from wellhead.api.kinds.job.indexes import count_indexes
+from wellhead.api.kinds.pod.annotations import validate_annotations as validate_pod_annotations
 from wellhead.api.kinds.pod.rules import validate_pod_spec
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_annotations, validate_labels
@@ -239,6 +240,8 @@ def _validate_template(template: Obj, at: str) -> list[Cause]:
     metadata = template["metadata"]
     causes = validate_labels(metadata.get("labels"), f"{at}.labels")
     causes += validate_annotations(metadata.get("annotations"), f"{at}.annotations")
+    said = (template.get("metadata") or {}).get("annotations") or {}
+    causes += validate_pod_annotations(said, template["spec"], f"{at}.annotations")
     causes += validate_pod_spec(template["spec"], f"{at}.spec")
     if template["spec"].get("ephemeralContainers"):
         text = "ephemeral containers not allowed in pod template"

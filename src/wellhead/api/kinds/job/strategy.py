@@ -14,6 +14,7 @@ from wellhead.api.meta import Obj, is_condition_true
 from wellhead.api.metadata import validate_label_selector
 from wellhead.api.selectors import LabelSelector
 from wellhead.api.strategy import Context, Strategy
+from wellhead.api.warnings import pods
 
 UID_LABEL = "batch.kubernetes.io/controller-uid"
 NAME_LABEL = "batch.kubernetes.io/job-name"
@@ -63,6 +64,14 @@ class JobStrategy(Strategy):
         labels = spec["template"]["metadata"].get("labels")
         if labels and not obj["metadata"].get("labels"):
             obj["metadata"]["labels"] = dict(labels)
+
+    def warnings(self, obj: Obj) -> list[str]:
+        return [*pods.of_name(obj), *pods.of_job("spec", obj["spec"])]
+
+    def update_warnings(self, new: Obj, old: Obj) -> list[str]:
+        if not old:
+            return self.warnings(new)
+        return [] if new["spec"] == old["spec"] else pods.of_job("spec", new["spec"])
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
         obj["status"] = {}

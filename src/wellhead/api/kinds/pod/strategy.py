@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from wellhead.api.errors import Cause
 from wellhead.api.kinds.pod import parts, updates
+from wellhead.api.kinds.pod.annotations import apply_app_armor, validate_agreement, validate_annotations
 from wellhead.api.kinds.pod.qos import qos_class as qos_class
 from wellhead.api.kinds.pod.references import MIRROR_ANNOTATION
 from wellhead.api.kinds.pod.rules import validate_pod_spec
@@ -16,6 +17,7 @@ from wellhead.api.kinds.pod.volumes import validate_claims_of_volumes
 from wellhead.api.kinds.pod.whole import default_whole
 from wellhead.api.meta import Obj
 from wellhead.api.strategy import Context, Strategy
+from wellhead.api.warnings.pods import of_pod
 
 _MIRROR = f"metadata.annotations[{MIRROR_ANNOTATION}]"
 _NO_NODE_YET = "cannot be set until all schedulingGates have been cleared"
@@ -43,7 +45,14 @@ class PodStrategy(Strategy):
         spec.setdefault("enableServiceLinks", True)
         obj.setdefault("status", {})
 
+    def warnings(self, obj: Obj) -> list[str]:
+        return of_pod(obj)
+
+    def update_warnings(self, new: Obj, old: Obj) -> list[str]:
+        return [] if old else self.warnings(new)  # people rarely change pods themselves
+
     def prepare_create(self, obj: Obj, context: Context) -> None:
+        apply_app_armor(obj)
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(obj["spec"])}
         if obj["spec"].get("schedulingGates"):
             obj["status"]["conditions"] = [
@@ -51,10 +60,15 @@ class PodStrategy(Strategy):
             ]
 
     def validate(self, obj: Obj) -> list[Cause]:
-        return [*validate_pod_spec(obj["spec"], "spec"), *validate_claims_of_volumes(obj)]
+        said, spec = obj["metadata"].get("annotations") or {}, obj["spec"]
+        return [
+            *validate_annotations(said, spec, "metadata.annotations"),
+            *validate_pod_spec(spec, "spec"),
+            *validate_claims_of_volumes(obj),
+        ]
 
     def validate_create(self, obj: Obj) -> list[Cause]:
-        causes = self.validate(obj)
+        causes = [*self.validate(obj), *validate_agreement(obj)]
         if obj["spec"].get("ephemeralContainers"):
             causes.append(Cause.forbidden("spec.ephemeralContainers", "cannot be set on create"))
         if obj["spec"].get("schedulingGates") and obj["spec"].get("nodeName"):

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from wellhead.api.errors import Cause
+from wellhead.api.kinds.pod.annotations import APP_ARMOR
 from wellhead.api.kinds.pod.references import MIRROR_ANNOTATION
 from wellhead.api.meta import Obj
 
@@ -21,7 +22,6 @@ _FIXED = (
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 )
 _CONTAINERS = ("containers", "initContainers")
-_APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
 _CHANGING = ("activeDeadlineSeconds", "schedulingGates", "tolerations")
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _TERMS = f"spec.affinity.nodeAffinity.{_REQUIRED}.nodeSelectorTerms"
@@ -32,7 +32,7 @@ def validate_annotations(new: Obj, old: Obj) -> Iterator[Cause]:
     after, before = (each["metadata"].get("annotations") or {} for each in (new, old))
     for name in [*before, *(each for each in after if each not in before)]:
         about = {MIRROR_ANNOTATION: "mirror pod annotation"}.get(name)
-        if name.startswith(_APP_ARMOR):
+        if name.startswith(APP_ARMOR):
             about = "AppArmor annotations"
         if about and after.get(name) != before.get(name):
             verb = "remove or update" if name in before else "add"

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from wellhead.api.errors import Cause, one_of
 from wellhead.api.formats import (
-    cidr,
     dns_label,
     dns_subdomain,
     ip_address,
     parse_ip,
     port_number,
     qualified_name,
+    strict_cidr,
 )
 from wellhead.api.kinds.service.families import is_headless, validate_family_change
 from wellhead.api.kinds.targets import validate_endpoint_ip, validate_port_reference
@@ -27,6 +27,7 @@ _IP_MODES = ("Proxy", "VIP")
 _DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
 _MAX_AFFINITY_SECONDS = 86400
 _SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
+_RANGES = "spec.LoadBalancerSourceRanges"  # spelt so upstream
 _ONLY_LOAD_BALANCER = "may only be used when `type` is 'LoadBalancer'"
 _FIXED = "may not change once set"
 
@@ -50,7 +51,7 @@ def validate_service(service: Obj, old: Obj | None = None) -> list[Cause]:
     for index, text in enumerate(spec.get("externalIPs") or ()):
         if text not in old_external:
             causes += validate_endpoint_ip(text, f"spec.externalIPs[{index}]")
-    causes += _validate_source_ranges(service)
+    causes += _validate_source_ranges(service, old)
     if spec.get("type") != "LoadBalancer":
         if spec.get("allocateLoadBalancerNodePorts") is not None:
             causes.append(Cause.forbidden("spec.allocateLoadBalancerNodePorts", _ONLY_LOAD_BALANCER))
@@ -183,22 +184,28 @@ def _validate_affinity(spec: Obj) -> list[Cause]:
     return causes
 
 
-def _validate_source_ranges(service: Obj) -> list[Cause]:
-    at = "spec.LoadBalancerSourceRanges"  # spelt so upstream
+def _source_ranges(service: Obj) -> tuple[str, Sequence[str]]:
+    """Who may dial the Service, and the path where that is said: the field comes before the annotation."""
+    annotation = (service["metadata"].get("annotations") or {}).get(_SOURCE_RANGES)
     ranges = service["spec"].get("loadBalancerSourceRanges") or ()
-    places = [f"{at}[{index}]" for index in range(len(ranges))]
-    if not ranges:
-        annotation = (service["metadata"].get("annotations") or {}).get(_SOURCE_RANGES)
-        if annotation is None:
-            return []
-        at = f"metadata.annotations[{_SOURCE_RANGES}]"
-        ranges = annotation.split(",") if annotation.strip() else []
-        places = [at] * len(ranges)
+    if ranges or annotation is None:
+        return _RANGES, ranges
+    at = f"metadata.annotations[{_SOURCE_RANGES}]"
+    return at, annotation.split(",") if annotation.strip() else ()
+
+
+def _validate_source_ranges(service: Obj, old: Obj | None) -> list[Cause]:
+    known = {text.strip() for text in _source_ranges(old)[1]} if old else set()
+    at, ranges = _source_ranges(service)
+    places = [at if at != _RANGES else f"{at}[{index}]" for index in range(len(ranges))]
+    if at == _RANGES and not ranges:
+        return []
     causes = []
     if service["spec"]["type"] != "LoadBalancer":
         causes.append(Cause.forbidden(at, _ONLY_LOAD_BALANCER))
     for place, text in zip(places, ranges, strict=True):
-        causes += [Cause.invalid(place, text.strip(), problem) for problem in cidr(text.strip())]
+        if text.strip() not in known:
+            causes += [Cause.invalid(place, text.strip(), problem) for problem in strict_cidr(text.strip())]
     return causes
 
 

@@ -19,14 +19,19 @@ from wellhead.api.kinds.service.rules import (
 )
 from wellhead.api.meta import Obj
 from wellhead.api.strategy import Context, Strategy
+from wellhead.api.warnings.services import of_service
 
 _AFFINITY_SECONDS = 10800  # 3 h
 
 
 class ServiceStrategy(Strategy):
+    repeats_warnings = True
     name_check = staticmethod(dns_1035_label)
     created_by_update = True
     returned_when_deleted = True
+
+    def warnings(self, obj: Obj) -> list[str]:
+        return list(of_service(obj))
 
     def default(self, obj: Obj) -> None:
         spec: Obj = obj.setdefault("spec", {})

@@ -21,6 +21,7 @@ from wellhead.api.metadata import validate_label_selector
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
+from wellhead.api.warnings.amounts import of_claim
 
 PERSISTENTVOLUMECLAIMS = Resource(
     "",
@@ -52,6 +53,16 @@ def default_claim_spec(spec: Obj) -> None:
 
 
 class PersistentVolumeClaimStrategy(Strategy):
+    repeats_warnings = True
+
+    def warnings(self, obj: Obj) -> list[str]:
+        name = "volume.beta.kubernetes.io/storage-class"
+        found = list(of_claim("spec", obj["spec"]))
+        if name not in (obj["metadata"].get("annotations") or {}):
+            return found
+        text = 'deprecated since v1.8; use "storageClassName" attribute instead'
+        return [f"metadata.annotations[{name}]: {text}", *found]
+
     returned_when_deleted = True
 
     def default(self, obj: Obj) -> None:

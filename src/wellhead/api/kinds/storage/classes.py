@@ -16,6 +16,7 @@ from wellhead.api.meta import Obj
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
+from wellhead.api.warnings.node_labels import DEPRECATED
 
 STORAGECLASSES = Resource(
     "storage.k8s.io", "v1", "StorageClass", "storageclasses", namespaced=False, short_names=("sc",)
@@ -55,7 +56,16 @@ def waits_for_consumer(storage_class: Obj | None) -> bool:
 
 
 class StorageClassStrategy(Strategy):
+    repeats_warnings = True
     returned_when_deleted = True
+
+    def warnings(self, obj: Obj) -> list[str]:
+        return [
+            f"allowedTopologies[{index}].matchLabelExpressions[{number}].key: {DEPRECATED[expression['key']]}"
+            for index, topology in enumerate(obj.get("allowedTopologies") or ())
+            for number, expression in enumerate(topology.get("matchLabelExpressions") or ())
+            if expression.get("key") in DEPRECATED
+        ]
 
     def default(self, obj: Obj) -> None:
         if obj.get("reclaimPolicy") is None:

@@ -18,6 +18,7 @@ from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.quantity import Quantity, canonical
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
+from wellhead.api.warnings import node_labels
 
 _GROUP = "storage.k8s.io"
 CSIDRIVERS = Resource(_GROUP, "v1", "CSIDriver", "csidrivers", namespaced=False)
@@ -64,7 +65,22 @@ def _fixed(at: str, new: object, old: object) -> list[Cause]:
     return [] if new == old else [Cause.invalid(at, new, _FIXED)]
 
 
+_TOKENS_EXPOSED = (
+    "spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent "
+    "possible logging of tokens in volume attributes"
+)
+
+
 class CSIDriverStrategy(Strategy):
+    def warnings(self, obj: Obj) -> list[str]:
+        spec = obj.get("spec") or {}
+        exposed = spec.get("tokenRequests") and spec.get("serviceAccountTokenInSecrets") is None
+        return [_TOKENS_EXPOSED] if exposed else []
+
+    def update_warnings(self, new: Obj, old: Obj) -> list[str]:
+        asked = ((each.get("spec") or {}).get("tokenRequests") for each in (new, old))
+        return self.warnings(new) if next(asked) != next(asked) else []
+
     needs_version = True
     returned_when_deleted = True
 
@@ -192,6 +208,17 @@ def _node_cells(node: Obj, now: datetime) -> list[Cell]:
 
 
 class CSIStorageCapacityStrategy(Strategy):
+    def warnings(self, obj: Obj) -> list[str]:
+        topology, at = obj.get("nodeTopology") or {}, "nodeTopology"
+        return [
+            *node_labels.of_expressions(at, topology),
+            *(
+                f"{at}.matchLabels.{name}: {node_labels.DEPRECATED[name]}"
+                for name in topology.get("matchLabels") or ()
+                if name in node_labels.DEPRECATED
+            ),
+        ]
+
     needs_version = True
 
     def default(self, obj: Obj) -> None:

@@ -27,6 +27,8 @@ from wellhead.api.meta import Obj, is_deleting, now
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
+from wellhead.api.warnings import node_labels
+from wellhead.api.warnings.volumes import of_persistent
 
 PERSISTENTVOLUMES = Resource(
     "",
@@ -73,7 +75,51 @@ def source_of(volume: Obj) -> str:
     return next((name for name in SOURCES if volume["spec"].get(name) is not None), "")
 
 
+_MOUNT_OPTIONS = "volume.beta.kubernetes.io/mount-options"
+_MOUNTED_WITH_OPTIONS = (
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "glusterfs",
+    "nfs",
+    "rbd",
+    "quobyte",
+    "iscsi",
+    "cinder",
+    "cephfs",
+    "azureFile",
+    "vsphereVolume",
+    "azureDisk",
+    "photonPersistentDisk",
+)
+"""Sources that the annotation may go with (upstream: pkg/volume/validation)."""
+_OLD = {
+    "volume.beta.kubernetes.io/storage-class": (
+        'deprecated since v1.8; use "storageClassName" attribute instead'
+    ),
+    _MOUNT_OPTIONS: ('deprecated since v1.31; use "mountOptions" attribute instead'),
+}
+_RECYCLE = (
+    "The Recycle reclaim policy is deprecated. "
+    "Instead, the recommended approach is to use dynamic provisioning."
+)
+
+
 class PersistentVolumeStrategy(Strategy):
+    repeats_warnings = True
+
+    def warnings(self, obj: Obj) -> list[str]:
+        spec, annotations = obj["spec"], obj["metadata"].get("annotations") or {}
+        found = [
+            f"metadata.annotations[{name}]: {text}" for name, text in _OLD.items() if name in annotations
+        ]
+        if spec.get("persistentVolumeReclaimPolicy") == "Recycle":
+            found.append(f"spec.persistentVolumeReclaimPolicy: {_RECYCLE}")
+        at = "spec.nodeAffinity.required.nodeSelectorTerms"
+        required = (spec.get("nodeAffinity") or {}).get("required") or {}
+        for index, term in enumerate(required.get("nodeSelectorTerms") or ()):
+            found += node_labels.of_expressions(f"{at}[{index}]", term)
+        return [*found, *of_persistent(spec)]
+
     returned_when_deleted = True
 
     def default(self, obj: Obj) -> None:
@@ -92,7 +138,12 @@ class PersistentVolumeStrategy(Strategy):
         obj["status"] = {"phase": "Pending", "lastPhaseTransitionTime": context.now}
 
     def validate(self, obj: Obj) -> list[Cause]:
-        return list(_validate_spec(obj["spec"], "spec", obj["metadata"].get("name") or ""))
+        causes = list(_validate_spec(obj["spec"], "spec", obj["metadata"].get("name") or ""))
+        annotated = _MOUNT_OPTIONS in (obj["metadata"].get("annotations") or {})
+        if annotated and not any(obj["spec"].get(kind) is not None for kind in _MOUNTED_WITH_OPTIONS):
+            text = "may not specify mount options for this volume type"
+            causes.append(Cause.forbidden(f"metadata.annotations.{_MOUNT_OPTIONS}", text))
+        return causes
 
     def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
         causes = self.validate(new)
