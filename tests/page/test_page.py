@@ -11,7 +11,7 @@ import pytest
 
 from tests.cluster.lab import ADDRESSES, CLIENT, EXTERNAL_IP, eventually, pid_of
 from tests.page.browser import Browser, of
-from tests.page.conftest import Shop
+from tests.page.shop import Shop
 from tests.patience import until
 
 pytestmark = pytest.mark.cluster

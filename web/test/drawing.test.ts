@@ -164,3 +164,9 @@ test("arrow keys lead through the picture, and every card is reached", () => {
     }
   }
 });
+
+test("that a node's address for those outside leads to its own is no rewrite of the node's", () => {
+  const looked = asked(answers.nodeportLocal.report, "svc/nodeport", world());
+  const { cards } = drawn(looked);
+  assert.ok(!cards.find((each) => each.title === "node-1")!.lines.some((each) => each.tag === "DNAT"));
+});

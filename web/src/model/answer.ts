@@ -35,6 +35,12 @@ export function summary(way: Way): Seen[] {
   return [...found.values()].sort((a, b) => received(a) - received(b) || b.share - a.share);
 }
 
+/** How many other nodes an outcome stands for, in a cluster too large to list them all. */
+export function alike(outcome: Outcome): number {
+  const note = outcome.notes.find((each) => each.code === "NodesAlike");
+  return Number(/stands for (\d+) more/.exec(note?.sentence ?? "")?.[1] ?? 0);
+}
+
 const WORDS: Record<SeenAs, string> = {
   client: "the client's own address", node: "a node's address", pod: "an address of a pod in between",
   balancer: "the load balancer's address", other: "somebody else's address", unknown: "nobody can tell whose",
@@ -43,6 +49,8 @@ const WORDS: Record<SeenAs, string> = {
 function whose(outcome: Outcome, way: Way): string {
   if (outcome.disposition !== "delivered" && outcome.disposition !== "answered") return reason(outcome);
   if (outcome.seenAs === "client") return WORDS.client;
+  const others = alike(outcome);
+  if (others && outcome.sourceNote) return `${outcome.sourceNote}, or of one of ${others} nodes like it`;
   return outcome.sourceNote || (outcome.sourceOwner ? `${WORDS[outcome.seenAs]}: ${outcome.sourceOwner}` : WORDS[outcome.seenAs]) || way.client;
 }
 

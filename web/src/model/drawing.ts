@@ -1,6 +1,6 @@
 /** What is in the picture: cards in four columns, and the ways between them. No coordinates yet. */
 import type { Disposition, Node, Pod, SeenAs, Service, Way } from "../values";
-import { DISPOSITIONS } from "./answer";
+import { alike, DISPOSITIONS } from "./answer";
 import { type Fold, fold, foldNames, foldTitle } from "./folds";
 import { at, type Hop, host, predicted } from "./hops";
 import type { Font } from "./text";
@@ -90,7 +90,7 @@ export function draw(world: World, wish: Wish): Drawing {
   const pods = podsOf(service, way, wanted);
   for (const node of folded.single) {
     stand.set(`node/${node.name}`, `node/${node.name}`);
-    cards.push(nodeCard(world, node, service, visits(hops, wanted, `node/${node.name}`), way));
+    cards.push(nodeCard(world, node, service, withoutTranslation(visits(hops, wanted, `node/${node.name}`), node), way));
     const own = pods.filter((each) => each.node === node.name);
     const many = own.length > PODS && !wish.open.has(`pods/${node.name}`);
     const shownPods = many ? own.filter((each) => visits(hops, wanted, each.place).length && chosen).slice(0, 2) : own;
@@ -227,6 +227,8 @@ function nodeCard(world: World, node: Node, service: Service | undefined, seen: 
       text: `check :${service.healthCheckNodePort}`, font: "text", tone: passes ? "good" : "bad", tag: passes ? "200" : "503",
     });
   lines.push(...rewriteLines(seen), ...endLines(seen, way));
+  const others = Math.max(0, ...seen.map((each) => (way?.outcomes[each.outcome]?.enters === node.name ? alike(way.outcomes[each.outcome]!) : 0)));
+  if (others) lines.push({ text: `and ${others} nodes like it`, font: "text", tone: "quiet" });
   const endpoints = service?.endpoints.filter((each) => each.node === node.name).length ?? 0;
   return {
     id: `node/${node.name}`, kind: "node", column: 2, title: node.name, lines, on: false, client: `node/${node.name}`,
@@ -239,6 +241,17 @@ function nodeCard(world: World, node: Node, service: Service | undefined, seen: 
     ].filter(Boolean).join(", "),
     changed: world.changed.get(node.id) ?? 0,
   };
+}
+
+/** Without what leads a node's address for those outside to its own: the node itself has no part in that. */
+function withoutTranslation(seen: Visit[], node: Node): Visit[] {
+  return seen.map(({ hop, outcome }) => ({
+    outcome,
+    hop: {
+      ...hop,
+      rewrites: hop.rewrites.filter((each) => !(node.external.includes(host(each.from)) && node.addresses.includes(host(each.to)))),
+    },
+  }));
 }
 
 function nodePort(node: Node, service: Service | undefined): string | undefined {
