@@ -105,16 +105,20 @@ class Relook:
     """That there may be something where there was nothing: a program was installed, the server came back."""
 
     def __init__(self) -> None:
-        self._reason = asyncio.Event()
+        self.reasons = 0
+        """How many there have been."""
+        self._one_more = asyncio.Event()
 
     def now(self) -> None:
-        self._reason.set()
-        self._reason = asyncio.Event()
+        self.reasons += 1
+        self._one_more.set()
+        self._one_more = asyncio.Event()
 
-    async def wait(self) -> None:
-        reason = self._reason
+    async def wait(self, since: int) -> None:
+        """For a reason beyond so many, and a moment, in which there may be more of them."""
         await asyncio.sleep(_RELOOK_SECONDS)
-        await reason.wait()
+        while self.reasons <= since:
+            await self._one_more.wait()
 
 
 def entry_of(obj: Obj) -> Entry:
@@ -166,6 +170,7 @@ class Following:
         tries = 0
         while True:
             self._synced = None
+            reasons = self._relook.reasons  # what happens while it looks may come too late for it
             await self._everywhere()
             self.looked.set()
             if self._synced is not None and self._now() - self._synced > _STEADY_SECONDS:
@@ -175,7 +180,7 @@ class Following:
                 tries -= 1
                 await asyncio.sleep(backoff.next())
             else:
-                await self._relook.wait()
+                await self._relook.wait(reasons)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

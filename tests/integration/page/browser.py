@@ -130,42 +130,42 @@ class Gate:
 
     def __init__(self, port: int) -> None:
         self._to = port
-        self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
+        self._is_open = True
         self._carrying: set[asyncio.Task[None]] = set()
         self.port = 0
 
     async def __aenter__(self) -> Self:
-        await self.open()
+        self._server = await asyncio.start_server(self._pass, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+        self._server.close()
 
-    async def open(self) -> None:
-        self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+    def open(self) -> None:
+        self._is_open = True
 
     async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for each in list(self._open):
-            each.transport.abort()
+        self._is_open = False
+        for each in self._carrying:
+            each.cancel()
         await asyncio.gather(*self._carrying, return_exceptions=True)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._carrying.add(task)
-        there, to = await asyncio.open_connection("127.0.0.1", self._to)
-        self._open |= {writer, to}
         try:
-            await asyncio.gather(_carry(reader, to), _carry(there, writer))
+            if self._is_open:
+                there, to = await asyncio.open_connection("127.0.0.1", self._to)
+                try:
+                    await asyncio.gather(_carry(reader, to), _carry(there, writer))
+                finally:
+                    to.transport.abort()
         finally:
-            self._open -= {writer, to}
             self._carrying.discard(task)
-            writer.close()
-            to.close()
+            writer.transport.abort()
 
 
 async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

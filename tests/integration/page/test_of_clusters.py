@@ -108,7 +108,7 @@ async def test_a_server_that_goes_and_comes_back_is_said_and_caught_up_with(
             assert (await browser.post("/api/ask", {"target": "svc/web"}))["report"]["ways"]
             await admin.patch(f"{SERVICES}/web", {"spec": {"externalTrafficPolicy": "Local"}})
             await admin.delete(f"{SERVICES}/gone")
-            await gate.open()
+            gate.open()
             await followed.until(
                 lambda it: (
                     it.state.get("connected")

@@ -89,12 +89,12 @@ async def test_what_the_server_refuses_ends_following_and_what_fails_does_not(
 
 async def test_a_reason_to_look_again_that_comes_meanwhile_is_not_lost() -> None:
     relook = Relook()
-    looking = asyncio.create_task(relook.wait())
-    await asyncio.sleep(0)
-    relook.now()
+    before = relook.reasons
+    relook.now()  # while somebody looks
+    looking = asyncio.create_task(relook.wait(before))
     await pass_time(5)
     assert looking.done()
-    looking = asyncio.create_task(relook.wait())
+    looking = asyncio.create_task(relook.wait(relook.reasons))
     await pass_time(50)
     assert not looking.done()
     relook.now()
