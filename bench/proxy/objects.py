@@ -71,11 +71,8 @@ def filler(number: int) -> tuple[str, Obj]:
     return name, endpoint_slice(name, pods, 8080)
 
 
-def listed(count: int, target: Obj) -> tuple[list[Obj], list[Obj]]:
-    """`count` Services and their slices, the last of them `target`'s, as an informer holds them.
-
-    No two objects share a string, as none do that come from a server.
-    """
+def listed(count: int, target: Obj) -> tuple[list[bytes], list[bytes]]:
+    """`count` Services and their slices, the last of them `target`'s, as JSON, which is how they come."""
     services, slices = [], []
     for number in range(count - 1):
         name, its_slice = filler(number)
@@ -89,8 +86,8 @@ def listed(count: int, target: Obj) -> tuple[list[Obj], list[Obj]]:
             "resourceVersion": str(version),
             "creationTimestamp": "2026-01-01T00:00:00Z",
         }
-    found: tuple[list[Obj], list[Obj]] = msgspec.json.decode(msgspec.json.encode((services, slices)))
-    return found
+    encode = msgspec.json.encode
+    return [encode(each) for each in services], [encode(each) for each in slices]
 
 
 def cluster_ip(number: int) -> str:

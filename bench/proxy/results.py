@@ -18,9 +18,9 @@ def of_syncs(syncs: list[Sync]) -> list[Result]:
     at_hand = [each.read + each.sync for each in syncs]
     return [
         median("first sync", [each.sync for each in syncs], "s", "service map to kernel, in process"),
-        median("first sync, objects at hand", at_hand, "s", "raw API objects to kernel, in process"),
+        median("first sync, objects at hand", at_hand, "s", "objects as JSON to kernel, in process"),
         median("the same, CPU time", [each.cpu for each in syncs], "s", "what other load delays least"),
-        median("one change", changes, "ms", "raw EndpointSlice to kernel, in process"),
+        median("one change", changes, "ms", "EndpointSlice as JSON to kernel, in process"),
         _p99("one change, p99", changes, "ms"),
     ]
 

@@ -23,9 +23,14 @@ from wellhead.proxy.metrics import Metrics
 from wellhead.proxy.mode import ProxyMode
 from wellhead.proxy.node_config import NodeConfig
 from wellhead.proxy.watches import Watches, read_service, read_slice
+from wellhead.services.endpointslice import EndpointSliceForm
 from wellhead.services.node import LocalNode
 from wellhead.services.node_view import NodeView
+from wellhead.services.service import ServiceForm
 from wellhead.services.service_map import ServiceMap
+
+_decode_service = msgspec.json.Decoder(ServiceForm).decode
+_decode_slice = msgspec.json.Decoder(EndpointSliceForm).decode
 
 _CHANGES = 50
 _CHANGES_WITHIN = 4.0  # seconds: a slow mode gets fewer
@@ -35,13 +40,13 @@ class Sync(msgspec.Struct):
     """Seconds."""
 
     read: float
-    """Raw objects into the service map: what the informers' handlers do as objects come in."""
+    """Objects as JSON into the service map: what the informers and their handlers do as objects come in."""
     sync: float
     """The service map into the kernel: what kube-proxy calls a sync, too."""
     cpu: float
     """Of `read` and `sync` together, what was spent computing, the kernel's part included."""
     changes: list[float]
-    """From one changed EndpointSlice, raw, to the kernel."""
+    """From one changed EndpointSlice, as JSON, to the kernel."""
 
 
 def run(namespace: Namespace, services: int, mode: ProxyMode, variant: Variant = "auto") -> Sync:
@@ -69,9 +74,9 @@ async def _sync(count: int, mode: ProxyMode, variant: Variant) -> Sync:
     started, computed = time.perf_counter(), time.process_time()
     with uncollected():
         for each in listed_services:
-            watches.on_service(None, read_service(each))
+            watches.on_service(None, read_service(_decode_service(each)))
         for each in listed_slices:
-            watches.on_slice(None, read_slice(each))
+            watches.on_slice(None, read_slice(_decode_slice(each)))
     read = time.perf_counter()
     with uncollected():
         await backend.apply(view.update())
@@ -82,12 +87,12 @@ async def _sync(count: int, mode: ProxyMode, variant: Variant) -> Sync:
     changes: list[float] = []
     deadline = time.perf_counter() + _CHANGES_WITHIN
     for number in itertools.takewhile(lambda _: time.perf_counter() < deadline, range(_CHANGES)):
-        old = listed_slices[number % count]
+        old = msgspec.json.decode(listed_slices[number % count])
         # One endpoint more, then as before.
         for endpoints in ([*old["endpoints"], {"addresses": ["10.244.9.9"]}], old["endpoints"]):
-            new = msgspec.json.decode(msgspec.json.encode({**old, "endpoints": endpoints}))
+            new = msgspec.json.encode({**old, "endpoints": endpoints})
             begun = time.perf_counter()
-            watches.on_slice(None, read_slice(new))
+            watches.on_slice(None, read_slice(_decode_slice(new)))
             await backend.apply(view.update())
             changes.append(time.perf_counter() - begun)
     return Sync(read - started, synced - read, cpu, changes)

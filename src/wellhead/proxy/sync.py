@@ -38,7 +38,8 @@ class SyncLoop:
     which starts no sooner than `min_period` seconds after the last one started, nor before as much time has
     passed again as that one took: however fast the changes and slow the kernel, half the time is left to
     others. What computes for long, as iptables mode with thousands of Services, leaves them nineteen
-    twentieths of a processor, but is never put off for more than a second.
+    twentieths of a processor, but is never put off for more than a second. The first sync, long as it is, is
+    followed by no rest: it comes once.
     """
 
     def __init__(
@@ -81,15 +82,17 @@ class SyncLoop:
         now = asyncio.get_running_loop().time
         earliest = now()
         next_check = now() + self._check_period
+        first = True
         while True:
             if await comes(self._wake, max(0.0, next_check - now())):
                 await asyncio.sleep(earliest - now())
-            started, computed = now(), self._computed()
+            started, computed, rests = now(), self._computed(), not first
             self._wake.clear()
             requested, self._requested = self._requested, False
             try:
                 if requested:
                     await self._sync()
+                    first = False
                 if self._check_asked or now() >= next_check:
                     await self._check()
                 backoff.reset()
@@ -104,7 +107,7 @@ class SyncLoop:
                 async with self._checked:
                     self._checked.notify_all()
             ended = now()
-            rest = max(ended - started, _rest_after(self._computed() - computed))
+            rest = max(ended - started, _rest_after(self._computed() - computed)) if rests else 0.0
             earliest = max(started + self._min_period, ended + rest)
             if ended >= next_check:
                 next_check = ended + self._check_period

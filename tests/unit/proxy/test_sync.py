@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 
@@ -77,12 +78,23 @@ async def test_what_computes_for_long_leaves_the_processor_to_others(computes: f
     recorder = Recorder(computes=computes)
     now = asyncio.get_running_loop().time
     async with running(recorder) as loop:
-        loop.request()
-        await reached(lambda: recorder.syncs == 1)
-        began = now()
-        loop.request()
-        await reached(lambda: recorder.syncs == 2)
+        for number in range(3):
+            began = now()
+            loop.request()
+            await reached(lambda number=number: recorder.syncs == number + 1)  # type: ignore[misc]
         assert now() - began == pytest.approx(rest, abs=0.1)
+
+
+async def test_a_sync_is_followed_by_as_long_a_rest_but_for_the_first() -> None:
+    recorder = Recorder(lasts=10)
+    now = asyncio.get_running_loop().time
+    began: list[float] = []
+    async with running(recorder) as loop:
+        for number in range(3):
+            loop.request()
+            await reached(lambda number=number: recorder.syncs == number + 1)  # type: ignore[misc]
+            began.append(now())
+    assert [round(after - before) for before, after in pairwise(began)] == [10, 20]
 
 
 async def test_a_failed_sync_is_reported_and_tried_again() -> None:
