@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from sys import intern
 
 import msgspec
@@ -39,10 +38,6 @@ SERVICE_SELECTOR = f"!{PROXY_NAME_LABEL}"
 SLICE_SELECTOR = f"!{PROXY_NAME_LABEL},!{HEADLESS_LABEL}"
 """What a proxy without a name asks the server for, as kube-proxy does."""
 
-_service_form = tolerant(partial(formed, form=ServiceForm))
-_slice_form = tolerant(partial(formed, form=EndpointSliceForm))
-_parse_service, _parse_slice = tolerant(parse_service), tolerant(parse_endpoint_slice)
-
 
 class ReadService(msgspec.Struct, frozen=True, gc=False):
     """A Service object, read."""
@@ -66,30 +61,46 @@ class ReadSlice(msgspec.Struct, frozen=True, gc=False):
 
 def read_service(obj: Obj | ServiceForm) -> ReadService:
     """What the proxy keeps of a Service object."""
-    (namespace, name), _, uid = identity(obj)
-    form = _service_form(obj)
-    service = _parse_service(form) if form is not None else None
-    annotations = form.metadata.annotations if form is not None else None
-    if annotations and annotations.preserve_client_ip not in (None, "true", "false"):
+    found = _service_of(obj)
+    if found is None:
+        key, _, uid = identity(obj)
+        return ReadService(ServiceKey(*key), uid, None)
+    form, service = found
+    metadata = form.metadata
+    wish = metadata.annotations.preserve_client_ip if metadata.annotations else None
+    if wish not in (None, "true", "false"):
         log.warning(
             '%s/%s: annotation %s: %r says nothing: it takes "true" or "false"',
-            namespace,
-            name,
+            metadata.namespace,
+            metadata.name,
             PRESERVE_CLIENT_IP_ANNOTATION,
-            annotations.preserve_client_ip,
+            wish,
         )
-    return ReadService(service.key if service is not None else ServiceKey(namespace, name), uid, service)
+    name = service.key if service is not None else ServiceKey(metadata.namespace, metadata.name)
+    return ReadService(name, metadata.uid, service)
 
 
 def read_slice(obj: Obj | EndpointSliceForm) -> ReadSlice:
     """What the proxy keeps of an EndpointSlice object."""
-    (namespace, name), _, _ = identity(obj)
-    form = _slice_form(obj)
-    if form is None:
-        return ReadSlice(namespace, name, None, None)
-    annotations = form.metadata.annotations
-    triggered = _trigger_time(annotations.triggered) if annotations else None
-    return ReadSlice(intern(namespace), name, _parse_slice(form), triggered)
+    found = _slice_of(obj)
+    if found is None:
+        return ReadSlice(*identity(obj)[0], None, None)
+    form, read = found
+    metadata = form.metadata
+    triggered = _trigger_time(metadata.annotations.triggered) if metadata.annotations else None
+    return ReadSlice(intern(metadata.namespace), metadata.name, read, triggered)
+
+
+@tolerant
+def _service_of(obj: Obj | ServiceForm) -> tuple[ServiceForm, Service | None]:
+    form = formed(obj, ServiceForm)
+    return form, parse_service(form)
+
+
+@tolerant
+def _slice_of(obj: Obj | EndpointSliceForm) -> tuple[EndpointSliceForm, EndpointSlice | None]:
+    form = formed(obj, EndpointSliceForm)
+    return form, parse_endpoint_slice(form)
 
 
 class Watches:

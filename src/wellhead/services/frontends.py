@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from wellhead.services.names import Frontend, FrontendKind, FrontendOfKind, PortKey, ServiceKey
@@ -37,10 +39,10 @@ class Frontends:
                 found.append(each)
         return port.claims if len(found) == len(port.claims) else tuple(found)  # one tuple is enough
 
-    def replace(self, old: Service | None, new: Service | None) -> set[ServiceKey]:
+    def replace(self, old: Service | None, new: Service | None) -> Collection[ServiceKey]:
         """Put `new`'s claims in place of `old`'s. Returns the other Services that gain or lose a frontend."""
         if old is None and self._add_unclaimed(_claims(new)):
-            return set()
+            return ()
         before, after = set(_claims(old)), set(_claims(new))
         holders: dict[Frontend, Claim | None] = {}
         for frontend, claim in before - after:
@@ -63,11 +65,14 @@ class Frontends:
 
     def _add_unclaimed(self, claims: list[tuple[Frontend, Claim]]) -> bool:
         """Add claims to frontends that nobody else claims, which nearly all are; else do nothing."""
-        added = dict(claims)
-        if len(added) < len(claims) or not self._claims.keys().isdisjoint(added):
+        known = self._claims
+        if len(claims) > 1 and len(dict(claims)) < len(claims):
             return False
+        for frontend, _ in claims:
+            if frontend in known:
+                return False
         for frontend, claim in claims:
-            self._claims[frontend] = (claim,)
+            known[frontend] = (claim,)
         return True
 
 

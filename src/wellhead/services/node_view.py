@@ -107,7 +107,7 @@ class NodeView:
     ) -> None:
         views: dict[PortKey, PortView] = {}
         for port in service.ports if service else ():
-            held, endpoints = self._services.held(port), self._services.endpoints(port)
+            held, endpoints = self._services.held(port), self._services.endpoints(port, key)
             views[port.key] = view_port(port, held, endpoints, self._node)
         former = self._ports_of.get(key, ())
         known = self._ports

@@ -43,8 +43,8 @@ class ServiceMap:
         old = self._services.get(key)
         if old == service:
             return
-        self._changed |= self._frontends.replace(old, service)
         self._changed.add(key)
+        self._changed.update(self._frontends.replace(old, service))
         if service is None:
             del self._services[key]
         else:
@@ -73,9 +73,11 @@ class ServiceMap:
             self._slices_of[endpoint_slice.service] = (*others, endpoint_slice)
             self._changed.add(endpoint_slice.service)
 
-    def endpoints(self, port: ServicePort) -> Mapping[EndpointAddress, Endpoint]:
+    def endpoints(
+        self, port: ServicePort, of: ServiceKey | None = None
+    ) -> Mapping[EndpointAddress, Endpoint]:
         """Every endpoint of a Service port, whatever its conditions, ordered by address."""
-        slices = self._slices_of.get(port.key.service_key, ())
+        slices = self._slices_of.get(of or port.key.service_key, ())
         return join_slices(slices, port.key.family, port.key.port, port.protocol)
 
     def held(self, port: ServicePort) -> tuple[FrontendOfKind, ...]:
