@@ -82,7 +82,7 @@ def _of_nft(hooked: _Hooked, family: Family) -> BaseChain:
         if chain is not None:
             return chain
     word = "inet" if hooked.family == NFPROTO_INET else family.nft
-    rules = nft.read(program.objects(word, hooked.table), program.listing(word, hooked.table))
+    rules = nft.read(program.objects(word, hooked.table), program.listing(word, hooked.table), family)
     return BaseChain(family, f"nft, table {word} {hooked.table}", hooked.priority, hooked.name, rules)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
 
-from wellhead.ip import IPNetwork
+from wellhead.ip import Family, IPNetwork
 from wellhead.proxy.masquerades.rules import NEVER, UNKNOWN, Always, Condition, Rule, Then, Where, Whether
 
 _THEN = {
@@ -17,11 +18,13 @@ _THEN = {
     "jump": Then.JUMP,
     "goto": Then.GOTO,
 }
+_OTHER = {"ip": Family.IPV6, "ip6": Family.IPV4}
+_FAMILIES = {"ipv4": Family.IPV4, "ip": Family.IPV4, "ipv6": Family.IPV6, "ip6": Family.IPV6}
 _NO_CONDITION = {"counter", "comment", "log", "mangle", "notrack", "meter"}
 
 
-def read(objects: list[dict[str, Any]], text: str) -> dict[str, tuple[Rule, ...]]:
-    """The chains among a table's objects; `text` is the same table's listing."""
+def read(objects: list[dict[str, Any]], text: str, family: Family) -> dict[str, tuple[Rule, ...]]:
+    """The chains among a table's objects, for packets of one family; `text` is the same table's listing."""
     words = _texts(text)
     found: dict[str, list[Rule]] = {}
     for each in objects:
@@ -31,7 +34,7 @@ def read(objects: list[dict[str, Any]], text: str) -> dict[str, tuple[Rule, ...]
             rules = found.setdefault(rule["chain"], [])
             named = words.get(rule["chain"], [])
             written = named[len(rules)] if len(rules) < len(named) else f"a rule of chain {rule['chain']}"
-            rules.append(_rule(rule.get("expr") or [], written))
+            rules.append(_rule(rule.get("expr") or [], written, family))
     return {name: tuple(rules) for name, rules in found.items()}
 
 
@@ -49,7 +52,7 @@ def _texts(text: str) -> dict[str, list[str]]:
     return found
 
 
-def _rule(expressions: list[Any], text: str) -> Rule:
+def _rule(expressions: list[Any], text: str, family: Family) -> Rule:
     conditions: list[Condition] = []
     for each in expressions:
         [(name, value)] = each.items() if isinstance(each, dict) else [(str(each), None)]
@@ -57,25 +60,37 @@ def _rule(expressions: list[Any], text: str) -> Rule:
             chain = value.get("target", "") if isinstance(value, dict) else ""
             return Rule(text, tuple(conditions), _THEN[name], chain if name in ("jump", "goto") else "")
         if name == "match":
-            conditions.append(_match(value))
+            conditions += _match(value, family)
         elif name not in _NO_CONDITION:
             conditions.append(UNKNOWN)  # xt, vmap, …
     return Rule(text, tuple(conditions))
 
 
-def _match(match: Any) -> Condition:
+def _match(match: Any, family: Family) -> Iterator[Condition]:
     left, right, operator = match.get("left"), match.get("right"), match.get("op")
-    if operator not in ("==", "!=", "in") or not isinstance(left, dict):
-        return UNKNOWN
+    if not isinstance(left, dict):
+        yield UNKNOWN
+        return
     payload, meta = left.get("payload"), left.get("meta")
-    if isinstance(payload, dict) and payload.get("field") in ("saddr", "daddr"):
+    of = payload.get("protocol") if isinstance(payload, dict) else None
+    if of in _OTHER and _OTHER[of] is family:
+        yield NEVER  # in a table of both families
+    elif operator not in ("==", "!=", "in"):
+        yield UNKNOWN
+    elif isinstance(payload, dict) and payload.get("field") in ("saddr", "daddr"):
         networks = _networks(right)
-        return UNKNOWN if not networks else Where(payload["field"] == "saddr", networks, operator == "!=")
-    marked = meta.get("key") == "mark" if isinstance(meta, dict) else _is_mark_and(left)
-    if marked and isinstance(right, int):
+        yield Where(payload["field"] == "saddr", networks, operator == "!=") if networks else UNKNOWN
+    elif isinstance(meta, dict) and meta.get("key") in ("nfproto", "protocol") and str(right) in _FAMILIES:
+        yield Always(Whether.YES) if (_FAMILIES[right] is family) != (operator == "!=") else NEVER
+    elif isinstance(right, int) and (_is_mark(meta) or _is_mark_and(left)):
         unmarked_is = (right == 0) != (operator == "!=")
-        return Always(Whether.YES) if unmarked_is else NEVER
-    return UNKNOWN
+        yield Always(Whether.YES) if unmarked_is else NEVER
+    else:
+        yield UNKNOWN
+
+
+def _is_mark(meta: Any) -> bool:
+    return isinstance(meta, dict) and meta.get("key") == "mark"
 
 
 def _is_mark_and(left: dict[str, Any]) -> bool:

@@ -126,8 +126,28 @@ def test_nfts_rules_are_read_with_their_words() -> None:
     returning = nft_rule("daddr", "10.244.2.0/24", "return")
     masquerading = nft_rule("saddr", "10.244.1.0/24", "masquerade")
     objects = [{"chain": {"name": "out"}}, returning, masquerading]
-    chains: dict[str, tuple[Rule, ...]] = nft.read(objects, TEXT)
+    chains: dict[str, tuple[Rule, ...]] = nft.read(objects, TEXT, Family.IPV4)
     found = BaseChain(Family.IPV4, "nft", 100, "out", chains)
     assert found.takes(PODS) == ()
     [other] = found.takes(Flows(PODS.source, (ip_network("10.244.3.0/24"),)))
     assert other.text == "ip saddr 10.244.1.0/24 masquerade"
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ({"payload": {"protocol": "ip", "field": "saddr"}}, "@pods"),
+        ({"payload": {"protocol": "ip", "field": "protocol"}}, "tcp"),
+        ({"meta": {"key": "nfproto"}}, "ipv4"),
+        ({"meta": {"key": "protocol"}}, "ip"),
+    ],
+)
+def test_in_a_table_of_both_families_a_rule_for_one_takes_nothing_of_the_other(left: Any, right: str) -> None:
+    match = {"match": {"op": "==", "left": left, "right": right}}
+    rule = {"rule": {"chain": "out", "expr": [match, {"masquerade": None}]}}
+    objects: list[dict[str, Any]] = [{"chain": {"name": "out"}}, rule]
+    taken = {}
+    for family in Family:
+        chain = BaseChain(family, "nft", 100, "out", nft.read(objects, "", family))
+        taken[family] = len(chain.takes(Flows((), ())))
+    assert taken == {Family.IPV4: 1, Family.IPV6: 0}
