@@ -112,7 +112,8 @@ def _become(machine: Machine, argv: Sequence[str], variables: Mapping[str, str])
     except OSError as error:
         print(f"wellhead: {argv[0]}: {error.strerror}", file=sys.stderr)
     finally:
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # nobody reads it any more
+            sys.stderr.flush()
         os._exit(status)
 
 

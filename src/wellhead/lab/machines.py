@@ -149,9 +149,12 @@ def start_child(work: Callable[[], str]) -> Callable[[], str]:
             traceback.print_exc()
             report = f"{type(error).__name__}: {error}"
         finally:
-            with os.fdopen(writable, "w") as pipe:
-                pipe.write(report)
-            os._exit(status)
+            # Whatever happens, and if nobody listens any more: above us on the stack is the caller's work.
+            try:
+                with os.fdopen(writable, "w") as pipe:
+                    pipe.write(report)
+            finally:
+                os._exit(status)
     os.close(writable)
 
     def wait() -> str:
