@@ -170,7 +170,7 @@ class Model:
     def _changed(self) -> None:
         change = self.scene.changes()
         self._look_for_helpers(change)
-        self.streams.changed(change)
+        self.streams.changed(change, altered=self.scene.altered)
         self.lesson.changed(change)
         self.streams.ticked(self.lesson.ticks())
         if self.store.unread != self._unread:

@@ -30,6 +30,10 @@ class Scene:
 
     def __init__(self, store: Store, client: Client) -> None:
         self.entities: dict[str, Entity] = {client.id: client}
+        self.altered = False
+        """Whether what `changes` told last may alter answers, also where nothing in the picture is another:
+        by a policy, a ConfigMap, an annotation."""
+        self._alters = False
         self._store = store
         self._services: set[Key] = set()  # those whose entity may be another one
         self._pods: set[Key] = set()
@@ -68,6 +72,7 @@ class Scene:
 
     def _touch(self, entry: Entry, old: Entry | None) -> None:
         key = key_of(entry)
+        self._alters |= old is None or old is entry or _says(entry) != _says(old)
         match entry.kind:
             case "Service":
                 self._services.add(key)
@@ -93,6 +98,7 @@ class Scene:
 
     def changes(self) -> Change:
         """What is other than it was when this was asked last."""
+        self.altered, self._alters = self._alters, False
         put: dict[str, Entity] = {}
         gone: list[str] = []
         pods, self._pods = self._pods, set()
@@ -247,6 +253,20 @@ def _discard(index: dict[str, set[T]], key: str, value: T) -> None:
 def _is_balanced(entry: Entry) -> bool:
     spec = entry.obj.get("spec")
     return isinstance(spec, dict) and spec.get("type") == "LoadBalancer"
+
+
+def _says(entry: Entry) -> object:
+    """What answers are made of: not heartbeats, versions, nor how far a workload is."""
+    if entry.kind == "Node":
+        return read_node(entry)
+    if entry.kind == "Pod":
+        return read_pod(entry)
+    if entry.kind in WORKLOADS:
+        return _template(entry)
+    obj = entry.obj
+    metadata = obj.get("metadata")
+    kept = (metadata.get("labels"), metadata.get("annotations")) if isinstance(metadata, dict) else metadata
+    return kept, {name: value for name, value in obj.items() if name != "metadata"}
 
 
 def _template(entry: Entry) -> object:

@@ -32,11 +32,13 @@ class Reader:
         self._woken = asyncio.Event()
         self._everything = True
         self.pending: dict[str, Entity | None] = {}
+        self._altered = False
         self._state: State | None = None
         self._ticks: Ticks | None = None
         self._woken.set()
 
     def changed(self, change: Change) -> None:
+        self._altered = True
         if not self._everything:
             self.pending |= {each.id: each for each in change.put} | dict.fromkeys(change.gone)
             if len(self.pending) > MOST_BEHIND:
@@ -68,10 +70,11 @@ class Reader:
             return b""
         self._woken.clear()
         told = b""
+        altered, self._altered = self._altered, False
         if self._everything:
             self._everything = False
             told += event("scene", self._scene())
-        elif self.pending:
+        elif altered:
             pending, self.pending = self.pending, {}
             put = tuple(each for each in pending.values() if each is not None)
             gone = tuple(name for name, each in pending.items() if each is None)
@@ -112,8 +115,9 @@ class Streams:
     def close(self, reader: Reader) -> None:
         self._readers.discard(reader)
 
-    def changed(self, change: Change) -> None:
-        if change.put or change.gone:
+    def changed(self, change: Change, *, altered: bool = False) -> None:
+        """Nothing is told of a change that is none, unless it may alter answers: then it is told empty."""
+        if change.put or change.gone or altered:
             for each in self._readers:
                 each.changed(change)
 

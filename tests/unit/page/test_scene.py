@@ -15,7 +15,7 @@ from tests.unit.page import objects
 from wellhead.page.matrix import matrix
 from wellhead.page.scene import Scene
 from wellhead.page.store import Store
-from wellhead.page.values import Balancer, Client, Entity, Node, Pod, Service
+from wellhead.page.values import Balancer, Change, Client, Entity, Node, Pod, Service
 from wellhead.paths.world import Decoded, Packed, World
 
 Obj = dict[str, Any]
@@ -120,6 +120,41 @@ def test_what_is_as_it_was_is_not_told_again() -> None:
     changed = scene.changes()
     assert not changed.put
     assert not changed.gone
+
+
+@pytest.mark.parametrize(
+    "altering",
+    [
+        {"kind": "NetworkPolicy", "metadata": {"name": "deny", "namespace": "default"}, "spec": {}},
+        {"kind": "ConfigMap", "metadata": {"name": "kube-proxy", "namespace": "kube-system"}, "data": {}},
+        {"kind": "DaemonSet", "metadata": {"name": "flannel", "namespace": "x"}, "spec": {"template": {}}},
+        objects.node(1)
+        | {"metadata": {"name": "node-1", "annotations": {"wellhead.dev/symmetric-return": "{}"}}},
+    ],
+)
+def test_what_is_no_entity_may_alter_answers(altering: Obj) -> None:
+    scene = scene_of(objects.node(1))
+    scene.put(entry(altering))
+    assert scene.changes() == Change()
+    assert scene.altered
+    scene.put(entry(altering))
+    scene.changes()
+    assert not scene.altered
+    scene.remove(entry(altering))
+    scene.changes()
+    assert scene.altered
+
+
+def test_a_heartbeat_alters_nothing() -> None:
+    scene = scene_of(objects.node(1), objects.pod("web-0", 1, 2))
+    node, pod = objects.node(1), objects.pod("web-0", 1, 2)
+    node["status"]["conditions"][0]["lastHeartbeatTime"] = "2026-11-29T03:00:00Z"
+    node["metadata"]["resourceVersion"] = "7"
+    pod["metadata"]["resourceVersion"] = "8"
+    for each in (node, pod):
+        scene.put(entry(each))
+    assert scene.changes() == Change()
+    assert not scene.altered
 
 
 def test_a_node_that_is_cordoned_or_excluded_says_so() -> None:

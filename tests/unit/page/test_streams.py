@@ -106,3 +106,11 @@ async def test_at_the_end_everybody_goes(streams: Streams) -> None:
     streams.end()
     assert await told(reader) == []
     assert reader.ended
+
+
+async def test_what_alters_answers_alone_is_told_as_an_empty_change(streams: Streams) -> None:
+    reader = streams.open()
+    await told(reader)
+    streams.changed(Change())
+    streams.changed(Change(), altered=True)
+    assert await told(reader) == [("change", {"put": [], "gone": []})]
