@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from wellhead.api.errors import BadRequest
@@ -24,6 +24,8 @@ class Requirement:
     key: str
     operator: _Operator
     values: frozenset[str] = frozenset()
+    listed: bool = field(default=False, compare=False)
+    """Whether it was written with `in` or `notin`, and so is shown so even if it names one value."""
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         value = labels.get(self.key)
@@ -48,9 +50,9 @@ class Requirement:
                 return self.key
             case "!":
                 return f"!{self.key}"
-            case "in" if len(self.values) == 1:
+            case "in" if len(self.values) == 1 and not self.listed:
                 return f"{self.key}={next(iter(self.values))}"
-            case "notin" if len(self.values) == 1:
+            case "notin" if len(self.values) == 1 and not self.listed:
                 return f"{self.key}!={next(iter(self.values))}"
             case "in" | "notin":
                 return f"{self.key} {self.operator} ({','.join(sorted(self.values))})"
@@ -99,9 +101,8 @@ class LabelSelector:
             if operator is None:
                 text = quoted(str(expression.get("operator")))
                 raise BadRequest(f"{text} is not a valid label selector operator")
-            found.append(
-                Requirement(expression.get("key", ""), operator, frozenset(expression.get("values") or ()))
-            )
+            values = frozenset(expression.get("values") or ())
+            found.append(Requirement(expression.get("key", ""), operator, values, listed=True))
         return cls(tuple(found))
 
     def matches(self, labels: Mapping[str, str] | None) -> bool:
@@ -160,7 +161,7 @@ class _LabelParser:
                 raise self._error("for 'Gt', 'Lt' operators, the value must be an integer") from None
             return Requirement(key, ">" if operator == ">" else "<", frozenset({value}))
         if operator == "in" or operator == "notin":
-            return Requirement(key, "in" if operator == "in" else "notin", self._values())
+            return Requirement(key, "in" if operator == "in" else "notin", self._values(), listed=True)
         raise self._error(f"found '{operator}', expected: in, notin, =, ==, !=, gt, lt")
 
     def _key(self) -> str:

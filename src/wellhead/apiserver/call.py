@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from wellhead.api.documents import Document, read_json, read_yaml
+from wellhead.api.documents import Document, Unreadable, read_json, read_yaml
 from wellhead.api.errors import BadRequest, Cause, Invalid, NotFound, UnsupportedMediaType
 from wellhead.api.limits import Limits
 from wellhead.api.managed_fields.update import Writer
@@ -100,19 +100,22 @@ class Call:
             self.trail.patch(body)
         return body
 
-    async def object(self) -> Document:
-        """The body as an API object, not checked yet.
+    async def object(self, kind: str = "") -> Document:
+        """The body as an API object, not checked yet; errors name the kind that is expected.
 
         Raises BadRequest, RequestEntityTooLarge, UnsupportedMediaType.
         """
         body = await self.body()
-        if not body:
-            raise BadRequest("request body is empty: it must hold an object")
-        document = await self._document(body)
+        try:
+            if not body:
+                raise Unreadable("", "unexpected end of JSON input")
+            document = await self._document(body)
+        except Unreadable as error:
+            raise _unrecognized(kind, error.problem, body) from None
         if self.trail is not None:
             self.trail.sent(document.value, body if self.http.content_type in _JSON_TYPES else None)
         if not isinstance(document.value, dict):
-            raise BadRequest("couldn't get version/kind; json parse error: the body is not an object")
+            raise _unrecognized(kind, _NOT_AN_OBJECT.format(_kind_of_value(document.value)), body)
         return document
 
     async def _document(self, body: bytes) -> Document:
@@ -127,6 +130,35 @@ class Call:
         if content_type in _YAML_TYPES:
             return await self.bodies.apart.run(_YAML_WORK * len(body), lambda: read_yaml(body, self.limits))
         raise UnsupportedMediaType.accepting((JSON, YAML, protobuf.CONTENT_TYPE))
+
+
+_NOT_AN_OBJECT = "json: cannot unmarshal {} into Go value of type struct {{ APIVersion string; Kind string }}"
+_SHOWN_OF_BODY = 30  # bytes
+
+
+def _kind_of_value(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "bool"
+        case str():
+            return "string"
+        case list():
+            return "array"
+    return "number"
+
+
+def _unrecognized(kind: str, problem: str, body: bytes) -> BadRequest:
+    """The error for a body that is no object."""
+    if not problem.startswith("yaml: "):
+        problem = f"couldn't get version/kind; json parse error: {problem}"
+    if not kind:
+        return BadRequest(problem)
+    start = body[:_SHOWN_OF_BODY]
+    shown = start.decode(errors="replace") if body[:1] == b"{" else start.hex()
+    summary = f"{shown} ..." if len(body) > _SHOWN_OF_BODY else shown or "<empty>"
+    return BadRequest(f"the object provided is unrecognized (must be of type {kind}): {problem} ({summary})")
 
 
 _OPTIONS = {

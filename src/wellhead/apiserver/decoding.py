@@ -33,7 +33,7 @@ async def sent_object(call: Call) -> Obj:
     """The request's body as an object of the call's resource. Raises BadRequest, UnsupportedMediaType."""
     if call.resource.custom is not None and call.http.content_type == PROTOBUF:
         raise UnsupportedMediaType.accepting((JSON, YAML))
-    document = await call.object()
+    document = await call.object(call.resource.kind)
     size = len(await call.body())
     return await call.bodies.apart.run(size, lambda: decode_sent(call, document.value, document.complaints))
 
@@ -59,7 +59,7 @@ def field_validation(call: Call) -> schema.FieldValidation:
 
 async def decoded_object(call: Call, expected: GroupVersionKind) -> Obj:
     """The request's body as an object of that kind. Raises what `Call.object` and `decode_body` raise."""
-    document = await call.object()
+    document = await call.object(expected.kind)
     size = len(await call.body())
     return await call.bodies.apart.run(
         size, lambda: decode_body(call, document.value, expected, document.complaints)

@@ -151,7 +151,7 @@ async def test_through_kubectl(pki: Pki, tmp_path: Path) -> None:
         both = service("web", clusterIP="fd00:10::7")
         await cluster.ok("create", "-f", "-", stdin=msgspec.json.encode(both).decode())
         table = (await cluster.ok("get", "ipaddress")).splitlines()
-        assert table[0].split() == ["NAME", "PARENTREF", "AGE"]
+        assert table[0].split() == ["NAME", "PARENTREF"]
         assert [line.split()[:2] for line in table[1:]] == [
             ["10.0.0.1", "services/default/kubernetes"],
             ["fd00:10::7", "services/default/web"],

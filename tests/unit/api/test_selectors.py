@@ -80,3 +80,11 @@ def test_unsupported_field_is_refused_in_upstreams_words() -> None:
         FieldSelector.parse("spec.foo=x", PODS)
     with pytest.raises(BadRequest, match=r'"spec\.foo" is not a known field selector: only "metadata\.name"'):
         FieldSelector.parse("spec.foo=x", CONFIGMAPS)
+
+
+def test_a_list_of_one_value_is_shown_as_a_list() -> None:
+    expression = {"key": "a", "operator": "In", "values": ["b"]}
+    selector = {"matchLabels": {"a": "b"}, "matchExpressions": [expression]}
+    assert str(LabelSelector.from_object(selector)) == "a=b,a in (b)"
+    assert str(LabelSelector.parse("a notin (b)")) == "a notin (b)"
+    assert LabelSelector.parse("a=b") == LabelSelector.parse("a in (b)")

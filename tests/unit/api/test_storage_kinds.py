@@ -177,6 +177,6 @@ def test_columns() -> None:
         "provisioner": "x/y",
     }
     assert classes.KIND.printer.cells(storage_class, NOW)[:5] == [
-        *("s (default)", "x/y", "Delete", "Immediate", "false")
+        *("s (default)", "x/y", "Delete", "Immediate", False)
     ]
     assert modes.short(["ReadWriteMany", "ReadOnlyMany"]) == "ROX,RWX"

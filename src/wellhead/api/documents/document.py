@@ -15,6 +15,14 @@ class Document(NamedTuple):
     complaints: tuple[str, ...] = ()
 
 
+class Unreadable(BadRequest):
+    """A text that isn't what it says it is; `problem` is what Go's reader says of it."""
+
+    def __init__(self, message: str, problem: str) -> None:
+        super().__init__(message)
+        self.problem = problem
+
+
 def too_many_values(limits: Limits) -> RequestEntityTooLarge:
     """The error for a text that holds more than `body_values`."""
     error = RequestEntityTooLarge(f"Request entity too large: it holds more than {limits.body_values} values")

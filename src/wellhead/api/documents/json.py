@@ -8,8 +8,8 @@ from itertools import accumulate
 
 import msgspec
 
-from wellhead.api.documents.document import Document, too_deep, too_many_values
-from wellhead.api.errors import BadRequest
+from wellhead.api.documents.document import Document, Unreadable, too_deep, too_many_values
+from wellhead.api.documents.syntax import syntax_problem
 from wellhead.api.limits import Limits, extent_of
 from wellhead.api.schema import field_path
 
@@ -31,7 +31,8 @@ def read_json(body: bytes, limits: Limits) -> Document:
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"json parse error: {error}") from None
+        problem = syntax_problem(body, str(error))
+        raise Unreadable(f"json parse error: {problem}", problem) from None
     if structure.count(b":") == extent_of(value).keys:
         return Document(value)
     return Document(value, tuple(_duplicates(body)))

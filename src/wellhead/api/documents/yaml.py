@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from wellhead.api.documents.document import Document, too_deep, too_many_values
+from wellhead.api.documents.document import Document, Unreadable, too_deep, too_many_values
 from wellhead.api.errors import ApiError, BadRequest
 from wellhead.api.limits import Limits
 
@@ -41,7 +41,8 @@ def read_yaml(body: bytes, limits: Limits) -> Document:
     try:
         return _Reader(limits).read(body)
     except yaml.YAMLError as error:
-        raise BadRequest(f"error converting YAML to JSON: {_on_one_line(error)}") from None
+        problem = f"yaml: {_in_go(error)}"
+        raise Unreadable(f"error converting YAML to JSON: {problem}", problem) from None
     except UnicodeDecodeError as error:
         raise BadRequest(f"error converting YAML to JSON: yaml: {error}") from None
 
@@ -255,5 +256,12 @@ def _bad(line: int, why: str) -> ApiError:
     return BadRequest(f"error converting YAML to JSON: yaml: line {line}: {why}")
 
 
-def _on_one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+def _in_go(error: yaml.YAMLError) -> str:
+    """As Go's reader, which is libyaml in Go, says it: with the line only if it isn't the first."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return " ".join(str(error).split())
+    marks = (mark.line for mark in (error.context_mark, error.problem_mark) if mark is not None and mark.line)
+    line = next(marks, 0)
+    if line and isinstance(error, yaml.scanner.ScannerError):
+        line += 1
+    return f"line {line}: {error.problem}" if line else str(error.problem)

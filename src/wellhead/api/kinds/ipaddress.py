@@ -13,7 +13,7 @@ from wellhead.api.errors import Cause
 from wellhead.api.formats import canonical_ip, dns_subdomain, path_segment
 from wellhead.api.kind import Kind
 from wellhead.api.meta import Key, Obj, new_uid, now
-from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
+from wellhead.api.printer import NAME, Cell, Column, Printer
 from wellhead.api.ranges import Address, family_of
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
@@ -90,9 +90,9 @@ def _parent(ip_address: Obj) -> str:
 
 
 def _cells(ip_address: Obj, now: datetime) -> list[Cell]:
-    return [cells.name(ip_address), _parent(ip_address), cells.created(ip_address, now)]
+    return [cells.name(ip_address), _parent(ip_address)]
 
 
-_PRINTER = Printer((NAME, Column("ParentRef"), AGE), _cells)
+_PRINTER = Printer((NAME, Column("ParentRef")), _cells)
 
 KIND = Kind(IPADDRESSES, IPAddressStrategy(), _PRINTER)

@@ -146,4 +146,4 @@ def _cells(limits: Obj, now: datetime) -> list[Cell]:
     return [cells.name(limits), limits["metadata"].get("creationTimestamp") or cells.NONE]
 
 
-KIND = Kind(LIMITRANGES, LimitRangeStrategy(), Printer((NAME, Column("Created At")), _cells))
+KIND = Kind(LIMITRANGES, LimitRangeStrategy(), Printer((NAME, Column("Created At", "date")), _cells))

@@ -167,9 +167,14 @@ def _cells(node: Obj, now: datetime) -> list[Cell]:
         _address(node, "InternalIP"),
         _address(node, "ExternalIP"),
         info.get("osImage") or "<unknown>",
-        info.get("kernelVersion") or "<unknown>",
+        _kernel(info),
         info.get("containerRuntimeVersion") or "<unknown>",
     ]
+
+
+def _kernel(info: Obj) -> str:
+    version, architecture = info.get("kernelVersion") or "<unknown>", info.get("architecture")
+    return f"{version} ({architecture})" if architecture else version
 
 
 _PRINTER = Printer(

@@ -93,7 +93,7 @@ _PRINTER = Printer(
         Column("Value", "integer"),
         Column("Global-Default", "boolean"),
         AGE,
-        Column("PreemptionPolicy", wide=True),
+        Column("PreemptionPolicy"),
     ),
     _cells,
 )

@@ -44,7 +44,7 @@ async def evict(call: Call, registry: Registry, admission: Admission) -> web.Str
 
 async def _sent(call: Call) -> Obj:
     """The body, which may be of the version that kubectl before 1.22 drains with (AcceptsGroupVersion)."""
-    document = await call.object()
+    document = await call.object(_EVICTION.kind)
     value = document.value
     if isinstance(value, dict) and value.get("apiVersion") == "policy/v1beta1":
         value = value | {"apiVersion": _EVICTION.api_version}

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from wellhead.api.documents import Document, read_json, read_yaml
+from wellhead.api.documents import Document, Unreadable, read_json, read_yaml
 from wellhead.api.documents.document import too_many_values
 from wellhead.api.errors import AlreadyExists, BadRequest, Cause, Conflict, Invalid, NotFound
 from wellhead.api.field_management import managed
@@ -112,7 +112,10 @@ async def configuration(call: Call) -> tuple[Obj, tuple[str, ...]]:
     Raises BadRequest, RequestEntityTooLarge.
     """
     body = await call.body()
-    document = await call.bodies.apart.run(20 * len(body), lambda: _read(call, body))
+    try:
+        document = await call.bodies.apart.run(20 * len(body), lambda: _read(call, body))
+    except Unreadable as error:
+        raise BadRequest(f"error decoding YAML: {error.message}") from None
     if call.trail is not None:
         call.trail.sent(document.value, None)
     if not isinstance(document.value, dict):

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from aiohttp import web
 
 from wellhead.api import patch as patches
-from wellhead.api.documents import read_json
+from wellhead.api.documents import Unreadable, read_json
 from wellhead.api.documents.document import too_deep, too_many_values
-from wellhead.api.errors import Cause, Invalid, Undecodable, UnsupportedMediaType
+from wellhead.api.errors import BadRequest, Cause, Invalid, Undecodable, UnsupportedMediaType
 from wellhead.api.limits import Limits, extent_of_object
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.api.patch import refusal
@@ -39,7 +39,11 @@ class Patch:
             raise UnsupportedMediaType.accepting((*_TYPES, APPLY))
         self._type = content_type
         self._limits = limits
-        self._document, complaints = read_json(body, limits)
+        try:
+            self._document, complaints = read_json(body, limits)
+        except Unreadable as error:
+            prefix = "" if content_type == STRATEGIC_MERGE_PATCH else "error decoding patch: "
+            raise BadRequest(f"{prefix}{error.problem}") from None
         prefix = "json patch " if content_type == JSON_PATCH else ""
         self.complaints = [f"{prefix}{complaint}" for complaint in complaints]
 

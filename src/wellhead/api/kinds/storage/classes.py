@@ -137,7 +137,7 @@ def _cells(storage_class: Obj, now: datetime) -> list[Cell]:
         storage_class.get("provisioner") or "",
         storage_class.get("reclaimPolicy") or "Delete",
         storage_class.get("volumeBindingMode") or "Immediate",
-        "true" if storage_class.get("allowVolumeExpansion") else "false",
+        bool(storage_class.get("allowVolumeExpansion")),
         cells.created(storage_class, now),
     ]
 

@@ -254,11 +254,8 @@ class CSIStorageCapacityStrategy(Strategy):
 
 
 def _capacity_cells(capacity: Obj, now: datetime) -> list[Cell]:
-    return [
-        cells.name(capacity),
-        capacity.get("storageClassName", ""),
-        str(capacity.get("capacity") or "<unset>"),
-    ]
+    """Upstream's columns for its class and amount are of a type that isn't served."""
+    return [cells.name(capacity), capacity["metadata"].get("creationTimestamp") or cells.NONE]
 
 
 class VolumeAttachmentStrategy(Strategy):
@@ -359,7 +356,7 @@ KINDS = (
     Kind(
         CSISTORAGECAPACITIES,
         CSIStorageCapacityStrategy(),
-        Printer((NAME, Column("StorageClassName"), Column("Capacity")), _capacity_cells),
+        Printer((NAME, Column("Created At", "date")), _capacity_cells),
     ),
     Kind(
         VOLUMEATTACHMENTS,
@@ -367,7 +364,7 @@ KINDS = (
         Printer(
             (
                 NAME,
-                Column("Attacher"),
+                Column("Attacher", format="name"),
                 Column("PV"),
                 Column("Node"),
                 Column("Attached", "boolean"),
