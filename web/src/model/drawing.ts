@@ -60,6 +60,8 @@ export interface Drawing {
 }
 
 export interface Wish {
+  /** Who asks, also where no way is known. */
+  client?: string;
   way: Way | undefined;
   service: Service | undefined;
   /** The outcome that is looked at; null: all of them. */
@@ -80,7 +82,7 @@ export function draw(world: World, wish: Wish): Drawing {
   if (way?.clientNode) pinned.add(way.clientNode);
 
   const folded = fold(world.nodes, service, pinned, wish.open, wish.limit);
-  const cards: Card[] = [clientCard(world, way)];
+  const cards: Card[] = [clientCard(world, way, wish.client)];
   const address = addressCard(world, service, way, visits(hops, wanted, "address"));
   if (address) cards.push(address);
 
@@ -140,9 +142,9 @@ function visits(hops: Hop[][], wanted: boolean[], place: string): Visit[] {
   );
 }
 
-function clientCard(world: World, way: Way | undefined): Card {
+function clientCard(world: World, way: Way | undefined, client: string | undefined): Card {
   const outside = world.clients[0];
-  const asked = way?.client ?? outside?.asks ?? "outside";
+  const asked = way?.client ?? (client || outside?.asks) ?? "outside";
   const is = outside && (asked === "outside" || asked === outside.asks || asked === outside.name || outside.addresses.includes(asked));
   const title = is ? (outside.name === "outside" ? "outside" : outside.name) : asked.replace(/^(pod|node)\//, "$1 ");
   const lines: CardLine[] = [];
@@ -291,8 +293,10 @@ function endLines(seen: Visit[], way: Way | undefined): CardLine[] {
   const lines = new Map<string, CardLine>();
   for (const { hop } of seen) {
     if (!hop.ended || !way) continue;
-    const { word, glyph } = DISPOSITIONS[hop.ended.disposition];
-    lines.set(word, { tag: glyph, text: word, font: "strong", tone: "ended" });
+    const { disposition } = hop.ended;
+    const { word, glyph } = DISPOSITIONS[disposition];
+    const open = disposition === "unknown" || disposition === "unreachable";
+    lines.set(word, { tag: glyph, text: word, font: "strong", tone: open ? "unknown" : "ended" });
   }
   return [...lines.values()];
 }

@@ -62,7 +62,7 @@ export function predicted(way: Way, outcome: Outcome): Hop[] {
   const where = (step: Step): Hop => (step.node ? enter(`node/${step.node}`, step.node) : enter("address", dialled));
 
   enter("client", way.client);
-  if (way.frontend !== "PodIP" && way.frontend !== "NodeIP") enter("address", dialled);
+  enter("address", dialled);
   for (const step of outcome.steps) {
     const { who, because, decidedBy } = step;
     switch (step.what) {

@@ -36,7 +36,7 @@ function Difference({ page }: { page: Page }) {
 function Ways({ page, side, mine, all, more }: { page: Page; side: Side; mine: boolean; all: boolean; more(): void }) {
   const [other, setOther] = useState(0);
   const { way } = side;
-  if (!way) return <p class="quiet">{side.error || "Nothing is known of it."}</p>;
+  if (!way) return side.text ? <pre class="text">{side.text}</pre> : <p class="quiet">{shown(side.error) || "Nothing is known of it."}</p>;
   const first = summary(way)[0]?.outcomes[0] ?? 0;
   const chosen = mine ? page.view.outcome : other;
   const index = chosen !== null && chosen < way.outcomes.length ? chosen : first;
@@ -89,7 +89,7 @@ function Notes({ title, notes }: { title: string; notes: Note[] }) {
     <section>
       {title && <h2>{title}</h2>}
       <ul class="notes">
-        {notes.map((each, at) => <li key={at}>{shown(each.sentence)}{each.do && <code class="command">{shown(each.do)}</code>}<Decided by={each.decidedBy} /></li>)}
+        {notes.map((each, at) => <li key={at}>{shown(each.sentence)}{each.do && !each.do.startsWith("nothing") && <code class="command">{shown(each.do)}</code>}<Decided by={each.decidedBy} /></li>)}
       </ul>
     </section>
   );

@@ -27,9 +27,9 @@ export function Picture({ page, side, index, version }: Props) {
   }, []);
 
   const outcome = index === 0 ? view.outcome : null;
-  const service = edited(side.way?.service ? world.service(side.way.service) : undefined, side, page);
+  const service = edited(page.serviceOf(side), side, page);
   const drawing = useMemo(
-    () => draw(world, { way: side.way, service, outcome, open: new Set(view.open) }), [version, side.way, outcome, view.open],
+    () => draw(world, { client: side.question.from, way: side.way, service, outcome, open: new Set(view.open) }), [version, side.way, outcome, view.open],
   );
   const placed = useMemo(() => (width ? layout(drawing, width, measure) : null), [drawing, width]);
 
@@ -162,7 +162,7 @@ function Menu({ page, box, side, index, scale: rem, close }: MenuProps) {
     list.current?.querySelector("button")?.focus();
     list.current?.scrollIntoView({ block: "nearest" });
   }, []);
-  const service = side.way?.service ? page.world.service(side.way.service) : undefined;
+  const service = page.serviceOf(side);
   const act = (question: Parameters<Page["choose"]>[0]) => {
     close(true);
     page.choose(question, index);

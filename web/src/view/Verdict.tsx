@@ -7,13 +7,13 @@ const MOST = 6;
 
 export function Verdict({ side, name, choose, outcome }: { side: Side; name: string; choose(outcome: number | null): void; outcome: number | null }) {
   const { way, error } = side;
-  if (error) return <div class="verdict failed" role="alert"><p class="lead">{name}</p><p class="big">{error}</p></div>;
-  if (!way) return <div class="verdict"><p class="lead">{name}</p><p class="big quiet">{side.answer ? "No way leads there." : "…"}</p></div>;
+  if (error) return <div class="verdict failed" role="alert"><p class="lead">{name}</p><p class="big">{shown(error)}</p></div>;
+  if (!way) return <div class="verdict"><p class="lead">{name}</p><p class="big quiet">{side.answer ? "No way leads there from this client." : "…"}</p></div>;
   const seen = summary(way);
   const received = seen.some((each) => each.disposition === "delivered");
   return (
     <div class="verdict">
-      <p class="lead">{name ? <b>{name} </b> : null}{received ? "the server sees" : "the server sees nothing"}</p>
+      <p class="lead">{name ? <b>{name} </b> : null}{received ? "the server sees" : seen.every((each) => each.disposition === "unknown") ? "what the server sees can’t be told" : "the server sees nothing"}</p>
       <ul>
         {seen.slice(0, MOST).map((each) => (
           <Line key={each.outcomes[0]} seen={each} alone={seen.length === 1} most={seen.length} chosen={outcome !== null && each.outcomes.includes(outcome)} choose={() => choose(outcome !== null && each.outcomes.includes(outcome) ? null : each.outcomes[0]!)} />
