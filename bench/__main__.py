@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import uvloop
 
-from bench import cluster, names, policies, policy_pods
+from bench import cluster, names, page, policies, policy_pods
 from bench.apiserver.measure import measure as measure_apiserver
 from bench.hollow.measure import measure as measure_hollow
 from bench.measure import Result
@@ -40,6 +40,8 @@ def main() -> None:
         subjects["NetworkPolicies"] = [*policies.measure(), *policy_pods.measure()]
     with console.status("names"):
         subjects["Names"] = names.measure()
+    with console.status("the page"):
+        subjects["The page"] = page.measure()
     report(console, subjects, points)
 
 

@@ -171,11 +171,16 @@ class Browser:
 
 
 @contextmanager
-def page(*options: str) -> Iterator[str]:
-    """The link of a `wellhead page` that runs meanwhile. It ends quietly when it is interrupted."""
+def page(*options: str, directory: Path | None = None) -> Iterator[str]:
+    """The link of a `wellhead page` that runs meanwhile, there. It ends quietly when it is interrupted."""
     command = [str(BIN / "wellhead"), "page", *options]
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=directory,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         try:
             assert process.stdout is not None

@@ -23,7 +23,8 @@ def main() -> None:
             with opened("shop") as shop:
                 for scheme in SCHEMES:
                     _cluster(browser, shop, scheme)
-            with page("-f", str(objects.write(Path(directory), objects.many_nodes()))) as link:
+            file = objects.write(Path(directory), objects.many_nodes())
+            with page("-f", file.name, directory=file.parent) as link:
                 for scheme in SCHEMES:
                     browser.open(link, color_scheme=scheme)
                     _take(browser, f"fifty-nodes-{scheme}", 560)

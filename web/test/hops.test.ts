@@ -82,6 +82,17 @@ test("the answer says each source once, with the sum of its shares", () => {
   assert.deepEqual(summary(looked).map((each) => [each.disposition, each.address, each.share]), [["delivered", "10.0.0.1", 0.75], ["dropped", null, 0.25]]);
 });
 
+test("what ends at several nodes is said of all of them", () => {
+  const ends = (enters: string, share: number) => outcome({
+    share, disposition: "dropped", source: null, seenAs: "unknown", enters,
+    steps: [{ who: "proxy", what: "drop", from: null, to: null, code: "LocalPolicyDrops", because: `${enters} has no endpoint`, node: enters }],
+  });
+  const [two] = summary(way([ends("node-2", 0.5), ends("node-3", 0.5)]));
+  assert.equal(two!.whose, "node-2 has no endpoint; likewise at node-3");
+  const [many] = summary(way(["a", "b", "c", "d", "e"].map((each) => ends(each, 0.2))));
+  assert.equal(many!.whose, "a has no endpoint; likewise at 4 other nodes");
+});
+
 test("addresses and ports, of both families", () => {
   assert.deepEqual([at("fd00::1", 80), at("10.0.0.1", 80)], ["[fd00::1]:80", "10.0.0.1:80"]);
   assert.deepEqual(["[fd00::1]:80", "fd00::1", "10.0.0.1:80", "10.0.0.1"].map(host), ["fd00::1", "fd00::1", "10.0.0.1", "10.0.0.1"]);

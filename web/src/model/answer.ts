@@ -13,6 +13,8 @@ export interface Seen {
   share: number;
   /** Which of the way's outcomes come to this. */
   outcomes: number[];
+  /** The nodes at which they do, where they end. */
+  nodes: string[];
 }
 
 /** The most likely first; what nobody receives, last. */
@@ -24,15 +26,23 @@ export function summary(way: Way): Seen[] {
     if (seen) {
       seen.share += outcome.share;
       seen.outcomes.push(index);
+      if (outcome.enters && !seen.nodes.includes(outcome.enters)) seen.nodes.push(outcome.enters);
     } else {
       found.set(key, {
         disposition: outcome.disposition, address: outcome.source ? host(outcome.source) : null, seenAs: outcome.seenAs,
-        whose: whose(outcome, way), share: outcome.share, outcomes: [index],
+        whose: whose(outcome, way), share: outcome.share, outcomes: [index], nodes: outcome.enters ? [outcome.enters] : [],
       });
     }
   });
+  // The sentence is about one node: where it is the same at others, it says so.
+  for (const each of found.values())
+    if (each.disposition !== "delivered" && each.nodes.length > 1) each.whose += `; likewise at ${others(each.nodes.slice(1))}`;
   const received = (each: Seen) => (each.disposition === "delivered" ? 0 : 1);
   return [...found.values()].sort((a, b) => received(a) - received(b) || b.share - a.share);
+}
+
+function others(nodes: string[]): string {
+  return nodes.length <= 3 ? nodes.join(", ").replace(/, ([^,]*)$/, " and $1") : `${nodes.length} other nodes`;
 }
 
 /** How many other nodes an outcome stands for, in a cluster too large to list them all. */
@@ -49,8 +59,8 @@ const WORDS: Record<SeenAs, string> = {
 function whose(outcome: Outcome, way: Way): string {
   if (outcome.disposition !== "delivered" && outcome.disposition !== "answered") return reason(outcome);
   if (outcome.seenAs === "client") return WORDS.client;
-  const others = alike(outcome);
-  if (others && outcome.sourceNote) return `${outcome.sourceNote}, or of one of ${others} nodes like it`;
+  const like = alike(outcome);
+  if (like && outcome.sourceNote) return `${outcome.sourceNote}, or of one of ${like} nodes like it`;
   return outcome.sourceNote || (outcome.sourceOwner ? `${WORDS[outcome.seenAs]}: ${outcome.sourceOwner}` : WORDS[outcome.seenAs]) || way.client;
 }
 
@@ -58,6 +68,8 @@ function whose(outcome: Outcome, way: Way): string {
 export function reason(outcome: Outcome): string {
   const last = outcome.steps.at(-1);
   const ends = last?.what === "drop" || last?.what === "refuse";
+  const like = alike(outcome);
+  if (ends && last.because && like) return `${last.because}; likewise at ${like} nodes like it`;
   return (ends && last.because) || outcome.notes.at(0)?.sentence || last?.because || outcome.sourceNote;
 }
 

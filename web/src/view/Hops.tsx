@@ -7,7 +7,7 @@ import type { Page, Side } from "../page";
 import type { Note } from "../values";
 import { Decided, HopList } from "./HopList";
 
-const MOST = 12;
+const MOST = 6;
 
 export function Hops({ page }: { page: Page }) {
   const [side, setSide] = useState(0);
@@ -61,7 +61,7 @@ function Ways({ page, side, mine, all, more }: { page: Page; side: Side; mine: b
               </li>
             ))}
           </ul>
-          {!all && way.outcomes.length > MOST && <button class="more" onClick={more}>{way.outcomes.length - MOST} more</button>}
+          {!all && way.outcomes.length > MOST && <button class="more" onClick={more}>Show all {way.outcomes.length}</button>}
         </section>
       )}
       {outcome && (

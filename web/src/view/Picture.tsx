@@ -33,6 +33,10 @@ export function Picture({ page, side, index, version }: Props) {
   );
   const placed = useMemo(() => (width ? layout(drawing, width, measure) : null), [drawing, width]);
 
+  useEffect(() => {
+    if (placed?.runs.length && !performance.getEntriesByName("picture").length) performance.mark("picture");
+  }, [placed]);
+
   const press = (card: Card) => {
     if (card.fold !== undefined) {
       const open = card.fold === "" ? view.open.filter((each) => !each.startsWith("fold/"))
