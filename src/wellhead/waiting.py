@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 async def comes(event: asyncio.Event, seconds: float | None) -> bool:
@@ -28,6 +30,26 @@ async def first_of(*work: Coroutine[Any, Any, Any]) -> None:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:
             task.cancel()
+
+
+async def before(work: Coroutine[Any, Any, T], *others: Coroutine[Any, Any, Any]) -> T | None:
+    """Do this, unless one of the others ends first; then it is cancelled, and the result is None.
+
+    Raises what the work raises, by itself.
+    """
+    results: list[T] = []
+    errors: list[Exception] = []
+
+    async def do() -> None:
+        try:
+            results.append(await work)
+        except Exception as error:
+            errors.append(error)
+
+    await first_of(do(), *others)
+    if errors:
+        raise errors[0]
+    return results[0] if results else None
 
 
 def first_error(error: BaseException) -> BaseException:

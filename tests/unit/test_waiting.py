@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from wellhead.waiting import comes, first_error, first_of
+from wellhead.waiting import before, comes, first_error, first_of
 
 
 async def test_an_event_is_waited_for_but_no_longer_than_allowed() -> None:
@@ -29,6 +29,16 @@ async def test_the_first_that_ends_ends_the_others() -> None:
 
     await first_of(never("one"), asyncio.sleep(0), never("two"))
     assert sorted(cancelled) == ["one", "two"]
+
+
+async def test_work_is_done_unless_something_else_ends_first() -> None:
+    async def fails() -> None:
+        raise KeyError("this")
+
+    assert await before(asyncio.sleep(0, "done"), asyncio.Event().wait()) == "done"
+    assert await before(asyncio.sleep(1, "done"), asyncio.sleep(0)) is None
+    with pytest.raises(KeyError, match="this"):
+        await before(fails(), asyncio.Event().wait())
 
 
 async def test_what_goes_wrong_in_one_of_several_is_raised_and_found_in_its_group() -> None:

@@ -30,6 +30,7 @@ from wellhead.policies.cluster_policy import (
 )
 from wellhead.policies.pods import Pod
 from wellhead.policies.policy import ANY_TRAFFIC, EVERYONE, Selection
+from wellhead.waiting import first_of
 
 log = logging.getLogger(__name__)
 
@@ -93,14 +94,9 @@ class ClusterWatches:
         """Wait until all is known that is needed."""
         await self._definitions.synced()
         while (served := self._of_policies) is not None:
-            waits = [asyncio.ensure_future(each) for each in (served.synced(), self._unserved.wait())]
-            try:
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-                if waits[0].done():
-                    break
-            finally:
-                for each in waits:
-                    each.cancel()
+            await first_of(served.synced(), self._unserved.wait())
+            if served is self._of_policies:
+                break
         if self._wanted.is_set():
             await self._of_nodes.synced()
 

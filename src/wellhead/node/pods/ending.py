@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from wellhead.node.pods.hooks import HookFailed
-from wellhead.waiting import comes
+from wellhead.waiting import before, comes
 
 
 class Ending:
@@ -52,21 +51,4 @@ class Ending:
 
     async def before_deadline(self, hook: Coroutine[Any, Any, None]) -> None:
         """Run a hook, but not beyond the deadline. Raises HookFailed."""
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(_caught(hook))
-            limit = group.create_task(self.deadline())
-            await asyncio.wait({task, limit}, return_when=asyncio.FIRST_COMPLETED)
-            failure = task.result() if task.done() else None
-            task.cancel()
-            limit.cancel()
-        if failure is not None:
-            raise failure
-
-
-async def _caught(work: Coroutine[Any, Any, None]) -> HookFailed | None:
-    """Do the work; its failure as a value, so that it isn't wrapped in a group."""
-    try:
-        await work
-    except HookFailed as error:
-        return error
-    return None
+        await before(hook, self.deadline())

@@ -30,7 +30,7 @@ from wellhead.node.runtime.commands import uninterrupted
 from wellhead.node.runtime.containers import Exit, RuntimeFailure
 from wellhead.node.runtime.oci import Container
 from wellhead.text import printable
-from wellhead.waiting import comes, first_of
+from wellhead.waiting import before, comes, first_of
 
 FIRST_DELAY, LONGEST_DELAY = 10.0, 300.0  # seconds, as CrashLoopBackOff's
 _FORGIVEN_AFTER = 600.0  # seconds of running after which the delays begin anew
@@ -277,23 +277,8 @@ class Supervisor:
 
     async def _find_image(self) -> Image | float:
         """As `Images.find`, but a pull ends when told to stop, or that it shall be another one's."""
-
-        async def find() -> Image | float | ApiError | ConnectionLost:
-            try:
-                return await self._images.find(self._container)
-            except (ApiError, ConnectionLost) as error:
-                return error
-
-        async with asyncio.TaskGroup() as group:
-            finding = group.create_task(find())
-            others = {group.create_task(event.wait()) for event in (self._stopping, self._outdated)}
-            await asyncio.wait({finding, *others}, return_when=asyncio.FIRST_COMPLETED)
-            found = finding.result() if finding.done() else 0.0
-            for task in (finding, *others):
-                task.cancel()
-        if isinstance(found, ApiError | ConnectionLost):
-            raise found
-        return found
+        found = await before(self._images.find(self._container), self._stopping.wait(), self._outdated.wait())
+        return 0.0 if found is None else found
 
     async def _attend(self, attempt: Attempt, *, fresh: bool) -> None:
         """Look after a running container until it has ended; then note how."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import fcntl
 import os
 import socket
@@ -15,6 +13,7 @@ from typing import Self
 
 from wellhead.linux import descriptors
 from wellhead.linux.programs import Program
+from wellhead.waiting import first_of
 
 
 def set_size(terminal: int, rows: int, columns: int) -> None:
@@ -57,15 +56,7 @@ class Arrival:
 
     async def terminal(self, crun: Program) -> int | None:
         """The terminal's descriptor, which is the caller's; None if crun ended without."""
-        coming = asyncio.ensure_future(descriptors.readable(self._listener.fileno()))
-        ending = asyncio.ensure_future(crun.wait())
-        try:
-            await asyncio.wait({coming, ending}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for each in (coming, ending):
-                each.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await each
+        await first_of(descriptors.readable(self._listener.fileno()), crun.wait())
         try:
             connection, _ = self._listener.accept()
         except BlockingIOError:
