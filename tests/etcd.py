@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.patience import until
+from tests.ports import free_port
 from wellhead.images import etcd as image
 from wellhead.images.store import ImageStore
 from wellhead.lab.cluster import IMAGE_CACHE
@@ -21,7 +22,7 @@ class Member:
 
     def __init__(self, name: str, directory: Path) -> None:
         self.name = name
-        self.client, self.peer = (f"http://127.0.0.1:{port}" for port in _free_ports())
+        self.client, self.peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
         self.initial_cluster = ""
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
@@ -93,10 +94,3 @@ def running(directory: Path, members: int = 1, *arguments: str, start: bool = Tr
     finally:
         for member in etcd.members:
             member.kill()
-
-
-def _free_ports() -> tuple[int, int]:
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        return first.getsockname()[1], second.getsockname()[1]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.archives import Layout
 from tests.patience import PATIENCE, until
+from tests.ports import free_port
 from wellhead.images import packages
 from wellhead.linux import trees
 
@@ -86,7 +87,7 @@ def _inside(layout: Layout, top: dict[str, object]) -> list[dict[str, object]]:
 def running(directory: Path, users: dict[str, str] | None = None) -> Iterator[Registry]:
     """A registry with its files in `directory`. With `users` (bcrypt hashes), nobody else is let in."""
     directory.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    port = free_port()
     lines = [
         "version: 0.1",
         f"storage: {{filesystem: {{rootdirectory: {directory}/data}}}}",
@@ -108,13 +109,6 @@ def running(directory: Path, users: dict[str, str] | None = None) -> Iterator[Re
             yield Registry(port)
         finally:
             process.terminate()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _wait_for(port: int) -> None:

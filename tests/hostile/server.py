@@ -153,6 +153,7 @@ def serve(directory: Path, storage: str = "memory:") -> Iterator[Server]:
     command = [str(Path(sys.executable).parent / "wellhead"), "apiserver", "--storage", storage]
     command += ["--listen-fd", str(listener.fileno()), "--advertise-address", "192.0.2.1"]
     command += [f"--{option}={directory / name}" for option, name in files.items()]
+    command += ["--max-request-seconds", "300"]  # what is within bounds is answered, whatever others do
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(command, pass_fds=[listener.fileno()], stderr=log)
     listener.close()

@@ -119,7 +119,7 @@ class World:
     controllers: asyncio.Task[None]
 
     async def until(
-        self, ask: Callable[[], Awaitable[T]], is_so: Callable[[T], object], seconds: float = PATIENCE
+        self, ask: Callable[[], Awaitable[T]], is_so: Callable[[T], object], seconds: float = 3 * PATIENCE
     ) -> T:
         """Ask again until it is so. Raises AssertionError with the last answer if it never is."""
         return await reached(ask, is_so, seconds=seconds)
