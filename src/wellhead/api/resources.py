@@ -60,7 +60,6 @@ from wellhead.api.kinds.admission_policies import VALIDATING_BINDINGS as VALIDAT
 from wellhead.api.kinds.admission_policies import VALIDATING_POLICIES as VALIDATING_POLICIES
 from wellhead.api.kinds.binding import BINDINGS as BINDINGS
 from wellhead.api.kinds.componentstatus import COMPONENTSTATUSES as COMPONENTSTATUSES
-from wellhead.api.kinds.configmap import CONFIGMAPS as CONFIGMAPS
 from wellhead.api.kinds.controllerrevision import CONTROLLERREVISIONS as CONTROLLERREVISIONS
 from wellhead.api.kinds.cronjob.resource import CRONJOBS as CRONJOBS
 from wellhead.api.kinds.csr import CERTIFICATESIGNINGREQUESTS as CERTIFICATESIGNINGREQUESTS
@@ -84,9 +83,7 @@ from wellhead.api.kinds.ingressclass import INGRESSCLASSES as INGRESSCLASSES
 from wellhead.api.kinds.ipaddress import IPADDRESSES as IPADDRESSES
 from wellhead.api.kinds.job.resource import JOBS as JOBS
 from wellhead.api.kinds.limitrange import LIMITRANGES as LIMITRANGES
-from wellhead.api.kinds.namespace import NAMESPACES as NAMESPACES
 from wellhead.api.kinds.networkpolicy import NETWORKPOLICIES as NETWORKPOLICIES
-from wellhead.api.kinds.pod.resource import PODS as PODS
 from wellhead.api.kinds.poddisruptionbudget import PODDISRUPTIONBUDGETS as PODDISRUPTIONBUDGETS
 from wellhead.api.kinds.podtemplate import PODTEMPLATES as PODTEMPLATES
 from wellhead.api.kinds.priorityclass import PRIORITYCLASSES as PRIORITYCLASSES
@@ -105,17 +102,20 @@ from wellhead.api.kinds.reviews import SUBJECTACCESSREVIEWS as SUBJECTACCESSREVI
 from wellhead.api.kinds.reviews import TOKENREVIEWS as TOKENREVIEWS
 from wellhead.api.kinds.runtimeclass import RUNTIMECLASSES as RUNTIMECLASSES
 from wellhead.api.kinds.secret import SECRETS as SECRETS
-from wellhead.api.kinds.serviceaccount import SERVICEACCOUNTS as SERVICEACCOUNTS
 from wellhead.api.kinds.statefulset import STATEFULSETS as STATEFULSETS
 from wellhead.api.kinds.storage import csi
 from wellhead.api.kinds.storage.claims import PERSISTENTVOLUMECLAIMS as PERSISTENTVOLUMECLAIMS
 from wellhead.api.kinds.storage.classes import STORAGECLASSES as STORAGECLASSES
 from wellhead.api.kinds.storage.volumes import PERSISTENTVOLUMES as PERSISTENTVOLUMES
 from wellhead.api.resource import Resource
+from wellhead.api.well_known import CONFIGMAPS as CONFIGMAPS
 from wellhead.api.well_known import ENDPOINTSLICES as ENDPOINTSLICES
 from wellhead.api.well_known import EVENTS as EVENTS
 from wellhead.api.well_known import LEASES as LEASES
+from wellhead.api.well_known import NAMESPACES as NAMESPACES
 from wellhead.api.well_known import NODES as NODES
+from wellhead.api.well_known import PODS as PODS
+from wellhead.api.well_known import SERVICEACCOUNTS as SERVICEACCOUNTS
 from wellhead.api.well_known import SERVICECIDRS as SERVICECIDRS
 from wellhead.api.well_known import SERVICES as SERVICES
 

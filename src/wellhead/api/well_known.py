@@ -1,4 +1,4 @@
-"""The resources that a node's and a cloud's components ask for, by their names alone.
+"""The resources that nodes, clouds and commands ask for, by their names alone.
 
 What the kinds' rules take to be imported (a fifth of a second, 5 MB) is the API server's. Everybody else who
 minds imports from here; `resources` has all.
@@ -30,6 +30,56 @@ NODES = Resource(
     subresources=frozenset({"status", "proxy"}),
     field_labels=("spec.unschedulable",),
     strict_field_labels=True,
+)
+NAMESPACES = Resource(
+    "",
+    "v1",
+    "Namespace",
+    "namespaces",
+    namespaced=False,
+    short_names=("ns",),
+    verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
+    subresources=frozenset({"status", "finalize"}),
+    field_labels=("status.phase",),
+    strict_field_labels=True,
+)
+PODS = Resource(
+    "",
+    "v1",
+    "Pod",
+    "pods",
+    short_names=("po",),
+    categories=("all",),
+    subresources=frozenset(
+        {
+            "status",
+            "log",
+            "exec",
+            "attach",
+            "portforward",
+            "binding",
+            "eviction",
+            "proxy",
+            "ephemeralcontainers",
+            "resize",
+        }
+    ),
+    field_labels=(
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.podIPs",
+        "status.nominatedNodeName",
+    ),
+    strict_field_labels=True,
+)
+CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", short_names=("cm",))
+SERVICEACCOUNTS = Resource(
+    "", "v1", "ServiceAccount", "serviceaccounts", short_names=("sa",), subresources=frozenset({"token"})
 )
 EVENTS = Resource(
     "",

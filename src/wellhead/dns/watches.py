@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from wellhead.api.meta import Obj
-from wellhead.api.resources import ENDPOINTSLICES, NAMESPACES, SERVICES
+from wellhead.api.well_known import ENDPOINTSLICES, NAMESPACES, SERVICES
 from wellhead.client.informer import TypedInformer, tolerant, watches
 from wellhead.client.rest import Client
 from wellhead.dns.objects import read_service, read_slice

@@ -11,7 +11,7 @@ import msgspec
 
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj
-from wellhead.api.resources import NODES, SERVICES
+from wellhead.api.well_known import NODES, SERVICES
 from wellhead.client.connection import KubeconfigError, load
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.lab import balancers, component_health, design, kubeconfigs, processes, state, topology

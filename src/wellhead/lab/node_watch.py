@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Collection
 
 from wellhead.api.errors import NotFound
 from wellhead.api.meta import Obj
-from wellhead.api.resources import CONFIGMAPS, LEASES, NODES, PODS, SERVICEACCOUNTS
+from wellhead.api.well_known import CONFIGMAPS, LEASES, NODES, PODS, SERVICEACCOUNTS
 from wellhead.client.connection import load
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from wellhead.api.errors import NotFound
 from wellhead.api.meta import Obj, is_condition_true
 from wellhead.api.resource import Resource
-from wellhead.api.resources import ENDPOINTSLICES, NAMESPACES, NODES, PODS, SERVICEACCOUNTS, SERVICES
+from wellhead.api.well_known import ENDPOINTSLICES, NAMESPACES, NODES, PODS, SERVICEACCOUNTS, SERVICES
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client
 from wellhead.ip import Family, family_of, parse_address

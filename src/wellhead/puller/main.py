@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wellhead import health_server
-from wellhead.api.resources import PODS
+from wellhead.api.well_known import PODS
 from wellhead.client.connection import load
 from wellhead.client.informer import TypedInformer, watches
 from wellhead.client.rest import Client

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from wellhead.api.errors import ApiError
-from wellhead.api.resources import NODES, PODS, SERVICES
+from wellhead.api.well_known import NODES, PODS, SERVICES
 from wellhead.client.connection import Connection
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.linux.numbers import TUNNEL_PORT

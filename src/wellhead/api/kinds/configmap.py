@@ -10,10 +10,8 @@ from wellhead.api.formats import config_key
 from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
-from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
-
-CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", short_names=("cm",))
+from wellhead.api.well_known import CONFIGMAPS
 
 _MAX_SIZE = 1024 * 1024  # bytes
 _FIXED = "field is immutable when `immutable` is set"

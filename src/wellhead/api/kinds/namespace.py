@@ -11,21 +11,8 @@ from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_finalizers
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
-from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
-
-NAMESPACES = Resource(
-    "",
-    "v1",
-    "Namespace",
-    "namespaces",
-    namespaced=False,
-    short_names=("ns",),
-    verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
-    subresources=frozenset({"status", "finalize"}),
-    field_labels=("status.phase",),
-    strict_field_labels=True,
-)
+from wellhead.api.well_known import NAMESPACES
 
 _NAME_LABEL = "kubernetes.io/metadata.name"
 _FINALIZER = "kubernetes"

@@ -8,12 +8,8 @@ from wellhead.api import cells
 from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
 from wellhead.api.printer import AGE, NAME, Cell, Printer
-from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
-
-SERVICEACCOUNTS = Resource(
-    "", "v1", "ServiceAccount", "serviceaccounts", short_names=("sa",), subresources=frozenset({"token"})
-)
+from wellhead.api.well_known import SERVICEACCOUNTS
 
 
 def _cells(account: Obj, now: datetime) -> list[Cell]:

@@ -5,8 +5,8 @@ Upstream: plugin/pkg/admission/defaulttolerationseconds.
 
 from __future__ import annotations
 
-from wellhead.api.kinds.pod.resource import PODS
 from wellhead.api.meta import Obj
+from wellhead.api.well_known import PODS
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Request
 

@@ -6,11 +6,10 @@ Upstream: plugin/pkg/admission/podresize.
 from __future__ import annotations
 
 from wellhead.api.errors import Forbidden
-from wellhead.api.kinds.pod.resource import PODS
 from wellhead.api.meta import Obj, labels
 from wellhead.api.quantity import Quantity
 from wellhead.api.quota.pods import pod_amounts
-from wellhead.api.well_known import NODES
+from wellhead.api.well_known import NODES, PODS
 from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Request

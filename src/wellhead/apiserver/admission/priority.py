@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from wellhead.api.errors import Forbidden
-from wellhead.api.kinds.pod.resource import PODS
 from wellhead.api.kinds.priorityclass import PREEMPT, PRIORITYCLASSES, SYSTEM_CLASSES
 from wellhead.api.meta import Obj
+from wellhead.api.well_known import PODS
 from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Request

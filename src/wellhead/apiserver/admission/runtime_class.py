@@ -6,10 +6,10 @@ Upstream: plugin/pkg/admission/runtimeclass, pkg/util/tolerations.
 from __future__ import annotations
 
 from wellhead.api.errors import Forbidden
-from wellhead.api.kinds.pod.resource import PODS
 from wellhead.api.kinds.runtimeclass import RUNTIMECLASSES
 from wellhead.api.meta import Obj
 from wellhead.api.quota.pods import amounts
+from wellhead.api.well_known import PODS
 from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Request

@@ -9,11 +9,10 @@ from collections.abc import Callable
 
 from wellhead.api.errors import Forbidden
 from wellhead.api.kinds.pod.references import configuration, is_mirror, token_audiences
-from wellhead.api.kinds.pod.resource import PODS
 from wellhead.api.kinds.pod.spec import containers_of
-from wellhead.api.kinds.serviceaccount import SERVICEACCOUNTS
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import random_suffix
+from wellhead.api.well_known import PODS, SERVICEACCOUNTS
 from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Request

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wellhead.api.errors import Forbidden
-from wellhead.api.kinds.pod.resource import PODS
+from wellhead.api.well_known import PODS
 from wellhead.apiserver.admission.pod_resize import PodResizeValidator, beyond
 
 NODE = {
