@@ -71,13 +71,18 @@ class Host:
         return namespaces.in_new_thread(enter)
 
     def run(self, *commands: str) -> str:
-        """Run commands in the namespace; their output."""
+        """Run commands in the namespace; their output. Several of ip are one process's."""
+        lines = "".join(f"{each.removeprefix('ip ')}\n" for each in commands)
+        if len(commands) > 1 and all(each.startswith("ip ") and each[3] != "-" for each in commands):
+            commands = ("ip -batch -",)
 
         def work() -> str:
             outputs = []
             for command in commands:
-                done = subprocess.run(command.split(), capture_output=True, text=True, check=False)
-                assert done.returncode == 0, f"{command}: {done.stderr}"
+                done = subprocess.run(
+                    command.split(), input=lines, capture_output=True, text=True, check=False
+                )
+                assert done.returncode == 0, f"{command}: {done.stderr}\n{lines}"
                 outputs.append(done.stdout)
             return "".join(outputs)
 
@@ -343,6 +348,7 @@ async def network() -> AsyncIterator[Network]:
 async def control(network: Network, tmp_path: Path) -> AsyncIterator[Control]:
     control = Control(network, tmp_path)
     try:
+        await control.until(control.listens)
         await control.until(lambda: control.kubectl("get", "--raw", "/readyz"))
         nodes = [
             {

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -58,6 +59,16 @@ class Control:
             "service-cluster-ip-range": "10.0.0.0/16,fd00:10::/112",
         }
         self._start("apiserver", *(f"--{name}={value}" for name, value in flags.items()))
+
+    def listens(self) -> bool:
+        """Whether the API server does: to ask that costs nothing, where kubectl takes long to be refused."""
+
+        def connects() -> bool:
+            with contextlib.suppress(OSError), socket.create_connection(("10.240.0.2", 6443), PATIENCE):
+                return True
+            return False
+
+        return self.host.inside(connects)
 
     @property
     def state(self) -> Path:
