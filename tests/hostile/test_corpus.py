@@ -64,7 +64,7 @@ class _Others:
             code, _ = self._connection.ask(request("GET", f"{CONFIGMAPS}/nobody"))
             self.longest = max(self.longest, self._server.cpu - begun)
             self.codes.add(code)
-            self._done.wait(0.002)
+            self._done.wait(0.01)
 
 
 @pytest.mark.parametrize("part", [*CORPUS, expressions, *ROOMS], ids=lambda part: part.__name__)
