@@ -83,13 +83,15 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
+        collects = gc.isenabled()
         gc.disable()  # what modules make is there to stay: to look for garbage takes a tenth of the time
         try:
             module = importlib.import_module(f"wellhead.cli.{_COMMANDS[cmd_name].module}")
         except ModuleNotFoundError as error:
             raise _what_to_install(cmd_name, error) from error
         finally:
-            gc.enable()
+            if collects:
+                gc.enable()
         command: click.Command = module.command
         return command
 
