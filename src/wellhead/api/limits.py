@@ -47,7 +47,9 @@ class Limits:
     watch_histories_bytes: int = _bound(
         32 * MEBIBYTE, "Bytes of all resources' changes together; the resource with most of them gives way."
     )
-    connections: int = _bound(4_096, "Connections at a time.")
+    connections: int = _bound(
+        4_096, "Connections at a time, from when they are accepted; TLS has ten seconds to be agreed on."
+    )
     address_connections: int = _bound(1_024, "Connections at a time from one address.")
 
 

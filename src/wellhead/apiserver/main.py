@@ -75,7 +75,6 @@ from wellhead.storage.sqlite import SqliteStore
 _log = logging.getLogger(__name__)
 
 _SHUTDOWN_SECONDS = 5.0
-_BACKLOG = 1024
 # Of the time that a request may take it may spend a quarter waiting, and no more than a minute, as upstream.
 _WAITING_PART = 4
 _LONGEST_WAIT = 60.0
@@ -268,11 +267,12 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
         own = [] if cache.shared else [config.advertise_address]
         system = SystemKeeper(registry, ranges[0][1], own, config.secure_port, _trusted(config))
         await system.ensure()
-        runner = web.ServerRunner(server.protocol(), shutdown_timeout=_SHUTDOWN_SECONDS)
+        connections = server.connections()
+        runner = web.ServerRunner(connections, shutdown_timeout=_SHUTDOWN_SECONDS)
         await runner.setup()
         try:
-            for listener in listeners(config.listen_fds, config.bind_addresses, config.secure_port):
-                await web.SockSite(runner, listener, ssl_context=tls, backlog=_BACKLOG).start()
+            doors = listeners(config.listen_fds, config.bind_addresses, config.secure_port)
+            for listener in doors:
                 _log.info("serving on %s", listener.getsockname())
             settle()
             server.ready = True
@@ -286,6 +286,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
                     availability.run(),
                     local.run(),
                     system.run(),
+                    *(connections.accept(listener, tls) for listener in doors),
                 )
                 keeping = [upkeep.create_task(each) for each in running]
                 yield registry

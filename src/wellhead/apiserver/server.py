@@ -80,8 +80,8 @@ class Server:
         """Why requests aren't answered; "" if they are."""
         return "" if self.ready else "the server is starting or stopping"
 
-    def protocol(self) -> web.Server:
-        """What makes a connection's protocol: for `web.ServerRunner`."""
+    def connections(self) -> Connections:
+        """What accepts connections: for `web.ServerRunner`, too."""
         return Connections(
             self.handle,
             self._limits,

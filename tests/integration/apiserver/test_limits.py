@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from tests.integration.apiserver.cluster import Cluster, User, serve
 from tests.integration.apiserver.objects import CONFIGMAPS, configmap
 from tests.integration.apiserver.pki import Pki
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, reached
 from wellhead.api.limits import Limits
 
 _LAUGHS = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
@@ -152,6 +153,19 @@ async def test_connections_are_bounded(pki: Pki, tmp_path: Path, limit: str, lim
                 await stack.enter_async_context(_connection(cluster))
         # The server's own probe may hold a connection, too.
         assert (await _refusals(admin))[limit] in (3, 4)
+
+
+async def test_who_connects_and_says_nothing_counts(pki: Pki, tmp_path: Path) -> None:
+    limits = Limits(connections=6)
+    async with serve(pki, tmp_path, limits=limits) as cluster, contextlib.AsyncExitStack() as stack:
+        admin = await cluster.user()
+        await admin.get("/version")  # its connection stays open
+        address = urlsplit(cluster.url)
+        for _ in range(8):
+            connection = stack.enter_context(socket.socket())
+            connection.connect((address.hostname, address.port))
+        # The server's own probe may hold a connection, too.
+        await reached(lambda: _refusals(admin), lambda refused: refused.get("connections", 0) >= 3)
 
 
 @contextlib.asynccontextmanager
