@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from wellhead.api.meta import Key, Obj, key
 from wellhead.cloud.classes import FORWARDER_CLASS, PROXY_CLASS, Unsupported, class_of
@@ -13,6 +14,8 @@ from wellhead.cloud.vips import Tenancy
 from wellhead.ip import IPAddress, parse_address
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
+MANAGER = "wellhead-cloud"
+"""What the API server calls this controller."""
 VIP_ANNOTATION = "wellhead.dev/load-balancer-ip"
 POOL_ANNOTATION = "wellhead.dev/load-balancer-pool"
 SHARE_ANNOTATION = "wellhead.dev/share-load-balancer-ip"
@@ -67,11 +70,30 @@ def is_guarded(service: Obj) -> bool:
     """Whether the Service has the finalizer that is ours to remove.
 
     A Service that left type LoadBalancer lost its class with it, so the finalizer alone decides then. With
-    somebody else's class it may be theirs: they may use the same one.
+    somebody else's class it may be theirs, who may use the same one: then it counts who has put it there.
     """
     if FINALIZER not in (service["metadata"].get("finalizers") or ()):
         return False
-    return service.get("spec", {}).get("type") != "LoadBalancer" or class_of(service) is not None
+    return not is_anothers(service) or bool(service["metadata"].get("managedFields"))
+
+
+def is_anothers(service: Obj) -> bool:
+    """Whether the Service is a load balancer of another controller's class."""
+    return service.get("spec", {}).get("type") == "LoadBalancer" and class_of(service) is None
+
+
+def read(service: Any) -> Any:
+    """A Service as it is, but of who set what only whether this controller alone has put the finalizer."""
+    metadata = service["metadata"]
+    entries = metadata.pop("managedFields", None) or ()
+    putting = [
+        each
+        for each in entries
+        if f'v:"{FINALIZER}"' in each.get("fieldsV1", {}).get("f:metadata", {}).get("f:finalizers", {})
+    ]
+    if putting and all(each.get("manager") == MANAGER for each in putting):
+        metadata["managedFields"] = [{"manager": MANAGER}]
+    return service
 
 
 def needs_cleanup(service: Obj) -> bool:

@@ -74,7 +74,7 @@ class Controller:
         self._recorder = recorder
         self._forwarder = forwarder
         self._allocation = Allocation(pool, proxy.settings if proxy is not None else None, no_proxy)
-        self._services = Informer(client, SERVICES)
+        self._services: TypedInformer[Obj] = TypedInformer(client, SERVICES, balancers.read, managers=True)
         self._nodes = Informer(client, NODES)
         self._slices = TypedInformer(
             client, ENDPOINTSLICES, tolerant(parse_endpoint_slice), indexes={"service": service_of}
@@ -220,7 +220,7 @@ class Controller:
             self._retry_refused()
         if obj is None or not cleanup:
             return
-        if not is_deleting(obj) and balancers.published_vips(obj):
+        if not (is_deleting(obj) or balancers.is_anothers(obj)) and balancers.published_vips(obj):
             obj = await self._patch(obj, {"status": {"loadBalancer": None}}, "status")
         rest = [name for name in obj["metadata"]["finalizers"] if name != FINALIZER]
         await self._patch(obj, {"metadata": {"finalizers": rest or None}})

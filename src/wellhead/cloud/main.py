@@ -10,6 +10,7 @@ from wellhead.client.events import EventRecorder
 from wellhead.client.leases import Elector, new_identity
 from wellhead.client.rest import Client
 from wellhead.cloud.announce.announcer import Announcer
+from wellhead.cloud.balancers import MANAGER
 from wellhead.cloud.controller import Controller
 from wellhead.cloud.forwarder.plane import Forwarder
 from wellhead.cloud.haproxy.plane import TerminatingProxy
@@ -31,7 +32,7 @@ async def run(config: Config) -> None:
         OSError: the metrics address can't be listened on, or the network namespace can't be joined.
         Stuck: only a new process helps.
     """
-    async with Client(load(config.kubeconfig), user_agent="wellhead-cloud") as client:
+    async with Client(load(config.kubeconfig), user_agent=MANAGER) as client:
         cloud = _Cloud(config, client)
         health = Health(cloud.checks)
         cloud.metrics.tell(health)

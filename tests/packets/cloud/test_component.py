@@ -88,6 +88,26 @@ async def test_a_type_change_gives_the_vip_back(network: Network, control: Contr
     assert control.status()["vipsInUse"] == 0
 
 
+async def test_what_became_anothers_meanwhile_loses_our_finalizer_and_nothing_else(
+    network: Network, control: Control
+) -> None:
+    control.start_cloud()
+    control.create(service())
+    await control.until(control.vip)
+    control.kill_cloud()
+    for change in (
+        '{"spec":{"type":"ClusterIP","loadBalancerIP":null}}',
+        '{"spec":{"type":"LoadBalancer","loadBalancerClass":"example.com/lb"}}',
+    ):
+        control.kubectl("patch", "service", "web", "-p", change)
+    theirs = '{"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.99"}]}}}'
+    control.kubectl("patch", "service", "web", "--subresource=status", "-p", theirs)
+    assert control.service()["metadata"]["finalizers"]
+    control.start_cloud()
+    await control.until(lambda: "finalizers" not in control.service()["metadata"])
+    assert control.vip().split()[0] == "192.0.2.99"
+
+
 async def test_a_node_that_dies_is_left_and_its_connections_end_quickly(
     network: Network, control: Control
 ) -> None:

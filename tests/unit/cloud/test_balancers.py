@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any
 
 import pytest
 
@@ -109,6 +110,21 @@ def test_cleanup_is_needed_after_deletion_or_a_type_change_and_never_of_anothers
     assert not balancers.needs_cleanup(service(metadata=held))
     assert not balancers.needs_cleanup(service(metadata=deleted, loadBalancerClass="example.com/lb"))
     assert not balancers.needs_cleanup(service(type="ClusterIP"))
+
+
+def test_a_finalizer_on_a_service_of_anothers_class_is_ours_if_nobody_else_has_put_it() -> None:
+    fields: Obj = {"f:metadata": {"f:finalizers": {".": {}, f'v:"{FINALIZER}"': {}}}}
+
+    def held(*managers: str) -> dict[str, Any]:
+        entries = [{"manager": each, "fieldsV1": fields} for each in managers]
+        other = {"manager": "kubectl", "fieldsV1": {"f:spec": {"f:type": {}}}}
+        metadata = {"finalizers": [FINALIZER], "managedFields": [*entries, other]}
+        return dict(balancers.read(service(metadata=metadata, loadBalancerClass="example.com/lb")))
+
+    assert balancers.needs_cleanup(held("wellhead-cloud"))
+    assert not balancers.needs_cleanup(held("another"))
+    assert not balancers.needs_cleanup(held("wellhead-cloud", "another"))
+    assert not balancers.needs_cleanup(held())
 
 
 def test_a_status_without_ip_mode_publishes_a_forwarders_vip_and_a_proxy_has_a_mode_of_its_own() -> None:
