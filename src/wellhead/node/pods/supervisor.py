@@ -14,7 +14,7 @@ from wellhead.api.meta import Obj, format_time, now, parse_time
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.images.store import Image
-from wellhead.node.pods import hooks, images, last_words, resizing, spec, starting, stopping
+from wellhead.node.pods import hooks, images, last_words, reruns, resizing, spec, starting, stopping
 from wellhead.node.pods.checks import Checks
 from wellhead.node.pods.ending import Ending
 from wellhead.node.pods.environment import UnsupportedVariable, VariableError
@@ -32,15 +32,12 @@ from wellhead.node.runtime.oci import Container
 from wellhead.text import printable
 from wellhead.waiting import before, comes, first_of
 
-FIRST_DELAY, LONGEST_DELAY = 10.0, 300.0  # seconds, as CrashLoopBackOff's
-_FORGIVEN_AFTER = 600.0  # seconds of running after which the delays begin anew
 _LOST = 137  # the exit code of a container whose own nobody saw
 _LOST_MESSAGE = (
     "conmon, which kept the container and would have noted its exit code, was killed; the container was "
     "ended with it, and its own exit code is not known"
 )
-_START_FAILED = 128
-_KILLED = 128 + 9
+_START_FAILED, _KILLED = 128, 128 + 9
 _RESIZE_AGAIN = 2.0  # seconds after a resize that failed: memory in use can be too much
 
 
@@ -161,22 +158,12 @@ class Supervisor:
         await self._state.save()
 
     def _should_start(self) -> bool:
-        if self._stopping.is_set():
-            return False
         current = self._state.record.of(self._name).current
-        if current is None or current.replaced or self._policy == "Always":
-            return True
-        if not current.lost and spec.rule(self._container, current.exit_code) == spec.RESTART:
-            return True
-        return self._policy == "OnFailure" and current.exit_code != 0
+        return not self._stopping.is_set() and reruns.is_wanted(current, self._container, self._policy)
 
     def _restarts_all(self) -> bool:
-        """Whether the run that has ended says that all containers shall be started anew."""
         current = self._state.record.of(self._name).current
-        if self._stopping.is_set() or current is None or current.running or current.replaced:
-            return False
-        ended = current.launched and not current.lost
-        return ended and spec.rule(self._container, current.exit_code) == spec.RESTART_ALL
+        return not self._stopping.is_set() and reruns.of_all(current, self._container)
 
     async def _wait_turn(self) -> bool:
         """Wait out the delay after a failure. False if the container shall not be started any more."""
@@ -190,18 +177,17 @@ class Supervisor:
             await self._pause(self._losses.next())
             return not self._stopping.is_set()
         self._outdated.clear()
-        since = _seconds_since(mine.current.finished_at)
-        left = mine.delay - since if mine.current.image == self._container["image"] else 0.0
+        left = reruns.delay(mine, self._container, _seconds_since(mine.current.finished_at))
         if left > 0:
             pod = spec.described(self._state.pod)
-            delay, what = _duration(mine.delay), "restarting failed container"
+            delay, what = reruns.shown(mine.delay), "restarting failed container"
             message = f"back-off {delay} {what}={self._name} pod={pod}"
             self._state.wait_for(self._name, Waiting("CrashLoopBackOff", message))
             self._state.event("Warning", "BackOff", f"Back-off {what} {self._name} in pod {pod}")
             await self._pause(left)
             if mine.current.image != self._container["image"]:
                 mine.delay = 0.0  # what failed is no more
-        mine.delay = min(max(mine.delay * 2, FIRST_DELAY), LONGEST_DELAY)
+        mine.delay = reruns.longer(mine.delay)
         return not self._stopping.is_set()
 
     async def _launch(self) -> Attempt | None:
@@ -304,9 +290,9 @@ class Supervisor:
                 attempt.reason = "OOMKilled"
             attempt.message = await asyncio.to_thread(last_words.read, state, self._container, attempt)
         ran = (parse_time(attempt.finished_at) - parse_time(attempt.started_at)).total_seconds()
-        if exit_ is not None or ran > _FORGIVEN_AFTER:
+        if exit_ is not None or ran > reruns.FORGIVEN_AFTER:
             self._losses.reset()
-        if ran > _FORGIVEN_AFTER:
+        if ran > reruns.FORGIVEN_AFTER:
             state.record.of(self._name).delay = 0.0
         if not self._stopping.is_set():
             self._end = Ending()
@@ -397,8 +383,3 @@ class Supervisor:
 
 def _seconds_since(time: str) -> float:
     return (parse_time(now()) - parse_time(time)).total_seconds()
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"

@@ -20,6 +20,7 @@ from wellhead.client.rest import ConnectionLost
 from wellhead.linux import trees
 from wellhead.node.network import policy_guard
 from wellhead.node.pods import (
+    beginning_anew,
     files,
     grace,
     resizing,
@@ -33,7 +34,7 @@ from wellhead.node.pods.admission import Refusal
 from wellhead.node.pods.context import Context
 from wellhead.node.pods.crew import Crew
 from wellhead.node.pods.image_volumes import ImageVolumes
-from wellhead.node.pods.record import Attempt, End, PodRecord, RecordFile, Resize
+from wellhead.node.pods.record import End, PodRecord, RecordFile, Resize
 from wellhead.node.pods.sandbox import Sandbox, SandboxError
 from wellhead.node.pods.state import PodState
 from wellhead.node.pods.status_writer import StatusWriter
@@ -48,7 +49,6 @@ _log = logging.getLogger(__name__)
 
 # A pod's object goes before its containers only when somebody forces it (kubectl delete --force).
 _FORCED_GRACE = 1.0
-_REBOOTED = 255  # the exit code of a container that a reboot ended
 
 
 class PodWorker:
@@ -229,14 +229,15 @@ class PodWorker:
         deadline = group.create_task(self._watch_deadline())
         try:
             if record.sandbox and not await asyncio.to_thread(self.state.sandbox.exists, record.pod):
-                await self._note_reboot()
+                await beginning_anew.after_reboot(self.state)
             while await self._prepare():
                 self.state.context.links.on_loss(self.uid, self.lose_sandbox)
                 await self._run_all()
                 never = record.pod["spec"].get("restartPolicy") == "Never"
                 if not self._crew.dismissed or self._told.is_set() or never:
                     return
-                await self._change_sandbox()
+                await beginning_anew.after_loss(self.state)
+                self._crew.recall()
         finally:
             deadline.cancel()
 
@@ -270,18 +271,6 @@ class PodWorker:
         message = "Pod sandbox changed, it will be killed and re-created."
         self.state.event("Normal", "SandboxChanged", message)
         self._crew.dismiss()
-
-    async def _change_sandbox(self) -> None:
-        """Let go of a sandbox of which a part is gone, and of what ran there."""
-        for name, each in self._record.containers.items():
-            if each.current is not None:
-                bundle = self.state.bundle(name, each.current.number)
-                await self.state.context.runtime.delete(each.current.id, bundle)
-            each.delay = 0.0  # it is not the container that has failed
-        self._forget_init_containers()
-        await uninterrupted(self.state.sandbox.remove(self._record))
-        await self.state.save()
-        self._crew.recall()
 
     async def _prepare(self) -> bool:
         """Make the sandbox and the volumes, again and again until it works. False if told to stop."""
@@ -338,26 +327,6 @@ class PodWorker:
         self.state.event("Normal", "DeadlineExceeded", self._record.message)
         self._told.set()
         self._crew.stop()
-
-    async def _note_reboot(self) -> None:
-        """The namespaces are gone, and all containers with them: begin anew, restarts counted."""
-        record = self._record
-        _log.info("pod %s was ended by a reboot of its machine", spec.described(record.pod))
-        for name, each in record.containers.items():
-            if each.current is not None and not each.current.finished_at:
-                _end_unseen(each.current)
-                bundle = self.state.bundle(name, each.current.number)
-                await self.state.context.runtime.delete(each.current.id, bundle)
-        self._forget_init_containers()
-        record.sandbox = False
-        await self.state.save()
-
-    def _forget_init_containers(self) -> None:
-        """Have them run again."""
-        for container in spec.init_containers(self._record.pod):
-            mine = self._record.of(container["name"])
-            if mine.current is not None and not spec.is_sidecar(container):
-                mine.last, mine.current = mine.current, None
 
     # Leaving
 
@@ -416,10 +385,3 @@ async def _problem(work: Coroutine[Any, Any, None]) -> Exception | None:
     except (SandboxError, VolumeError) as error:
         return error
     return None
-
-
-def _end_unseen(attempt: Attempt) -> None:
-    attempt.exit_code, attempt.reason = _REBOOTED, "Unknown"
-    attempt.finished_at = now()
-    attempt.started_at = attempt.started_at or attempt.finished_at
-    attempt.launched, attempt.ready, attempt.lost = True, False, True
