@@ -89,5 +89,5 @@ bench: setup
 
 clean:
 	@if [ -x .venv/bin/wellhead ]; then .venv/bin/wellhead down --all; fi
-	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache bench-results.json
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache web/node_modules bench-results.json
 	@rm -rf /var/cache/wellhead

@@ -142,6 +142,41 @@ def test_an_endpoint_that_comes_and_goes_is_followed(chromium: Browser, shop: Sh
     assert "pod/default/echo" in chromium.picture()["cards"]
 
 
+def test_a_policy_that_comes_is_followed_though_it_is_not_in_the_picture(
+    chromium: Browser, shop: Shop
+) -> None:
+    chromium.open(of(shop.link, to="svc/clusterip", ns="default", **{"from": "pod/default/busybox"}))
+    chromium.seeing(shop.pod_ip("busybox"))
+    spec = {"podSelector": {"matchLabels": {"app": "echo"}}, "policyTypes": ["Ingress"]}
+    metadata = {"name": "nobody", "namespace": "default"}
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": metadata,
+        "spec": spec,
+    }
+    shop.lab.apply(policy)
+    try:
+        chromium.seeing("dropped")
+        assert "NetworkPolicy" in chromium.text("#panel")
+    finally:
+        shop.lab.kubectl("delete", "networkpolicy", "nobody")
+    chromium.seeing(shop.pod_ip("busybox"))
+
+
+def test_another_address_stands_beside(chromium: Browser, shop: Shop) -> None:
+    chromium.open(of(shop.link, to="svc/nodeport-local", ns="default"))
+    chromium.seeing(CLIENT, "dropped")
+    chromium.choose("#compare", "other")
+    until(lambda: chromium.picture(1)["ways"])
+    chromium.ask("document.querySelectorAll('.second .combobox input')[1].focus()")
+    chromium.press("ARROW_DOWN", "svc default/loadbalancer")
+    chromium.until_text("[role=option][aria-selected=true]", "svc default/loadbalancer")
+    chromium.press("ENTER")
+    chromium.seeing(CLIENT, side=1)
+    chromium.seeing(CLIENT, "dropped", side=0)
+
+
 def test_a_lever_shows_its_command_and_does_it(chromium: Browser, shop: Shop) -> None:
     chromium.open(of(shop.link, to="svc/nodeport", ns="default", tab="levers"))
     until(lambda: chromium.picture()["ways"])
