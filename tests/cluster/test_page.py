@@ -18,7 +18,6 @@ import pytest
 
 from tests.cluster.lab import BIN, CLIENT, NODES, Lab, eventually
 from tests.patience import PATIENCE
-from wellhead.linux import signals
 
 PCAPNG = b"\x0a\x0d\x0d\x0a"
 
@@ -58,11 +57,11 @@ class Page:
 
 def started(lab: Lab, *options: str) -> Page:
     process = subprocess.Popen(
-        [BIN / "wellhead", "page", "--name", lab.name, *options],
+        # Who tests may have been told to go on without a terminal, which is inherited.
+        ["env", "--default-signal", BIN / "wellhead", "page", "--name", lab.name, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=signals.reset,  # who tests may have been told to go on without a terminal
     )
     assert process.stdout is not None
     link = process.stdout.readline().strip()
