@@ -1,9 +1,11 @@
 from collections import Counter
 from collections.abc import Iterator
+from importlib.resources import files
 from typing import Any
 
 import pytest
 
+from wellhead.api.definitions import RawDefinitions
 from wellhead.api.meta import Obj
 from wellhead.api.openapi import group_paths, openapi_v2, openapi_v3, openapi_v3_index
 from wellhead.api.resources import RESOURCES
@@ -84,3 +86,19 @@ def test_index_leads_to_every_group() -> None:
     assert paths["apis/apps/v1"]["serverRelativeURL"].startswith("/openapi/v3/apis/apps/v1?hash=")
     assert set(paths) == set(group_paths())
     assert openapi_v3("apis/none/v1") is None
+
+
+def test_values_that_a_field_may_have_are_listed() -> None:
+    pod, service = "io.k8s.api.core.v1.PodSpec", "io.k8s.api.core.v1.ServiceSpec"
+    for schemas in (v3("api/v1")["components"]["schemas"], openapi_v2()["definitions"]):
+        assert schemas[pod]["properties"]["restartPolicy"]["enum"] == ["Always", "Never", "OnFailure"]
+        assert schemas[service]["properties"]["ipFamilies"]["items"]["enum"] == ["", "IPv4", "IPv6"]
+
+
+def test_every_enumeration_has_its_field() -> None:
+    known = RawDefinitions()
+    for line in files("wellhead.api.openapi").joinpath("enums.txt").read_text().splitlines():
+        name, *fields = line.split("\t")
+        if name in known:
+            properties = known[name]["properties"]
+            assert {field.partition("=")[0] for field in fields} <= properties.keys()

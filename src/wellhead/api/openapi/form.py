@@ -8,6 +8,7 @@ from typing import Any
 
 from wellhead.api.definitions import INT_OR_STRING, QUANTITY, json_type, reference
 from wellhead.api.meta import Obj
+from wellhead.api.openapi.enums import add_enums
 
 # What describes JSON Schema validation, not the API: closed objects, the fixed apiVersion and kind.
 _DROPPED = frozenset({"enum", "$ref", "type", "properties", "items", "additionalProperties", "oneOf"})
@@ -31,7 +32,9 @@ class Form:
         """A definition of the data, in OpenAPI's form."""
         if name in (QUANTITY, INT_OR_STRING):
             return self._string_or_number(schema, "integer" if name == INT_OR_STRING else "number")
-        return self._schema(schema)
+        written = self._schema(schema)
+        add_enums(name, written)
+        return written
 
     def parameter(self, name: str, where: str, kind: str, description: str) -> Obj:
         """`where` is path or query, `kind` a JSON type."""
