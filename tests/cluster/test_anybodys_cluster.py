@@ -19,6 +19,7 @@ import pytest
 from tests.cluster.lab import NODES, Lab, Obj, eventually, kept_up
 from tests.cluster.load import DOWNLOADS, SHORT, Crowd, crowd, server
 from tests.cluster.typed import ROOT, Reader
+from tests.kubectl.binaries import helm
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.skipif(
@@ -163,6 +164,42 @@ def test_the_documents_walked_from_a_bare_cluster_and_back(lab: Lab, read: Calla
     for node in NODES:
         eventually(partial(state, lab, node), before[node])
     eventually(partial(_left, lab), [])
+
+    # The same by the chart, with BGP.
+    comes_and_goes_by_the_chart(lab, read, before)
+
+
+def comes_and_goes_by_the_chart(
+    lab: Lab, read: Callable[[str], Reader], before: dict[str, list[str]]
+) -> None:
+    chart, proxy = read("deploying.md"), read("replacing-kube-proxy.md")
+    programs = chart.directory / "programs"
+    programs.mkdir()
+    (programs / "helm").symlink_to(helm())
+    chart.programs = str(programs)
+    chart.type("helm install wellhead deploy/chart --namespace kube-system --set bgp.enabled=true")
+    for each in ("daemonset/wellhead-proxy", "daemonset/wellhead-bgp", "deployment/wellhead-cloud"):
+        lab.kubectl("-n", "kube-system", "rollout", "status", each)
+    assert {mode(lab, node) for node in NODES} == {"nftables"}
+    lab.kubectl("create", "service", "loadbalancer", "by-bgp", "--tcp=80:80")
+    vip = "jsonpath={.status.loadBalancer.ingress[0].ip}"
+    lab.kubectl("wait", f"--for={vip}", "service/by-bgp", "--timeout=60s")
+    announced = [lab.kubectl("get", "service", "by-bgp", "-o", vip)]
+    for node in NODES:
+        eventually(partial(_announced, lab, node), announced)
+    lab.kubectl("delete", "service/by-bgp")
+    chart.type_in_text("helm uninstall wellhead --namespace kube-system")
+    proxy.type("kubectl apply -k deploy/cleanup/kube-proxy-replacement")
+    chart.type_in_text("kubectl -n kube-system delete lease wellhead-cloud")
+    for node in NODES:
+        eventually(partial(state, lab, node), before[node])
+    eventually(partial(_left, lab), [])
+
+
+def _announced(lab: Lab, node: str) -> list[str]:
+    """The VIPs that a node tells routers of."""
+    told = lab.on(node, "curl", "-s", "http://127.0.0.1:10263/status", check=False)
+    return list(json.loads(told or "{}").get("announced", ()))
 
 
 def _left(lab: Lab) -> list[str]:

@@ -29,6 +29,8 @@ class Reader:
     document: str
     directory: Path
     typed: set[str] = field(default_factory=set)
+    programs: str = ""
+    """A directory of programs that they have besides."""
 
     def type(self, beginning: str, times: int = 1) -> str:
         """Run the block that begins so; what it printed. Fails if there isn't exactly one."""
@@ -43,7 +45,7 @@ class Reader:
 
     def run(self, commands: str) -> str:
         environment = os.environ | {
-            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "PATH": ":".join(filter(None, (str(BIN), self.programs, os.environ["PATH"]))),
             "KUBECONFIG": self.lab.kubeconfig,
             "WELLHEAD_NAME": self.lab.name,
         }
