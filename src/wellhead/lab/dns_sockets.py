@@ -44,8 +44,13 @@ class DnsSockets:
                         os.close(descriptor)
         return [each.fileno() for each in self._held]
 
+    @property
+    def held(self) -> tuple[socket.socket, ...]:
+        """Those that are open."""
+        return tuple(self._held)
+
     def recover(self, pid: int, pidfd: int, addresses: list[IPAddress]) -> None:
-        """Get them out of a server that was started by a supervisor before this one."""
+        """Get them out of a server that an earlier supervisor has started, or out of that one's guardian."""
         if self._held:
             return
         wanted = [(str(address), kind) for address in addresses for kind in _KINDS]

@@ -10,6 +10,7 @@ import selectors
 import signal
 import socket
 import time
+from collections.abc import Sequence
 
 from wellhead.lab import guardian
 from wellhead.lab.backoff import Backoff
@@ -26,7 +27,14 @@ class Guarded:
         self._cluster = cluster
         self._selector = selector
         self._pid, self._pidfd, self._started = 0, -1, 0.0
+        self._kept: frozenset[int] | None = None
+        """The inodes of the sockets that it keeps, if that is known."""
         self._backoff = Backoff()
+
+    @property
+    def process(self) -> tuple[int, int] | None:
+        """Its process number and pidfd, if there is one."""
+        return (self._pid, self._pidfd) if self._pid else None
 
     @property
     def deadline(self) -> float:
@@ -37,19 +45,29 @@ class Guarded:
         """Somebody asks for one now."""
         self._backoff.begin_again()
 
-    def see_to_it(self, now: float, listener: socket.socket | None) -> None:
-        """Make a guardian if there is none. `listener` is what it keeps for our successor."""
+    def see_to_it(
+        self, now: float, listener: socket.socket | None, kept: Sequence[socket.socket] = ()
+    ) -> None:
+        """Make a guardian if there is none, or another if it keeps others than `kept` for our successor.
+
+        `listener` is kept, too.
+        """
+        sockets = frozenset(os.fstat(each.fileno()).st_ino for each in kept)
+        if self._pid and sockets != self._kept:
+            self.end()
         if self._pid or not self._backoff.is_due(now):
             return
         try:
-            pid = guardian.fork(self._cluster, listener)
+            pid = guardian.fork(self._cluster, listener, kept)
             self.watch(pid, os.pidfd_open(pid))
+            self._kept = sockets
         except OSError as error:
             self._backoff.failed(str(error), 0.0)
             log.warning("no guardian: %s", error)
 
     def watch(self, pid: int, pidfd: int) -> None:
-        """This process is our guardian."""
+        """This process is our guardian. What it keeps isn't known."""
+        self._kept = None
         self._pid, self._pidfd, self._started = pid, pidfd, time.monotonic()
         self._selector.register(pidfd, selectors.EVENT_READ, self._ended)
 

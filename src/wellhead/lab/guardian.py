@@ -36,25 +36,28 @@ _HIGHEST_DESCRIPTOR = 1 << 20
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-def fork(cluster: Cluster, listener: socket.socket | None) -> int:
+def fork(cluster: Cluster, listener: socket.socket | None, kept: Sequence[socket.socket] = ()) -> int:
     """Start the guardian of the calling process, a supervisor with one thread; returns its process number.
 
-    `listener` is kept for the next supervisor, should the API server die together with this one.
+    `listener` is kept for the next supervisor, should the API server die together with this one, and so are
+    `kept` for who else would die with it; the next one gets these out of the guardian.
     """
     pid = os.fork()
     if pid == 0:
-        _become(cluster, listener)
+        _become(cluster, listener, kept)
     return pid
 
 
-def _become(cluster: Cluster, listener: socket.socket | None) -> NoReturn:
+def _become(cluster: Cluster, listener: socket.socket | None, kept: Sequence[socket.socket]) -> NoReturn:
     try:
         signals.reset_python()
         os.setsid()
         # Above all the supervisor's lock, which would never be free.
-        kept = listener.fileno() if listener is not None else 2
-        os.closerange(3, kept)
-        os.closerange(kept + 1, _HIGHEST_DESCRIPTOR)
+        last = 2
+        for each in sorted(each.fileno() for each in (*kept, *([listener] if listener else []))):
+            os.closerange(last + 1, each)
+            last = each
+        os.closerange(last + 1, _HIGHEST_DESCRIPTOR)
         marks = {processes.CLUSTER: cluster.name, processes.COMPONENT: processes.GUARDIAN}
         command = launch.own_program()
         title.rename(["wellhead", "guardian", cluster.name], marks)

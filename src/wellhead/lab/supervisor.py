@@ -96,7 +96,8 @@ class Supervisor:
                     backoff.begin_again()
             if self._outdated:
                 self._outdated = not self._loading.take(self._load, self._now)
-            self._guarded.see_to_it(self._now, self._api_listener)
+            kept = [socket for each in self._dns_sockets.values() for socket in each.held]
+            self._guarded.see_to_it(self._now, self._api_listener, kept)
             self._working.take(self._reconcile, self._now)
             publisher.publish()
             for key, _ in self._selector.select(self._patience()):
@@ -167,6 +168,9 @@ class Supervisor:
             if running.key in self._dns_addresses():
                 addresses = self._dns_addresses()[running.key]
                 self._dns_of(running.key[0]).recover(running.pid, running.pidfd, addresses)
+        for (name, _), addresses in self._dns_addresses().items():
+            if name in self._machines and (keeper := self._guarded.process) is not None:
+                self._dns_of(name).recover(*keeper, addresses)
 
     def _recover_listener(self, pid: int, pidfd: int) -> None:
         """Get the API server's socket out of a process that may have it."""
