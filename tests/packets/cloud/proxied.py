@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from functools import partial
 from typing import TYPE_CHECKING
@@ -35,10 +36,27 @@ class World:
                         await self.backends.serve(host, address, node_port)
         status = self.control.service(name)["status"]["loadBalancer"]["ingress"]
         assert {each["ipMode"] for each in status} == {"Proxy"}
-        return str(status[0]["ip"])
+        vip = str(status[0]["ip"])
+        if spec.get("externalTrafficPolicy") != "Local":  # whose nodes have checks of their own
+            await self.first(vip)
+        return vip
 
     async def get(self, vip: str, *headers: str, source: str = "", seconds: float = PATIENCE) -> Answer:
         return await fetch(self.network.client, vip, 80, *headers, source=source, seconds=seconds)
+
+    async def first(self, vip: str) -> Answer:
+        """The same, from when somebody answers: a node that hasn't passed its check yet is led nobody to,
+        and the client is told 503.
+        """
+
+        async def answer() -> Answer | None:
+            with contextlib.suppress(EOFError, ConnectionError):
+                return await self.get(vip)
+            return None
+
+        found = await reached(answer)
+        assert found is not None
+        return found
 
     async def nodes(self, vip: str, count: int = 12, source: str = "") -> set[str]:
         """The nodes that connections of a client come to."""

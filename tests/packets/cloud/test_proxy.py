@@ -318,7 +318,7 @@ async def test_an_ipv6_client_is_told_of_in_every_way_and_ranges_count_for_its_f
     assert answer.headers["forwarded"] == [f'for="[{client}]";by="[{vip}]";proto=http']
     assert answer.headers["x-forwarded-for"] == [client]
     second = world.control.service("both")["status"]["loadBalancer"]["ingress"][1]["ip"]
-    assert (await world.get(second)).headers["x-forwarded-for"] == [CLIENT]
+    assert (await world.first(second)).headers["x-forwarded-for"] == [CLIENT]
     for version, proxy in (("proxy-v1", "v1"), ("proxy-v2", "v2")):
         world.control.kubectl(
             "annotate", "--overwrite", "service", "both", f"wellhead.dev/client-ip={version}"
@@ -328,7 +328,7 @@ async def test_an_ipv6_client_is_told_of_in_every_way_and_ranges_count_for_its_f
     world.patch('{"loadBalancerSourceRanges":["2001:db8:52::/64"]}', "both")
     await world.control.until(lambda: "2001:db8:52" in (world.control.state / "haproxy.cfg").read_text())
     await reached(partial(refused, world, vip))
-    assert (await world.get(second)).proxy == answer.proxy.replace(client, CLIENT).replace(vip, second)
+    assert (await world.first(second)).proxy == answer.proxy.replace(client, CLIENT).replace(vip, second)
 
 
 async def test_a_port_that_another_program_has_costs_only_that_service_its_balancer(world: World) -> None:
