@@ -15,8 +15,9 @@ from rich.text import Text
 
 from bench.apiserver import targets as apiserver
 from bench.measure import Result, machine, number
+from bench.proxy import targets as proxy
 from bench.proxy.growth import Point
-from bench.proxy.targets import Compared, compare
+from bench.targets import Compared, compare
 
 WIDTH = 80
 _RESULTS = Path("bench-results.json")
@@ -31,9 +32,9 @@ def report(console: Console, subjects: Mapping[str, Sequence[Result]], points: S
     """Print the machine and a table for each subject, and write all of it to bench-results.json."""
     where = machine()
     results = [row for rows in subjects.values() for row in rows]
-    targets = compare(results)
+    targets = compare(proxy.TARGETS, results)
     show(console, where, subjects, points, targets)
-    served = apiserver.compare(results)
+    served = compare(apiserver.TARGETS, results)
     if served:
         console.print(served_table(served))
     found = {
@@ -51,7 +52,7 @@ def show(
     where: Mapping[str, str],
     subjects: Mapping[str, Sequence[Result]],
     points: Sequence[Point],
-    targets: Sequence[Compared],
+    targets: Sequence[Compared[proxy.Target]],
 ) -> None:
     """Print all of it."""
     console.print("; ".join(f"{name}: {value}" for name, value in where.items()), highlight=False)
@@ -118,7 +119,7 @@ def _growth(points: Sequence[Point]) -> Table:
     return table
 
 
-def served_table(targets: Sequence[apiserver.Compared]) -> Table:
+def served_table(targets: Sequence[Compared[apiserver.Target]]) -> Table:
     """What the API server had to reach, upstream's figures in brackets."""
     table = _table("The API server beside [kube-apiserver 1.36 and etcd]", "", "wanted", "here", "unit", "")
     table.columns[0].no_wrap = True
@@ -131,7 +132,7 @@ def served_table(targets: Sequence[apiserver.Compared]) -> Table:
     return table
 
 
-def _targets(targets: Sequence[Compared]) -> Table:
+def _targets(targets: Sequence[Compared[proxy.Target]]) -> Table:
     table = _table(
         "Beside kube-proxy 1.36.2", "", "its\nnftables", "its\niptables", "wanted", "here", "unit", ""
     )

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from bench.limits import Limits
-from bench.measure import Result
+from bench import targets
 
 
 @dataclass(frozen=True)
-class Target(Limits):
+class Target(targets.Target):
     """One row: `upstream` is kube-apiserver 1.36 with etcd on a machine of this kind, measured by hand."""
 
-    what: str
-    result: str
-    case: str = ""
     upstream: str = ""
 
 
-_TARGETS = (
+TARGETS = (
     Target("creates, whole cluster", "Services and slices, creates", at_least=2000),
     Target("the last of 20,000 ÷ first", "the last of them ÷ the first", at_least=0.9),
     Target("creates, SQLite", "creates", "SQLite", at_least=2500),
@@ -39,29 +33,3 @@ _TARGETS = (
     Target("a role ÷ administrator", "a role ÷ administrator", "memory", at_most=1.05),
     Target("a webhook ÷ none", "a webhook ÷ none", "memory", at_most=1.05),
 )
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A target and what was measured."""
-
-    target: Target
-    result: Result
-
-    @property
-    def verdict(self) -> str:
-        return self.target.verdict(self.result.value)
-
-    def as_json(self) -> dict[str, Any]:
-        found = {"what": self.target.what, "wanted": self.target.wanted, "upstream": self.target.upstream}
-        return found | {"value": self.result.value, "unit": self.result.unit, "verdict": self.verdict}
-
-
-def compare(results: Sequence[Result]) -> list[Compared]:
-    """The targets that something was measured for, in their order."""
-    found = {(each.name, each.case): each for each in results}
-    return [
-        Compared(each, found[each.result, each.case])
-        for each in _TARGETS
-        if (each.result, each.case) in found
-    ]

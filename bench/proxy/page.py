@@ -7,7 +7,8 @@ from pathlib import Path
 
 from bench.measure import Result, machine, number
 from bench.proxy import growth
-from bench.proxy.targets import compare
+from bench.proxy.targets import TARGETS
+from bench.targets import compare
 
 _SECONDS_TO_MS = 1000
 
@@ -26,7 +27,7 @@ def _lines(results: Sequence[Result], points: Sequence[growth.Point]) -> Iterato
     yield "10,000 Services with two endpoints each, where no other number is given.\n"
     yield "| | kube-proxy nftables | kube-proxy iptables | wanted | wellhead nftables | |"
     yield "|---|---:|---:|---:|---:|---|"
-    for each in compare(results):
+    for each in compare(TARGETS, results):
         target, unit = each.target, each.result.unit
         cells = (target.kube_proxy_nftables, target.kube_proxy_iptables, target.wanted)
         others = (f"{cell} {unit}" if cell not in ("", "not measured") else cell for cell in cells)

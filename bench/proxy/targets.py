@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-from bench.limits import Limits
-from bench.measure import Result
+from bench import targets
 
 
 @dataclass(frozen=True)
-class Target(Limits):
+class Target(targets.Target):
     """One row of the comparison. kube-proxy is 1.36.2, measured by hand on a machine of this kind."""
 
-    what: str
-    result: str
-    case: str
     kube_proxy_nftables: str = "not measured"
     kube_proxy_iptables: str = "not measured"
 
 
 _TEN, _FIFTY = "nftables, 10,000", "nftables, 50,000"
-_TARGETS = (
+TARGETS = (
     Target("first sync, objects at hand", "first sync, objects at hand", _TEN, "39", "1.6", at_most=0.25),
     Target("the same, CPU time", "the same, CPU time", _TEN),
     Target("the same, as the process logs it", "the process's first sync", _TEN, "39", "1.6", at_most=0.25),
@@ -55,32 +49,3 @@ _TARGETS = (
         )
     ),
 )
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A target and what was measured."""
-
-    target: Target
-    result: Result
-
-    @property
-    def verdict(self) -> str:
-        return self.target.verdict(self.result.value)
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self.target) | {
-            "value": self.result.value,
-            "unit": self.result.unit,
-            "verdict": self.verdict,
-        }
-
-
-def compare(results: Sequence[Result]) -> list[Compared]:
-    """The targets that something was measured for, in their order."""
-    found = {(each.name, each.case): each for each in results}
-    return [
-        Compared(each, found[each.result, each.case])
-        for each in _TARGETS
-        if (each.result, each.case) in found
-    ]

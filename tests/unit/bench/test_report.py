@@ -6,11 +6,12 @@ import io
 
 from rich.console import Console
 
-from bench.apiserver import targets
+from bench.apiserver import targets as apiserver
 from bench.measure import Result, median, number
+from bench.proxy import targets as proxy
 from bench.proxy.growth import Point
-from bench.proxy.targets import compare
 from bench.report import WIDTH, served_table, show
+from bench.targets import compare
 
 _LONG = "raw EndpointSlice to kernel, in process, with a word or two about how that was done"
 _ALONE = [
@@ -46,7 +47,13 @@ def printed() -> list[str]:
     file = io.StringIO()
     subjects = {"A cluster": _ALONE, "The service proxy": _TWO_CASES, "Client addresses": _MANY_CASES}
     results = [each for rows in subjects.values() for each in rows]
-    show(Console(width=WIDTH, file=file), {"cpu": "2 x any"}, subjects, _POINTS, compare(results))
+    show(
+        Console(width=WIDTH, file=file),
+        {"cpu": "2 x any"},
+        subjects,
+        _POINTS,
+        compare(proxy.TARGETS, results),
+    )
     return file.getvalue().splitlines()
 
 
@@ -83,7 +90,7 @@ def test_the_api_servers_targets_are_told_with_upstreams_figures_in_brackets() -
         Result("PSS with 10,000", 151.0, "MiB", "", case="SQLite"),
     ]
     file = io.StringIO()
-    Console(width=WIDTH, file=file).print(served_table(targets.compare(rows)))
+    Console(width=WIDTH, file=file).print(served_table(compare(apiserver.TARGETS, rows)))
     lines = [line.split() for line in file.getvalue().splitlines()]
     assert ["list", "of", "10,000", "≤", "0.05", "0.04", "[0.12]", "s", "met"] in lines
     assert ["memory", "with", "10,000", "≤", "150", "151", "[609]", "MiB", "missed"] in lines
