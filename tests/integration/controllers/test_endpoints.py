@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 from tests.integration.controllers.world import World, deployment, service
 from wellhead.api.meta import Obj
 from wellhead.api.resources import DEPLOYMENTS, ENDPOINTS, ENDPOINTSLICES, PODS, SERVICES
@@ -64,7 +66,7 @@ async def test_a_dual_stack_service_has_slices_of_each_family_and_endpoints_of_t
     for index, family in enumerate(("IPv4", "IPv6")):
         [one] = [each for each in found if each["addressType"] == family]
         listed = sorted(endpoint["addresses"][0] for endpoint in one["endpoints"])
-        assert listed == sorted(ips[index]["ip"] for ips in pods)
+        assert listed == sorted(str(ip_address(ips[index]["ip"])) for ips in pods)
 
     async def classic() -> list[Obj]:
         return (await world.client.get(ENDPOINTS, "web", "default")).get("subsets") or []
@@ -85,7 +87,7 @@ async def test_a_dual_stack_service_without_pods_has_an_empty_slice_of_each_fami
 
 async def test_users_endpoints_of_both_families_are_mirrored_into_slices_of_each(world: World) -> None:
     await world.client.create(SERVICES, service("ext", selector=None, ipFamilyPolicy="RequireDualStack"))
-    subset = {"addresses": [{"ip": "192.0.2.7"}, {"ip": "2001:db8::7"}], "ports": [{"port": 9376}]}
+    subset = {"addresses": [{"ip": "192.0.2.7"}, {"ip": "2001:DB8:0::7"}], "ports": [{"port": 9376}]}
     metadata = {"name": "ext", "namespace": "default"}
     await world.client.create(
         ENDPOINTS, {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": [subset]}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
-
 from wellhead.api.meta import is_deleting, labels
 from wellhead.api.types.endpointslice import Endpoint
 from wellhead.api.types.node import Node
 from wellhead.api.types.pod import Pod
 from wellhead.api.types.service import Service
 from wellhead.controllers.pods import is_ready, is_terminal
+from wellhead.ip import parse_address
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
 
@@ -21,9 +20,13 @@ def pod_ips(pod: Pod) -> list[str]:
 
 
 def address_of(pod: Pod, family: str) -> str | None:
-    """The pod's address of a family ("IPv4" or "IPv6"). On the host's network, that is the node's."""
+    """The pod's address of a family ("IPv4" or "IPv6"). On the host's network, that is the node's.
+
+    In the one spelling that slices may have, whichever the node chose.
+    """
     version = 6 if family == "IPv6" else 4
-    return next((ip for ip in pod_ips(pod) if ip_address(ip).version == version), None)
+    addresses = map(parse_address, pod_ips(pod))
+    return next((str(each) for each in addresses if each and each.version == version), None)
 
 
 def endpoint_of(pod: Pod, service: Service, node: Node | None, family: str) -> Endpoint | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from ipaddress import ip_address
 
 from wellhead.api.meta import Key, Obj, is_deleting, key, labels, owner_reference
 from wellhead.api.meta import annotations as annotations_of
@@ -28,6 +27,7 @@ from wellhead.controllers.endpointslice.slices import (
 from wellhead.controllers.indexes import SERVICE_NAME_LABEL
 from wellhead.controllers.store import Store, Stores
 from wellhead.health import Check
+from wellhead.ip import IPAddress, parse_address
 
 MANAGED_BY = "endpointslicemirroring-controller.k8s.io"
 SKIP_LABEL = "endpointslice.kubernetes.io/skip-mirror"
@@ -75,17 +75,18 @@ def mirrored_endpoints(endpoints: Obj) -> Mapping[SliceKind, list[Endpoint]]:
         ready = [(address, True) for address in subset.get("addresses") or []]
         waiting = [(address, False) for address in subset.get("notReadyAddresses") or []]
         for address, is_ready in (ready + waiting)[:_MOST_ADDRESSES]:
-            try:
-                family = f"IPv{ip_address(address['ip']).version}"
-            except ValueError:
+            ip = parse_address(address["ip"])
+            if ip is None:
                 continue
-            identity = (address["ip"], (address.get("targetRef") or {}).get("uid", ""))
-            found[family, ports].setdefault(identity, _endpoint(address, ready=is_ready))
+            endpoint = _endpoint(address, ip, ready=is_ready)
+            identity = (endpoint["addresses"][0], (address.get("targetRef") or {}).get("uid", ""))
+            found[f"IPv{ip.version}", ports].setdefault(identity, endpoint)
     return {kind: list(each.values()) for kind, each in found.items()}
 
 
-def _endpoint(address: Obj, *, ready: bool) -> Endpoint:
-    endpoint: Endpoint = {"addresses": [address["ip"]], "conditions": {"ready": ready}}
+def _endpoint(address: Obj, ip: IPAddress, *, ready: bool) -> Endpoint:
+    """`str(ip)`: slices may have one spelling of an address alone, whichever the user chose."""
+    endpoint: Endpoint = {"addresses": [str(ip)], "conditions": {"ready": ready}}
     for name in ("hostname", "nodeName", "targetRef"):
         if address.get(name):
             endpoint[name] = address[name]
