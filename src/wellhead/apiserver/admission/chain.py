@@ -47,6 +47,7 @@ class Admission:
             info.namespace,
             info.name,
             options=_options(call) if options is None else options,
+            verb=call.info.verb,
             dry_run=dry_run,
             warnings=call.warnings,
             annotations={} if call.trail is None else call.trail.annotations,

@@ -11,6 +11,7 @@ from wellhead.apiserver.admission.certificates import (
     CertificateSubjectRestriction,
 )
 from wellhead.apiserver.admission.chain import Admission
+from wellhead.apiserver.admission.claim_status import ClaimStatusAuthorization
 from wellhead.apiserver.admission.default_ingress_class import DefaultIngressClass
 from wellhead.apiserver.admission.default_toleration_seconds import DefaultTolerationSeconds
 from wellhead.apiserver.admission.deny_service_external_ips import DenyServiceExternalIPs
@@ -74,12 +75,14 @@ ORDERED: tuple[type[Plugin], ...] = (
     PolicyParameters,
     StatusRestriction,
     DeviceAdminAccess,
+    ClaimStatusAuthorization,
 )
 OFF = frozenset({"DenyServiceExternalIPs", "EventRateLimit"})
 """Those that count only if they are turned on."""
 _ALWAYS = frozenset(
     {
         "CertificateRequester",
+        "ClaimStatusAuthorization",
         "DeviceAdminAccess",
         "PolicyParameters",
         "ProxyRestriction",

@@ -33,6 +33,8 @@ class Request:
     """What is replaced or deleted; empty in a CREATE."""
     options: Obj = field(default_factory=dict)
     """CreateOptions, UpdateOptions, DeleteOptions, as the client sent them."""
+    verb: str = ""
+    """The request's, as rights name it: an UPDATE is an update or a patch."""
     dry_run: bool = False
     warnings: list[str] = field(default_factory=list)
     """What the client is told in Warning headers."""
