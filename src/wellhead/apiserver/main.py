@@ -36,7 +36,6 @@ from wellhead.apiserver.backups import back_up_when_asked
 from wellhead.apiserver.bootstrap import (
     ensure_namespaces,
     ensure_priority_classes,
-    ensure_service_ranges,
 )
 from wellhead.apiserver.compaction import compact_history
 from wellhead.apiserver.custom.conversion import converter_of
@@ -263,9 +262,8 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
         await ensure_flow_control(registry)
         await local.ensure()
         ranges = config.service_cluster_ip_ranges
-        await ensure_service_ranges(registry, ranges)
         own = [] if cache.shared else [config.advertise_address]
-        system = SystemKeeper(registry, ranges[0][1], own, config.secure_port, _trusted(config))
+        system = SystemKeeper(registry, ranges, own, config.secure_port, _trusted(config))
         await system.ensure()
         connections = server.connections()
         runner = web.ServerRunner(connections, shutdown_timeout=_SHUTDOWN_SECONDS)

@@ -1,6 +1,7 @@
 """Puts back what a cluster can't be without when somebody takes it away.
 
-Upstream: systemnamespaces, kubernetesservice and clusterauthenticationtrust in pkg/controlplane/controller.
+Upstream: systemnamespaces, kubernetesservice, defaultservicecidr and clusterauthenticationtrust in
+pkg/controlplane/controller.
 """
 
 from __future__ import annotations
@@ -10,14 +11,23 @@ import logging
 from collections.abc import Sequence
 
 from wellhead.api.errors import ApiError
-from wellhead.api.ranges import Address
-from wellhead.api.resources import CONFIGMAPS, ENDPOINTS, ENDPOINTSLICES, NAMESPACES, SERVICES
+from wellhead.api.kinds.servicecidr import DEFAULT_NAME
+from wellhead.api.ranges import Address, Network
+from wellhead.api.resources import (
+    CONFIGMAPS,
+    ENDPOINTS,
+    ENDPOINTSLICES,
+    NAMESPACES,
+    SERVICECIDRS,
+    SERVICES,
+)
 from wellhead.apiserver.aggregation import authentication
 from wellhead.apiserver.bootstrap import (
     KUBERNETES,
     ensure_kubernetes_endpoints,
     ensure_kubernetes_service,
     ensure_namespaces,
+    ensure_service_ranges,
 )
 from wellhead.apiserver.names import Names
 from wellhead.apiserver.registry.registry import SYSTEM_NAMESPACES, Registry
@@ -26,34 +36,38 @@ from wellhead.storage.event_log import Event
 _log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 1.0
-_NAMESPACES, _TRUST, _SERVICE, _ENDPOINTS = "namespaces", "trust", "service", "endpoints"
+_NAMESPACES, _TRUST, _RANGES, _SERVICE, _ENDPOINTS = "namespaces", "trust", "ranges", "service", "endpoints"
 
 
 class SystemKeeper:
-    """The namespaces of the system, the Service `kubernetes`, where it leads, and whom to believe."""
+    """Namespaces of the system, ranges of Services, the Service `kubernetes`, where it leads, and trust."""
 
     def __init__(
         self,
         registry: Registry,
-        cluster_ip: Address,
+        ranges: Sequence[Network],
         addresses: Sequence[Address],
         port: int,
         trust: dict[str, str],
     ) -> None:
-        """`addresses` are the server's own; none: others see to the endpoints. `trust` is whom to believe."""
+        """`ranges` are the Services', whose first address is the Service `kubernetes`'.
+
+        `addresses` are the server's own; none: others see to the endpoints. `trust` is whom to believe.
+        """
         self._registry = registry
         self._trust = trust
-        self._cluster_ip = cluster_ip
+        self._ranges = ranges
         self._addresses = addresses
         self._port = port
         self._names = Names()
 
     async def ensure(self) -> None:
         """Everything, from now on. Raises InternalError when it can't be stored."""
-        for what in (_TRUST, _SERVICE, _ENDPOINTS):
+        for what in (_TRUST, _RANGES, _SERVICE, _ENDPOINTS):
             await self._put_back(what)
         self._registry.collection(CONFIGMAPS).observe(self._config_map_changed)
         self._registry.collection(NAMESPACES).observe(self._namespace_changed)
+        self._registry.collection(SERVICECIDRS).observe(self._range_changed)
         self._registry.collection(SERVICES).observe(self._service_changed)
         if self._addresses:
             for resource in (ENDPOINTS, ENDPOINTSLICES):
@@ -74,8 +88,10 @@ class SystemKeeper:
             await ensure_namespaces(self._registry)
         elif what == _TRUST:
             await authentication.ensure_trust(self._registry, self._trust)
+        elif what == _RANGES:
+            await ensure_service_ranges(self._registry, self._ranges)
         elif what == _SERVICE:
-            await ensure_kubernetes_service(self._registry, self._cluster_ip, self._port)
+            await ensure_kubernetes_service(self._registry, self._ranges[0][1], self._port)
         elif self._addresses:
             await ensure_kubernetes_endpoints(self._registry, self._addresses, self._port)
 
@@ -86,6 +102,10 @@ class SystemKeeper:
     def _config_map_changed(self, event: Event) -> None:
         if (event.item.namespace, event.item.name) == (authentication.NAMESPACE, authentication.NAME):
             self._names.add(_TRUST)
+
+    def _range_changed(self, event: Event) -> None:
+        if event.type == "DELETED" and event.item.name == DEFAULT_NAME:
+            self._names.add(_RANGES)
 
     def _service_changed(self, event: Event) -> None:
         # What somebody changes of it stays until the next start, as upstream's.

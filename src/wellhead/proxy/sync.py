@@ -14,7 +14,7 @@ from wellhead.waiting import comes
 log = logging.getLogger(__name__)
 
 
-_LONG = 0.002  # seconds
+_LONG = 0.005  # seconds; in nftables mode, hardly a change takes so long
 _REST, _LONGEST_REST = 19.0, 1.0
 
 
@@ -24,7 +24,7 @@ def _computed() -> float:
 
 
 def _rest_after(seconds: float) -> float:
-    return min(_REST * seconds, _LONGEST_REST) if seconds > _LONG else 0.0
+    return min(_REST * max(seconds - _LONG, 0.0), _LONGEST_REST)
 
 
 class SyncFailed(Exception):

@@ -73,7 +73,7 @@ async def test_requests_during_a_sync_are_served_by_one_more() -> None:
         assert recorder.syncs == 2
 
 
-@pytest.mark.parametrize(("computes", "rest"), [(0.001, 0.0), (0.02, 0.38), (2.0, 1.0)])
+@pytest.mark.parametrize(("computes", "rest"), [(0.004, 0.0), (0.015, 0.19), (0.025, 0.38), (2.0, 1.0)])
 async def test_what_computes_for_long_leaves_the_processor_to_others(computes: float, rest: float) -> None:
     recorder = Recorder(computes=computes)
     now = asyncio.get_running_loop().time
