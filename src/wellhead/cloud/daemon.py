@@ -1,4 +1,7 @@
-"""A process that outlives this one: started, found again by the Unix socket that it listens on, watched."""
+"""A process that outlives this one: started, found again by the Unix socket that it listens on, watched.
+
+One that doesn't listen yet is found by its environment: whoever started it may have been killed right after.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import os
 import signal
 import socket
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +22,9 @@ from wellhead.linux import signals
 _log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 5.0
+_COMING_SECONDS = 10.0  # for one that was started to listen
+_LOOK_SECONDS = 0.02
+_MARK = "WELLHEAD_DAEMON"  # in its environment: the socket that it is to listen on, and whose network it has
 _CREDENTIALS = struct.Struct("3i")  # struct ucred: pid, uid, gid
 
 
@@ -33,8 +40,8 @@ class Daemon:
         self._pidfd = -1
 
     async def adopt(self) -> bool:
-        """Watch the one that listens there, if there is one. Returns whether."""
-        if self.pid is None and (pid := await asyncio.to_thread(_listener, self._path)) is not None:
+        """Watch the one that listens there, or is about to, if there is one. Returns whether."""
+        if self.pid is None and (pid := await asyncio.to_thread(_find, self._path)) is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._watch(pid)
                 _log.info("%s is running already, as process %d", self._name, pid)
@@ -42,7 +49,7 @@ class Daemon:
 
     async def start(self, arguments: list[str]) -> None:
         """Start one. Raises PlaneError if the program can't be run."""
-        self._watch(await asyncio.to_thread(_spawn, arguments))
+        self._watch(await asyncio.to_thread(_spawn, arguments, self._path))
         _log.info("%s runs as process %d", self._name, self.pid)
 
     async def stop(self) -> None:
@@ -81,6 +88,38 @@ class Daemon:
         self._on_end()
 
 
+def _find(path: Path) -> int | None:
+    """The process that listens on this socket, or will; None if there is none, or it never does."""
+    pid = _listener(path)
+    for coming in () if pid is not None else _coming(path):
+        deadline = time.monotonic() + _COMING_SECONDS
+        while pid is None and _is_marked(coming, path) and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+            pid = _listener(path)
+        if pid != coming and _is_marked(coming, path):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(coming, signal.SIGKILL)
+    return pid
+
+
+def _coming(path: Path) -> list[int]:
+    """Processes that were started to listen there."""
+    return [pid for name in os.listdir("/proc") if name.isdecimal() and _is_marked(pid := int(name), path)]
+
+
+def _is_marked(pid: int, path: Path) -> bool:
+    """Whether it was started to listen there. What it has forked leads no session."""
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        return os.getsid(pid) == pid and os.fsencode(_mark(path)) in environment.split(b"\0")
+    except OSError:
+        return False
+
+
+def _mark(path: Path) -> str:
+    return f"{_MARK}={path} {os.readlink('/proc/self/ns/net')}"
+
+
 def _listener(path: Path) -> int | None:
     """The process that listens on this socket; None if there is none."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
@@ -93,12 +132,12 @@ def _listener(path: Path) -> int | None:
         return int(_CREDENTIALS.unpack(credentials)[0])
 
 
-def _spawn(arguments: list[str]) -> int:
+def _spawn(arguments: list[str], path: Path) -> int:
     try:
         return os.posix_spawn(
             arguments[0],
             arguments,
-            os.environ,
+            os.environ | dict([_mark(path).split("=", 1)]),
             file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), *_closed()],
             setsid=True,
             setsigmask=(),

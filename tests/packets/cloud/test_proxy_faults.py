@@ -142,6 +142,18 @@ async def test_a_vip_that_is_given_back_is_not_kept(world: World) -> None:
     await world.control.until(lambda: ":80 " not in world.control.host.run("ss -Hltn"))
 
 
+async def test_the_last_service_goes_while_neither_controller_nor_haproxy_run(world: World) -> None:
+    await world.service()
+    haproxy = world.haproxy()
+    world.control.kill_cloud()
+    os.kill(haproxy, signal.SIGKILL)
+    world.control.kubectl("delete", "service", "web", "--wait=false")
+    world.control.start_cloud()
+    await world.control.until(lambda: world.control.status()["loadBalancers"] == [])
+    await world.control.until(lambda: not (world.control.state / "haproxy.cfg").exists())
+    assert world.control.status()["proxy"]["pid"] is None
+
+
 @pytest.mark.parametrize("family", ["-4", "-6"])
 async def test_a_vip_whose_route_somebody_took_away_is_answered_again(world: World, family: str) -> None:
     vip = await world.service("web", ipFamilies=["IPv4" if family == "-4" else "IPv6"])

@@ -120,9 +120,10 @@ class HAProxy:
             raise
 
     async def stop(self) -> None:
-        """End both, with the connections that there are. Returns when they are gone."""
+        """End both, with the connections that there are. Returns when they and their file are gone."""
         await self._master.stop()
         await self._keeper.stop()
+        self._instance.config.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Stop watching. They go on without us."""
