@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -155,6 +156,13 @@ def pid_of(lab: Lab, machine: str, component: str) -> int:
         if each.machine == machine and (each.component == component if component else each.is_init):
             return each.pid
     return 0
+
+
+def kill(lab: Lab, machine: str, component: str) -> int:
+    """Kill a component (see `pid_of`) as soon as it runs. Returns which process that was."""
+    pid = until(lambda: pid_of(lab, machine, component))  # 0 would be ourselves, and all that we started
+    os.kill(pid, signal.SIGKILL)
+    return pid
 
 
 def eventually(question: Callable[[], Any], wanted: Any, seconds: float = PATIENCE) -> None:

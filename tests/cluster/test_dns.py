@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.lab import BIN, Lab, eventually, pid_of
+from tests.cluster.lab import BIN, Lab, eventually, kill, pid_of
 from tests.patience import until
 from wellhead.lab import processes
 
@@ -185,8 +183,7 @@ def _kill(lab: Lab, machine: str, component: str) -> None:
     def pid() -> int:
         return pid_of(lab, machine, component)
 
-    before = until(pid)
-    os.kill(before, signal.SIGKILL)
+    before = kill(lab, machine, component)
     until(pid, lambda now: now not in (0, before))
     if not machine:
         until(lambda: json.loads(lab.wellhead("status", "-o", "json", check=False))["healthy"])

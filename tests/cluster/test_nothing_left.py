@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 from collections import Counter
 
 import pytest
 
 from tests.cluster.churn import churn
-from tests.cluster.lab import NODES, Lab, eventually, pid_of
+from tests.cluster.lab import NODES, Lab, eventually, kill
 from tests.patience import PATIENCE
 
 SERVICES = int(os.environ.get("WELLHEAD_CHURNED_SERVICES", "30"))
@@ -58,7 +57,7 @@ async def test_of_services_that_were_churned_nothing_is_left(lab: Lab, namespace
 
     def halfway() -> None:
         for machine, component in (("node-1", "proxy"), ("cloud", "cloud")):
-            os.kill(pid_of(lab, machine, component), signal.SIGKILL)
+            kill(lab, machine, component)
 
     done = await churn(lab, namespace, "churned", services=SERVICES, changes=1, seed=1, halfway=halfway)
     assert done == dict.fromkeys(("create", "change", "delete"), SERVICES)
@@ -66,5 +65,5 @@ async def test_of_services_that_were_churned_nothing_is_left(lab: Lab, namespace
     # Chains that a kind of Service needs stay for the next of that kind, in nftables mode and at the edge.
     # They are few; and whoever starts sweeps.
     for machine, component in (("cloud", "cloud"), *((node, "proxy") for node in NODES)):
-        os.kill(pid_of(lab, machine, component), signal.SIGKILL)
+        kill(lab, machine, component)
     eventually(lambda: everything(lab) - before, Counter(), 3 * PATIENCE)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from tests.cluster.lab import (
     NODES,
     Lab,
     eventually,
+    kill,
     pid_of,
 )
 from tests.cluster.load import DOWNLOADS, ENDLESS, SHORT, Crowd, crowd, server
@@ -81,9 +80,7 @@ def test_switched_off_or_the_proxies_killed_connections_go_on_as_they_began(
 
     lab.kubectl("annotate", "service", "web", "-n", namespace, f"{ANNOTATION}=true")
     eventually(lambda: all_keep(clients, port), True)
-    killed = {node: pid_of(lab, node, "proxy") for node in NODES}
-    for pid in killed.values():
-        os.kill(pid, signal.SIGKILL)
+    killed = {node: kill(lab, node, "proxy") for node in NODES}
     all_go_on()
     eventually(lambda: all(pid_of(lab, node, "proxy") not in (0, killed[node]) for node in NODES), True)
     eventually(lambda: all_keep(clients, port), True)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 from typing import Any
 
 import pytest
 
-from tests.cluster.lab import ADDRESSES, CLIENT, EXTERNAL_IP, eventually, pid_of
+from tests.cluster.lab import ADDRESSES, CLIENT, EXTERNAL_IP, eventually, kill
 from tests.page.browser import Browser, of
 from tests.page.shop import Shop
 from tests.patience import until
@@ -244,7 +242,7 @@ def test_an_api_server_that_goes_and_comes_back(chromium: Browser, shop: Shop) -
     until(lambda: chromium.picture()["ways"])
     chromium.until_text(".state", r"^● cluster")
     before = chromium.picture()
-    os.kill(pid_of(shop.lab, "control-plane", "apiserver"), signal.SIGKILL)
+    kill(shop.lab, "control-plane", "apiserver")
     eventually(lambda: shop.lab.kubectl("get", "--raw", "/readyz", check=False).strip(), "ok")
     shop.lab.kubectl("patch", "service", "nodeport", "-p", '{"spec":{"externalTrafficPolicy":"Local"}}')
     try:

@@ -11,7 +11,7 @@ import pytest
 
 from tests import forks
 from tests.cluster.lab import Lab, eventually, pid_of
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until
 from wellhead.lab.component_health import PORTS
 
 _MACHINES = {"node-agent": "node-1", "policy": "node-1", "proxy": "node-1", "cloud": "cloud"}
@@ -55,7 +55,7 @@ def test_a_node_whose_disk_takes_no_write_is_not_ready_and_says_why_until_it_doe
 
 def test_a_component_that_hangs_is_not_healthy_though_it_runs(lab: Lab) -> None:
     eventually(lambda: [each for each in _problems(lab) if "scheduler" in each], [])
-    scheduler = pid_of(lab, "control-plane", "scheduler")
+    scheduler = until(lambda: pid_of(lab, "control-plane", "scheduler"))
     os.kill(scheduler, signal.SIGSTOP)
     try:
         expected = "scheduler on control-plane is not healthy: its /healthz doesn't answer: timed out"
