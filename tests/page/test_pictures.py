@@ -169,6 +169,23 @@ def test_it_prints(chromium: Browser, fifty: str) -> None:
     assert printed.startswith(b"%PDF")
 
 
+def test_a_tab_behind_others_takes_no_connection(chromium: Browser, fifty: str) -> None:
+    driver = chromium.driver
+    chromium.open(fifty)
+    _drawn(chromium)
+    first = driver.current_window_handle
+    for _ in range(8):  # a browser has six connections to one server
+        driver.switch_to.new_window("tab")
+        driver.get(fifty)
+        _drawn(chromium)
+    for each in set(driver.window_handles) - {first}:
+        driver.switch_to.window(each)
+        driver.close()
+    driver.switch_to.window(first)
+    _drawn(chromium)
+    assert chromium.text(".state.connected")
+
+
 def test_without_the_link_nothing_is_told(chromium: Browser, fifty: str) -> None:
     origin = fifty[: fifty.index("#")]
     chromium.open(origin)

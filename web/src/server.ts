@@ -67,19 +67,31 @@ export interface News {
 
 const SLOWEST = 5000; // milliseconds between two attempts
 
+const UNSEEN = 3000; // milliseconds that a stream outlives the last look at its page
+
 /**
- * Follows the cluster while the page is looked at, and begins anew where the server went. A page that the browser keeps
- * for the way back holds no stream: there are six at most to one server, and others wait for them.
+ * Follows the cluster while the page is looked at, and begins anew where the server went. A tab that is behind others
+ * holds no stream, nor does a page that the browser keeps for the way back: a browser has at most six to one server.
  */
 export function follow(news: News): void {
-  let hidden = new AbortController();
-  addEventListener("pagehide", () => hidden.abort());
-  addEventListener("pageshow", (event) => {
-    if (!event.persisted) return;
-    hidden = new AbortController();
-    void following(news, hidden.signal);
-  });
-  void following(news, hidden.signal);
+  let stream: AbortController | null = null;
+  let leaving: ReturnType<typeof setTimeout> | undefined;
+  const leave = () => {
+    stream?.abort();
+    stream = null;
+  };
+  const look = () => {
+    clearTimeout(leaving);
+    if (document.hidden) leaving = setTimeout(leave, UNSEEN);
+    else if (!stream) {
+      stream = new AbortController();
+      void following(news, stream.signal);
+    }
+  };
+  addEventListener("pagehide", leave);
+  addEventListener("pageshow", look);
+  document.addEventListener("visibilitychange", look);
+  look();
 }
 
 async function following(news: News, signal: AbortSignal): Promise<void> {
