@@ -11,6 +11,7 @@ from __future__ import annotations
 import gzip
 import tarfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -44,12 +45,13 @@ class _Counting:
 
     def __init__(self, stream: _Readable, limit: int) -> None:
         self._stream = stream
-        self.left = limit
+        self._limit = limit
+        self.count = 0
 
     def read(self, size: int) -> bytes:
         data = self._stream.read(size)
-        self.left -= len(data)
-        if self.left < 0:
+        self.count += len(data)
+        if self.count > self._limit:
             raise ImageError("it unpacks to more than the bound; see --max-size")
         return data
 
@@ -78,6 +80,21 @@ def _whiteout_refusal(name: str) -> str | None:
     return "a whiteout of no file" if removed in ("", ".", "..") else None
 
 
+def _members(archive: tarfile.TarFile, stream: _Counting) -> Iterator[tarfile.TarInfo]:
+    """The entries. An archive may end with its last file's last byte, as `umoci insert` 0.4 writes it.
+
+    Source: Go, archive/tar: padding may be missing at the end, a part of a file may not.
+    """
+    end = 0
+    try:
+        for member in archive:
+            end = member.offset_data + (member.size if member.isreg() else 0)
+            yield member
+    except tarfile.ReadError:
+        if not end <= stream.count < -(-end // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE:
+            raise
+
+
 def check(layers: list[Path], bounds: Bounds) -> None:
     """Read all layers of an image (tar, compressed by gzip) once. Raises ImageError."""
     size, entries = 0, 0
@@ -88,7 +105,7 @@ def check(layers: list[Path], bounds: Bounds) -> None:
                 # Headers and padding come on top of the files' own bytes.
                 counted = _Counting(stream, bounds.size - size + (64 << 20))
                 with tarfile.open(fileobj=counted, mode="r|", tarinfo=Header) as archive:  # type: ignore[call-overload]
-                    for member in archive:
+                    for member in _members(archive, counted):
                         entries += 1
                         size += member.size if member.isreg() else 0
                         if problem := refusal(member):

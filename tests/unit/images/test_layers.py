@@ -75,6 +75,20 @@ def test_what_follows_the_end_of_a_layer_counts(tmp_path: Path) -> None:
         layers.check([bomb], Bounds(size=1 << 20))
 
 
+@pytest.mark.parametrize(
+    ("length", "taken"), [(512 + 700, True), (512 + 701, True), (1535, True), (512 + 699, False)]
+)
+def test_what_fills_the_last_block_may_be_missing_but_nothing_of_a_file(
+    tmp_path: Path, length: int, taken: bool
+) -> None:
+    (tmp_path / "x").write_bytes(gzip.compress(tar([Entry("a", bytes(700))])[:length]))
+    if taken:
+        layers.check([tmp_path / "x"], Bounds(entries=1))
+    else:
+        with pytest.raises(ImageError, match="no tar archive: unexpected end of data"):
+            layers.check([tmp_path / "x"], Bounds())
+
+
 def test_a_header_that_claims_gigabytes_is_not_read(tmp_path: Path) -> None:
     info = tarfile.TarInfo("././@PaxHeader")
     info.type, info.size = tarfile.XHDTYPE, 4 << 30
