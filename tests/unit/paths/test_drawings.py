@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
+import msgspec
+import pytest
+
 from tests.unit.paths.objects import (
     CLUSTER,
     FLANNEL,
@@ -17,9 +20,10 @@ from tests.unit.paths.objects import (
     service,
     world,
 )
+from wellhead.paths.codes import Code
 from wellhead.paths.rendering.drawing import draw
 from wellhead.paths.rendering.text import markdown, picture, text
-from wellhead.paths.way import Report
+from wellhead.paths.way import Disposition, Report, Step, What
 
 TWO_NODES = [node("node-1", 1), node("node-2", 2)]
 ENDPOINT = [endpoints(("10.50.1.5", "node-1")), pod("endpoint", "10.50.1.5", "node-1")]
@@ -105,6 +109,19 @@ health check ---> node-1   node-2 <--- health check
                     | v
                  endpoint"""
     )
+
+
+@pytest.mark.parametrize(("last", "drawn"), [("edge", "edge"), ("outside", "node")])
+def test_what_was_seen_last_somewhere_ends_there(last: str, drawn: str) -> None:
+    found = load_balancer()
+    way = found.ways[0]
+    because = f"It was last seen at {last}."
+    seen = Step(who=last, what=What.DROP, from_=None, to=None, code=Code.LAST_SEEN, because=because)
+    lost = msgspec.structs.replace(
+        way.outcomes[0], disposition=Disposition.UNREACHABLE, enters="", steps=(seen,)
+    )
+    traced = msgspec.structs.replace(found, ways=(msgspec.structs.replace(way, outcomes=(lost,)),))
+    assert draw(traced).splitlines()[-1].split() == [drawn, "X"]
 
 
 def test_the_first_three_lines_are_the_answer() -> None:

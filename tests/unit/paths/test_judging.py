@@ -138,6 +138,15 @@ def test_a_healthy_service_is_warned_of_nothing() -> None:
     assert warned(NODES, FLANNEL, kube_proxy(), checked, everywhere) == set()
 
 
+@pytest.mark.parametrize(
+    "ready", [[], [endpoints(("10.50.1.5", "oslo"), ("10.50.2.5", "lima"), ("10.50.3.5", "cairo"))]]
+)
+def test_nobody_drops_where_all_or_none_have_endpoints(ready: list[Obj]) -> None:
+    external = service(type="NodePort", externalIPs=["192.0.2.77"], **LOCAL)
+    found = warned(*NODES, kube_proxy(), external, *ready)
+    assert not {"ExternalIPsAndLocal", "LocalWithoutHealthCheck"} & found
+
+
 def test_networks_that_hold_the_client_are_warned_of() -> None:
     wide = [*NODES, kube_proxy(clusterCIDR="10.0.0.0/8"), service(type="NodePort", **LOCAL), ONE]
     assert "ClusterCIDRHoldsClients" in warned(wide, from_=("10.99.1.1",))

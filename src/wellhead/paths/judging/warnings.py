@@ -109,7 +109,7 @@ def _policy(explanation: Explanation, facts: ServiceFacts, ways: Sequence[Way]) 
     one = announcing_node(explanation, facts)
     if how.endpoints > 1 and (how.uneven or one is not None):
         yield note(Code.UNEVEN, f"Under Local: {how.price(one)}.", policy)
-    if facts.spec.get("externalIPs"):
+    if facts.spec.get("externalIPs") and how.without and how.endpoints:
         sentence = (
             "Nobody checks which nodes have endpoints for the external IPs: "
             f"{how.without} of {how.nodes} nodes drop."

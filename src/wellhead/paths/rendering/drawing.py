@@ -212,7 +212,8 @@ def _chain(way: Way, outcome: Outcome) -> str:
 
 def _stopped(way: Way, outcome: Outcome) -> str:
     """Nobody receives it."""
-    where = outcome.enters or way.client_node or "node"
+    seen = next((step.who for step in outcome.steps if step.code is Code.LAST_SEEN), "")
+    where = outcome.enters or way.client_node or (seen if seen != way.client else "") or "node"
     what = {Disposition.REFUSED: "refused", Disposition.DROPPED: "X", Disposition.UNREACHABLE: "X"}.get(
         outcome.disposition, "?"
     )
