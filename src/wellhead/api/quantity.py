@@ -70,10 +70,14 @@ class Quantity:
         return -(-self.nanos // (_NANO // 1000))
 
     def __add__(self, other: Quantity) -> Quantity:
-        return Quantity(self.nanos + other.nanos, self.format)
+        return Quantity(self.nanos + other.nanos, self._format_with(other))
 
     def __sub__(self, other: Quantity) -> Quantity:
-        return Quantity(self.nanos - other.nanos, self.format)
+        return Quantity(self.nanos - other.nanos, self._format_with(other))
+
+    def _format_with(self, other: Quantity) -> Format:
+        """Zero has no format of its own to keep."""
+        return self.format if self.nanos else other.format
 
     def __str__(self) -> str:
         if self.nanos == 0:

@@ -52,6 +52,14 @@ def test_amounts_compare_and_round_up() -> None:
     assert str(Quantity.parse("1") - Quantity.parse("250m")) == "750m"
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "total"), [("0", "1Gi", "1Gi"), ("1G", "1Gi", "2073741824"), ("1Gi", "1G", "2073741824")]
+)
+def test_a_sum_is_written_as_its_first_part_that_is_not_zero(one: str, other: str, total: str) -> None:
+    assert str(Quantity.parse(one) + Quantity.parse(other)) == total
+    assert str(Quantity.parse("0") - Quantity.parse("1Mi")) == "-1Mi"
+
+
 def test_a_long_number_costs_its_length() -> None:
     begun = time.process_time()
     with pytest.raises(ValueError, match="must match"):

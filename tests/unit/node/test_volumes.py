@@ -88,6 +88,9 @@ async def test_a_missing_object_or_key_is_named_unless_it_is_optional() -> None:
         await _files({"name": "v", "configMap": {"name": "none"}})
     with pytest.raises(VolumeError, match="non-existent secret key: x"):
         await _files({"name": "v", "secret": {"secretName": "key", "items": [{"key": "x", "path": "x"}]}})
+    volume = {"name": "v", "configMap": {"name": "ca", "items": [{"key": "x", "path": "x"}]}}
+    with pytest.raises(VolumeError, match="configmap references non-existent config key: x"):
+        await _files(volume)
     assert await _files({"name": "v", "configMap": {"name": "none", "optional": True}}) == {}
 
 

@@ -63,3 +63,19 @@ def test_the_containers_of_a_pod_have_theirs_below_its_own(tmp_path: Path, unifi
     assert cgroups.left() == {"x"}
     cgroups.apply_to_pod(Pod("u-2", Limits()))
     assert not (memory / "pod-u-2").exists()
+
+
+def test_in_version_1_a_containers_processors_are_its_pods_first(tmp_path: Path) -> None:
+    cgroups = Cgroups({each: tmp_path / each for each in ("cpu", "memory")}, unified=False)
+    for each in ("cpu", "memory"):
+        (tmp_path / each).mkdir()
+    few, more = Limits(cpu=200), Limits(cpu=300)
+    cgroups.make("x", few, Pod("u", few))
+    quota = tmp_path / "cpu/pod-u/cpu.cfs_quota_us"
+    cgroups.apply("x", more)
+    assert quota.read_text() == "30000"
+    cgroups.apply("x", few)
+    assert quota.read_text() == "30000"  # another container may still have it
+    cgroups.apply_to_pod(Pod("u", Limits()))
+    cgroups.apply("x", more)
+    assert quota.read_text() == "-1"

@@ -47,12 +47,15 @@ class Whole:
             await comes(self._granted, retry)
 
     async def _apply(self) -> None:
-        """To the pod's cgroup; and to containers', whose own limits may be the pod's. Raises OSError."""
+        """To containers' cgroups, whose own limits may be the pod's; and to the pod's. Raises OSError.
+
+        In this order: version 1 never lets a container have more than its pod.
+        """
         state, runtime = self._state, self._state.context.runtime
-        if (pod := state.in_all) is not None:
-            await runtime.resize_pod(pod)
         for container in (*spec.init_containers(state.pod), *spec.containers(state.pod)):
             attempt = state.record.of(container["name"]).current
             if attempt is not None and attempt.running:
                 limits = Limits.of(state.effective(state.granted(container))) or Limits()
                 await runtime.resize(attempt.id, limits)
+        if (pod := state.in_all) is not None:
+            await runtime.resize_pod(pod)

@@ -155,10 +155,13 @@ class Cgroups:
 
     def apply(self, id: str, limits: Limits) -> None:
         """Let these be the limits from now on. Raises OSError: memory in use can't always be taken back."""
-        self._apply(self._places(id), limits)
+        places = self._places(id)
+        if not self._unified:
+            _make_room(places["cpu"].parent, limits.quota)
+        self._apply(places, limits)
 
     def apply_to_pod(self, pod: Pod) -> None:
-        """The same for a pod, if it has containers."""
+        """The same for a pod, if it has containers; theirs come first."""
         places = self._places(f"{_POD}{pod.uid}")
         if all(each.is_dir() for each in places.values()):
             self._apply(places, pod.limits)
@@ -239,6 +242,14 @@ def _place(root: Path, name: str) -> Path:
     if not name.startswith(_POD) and not found.is_dir():
         found = next(root.glob(f"{_POD}*/{name}"), found)
     return found
+
+
+def _make_room(pod: Path, quota: int | None) -> None:
+    """Version 1 lets nothing have more of a processor than what it is below: that gets as much first."""
+    if quota is not None and pod.name.startswith(_POD):
+        file = pod / "cpu.cfs_quota_us"
+        if 0 < int(file.read_text()) < quota:
+            file.write_text(str(quota))
 
 
 def _hand_down(directory: Path) -> None:

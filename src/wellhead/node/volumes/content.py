@@ -19,6 +19,10 @@ _DEFAULT_TOKEN_SECONDS = 3600
 
 _KINDS = ("projected", "configMap", "secret", "downwardAPI")
 _SOURCES = {"configMap": ("ConfigMap", "name"), "secret": ("Secret", "secretName")}
+_MISSING_KEYS = {
+    "configMap": "configmap references non-existent config key",
+    "secret": "references non-existent secret key",
+}
 
 
 class VolumeError(Exception):
@@ -117,7 +121,7 @@ async def _object_files(
         if item["key"] in data:
             chosen[item["path"]] = default.file(data[item["key"]], item)
         elif not source.get("optional"):
-            raise VolumeError(f"references non-existent {reference.kind.lower()} key: {item['key']}")
+            raise VolumeError(f"{_MISSING_KEYS[kind]}: {item['key']}")
     return chosen
 
 
