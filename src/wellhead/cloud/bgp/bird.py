@@ -12,6 +12,7 @@ from pathlib import Path
 from wellhead.cloud.bgp.config import config_file
 from wellhead.cloud.daemon import Daemon
 from wellhead.cloud.plane import PlaneError
+from wellhead.linux.files import write_atomically
 
 _TIMEOUT_SECONDS = 5.0
 _START_SECONDS = 10.0
@@ -97,10 +98,7 @@ class Bird:
 
     def _write(self, config: str) -> None:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = config_file(self._directory).with_suffix(".new")
-        fresh.touch(mode=0o600)
-        fresh.write_text(config)
-        fresh.replace(config_file(self._directory))
+        write_atomically(config_file(self._directory), config.encode())
 
 
 async def _reply(reader: asyncio.StreamReader) -> str:
