@@ -8,7 +8,7 @@ from sys import intern
 import msgspec
 
 from wellhead.api.meta import Obj
-from wellhead.services.endpointslice import SERVICE_NAME_LABEL
+from wellhead.services.endpointslice import SERVICE_NAME_LABEL, conditions
 
 Key = tuple[str, str]
 """A namespace and a name."""
@@ -79,7 +79,7 @@ def read_slice(endpoint_slice: Obj) -> Slice | None:
     endpoints = (
         Endpoint(canonical(each["addresses"][0]), (each.get("hostname") or "").lower())
         for each in endpoint_slice.get("endpoints") or ()
-        if (each.get("conditions") or {}).get("ready") is not False
+        if conditions(each).ready
     )
     ports = (_port(each, each.get("port") or 0) for each in endpoint_slice.get("ports") or ())
     return Slice((intern(metadata["namespace"]), service), metadata["name"], tuple(ports), tuple(endpoints))

@@ -14,6 +14,7 @@ from wellhead.client.rest import Client
 from wellhead.ip import Family, family_of, parse_address
 from wellhead.matrix import objects
 from wellhead.matrix.cells import Node, Parts, Place
+from wellhead.services.endpointslice import conditions
 
 _SECONDS = 60.0
 
@@ -80,8 +81,7 @@ def _is_ready(pod: Obj) -> bool:
 
 
 def _has_endpoint(endpointslice: Obj) -> bool:
-    endpoints = endpointslice.get("endpoints") or ()
-    return any((each.get("conditions") or {}).get("ready") for each in endpoints)
+    return any(conditions(each).ready for each in endpointslice.get("endpoints") or ())
 
 
 def _has_addresses(service: Obj) -> bool:

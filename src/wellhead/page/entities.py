@@ -11,6 +11,7 @@ from wellhead.paths.parties.base import Balancer as Party
 from wellhead.paths.pods import PodFacts
 from wellhead.paths.reading import Obj, is_true, number, table, tables, text, texts
 from wellhead.paths.services import ServiceFacts
+from wellhead.services.endpointslice import conditions
 from wellhead.services.service import PRESERVE_CLIENT_IP_ANNOTATION
 
 PodAt = Callable[[IPAddress], str]
@@ -136,7 +137,7 @@ def _of_headless(facts: ServiceFacts, pod_of: PodAt) -> Iterable[Endpoint]:
     """No proxy reads these: names lead to them."""
     for each in facts.endpoint_slices:
         for endpoint in tables(each, "endpoints"):
-            conditions = table(endpoint, "conditions")
+            said = conditions({"conditions": table(endpoint, "conditions")})
             for written in texts(endpoint, "addresses"):
                 address = parse_address(written)
                 for port in tables(each, "ports") if address is not None else ():
@@ -146,9 +147,9 @@ def _of_headless(facts: ServiceFacts, pod_of: PodAt) -> Iterable[Endpoint]:
                         port=number(port, "port") or 0,
                         node=text(endpoint, "nodeName"),
                         pod=pod_of(address),
-                        ready=conditions.get("ready") is not False,
-                        serving=conditions.get("serving") is not False,
-                        terminating=conditions.get("terminating") is True,
+                        ready=said.ready,
+                        serving=said.serving,
+                        terminating=said.terminating,
                     )
 
 

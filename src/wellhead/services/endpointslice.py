@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from sys import intern
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -186,6 +187,22 @@ def _endpoint(endpoint: _Endpoint, length: int) -> Endpoint | None:
 
 
 _UNSAID = _Conditions()
+
+
+class Conditions(NamedTuple):
+    """What is said of an endpoint, where nothing is said included."""
+
+    ready: bool
+    serving: bool
+    terminating: bool
+
+
+def conditions(endpoint: Mapping[str, Any]) -> Conditions:
+    """Of an endpoint in an object that isn't a proxy's business, read as `parse_endpoint_slice` does."""
+    said = endpoint.get("conditions") or {}
+    return Conditions(
+        said.get("ready") is not False, said.get("serving") is not False, said.get("terminating") is True
+    )
 
 
 def _names(hints: list[_Hint] | None) -> frozenset[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 from tests.unit.services.objects import DRAINING, endpoint, endpoint_slice, slice_object
 from wellhead.ip import Family, Protocol
-from wellhead.services.endpointslice import EndpointSlice, join_slices, parse_endpoint_slice
+from wellhead.services.endpointslice import EndpointSlice, conditions, join_slices, parse_endpoint_slice
 
 
 def joined(*slices: EndpointSlice, name: str = "", protocol: Protocol = Protocol.TCP) -> list[str]:
@@ -14,6 +16,15 @@ def joined(*slices: EndpointSlice, name: str = "", protocol: Protocol = Protocol
 def test_unset_conditions_mean_ready_serving_not_terminating() -> None:
     [parsed] = endpoint_slice(endpoint("10.244.1.2")).endpoints
     assert (parsed.ready, parsed.serving, parsed.terminating) == (True, True, False)
+
+
+def test_whoever_asks_reads_conditions_alike() -> None:
+    for said in itertools.product((None, True, False), repeat=3):
+        names = ("ready", "serving", "terminating")
+        one = endpoint("10.244.1.2") | {"conditions": dict(zip(names, said, strict=True))}
+        [parsed] = endpoint_slice(one).endpoints
+        assert conditions(one) == (parsed.ready, parsed.serving, parsed.terminating)
+    assert conditions({}) == conditions({"conditions": None}) == (True, True, False)
 
 
 def test_a_slice_labelled_headless_is_ignored_whatever_the_value() -> None:
