@@ -16,8 +16,14 @@ class Backoff:
         self._longest = longest
         self._next = first
 
-    def next(self) -> float:
-        """Seconds to wait now; the next answer is about twice as long."""
+    def next(self, *, worked: float = 0.0) -> float:
+        """Seconds to wait now; the next answer is about twice as long.
+
+        `worked`: for so many seconds what was tried went well before it failed. For longer than the longest
+        delay, and it starts over: what fails once a day isn't what fails all the time.
+        """
+        if worked > self._longest:
+            self.reset()
         delay = self._next
         self._next = min(self._next * 2, self._longest)
         return delay * random.uniform(0.5, 1.0)

@@ -19,6 +19,7 @@ from wellhead.paths.way import Unread
 from wellhead.paths.world import WORKLOADS, Entry
 from wellhead.snapshot.kinds import ALWAYS, CONFIG_MAPS, WHERE_SERVED, Wanted
 from wellhead.snapshot.sources import NoSource
+from wellhead.waiting import first_error
 
 _log = logging.getLogger(__name__)
 
@@ -68,14 +69,15 @@ class Live:
 
     async def run(self, connection: Connection, ready: asyncio.Event) -> None:
         """Until cancelled. `ready` is set when it is known what there is."""
-        backoff = Backoff(0.5, 30.0)
+        backoff, now = Backoff(0.5, 30.0), asyncio.get_running_loop().time
         while True:
+            began = now()
             try:
                 await self._follow(connection, ready)
             except* Expired as expired:
-                why = f"the API server doesn't know us any more: {expired.exceptions[0]}"
+                why = f"the API server doesn't know us any more: {first_error(expired)}"
                 self._tell_state(State(connected=False, why=why))
-            await asyncio.sleep(backoff.next())
+            await asyncio.sleep(backoff.next(worked=now() - began))
             try:
                 connection = await asyncio.to_thread(self._connect)
             except KubeconfigError as error:

@@ -15,6 +15,7 @@ from wellhead.client.connection import Connection, KubeconfigError, load
 from wellhead.client.rest import ConnectionLost
 from wellhead.snapshot.cluster import Reading, read_cluster
 from wellhead.snapshot.sources import NoSource
+from wellhead.waiting import first_error
 
 _CREDENTIAL_SECONDS = 60
 
@@ -29,7 +30,7 @@ def reading_of(kubeconfig: str | None, namespace: str) -> Reading:
     except ConnectionLost as error:
         raise NoSource(f"the API server can't be reached: {error}") from error
     except ExceptionGroup as group:
-        first = group.exceptions[0]
+        first = first_error(group)
         if isinstance(first, ConnectionLost):
             raise NoSource(f"the API server can't be reached: {first}") from group
         if isinstance(first, ApiError):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.patience import pass_time
 from tests.unit.node.world import World
 from wellhead.api.meta import Obj
 from wellhead.node.pods import resizing, room
 from wellhead.node.pods.status import compute
+from wellhead.node.pods.whole import Whole
 from wellhead.node.runtime.cgroups import Cgroups, Limits
 
 
@@ -120,3 +124,44 @@ async def test_who_is_killed_for_want_of_memory_is_said_to_be(tmp_path: Path) ->
     found: Any = record
     await world.until(lambda: found.current.reason == "OOMKilled")
     world.task.cancel()
+
+
+@pytest.mark.parametrize("of", ["a container", "the pod"])
+async def test_a_resize_that_fails_after_one_that_went_well_is_tried_again_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    world = World(tmp_path, pod(container(memory="1Mi")))
+    tried: list[float] = []
+
+    async def resize(*_: object) -> None:
+        tried.append(asyncio.get_running_loop().time())
+        if len(tried) not in (9, 11):
+            raise OSError(errno.EBUSY, "too much is in use")
+
+    supervisor = world.supervise()
+    await world.until(lambda: world.runs(0))
+    if of == "a container":
+        monkeypatch.setattr(world.runtime, "resize", resize)
+    else:
+        monkeypatch.setattr(Whole, "_apply", resize)
+    whole = Whole(world.state)
+    running = asyncio.ensure_future(whole.run()) if of == "the pod" else None
+
+    async def ask(memory: str, tries: int) -> None:
+        resized = pod(container(memory=memory), memory)
+        world.state.record.pod = resized
+        world.state.record.allocated = room.asked(resized)
+        whole.update()
+        if of == "a container":
+            supervisor.update(resized)
+        while len(tried) < tries:
+            await pass_time(1)
+
+    await ask("2Mi", 9)
+    await ask("3Mi", 11)
+    assert tried[8] - tried[7] > 20.0
+    assert tried[10] - tried[9] < 5.0
+    if running is not None:
+        running.cancel()
+    supervisor.stop(0.0)
+    await world.task

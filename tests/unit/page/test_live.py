@@ -56,6 +56,28 @@ async def test_credentials_that_expired_are_asked_for_anew() -> None:
     running.cancel()
 
 
+async def test_a_credential_that_expires_once_an_hour_is_asked_for_at_once() -> None:
+    now = asyncio.get_running_loop().time
+    delays: list[float] = []
+
+    class Hourly(Expiring):
+        async def _follow(self, connection: Connection, ready: asyncio.Event) -> None:
+            if self.used:
+                delays.append(now() - ended[-1])
+            self.used.append(connection.server)
+            await pass_time(3600)
+            ended.append(now())
+            await super()._follow(connection, ready)
+
+    ended: list[float] = []
+    live = Hourly([Connection("expired") for _ in range(9)], [])
+    running = asyncio.create_task(live.run(Connection("expired"), asyncio.Event()))
+    while len(delays) < 8:
+        await pass_time(3600)
+    running.cancel()
+    assert max(delays) < 5.0
+
+
 async def test_a_credential_program_that_fails_is_asked_again() -> None:
     states: list[State] = []
     live = Expiring([KubeconfigError("the credential program gave none"), Connection("good")], states)

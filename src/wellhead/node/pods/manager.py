@@ -255,8 +255,9 @@ class PodManager:
 
     async def _keep(self, worker: PodWorker) -> None:
         """Run a worker to its end. A defect in one pod must not take the others with it."""
-        backoff = Backoff(1.0, 300.0)
+        backoff, time = Backoff(1.0, 300.0), asyncio.get_running_loop().time
         while True:
+            began = time()
             try:
                 await worker.run()
             except Exception as error:
@@ -264,7 +265,7 @@ class PodManager:
                 worker.state.event(
                     "Warning", "FailedSync", f"error syncing pod, will try again: {first_error(error)}"
                 )
-                await asyncio.sleep(backoff.next())
+                await asyncio.sleep(backoff.next(worked=time() - began))
                 worker = self._again(worker)
             else:
                 break

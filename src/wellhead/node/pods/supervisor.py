@@ -367,6 +367,7 @@ class Supervisor:
                 await state.note()
                 continue
             retry = None
+            retries.reset()
             mine.resources = wanted
             await state.note()
 

@@ -43,6 +43,7 @@ class Whole:
                         self._state.event("Warning", "ResizeError", summary)
                 else:
                     record.whole = wanted
+                    retries.reset()
                 await self._state.note()
             await comes(self._granted, retry)
 
