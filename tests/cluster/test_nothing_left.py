@@ -63,7 +63,9 @@ async def test_of_services_that_were_churned_nothing_is_left(lab: Lab, namespace
     assert done == dict.fromkeys(("create", "change", "delete"), SERVICES)
     eventually(lambda: lab.get("services", namespace=namespace)["items"], [])
     # Chains that a kind of Service needs stay for the next of that kind, in nftables mode and at the edge.
-    # They are few; and whoever starts sweeps.
+    # They are few; and whoever starts sweeps, but for what connections still need: those of earlier tests.
+    for node in NODES:
+        lab.on(node, "conntrack", "-F")
     for machine, component in (("cloud", "cloud"), *((node, "proxy") for node in NODES)):
         kill(lab, machine, component)
     eventually(lambda: everything(lab) - before, Counter(), 3 * PATIENCE)
