@@ -112,3 +112,17 @@ def test_every_field_of_the_schema_is_served_or_has_its_consequence() -> None:
             if child:
                 assert schema[field].type == f"io.k8s.api.core.v1.{child}"
                 assert child in fields.SERVED
+
+
+def test_host_ports_of_addresses_that_are_not_the_nodes() -> None:
+    def said(*host_ips: str, **spec: Any) -> list[str]:
+        addresses = ("127.0.0.1", "0.0.0.0", "10.0.0.1", "10.0.0.2", "::1", "fd00::1", "")
+        ports: list[Any] = [{"containerPort": 80, "hostPort": 80, "hostIP": each} for each in addresses]
+        made = pods.pod(pods.container("main", ports=[*ports, {"containerPort": 1}]), **spec)
+        return [each.partition("hostIP ")[2] for each in without_effect(made, AVAILABLE, host_ips=host_ips)]
+
+    strange = "10.0.0.2: nothing arrives unless the node is given that address; it has 10.0.0.1"
+    other = "nothing arrives, since pods have no address of that family here"
+    assert said("10.0.0.1", "fd00::1") == [f"{strange}, fd00::1"]
+    assert said("10.0.0.1") == [strange, f"::1: {other}", f"fd00::1: {other}"]
+    assert said("10.0.0.1", hostNetwork=True) == []

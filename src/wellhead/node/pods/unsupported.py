@@ -5,7 +5,8 @@ What keeps a container from running, or fails a probe, has an event of its own w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from ipaddress import ip_address
 
 from wellhead.api.meta import Obj
 from wellhead.node.pods import fields, security, spec
@@ -16,18 +17,36 @@ _BY_EVICTION = frozenset({"ephemeral-storage"})
 _ACTIONS = {spec.RESTART, spec.RESTART_ALL}  # of restart rules
 
 
-def without_effect(pod: Obj, available: frozenset[str], *, limits: bool = False) -> list[str]:
+def without_effect(
+    pod: Obj, available: frozenset[str], *, limits: bool = False, host_ips: Collection[str] = ()
+) -> list[str]:
     """One sentence for each such field, each naming where it is.
 
     `available` are the capabilities that the agent could give, `limits` whether it holds containers to
-    theirs.
+    theirs, `host_ips` the node's addresses.
     """
     available = security.available(pod, available)
     found = list(fields.without_effect(pod["spec"], "PodSpec", "spec."))
     found += _of_limits(pod["spec"].get("resources"), "spec.resources: ", enforced=limits)
     for container in (*spec.init_containers(pod), *spec.containers(pod)):
         found += _of_container(container, "Container", available, limits)
+        if not spec.host_network(pod):
+            found += _of_host_ports(container, host_ips)
     return found
+
+
+def _of_host_ports(container: Obj, host_ips: Collection[str]) -> Iterator[str]:
+    """Ports of addresses that the node doesn't have: nothing would ever come, and nobody say why."""
+    own = {ip_address(each) for each in host_ips}
+    for port in container.get("ports") or ():
+        if not own or not port.get("hostPort") or not port.get("hostIP"):
+            continue
+        address, names = ip_address(port["hostIP"]), ", ".join(sorted(map(str, own)))
+        at = f'container "{container["name"]}": hostPort {port["hostPort"]} of hostIP {address}: '
+        if address.version not in {each.version for each in own}:
+            yield f"{at}nothing arrives, since pods have no address of that family here"
+        elif not (address.is_loopback or address.is_unspecified or address in own):
+            yield f"{at}nothing arrives unless the node is given that address; it has {names}"
 
 
 def of_onlooker(container: Obj, available: frozenset[str], *, limits: bool = False) -> list[str]:

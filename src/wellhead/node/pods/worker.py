@@ -244,7 +244,10 @@ class PodWorker:
     def _unsupported(self) -> list[str]:
         context = self.state.context
         return unsupported.without_effect(
-            self._record.pod, context.capabilities, limits=context.runtime.limits
+            self._record.pod,
+            context.capabilities,
+            limits=context.runtime.limits,
+            host_ips=context.host_ips,
         )
 
     async def _run_all(self) -> None:
