@@ -79,6 +79,7 @@ def _complete_target(ctx: click.Context, param: click.Parameter, incomplete: str
     help="What a change does to whom: two files, snapshots or directories.",
 )
 @click.option("--kubeconfig", help="The cluster's kubeconfig. [default: $KUBECONFIG, ~/.kube/config]")
+@click.option("--context", help="A context of the kubeconfig. [default: the current one]")
 @click.option("--schema", is_flag=True, help="Print the JSON schema of -o json.")
 def command(
     target: str | None,
@@ -91,6 +92,7 @@ def command(
     expect_source: str | None,
     diff: tuple[str, str] | None,
     kubeconfig: str | None,
+    context: str | None,
     schema: bool,
 ) -> None:
     """Predict from a cluster's objects which address the server sees, who rewrote it, and what to do.
@@ -122,7 +124,7 @@ def command(
         if diff:
             _diff(diff, target, namespace, clients, port, node, output)
             return
-        world = world_of(files, kubeconfig, namespace)
+        world = world_of(files, kubeconfig, namespace, context)
         if target is None and not expect_source:
             _overview(world, namespace, output)
             return

@@ -16,7 +16,10 @@ import click
     "--anonymise", is_flag=True, help="Replace names and addresses, consistently: the answers stay the same."
 )
 @click.option("--kubeconfig", help="The cluster's kubeconfig. [default: $KUBECONFIG, ~/.kube/config]")
-def command(namespace: str, files: tuple[str, ...], anonymise: bool, kubeconfig: str | None) -> None:
+@click.option("--context", help="A context of the kubeconfig. [default: the current one]")
+def command(
+    namespace: str, files: tuple[str, ...], anonymise: bool, kubeconfig: str | None, context: str | None
+) -> None:
     """Write the objects that matter to packets to standard output: wellhead snapshot >cluster.json
 
     Services, EndpointSlices, Nodes, Pods, DaemonSets, Deployments, Ingresses, routes and gateways, what
@@ -38,7 +41,7 @@ def command(namespace: str, files: tuple[str, ...], anonymise: bool, kubeconfig:
         else:
             from wellhead.snapshot.connecting import reading_of
 
-            reading = reading_of(kubeconfig, namespace)
+            reading = reading_of(kubeconfig, namespace, context)
             found, unread = reading.objects, reading.unread
     except (NoSource, Unreadable) as error:
         raise click.ClickException(str(error)) from None

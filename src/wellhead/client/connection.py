@@ -104,6 +104,11 @@ def _in_cluster(master: str | None) -> Connection:
 
 
 def _from_file(path: Path, master: str | None) -> Connection:
+    return of_config(path, read(path), master)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What a kubeconfig says. Raises KubeconfigError."""
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise KubeconfigError(
@@ -119,7 +124,19 @@ def _from_file(path: Path, master: str | None) -> Connection:
         raise KubeconfigError(f"{path}: not YAML: {error}") from error
     if not isinstance(config, dict):
         raise KubeconfigError(f"{path}: not a kubeconfig")
-    context = _named(path, config, "contexts", "context", str(config.get("current-context") or ""))
+    return config
+
+
+def of_config(path: Path, config: dict[str, Any], master: str | None = None) -> Connection:
+    """The API server and the user of its current context; files are relative to `path`.
+
+    Raises:
+        KubeconfigError: an entry is missing or can't be used.
+    """
+    current = str(config.get("current-context") or "")
+    if not current:
+        raise KubeconfigError(f"{path}: no current-context: choose one by `kubectl config use-context`")
+    context = _named(path, config, "contexts", "context", current)
     cluster = _named(path, config, "clusters", "cluster", str(context.get("cluster") or ""))
     user = (
         _named(path, config, "users", "user", str(context.get("user") or "")) if context.get("user") else {}

@@ -6,12 +6,12 @@ import asyncio
 import base64
 import os
 import subprocess
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from wellhead.api.errors import ApiError
-from wellhead.client.connection import Connection, KubeconfigError, load
+from wellhead.client.connection import Connection, KubeconfigError, load, of_config, read
 from wellhead.client.rest import ConnectionLost
 from wellhead.snapshot.cluster import Reading, read_cluster
 from wellhead.snapshot.sources import NoSource
@@ -20,10 +20,10 @@ from wellhead.waiting import first_error
 _CREDENTIAL_SECONDS = 60
 
 
-def reading_of(kubeconfig: str | None, namespace: str) -> Reading:
+def reading_of(kubeconfig: str | None, namespace: str, context: str | None = None) -> Reading:
     """What a cluster tells. Raises NoSource."""
     try:
-        connection = connect(kubeconfig)
+        connection = connect(kubeconfig, context)
         return asyncio.run(read_cluster(connection, namespace or connection.namespace))
     except KubeconfigError as error:
         raise NoSource(f"{error}; or give manifests with -f") from error
@@ -38,28 +38,58 @@ def reading_of(kubeconfig: str | None, namespace: str) -> Reading:
         raise
 
 
-def connect(kubeconfig: str | None) -> Connection:
-    """As kubectl finds its cluster: --kubeconfig, $KUBECONFIG, ~/.kube/config, a pod's service account."""
+def connect(kubeconfig: str | None, context: str | None = None) -> Connection:
+    """As kubectl finds its cluster: --kubeconfig, $KUBECONFIG, ~/.kube/config, a pod's service account.
+
+    Of several files in $KUBECONFIG, those that aren't there are left out; the first that has a name decides.
+    """
     usual = Path.home() / ".kube" / "config"
-    chosen = (
-        kubeconfig
-        or os.environ.get("KUBECONFIG", "").partition(":")[0]
-        or (str(usual) if usual.exists() else None)
-    )
+    paths = [Path(each) for each in os.environ.get("KUBECONFIG", "").split(os.pathsep) if each]
+    if kubeconfig:
+        paths = [Path(kubeconfig)]
+    elif not paths and usual.exists():
+        paths = [usual]
+    if not paths and not context:
+        return load(None)
+    if not paths:
+        raise KubeconfigError("there is no kubeconfig for --context: pass --kubeconfig or set KUBECONFIG")
+    path, config = _merged(paths)
+    if context:
+        config["current-context"] = context
     try:
-        return load(chosen)
+        return of_config(path, config)
     except KubeconfigError as error:
-        if chosen is None or "user.exec" not in str(error):
+        if "user.exec" not in str(error):
             raise
-        return _with_credentials(Path(chosen))
+        return _with_credentials(path, config)
 
 
-def _with_credentials(path: Path) -> Connection:
+def _merged(paths: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
+    """What one file says, or several together, then with absolute paths; the first of them, for messages."""
+    there = [each for each in paths if each.exists()] or paths[:1]
+    if len(there) == 1:
+        return there[0], read(there[0])
+    merged: dict[str, Any] = {"contexts": [], "clusters": [], "users": []}
+    for path in there:
+        if not path.stat().st_size:
+            continue  # `kubectl config` begins with an empty one
+        config = read(path)
+        merged["current-context"] = merged.get("current-context") or config.get("current-context")
+        for section in ("contexts", "clusters", "users"):
+            known = {each.get("name") for each in merged[section]}
+            entries = [each for each in config.get(section) or [] if isinstance(each, dict)]
+            for each in entries:
+                if each.get("name") not in known:
+                    known.add(each.get("name"))
+                    _from_directory(each.get(section.removesuffix("s")) or {}, path.parent)
+                    merged[section].append(each)
+    return there[0], merged
+
+
+def _with_credentials(path: Path, config: dict[str, Any]) -> Connection:
     """A kubeconfig whose user is told by a program (client.authentication.k8s.io), as clouds do."""
     import msgspec
-    import yaml
 
-    config: dict[str, Any] = yaml.safe_load(path.read_text())
     context = next(
         (
             e.get("context") or {}
@@ -98,13 +128,7 @@ def _with_credentials(path: Path) -> Connection:
     ):
         if status.get(name):
             user[field] = base64.b64encode(str(status[name]).encode()).decode()
-    for section in ("clusters", "users"):
-        for each in config.get(section) or []:
-            _from_directory(each.get(section.removesuffix("s")) or {}, path.parent)
-    with tempfile.NamedTemporaryFile("w", suffix=".kubeconfig") as file:
-        file.write(yaml.safe_dump(config))
-        file.flush()
-        return load(file.name)
+    return of_config(path, config)
 
 
 def _from_directory(entry: dict[str, Any], directory: Path) -> None:

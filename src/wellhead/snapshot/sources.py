@@ -12,7 +12,9 @@ class NoSource(Exception):
     """There is nothing to read from; the message says why and what to do."""
 
 
-def world_of(files: Sequence[str], kubeconfig: str | None, namespace: str) -> World:
+def world_of(
+    files: Sequence[str], kubeconfig: str | None, namespace: str, context: str | None = None
+) -> World:
     """The world of files, or, without any, of a cluster. Raises NoSource."""
     if files:
         try:
@@ -21,5 +23,5 @@ def world_of(files: Sequence[str], kubeconfig: str | None, namespace: str) -> Wo
             raise NoSource(str(error)) from error
     from wellhead.snapshot.connecting import reading_of  # an HTTP client takes long to import
 
-    reading = reading_of(kubeconfig, namespace)
+    reading = reading_of(kubeconfig, namespace, context)
     return World(reading.entries(), reading.unread, is_cluster=True)

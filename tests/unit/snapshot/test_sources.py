@@ -56,3 +56,39 @@ def test_the_usual_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert connect(None).server == "http://127.0.0.1:1"
     with pytest.raises(NoSource, match="the API server can't be reached"):
         world_of((), None, "")
+
+
+def test_of_several_files_the_first_has_the_say_and_those_that_are_not_there_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, empty = (tmp_path / each for each in ("first", "second/config", "empty"))
+    second.parent.mkdir()
+    empty.touch()
+    (second.parent / "token").write_text("from-file")
+    kubeconfig(first, token="abc")
+    other = yaml.safe_load(Path(kubeconfig(second, token="not-asked")).read_text())
+    other["contexts"].append({"name": "there", "context": {"cluster": "c", "user": "v"}})
+    other["users"].append({"name": "v", "user": {"tokenFile": "token"}})
+    other["current-context"] = "there"
+    second.write_text(yaml.safe_dump(other))
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'missing'}:{empty}:{first}:{second}")
+    assert connect(None).headers() == {"Authorization": "Bearer abc"}
+    assert connect(None, "there").headers() == {"Authorization": "Bearer from-file"}
+    with pytest.raises(KubeconfigError, match="no entry 'nowhere' in contexts"):
+        connect(None, "nowhere")
+    monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'missing'}:{second}")
+    assert connect(None).headers() == {"Authorization": "Bearer from-file"}
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "missing"))
+    with pytest.raises(KubeconfigError, match="missing: No such file"):
+        connect(None)
+
+
+def test_without_a_current_context_it_says_how_to_choose_one(tmp_path: Path) -> None:
+    config = yaml.safe_load(Path(kubeconfig(tmp_path / "config")).read_text())
+    del config["current-context"]
+    (tmp_path / "config").write_text(yaml.safe_dump(config))
+    with pytest.raises(
+        KubeconfigError, match="no current-context: choose one by `kubectl config use-context`"
+    ):
+        connect(str(tmp_path / "config"))
+    assert connect(str(tmp_path / "config"), "here").namespace == "team"
