@@ -24,4 +24,6 @@ def command(name: str) -> None:
     except PermissionError:
         raise click.ClickException(f"{path} is root's: use sudo") from None
     except FileNotFoundError:
-        raise click.ClickException(f"there is no cluster {name}: start one with `wellhead up`") from None
+        raise click.ClickException(
+            f"there is no cluster {name}: start one with `wellhead up --name {name}`"
+        ) from None

@@ -64,7 +64,9 @@ def _files(cluster: Cluster, component: str, machine: str | None) -> dict[str, P
     if found:
         return found
     if not cluster.logs.exists():
-        raise LabError(f"there is no cluster {cluster.name}: start one with `wellhead up`")
+        raise LabError(
+            f"there is no cluster {cluster.name}: start one with `wellhead up --name {cluster.name}`"
+        )
     known = sorted({path.name.split(".")[-2] for path in cluster.logs.glob("*.log")})
     where = f" on {machine}" if machine else ""
     raise LabError(f"no log of {component}{where}; there are logs of: {', '.join(known)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 from typing import NamedTuple
@@ -67,6 +68,14 @@ class _LazyGroup(click.Group):
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
             raise _what_to_install(ctx.invoked_subcommand or "", error) from error
+        except OSError as error:
+            if (
+                error.errno != errno.ENOSPC
+                or error.filename is not None
+                or ctx.invoked_subcommand in _COMPONENTS
+            ):
+                raise
+            raise click.ClickException(f"the output can't be written: {error.strerror}") from None
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         # click would import each command to see whether it is hidden.

@@ -31,7 +31,7 @@ def command(name: str, output: str | None) -> None:
     except LabError as error:
         raise click.ClickException(str(error)) from None
     if found is None:
-        click.echo(f"There is no cluster {name}: start one with `wellhead up`.", err=True)
+        click.echo(f"There is no cluster {name}: start one with `wellhead up --name {name}`.", err=True)
         sys.exit(_NO_CLUSTER)
     if output == "json":
         click.echo(msgspec.json.format(msgspec.json.encode(found)).decode())

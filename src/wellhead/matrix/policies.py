@@ -69,7 +69,9 @@ def policy_matrix(
     """
     spec = cluster.read_spec()
     if spec is None:
-        raise LabError(f"there is no cluster {cluster.name}: start one with `wellhead up`")
+        raise LabError(
+            f"there is no cluster {cluster.name}: start one with `wellhead up --name {cluster.name}`"
+        )
     wanted = [each for plan in spec.plans if (each := Family(plan.nodes.version)) in (families or Family)]
     enforcer = "somebody else's policies" if "policy" in spec.without else "wellhead policy"
     world = world_of((), str(cluster.kubeconfig(kubeconfigs.HOST_ADMIN)), "")

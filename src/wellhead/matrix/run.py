@@ -51,7 +51,9 @@ def matrix(
     """
     spec = cluster.read_spec()
     if spec is None:
-        raise LabError(f"there is no cluster {cluster.name}: start one with `wellhead up`")
+        raise LabError(
+            f"there is no cluster {cluster.name}: start one with `wellhead up --name {cluster.name}`"
+        )
     has = [Family(plan.nodes.version) for plan in spec.plans]
     wanted = [family for family in has if not families or family in families]
     parts = Parts(proxy="proxy" not in spec.without, cloud="cloud" not in spec.without)

@@ -90,3 +90,14 @@ def test_commands_are_completed_without_loading_any() -> None:
     )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['apiserver'] []"
+
+
+def test_a_full_disk_is_said_in_a_line() -> None:
+    command = [sys.executable, "-m", "wellhead.cli.main", "completion", "bash"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1,
+        "Error: the output can't be written: No space left on device",
+    )
+    assert "Traceback" not in done.stderr
