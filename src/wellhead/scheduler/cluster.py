@@ -173,6 +173,10 @@ class Cluster:
     def is_assumed(self, uid: str) -> bool:
         return uid in self._assumed
 
+    def place_of(self, uid: str) -> str:
+        """The node where a pod is, or is assumed; '' if it has none."""
+        return self._placed.get(uid, "")
+
     def forget(self, uid: str) -> None:
         """The binding of an assumed pod failed. One that the API confirmed meanwhile stays."""
         if uid in self._assumed:

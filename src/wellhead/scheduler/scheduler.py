@@ -149,9 +149,11 @@ class Scheduler:
         elif not known or labels(old or {}) != labels(new):
             self._queue.wake(lambda reasons: bool(reasons & _PLACEMENT_REASONS))
 
-    def _users_of(self, claim: str, namespace: str) -> list[Obj]:
-        found = self._pods.by_index("claim", (namespace, claim))
-        return [pod for pod in found if pod["spec"].get("nodeName") and not _has_ended(pod)]
+    def _users_of(self, claim: str, namespace: str) -> dict[str, str]:
+        """UID → node, those included whose binding the API hasn't told yet."""
+        found = [each for each in self._pods.by_index("claim", (namespace, claim)) if not _has_ended(each)]
+        uids = (each["metadata"]["uid"] for each in found)
+        return {uid: place for uid in uids if (place := self._cluster.place_of(uid))}
 
     def _volumes_changed(self) -> None:
         self._queue.wake(lambda reasons: bool(reasons & volumes.REASONS))

@@ -6,7 +6,7 @@ Upstream: BindPodVolumes in pkg/scheduler/framework/plugins/volumebinding/binder
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 
 from wellhead.api import meta
 from wellhead.api.kinds.storage import modes
@@ -28,7 +28,7 @@ class VolumeBinder:
     """Holds the claims, volumes and classes; `changed` is called when one of them is another."""
 
     def __init__(
-        self, client: Client, users: Callable[[str, str], Iterable[Obj]], changed: Callable[[], None]
+        self, client: Client, users: Callable[[str, str], Mapping[str, str]], changed: Callable[[], None]
     ) -> None:
         self._client = client
         self._claims = Informer(client, PERSISTENTVOLUMECLAIMS)

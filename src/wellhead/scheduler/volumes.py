@@ -21,7 +21,7 @@ ONE_POD_TAKEN = "node has pod using PersistentVolumeClaim with the same name and
 
 PROBLEM = "claims"
 """A reason for what speaks against all nodes."""
-REASONS = frozenset({CONFLICT, NO_VOLUME, PROBLEM})
+REASONS = frozenset({CONFLICT, NO_VOLUME, ONE_POD_TAKEN, PROBLEM})
 
 Get = Callable[[str, str], Obj | None]
 """Takes a name and a namespace ("" for what is in none)."""
@@ -36,8 +36,8 @@ class Sources:
     storage_class: Get
     free: Callable[[str], Iterable[Obj]]
     """The volumes of a class that nobody has, and those that are reserved in advance."""
-    users: Callable[[str, str], Iterable[Obj]]
-    """The pods with a node that use the claim of this name and namespace."""
+    users: Callable[[str, str], Mapping[str, str]]
+    """The pods that use the claim of this name and namespace and have a node: UID → that."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,8 @@ class Volumes:
         self._namespace: str = pod["metadata"]["namespace"]
         self._bound: list[Obj] = []
         self._waiting: list[Obj] = []
+        self._rivals: dict[str, str] = {}
         self.problem = next(self._look(), "")
-
-    @property
-    def is_about_none(self) -> bool:
-        return not self._bound and not self._waiting
 
     def _look(self) -> Iterator[str]:
         immediate = False
@@ -82,15 +79,11 @@ class Volumes:
             if (claim.get("status") or {}).get("phase") == "Lost":
                 volume = claim["spec"].get("volumeName")
                 yield f'persistentvolumeclaim "{name}" bound to non-existent persistentvolume "{volume}"'
-            if modes.ONE_POD in (claim["spec"].get("accessModes") or ()) and self._is_used(name):
-                yield ONE_POD_TAKEN
+            if modes.ONE_POD in (claim["spec"].get("accessModes") or ()):
+                self._rivals |= self._sources.users(name, self._namespace)
             immediate |= self._sort(claim)
         if immediate:
             yield UNBOUND_IMMEDIATE
-
-    def _is_used(self, claim: str) -> bool:
-        own = self._pod["metadata"]["uid"]
-        return any(pod["metadata"]["uid"] != own for pod in self._sources.users(claim, self._namespace))
 
     def _sort(self, claim: Obj) -> bool:
         """Note the claim by what it needs; whether it is one that the binder is to bind first."""
@@ -107,7 +100,12 @@ class Volumes:
         return False
 
     def misfit(self, node: NodeInfo) -> str:
-        """Why the pod can't go to this node; "" if its claims let it."""
+        """Why the pod can't go to this node; "" if its claims let it.
+
+        What only one pod may use is free if the node is looked at without the pod there that has it.
+        """
+        if any(place != node.name or uid in node.pods for uid, place in self._rivals.items()):
+            return ONE_POD_TAKEN
         place = Node(node.name, node.labels)
         if any(not allows(volume, place) for volume in self._bound):
             return CONFLICT

@@ -10,6 +10,7 @@ from wellhead.api.meta import Obj
 from wellhead.api.storage import BIND_COMPLETED, SELECTED_NODE
 from wellhead.scheduler import volumes
 from wellhead.scheduler.cluster import NodeInfo
+from wellhead.scheduler.pod import PodInfo
 from wellhead.scheduler.volumes import Sources, Volumes
 
 
@@ -39,7 +40,7 @@ def claim(name: str = "c", **spec: Any) -> Obj:
 class World:
     """Claims, volumes and classes."""
 
-    def __init__(self, *objects: Obj, provisioner: str = "x/y", users: tuple[Obj, ...] = ()) -> None:
+    def __init__(self, *objects: Obj, provisioner: str = "x/y", users: dict[str, str] | None = None) -> None:
         self.claims = {each["metadata"]["name"]: each for each in objects if "namespace" in each["metadata"]}
         self.volumes = {each["metadata"]["name"]: each for each in objects if "capacity" in each["spec"]}
         modes = {"later": "WaitForFirstConsumer", "now": "Immediate"}
@@ -47,7 +48,7 @@ class World:
             name: {"metadata": {"name": name}, "provisioner": provisioner, "volumeBindingMode": mode}
             for name, mode in modes.items()
         }
-        self.users = users
+        self.users = users or {}
 
     def of(self, *names: str) -> Volumes:
         listed = [{"name": f"v-{name}", "persistentVolumeClaim": {"claimName": name}} for name in names]
@@ -109,6 +110,10 @@ def test_a_node_that_was_chosen_stays_chosen() -> None:
 
 
 def test_one_pod_at_a_time_where_the_claim_says_so() -> None:
-    user = {"metadata": {"uid": "other"}}
-    world = World(claim(accessModes=["ReadWriteOncePod"]), users=(user,))
-    assert world.of("c").problem == volumes.ONE_POD_TAKEN
+    found = World(claim(accessModes=["ReadWriteOncePod"]), users={"other": "a"}).of("c")
+    assert found.problem == ""
+    other = PodInfo({"metadata": {"name": "o", "namespace": "n", "uid": "other"}, "spec": {}})
+    there = node("a").with_pods([other])
+    assert [found.misfit(each) for each in (there, node("b"))] == [volumes.ONE_POD_TAKEN] * 2
+    assert found.misfit(there.with_pods([])) == ""  # were it to go, which preemption may see to
+    assert World(claim(), users={"other": "b"}).of("c").misfit(there) == ""
