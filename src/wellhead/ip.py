@@ -124,6 +124,12 @@ def unpacked(address: bytes) -> IPAddress:
     return IPv4Address(address) if len(address) == 4 else IPv6Address(address)
 
 
+def bracketed(host: IPAddress | str) -> str:
+    """A host as it stands before a port or in a URL: IPv6 in brackets (RFC 3986, section 3.2.2)."""
+    text = str(host)
+    return f"[{text}]" if ":" in text else text
+
+
 def family_of(address: IPAddress) -> Family:
     """The family that an address is of."""
     return Family.IPV4 if address.version == 4 else Family.IPV6

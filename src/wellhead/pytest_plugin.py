@@ -172,15 +172,15 @@ def _trace(cluster: Cluster) -> str:
     """The last request, sent once more and followed."""
     from urllib.parse import urlsplit
 
+    from wellhead.ip import bracketed
     from wellhead.trace import text
 
     asked = cluster.last_request
     if asked is None:
         return ""
     url = urlsplit(asked.url)
-    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
     port = url.port or (443 if url.scheme == "https" else 80)
-    to = f"{host}:{port}"
+    to = f"{bracketed(url.hostname or '')}:{port}"
     if url.scheme == "https":
         trace = cluster.trace(to, client=asked.host, how="tcp")
     else:

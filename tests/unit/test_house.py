@@ -89,6 +89,7 @@ def test_what_counts_as_waiting_for_a_time(text: str, lines: list[int]) -> None:
     assert list(waits(ast.parse(text))) == lines
 
 
+_BRACKETS = re.compile(r'f"\[\{[^"]*" if (?:":" in |[\w.]+\.version == 6)')
 _LIMIT = re.compile(r"\b(?:asyncio\.timeout|settimeout)\((\d+(?:\.\d+)?)\)(?!.*#)")
 
 
@@ -101,6 +102,12 @@ def test_a_limit_is_long_or_says_why_not() -> None:
         if float(limit) < PATIENCE
     ]
     assert found == []
+
+
+def test_brackets_of_ipv6_are_set_in_one_place() -> None:
+    found = [name(file) for file in python("src") if _BRACKETS.search(file.read_text())]
+    # An endpoint is written thousands of times: see there.
+    assert sorted(found) == ["src/wellhead/ip.py", "src/wellhead/services/endpointslice.py"]
 
 
 def test_exceptions_are_of_files_that_are_there() -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from wellhead.api.ages import age
 from wellhead.api.meta import Obj
 from wellhead.api.selectors import LabelSelector
+from wellhead.ip import bracketed
 
 NONE = "<none>"
 
@@ -45,4 +46,4 @@ def containers(template_spec: Obj) -> tuple[str, str]:
 
 
 def host_port(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{bracketed(host)}:{port}"

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Sequence
 
 from wellhead.api.ranges import Address
+from wellhead.ip import family_of
 
 
 def listeners(inherited: Sequence[int], addresses: Sequence[Address], port: int) -> list[socket.socket]:
@@ -15,7 +16,7 @@ def listeners(inherited: Sequence[int], addresses: Sequence[Address], port: int)
     """
     found = [socket.socket(fileno=fd) for fd in inherited]
     for address in addresses:
-        listener = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET)
+        listener = socket.socket(family_of(address).number)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if address.version == 6:
             # As with kube-apiserver, :: means all addresses; beside an IPv4 address, only the IPv6 ones.

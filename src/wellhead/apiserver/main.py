@@ -66,6 +66,7 @@ from wellhead.apiserver.watches import BOOKMARK_SECONDS, Watches
 from wellhead.apiserver.webhooks.client import WebhookClient
 from wellhead.apiserver.webhooks.metrics import WebhookMetrics
 from wellhead.client.collector import settle
+from wellhead.ip import bracketed
 from wellhead.storage.cache import WatchCache
 from wellhead.storage.etcd.options import EtcdOptions
 from wellhead.storage.location import store_at
@@ -236,7 +237,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
             agents_tls=to_agents,
             health=Health({"ready": lambda: server.readiness(), "storage": Shared(cache.check).ask}),
             metrics=metrics,
-            server_address=_authority(config.advertise_address, config.secure_port),
+            server_address=f"{bracketed(config.advertise_address)}:{config.secure_port}",
             watches=Watches(config.limits, metrics.refused, config.bookmark_seconds),
             kinds=kinds,
             remotes=remotes,
@@ -327,7 +328,3 @@ def _server_tls(config: Config) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_OPTIONAL
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-def _authority(address: IPAddress, port: int) -> str:
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"

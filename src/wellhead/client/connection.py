@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from wellhead.api.documents import check_extent
+from wellhead.ip import bracketed
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TOKEN_REREAD_SECONDS = 60.0
@@ -93,10 +94,8 @@ def _in_cluster(master: str | None) -> Connection:
     )
     if not (master or host):
         raise KubeconfigError("KUBERNETES_SERVICE_HOST is not set in this pod; pass --kubeconfig")
-    if ":" in host:
-        host = f"[{host}]"
     return Connection(
-        server=master or f"https://{host}:{port}",
+        server=master or f"https://{bracketed(host)}:{port}",
         ssl_context=ssl.create_default_context(cafile=str(_SERVICE_ACCOUNT / "ca.crt")),
         bearer=TokenFile(_SERVICE_ACCOUNT / "token"),
         namespace=(_SERVICE_ACCOUNT / "namespace").read_text().strip() or "default",

@@ -23,7 +23,7 @@ from typing import Protocol
 
 import aiohttp
 
-from wellhead.ip import IPAddress
+from wellhead.ip import IPAddress, bracketed
 from wellhead.waiting import comes
 
 _DEAD_ERRNOS = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ETIMEDOUT)
@@ -227,9 +227,10 @@ class HealthMonitor:
 
 async def ask(session: aiohttp.ClientSession, check: Check) -> tuple[Outcome, str]:
     """Do one check. Returns what came of it, in a word and in a sentence."""
-    host = f"[{check.node}]" if check.node.version == 6 else str(check.node)
     try:
-        async with session.get(f"http://{host}:{check.port}/healthz", allow_redirects=False) as response:
+        async with session.get(
+            f"http://{bracketed(check.node)}:{check.port}/healthz", allow_redirects=False
+        ) as response:
             if response.status == 200:
                 return Outcome.PASSED, "200"
             # A body of text says why; JSON, a page or nothing does not.

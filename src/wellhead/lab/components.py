@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from wellhead.ip import bracketed
 from wellhead.lab import kubeconfigs, pki
 from wellhead.lab.addresses import API_PORT, DNS_PORT, NODE_PORTS, AddressPlan, IPAddress
 from wellhead.lab.cgroups import cgroup_name
@@ -124,7 +125,7 @@ def components(cluster: Cluster, spec: ClusterSpec) -> tuple[Component, ...]:
 def _etcd_member(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
     name, certificates = control_plane_name(number), cluster.pki / pki.ETCD
     members = {
-        control_plane_name(each): _address(spec.plans[0].control_plane_of(each))
+        control_plane_name(each): bracketed(spec.plans[0].control_plane_of(each))
         for each in range(1, spec.control_planes + 1)
     }
     client, peer = (f"https://{members[name]}:{port}" for port in (ETCD_PORT, _ETCD_PEER_PORT))
@@ -163,7 +164,7 @@ def _storage(cluster: Cluster, spec: ClusterSpec) -> tuple[str, ...]:
         return _flag("storage", f"sqlite:{cluster.apiserver_directory / 'state.db'}")
     certificates, plan = cluster.pki / pki.ETCD, spec.plans[0]
     numbers = range(1, spec.control_planes + 1)
-    endpoints = (f"https://{_address(plan.control_plane_of(number))}:{ETCD_PORT}" for number in numbers)
+    endpoints = (f"https://{bracketed(plan.control_plane_of(number))}:{ETCD_PORT}" for number in numbers)
     return (
         *_flag("storage", f"etcd={_listed(endpoints)}"),
         *_flag("etcd-cafile", certificates / f"{pki.CA}.crt"),
@@ -326,7 +327,7 @@ def _dns(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
             *_flags("listen-fd", range(INHERITED, INHERITED + 2 * len(addresses))),  # UDP and TCP of each
             *_flags("service-cluster-ip", (plan.cluster_dns for plan in plans)),
             *_flag("number", number),
-            *_flag("metrics-bind-address", f"{_address(addresses[0])}:{_DNS_METRICS_PORT}"),
+            *_flag("metrics-bind-address", f"{bracketed(addresses[0])}:{_DNS_METRICS_PORT}"),
         ),
         inherits="dns sockets",
     )
@@ -364,11 +365,6 @@ def _image_puller(cluster: Cluster, spec: ClusterSpec) -> Component:
         *_flag("healthz-bind-address", "127.0.0.1:0"),
     )
     return Component(HOST, "image-puller", argv)
-
-
-def _address(address: IPAddress) -> str:
-    """As it stands before a port."""
-    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def _flag(name: str, value: object) -> tuple[str, str]:

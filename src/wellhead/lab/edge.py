@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wellhead.ip import Family
 from wellhead.lab.addresses import AddressPlan, IPAddress
 from wellhead.lab.cluster import LabError
 from wellhead.lab.topology import INTERNET, NODES
@@ -45,7 +46,7 @@ def apply(rules: str) -> int:
 
 def _table(nodes: int, plan: AddressPlan, control_planes: int) -> str:
     version = plan.nodes.version
-    family = "ip" if version == 4 else "ip6"
+    family = Family(version).nft
     pairs: list[tuple[IPAddress, IPAddress]] = [
         (plan.control_plane_external_of(number), plan.control_plane_of(number))
         for number in range(1, control_planes + 1)

@@ -117,22 +117,19 @@ def forget_all(gone: Collection[Flow]) -> int:
     return forgotten
 
 
-def forget_dialled(family: Family, to: Iterable[Dialled], mark: int = 0, mask: int = _FULL_MASK) -> int:
-    """Forget the flows to any of these that have this mark under the mask. Returns how many there were.
+def forget_dialled(family: Family, to: Iterable[Dialled], mark: int = 0, mask: int = _FULL_MASK) -> None:
+    """Forget the flows to any of these that have this mark under the mask.
 
     The kernel looks at every flow for each, but tells only of those asked for, bit by bit; none is kept
     here. (IPv6's addresses it can't compare: there it tells of all to the port.)
     """
-    forgotten = 0
     with Socket(NETFILTER) as deleting:
         for each in to:
             for held in _dump(family.number, _dialled(family, each) + _marked(mark, mask)):
                 if name := _name(family, each, held):
-                    forgotten += 1
                     # Unacknowledged: one that ended by itself meanwhile is as good.
                     deleting.send(message(_DELETE, NLM_F_REQUEST, 0, name))
                     deleting.waiting(lambda _: None)
-    return forgotten
 
 
 def forget_marked(marks: Iterable[int], mask: int = _FULL_MASK, family: Family | None = None) -> None:

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from wellhead.ip import IPAddress
+from wellhead.ip import IPAddress, family_of
 
 _BACKLOG = 512
 _TRIES = 16
@@ -40,7 +40,7 @@ def _bind_all(addresses: Sequence[IPAddress], port: int) -> list[socket.socket]:
 
 
 def _bind(address: IPAddress, port: int, kind: socket.SocketKind) -> socket.socket:
-    made = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, kind)
+    made = socket.socket(family_of(address).number, kind)
     try:
         if address.version == 6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

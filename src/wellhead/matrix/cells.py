@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from wellhead.ip import Family
+from wellhead.ip import Family, bracketed
 from wellhead.trace.request import How
 from wellhead.trace.target import Frontend, Wanted
 
@@ -127,7 +127,7 @@ class Cell:
         if self.dialled is Dialled.EXTERNAL_IP:
             node = place.claimed(self.policy)
             address = (node.external if outside else node.internal)[self.family]
-            to = f"[{address}]:{PORT}" if self.family is Family.IPV6 else f"{address}:{PORT}"
+            to = f"{bracketed(address)}:{PORT}"
             return Wanted(to, place.namespace, from_outside=outside, how=How.HTTP)
         via = {Dialled.NODE_PORT: place.node.name, Dialled.OTHER_NODE_PORT: place.other.name}
         service = self.service()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from wellhead.ip import bracketed
 from wellhead.matrix.result import in_words
 from wellhead.page.values import Ask, Cell, Matrix, Row
 from wellhead.paths.client import OUTSIDE, UnknownClient
@@ -149,7 +150,7 @@ def _policy(facts: ServiceFacts, frontend: str) -> str:
 
 def _cell(way: Way, facts: ServiceFacts) -> Cell:
     words = dict.fromkeys(in_words(replace(way, outcomes=(each,))) for each in way.outcomes)
-    host = f"[{way.address}]" if ":" in way.address else way.address
+    host = bracketed(way.address)
     is_address = way.frontend != "Hostname" and not way.address.startswith("<")
     return Cell(
         seen=" or ".join(words),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from aiohttp import web
 
-from wellhead.ip import IPAddress
+from wellhead.ip import IPAddress, family_of
 from wellhead.page.guard import Guard, new_token
 from wellhead.page.model import Model
 from wellhead.page.server import application
@@ -30,7 +30,7 @@ def bind(address: IPAddress, port: int | None) -> socket.socket:
     """A socket that listens; without `port`, at the first free one of ours, or any. Raises CannotListen."""
     wanted = [port] if port is not None else [*range(FIRST_PORT, LAST_PORT + 1), 0]
     for each in wanted:
-        sock = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET, socket.SOCK_STREAM)
+        sock = socket.socket(family_of(address).number, socket.SOCK_STREAM)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((str(address), each))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 
-from wellhead.ip import Family, IPAddress, Protocol
+from wellhead.ip import Family, IPAddress, Protocol, bracketed
 from wellhead.paths.codes import Code
 from wellhead.paths.way import Decision, Disposition, Forwarded, Note, Outcome, SeenAs, Step, What
 
@@ -154,4 +154,4 @@ def show(address: IPAddress | None, port: int) -> str:
     """address:port, with brackets in IPv6."""
     if address is None:
         return f"?:{port}"
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+    return f"{bracketed(address)}:{port}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from wellhead.ip import bracketed
 from wellhead.paths.way import Disposition, Outcome, SeenAs, Way
 from wellhead.trace.names import Named, Names, Owner
 from wellhead.trace.packet import Flag, Packet
@@ -158,8 +159,7 @@ def _ingress(views: Sequence[HopView]) -> str:
 
 
 def _end(end: tuple[str, int]) -> str:
-    host = f"[{end[0]}]" if ":" in end[0] else end[0]
-    return f"{host}:{end[1]}"
+    return f"{bracketed(end[0])}:{end[1]}"
 
 
 def _pair(source: tuple[str, int], destination: tuple[str, int]) -> str:

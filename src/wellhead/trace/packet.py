@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 from struct import Struct
 from typing import NamedTuple
 
-from wellhead.ip import Family, IPAddress
+from wellhead.ip import Family, IPAddress, bracketed
 
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
 _ETHERNET = 14
@@ -39,8 +39,7 @@ class End(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        host = f"[{self.ip}]" if self.ip.version == 6 else str(self.ip)
-        return f"{host}:{self.port}" if self.port else str(self.ip)
+        return f"{bracketed(self.ip)}:{self.port}" if self.port else str(self.ip)
 
 
 class Packet(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wellhead.ip import bracketed
 from wellhead.lab import topology
 from wellhead.paths.client import UnknownClient
 from wellhead.paths.explain import Explanation, Question
@@ -16,7 +17,7 @@ def predict(world: World, observed: Way) -> Way | None:
     client = observed.client
     if client == topology.CLIENT or "/" not in client:
         client = observed.client_address or client
-    host = f"[{observed.address}]" if ":" in observed.address else observed.address
+    host = bracketed(observed.address)
     try:
         explanation = Explanation(world, Question(f"{host}:{observed.port}", from_=(client,)))
     except (UnknownTarget, UnknownClient):

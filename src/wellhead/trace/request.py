@@ -12,7 +12,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
-from wellhead.ip import IPAddress
+from wellhead.ip import IPAddress, family_of
 from wellhead.trace.observer import CannotWatch, inside
 from wellhead.trace.places import Place
 from wellhead.trace.token import HEADER, Token
@@ -75,7 +75,7 @@ def send(
         CannotWatch: there is no such place, or no right to choose a sequence number in it.
     """
     address, port = to
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+    family = family_of(address).number
     kind = socket.SOCK_DGRAM if how is How.UDP else socket.SOCK_STREAM
     sock = inside(client, lambda: socket.socket(family, kind))
     deadline = time.monotonic() + seconds

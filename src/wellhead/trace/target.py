@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from wellhead.api.meta import Obj
-from wellhead.ip import Family, IPAddress, family_of, parse_address
+from wellhead.ip import Family, IPAddress, bracketed, family_of, parse_address
 from wellhead.trace.request import How
 
 _HTTP_PORTS = (80, 8000, 8008, 8080)
@@ -105,7 +105,7 @@ def _address(wanted: Wanted, objects: Objects) -> Target:
     if address is None:
         raise Unclear(f"{wanted.to!r} is no address, and no svc/NAME or pod/NAME")
     if not port:
-        raise Unclear(f"which port of {text}? Write {_bracketed(address)}:PORT")
+        raise Unclear(f"which port of {text}? Write {bracketed(address)}:PORT")
     number = int(port)
     for service in objects.services:
         if (found := _frontend_of(service, address, number, objects.nodes)) is not None:
@@ -278,10 +278,6 @@ def _how(protocol: str, port: int) -> How:
 
 def _type(service: Obj) -> str:
     return str(service["spec"].get("type") or "ClusterIP")
-
-
-def _bracketed(address: IPAddress) -> str:
-    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def _host_and_port(text: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from wellhead.ip import bracketed
 from wellhead.paths.rendering.drawing import draw
 from wellhead.paths.way import Disposition, Outcome, Report, SeenAs, Way, What
 from wellhead.trace.compare import describe, policy_of
@@ -69,7 +70,7 @@ def summary(trace: Trace) -> Iterator[str]:
     way = trace.way
     outcome = way.outcomes[0]
     what = f" ({way.frontend} of {way.service})" if way.service else ""
-    target = f"[{way.address}]" if ":" in way.address else way.address
+    target = bracketed(way.address)
     yield f"{way.client} {way.client_address or ''} → {target}:{way.port}/{way.protocol}{what}"
     yield _answer(outcome)
     yield from _why(outcome)

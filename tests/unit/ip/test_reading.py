@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wellhead.ip import Family, IPAddress, addresses_of, networks_of, parse_address
+from wellhead.ip import Family, IPAddress, addresses_of, bracketed, networks_of, parse_address
 
 PIECES = [
     *".:%/ -+x",
@@ -76,3 +76,13 @@ def test_what_has_a_scope_is_no_address_and_no_network(text: str) -> None:
     assert parse_address(text) is None
     assert addresses_of(Family.IPV6, [text]) == ()
     assert networks_of(Family.IPV6, [text, f"{text}/128"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("host", "written"),
+    [("fd00::1", "[fd00::1]"), ("10.0.0.1", "10.0.0.1"), ("a.example", "a.example"), ("", "")],
+)
+def test_a_host_before_a_port(host: str, written: str) -> None:
+    assert bracketed(host) == written
+    if (address := parse_address(host)) is not None:
+        assert bracketed(address) == written

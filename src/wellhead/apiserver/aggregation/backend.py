@@ -18,6 +18,7 @@ from wellhead.apiserver.calling_tls import BadBundle, unverified, verifying
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.service_endpoints import server_address
 from wellhead.apiserver.subresources.upgrade import Headers, Refusal, pass_upgrade
+from wellhead.ip import bracketed
 
 _CONNECT_SECONDS = 5.0
 _IDLE_SECONDS = 30.0
@@ -87,8 +88,7 @@ class Backends:
             host, port = server_address(self._registry, remote.namespace, remote.service, remote.port)
         except ApiError as error:
             raise Unreachable(str(error)) from None
-        authority = f"[{host}]" if ":" in host else host
-        return URL(f"https://{authority}:{port}{path}", encoded=True)
+        return URL(f"https://{bracketed(host)}:{port}{path}", encoded=True)
 
     def _tls(self, remote: Remote) -> ssl.SSLContext:
         if remote.unverified:

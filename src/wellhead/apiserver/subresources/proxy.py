@@ -29,6 +29,7 @@ from wellhead.apiserver.subresources.node_connection import Unreachable, agent_u
 from wellhead.apiserver.subresources.relay import HOP_BY_HOP, pass_on
 from wellhead.apiserver.subresources.upgrade import Headers, Refusal, pass_upgrade, refused
 from wellhead.apiserver.websockets import wanted
+from wellhead.ip import bracketed
 from wellhead.text import printable, quoted
 
 _FORWARDED_FOR = "X-Forwarded-For"
@@ -183,8 +184,7 @@ def _location(call: Call, registry: Registry, wanted: _Name) -> tuple[str, bool]
     else:
         address, port = endpoint(registry, call.info.namespace, wanted.name, wanted.port)
     check_address(address)
-    host = f"[{address}]" if ":" in address else address
-    return f"{wanted.scheme or 'http'}://{host}" + (f":{port}" if port else ""), False
+    return f"{wanted.scheme or 'http'}://{bracketed(address)}" + (f":{port}" if port else ""), False
 
 
 def check_address(host: str) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.cloud.haproxy.sections import Listener, Section, Server
-from wellhead.ip import IPAddress
+from wellhead.ip import IPAddress, bracketed
 
 CONNECT_SECONDS = 2
 """How long a server has to answer before another is tried."""
@@ -103,9 +103,11 @@ def _section(instance: Instance, section: Section) -> str:
     # "transparent", since IPv6 lets nobody bind to an address that is local by a route alone. "v6only", since
     # a socket with an IPv6 address is, and HAProxy takes over none that its configuration calls otherwise.
     options = "transparent v6only" if listener.vip.version == 6 else "transparent"
-    lines = [f"listen {listener.name}", f"  bind {_host(listener.vip)}:{listener.port} {options}"]
+    lines = [f"listen {listener.name}", f"  bind {bracketed(listener.vip)}:{listener.port} {options}"]
     lines += [
-        f"  source {_host(source)}" for source in instance.sources if source.version == listener.vip.version
+        f"  source {bracketed(source)}"
+        for source in instance.sources
+        if source.version == listener.vip.version
     ]
     lines += [f"  {line}" for line in _directives(listener)]
     for name, server in section.servers.items():
@@ -160,7 +162,7 @@ def _headers(listener: Listener) -> list[str]:
 
 def server_address(server: Server) -> str:
     """A server's address and port, as HAProxy reads them."""
-    return f"{_host(server.address)}:{server.port}"
+    return f"{bracketed(server.address)}:{server.port}"
 
 
 def server_options(listener: Listener) -> str:
@@ -171,7 +173,3 @@ def server_options(listener: Listener) -> str:
         case ClientIP.PROXY_V2:
             return " send-proxy-v2"
     return ""
-
-
-def _host(address: IPAddress) -> str:
-    return f"[{address}]" if address.version == 6 else str(address)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from wellhead.api.meta import Obj
+from wellhead.ip import bracketed
 from wellhead.node import downward
 from wellhead.node.pods import env_files
 from wellhead.node.references import Reference
@@ -70,7 +71,7 @@ def service_variables(services: Iterable[Obj], namespace: str, *, links: bool) -
 def _of_service(name: str, spec: Obj) -> dict[str, str]:
     prefix = _upper(name)
     address, ports = spec["clusterIP"], spec["ports"]
-    host = f"[{address}]" if ":" in address else address
+    host = bracketed(address)
     variables = {f"{prefix}_SERVICE_HOST": address, f"{prefix}_SERVICE_PORT": str(ports[0]["port"])}
     for port in ports:
         if port.get("name"):

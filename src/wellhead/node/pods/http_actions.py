@@ -18,6 +18,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from wellhead.api.meta import Obj
+from wellhead.ip import bracketed
 
 VERSION = "1.37"
 _BODY_SHOWN = 10 << 10
@@ -88,7 +89,7 @@ def port_number(port: int | str, container: Obj) -> int:
 
 def authority(host: str, port: int) -> str:
     """HOST:PORT, with brackets for IPv6."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return f"{bracketed(host)}:{port}"
 
 
 def request(action: Obj, container: Obj, ip: str, agent: str) -> Request:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from wellhead.ip import bracketed
 from wellhead.paths.codes import Code, Kind
 from wellhead.paths.way import Disposition, Note, Outcome, SeenAs, Step, Way, What
 
@@ -27,8 +28,7 @@ def frontend(way: Way) -> str:
 
 def target(way: Way) -> str:
     """`192.0.2.50:80`."""
-    address = f"[{way.address}]" if ":" in way.address else way.address
-    return f"{address}:{way.port}"
+    return f"{bracketed(way.address)}:{way.port}"
 
 
 def sees(outcome: Outcome) -> str:

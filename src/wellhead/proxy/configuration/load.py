@@ -13,6 +13,7 @@ import yaml
 
 from wellhead.api.documents import check_extent
 from wellhead.api.duration import Duration
+from wellhead.ip import bracketed
 from wellhead.proxy.configuration.schema import API_VERSION, KIND, KubeProxyConfiguration
 from wellhead.proxy.configuration.settings import SETTINGS, Setting
 
@@ -107,7 +108,7 @@ def with_addresses(configuration: KubeProxyConfiguration) -> KubeProxyConfigurat
         bare = address.strip("[]") if address.endswith("]") or address.count(":") > 1 else address
         if ":" in address and address[-1] != "]" and (address[0] == "[" or address.count(":") == 1):
             return address
-        return f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"
+        return f"{bracketed(bare)}:{port}"
 
     return msgspec.structs.replace(
         configuration,
