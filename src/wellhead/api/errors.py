@@ -48,8 +48,9 @@ class ApiError(Exception):
             "metadata": {},
             "status": "Failure",
             "message": message,
-            "reason": self.REASON if reason is None else reason,
         }
+        if said := self.REASON if reason is None else reason:
+            self.status["reason"] = said
         if details:
             self.status["details"] = details
         self.status["code"] = self.CODE if code is None else code
@@ -213,6 +214,12 @@ class Conflict(ApiError):
         )
 
     @classmethod
+    def version(cls, resource: Resource, name: str, wanted: str, actual: str) -> Self:
+        """A resourceVersion precondition that fails."""
+        what = f"ResourceVersion in precondition: {wanted}, ResourceVersion in object meta: {actual}"
+        return cls.of(resource, name, f"Precondition failed: {what}")
+
+    @classmethod
     def precondition(
         cls, resource: Resource, name: str, field: str, wanted: str, actual: str, might: str
     ) -> Self:
@@ -294,7 +301,8 @@ class Invalid(ApiError):
         details: Obj = {"name": name} if name else {}
         if group:
             details["group"] = group
-        details["kind"] = kind
+        if kind:
+            details["kind"] = kind
         details["causes"] = [
             {
                 "reason": c.reason,

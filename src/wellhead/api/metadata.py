@@ -22,6 +22,7 @@ _GENERATED_BASE_LIMIT = 63 - _SUFFIX_LENGTH
 _FIXED_BY_SERVER = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 _OF_DELETION = ("deletionTimestamp", "deletionGracePeriodSeconds")
 _GC_FINALIZERS = ("foregroundDeletion", "orphan")
+_OTHER_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 _IMMUTABLE = "field is immutable"
 _OF_LIBRARIES = frozenset({"admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io"})
 """Groups whose metadata upstream checks as custom ones: any finalizer will do."""
@@ -91,9 +92,13 @@ def check_namespace(resource: Resource, metadata: Obj, namespace: str) -> None:
     if not metadata.get("namespace"):
         metadata["namespace"] = namespace
     if metadata["namespace"] != namespace:
-        raise BadRequest(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
+        raise BadRequest(_OTHER_NAMESPACE)
+
+
+def check_sent_namespace(obj: Obj, namespace: str) -> None:
+    """Of what isn't stored itself. Raises BadRequest if it names another namespace than the request."""
+    if (obj.get("metadata") or {}).get("namespace", namespace) not in ("", namespace):
+        raise BadRequest(_OTHER_NAMESPACE)
 
 
 def validate(resource: Resource, obj: Obj, name_check: Check = dns_subdomain) -> list[Cause]:

@@ -75,7 +75,8 @@ def update(resource: Resource, new: Obj, old: Obj, context: Context, subresource
         strategy.prepare_status_update(new, old)
         causes += strategy.validate_status_update(new, old)
     elif subresource == "finalize":
-        names = new["spec"]["finalizers"]
+        strategy.default(new)
+        names = new["spec"].get("finalizers") or ()
         causes += metadata.validate_finalizers(names, "spec.finalizers")
     elif subresource in strategy.parts:
         causes += strategy.validate_part(subresource, new, old)
@@ -100,11 +101,11 @@ def combined(resource: Resource, new: Obj, old: Obj, subresource: str) -> Obj:
             del mixed["status"]  # which built-in kinds always have
         return mixed
     if subresource == "finalize":
-        spec = {**(old.get("spec") or {}), "finalizers": (new.get("spec") or {}).get("finalizers") or []}
-        kept = {**old["metadata"], **_version(new)}
-        if "managedFields" in new["metadata"]:
-            kept["managedFields"] = new["metadata"]["managedFields"]
-        return {**old, "metadata": kept, "spec": spec}
+        spec = {name: value for name, value in (old.get("spec") or {}).items() if name != "finalizers"}
+        if left := (new.get("spec") or {}).get("finalizers"):
+            spec["finalizers"] = left
+        written = kind_of(resource).strategy.status_metadata
+        return {**old, "metadata": _status_metadata(new, old, written), "spec": spec}
     if subresource:
         strategy = kind_of(resource).strategy
         mixed = strategy.combine_part(subresource, new, old)
@@ -122,9 +123,9 @@ def _intent(obj: Obj) -> Obj:
 
 
 def _status_metadata(new: Obj, old: Obj, written: frozenset[str]) -> Obj:
-    """A status update may write some of the metadata along, as upstream's do."""
+    """A status update may write some of the metadata along, as upstream's do: what it leaves out is gone."""
     sent = new.get("metadata") or {}
-    kept = dict(old["metadata"])
+    kept = {name: value for name, value in old["metadata"].items() if name not in written}
     for name in (*written, "uid", "name", "namespace", "managedFields"):
         if name in sent:
             kept[name] = sent[name]

@@ -85,11 +85,30 @@ async def test_a_patch_that_makes_another_kind(admin: User, at: str, change: Obj
 
 @pytest.mark.parametrize(
     "operation",
-    [{"op": "odd", "path": "/a"}, {"op": "add", "path": "/a"}, {"op": "remove", "path": "a"}],
+    [{"op": "odd", "path": "/a"}, {"op": "move", "path": "/a"}, {"op": "remove", "path": "a"}],
 )
 async def test_an_operation_that_is_none(admin: User, at: str, operation: Obj) -> None:
     status = (await admin.call("PATCH", at, [operation], headers=JSON_PATCH)).expect(422)
     assert status["message"].startswith("the server rejected our request due to an error in our request")
+
+
+async def test_a_scale_names_its_workload_and_namespace(admin: User) -> None:
+    await admin.call("POST", DEPLOYMENTS, deployment("named"))
+    at = f"{DEPLOYMENTS}/named/scale"
+    status = (await admin.call("PUT", at, {"spec": {"replicas": 4}})).expect(400)
+    assert status["message"].endswith("(named based on URL) was undeterminable: name must be provided")
+    other = {"metadata": {"name": "named", "namespace": "other"}, "spec": {"replicas": 4}}
+    status = (await admin.call("PUT", at, other)).expect(400)
+    assert status["message"].startswith("the namespace of the provided object does not match")
+    none = (await admin.call("PATCH", at, {"spec": None}, headers=MERGE)).expect(200)
+    assert none["spec"] == {}
+
+
+async def test_version_zero_is_any_version_and_no_kind_is_the_kind(admin: User) -> None:
+    await admin.call("POST", DEPLOYMENTS, deployment("any"))
+    change = {"kind": None, "metadata": {"resourceVersion": "0", "labels": {"a": "b"}}}
+    patched = (await admin.call("PATCH", f"{DEPLOYMENTS}/any", change, headers=MERGE)).expect(200)
+    assert (patched["kind"], patched["metadata"]["labels"]) == ("Deployment", {"a": "b"})
 
 
 async def test_a_scale_that_is_none(admin: User) -> None:

@@ -99,7 +99,10 @@ def test_namespace_lifecycle_fields_are_the_servers() -> None:
     assert made["metadata"]["labels"] == {"kubernetes.io/metadata.name": "n"}
     assert (made["spec"], made["status"]) == ({"finalizers": ["kubernetes"]}, {"phase": "Active"})
     assert update(NAMESPACES, {**made, "spec": {}}, made)["spec"] == made["spec"]
-    assert update(NAMESPACES, {**made, "spec": {}}, made, "finalize")["spec"] == {"finalizers": []}
+    assert update(NAMESPACES, {**made, "spec": {}}, made, "finalize")["spec"] == {}
+    bare = {**made, "metadata": {"name": "n"}}
+    for subresource in ("status", "finalize"):
+        assert update(NAMESPACES, bare, made, subresource)["metadata"]["labels"] == made["metadata"]["labels"]
 
 
 @pytest.mark.parametrize("ip", ["127.0.0.1", "169.254.1.1", "::1", "fe80::1", "0.0.0.0", "224.0.0.1", "x"])

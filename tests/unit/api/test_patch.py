@@ -80,7 +80,9 @@ def test_json_patch_operations(operations: list[Obj], result: Obj) -> None:
     [
         {"op": "test", "path": "/a", "value": True},
         {"op": "remove", "path": "/z"},
-        {"op": "replace", "path": "/z", "value": 1},
+        {"op": "replace", "path": "/l/7", "value": 1},
+        {"op": "test", "path": "/z", "value": 1},
+        {"op": "move", "from": "/z", "path": "/y"},
         {"op": "add", "path": "/z/y", "value": 1},
         {"op": "add", "path": "/a/b", "value": 1},
         {"op": "add", "path": "/l/7", "value": 1},
@@ -94,13 +96,27 @@ def test_json_patch_that_does_not_apply_is_invalid(operation: Obj) -> None:
     assert refusal.value.code == 422
 
 
+@pytest.mark.parametrize(
+    ("operation", "result"),
+    [
+        ({"op": "replace", "path": "/z", "value": 1}, {"a": 1, "z": 1}),
+        ({"op": "test", "path": "/z", "value": None}, {"a": 1}),
+        ({"op": "test", "path": "/z"}, {"a": 1}),
+        ({"op": "add", "path": "/a"}, {"a": None}),
+        ({"op": "copy", "from": "/z", "path": "/a"}, {"a": None}),
+    ],
+)
+def test_a_field_that_is_not_there_is_null_as_upstreams_library_has_it(operation: Obj, result: Obj) -> None:
+    assert apply_json_patch({"a": 1}, [operation]) == result
+
+
 @pytest.mark.parametrize("patch", [{}, [1]])
 def test_malformed_json_patch_is_a_bad_request(patch: object) -> None:
     with pytest.raises(BadRequest):
         apply_json_patch({}, patch)
 
 
-@pytest.mark.parametrize("operation", [{"op": "frob", "path": "/a"}, {"op": "add", "path": "/a"}])
+@pytest.mark.parametrize("operation", [{"op": "frob", "path": "/a"}, {"op": "add"}])
 def test_an_operation_that_is_none_is_invalid(operation: Obj) -> None:
     with pytest.raises(Invalid):
         apply_json_patch({}, [operation])

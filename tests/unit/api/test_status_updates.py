@@ -48,3 +48,12 @@ def test_a_status_update_changes_no_more_than_upstreams(resource: Resource) -> N
     assert written == ALL - NOT_WRITTEN.get(resource.plural, set())
     assert combined["spec"] == {}
     assert combined["status"] == {"x": 1}
+
+
+@pytest.mark.parametrize("resource", WITH_STATUS, ids=lambda each: each.plural)
+def test_what_a_status_update_leaves_out_of_what_it_writes_is_gone(resource: Resource) -> None:
+    metadata: Obj = {"name": "a", "namespace": "default", "uid": "u", **FORGED}
+    old: Obj = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
+    combined = writes.combined(resource, {"metadata": {"name": "a"}, "status": {}}, old, "status")
+    assert ALL & combined["metadata"].keys() == NOT_WRITTEN.get(resource.plural, set())
+    assert combined["metadata"]["uid"] == "u"

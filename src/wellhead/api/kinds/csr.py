@@ -123,8 +123,8 @@ def _stamp(new: Obj, old: Obj) -> None:
         if time := each.get("lastTransitionTime"):
             since.setdefault((each.get("type"), each.get("status")), time)
     for condition in _conditions(new):
-        condition.setdefault("lastUpdateTime", moment)
-        if "lastTransitionTime" not in condition:
+        condition["lastUpdateTime"] = condition.get("lastUpdateTime") or moment
+        if not condition.get("lastTransitionTime"):
             same = condition.get("type"), condition.get("status")
             condition["lastTransitionTime"] = since.get(same, moment)
 

@@ -91,6 +91,9 @@ class DaemonSetStrategy(Strategy):
         changed = new["spec"]["template"] != old["spec"]["template"]
         _set_generation(new, before + 1 if changed else before)
 
+    def prepare_status_update(self, new: Obj, old: Obj) -> None:
+        _set_generation(new, _generation(old))
+
     def validate(self, obj: Obj) -> list[Cause]:
         spec = obj["spec"]
         causes = validate_selection(spec, "daemonset")

@@ -39,6 +39,9 @@ class NamespaceStrategy(Strategy):
     def prepare_update(self, new: Obj, old: Obj, context: Context) -> None:
         new["spec"] = old.get("spec") or {}  # only the subresource `finalize` takes a finalizer away
 
+    def prepare_status_update(self, new: Obj, old: Obj) -> None:
+        self.default(new)  # the label is there, whatever labels are sent along
+
     def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:
         phase, deleting = (new["status"].get("phase"), bool(new["metadata"].get("deletionTimestamp")))
         if deleting and phase != "Terminating":

@@ -11,12 +11,12 @@ from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Obj
 
 _OPERATIONS = {
-    "add": ("value",),
+    "add": (),
     "remove": (),
-    "replace": ("value",),
+    "replace": (),
     "move": ("from",),
     "copy": ("from",),
-    "test": ("value",),
+    "test": (),
 }
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -63,13 +63,13 @@ class _Document:
         path = _Pointer(name, operation["path"])
         match name:
             case "add":
-                self._add(path, _copy(operation["value"]))
+                self._add(path, _copy(operation.get("value")))
             case "remove":
                 self._remove(path)
             case "replace":
-                self._replace(path, _copy(operation["value"]))
+                self._replace(path, _copy(operation.get("value")))
             case "test":
-                if not _same(self._get(path), operation["value"]):
+                if not _same(self._get(path), operation.get("value")):
                     raise _refused(f"testing value {path.text} failed: test failed")
             case "move":
                 source = _Pointer(name, operation["from"])
@@ -80,10 +80,13 @@ class _Document:
                 self._add(path, self._duplicate(_Pointer(name, operation["from"])))
 
     def _get(self, path: _Pointer) -> Any:
-        value = self.value
-        for part in path.parts:
-            value = value[path.key(value, part)]
-        return value
+        """What is there; of an object's field that isn't, null."""
+        if not path.parts:
+            return self.value
+        container, last = self._container(path), path.parts[-1]
+        if isinstance(container, dict):
+            return container.get(last)
+        return container[path.key(container, last)]
 
     def _container(self, path: _Pointer) -> Any:
         """What holds the pointer's last part."""
@@ -122,8 +125,9 @@ class _Document:
         if not path.parts:
             self.value = value
             return
-        container = self._container(path)
-        container[path.key(container, path.parts[-1])] = value
+        container, last = self._container(path), path.parts[-1]
+        # An object's field needn't be there; a list's item must.
+        container[last if isinstance(container, dict) else path.key(container, last)] = value
 
     def _duplicate(self, path: _Pointer) -> Any:
         """A copy of what is there, as long as all copies together aren't too much."""

@@ -173,7 +173,7 @@ def rejection(name: str, status: Obj) -> ApiError:
     text = f"{by}: {message or reason}" if message or reason else f"{by} without explanation"
     error = ApiError(text, code=code if isinstance(code, int) and 400 <= code < 600 else 400, reason=reason)
     if not reason:
-        del error.status["reason"]
+        error.status.pop("reason", None)
     if isinstance(details := status.get("details"), dict):
         error.status["details"] = details
     return error

@@ -55,7 +55,7 @@ def delete_options(body: object) -> DeleteOptions:
             )
         )
     if policy is not None and policy not in _PROPAGATIONS:
-        causes.append(Cause.not_supported("propagationPolicy", policy, _PROPAGATIONS))
+        causes.append(Cause.not_supported("propagationPolicy", policy, (*_PROPAGATIONS, "nil")))
     grace = obj.get("gracePeriodSeconds")
     if causes:
         raise Invalid.of("meta.k8s.io", "DeleteOptions", "", causes)
@@ -98,7 +98,8 @@ def mark_deleted(resource: Resource, obj: Obj, options: DeleteOptions) -> bool:
         _shorten(metadata, grace)
     else:
         metadata["deletionTimestamp"] = format_time(_now() + timedelta(seconds=grace))
-        metadata["deletionGracePeriodSeconds"] = grace
+        if resource != NAMESPACES:
+            metadata["deletionGracePeriodSeconds"] = grace
         if metadata.get("generation"):
             metadata["generation"] += 1
         kind_of(resource).strategy.prepare_delete(obj)

@@ -23,7 +23,7 @@ from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.managed_fields.update import Writer, settled
 from wellhead.api.meta import Key, Obj, key, parse_time
 from wellhead.api.resource import Resource
-from wellhead.api.resources import IPADDRESSES, NAMESPACES, SERVICES, kind_of
+from wellhead.api.resources import IPADDRESSES, SERVICES, kind_of
 from wellhead.api.strategy import Context
 from wellhead.apiserver.apart import Apart
 from wellhead.apiserver.registry.deletion import (
@@ -279,8 +279,6 @@ class Registry:
             check_preconditions(resource, old, options)
             new = _copy(old)
             removed = mark_deleted(resource, new, options)
-            if not removed and resource == NAMESPACES and new == old:
-                raise Conflict.of(resource, name, _NAMESPACE_BUSY)
             try:
                 if removed:
                     return await self._remove(resource, item, new, dry_run)
@@ -391,19 +389,15 @@ class Registry:
         return kind_of(resource).strategy.from_storage(obj) if resource.stored_as else obj
 
 
-_NAMESPACE_BUSY = (
-    "The system is ensuring all content is removed from this namespace.  Upon completion, this namespace will"
-    " automatically be purged by the system."
-)
-
-
 def _changed(
     resource: Resource, old: Obj, change: Callable[[Obj], Obj], context: Context, *, subresource: str
 ) -> Obj:
     """What was sent, with its defaults if it is the whole object. Raises Conflict, BadRequest."""
     new = change(_copy(old))
     sent = (new.get("metadata") or {}).get("resourceVersion") or ""
-    if sent and sent != old["metadata"]["resourceVersion"]:
+    if sent == "0":
+        new["metadata"]["resourceVersion"] = ""  # whichever there is
+    elif sent and sent != old["metadata"]["resourceVersion"]:
         raise Conflict.of(resource, old["metadata"]["name"])
     return writes.received(resource, new, context, old, subresource)
 

@@ -9,6 +9,7 @@ from aiohttp import web
 from wellhead.api.disruption import is_unprotected, leave, still_processed, take
 from wellhead.api.errors import BadRequest, Conflict
 from wellhead.api.meta import GroupVersionKind, Obj, condition, is_deleting, now
+from wellhead.api.metadata import check_sent_namespace
 from wellhead.api.resources import PODDISRUPTIONBUDGETS, PODS
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_value
@@ -33,6 +34,7 @@ async def evict(call: Call, registry: Registry, admission: Admission) -> web.Str
     eviction = await gate.mutate(await _sent(call), None)
     if (eviction.get("metadata") or {}).get("name") != info.name:
         raise BadRequest("name in URL does not match name in Eviction object")
+    check_sent_namespace(eviction, info.namespace)
     await gate.validate(eviction, None)
     options = eviction.get("deleteOptions")
     wanted = delete_options(options) if options else DeleteOptions()
@@ -104,7 +106,7 @@ def _set_disrupted(pod: Obj) -> None:
     status = pod.setdefault("status", {})
     disrupted = condition(pod, "DisruptionTarget")
     if disrupted is None:
-        disrupted = {"type": "DisruptionTarget"}
+        disrupted = {"type": "DisruptionTarget", "lastProbeTime": None}
         status.setdefault("conditions", []).append(disrupted)
     if disrupted.get("status") != "True":
         disrupted["lastTransitionTime"] = now()

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from wellhead.api.errors import BadRequest, Cause, Conflict, Invalid
 from wellhead.api.meta import GroupVersionKind, Obj, condition, now
+from wellhead.api.metadata import check_sent_namespace
 from wellhead.api.resources import PODS
 from wellhead.apiserver.admission.chain import Admission
 from wellhead.apiserver.answers import answer_value
@@ -25,6 +26,7 @@ async def bind(call: Call, registry: Registry, admission: Admission) -> web.Stre
     gate = admission.gate(call, "CREATE", kind=_BINDING, dry_run=call.dry_run)
     binding = await gate.mutate(await decoded_object(call, _BINDING), None)
     sent: Obj = binding.get("metadata") or {}
+    check_sent_namespace(binding, info.namespace)
     name = info.name or sent.get("name") or ""
     if name != (sent.get("name") or ""):
         raise BadRequest("name in URL does not match name in Binding object")
@@ -33,7 +35,7 @@ async def bind(call: Call, registry: Registry, admission: Admission) -> web.Stre
     target: Obj = binding.get("target") or {}
     causes = []
     if target.get("kind") not in (None, "", "Node"):
-        causes.append(Cause.not_supported("target.kind", target["kind"], ("Node",)))
+        causes.append(Cause.not_supported("target.kind", target["kind"], ("Node", "<empty>")))
     if not target.get("name"):
         causes.append(Cause.required("target.name"))
     if causes:
@@ -43,6 +45,8 @@ async def bind(call: Call, registry: Registry, admission: Admission) -> web.Stre
         metadata = pod["metadata"]
         if (uid := sent.get("uid")) and uid != metadata["uid"]:
             raise Conflict.uid(PODS, name, uid, metadata["uid"])
+        if (version := sent.get("resourceVersion")) and version != metadata["resourceVersion"]:
+            raise Conflict.version(PODS, name, version, metadata["resourceVersion"])
         if metadata.get("deletionTimestamp"):
             raise _refused(name, f"pod {name} is being deleted, cannot be assigned to a host")
         if node := pod["spec"].get("nodeName"):
@@ -71,7 +75,7 @@ def _set_scheduled(pod: Obj) -> None:
     status = pod.setdefault("status", {})
     scheduled = condition(pod, "PodScheduled")
     if scheduled is None:
-        scheduled = {"type": "PodScheduled"}
+        scheduled = {"type": "PodScheduled", "lastProbeTime": None}
         status.setdefault("conditions", []).append(scheduled)
     if scheduled.get("status") != "True":
         scheduled["lastTransitionTime"] = now()

@@ -17,6 +17,7 @@ from wellhead.api.managed_fields.scale import REPLICAS, of_parent, of_scale
 from wellhead.api.managed_fields.types import type_of
 from wellhead.api.managed_fields.update import Writer
 from wellhead.api.meta import GroupVersionKind, Obj
+from wellhead.api.metadata import check_sent_namespace
 from wellhead.api.printer import SCALE
 from wellhead.api.resource import Resource
 from wellhead.apiserver.admission.chain import Admission
@@ -27,7 +28,7 @@ from wellhead.apiserver.registry.gate import Gate
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.verbs.apply import APPLY, apply_writer, configuration
 from wellhead.apiserver.verbs.patch import Patch, check_not_forced
-from wellhead.apiserver.verbs.update import check_name
+from wellhead.apiserver.verbs.update import check_named
 from wellhead.storage.encoding import decode
 from wellhead.text import quoted
 
@@ -104,7 +105,8 @@ async def _write(
             workload["metadata"]["managedFields"] = of_parent(
                 entries, changed, workload["apiVersion"], scaling.path
             )
-        check_name(scale, info.name)
+        check_named(scale, info.name)
+        check_sent_namespace(scale, info.namespace)
         metadata = scale.get("metadata") or {}
         if (uid := metadata.get("uid")) and uid != workload["metadata"]["uid"]:
             raise Conflict.uid(call.resource, info.name, uid, workload["metadata"]["uid"])
@@ -176,11 +178,12 @@ class Scaling:
     def shown(self, workload: Obj) -> Obj:
         """The workload's Scale."""
         kept = {field: workload["metadata"][field] for field in _COPIED if field in workload["metadata"]}
+        replicas = self.replicas(workload)
         return {
             "kind": _SCALE.kind,
             "apiVersion": _SCALE.api_version,
             "metadata": kept,
-            "spec": {"replicas": self.replicas(workload)},
+            "spec": {"replicas": replicas} if replicas else {},
             "status": self.status(workload),
         }
 

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from wellhead.api.errors import BadRequest, Cause, Conflict, Invalid, NotFound
 from wellhead.api.meta import GroupVersionKind, Obj, format_time
+from wellhead.api.metadata import check_sent_namespace
 from wellhead.api.resource import Resource
 from wellhead.api.resources import NODES, PODS, SECRETS, SERVICEACCOUNTS
 from wellhead.apiserver.admission.chain import Admission
@@ -32,6 +33,11 @@ async def create_token(
     request = await gate.mutate(await decoded_object(call, _TOKEN_REQUEST), None)
     spec: Obj = request.get("spec") or {}
     account = registry.object(SERVICEACCOUNTS, info.namespace, info.name)
+    sent = (request.get("metadata") or {}).get("name")
+    if sent and sent != info.name:
+        cause = Cause.invalid("metadata.name", sent, "must match the service account name if specified")
+        raise Invalid.of(_TOKEN_REQUEST.group, _TOKEN_REQUEST.kind, info.name, [cause])
+    check_sent_namespace(request, info.namespace)
     seconds = spec.get("expirationSeconds")
     if seconds is None:
         seconds = _DEFAULT_SECONDS
@@ -49,10 +55,12 @@ async def create_token(
             )
         )
     if causes:
-        raise Invalid.of("authentication.k8s.io", "TokenRequest", info.name, causes)
+        raise Invalid.of(_TOKEN_REQUEST.group, _TOKEN_REQUEST.kind, "", causes)
     await gate.validate(request, None)
     reference = spec.get("boundObjectRef")
-    bound = _bound_objects(registry, info.namespace, info.name, reference) if reference else []
+    bound = []
+    if reference is not None:
+        bound = _bound_objects(registry, info.namespace, info.name, reference)
     if seconds > tokens.max_seconds:
         call.warnings.append(
             f"requested expiration of {seconds} seconds shortened to {tokens.max_seconds} seconds"
@@ -80,8 +88,10 @@ def _bound_objects(
     kind = GroupVersionKind.of(reference)
     resource = {each.kind: each for each in (PODS, SECRETS, NODES)}.get(kind.kind)
     if resource is None or kind.api_version != "v1":
-        raise BadRequest(f"cannot bind token for serviceaccount {account!r} to object of type {kind}")
-    name = reference.get("name", "")
+        raise BadRequest(f"cannot bind token to object of type {kind}")
+    name = reference.get("name") or ""
+    if not name:
+        raise BadRequest("Name parameter required.")
     obj = registry.lookup(resource, (namespace if resource.namespaced else "", name))
     if obj is None:
         raise NotFound.of(resource, name)

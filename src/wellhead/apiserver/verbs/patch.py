@@ -75,7 +75,7 @@ class Patch:
 
     def _check_kind(self, patched: Obj, gvk: GroupVersionKind) -> None:
         """Raises Invalid if the object became one of another kind; of a strategic patch it doesn't count."""
-        found = GroupVersionKind.of(patched)
+        found = GroupVersionKind.of({"apiVersion": gvk.api_version, "kind": gvk.kind} | _told(patched))
         if self._type != STRATEGIC_MERGE_PATCH and found != gvk:
             text = f"no kind {quoted(found.kind)} is registered for version {quoted(found.api_version)}"
             raise refusal.refused(Undecodable(gvk.kind, gvk.version, text), patched)
@@ -85,6 +85,11 @@ class Patch:
         if self._type == STRATEGIC_MERGE_PATCH:
             return refusal.refused_strategic(error, self._document)
         return refusal.refused(error, patched)
+
+
+def _told(patched: Obj) -> Obj:
+    """What the object says of its kind: what it leaves out, it has from where it was sent."""
+    return {field: patched[field] for field in ("apiVersion", "kind") if patched.get(field)}
 
 
 async def patch(

@@ -29,7 +29,7 @@ async def update(
     dry_run = call.dry_run
     writer = call.writer("UpdateOptions")
     new = await sent_object(call)
-    _check_named(new, info.name)
+    check_named(new, info.name)
     size = len(await call.body())
 
     def change(old: Obj) -> Obj:
@@ -91,7 +91,7 @@ def _check_uid(call: Call, new: Obj, old: Obj) -> None:
     )
 
 
-def _check_named(obj: Obj, name: str) -> None:
+def check_named(obj: Obj, name: str) -> None:
     """Raises BadRequest when the body names no object, or another than the path."""
     if not (obj.get("metadata") or {}).get("name"):
         why = "name must be provided"

@@ -92,6 +92,8 @@ def _validate_resize(new: Obj, old: Obj) -> Iterator[Cause]:
             if changes and kind == "initContainers" and now.get("restartPolicy") != "Always":
                 yield Cause.forbidden("spec", "resources for non-sidecar init containers are immutable")
                 continue
+            if now.get("resizePolicy") != then.get("resizePolicy"):
+                yield Cause.forbidden("spec", "only cpu and memory resources are mutable")
             yield from _validate_container(now.get("resources") or {}, then.get("resources") or {}, at)
 
 
