@@ -80,6 +80,25 @@ def is_filesystem(fd: int, magic: int) -> bool:
     return ctypes.c_long.from_buffer(buffer).value == magic
 
 
+def is_mounted(path: Path) -> bool:
+    """Whether something is mounted at `path` itself.
+
+    Another directory of the same file system included, which Path.is_mount takes for a mere directory.
+    """
+    numbers = []
+    for each, flags in ((path, os.O_NOFOLLOW), (path.parent, 0)):
+        try:
+            fd = os.open(each, os.O_PATH | os.O_CLOEXEC | flags)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        try:
+            text = Path(f"/proc/thread-self/fdinfo/{fd}").read_text()
+        finally:
+            os.close(fd)
+        numbers.append(next(line for line in text.splitlines() if line.startswith("mnt_id:")))
+    return numbers[0] != numbers[1]
+
+
 def mounts(pid: int | str = "thread-self") -> list[Mount]:
     """The mounts that process `pid` (or this thread) sees, in the order in which they were made."""
     found = []

@@ -86,7 +86,7 @@ def _of(volume: Obj) -> Found:
 
 def show(source: Path, place: Path) -> None:
     """Let what is at `source` be at `place`, too. Blocks."""
-    if place.is_mount():
+    if mounts.is_mounted(place):
         return
     if source.is_dir():
         place.mkdir(parents=True, exist_ok=True)

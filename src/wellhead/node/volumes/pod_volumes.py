@@ -124,7 +124,7 @@ class PodVolumes:
             await self._mounts_changed.wait()
             self._mounts_changed.clear()
             for volume in volumes:
-                if await asyncio.to_thread(self.path(volume).is_mount):
+                if await asyncio.to_thread(mounts.is_mounted, self.path(volume)):
                     continue
                 problem = await self._try(volume)
                 say(str(problem) if problem else f'volume "{volume["name"]}" was unmounted: mounted again')
@@ -167,14 +167,14 @@ class PodVolumes:
 
     async def _make_image(self, volume: Obj) -> None:
         place = self.path(volume)
-        if place.is_mount() or self.find_image is None:
+        if mounts.is_mounted(place) or self.find_image is None:
             return
         rootfs = await self.find_image(volume)
         await asyncio.to_thread(_show_image, rootfs, place)
 
     async def _make_claimed(self, volume: Obj, group: int | None) -> None:
         place = self.path(volume)
-        if place.is_mount():
+        if mounts.is_mounted(place):
             return  # it is there, and stays
         found = await claims.find(self._client, self._pod, volume, self._node_name)
         if not found.owned_by_group:
