@@ -80,6 +80,11 @@ class ApiError(Exception):
         return [Cause(c.get("field", ""), c.get("reason", ""), c.get("message", "")) for c in causes]
 
     @property
+    def namespace_ends(self) -> bool:
+        """The namespace is being deleted: nothing can be created there any more, and nobody needs to know."""
+        return any(cause.reason == "NamespaceTerminating" for cause in self.causes)
+
+    @property
     def retry_after(self) -> int | None:
         """Seconds that the server asked the client to wait, if it did."""
         seconds = (self.status.get("details") or {}).get("retryAfterSeconds")

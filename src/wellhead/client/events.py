@@ -102,7 +102,9 @@ class EventRecorder:
             try:
                 await self._write(identity, event)
             except (ApiError, ConnectionLost) as error:
-                _log.warning("event not written: %s %s: %s", event["reason"], event["message"], error)
+                ends = isinstance(error, ApiError) and error.namespace_ends
+                level = logging.DEBUG if ends else logging.WARNING
+                _log.log(level, "event not written: %s %s: %s", event["reason"], event["message"], error)
 
     async def _write(self, identity: _Identity, event: Obj) -> None:
         time = asyncio.get_running_loop().time()

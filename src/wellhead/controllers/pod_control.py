@@ -102,9 +102,7 @@ def slow_start(count: int) -> Iterator[int]:
 
 def is_ending_namespace(error: Exception) -> bool:
     """The namespace is being deleted: nothing can be created there any more, and nobody needs to know."""
-    return isinstance(error, ApiError) and any(
-        cause.reason == "NamespaceTerminating" for cause in error.causes
-    )
+    return isinstance(error, ApiError) and error.namespace_ends
 
 
 async def in_batches(tasks: Sequence[Callable[[], Awaitable[None]]]) -> None:

@@ -77,7 +77,7 @@ class _PerNamespace(ABC):
         except AlreadyExists:
             return None  # and the watch is about to show it
         except ApiError as error:
-            if any(cause.reason == "NamespaceTerminating" for cause in error.causes):
+            if error.namespace_ends:
                 return None
             raise
         return None

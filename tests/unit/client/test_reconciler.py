@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from tests.patience import PATIENCE
+from wellhead.api.errors import Forbidden
 from wellhead.client.reconciler import Reconciler
 
 
@@ -162,3 +165,22 @@ async def test_a_queue_that_gets_on_is_well_however_long_it_has_worked() -> None
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert problems == []
+
+
+@pytest.mark.parametrize(("reason", "told"), [("NamespaceTerminating", []), ("", ["WARNING"])])
+async def test_that_a_namespace_ends_is_no_failure_to_be_told(
+    caplog: pytest.LogCaptureFixture, reason: str, told: list[str]
+) -> None:
+    refusals = iter([Forbidden("no", details={"causes": [{"reason": reason}]})])
+    done = asyncio.Event()
+
+    async def reconcile(key: str) -> None:
+        for refusal in refusals:
+            raise refusal
+        done.set()
+
+    reconciler = Reconciler("test", reconcile)
+    reconciler.enqueue("a")
+    caplog.set_level("INFO")
+    await _run_until(done, reconciler)
+    assert [record.levelname for record in caplog.records if record.name.endswith("reconciler")] == told

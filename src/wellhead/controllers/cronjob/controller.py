@@ -105,7 +105,7 @@ class CronJobController:
             if any(each.get("uid") == made["metadata"]["uid"] for each in status.get("active") or ()):
                 return status
         except ApiError as error:
-            if not any(cause.reason == "NamespaceTerminating" for cause in error.causes):
+            if not error.namespace_ends:
                 self._tell(cronjob, [("Warning", "FailedCreate", f"Error creating job: {error}")])
             raise
         else:

@@ -98,14 +98,17 @@ class EndpointsController:
             return None
         pods = pods_of(service, self._pods)
         wanted = endpoints_of(service, pods, before, self._trigger_times.next(service, pods))
-        if before is None:
-            try:
+        try:
+            if before is None:
                 await self._endpoints.create(wanted)
-            except Forbidden as error:
-                # A namespace on its way out takes nothing new.
+            elif _differs(before, wanted):
+                await self._endpoints.update(wanted)  # which makes those that somebody deleted
+        except Forbidden as error:
+            if error.namespace_ends:
+                return None
+            if before is None:
                 self._recorder.event(service, "Warning", "FailedToCreateEndpoint", str(error))
-        elif _differs(before, wanted):
-            await self._endpoints.update(wanted)
+            raise
         return None
 
 

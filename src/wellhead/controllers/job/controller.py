@@ -371,6 +371,4 @@ def _with_finalizer(pod: Pod, *, there: bool) -> Pod:
 
 def _is_ending_namespace(error: Exception) -> bool:
     """The namespace is being deleted: nothing can be created there any more, and nobody needs to know."""
-    return isinstance(error, ApiError) and any(
-        cause.reason == "NamespaceTerminating" for cause in error.causes
-    )
+    return isinstance(error, ApiError) and error.namespace_ends
