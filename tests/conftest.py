@@ -24,8 +24,11 @@ _WITH_CLUSTERS = tuple(
 _CLUSTERS_OF_THEIR_OWN = tuple(
     f"tests/cluster/test_{name}.py" for name in ("control_planes", "ip_families", "pulling", "walk")
 )
-_SECOND = tuple(f"tests/cluster/test_{name}.py" for name in ("dns", "faults", "matrix", "nodes_under_load"))
-"""On another cluster like the first: all of its tests in a row would take longer than everything else."""
+_SECOND = tuple(
+    f"tests/cluster/test_{name}.py"
+    for name in ("dns", "explain", "faults", "matrix", "nodes_under_load", "python")
+)
+"""On another cluster like the first, half of what one would take: longer than everything else, in a row."""
 _NODES = tuple(
     tuple(f"tests/packets/node/test_{name}.py" for name in names)
     for names in (
