@@ -191,3 +191,23 @@ async def test_deleting_a_collection_takes_what_is_selected(admin: User) -> None
     assert len((await admin.get(CONFIGMAPS))["items"]) == 50
     await admin.delete(CONFIGMAPS)
     assert (await admin.get(CONFIGMAPS))["items"] == []
+
+
+async def test_a_limit_holds_for_deletions_and_nonsense_deletes_nothing(admin: User) -> None:
+    for name in ("a", "b", "c"):
+        await admin.create(CONFIGMAPS, configmap(f"limited-{name}", labels={"limited": "1"}))
+    selected = {"labelSelector": "limited=1"}
+
+    async def names() -> list[str]:
+        return [each["metadata"]["name"] for each in (await admin.get(CONFIGMAPS, **selected))["items"]]
+
+    for nonsense in ({"resourceVersion": "-1"}, {"continue": "x"}, {"resourceVersionMatch": "Exact"}):
+        answer = await admin.call("DELETE", CONFIGMAPS, query=selected | nonsense)
+        assert 400 <= answer.code < 500, nonsense
+    tried = await admin.delete(CONFIGMAPS, **selected, dryRun="All")
+    assert [each["metadata"].get("deletionTimestamp") for each in tried["items"]] == [None] * 3
+    assert await names() == ["limited-a", "limited-b", "limited-c"]
+    first = await admin.delete(CONFIGMAPS, **selected, limit="2")
+    assert len(first["items"]) == 2
+    assert first["metadata"]["continue"]
+    assert await names() == ["limited-c"]

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from wellhead.api.errors import BadRequest, Gone, NotAcceptable
 from wellhead.api.meta import Obj
+from wellhead.api.resource import Resource
 from wellhead.apiserver.answers import answer_json, partial_metadata, table
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.negotiation import Format, object_format
@@ -30,25 +31,38 @@ async def list_objects(call: Call, registry: Registry) -> web.StreamResponse:
     form = object_format(call.http.headers.get("Accept", ""))
     if form.projection == "PartialObjectMetadata":
         raise NotAcceptable(f"you requested {form.projection}, but the requested object is a list")
-    check_options(call)
-    chosen = selection(call, registry)
-    revision, exact = requested_revision(call)
-    if revision:
-        await fresh(registry.cache, revision)
+    items, metadata = await listed(call, registry)
     resource = call.resource
-    start = decode_continue(call.query["continue"]) if call.query.get("continue") else None
-    items, current = _found(call, registry, chosen, revision, exact, start)
-    if chosen.converted:
-        await registry.prepare(resource, items)
-    items, metadata = _page(call, chosen, items, current, start)
     await registry.prepare(resource, items)
     documents = registry.presented(resource, items)
     if form.projection:
         size = sum(map(len, documents))
         data = await call.bodies.apart.run(size, lambda: _projected(call, form, documents, metadata))
         return await answer_json(call, data, as_yaml=form.yaml)
+    return await answer_json(call, joined(resource, metadata, documents), as_yaml=form.yaml)
+
+
+async def listed(call: Call, registry: Registry) -> tuple[list[Item], Obj]:
+    """What the call selects, by its selectors, version, limit and continuation; and the list's metadata.
+
+    Raises what `list_objects` does.
+    """
+    check_options(call)
+    chosen = selection(call, registry)
+    revision, exact = requested_revision(call)
+    if revision:
+        await fresh(registry.cache, revision)
+    start = decode_continue(call.query["continue"]) if call.query.get("continue") else None
+    items, current = _found(call, registry, chosen, revision, exact, start)
+    if chosen.converted:
+        await registry.prepare(call.resource, items)
+    return _page(call, chosen, items, current, start)
+
+
+def joined(resource: Resource, metadata: Obj, documents: list[bytes]) -> bytes:
+    """A list of these objects."""
     head = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata}
-    return await answer_json(call, _joined(encode_json(head), documents), as_yaml=form.yaml)
+    return _joined(encode_json(head), documents)
 
 
 def _joined(head: bytes, documents: list[bytes]) -> bytes:
