@@ -181,6 +181,6 @@ async def test_that_a_namespace_ends_is_no_failure_to_be_told(
 
     reconciler = Reconciler("test", reconcile)
     reconciler.enqueue("a")
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger=Reconciler.__module__)
     await _run_until(done, reconciler)
     assert [record.levelname for record in caplog.records if record.name.endswith("reconciler")] == told
