@@ -113,6 +113,8 @@ def _proxy(server: ApiServer, node: Namespace, mode: ProxyMode, log: Path) -> It
     ]
     with log.open("wb") as file, node.program(*command, stderr=file.fileno()) as process:
         yield process
+    # The next begins where there is nothing: taking rules over is something else than a first sync.
+    node.run(sys.executable, "-m", "wellhead.cli.main", "proxy", "--cleanup")
 
 
 def _first_sync(process: subprocess.Popen[str], log: Path) -> FirstSync:
