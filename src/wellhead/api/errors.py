@@ -80,11 +80,6 @@ class ApiError(Exception):
         return [Cause(c.get("field", ""), c.get("reason", ""), c.get("message", "")) for c in causes]
 
     @property
-    def namespace_ends(self) -> bool:
-        """The namespace is being deleted: nothing can be created there any more, and nobody needs to know."""
-        return any(cause.reason == "NamespaceTerminating" for cause in self.causes)
-
-    @property
     def retry_after(self) -> int | None:
         """Seconds that the server asked the client to wait, if it did."""
         seconds = (self.status.get("details") or {}).get("retryAfterSeconds")
@@ -110,6 +105,11 @@ def _details(resource: Resource | None, name: str) -> Obj:
         details["group"] = resource.group
     details["kind"] = resource.plural
     return details
+
+
+def namespace_ends(error: Exception) -> bool:
+    """The namespace is being deleted: nothing can be created there any more, and nobody needs to know."""
+    return isinstance(error, ApiError) and any(each.reason == "NamespaceTerminating" for each in error.causes)
 
 
 class BadRequest(ApiError):

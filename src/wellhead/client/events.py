@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from wellhead.api.errors import ApiError, NotFound
+from wellhead.api.errors import ApiError, NotFound, namespace_ends
 from wellhead.api.meta import AnyObj, Obj, now
 from wellhead.api.well_known import EVENTS
 from wellhead.client.rest import Client, ConnectionLost
@@ -102,8 +102,7 @@ class EventRecorder:
             try:
                 await self._write(identity, event)
             except (ApiError, ConnectionLost) as error:
-                ends = isinstance(error, ApiError) and error.namespace_ends
-                level = logging.DEBUG if ends else logging.WARNING
+                level = logging.DEBUG if namespace_ends(error) else logging.WARNING
                 _log.log(level, "event not written: %s %s: %s", event["reason"], event["message"], error)
 
     async def _write(self, identity: _Identity, event: Obj) -> None:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
-from wellhead.api.errors import ApiError, Conflict, NotFound
+from wellhead.api.errors import Conflict, NotFound, namespace_ends
 from wellhead.client.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.health import Check, Overdue, together
@@ -120,7 +120,7 @@ class Reconciler(Generic[K]):
 
     def _failed(self, key: K, error: Exception) -> None:
         delay = self._backoffs.setdefault(key, Backoff(0.01, 60.0)).next()
-        if isinstance(error, Conflict | NotFound) or (isinstance(error, ApiError) and error.namespace_ends):
+        if isinstance(error, Conflict | NotFound) or namespace_ends(error):
             _log.debug("%s %s: %s", self._name, key, error)
         elif isinstance(error, ConnectionLost):
             _log.warning("%s %s: %s; again in %.1f s", self._name, key, error, delay)

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 
-from wellhead.api.errors import ApiError, Conflict, NotFound
+from wellhead.api.errors import ApiError, Conflict, NotFound, namespace_ends
 from wellhead.api.kinds.workload import selector_of
 from wellhead.api.meta import Obj, owner_reference
 from wellhead.api.types.pod import Pod
@@ -58,7 +58,7 @@ class PodControl:
             self._uncertain.add(owner["metadata"]["uid"])
             raise
         except ApiError as error:
-            if not is_ending_namespace(error):
+            if not namespace_ends(error):
                 self._recorder.event(owner, "Warning", "FailedCreate", f"Error creating: {error}")
             raise
         name = created["metadata"]["name"]
@@ -98,11 +98,6 @@ def slow_start(count: int) -> Iterator[int]:
         yield min(batch, count)
         count -= batch
         batch *= 2
-
-
-def is_ending_namespace(error: Exception) -> bool:
-    """The namespace is being deleted: nothing can be created there any more, and nobody needs to know."""
-    return isinstance(error, ApiError) and error.namespace_ends
 
 
 async def in_batches(tasks: Sequence[Callable[[], Awaitable[None]]]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-from wellhead.api.errors import AlreadyExists, ApiError
+from wellhead.api.errors import AlreadyExists, ApiError, namespace_ends
 from wellhead.api.meta import Obj, is_deleting
 from wellhead.api.resources import CONFIGMAPS, NAMESPACES, SERVICEACCOUNTS
 from wellhead.client.reconciler import Reconciler
@@ -77,7 +77,7 @@ class _PerNamespace(ABC):
         except AlreadyExists:
             return None  # and the watch is about to show it
         except ApiError as error:
-            if error.namespace_ends:
+            if namespace_ends(error):
                 return None
             raise
         return None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from wellhead.api.errors import AlreadyExists, ApiError, Conflict, NotFound
+from wellhead.api.errors import AlreadyExists, ApiError, Conflict, NotFound, namespace_ends
 from wellhead.api.meta import Key, Obj, controller_of, is_controlled_by, key
 from wellhead.api.resources import CRONJOBS, JOBS
 from wellhead.client.events import EventRecorder
@@ -105,7 +105,7 @@ class CronJobController:
             if any(each.get("uid") == made["metadata"]["uid"] for each in status.get("active") or ()):
                 return status
         except ApiError as error:
-            if not error.namespace_ends:
+            if not namespace_ends(error):
                 self._tell(cronjob, [("Warning", "FailedCreate", f"Error creating job: {error}")])
             raise
         else:

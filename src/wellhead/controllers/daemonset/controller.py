@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from datetime import UTC, datetime
 
-from wellhead.api.errors import ApiError
+from wellhead.api.errors import ApiError, namespace_ends
 from wellhead.api.kinds.workload import selector_of
 from wellhead.api.meta import Key, Obj, is_deleting, key, labels
 from wellhead.api.resources import CONTROLLERREVISIONS, DAEMONSETS, NODES, PODS
@@ -26,7 +26,7 @@ from wellhead.controllers.daemonset.status import status_of
 from wellhead.controllers.failed_pods import FailedPods
 from wellhead.controllers.history import History
 from wellhead.controllers.ownership import carry_out, claim
-from wellhead.controllers.pod_control import PodControl, is_ending_namespace
+from wellhead.controllers.pod_control import PodControl
 from wellhead.controllers.pod_owners import owned_handler
 from wellhead.controllers.pods import seconds_to_next_available
 from wellhead.controllers.revisions import POD_LABEL, Revisions, surplus
@@ -98,7 +98,7 @@ class DaemonSetController:
             await self._roll(daemonset, placement, digest)
             await self._clean_up(daemonset, revisions)
         except ApiError as failed:
-            error = None if is_ending_namespace(failed) else failed
+            error = None if namespace_ends(failed) else failed
         available = await self._write_status(daemonset, placement, digest)
         if error is not None:
             raise error

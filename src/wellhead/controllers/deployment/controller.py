@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from wellhead.api.errors import AlreadyExists, ApiError
+from wellhead.api.errors import AlreadyExists, ApiError, namespace_ends
 from wellhead.api.meta import (
     Key,
     Obj,
@@ -31,7 +31,6 @@ from wellhead.controllers.deployment.plan import (
 )
 from wellhead.controllers.deployment.status import seconds_to_deadline, status_of, without_replicaset
 from wellhead.controllers.ownership import carry_out, claim
-from wellhead.controllers.pod_control import is_ending_namespace
 from wellhead.controllers.pods import is_terminal
 from wellhead.controllers.store import Store, Stores
 from wellhead.controllers.template import same_template
@@ -162,7 +161,7 @@ class DeploymentController:
             status["collisionCount"] = status.get("collisionCount", 0) + 1
             return await self._deployments.update({**deployment, "status": status}, "status")
         except ApiError as error:
-            if not is_ending_namespace(error):
+            if not namespace_ends(error):
                 await self._say_not_created(deployment, replicaset, error)
             raise
         self._say_scaled(deployment, replicaset, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wellhead.api.errors import Forbidden
+from wellhead.api.errors import Forbidden, namespace_ends
 from wellhead.api.meta import Key, Obj, key, labels
 from wellhead.api.meta import annotations as annotations_of
 from wellhead.api.resources import ENDPOINTS, PODS, SERVICES
@@ -104,7 +104,7 @@ class EndpointsController:
             elif _differs(before, wanted):
                 await self._endpoints.update(wanted)  # which makes those that somebody deleted
         except Forbidden as error:
-            if error.namespace_ends:
+            if namespace_ends(error):
                 return None
             if before is None:
                 self._recorder.event(service, "Warning", "FailedToCreateEndpoint", str(error))

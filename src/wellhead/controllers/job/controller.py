@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from wellhead.api.errors import ApiError, Conflict, NotFound
+from wellhead.api.errors import ApiError, Conflict, NotFound, namespace_ends
 from wellhead.api.kinds.job.status import is_finished
 from wellhead.api.meta import Key, Obj, controller_of, is_controlled_by, is_deleting, key, labels
 from wellhead.api.resources import JOBS, PODS
@@ -171,7 +171,7 @@ class JobController:
             self._uncertain.add(key(view.job))
             raise
         except ApiError as error:
-            if _is_ending_namespace(error):
+            if namespace_ends(error):
                 return
             self._recorder.event(view.job, "Warning", "FailedCreate", f"Error creating: {error}")
             raise
@@ -367,8 +367,3 @@ def _with_finalizer(pod: Pod, *, there: bool) -> Pod:
     }
     result: Pod = changed
     return result
-
-
-def _is_ending_namespace(error: Exception) -> bool:
-    """The namespace is being deleted: nothing can be created there any more, and nobody needs to know."""
-    return isinstance(error, ApiError) and error.namespace_ends

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import UTC, datetime
 
-from wellhead.api.errors import ApiError
+from wellhead.api.errors import ApiError, namespace_ends
 from wellhead.api.kinds.workload import selector_of
 from wellhead.api.meta import Key, Obj, controller_of, is_deleting, key
 from wellhead.api.resource import Resource
@@ -15,7 +15,7 @@ from wellhead.client.events import EventRecorder
 from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import ConnectionLost
 from wellhead.controllers.ownership import carry_out, claim
-from wellhead.controllers.pod_control import PodControl, is_ending_namespace, pod_from_template
+from wellhead.controllers.pod_control import PodControl, pod_from_template
 from wellhead.controllers.pod_owners import owned_handler
 from wellhead.controllers.pods import is_active, seconds_to_next_available
 from wellhead.controllers.replicaset.plan import first_to_go, missing
@@ -64,7 +64,7 @@ class ReplicasController:
             try:
                 await self._correct(owner, active, lacking)
             except (ApiError, ConnectionLost) as failed:
-                if not is_ending_namespace(failed):
+                if not namespace_ends(failed):
                     error = failed
                     failure = ("FailedCreate" if lacking > 0 else "FailedDelete", str(failed))
         pods = self._controlled(owner)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import groupby
 
-from wellhead.api.errors import AlreadyExists, ApiError, Conflict, NotFound
+from wellhead.api.errors import AlreadyExists, ApiError, Conflict, NotFound, namespace_ends
 from wellhead.api.kinds.workload import selector_of
 from wellhead.api.meta import Key, Obj, is_deleting, key
 from wellhead.api.resources import CONTROLLERREVISIONS, PERSISTENTVOLUMECLAIMS, PODS, STATEFULSETS
@@ -17,7 +17,7 @@ from wellhead.client.events import EventRecorder
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.history import History
 from wellhead.controllers.ownership import carry_out, claim
-from wellhead.controllers.pod_control import in_batches, is_ending_namespace
+from wellhead.controllers.pod_control import in_batches
 from wellhead.controllers.pod_owners import owned_handler
 from wellhead.controllers.pods import seconds_to_next_available
 from wellhead.controllers.revisions import Revisions, surplus
@@ -103,7 +103,7 @@ class StatefulSetController:
         try:
             await self._carry_out(view, plan(view))
         except ApiError as failed:
-            error = None if is_ending_namespace(failed) else failed
+            error = None if namespace_ends(failed) else failed
         pods = self._controlled(statefulset)
         await self._write_status(statefulset, current, update, pods)
         if error is not None:
@@ -182,7 +182,7 @@ class StatefulSetController:
             self._pods.learn(await self._pods.live(metadata["name"], metadata["namespace"]))
             raise
         except ApiError as error:
-            if not is_ending_namespace(error):
+            if not namespace_ends(error):
                 self._say("Create", statefulset, pod, str(error))
             raise
         self._say("Create", statefulset, pod)
@@ -196,7 +196,7 @@ class StatefulSetController:
             except AlreadyExists:
                 self._claims.learn(await self._claims.live(what, each["metadata"]["namespace"]))
             except ApiError as error:
-                if is_ending_namespace(error):
+                if namespace_ends(error):
                     raise
                 text = f"Create Claim {what} for Pod {name} in StatefulSet {owner} failed error: {error}"
                 self._recorder.event(statefulset, "Warning", "FailedCreate", text)
