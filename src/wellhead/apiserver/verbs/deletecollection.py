@@ -30,7 +30,6 @@ async def delete_collection(call: Call, registry: Registry, admission: Admission
     options = await read_options(call)
     dry_run = call.dry_run or options.dry_run
     items, metadata = await listed(call, registry)
-    await registry.prepare(resource, items)
     documents = registry.presented(resource, items)
 
     limit = asyncio.Semaphore(_WORKERS)

@@ -33,7 +33,6 @@ async def list_objects(call: Call, registry: Registry) -> web.StreamResponse:
         raise NotAcceptable(f"you requested {form.projection}, but the requested object is a list")
     items, metadata = await listed(call, registry)
     resource = call.resource
-    await registry.prepare(resource, items)
     documents = registry.presented(resource, items)
     if form.projection:
         size = sum(map(len, documents))
@@ -45,7 +44,7 @@ async def list_objects(call: Call, registry: Registry) -> web.StreamResponse:
 async def listed(call: Call, registry: Registry) -> tuple[list[Item], Obj]:
     """What the call selects, by its selectors, version, limit and continuation; and the list's metadata.
 
-    Raises what `list_objects` does.
+    The items are prepared to be presented. Raises what `list_objects` does.
     """
     check_options(call)
     chosen = selection(call, registry)
@@ -56,18 +55,15 @@ async def listed(call: Call, registry: Registry) -> tuple[list[Item], Obj]:
     items, current = _found(call, registry, chosen, revision, exact, start)
     if chosen.converted:
         await registry.prepare(call.resource, items)
-    return _page(call, chosen, items, current, start)
+    items, metadata = _page(call, chosen, items, current, start)
+    await registry.prepare(call.resource, items)
+    return items, metadata
 
 
 def joined(resource: Resource, metadata: Obj, documents: list[bytes]) -> bytes:
-    """A list of these objects."""
-    head = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata}
-    return _joined(encode_json(head), documents)
-
-
-def _joined(head: bytes, documents: list[bytes]) -> bytes:
-    """The list. It may be large: its bytes are copied once."""
-    head = head[:-1] + b',"items":['
+    """A list of these objects. It may be large: its bytes are copied once."""
+    fields = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": metadata}
+    head = encode_json(fields)[:-1] + b',"items":['
     if documents:
         documents = [head + documents[0], *documents[1:]]
         documents[-1] += b"]}"
