@@ -49,7 +49,7 @@ class Daemon:
 
     async def start(self, arguments: list[str]) -> None:
         """Start one. Raises PlaneError if the program can't be run."""
-        self._watch(await asyncio.to_thread(_spawn, arguments, self._path))
+        self._watch(await asyncio.to_thread(_spawn, arguments, _mark(self._path)))
         _log.info("%s runs as process %d", self._name, self.pid)
 
     async def stop(self) -> None:
@@ -90,34 +90,34 @@ class Daemon:
 
 def _find(path: Path) -> int | None:
     """The process that listens on this socket, or will; None if there is none, or it never does."""
-    pid = _listener(path)
-    for coming in () if pid is not None else _coming(path):
+    pid, mark = _listener(path), _mark(path)
+    for coming in () if pid is not None else _marked(mark):
         deadline = time.monotonic() + _COMING_SECONDS
-        while pid is None and _is_marked(coming, path) and time.monotonic() < deadline:
+        while pid is None and _is_marked(coming, mark) and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
             pid = _listener(path)
-        if pid != coming and _is_marked(coming, path):
+        if pid != coming and _is_marked(coming, mark):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(coming, signal.SIGKILL)
     return pid
 
 
-def _coming(path: Path) -> list[int]:
-    """Processes that were started to listen there."""
-    return [pid for name in os.listdir("/proc") if name.isdecimal() and _is_marked(pid := int(name), path)]
+def _mark(path: Path) -> dict[str, str]:
+    """What is in the environment of who was started to listen there."""
+    return {_MARK: f"{path} {os.readlink('/proc/self/ns/net')}"}
 
 
-def _is_marked(pid: int, path: Path) -> bool:
-    """Whether it was started to listen there. What it has forked leads no session."""
+def _marked(mark: dict[str, str]) -> list[int]:
+    return [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if _is_marked(pid, mark)]
+
+
+def _is_marked(pid: int, mark: dict[str, str]) -> bool:
+    """Whether it was started with that mark. What it has forked has it, too, and leads no session."""
     try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes()
-        return os.getsid(pid) == pid and os.fsencode(_mark(path)) in environment.split(b"\0")
+        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return os.getsid(pid) == pid and all(os.fsencode(f"{k}={v}") in environment for k, v in mark.items())
     except OSError:
         return False
-
-
-def _mark(path: Path) -> str:
-    return f"{_MARK}={path} {os.readlink('/proc/self/ns/net')}"
 
 
 def _listener(path: Path) -> int | None:
@@ -132,12 +132,12 @@ def _listener(path: Path) -> int | None:
         return int(_CREDENTIALS.unpack(credentials)[0])
 
 
-def _spawn(arguments: list[str], path: Path) -> int:
+def _spawn(arguments: list[str], mark: dict[str, str]) -> int:
     try:
         return os.posix_spawn(
             arguments[0],
             arguments,
-            os.environ | dict([_mark(path).split("=", 1)]),
+            os.environ | mark,
             file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0), *_closed()],
             setsid=True,
             setsigmask=(),
