@@ -6,7 +6,7 @@ import click
 
 from wellhead.cli.options import cluster_option
 from wellhead.lab import kubeconfigs
-from wellhead.lab.cluster import Cluster, LabError
+from wellhead.lab.cluster import Cluster, LabError, NoCluster
 
 
 @click.command("kubeconfig", short_help="Print a kubeconfig for a cluster.")
@@ -24,6 +24,4 @@ def command(name: str) -> None:
     except PermissionError:
         raise click.ClickException(f"{path} is root's: use sudo") from None
     except FileNotFoundError:
-        raise click.ClickException(
-            f"there is no cluster {name}: start one with `wellhead up --name {name}`"
-        ) from None
+        raise click.ClickException(str(NoCluster(name))) from None

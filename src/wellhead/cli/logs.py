@@ -13,7 +13,7 @@ from click.shell_completion import CompletionItem
 
 from wellhead.cli.options import cluster_option
 from wellhead.lab import processes
-from wellhead.lab.cluster import Cluster, LabError
+from wellhead.lab.cluster import Cluster, LabError, NoCluster
 from wellhead.lab.components import NODE, NODE_PARTS, PRELOADS
 
 _LOOK_AGAIN = 0.2  # seconds
@@ -64,9 +64,7 @@ def _files(cluster: Cluster, component: str, machine: str | None) -> dict[str, P
     if found:
         return found
     if not cluster.logs.exists():
-        raise LabError(
-            f"there is no cluster {cluster.name}: start one with `wellhead up --name {cluster.name}`"
-        )
+        raise NoCluster(cluster.name)
     known = sorted({path.name.split(".")[-2] for path in cluster.logs.glob("*.log")})
     where = f" on {machine}" if machine else ""
     raise LabError(f"no log of {component}{where}; there are logs of: {', '.join(known)}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from wellhead.lab import prerequisites, shutdown, startup, teardown
-from wellhead.lab.cluster import Cluster, LabError
+from wellhead.lab.cluster import Cluster, LabError, NoCluster
 from wellhead.lab.startup import Started, Wishes
 from wellhead.lab.topology import node_name
 
@@ -106,6 +106,4 @@ def end_pods(cluster: Cluster, nodes: Iterable[str] | None, report: Report = sil
 def must_run(cluster: Cluster) -> None:
     """Raises LabError: there is no such cluster."""
     if cluster.read_spec() is None:
-        raise LabError(
-            f"there is no cluster {cluster.name}: start one with `wellhead up --name {cluster.name}`"
-        )
+        raise NoCluster(cluster.name)

@@ -34,6 +34,13 @@ class LabError(Exception):
     """Something that the user can do something about. Its text says what."""
 
 
+class NoCluster(LabError):
+    """There is none of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no cluster {name}: start one with `wellhead up --name {name}`")
+
+
 class ClusterSpec(msgspec.Struct, frozen=True, rename="camel"):
     """What a cluster should consist of: cluster.json."""
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from wellhead.api.meta import Obj, key
 from wellhead.ip import Family, Protocol, family_of, parse_address, parse_protocol
 from wellhead.lab import kubeconfigs
-from wellhead.lab.cluster import Cluster, LabError
+from wellhead.lab.cluster import Cluster, NoCluster
 from wellhead.matrix.result import Matrix, Row, Verdict
 from wellhead.matrix.run import Progress
 from wellhead.matrix.stand import CannotStand
@@ -69,9 +69,7 @@ def policy_matrix(
     """
     spec = cluster.read_spec()
     if spec is None:
-        raise LabError(
-            f"there is no cluster {cluster.name}: start one with `wellhead up --name {cluster.name}`"
-        )
+        raise NoCluster(cluster.name)
     wanted = [each for plan in spec.plans if (each := Family(plan.nodes.version)) in (families or Family)]
     enforcer = "somebody else's policies" if "policy" in spec.without else "wellhead policy"
     world = world_of((), str(cluster.kubeconfig(kubeconfigs.HOST_ADMIN)), "")

@@ -14,7 +14,7 @@ from wellhead.client.connection import load
 from wellhead.client.rest import Client
 from wellhead.ip import Family
 from wellhead.lab import kubeconfigs
-from wellhead.lab.cluster import Cluster, LabError
+from wellhead.lab.cluster import Cluster, NoCluster
 from wellhead.matrix.cells import Cell, Dialled, Parts, Place, cells, untried
 from wellhead.matrix.result import Matrix, Row, Verdict, in_words
 from wellhead.matrix.stand import put_up, take_away
@@ -51,9 +51,7 @@ def matrix(
     """
     spec = cluster.read_spec()
     if spec is None:
-        raise LabError(
-            f"there is no cluster {cluster.name}: start one with `wellhead up --name {cluster.name}`"
-        )
+        raise NoCluster(cluster.name)
     has = [Family(plan.nodes.version) for plan in spec.plans]
     wanted = [family for family in has if not families or family in families]
     parts = Parts(proxy="proxy" not in spec.without, cloud="cloud" not in spec.without)

@@ -88,14 +88,14 @@ def of_cluster(name: str) -> Source:
     """A cluster of this machine. Raises LabError: there is none, or this isn't the place to see it from."""
     from wellhead.client.connection import load
     from wellhead.lab import kubeconfigs, prerequisites, topology
-    from wellhead.lab.cluster import Cluster, LabError
+    from wellhead.lab.cluster import Cluster, NoCluster
     from wellhead.page.values import Machine
 
     prerequisites.check_host()
     cluster = Cluster(name)
     spec = cluster.read_spec()
     if spec is None:
-        raise LabError(f"there is no cluster {name}: start one with `wellhead up --name {name}`")
+        raise NoCluster(name)
     kubeconfig = str(cluster.kubeconfig(kubeconfigs.HOST_ADMIN))
 
     def watch() -> Session:
