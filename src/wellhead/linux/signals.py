@@ -28,8 +28,20 @@ class _KernelAction(ctypes.Structure):
     _fields_ = (("handler", ctypes.c_ulong), ("rest", ctypes.c_ulong * 3))
 
 
+_NUMBERS = {
+    **{name.removeprefix("SIG"): int(each) for name, each in signal.Signals.__members__.items()},
+    **{str(int(each)): int(each) for each in signal.valid_signals()},
+    **{f"RTMIN+{each - signal.SIGRTMIN}": each for each in range(signal.SIGRTMIN, signal.SIGRTMAX + 1)},
+    **{f"RTMAX-{signal.SIGRTMAX - each}": each for each in range(signal.SIGRTMIN, signal.SIGRTMAX + 1)},
+}
+
 DEFAULT = frozenset(signal.valid_signals()) - _UNCHANGEABLE
 """For `setsigdef` of os.posix_spawn; its `setsigmask` is ()."""
+
+
+def number(text: str) -> int | None:
+    """What an image or a person calls `TERM`, `sigterm`, `15` or `SIGRTMIN+3`; None for what is no signal."""
+    return _NUMBERS.get(text.upper().removeprefix("SIG"))
 
 
 def reset() -> None:

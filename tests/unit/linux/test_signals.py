@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
+from wellhead.linux import signals
+
 _LOOK = "grep -E 'Sig(Ign|Blk)' /proc/self/status"
 _STARTS: dict[str, str] = {
     "subprocess": f"import subprocess; subprocess.run(['sh', '-c', {_LOOK!r}], check=True)",
@@ -101,3 +103,25 @@ def test_a_child_that_stays_python_is_as_a_fresh_one() -> None:
     internal = 0b11 << 31
     fresh, child = _python(look, before=_say_nothing).strip(), _python(program).strip()
     assert {mask & ~internal for mask in _masks(child)} == {mask & ~internal for mask in _masks(fresh)}
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("TERM", 15),
+        ("sigterm", 15),
+        ("15", 15),
+        ("SIGIOT", 6),
+        ("SIGRTMIN", 34),
+        ("SIGRTMIN+3", 37),
+        ("RTMAX-1", 63),
+        ("RTMIN+31", None),
+        ("NONSENSE", None),
+        ("0", None),
+        ("65", None),
+        ("+3", None),
+        ("", None),
+    ],
+)
+def test_what_is_written_for_a_signal(text: str, number: int | None) -> None:
+    assert signals.number(text) == number

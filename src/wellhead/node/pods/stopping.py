@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
+import signal
 
 from wellhead.api.meta import Obj
 from wellhead.images.store import ImageNotFound
+from wellhead.linux import signals
 from wellhead.node.pods import hooks
 from wellhead.node.pods.ending import Ending
 from wellhead.node.pods.record import Attempt
@@ -38,14 +39,14 @@ async def stop(state: PodState, container: Obj, attempt: Attempt, end: Ending, t
     if not end.abrupt:
         await state.context.runtime.signal(attempt.id, await _signal(state, container, attempt))
     await end.deadline()
-    await state.context.runtime.signal(attempt.id, "SIGKILL")
+    await state.context.runtime.signal(attempt.id, signal.SIGKILL)
 
 
-async def _signal(state: PodState, container: Obj, attempt: Attempt) -> str:
-    """The container's own stop signal, or its image's; SIGTERM if what they name is no signal's name."""
+async def _signal(state: PodState, container: Obj, attempt: Attempt) -> int:
+    """The container's own stop signal, or its image's; SIGTERM if what they name is no signal."""
     own = str((container.get("lifecycle") or {}).get("stopSignal") or "")
     if not own:
         with contextlib.suppress(ImageNotFound):
             image = await asyncio.to_thread(state.context.images.find, attempt.image_id)
             own = image.config.stop_signal
-    return own if re.fullmatch(r"(SIG)?[A-Z]+[0-9]*([+-][0-9]+)?|[0-9]+", own, re.ASCII) else "SIGTERM"
+    return signals.number(own) or signal.SIGTERM

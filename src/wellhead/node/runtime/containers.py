@@ -92,13 +92,13 @@ class Runtime:
         except CommandFailed as error:
             raise RuntimeFailure(error.message) from error
 
-    async def signal(self, id: str, name: str) -> None:
+    async def signal(self, id: str, number: int) -> None:
         """Send a signal to the container's first process. One that has exited already is no error."""
         try:
             with self.operations.measured("stop_container"):
-                await commands.run(*self.command("kill", id, name))
+                await commands.run(*self.command("kill", id, str(number)))
         except CommandFailed as error:
-            _log.debug("kill %s %s: %s", id, name, error.message)
+            _log.debug("kill %s %d: %s", id, number, error.message)
 
     async def exited(self, id: str, bundle: Path) -> Exit | None:
         """Wait for the container's end.
