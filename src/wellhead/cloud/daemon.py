@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wellhead.cloud.plane import PlaneError
-from wellhead.linux import signals
+from wellhead.linux import proc, signals
 
 _log = logging.getLogger(__name__)
 
@@ -108,16 +108,13 @@ def _mark(path: Path) -> dict[str, str]:
 
 
 def _marked(mark: dict[str, str]) -> list[int]:
-    return [pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if _is_marked(pid, mark)]
+    return [pid for pid in proc.pids() if _is_marked(pid, mark)]
 
 
 def _is_marked(pid: int, mark: dict[str, str]) -> bool:
     """Whether it was started with that mark. What it has forked has it, too, and leads no session."""
-    try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        return os.getsid(pid) == pid and all(os.fsencode(f"{k}={v}") in environment for k, v in mark.items())
-    except OSError:
-        return False
+    session = proc.statistics(pid)[3:4]
+    return session == [str(pid)] and mark.items() <= proc.environment(pid).items()
 
 
 def _listener(path: Path) -> int | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from wellhead.images.store import MANIFEST, NEWS, Image, ImageStore
-from wellhead.linux import files, mounts, trees
+from wellhead.linux import files, mounts, proc, trees
 from wellhead.linux.syscalls import checked, libc
 
 _MAKING = ".building-"
@@ -161,7 +161,7 @@ def is_used(rootfs: Path, options: Iterable[str]) -> bool:
 def lower_directories() -> Iterator[str]:
     """The options of all overlay mounts that any process sees."""
     seen = set()
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    for pid in proc.pids():
         try:
             namespace = os.readlink(f"/proc/{pid}/ns/mnt")
             if namespace in seen:
@@ -174,7 +174,7 @@ def lower_directories() -> Iterator[str]:
 
 
 def _runs_from(directory: Path) -> bool:
-    for pid in filter(str.isdigit, os.listdir("/proc")):
+    for pid in proc.pids():
         try:
             if Path(os.readlink(f"/proc/{pid}/exe")).is_relative_to(directory):
                 return True

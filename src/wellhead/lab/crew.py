@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from wellhead.lab import machines, processes
+from wellhead.linux import proc
 
 Key = tuple[str, str]
 """A component's machine and name."""
@@ -107,7 +108,7 @@ def survivors(cluster: str) -> list[Running]:
         # Not the oldest of its key? Then it is a child that hasn't become a program of its own yet.
         if key not in found and (pidfd := processes.hold(process)) is not None:
             age = process.age
-            argv = _command_line(process.pid)
+            argv = tuple(proc.arguments(process.pid)[1:])  # without `wellhead`
             started, since = time.monotonic() - age, time.time() - age
             found[key] = Running(key, argv, process.pid, pidfd, False, started, since)
     return list(found.values())
@@ -124,13 +125,3 @@ def reap(pid: int) -> int | None:
 def _signal(running: Running, signum: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(running.pidfd, signum)
-
-
-def _command_line(pid: int) -> tuple[str, ...]:
-    """A component's arguments, without `wellhead`, from a title that was padded with zeros."""
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            content = file.read()
-    except OSError:
-        return ()
-    return tuple(part.decode(errors="replace") for part in content.rstrip(b"\0").split(b"\0")[1:])

@@ -20,6 +20,7 @@ from wellhead.lab.cluster import Cluster, ClusterSpec
 from wellhead.lab.components import PROXY, Component
 from wellhead.lab.node_watch import is_ready
 from wellhead.lab.processes import Process
+from wellhead.linux import proc
 
 _API_PATIENCE = 5.0  # seconds
 _LOOPBACK = {4: "127.0.0.1", 6: "::1"}
@@ -235,7 +236,7 @@ def _node(node: Obj) -> NodeHealth:
 def _pss_of(process: Process) -> int:
     """With the program that it keeps, if that is all that it does: an etcd member is almost all etcd's."""
     kept = _children(process.pid) if process.component == "etcd-member" else ()
-    return sum(map(_pss, (process.pid, *kept)))
+    return sum(map(proc.proportional_memory, (process.pid, *kept)))
 
 
 def _children(pid: int) -> tuple[int, ...]:
@@ -243,14 +244,3 @@ def _children(pid: int) -> tuple[int, ...]:
         return tuple(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
     except OSError:
         return ()
-
-
-def _pss(pid: int) -> int:
-    """Proportional set size in bytes; 0 if the process is gone."""
-    try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
-        pass
-    return 0

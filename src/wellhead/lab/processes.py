@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from wellhead.linux import proc
+
 CLUSTER = "WELLHEAD_CLUSTER"
 MACHINE = "WELLHEAD_MACHINE"
 COMPONENT = "WELLHEAD_COMPONENT"
@@ -42,8 +44,8 @@ class Process:
 def find(cluster: str | None = None) -> list[Process]:
     """The running processes of this cluster, or of all; the oldest first. Zombies don't count."""
     found = []
-    for name in os.listdir("/proc"):
-        process = inspect(int(name)) if name.isdigit() else None
+    for pid in proc.pids():
+        process = inspect(pid)
         if process is not None and cluster in (None, process.cluster):
             found.append(process)
     return sorted(found, key=lambda process: (process.started, process.pid))
@@ -51,32 +53,21 @@ def find(cluster: str | None = None) -> list[Process]:
 
 def inspect(pid: int) -> Process | None:
     """Whose process this is; None if it isn't any cluster's, or gone."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            environment = file.read()
-        if CLUSTER.encode() not in environment:
-            return None
-        variables = dict(
-            entry.decode(errors="replace").partition("=")[::2] for entry in environment.split(b"\0") if entry
-        )
-        cluster = variables.get(CLUSTER, "")
-        if not cluster or not (MACHINE in variables or COMPONENT in variables):
-            return None
-        with open(f"/proc/{pid}/stat") as file:
-            fields = file.read().rpartition(")")[2].split()
-        if fields[0] in "ZX":
-            return None
-        with open(f"/proc/{pid}/status") as file:
-            pids = next((line.split()[1:] for line in file if line.startswith("NSpid:")), [])
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
+    variables = proc.environment(pid)
+    cluster = variables.get(CLUSTER, "")
+    if not cluster or not (MACHINE in variables or COMPONENT in variables):
         return None
+    state = proc.statistics(pid)
+    if not state or state[0] in "ZX":
+        return None
+    pids = proc.fields(proc.PROC / str(pid) / "status", "NSpid:")
     return Process(
         pid=pid,
         cluster=cluster,
         machine=variables.get(MACHINE, ""),
         component=variables.get(COMPONENT, ""),
-        is_init=len(pids) == 2 and pids[1] == "1",
-        started=int(fields[19]) / os.sysconf("SC_CLK_TCK"),
+        is_init=pids[1:] == ["1"],
+        started=int(state[19]) / os.sysconf("SC_CLK_TCK"),
     )
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from wellhead.linux import proc
 from wellhead.linux.syscalls import libc
 
 PADDING = " " * 4000
@@ -32,8 +32,8 @@ def rename(argv: Sequence[str], environment: Mapping[str, str]) -> None:
     for name in kept:
         del os.environ[name]
     os.environ.update(kept)
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    arguments_start, arguments_end, environment_start, environment_end = map(int, fields[45:49])
+    bounds = proc.statistics(os.getpid())[45:49]
+    arguments_start, arguments_end, environment_start, environment_end = map(int, bounds)
     _overwrite(arguments_start, arguments_end, argv)
     # The first entries are those that must be there: the mapping's order is kept.
     entries = [f"{name}={value}" for name, value in environment.items()]

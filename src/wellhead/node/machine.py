@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from wellhead.linux import files, mounts, namespaces, trees
+from wellhead.linux import files, mounts, namespaces, proc, trees
 
 _FILE = "machine"
 
@@ -17,9 +17,7 @@ def identity() -> str:
     """Names the running machine: its kernel's boot, its pid namespace, and when its PID 1 began."""
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     pid_namespace = namespaces.identity("/proc/self/ns/pid")
-    # The fields after the command, which may hold anything; starttime is the 22nd of all.
-    started = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
-    return f"{boot} {pid_namespace} {started}"
+    return f"{boot} {pid_namespace} {proc.statistics(1)[19]}"  # the 22nd of all fields: starttime
 
 
 def keep_null() -> None:

@@ -19,6 +19,7 @@ from wellhead.api.quantity import Quantity
 from wellhead.images import reference
 from wellhead.images.store import Image, ImageStore
 from wellhead.linux import programs
+from wellhead.linux.proc import machine_memory
 from wellhead.node.pods.runtime_class import HANDLERS
 
 KUBELET_VERSION = f"v1.37.1+wellhead-{__version__}"
@@ -67,10 +68,9 @@ def labels(name: str) -> dict[str, str]:
 
 def capacity(root: Path) -> dict[str, str]:
     """What the machine has. Every node of a box has all of it, as containers of one host would."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "cpu": str(os.cpu_count() or 1),
-        "memory": f"{memory // 1024}Ki",
+        "memory": f"{machine_memory() // 1024}Ki",
         "ephemeral-storage": f"{shutil.disk_usage(root).total // 1024}Ki",
         "hugepages-1Gi": "0",
         "hugepages-2Mi": "0",

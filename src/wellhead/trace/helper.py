@@ -10,6 +10,7 @@ from typing import IO
 
 import msgspec
 
+from wellhead.linux import proc
 from wellhead.linux.nft import NftError
 from wellhead.trace.observer import CannotWatch
 from wellhead.trace.places import Place, of_machine
@@ -101,7 +102,7 @@ def places_of_this_machine(node: str) -> Iterator[Place]:
     for place in of_machine(node, 1):  # pods whose network is mounted, as wellhead's own agent does
         seen.add(Path(place.path).stat().st_ino)
         yield place
-    for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
+    for process in (proc.PROC / str(pid) for pid in proc.pids()):
         try:
             inode = (process / "ns/net").stat().st_ino
             if inode in seen or not (match := _POD.search((process / "cgroup").read_text())):

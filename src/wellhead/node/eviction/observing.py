@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from wellhead.linux.proc import PROC, number
 from wellhead.node.eviction.thresholds import (
     IMAGE_FS,
     IMAGE_INODES,
@@ -15,16 +16,14 @@ from wellhead.node.eviction.thresholds import (
     Observation,
     Observations,
 )
+from wellhead.node.usage.reading import available_memory
 
-_PROC = Path("/proc")
 
-
-def observe(root: Path, images: Path, proc: Path = _PROC) -> Observations:
+def observe(root: Path, images: Path, proc: Path = PROC) -> Observations:
     """By signal, of this machine. What can't be read, or has no bounds (inodes of btrfs), is left out."""
     found: dict[str, Observation] = {}
-    memory = _meminfo(proc)
-    if "MemAvailable" in memory and "MemTotal" in memory:
-        found[MEMORY] = Observation(memory["MemAvailable"], memory["MemTotal"])
+    if total := number(proc / "meminfo", "MemTotal:"):
+        found[MEMORY] = Observation(available_memory(proc), total * 1024)
     for directory, space, inodes in ((root, NODE_FS, NODE_INODES), (images, IMAGE_FS, IMAGE_INODES)):
         try:
             stat = os.statvfs(directory)
@@ -39,13 +38,3 @@ def observe(root: Path, images: Path, proc: Path = _PROC) -> Observations:
     except (OSError, ValueError, IndexError):
         return found
     return found | {PIDS: Observation(max(most - running, 0), most)}
-
-
-def _meminfo(proc: Path) -> dict[str, int]:
-    """In bytes."""
-    try:
-        lines = (proc / "meminfo").read_text().splitlines()
-    except OSError:
-        return {}
-    parts = (line.partition(":") for line in lines)
-    return {name: int(rest.split()[0]) * 1024 for name, _, rest in parts if rest.split()[1:] == ["kB"]}

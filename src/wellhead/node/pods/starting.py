@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 from wellhead.api.meta import Obj
 from wellhead.images.store import Image
 from wellhead.linux import paths
+from wellhead.linux.proc import machine_memory
 from wellhead.node.pods import environment, mounting, oom, security, spec
 from wellhead.node.pods.state import PodState
 from wellhead.node.runtime.cgroups import Limits
@@ -75,8 +75,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 def _oom_score(state: PodState, container: Obj) -> int:
     """What upstream's rule gives, but no less than the agent's own without the right to have it lower."""
-    capacity = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    score = oom.score(state.granted_pod, container, capacity)
+    score = oom.score(state.granted_pod, container, machine_memory())
     if "CAP_SYS_RESOURCE" in state.context.capabilities:
         return score
     return max(score, int(Path("/proc/self/oom_score_adj").read_text()))

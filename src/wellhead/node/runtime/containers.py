@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from wellhead.linux import descriptors, id_mapped, mounts, programs, trees
+from wellhead.linux import descriptors, id_mapped, mounts, proc, programs, trees
 from wellhead.node.runtime import commands, image_directories, leftovers, oci
 from wellhead.node.runtime.cgroups import Cgroups, Limits, Pod
 from wellhead.node.runtime.commands import CommandFailed
@@ -172,12 +172,12 @@ class Runtime:
         """(container id, conmon's pid) of all containers that run here and are not `known`."""
         found = []
         marker = str(self._state)
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            arguments = _cmdline(int(pid))
+        for pid in proc.pids():
+            arguments = proc.arguments(pid)
             if arguments and Path(arguments[0]).name == "conmon" and marker in arguments:
                 container = arguments[arguments.index("-c") + 1]
                 if container not in known:
-                    found.append((container, int(pid)))
+                    found.append((container, pid))
         return found
 
     async def sweep(self, known: set[str]) -> None:
@@ -258,7 +258,7 @@ class Runtime:
             pidfd = os.pidfd_open(pid)
         except (OSError, ValueError):
             return None
-        if id in _cmdline(pid):  # else the number is another process's by now
+        if id in proc.arguments(pid):  # else the number is another process's by now
             return pidfd
         os.close(pidfd)
         return None
@@ -344,13 +344,6 @@ def _delete(path: Path) -> None:
         trees.delete(path)
     except OSError as error:
         _log.warning("removing %s: %s", path, error)
-
-
-def _cmdline(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
-    except OSError:
-        return []
 
 
 async def _read_line(fd: int) -> bytes:

@@ -13,7 +13,7 @@ import signal
 import time
 from pathlib import Path
 
-from wellhead.linux import namespaces
+from wellhead.linux import namespaces, proc
 
 _FILE = "mounts"
 _ROUNDS = 64  # a process may be forking while it is being looked for
@@ -45,8 +45,8 @@ def end(bundle: Path) -> None:
 
 def _processes(mounts: list[str]) -> list[int]:
     found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        identity = namespaces.identity(f"/proc/{name}/ns/mnt")
+    for pid in proc.pids():
+        identity = namespaces.identity(f"/proc/{pid}/ns/mnt")
         if identity is not None and [str(each) for each in identity] == mounts:
-            found.append(int(name))
+            found.append(pid)
     return found

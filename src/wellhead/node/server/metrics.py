@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Iterable, Iterator
 
@@ -12,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from wellhead.linux.proc import machine_memory
 from wellhead.node.metrics import cadvisor
 from wellhead.node.metrics.probes import ProbeMetrics
 from wellhead.node.pods import spec
@@ -54,10 +54,8 @@ async def containers(request: web.Request) -> web.Response:
 
     def find() -> CollectorRegistry:
         pids = dict(first_processes(states))
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        found = cadvisor.families(
-            _containers(states), reading.containers, _traffic(states, pids), time.time(), memory
-        )
+        traffic, memory = _traffic(states, pids), machine_memory()
+        found = cadvisor.families(_containers(states), reading.containers, traffic, time.time(), memory)
         registry = CollectorRegistry()
         registry.register(_Found(found))
         return registry

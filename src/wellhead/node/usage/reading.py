@@ -7,11 +7,12 @@ includes its children that have ended, so no CPU time is lost when one ends.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_PROC = Path("/proc")
+from wellhead.linux.proc import PROC, number, pids, proportional_memory, statistics
+
 _CGROUPS = Path("/sys/fs/cgroup")
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -45,7 +46,7 @@ class Reading:
     node: Used
 
 
-def read(first: Mapping[str, int], proc: Path = _PROC, cgroups: Path = _CGROUPS) -> Reading:
+def read(first: Mapping[str, int], proc: Path = PROC, cgroups: Path = _CGROUPS) -> Reading:
     """`first` is container id -> pid of its first process. Blocks for as long as /proc takes."""
     owners = {
         namespace: container
@@ -56,7 +57,7 @@ def read(first: Mapping[str, int], proc: Path = _PROC, cgroups: Path = _CGROUPS)
     owners.pop(ours or "", None)
     containers = dict.fromkeys(owners.values(), Used())
     node = Used()
-    for pid in _pids(proc):
+    for pid in pids(proc):
         used = _of_process(proc, pid)
         if used is None:
             continue
@@ -71,7 +72,7 @@ def read(first: Mapping[str, int], proc: Path = _PROC, cgroups: Path = _CGROUPS)
     return Reading(containers, node)
 
 
-def traffic(pid: int, proc: Path = _PROC) -> dict[str, Traffic]:
+def traffic(pid: int, proc: Path = PROC) -> dict[str, Traffic]:
     """What the namespace of a process has received and sent, loopback left out; {} if it is gone. Blocks."""
     try:
         lines = (proc / str(pid) / "net/dev").read_text().splitlines()[2:]
@@ -93,13 +94,9 @@ def _four(values: list[int]) -> tuple[int, int, int, int]:
     return first, second, third, fourth
 
 
-def available_memory(proc: Path = _PROC) -> int:
+def available_memory(proc: Path = PROC) -> int:
     """Bytes that could be had without swapping."""
-    return _number(proc / "meminfo", "MemAvailable:") * 1024
-
-
-def _pids(proc: Path) -> Iterator[int]:
-    return (int(name) for name in os.listdir(proc) if name.isdigit())
+    return number(proc / "meminfo", "MemAvailable:") * 1024
 
 
 def _mount_namespace(proc: Path, pid: int) -> str | None:
@@ -111,22 +108,16 @@ def _mount_namespace(proc: Path, pid: int) -> str | None:
 
 def _of_process(proc: Path, pid: int) -> Used | None:
     """None: it has ended meanwhile."""
-    try:
-        # The name, in parentheses, may have anything in it.
-        fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
     # utime, stime, cutime, cstime: proc(5), fields 14 to 17; the list begins with the third.
-    return Used(sum(map(int, fields[11:15])) / _TICKS, _memory(proc, pid), 1)
+    times = statistics(pid, proc)[11:15]
+    return Used(sum(map(int, times)) / _TICKS, _memory(proc, pid), 1) if times else None
 
 
 def _memory(proc: Path, pid: int) -> int:
     """Its share of what it maps: pages that several share count for each in part."""
-    try:
-        return _number(proc / str(pid) / "smaps_rollup", "Pss:") * 1024
-    except OSError:
-        pass
-    try:
+    if share := proportional_memory(pid, proc):
+        return share
+    try:  # a kernel without the former, or one of its threads
         resident, shared = (proc / str(pid) / "statm").read_text().split()[1:3]
     except (OSError, ValueError):
         return 0
@@ -141,8 +132,8 @@ def _of_cgroup(proc: Path, cgroups: Path, pid: int) -> Used | None:
             return None
         directory = cgroups / theirs.lstrip("/")
         current = int((directory / "memory.current").read_text())
-        memory = max(0, current - _number(directory / "memory.stat", "inactive_file"))
-        return Used(_number(directory / "cpu.stat", "usage_usec") / 1e6, memory)
+        memory = max(0, current - number(directory / "memory.stat", "inactive_file"))
+        return Used(number(directory / "cpu.stat", "usage_usec") / 1e6, memory)
     except (OSError, ValueError):
         return None
 
@@ -153,11 +144,3 @@ def _cgroup(proc: Path, pid: int) -> str:
         if line.startswith("0::"):
             return line[3:]
     return ""
-
-
-def _number(path: Path, name: str) -> int:
-    """The number after a name at a line's beginning; 0 if there is none."""
-    for line in path.read_text().splitlines():
-        if line.startswith(name):
-            return int(line[len(name) :].split()[0])
-    return 0
