@@ -13,6 +13,7 @@ from pathlib import Path
 from bench.proxy.apiserver import server_command, wait_for
 from bench.proxy.network import CONTROL_PLANE, namespace
 from wellhead.lab import kubeconfigs, pki
+from wellhead.linux import proc
 
 STORAGES = ("memory", "SQLite", "etcd")
 USER = "bench"
@@ -38,8 +39,7 @@ class Server:
 
     def pss(self) -> float:
         """MiB."""
-        lines = Path(f"/proc/{self.pid}/smaps_rollup").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+        return proc.proportional_memory(self.pid) / 2**20
 
 
 @contextmanager

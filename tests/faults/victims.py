@@ -13,6 +13,7 @@ from tests.patience import until
 from wellhead.cloud.haproxy import keeper
 from wellhead.lab import processes
 from wellhead.lab.processes import Process
+from wellhead.linux import proc
 
 
 @dataclass(frozen=True)
@@ -85,19 +86,12 @@ MACHINES = (
 def _haproxy(found: list[Process], which: str) -> int:
     """The master is the one whose parent isn't HAProxy; its keeper is no HAProxy at all."""
     if which == "haproxy keeper":
-        return next((each.pid for each in found if each.machine == "cloud" and _is_keeper(each.pid)), 0)
+        clouds = (each.pid for each in found if each.machine == "cloud")
+        return next((pid for pid in clouds if keeper.__name__ in proc.arguments(pid)), 0)
     parents = {}
     for each in found:
         with contextlib.suppress(OSError, IndexError):
             if each.machine == "cloud" and Path(f"/proc/{each.pid}/comm").read_text().startswith("haproxy"):
-                parents[each.pid] = int(
-                    Path(f"/proc/{each.pid}/stat").read_text().rpartition(")")[2].split()[1]
-                )
+                parents[each.pid] = int(proc.statistics(each.pid)[1])
     is_worker = which == "haproxy worker"
     return next((pid for pid, parent in parents.items() if (parent in parents) == is_worker), 0)
-
-
-def _is_keeper(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return keeper.__name__.encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return False

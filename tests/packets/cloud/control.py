@@ -22,6 +22,7 @@ from tests.forks import Component
 from tests.patience import PATIENCE, reached
 from wellhead.lab import kubeconfigs, pki
 from wellhead.lab.addresses import IPV4
+from wellhead.linux import proc
 
 if TYPE_CHECKING:
     from tests.packets.cloud.conftest import Host, Network
@@ -167,10 +168,10 @@ class Control:
             process.wait()
         # What outlives the controller on purpose, and its children: they have the path of their files in
         # their command line. A controller would start them again.
-        for entry in Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):
-                if str(self.state).encode() in entry.read_bytes():
-                    os.kill(int(entry.parent.name), signal.SIGKILL)
+        for pid in proc.pids():
+            if any(str(self.state) in each for each in proc.arguments(pid)):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def _start(self, *arguments: str, host: Host | None = None, log: str = "") -> Component:
         file = self.directory / f"{log or arguments[0]}.log"

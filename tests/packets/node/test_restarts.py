@@ -19,20 +19,17 @@ from tests.packets.node.cluster_pods import (
     waits_for,
 )
 from tests.patience import until
+from wellhead.linux import proc
 
 
 def _processes_of(lab: Lab, *wanted: str) -> list[int]:
     """Process numbers on the host, by words that environment and command line together must have."""
     found = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            environment = (path / "environ").read_bytes().split(b"\0")
-            command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-        mine = {f"WELLHEAD_CLUSTER={lab.name}".encode(), b"WELLHEAD_MACHINE=node-1"}
-        if mine <= set(environment) and all(word in command for word in wanted):
-            found.append(int(path.name))
+    for pid in proc.pids():
+        mine = {"WELLHEAD_CLUSTER": lab.name, "WELLHEAD_MACHINE": "node-1"}
+        command = " ".join(proc.arguments(pid))
+        if mine.items() <= proc.environment(pid).items() and all(word in command for word in wanted):
+            found.append(pid)
     return found
 
 
