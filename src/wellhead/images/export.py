@@ -6,7 +6,6 @@ again is equal, but has another ID.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import msgspec
 from wellhead.images.archive import architecture
 from wellhead.images.layout import write_archive, write_layer
 from wellhead.images.store import Image, ImageStore
+from wellhead.linux.files import put_in_place
 
 
 def export(store: ImageStore, image: Image, name: str, target: Path) -> None:
@@ -28,7 +28,7 @@ def export(store: ImageStore, image: Image, name: str, target: Path) -> None:
         layer = write_layer(store.rootfs(image), work / "layer")
         with (work / "archive").open("wb") as file:
             write_archive(file, [name], _configuration(image), [layer])
-        os.rename(work / "archive", target)
+        put_in_place(work / "archive", target)
 
 
 def _configuration(image: Image) -> dict[str, Any]:

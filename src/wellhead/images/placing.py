@@ -19,7 +19,6 @@ import msgspec
 
 from wellhead.images.store import MANIFEST, NEWS, Image, ImageStore
 from wellhead.linux import files, mounts, proc, trees
-from wellhead.linux.syscalls import checked, libc
 
 _MAKING = ".building-"
 _REMOVED = ".removed-"
@@ -109,8 +108,7 @@ def place(store: ImageStore, made: Path, image: Image) -> None:
         write_manifest(store, image)
     else:
         (made / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(image)))
-        _sync(made)
-        os.rename(made, final)
+        files.put_in_place(made, final)
     tell(store)
 
 
@@ -181,12 +179,3 @@ def _runs_from(directory: Path) -> bool:
         except OSError:
             continue
     return False
-
-
-def _sync(directory: Path) -> None:
-    # Else a crash of the machine could leave empty files under the final name.
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        checked(libc.syncfs(fd), "syncfs", str(directory))
-    finally:
-        os.close(fd)

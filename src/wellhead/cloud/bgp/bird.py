@@ -12,7 +12,7 @@ from pathlib import Path
 from wellhead.cloud.bgp.config import config_file
 from wellhead.cloud.daemon import Daemon
 from wellhead.cloud.plane import PlaneError
-from wellhead.linux.files import write_atomically
+from wellhead.linux.files import make_private, write_atomically
 
 _TIMEOUT_SECONDS = 5.0
 _START_SECONDS = 10.0
@@ -97,7 +97,7 @@ class Bird:
         raise PlaneError("BIRD doesn't start: see its messages in this component's log")
 
     def _write(self, config: str) -> None:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(self._directory)
         write_atomically(config_file(self._directory), config.encode())
 
 

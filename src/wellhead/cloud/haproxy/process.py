@@ -20,6 +20,7 @@ from wellhead.cloud.haproxy import commands, keeper
 from wellhead.cloud.haproxy.config import Instance
 from wellhead.cloud.plane import PlaneError
 from wellhead.ip import IPAddress
+from wellhead.linux import files
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class HAProxy:
         else:
             await asyncio.sleep(self._starts.next())
         self._started = clock()
-        self._write(config)
+        await asyncio.to_thread(self._write, config)
         await self._start_keeper()
         arguments = [os.fspath(self._program), "-W", "-S", f"{self._instance.master_socket},mode,600"]
         arguments += ["-x", os.fspath(self._instance.directory / keeper.SOCKET)]
@@ -86,7 +87,7 @@ class HAProxy:
             PlaneError: it refuses, and goes on with what it has; why is in its log.
         """
         before = await commands.processes(self._instance.master_socket)
-        self._write(config)
+        await asyncio.to_thread(self._write, config)
         # From HAProxy 2.7 on the answer says how it went; before, the master's counts do.
         await commands.ask(self._instance.master_socket, "reload")
         await self._loaded(before.reloads + 1, "HAProxy refuses its configuration")
@@ -145,10 +146,8 @@ class HAProxy:
         raise PlaneError("the keeper of HAProxy's sockets doesn't start")
 
     def _write(self, config: str) -> None:
-        self._instance.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = self._instance.config.with_suffix(".new")
-        fresh.write_text(config)
-        fresh.replace(self._instance.config)
+        files.make_private(self._instance.directory)
+        files.write_atomically(self._instance.config, config.encode())
 
     async def _loaded(self, reloads: int, otherwise: str) -> None:
         """Wait until the master has loaded its configuration that many times again."""

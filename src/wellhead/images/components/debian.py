@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wellhead.images import packages
 from wellhead.images.packages import BuildError
+from wellhead.linux.files import put_in_place
 
 _URI = re.compile(r"^'[^']*' (\S+) \d+ (\S+:[0-9a-f]+)$", re.MULTILINE)
 _MERGED = ("bin", "sbin", "lib", "lib64")
@@ -51,7 +52,7 @@ def fetch(names: Iterable[str], cache: Path) -> list[Path]:
         arriving = cache / ".arriving"
         shutil.rmtree(arriving, ignore_errors=True)
         for archive in packages.download(missing, arriving):
-            archive.rename(cache / archive.name)
+            put_in_place(archive, cache / archive.name)
         arriving.rmdir()
     return files
 

@@ -23,7 +23,7 @@ from wellhead.images.components.catalog import Component
 from wellhead.images.layout import Layer, write_archive, write_layer
 from wellhead.images.packages import BuildError
 from wellhead.images.reference import normalize
-from wellhead.linux.files import write_atomically
+from wellhead.linux.files import put_in_place, write_atomically
 
 Report = Callable[[str, int, int], None]
 
@@ -172,7 +172,7 @@ class _Site:
             digest = write_archive(file, [name], self._configuration(component), layers)
         beside = directory / f"{component.repository}.cdx.json"
         write_atomically(beside, materials, 0o644)
-        arriving.rename(target)
+        put_in_place(arriving, target)
         return Made(
             component.name,
             name,

@@ -14,6 +14,7 @@ import wellhead
 from wellhead.images import packages
 from wellhead.images.components.debian import matching
 from wellhead.images.packages import BuildError
+from wellhead.linux.files import put_in_place
 
 LOCK = Path(__file__).with_name("requirements.lock")
 SITE = "usr/lib/python3/dist-packages"
@@ -119,7 +120,7 @@ def wheels(python: str, cache: Path) -> list[Path]:
         shutil.rmtree(arriving, ignore_errors=True)
         try:
             packages.run(*command, "--dest", str(arriving))
-            arriving.rename(target)
+            put_in_place(arriving, target)
         except OSError:
             if not target.is_dir():  # somebody else's, meanwhile
                 raise
