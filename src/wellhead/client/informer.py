@@ -20,7 +20,7 @@ from wellhead.api.errors import ApiError, Gone
 from wellhead.api.forms import Form, identity
 from wellhead.api.meta import Key, Obj
 from wellhead.api.resource import Resource
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.collector import uncollected
 from wellhead.client.rest import Client, ConnectionLost, Event
 from wellhead.health import Check, Overdue, together

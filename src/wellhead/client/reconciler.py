@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
 from wellhead.api.errors import Conflict, NotFound, namespace_ends
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.health import Check, Overdue, together
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.health import Attempts, Check
 from wellhead.linux.nft import NftError
 from wellhead.waiting import comes

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Protocol, runtime_checkable
 
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.health import Check, Overdue
 from wellhead.waiting import first_error
 
@@ -49,7 +49,8 @@ class Isolated:
         loop = asyncio.get_running_loop()
         backoff = Backoff(0.5, 60.0)
         while True:
-            steady = loop.call_later(_STEADY_SECONDS, self._steady, backoff)
+            began = loop.time()
+            steady = loop.call_later(_STEADY_SECONDS, self._failing.end)
             try:
                 await self._controller.run()
             except Exception as error:
@@ -57,8 +58,4 @@ class Isolated:
                 self._failing.begin(loop.time(), str(first_error(error)))
             finally:
                 steady.cancel()
-            await asyncio.sleep(backoff.next())
-
-    def _steady(self, backoff: Backoff) -> None:
-        backoff.reset()
-        self._failing.end()
+            await asyncio.sleep(backoff.next(worked=loop.time() - began))

@@ -13,9 +13,9 @@ import time
 from collections.abc import Sequence
 
 from wellhead.lab import guardian
-from wellhead.lab.backoff import Backoff
 from wellhead.lab.cluster import Cluster
 from wellhead.lab.crew import reap
+from wellhead.lab.restarts import Restarts
 
 log = logging.getLogger("wellhead.supervisor")
 
@@ -29,7 +29,7 @@ class Guarded:
         self._pid, self._pidfd, self._started = 0, -1, 0.0
         self._kept: frozenset[int] | None = None
         """The inodes of the sockets that it keeps, if that is known."""
-        self._backoff = Backoff()
+        self._restarts = Restarts()
 
     @property
     def process(self) -> tuple[int, int] | None:
@@ -39,11 +39,11 @@ class Guarded:
     @property
     def deadline(self) -> float:
         """When another guardian is to be made, by time.monotonic()."""
-        return float("inf") if self._pid else self._backoff.not_before
+        return float("inf") if self._pid else self._restarts.not_before
 
     def begin_again(self) -> None:
         """Somebody asks for one now."""
-        self._backoff.begin_again()
+        self._restarts.begin_again()
 
     def see_to_it(
         self, now: float, listener: socket.socket | None, kept: Sequence[socket.socket] = ()
@@ -55,14 +55,14 @@ class Guarded:
         sockets = frozenset(os.fstat(each.fileno()).st_ino for each in kept)
         if self._pid and sockets != self._kept:
             self.end()
-        if self._pid or not self._backoff.is_due(now):
+        if self._pid or not self._restarts.is_due(now):
             return
         try:
             pid = guardian.fork(self._cluster, listener, kept)
             self.watch(pid, os.pidfd_open(pid))
             self._kept = sockets
         except OSError as error:
-            self._backoff.failed(str(error), 0.0)
+            self._restarts.failed(str(error), 0.0)
             log.warning("no guardian: %s", error)
 
     def watch(self, pid: int, pidfd: int) -> None:
@@ -83,7 +83,7 @@ class Guarded:
     def _ended(self) -> None:
         reap(self._pid)
         log.warning("the guardian has ended")
-        self._backoff.failed("ended", time.monotonic() - self._started)
+        self._restarts.failed("ended", time.monotonic() - self._started)
         self._forget()
 
     def _forget(self) -> None:

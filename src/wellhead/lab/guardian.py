@@ -25,8 +25,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from wellhead.lab import launch, processes, title
-from wellhead.lab.backoff import Backoff
 from wellhead.lab.cluster import Cluster
+from wellhead.lab.restarts import Restarts
 from wellhead.linux import signals
 from wellhead.linux.syscalls import libc
 
@@ -74,10 +74,10 @@ def _become(cluster: Cluster, listener: socket.socket | None, kept: Sequence[soc
 
 def _guard(cluster: Cluster, command: Sequence[str], listener: socket.socket | None) -> None:
     """Until the cluster is gone."""
-    backoff, started = Backoff(), time.monotonic()
+    restarts, started = Restarts(), time.monotonic()
     while _wait_for_supervisors_end(cluster):
-        backoff.failed("ended", time.monotonic() - started)
-        time.sleep(max(0.0, backoff.not_before - time.monotonic()))
+        restarts.failed("ended", time.monotonic() - started)
+        time.sleep(max(0.0, restarts.not_before - time.monotonic()))
         with cluster.locked(create=False) as there:
             if not there:
                 return

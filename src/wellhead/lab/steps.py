@@ -6,8 +6,8 @@ import errno
 import logging
 from collections.abc import Callable
 
-from wellhead.lab.backoff import Backoff
 from wellhead.lab.cluster import LabError
+from wellhead.lab.restarts import Restarts
 
 log = logging.getLogger("wellhead.supervisor")
 
@@ -17,25 +17,25 @@ class Step:
 
     def __init__(self) -> None:
         self.problem = ""
-        self._backoff = Backoff()
+        self._restarts = Restarts()
 
     @property
     def not_before(self) -> float:
         """When it is to be tried again, by time.monotonic()."""
-        return self._backoff.not_before
+        return self._restarts.not_before
 
     def take(self, step: Callable[[], None], now: float) -> bool:
         """Do it, unless it has failed and isn't due again. Returns whether it is done."""
-        if not self._backoff.is_due(now):
+        if not self._restarts.is_due(now):
             return False
         try:
             step()
         except (OSError, LabError, ValueError) as error:
             self.problem = _explained(error)
-            self._backoff.failed(self.problem, 0.0)
+            self._restarts.failed(self.problem, 0.0)
             log.error("%s", error)
             return False
-        self.problem, self._backoff = "", Backoff()
+        self.problem, self._restarts = "", Restarts()
         return True
 
 

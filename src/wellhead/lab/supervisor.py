@@ -22,7 +22,6 @@ from collections.abc import Callable
 
 from wellhead.lab import api_socket, logs, machines, processes, spawn
 from wellhead.lab.addresses import IPAddress
-from wellhead.lab.backoff import Backoff
 from wellhead.lab.cluster import Cluster, ClusterSpec, LabError
 from wellhead.lab.components import DNS, HOST, Component, dns_addresses
 from wellhead.lab.crew import Crew, Ended, Key, Running, reap, survivors
@@ -30,6 +29,7 @@ from wellhead.lab.design import Design
 from wellhead.lab.dns_sockets import DnsSockets
 from wellhead.lab.guarded import Guarded
 from wellhead.lab.machines import Machine
+from wellhead.lab.restarts import Restarts
 from wellhead.lab.state import ComponentState, MachineState, Publisher, Snapshot
 from wellhead.lab.steps import Step
 from wellhead.lab.topology import EDGE, control_plane_name
@@ -63,7 +63,7 @@ class Supervisor:
         self._wiring = Wiring(self._selector)
         self._crew = Crew(self._selector, self._component_ended)
         self._guarded = Guarded(cluster, self._selector)
-        self._backoffs: dict[Key, Backoff] = {}  # a machine's key is (machine, "")
+        self._restarts: dict[Key, Restarts] = {}  # a machine's key is (machine, "")
         self._outdated = False
         """Whether the specification is to be read again."""
         self._loading, self._working = Step(), Step()
@@ -92,8 +92,8 @@ class Supervisor:
                 self._loading, self._working = Step(), Step()
                 self._outdated = True
                 self._guarded.begin_again()
-                for backoff in self._backoffs.values():
-                    backoff.begin_again()
+                for restarts in self._restarts.values():
+                    restarts.begin_again()
             if self._outdated:
                 self._outdated = not self._loading.take(self._load, self._now)
             kept = [socket for each in self._dns_sockets.values() for socket in each.held]
@@ -120,19 +120,19 @@ class Supervisor:
 
     def _machine_state(self, name: str) -> MachineState:
         machine = self._machines.get(name)
-        backoff = self._backoff((name, ""))
-        return MachineState(name, machine.pid if machine else 0, backoff.restarts, backoff.problem)
+        restarts = self._restarts_of((name, ""))
+        return MachineState(name, machine.pid if machine else 0, restarts.restarts, restarts.problem)
 
     def _component_state(self, component: Component) -> ComponentState:
         running = self._crew.get(component.key)
-        backoff = self._backoff(component.key)
+        restarts = self._restarts_of(component.key)
         return ComponentState(
             machine=component.machine,
             name=component.name,
             pid=running.pid if running else 0,
-            since=running.since if running else backoff.ended,
-            restarts=backoff.restarts,
-            problem=backoff.problem,
+            since=running.since if running else restarts.ended,
+            restarts=restarts.restarts,
+            problem=restarts.problem,
             outdated=running is not None and running.argv != component.argv,
         )
 
@@ -184,7 +184,7 @@ class Supervisor:
         for name in self._machines.keys() - set(wanted):
             self._switch_off(name)
         for name in wanted:
-            if name not in self._machines and self._backoff((name, "")).is_due(self._now):
+            if name not in self._machines and self._restarts_of((name, "")).is_due(self._now):
                 self._switch_on(name)
         if all(name in self._machines for name in wanted):
             self._wire()
@@ -205,7 +205,7 @@ class Supervisor:
         try:
             self._add_machine(machines.create(self._cluster.name, name))
         except LabError as error:
-            self._backoff((name, "")).failed(str(error), 0.0)
+            self._restarts_of((name, "")).failed(str(error), 0.0)
             raise
 
     def _switch_off(self, name: str) -> None:
@@ -248,14 +248,14 @@ class Supervisor:
             if running.argv != component.argv:
                 self._crew.ask_to_end(running)
             return
-        backoff = self._backoff(component.key)
+        restarts = self._restarts_of(component.key)
         is_there = component.machine in self._wiring and component.machine in self._machines
-        if (is_there or component.machine == HOST) and backoff.is_due(self._now):
+        if (is_there or component.machine == HOST) and restarts.is_due(self._now):
             self._preload(component.name)
             try:
                 self._start(component)
             except OSError as error:
-                backoff.failed(str(error), 0.0)
+                restarts.failed(str(error), 0.0)
                 log.warning("%s on %s: %s", component.name, component.machine, error)
 
     def _start(self, component: Component) -> None:
@@ -317,19 +317,19 @@ class Supervisor:
             held.close()
         if machine.name in self._design.topology.names:
             log.warning("machine %s was switched off", machine.name)
-            self._backoff((machine.name, "")).failed("was switched off", 0.0)
+            self._restarts_of((machine.name, "")).failed("was switched off", 0.0)
         else:
             log.info("machine %s is gone", machine.name)
             self._design.delete_files_of(machine.name)
-            self._backoffs.pop((machine.name, ""), None)
+            self._restarts.pop((machine.name, ""), None)
 
     def _component_ended(self, ended: Ended) -> None:
         key = ended.running.key
         if any(component.key == key for component in self._design.components):
             log.warning("%s on %s: %s", key[1], key[0], ended.how)
-            self._backoff(key).failed(ended.how, ended.ran_for)
+            self._restarts_of(key).failed(ended.how, ended.ran_for)
         else:
-            self._backoffs.pop(key, None)
+            self._restarts.pop(key, None)
 
     def _check_logs(self) -> None:
         if time.monotonic() >= self._next_log_check:
@@ -347,12 +347,12 @@ class Supervisor:
             deadlines.append(self._wiring.deadline(self._now))
         idle = [*idle, *(each.key for each in self._design.components if self._crew.get(each.key) is None)]
         deadlines += [
-            self._backoff(key).not_before for key in idle if not self._backoff(key).is_due(self._now)
+            self._restarts_of(key).not_before for key in idle if not self._restarts_of(key).is_due(self._now)
         ]
         return max(0.0, min(deadlines) - time.monotonic())
 
-    def _backoff(self, key: Key) -> Backoff:
-        return self._backoffs.setdefault(key, Backoff())
+    def _restarts_of(self, key: Key) -> Restarts:
+        return self._restarts.setdefault(key, Restarts())
 
     def _take_signals(self) -> None:
         readable, writable = socket.socketpair()

@@ -11,7 +11,7 @@ import logging
 from wellhead.api.errors import AlreadyExists, ApiError, Conflict, NotFound
 from wellhead.api.meta import Obj, now_micro
 from wellhead.api.well_known import LEASES, NODES
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.health import Attempts, Check

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from wellhead.api.errors import ApiError, Forbidden, NotFound
 from wellhead.api.meta import Key, Obj
 from wellhead.api.resource import Resource
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.connection import Connection
 from wellhead.client.informer import TypedInformer
 from wellhead.client.rest import Client, ConnectionLost, Event, Listing

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from wellhead.api.errors import ApiError
 from wellhead.api.resource import Resource
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.connection import Connection, KubeconfigError
 from wellhead.client.rest import ConnectionLost
 from wellhead.page.following import Expired, Following, PageClient, Relook

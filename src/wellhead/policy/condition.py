@@ -10,7 +10,7 @@ from typing import NamedTuple
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj, now
 from wellhead.api.resources import NODES
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.rest import Client, ConnectionLost
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from wellhead import health_server
 from wellhead.api.meta import Obj
 from wellhead.api.resources import NODES
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.collector import uncollected
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
@@ -37,7 +37,6 @@ log = logging.getLogger(__name__)
 
 _BEHIND_SECONDS = 20.0
 _LAST_WORDS_SECONDS = 1.0
-_PEACE_SECONDS = 60.0
 _LOOK_SECONDS = 5.0
 
 
@@ -210,16 +209,15 @@ class _Node:
     async def _restore(self) -> None:
         """Put back what others change as soon as the kernel tells; more slowly who never stops."""
         now = asyncio.get_running_loop().time
-        backoff, last = Backoff(0.05, 5.0), 0.0
+        backoff = Backoff(0.05, 5.0)
         while True:
+            began = now()
             await self._enforcement.disturbed()
-            if now() - last > _PEACE_SECONDS:
-                backoff.reset()
-            last = now()
+            peace = now() - began
             self._metrics.restored.inc()
             log.warning("somebody else has changed the rules: they are compared")
             self._stirred.set()
-            await asyncio.sleep(backoff.next())
+            await asyncio.sleep(backoff.next(worked=peace))
 
     def _on_node(self, old: Obj | None, new: Obj | None) -> None:
         if new is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 from aiohttp import web
 
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.ip import Family, IPNetwork
 from wellhead.linux.routing import local_addresses
 from wellhead.proxy.health import ProxyHealth

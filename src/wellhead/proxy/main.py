@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from wellhead.api.meta import Obj
 from wellhead.api.well_known import ENDPOINTSLICES, NODES, SERVICES
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
 from wellhead.client.informer import Informer, TypedInformer

@@ -12,7 +12,7 @@ import msgspec
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.proxy.health import ProxyHealth
 from wellhead.proxy.metrics import Metrics
 from wellhead.proxy.profiling import profiling_routes

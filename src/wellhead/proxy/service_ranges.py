@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from wellhead.api.errors import ApiError, Forbidden, NotFound
 from wellhead.api.meta import Obj
 from wellhead.api.well_known import SERVICECIDRS
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.informer import Informer
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.ip import IPNetwork

@@ -8,7 +8,7 @@ import resource
 import time
 from collections.abc import Awaitable, Callable
 
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.waiting import comes
 
 log = logging.getLogger(__name__)

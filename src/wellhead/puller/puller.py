@@ -11,7 +11,7 @@ from wellhead.api.errors import ApiError, NotFound
 from wellhead.api.kinds.pod import pulls
 from wellhead.api.meta import Obj
 from wellhead.api.resources import PODS, SECRETS
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.informer import TypedInformer
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.images import reference

@@ -52,7 +52,7 @@ async def test_wishes_that_come_while_others_are_followed_are_followed_together(
 
 
 async def test_what_fails_is_told_and_tried_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wellhead.client.backoff.Backoff.next", lambda _: 0.0)
+    monkeypatch.setattr("wellhead.backoff.Backoff.next", lambda _: 0.0)
     follower = Follower("nobody", set[str])
     calls: list[set[str]] = []
     went_well = asyncio.Event()

@@ -26,7 +26,7 @@ from wellhead.apiserver.authn import User
 from wellhead.apiserver.authz import EVERYTHING
 from wellhead.apiserver.calling_errors import reason
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.storage.event_log import Event
 
 _log = logging.getLogger(__name__)

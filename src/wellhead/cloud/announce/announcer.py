@@ -9,7 +9,7 @@ import socket
 import struct
 from collections.abc import Callable, Collection
 
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.cloud.announce.packets import answer, unasked
 from wellhead.cloud.announce.sockets import Link
 from wellhead.health import Check, Overdue
@@ -23,7 +23,6 @@ _log = logging.getLogger(__name__)
 _SILENT_SECONDS = 30.0
 _REPEATS = 5  # an announcement may be lost; a second apart
 _INTERVAL_SECONDS = 1.0
-_LONG_ENOUGH_SECONDS = 2.0  # what has worked for so long is tried again soon when it fails
 _INTERFACE = struct.Struct("=BxHiII")
 _IFF_LOWER_UP = 1 << 16
 
@@ -74,18 +73,19 @@ class Announcer:
         self._silent.begin(now())
         try:
             while True:
+                began = now()
                 try:
-                    await self._announce(thread, backoff)
+                    await self._announce(thread)
                 except OSError as error:
                     self._silent.begin(now(), str(error))
-                    delay = backoff.next()
+                    delay = backoff.next(worked=now() - began)
                     names = ", ".join(self._interfaces)
                     _log.error("VIPs can't be announced at %s, again in %.1f s: %s", names, delay, error)
                     await asyncio.sleep(delay)
         finally:
             thread.close()
 
-    async def _announce(self, thread: NetnsThread, backoff: Backoff) -> None:
+    async def _announce(self, thread: NetnsThread) -> None:
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as stack:
             links = []
@@ -103,12 +103,9 @@ class Announcer:
             self._broken = None
             self._silent.end()
             self._announce_all()
-            began = loop.time()
             while True:
                 await comes(self._wake, _INTERVAL_SECONDS if self._due else None)
                 self._wake.clear()
-                if loop.time() - began > _LONG_ENOUGH_SECONDS:
-                    backoff.reset()
                 if self._broken is not None:
                     raise self._broken
                 vips = self.vips

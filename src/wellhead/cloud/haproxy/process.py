@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.cloud.daemon import Daemon
 from wellhead.cloud.haproxy import commands, keeper
 from wellhead.cloud.haproxy.config import Instance

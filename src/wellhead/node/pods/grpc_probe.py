@@ -18,7 +18,7 @@ from h2.connection import H2Connection
 from h2.exceptions import H2Error
 
 from wellhead.api.meta import Obj
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.node.pods.http_actions import VERSION, authority
 from wellhead.node.pods.outcome import Outcome
 

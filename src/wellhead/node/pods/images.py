@@ -9,7 +9,7 @@ import asyncio
 
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.images import access, reference
 from wellhead.images.registry.credentials import BadCredentials, keyring, lookup

@@ -14,7 +14,7 @@ from wellhead.api.errors import ApiError
 from wellhead.api.kinds.pod.references import is_mirror
 from wellhead.api.meta import Key, Obj, key
 from wellhead.api.resources import NODES
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.informer import Informer
 from wellhead.client.rest import ConnectionLost
 from wellhead.linux import mount_news, trees

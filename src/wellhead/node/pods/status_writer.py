@@ -13,7 +13,7 @@ import logging
 from wellhead.api.errors import ApiError, Conflict, Invalid, NotFound
 from wellhead.api.meta import Obj
 from wellhead.api.resources import PODS
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.node.pods import spec
 from wellhead.waiting import comes

@@ -11,7 +11,7 @@ import os
 
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj, format_time, now, parse_time
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.images.store import Image
 from wellhead.node.pods import hooks, images, last_words, reruns, resizing, spec, starting, stopping

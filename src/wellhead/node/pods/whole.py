@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.node.pods import resizing, room, spec
 from wellhead.node.pods.state import PodState
 from wellhead.node.runtime.cgroups import Limits

@@ -15,7 +15,7 @@ from typing import Any
 from wellhead.api.errors import ApiError, Conflict, NotFound
 from wellhead.api.meta import Obj, now, parse_time
 from wellhead.api.resources import PODS
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.linux import trees
 from wellhead.node.network import policy_guard

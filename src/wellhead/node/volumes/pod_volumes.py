@@ -11,7 +11,7 @@ from typing import Any
 from wellhead.api.errors import ApiError
 from wellhead.api.formats import file_path, no_backsteps
 from wellhead.api.meta import Obj
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.linux import mounts, trees
 from wellhead.node.references import References

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj
 from wellhead.api.well_known import NODES
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 from wellhead.client.informer import TypedInformer
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.ip import IPNetwork

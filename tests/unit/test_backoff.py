@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wellhead.client.backoff import Backoff
+from wellhead.backoff import Backoff
 
 
 def test_delays_double_up_to_the_longest() -> None:

@@ -1,4 +1,4 @@
-"""Exponential backoff with jitter: how whoever talks to a server waits before trying again."""
+"""Exponential backoff with jitter: how long to wait before trying again what has failed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 class Backoff:
     """Delays that double from `first` to `longest` seconds, each shortened at random by up to half.
 
-    The randomness keeps many clients of a server that came back from asking at the same moment.
+    The randomness keeps what failed together, by a common cause, from coming back all at once.
     """
 
     def __init__(self, first: float, longest: float) -> None:
