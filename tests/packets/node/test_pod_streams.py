@@ -101,18 +101,18 @@ def test_pythons_client_runs_commands_and_forwards_ports(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("way", ["exec?command=sh", "attach?container=main"])
-async def test_a_terminal_follows_the_users(lab: Lab, way: str) -> None:
-    create(lab, "one", shell("main", "exec sh", stdin=True, tty=True))
+async def test_a_terminal_follows_the_users_and_outlives_their_sessions(lab: Lab, way: str) -> None:
+    create(lab, "one", shell("main", "exec sh", stdin=True, stdinOnce=True, tty=True))
     wait(lab, "one")
     connection = load(lab.kubeconfig)
     tls = connection.ssl_context or True
     url = f"{connection.server}/api/v1/namespaces/default/pods/one/{way}&stdin=1&stdout=1&tty=1"
     said, descriptors = b"", len(os.listdir("/proc/self/fd"))
-    async with (
-        aiohttp.ClientSession() as session,
-        session.ws_connect(url, ssl=tls, protocols=["v5.channel.k8s.io"]) as socket,
-    ):
-        for rows, columns in ((30, 100), (44, 111)):
+    for rows, columns in ((30, 100), (44, 111)):
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(url, ssl=tls, protocols=["v5.channel.k8s.io"]) as socket,
+        ):
             for more in (1, 0):  # as kubectl does it, so that the last one is always a change
                 size = {"Width": columns + more, "Height": rows + more}
                 await socket.send_bytes(b"\x04" + json.dumps(size).encode())

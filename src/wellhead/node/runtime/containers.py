@@ -230,7 +230,7 @@ class Runtime:
             arguments.append("-t")
         if container.stdin:
             arguments.append("-i")
-            if not container.stdin_once:
+            if container.terminal or not container.stdin_once:  # a terminal is come back to, as with containerd
                 arguments.append("--leave-stdin-open")
         try:
             process = programs.start(
