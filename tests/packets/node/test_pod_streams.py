@@ -120,6 +120,11 @@ async def test_a_terminal_follows_the_users_and_outlives_their_sessions(lab: Lab
             async with asyncio.timeout(PATIENCE):
                 while b"%d %d\r\n" % (rows, columns) not in said:
                     said += (await socket.receive_bytes())[1:]
+            if way.startswith("attach"):
+                await socket.send_bytes(b"\xff\x00")  # the end of the input, as kubectl's detach keys make it
+                async with asyncio.timeout(PATIENCE):
+                    *_, last = [message.data async for message in socket]
+                assert (last[:1], json.loads(last[1:])["status"]) == (b"\x03", "Success")
     # A closed session's TLS connection is not gone at once (aiohttp's manual).
     await reached(lambda: len(os.listdir("/proc/self/fd")) <= descriptors)
 

@@ -2,8 +2,8 @@
 
 Source: conmon's src/conn_sock.c. The socket carries packets: what is received starts with a byte
 that names the stream, what is sent is input as it is. Any number of clients may attach, each sees all output.
-Attach only to give input: when a client leaves a container whose `stdinOnce` is set, its input is over, unless
-it has a terminal.
+Attach only to give input: when a client leaves a container whose `stdinOnce` is set, its input is over,
+unless it has a terminal.
 """
 
 from __future__ import annotations

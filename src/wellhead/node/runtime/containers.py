@@ -230,7 +230,7 @@ class Runtime:
             arguments.append("-t")
         if container.stdin:
             arguments.append("-i")
-            if container.terminal or not container.stdin_once:  # a terminal is come back to, as with containerd
+            if container.terminal or not container.stdin_once:  # people come back to a terminal
                 arguments.append("--leave-stdin-open")
         try:
             process = programs.start(

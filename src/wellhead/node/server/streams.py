@@ -142,7 +142,7 @@ async def _attach_with_input(request: web.Request, target: requests.Target) -> w
     try:
         async with Attachment(runtime.attach_socket(target.attempt.id), target.bundle) as attachment:
             await session.open(request)
-            await first_of(_feed_attachment(session, attachment), _show(session, attachment))
+            await first_of(_feed_attachment(session, attachment, target), _show(session, attachment))
     except OSError as error:
         if session.response.prepared:
             await session.finish(channels.failure(str(error)))
@@ -152,13 +152,16 @@ async def _attach_with_input(request: web.Request, target: requests.Target) -> w
     return session.response
 
 
-async def _feed_attachment(session: Session, attachment: Attachment) -> None:
+async def _feed_attachment(session: Session, attachment: Attachment, target: requests.Target) -> None:
+    """Until the client is gone, or has ended a terminal's input: by kubectl's detach keys, say."""
     async for received in session.received():
         try:
             if not isinstance(received, Input):
                 attachment.resize(received.rows, received.columns)
             elif received.data:
                 await attachment.send(received.data)
+            elif target.container.get("tty"):
+                return
             else:
                 attachment.end_input()
         except OSError:
