@@ -40,14 +40,14 @@ def replacement(family: str, table: str, content: str = "") -> str:
     return f"{head}table {family} {table} {{\n{content}}}\n" if content else head
 
 
-def listing(family: str, table: str) -> str:
-    """A table as nft prints it; empty if there is none.
+def listing(family: str, table: str, *, handles: bool = False) -> str:
+    """A table as nft prints it; empty if there is none. With `handles`, and then without what counters say.
 
     Raises:
         NftError.
     """
     try:
-        return _nft("list", "table", family, table)
+        return _nft(*(["-a", "-s"] if handles else []), "list", "table", family, table)
     except NoSuchObject:
         return ""
 

@@ -128,7 +128,11 @@ class _Proxy:
         )
         self._ways = WaysWatch(self._set_node)
         self._masquerades = MasqueradeWatch(
-            config.source_claims, lambda: self._view.node, self._masqueraded, self._count_masquerades
+            config.source_claims,
+            lambda: self._view.node,
+            self._ways.out,
+            self._masqueraded,
+            self._count_masquerades,
         )
         self._settings = KeptSettings(config.conntrack)
         on_loopback = modes.node_ports_on_loopback(config)

@@ -17,19 +17,43 @@ pytestmark = [pytest.mark.cluster, by_any]
 
 
 def test_a_fresh_machine_has_nobody_who_masquerades(world: World) -> None:
-    assert [each for each in world.node.inside(listed) if any(each.chains.values())] == []
+    assert [each for each in world.node.inside(listed).chains if any(each.chains.values())] == []
 
 
 @pytest.mark.parametrize("name", FOREIGN)
 def test_every_shape_is_found(world: World, name: str) -> None:
     undo = FOREIGN[name](world.node)
     try:
-        found = [each for each in world.node.inside(listed) if any(each.chains.values())]
+        found = [each for each in world.node.inside(listed).chains if any(each.chains.values())]
         assert {each.priority for each in found} == {100}
         text = "\n".join(rule.text for each in found for rules in each.chains.values() for rule in rules)
         assert "masquerade" in text.lower()
     finally:
         undo()
+
+
+NFTS_OWN = """\
+table ip nat {
+    set pods { type ipv4_addr; flags interval; elements = { 10.244.1.0/24 } }
+    chain POSTROUTING {
+        type nat hook postrouting priority 100;
+        ip saddr @pods counter masquerade
+    }
+}
+"""
+
+
+def test_a_table_that_is_called_like_iptables_own_is_read(world: World) -> None:
+    if world.node.run("nft list tables ip").count("table ip nat\n"):
+        world.node.run("nft delete table ip nat")
+    world.node.run("nft -f -", NFTS_OWN)
+    try:
+        found = world.node.inside(listed)
+        [chain] = [each for each in found.chains if any(each.chains.values())]
+        assert [each.text for each in chain.chains["POSTROUTING"]] == ["ip saddr @pods counter masquerade"]
+        assert [each.name for each in found.asked] == ["pods"]
+    finally:
+        world.node.run("nft delete table ip nat")
 
 
 @pytest.mark.parametrize("mode", ["nftables", "iptables"])
@@ -51,7 +75,9 @@ def test_it_is_said_and_counted(world: World, api: FakeApi, start: Start, mode: 
         eventually(lambda: bool(said(api, "SourceKept")))
         [message, *_] = said(api, "SourceKept")
         assert "iptables-nft: -A cali-nat-outgoing -s 10.244.0.0/16" in message
-        assert "would hide pods that dial Services behind this node's address" in message
+        assert (
+            "would hide pods that dial Services, other nodes' pods that dial Services behind this" in message
+        )
     finally:
         undo()
     until(counted, lambda found: found == {"kept": "0.0", "hidden": "0.0"})

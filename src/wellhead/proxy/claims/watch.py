@@ -22,7 +22,7 @@ from wellhead.linux.netlink import (
     parse,
     string,
 )
-from wellhead.proxy.claims.ways import Destination, Hop, Link, ways
+from wellhead.proxy.claims.ways import Destination, Hop, Link, Way, ways, ways_out
 from wellhead.services.node import Ways
 from wellhead.waiting import comes
 
@@ -84,6 +84,10 @@ class WaysWatch:
         finally:
             if news is not None:
                 news.close()
+
+    def out(self) -> list[Way]:
+        """By which interfaces packets leave, as known now."""
+        return list(ways_out(self._routes, self._links))
 
     def _lost(self) -> None:
         self._stale = True

@@ -40,6 +40,23 @@ class Hop(NamedTuple):
     """An interface's index; 0: none, or several."""
 
 
+class Way(NamedTuple):
+    """Where packets to a network leave by."""
+
+    network: IPNetwork
+    interface: str
+    by_others: bool
+    """Whether by way of another machine."""
+
+
+def ways_out(routes: Mapping[Destination, Hop], links: Mapping[int, Link]) -> Iterator[Way]:
+    """The routes that lead to one interface."""
+    for each, hop in routes.items():
+        link = links.get(hop.device)
+        if link is not None:
+            yield Way(each.network, link.name, _leads_to_others(hop, links))
+
+
 def ways(routes: Mapping[Destination, Hop], links: Mapping[int, Link], *, bridged_unseen: bool) -> Ways:
     """What routes and links say. `bridged_unseen`: what crosses a bridge passes no NAT (no br_netfilter)."""
     best: dict[IPNetwork, tuple[int, Hop]] = {}

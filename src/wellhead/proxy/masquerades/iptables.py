@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Iterator
-from ipaddress import ip_network
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_address
+from typing import NamedTuple
 
-from wellhead.ip import IPNetwork
-from wellhead.proxy.masquerades.rules import NEVER, UNKNOWN, Always, Condition, Rule, Then, Where, Whether
+from wellhead.ip import Family, IPAddress, networks_of
+from wellhead.proxy.masquerades.addresses import Addresses
+from wellhead.proxy.masquerades.rules import (
+    ALWAYS,
+    NODE,
+    UNKNOWN,
+    Condition,
+    LeavesBy,
+    Rule,
+    Then,
+    Translated,
+    Where,
+    whether,
+)
 
 _TRANSLATING = {"MASQUERADE", "SNAT", "NETMAP", "SAME"}
-_ENDING = {"ACCEPT", "DROP", "REJECT", "DNAT", "REDIRECT"}
+_ENDING = {"ACCEPT", "DROP", "REJECT", "DNAT", "REDIRECT", "NFQUEUE", "QUEUE"}
 _NOTHING = {"MARK", "CONNMARK", "LOG", "NFLOG", "TRACE", "CT", "AUDIT", "TCPMSS", "NOTRACK", "SET"}
+_ASIDE = {"--comment", "--dir", "--nowildcard"}
+"""Options that ask nothing."""
+_OF_SOCKETS = {"--uid-owner", "--gid-owner", "--socket-exists", "--suppl-groups"}
+_SERVED = {"tcp", "udp", "sctp", "6", "17", "132"}
+"""Protocols of Services."""
+
+Sets = Mapping[str, Addresses]
+"""The kernel's sets (ipset) by name, as far as their content is known."""
 
 
-def read(text: str) -> dict[str, tuple[Rule, ...]]:
+def read(text: str, family: Family = Family.IPV4, sets: Sets | None = None) -> dict[str, tuple[Rule, ...]]:
     """The chains of a listing."""
     found: dict[str, list[Rule]] = {}
     for line in text.splitlines():
@@ -22,7 +43,7 @@ def read(text: str) -> dict[str, tuple[Rule, ...]]:
         if len(words) >= 2 and words[0] in ("-P", "-N"):
             found.setdefault(words[1], [])
         elif len(words) >= 2 and words[0] == "-A":
-            found.setdefault(words[1], []).append(_rule(line))
+            found.setdefault(words[1], []).append(_rule(line, family, sets or {}))
     return {name: tuple(rules) for name, rules in found.items()}
 
 
@@ -31,46 +52,98 @@ def leads_to(rules: Iterable[Rule]) -> list[str]:
     return [each.chain for each in rules if each.chain]
 
 
-def _rule(line: str) -> Rule:
+def sets_of(text: str) -> set[str]:
+    """The names of the sets that a listing asks."""
+    found = set()
+    for line in text.splitlines():
+        if "--match-set" in line:
+            found |= {each.value for each in _options(shlex.split(line)[2:]) if each.name == "--match-set"}
+    return found
+
+
+class _Option(NamedTuple):
+    """An option of a rule, with its values."""
+
+    module: str
+    """The match that it belongs to (-m)."""
+    name: str
+    values: tuple[str, ...]
+    negated: bool
+
+    @property
+    def value(self) -> str:
+        return self.values[0] if self.values else ""
+
+
+def _rule(line: str, family: Family, sets: Sets) -> Rule:
     conditions: list[Condition] = []
-    then, chain = Then.NOTHING, ""
-    for option, values, negated in _options(shlex.split(line)[2:]):
-        value = values[0] if values else ""
-        match option:
-            case "-j" | "-g":
-                then, chain = _target(value, goto=option == "-g")
-            case "-s" | "-d":
-                conditions.append(Where(option == "-s", _networks(value), negated))
-            case "--dst-type" if value == "LOCAL":
-                conditions.append(Always(Whether.YES if negated else Whether.NO))
-            case "--mark" if not negated and _number(value):
-                conditions.append(NEVER)  # what the proxy leaves alone has none of the usual marks
-            case "--mark" if negated:
-                pass
-            case "--ctstate" if "DNAT" in value.split(",") or "NEW" in value.split(","):
-                conditions.append(NEVER if negated else Always(Whether.YES))
-            case "-m" | "--comment" | "--random-fully" | "--to-source" | "--to-ports" | "--random" | "--to":
-                pass
-            case "--set-xmark" | "--set-mark" | "--or-mark" | "--and-mark" | "--xor-mark":
-                pass
-            case _:
-                conditions.append(UNKNOWN)
-    return Rule(line, tuple(conditions), then, chain)
+    then, chain, seen = Then.NOTHING, "", NODE
+    for option in _options(shlex.split(line)[2:]):
+        if option.name in ("-j", "-g"):
+            then, chain = _target(option.value, goto=option.name == "-g")
+        elif option.name in ("--to-source", "--to") and then is Then.TRANSLATE:
+            seen = option.value
+        elif then is Then.NOTHING and not chain and option.name not in _ASIDE:
+            conditions.append(_condition(option, family, sets))
+    return Rule(line, tuple(each for each in conditions if each is not ALWAYS), then, chain, seen)
 
 
-def _options(words: list[str]) -> Iterator[tuple[str, list[str], bool]]:
-    """Options with their values, and whether a `!` stands before them."""
-    found: list[tuple[str, list[str], bool]] = []
-    negated = False
-    for word in words:
+def _condition(option: _Option, family: Family, sets: Sets) -> Condition:
+    value, yes = option.value, not option.negated
+    listed = set(value.split(","))
+    match option.name:
+        case "-s" | "-d":
+            networks = networks_of(family, value.split(","))
+            if len(networks) != len(listed):
+                return UNKNOWN  # a mask with holes, say
+            return Where(option.name == "-s", Addresses.within(family, networks), option.negated)
+        case "--src-range" | "--dst-range":
+            between = _between(value, family)
+            return Where(option.name == "--src-range", between, option.negated) if between else UNKNOWN
+        case "--match-set" if value in sets and len(option.values) == 2:
+            return Where(option.values[1].startswith("src"), sets[value], option.negated)
+        case "-o":
+            return LeavesBy((_wildcard(value),), option.negated)
+        case "-p" if not listed & _SERVED and value not in ("all", "0"):
+            return whether(option.negated)
+        case "--dst-type" | "--src-type":
+            return whether(("UNICAST" in listed) == yes)  # pods and clients are nobody's own here
+        case "--mark" if option.module == "mark":
+            unmarked = _number(value)  # as what the proxy leaves alone is, unless it has marks of its own
+            return UNKNOWN if unmarked is None else whether((unmarked == 0) == yes)
+        case "--ctstate" | "--state":
+            if "NEW" in listed:
+                return whether(yes)
+            return Translated(option.negated) if "DNAT" in listed else whether(not yes)
+        case "--ctdir":
+            return whether((value == "ORIGINAL") == yes)
+        case "--pol":
+            return UNKNOWN if (value == "none") != yes else ALWAYS
+        case name if name in _OF_SOCKETS:
+            return whether(option.negated)  # pods' and clients' packets are no process' of the node
+    return UNKNOWN
+
+
+def _options(words: list[str]) -> Iterator[_Option]:
+    """A rule's options in order, and whether a `!` stands before them."""
+    module, negated, at = "", False, 0
+    while at < len(words):
+        word = words[at]
+        at += 1
         if word == "!":
             negated = True
-        elif word.startswith("-") or not found:
-            found.append((word, [], negated))
-            negated = False
+            continue
+        begin = at
+        if word in ("--comment", "-m", "-j", "-g"):  # a comment may look like anything
+            at += 1
         else:
-            found[-1][1].append(word)
-    yield from found
+            while at < len(words) and words[at] != "!" and not words[at].startswith("-"):
+                at += 1
+        if word == "-m":
+            module = words[begin] if begin < len(words) else ""
+        else:
+            yield _Option(module, word, tuple(words[begin:at]), negated)
+        negated = False
 
 
 def _target(name: str, *, goto: bool) -> tuple[Then, str]:
@@ -85,16 +158,22 @@ def _target(name: str, *, goto: bool) -> tuple[Then, str]:
     return (Then.GOTO if goto else Then.JUMP), name
 
 
-def _networks(text: str) -> tuple[IPNetwork, ...]:
+def _between(text: str, family: Family) -> Addresses | None:
+    first, _, last = text.partition("-")
     try:
-        return tuple(ip_network(each, strict=False) for each in text.split(","))
+        ends: tuple[IPAddress, IPAddress] = (ip_address(first), ip_address(last))
     except ValueError:
-        return ()  # a mask with holes, say
+        return None
+    return Addresses.between(family, [ends])
 
 
-def _number(text: str) -> bool:
-    """Whether a mark, with or without a mask, is one that an unmarked packet hasn't."""
+def _wildcard(interface: str) -> str:
+    return f"{interface[:-1]}*" if interface.endswith("+") else interface
+
+
+def _number(text: str) -> int | None:
+    """A mark without its mask."""
     try:
-        return bool(int(text.partition("/")[0], 0))
+        return int(text.partition("/")[0], 0)
     except ValueError:
-        return False
+        return None

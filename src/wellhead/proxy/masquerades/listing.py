@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from wellhead.ip import Family
 from wellhead.linux import nft as program
+from wellhead.linux.ipset import address_sets
 from wellhead.linux.netlink import parse, string
 from wellhead.linux.nft import NftError
 from wellhead.linux.nftables import attributes as nfta
@@ -19,7 +20,8 @@ from wellhead.linux.nftables.news import NFPROTO_INET
 from wellhead.linux.nftables.socket import Socket
 from wellhead.linux.numbers import HookPriority, Table
 from wellhead.proxy.masquerades import iptables, nft
-from wellhead.proxy.masquerades.rules import BaseChain, Rule
+from wellhead.proxy.masquerades.addresses import Addresses
+from wellhead.proxy.masquerades.rules import BaseChain
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +35,24 @@ _LEGACY_TABLES = "/proc/thread-self/net/{}_tables_names"
 _SECONDS = 60.0
 
 
+class AskedSet(NamedTuple):
+    """A set of nftables that somebody's rules ask."""
+
+    family: int
+    table: str
+    name: str
+
+
+class Listing(NamedTuple):
+    """What there is."""
+
+    chains: list[BaseChain]
+    asked: frozenset[AskedSet]
+    """Sets whose change is a change of the rules."""
+    unread: tuple[str, ...] = ()
+    """Why some chains could not be read."""
+
+
 class _Hooked(NamedTuple):
     family: int
     table: str
@@ -40,20 +60,24 @@ class _Hooked(NamedTuple):
     priority: int
 
 
-def listed() -> list[BaseChain]:
+def listed() -> Listing:
     """The chains of this network namespace, with those that they lead to."""
     found: list[BaseChain] = []
+    asked: set[AskedSet] = set()
+    unread: list[str] = []
     for hooked in _hooked():
         for family in [each for each in Family if hooked.family in (each.number, NFPROTO_INET)]:
-            with contextlib.suppress(NftError):
-                found.append(_of_nft(hooked, family))
+            try:
+                found.append(_of_nft(hooked, family, asked))
+            except NftError as error:
+                unread.append(f"table {hooked.table}: {error}")
     for family in Family:
         tables = Path(_LEGACY_TABLES.format("ip" if family is Family.IPV4 else "ip6"))
         with contextlib.suppress(OSError):
             if "nat" in tables.read_text().split():
                 chain = _of_iptables(family, f"{family.iptables}-legacy", HookPriority.PROXY_SRCNAT)
                 found += [chain] if chain is not None else []
-    return found
+    return Listing(found, frozenset(asked), tuple(unread))
 
 
 def _hooked() -> Iterator[_Hooked]:
@@ -75,25 +99,28 @@ def _hooked() -> Iterator[_Hooked]:
                     yield _Hooked(reply.family, table, string(found[nfta.Chain.NAME]), priority)
 
 
-def _of_nft(hooked: _Hooked, family: Family) -> BaseChain:
+def _of_nft(hooked: _Hooked, family: Family, asked: set[AskedSet]) -> BaseChain:
     if (hooked.table, hooked.name) == _IPTABLES:
         # Its rules have matches that nft can't read.
         chain = _of_iptables(family, f"{family.iptables}-nft", hooked.priority)
         if chain is not None:
             return chain
     word = "inet" if hooked.family == NFPROTO_INET else family.nft
-    rules = nft.read(program.objects(word, hooked.table), program.listing(word, hooked.table), family)
+    objects = program.objects(word, hooked.table)
+    asked |= {AskedSet(hooked.family, hooked.table, each) for each in nft.sets_of(objects)}
+    rules = nft.read(objects, program.listing(word, hooked.table, handles=True), family)
     return BaseChain(family, f"nft, table {word} {hooked.table}", hooked.priority, hooked.name, rules)
 
 
 def _of_iptables(family: Family, name: str, priority: int) -> BaseChain | None:
+    """What a program says of its table; None where there is no such program, or the table is none of its."""
     if shutil.which(name) is None:
         return None
-    chains: dict[str, tuple[Rule, ...]] = {}
+    texts: dict[str, str] = {}
     wanted = [_IPTABLES[1]]
     while wanted:
         chain = wanted.pop()
-        if chain in chains or chain.startswith(_OUR_CHAINS):
+        if chain in texts or chain.startswith(_OUR_CHAINS):
             continue
         done = subprocess.run(
             [name, "-w", "-t", "nat", "-S", chain],
@@ -102,6 +129,14 @@ def _of_iptables(family: Family, name: str, priority: int) -> BaseChain | None:
             check=False,
             timeout=_SECONDS,
         )
-        chains[chain] = iptables.read(done.stdout).get(chain, ())
-        wanted += iptables.leads_to(chains[chain])
-    return BaseChain(family, name, priority, _IPTABLES[1], chains)
+        if done.returncode and not texts:
+            log.debug("%s: %s", name, done.stderr.strip())
+            return None
+        texts[chain] = done.stdout
+        wanted += iptables.leads_to(iptables.read(done.stdout, family).get(chain, ()))
+    text = "\n".join(texts.values())
+    sets = {
+        each.name: Addresses.between(family, [ends for ends in each.ends if ends[0].version == family])
+        for each in address_sets(iptables.sets_of(text))
+    }
+    return BaseChain(family, name, priority, _IPTABLES[1], iptables.read(text, family, sets))

@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import subprocess
-from collections.abc import Callable, Mapping
-from ipaddress import ip_network
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from wellhead.ip import Family, IPNetwork
+from wellhead.ip import Family
 from wellhead.linux.netlink import Message, News, parse, string
 from wellhead.linux.nftables import attributes as nfta
 from wellhead.linux.nftables.news import SUBSYSTEM, news_socket
 from wellhead.linux.numbers import HookPriority
 from wellhead.proxy.claims.settings import SourceClaims
-from wellhead.proxy.masquerades.listing import NOT_FOREIGN, listed
-from wellhead.proxy.masquerades.rules import Flows, Found, judge
-from wellhead.services.node import FromNetwork, LocalNode
+from wellhead.proxy.claims.ways import Way
+from wellhead.proxy.masquerades.kinds import kinds_of
+from wellhead.proxy.masquerades.listing import NOT_FOREIGN, AskedSet, Listing, listed
+from wellhead.proxy.masquerades.rules import Found, Kind, judge
+from wellhead.services.node import LocalNode
 from wellhead.waiting import comes
 
 log = logging.getLogger(__name__)
@@ -24,31 +25,6 @@ log = logging.getLogger(__name__)
 _GATHER_SECONDS = 2.0
 """Changes come in crowds: those within this time are looked at once."""
 _OURS = "KUBE-"
-
-OUTSIDE: Mapping[Family, IPNetwork] = {
-    Family.IPV4: ip_network("198.51.100.0/24"),
-    Family.IPV6: ip_network("2001:db8::/32"),
-}
-"""Stand for all clients outside the cluster: nobody's addresses (RFC 5737, RFC 3849)."""
-
-
-def flows_of(node: LocalNode, claims: SourceClaims) -> dict[tuple[Family, str], tuple[Flows, bool]]:
-    """What the proxy of a node leaves alone, by family and in words; and whether it claims the source."""
-    found: dict[tuple[Family, str], tuple[Flows, bool]] = {}
-    for family in Family:
-        detector = node.detector(family)
-        own = tuple(each for each in node.pod_networks if each.version == family)
-        if not own and isinstance(detector, FromNetwork):
-            own = (detector.network,)
-        others = tuple(each for each in (*node.cluster_networks, *node.ways.routed) if each.version == family)
-        if not own:
-            continue
-        outside = Flows((OUTSIDE[family],), own)
-        found[family, "clients outside under policy Local"] = outside, claims != "none"
-        if detector is not None and not node.masquerade_all:
-            claimed = claims == "all" or (claims == "auto" and bool(others))
-            found[family, "pods that dial Services"] = Flows(own, others), claimed
-    return found
 
 
 class MasqueradeWatch:
@@ -62,15 +38,19 @@ class MasqueradeWatch:
         self,
         claims: SourceClaims,
         node: Callable[[], LocalNode],
+        ways: Callable[[], Sequence[Way]],
         tell: Callable[[bool, str], None],
         count: Callable[[Family, bool, int], None],
     ) -> None:
         self._claims: SourceClaims = claims
         self._node = node
+        self._ways = ways
         self._tell = tell
         self._count = count
         self._wake = asyncio.Event()
-        self._told: frozenset[Found] = frozenset()
+        self._told: frozenset[tuple[bool, str]] = frozenset()
+        self._asked: frozenset[AskedSet] = frozenset()
+        self._unread: tuple[str, ...] = ()
 
     def stir(self) -> None:
         """What is known of the node has changed."""
@@ -95,41 +75,76 @@ class MasqueradeWatch:
                 news.close()
 
     def _hear(self, message: Message) -> None:
-        """Rules and chains of others: nothing else says who masquerades."""
+        """Rules and chains of others, and the sets that those ask: nothing else says who masquerades."""
         kind = message.kind & 0xFF
         if message.kind >> 8 != SUBSYSTEM or kind not in _TELLING:
             return
         found = parse(message.body[4:])
         if nfta.Rule.TABLE not in found or string(found[nfta.Rule.TABLE]) in NOT_FOREIGN:
             return
+        if kind in _OF_ELEMENTS:
+            table, name = string(found[nfta.Elements.TABLE]), string(found[nfta.Elements.SET])
+            if AskedSet(message.body[0], table, name) in self._asked:
+                self._wake.set()
+            return
         chain = found.get(nfta.Chain.NAME if kind in _OF_CHAINS else nfta.Rule.CHAIN)
         if chain is None or not string(chain).startswith(_OURS):
             self._wake.set()
 
     async def _look(self) -> None:
+        node = self._node()
         try:
-            chains = await asyncio.to_thread(listed)
+            kinds = list(kinds_of(node, self._claims, self._ways()))
+            listing, found = await asyncio.to_thread(_judged, kinds)
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             log.warning("others' masquerading can't be looked up: %s", error)
             return
-        node = self._node()
-        found = frozenset(judge(chains, flows_of(node, self._claims), HookPriority.PROXY_CLAIMS))
+        self._asked = listing.asked
+        if listing.unread != self._unread:
+            self._unread = listing.unread
+            for reason in listing.unread:
+                log.warning("whether it masquerades can't be read: %s", reason)
         for family in Family:
             for kept in (True, False):
                 rules = {(each.owner, each.rule) for each in found if each[0] is family and each.kept is kept}
                 self._count(family, kept, len(rules))
-        for each in sorted(found - self._told, key=str):
-            self._tell(not each.kept, message(node.name, each))
-        self._told = found
+        said = frozenset(messages(node.name, found))
+        for hidden, text in sorted(said - self._told):
+            self._tell(hidden, text)
+        self._told = said
+
+
+def _judged(kinds: list[Kind]) -> tuple[Listing, tuple[Found, ...]]:
+    """What there is, and what it does."""
+    listing = listed()
+    return listing, judge(listing.chains, kinds, HookPriority.PROXY_CLAIMS)
 
 
 _OF_CHAINS = (nfta.Message.NEW_CHAIN, nfta.Message.DEL_CHAIN)
-_TELLING = (*_OF_CHAINS, nfta.Message.NEW_RULE, nfta.Message.DEL_RULE, nfta.Message.DEL_TABLE)
+_OF_ELEMENTS = (nfta.Message.NEW_SET_ELEMENT, nfta.Message.DEL_SET_ELEMENT)
+_TELLING = (
+    *_OF_CHAINS,
+    *_OF_ELEMENTS,
+    nfta.Message.NEW_RULE,
+    nfta.Message.DEL_RULE,
+    nfta.Message.DEL_TABLE,
+)
+
+
+def messages(node: str, found: Iterable[Found]) -> Iterator[tuple[bool, str]]:
+    """What rules do, for people, each rule once; and whether it is bad."""
+    whom: dict[Found, list[str]] = {}
+    for each in found:
+        whom.setdefault(each._replace(hides=""), []).append(each.hides)
+    for each, hides in whom.items():
+        yield not each.kept, message(node, each._replace(hides=", ".join(hides)))
 
 
 def message(node: str, found: Found) -> str:
     """What a rule does, for people."""
     rule = f"node {node}: {found.owner}: {found.rule}:"
     if found.kept:
-        return f"{rule} would hide {found.hides} behind this node's address; the proxy keeps them visible"
-    return f"{rule} may hide {found.hides} behind this node's address, and endpoints see that"
+        verb = "would hide" if found.sure else "might hide"
+        return f"{rule} {verb} {found.hides} behind {found.seen}; the proxy keeps them visible"
+    verb = "hides" if found.sure else "may hide"
+    return f"{rule} {verb} {found.hides} behind {found.seen}, and endpoints see that"
