@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import importlib
+import sys
 from typing import NamedTuple
 
 import click
@@ -92,14 +93,17 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        collects = gc.isenabled()
-        gc.disable()  # what modules make is there to stay: to look for garbage takes a tenth of the time
+        name = f"wellhead.cli.{_COMMANDS[cmd_name].module}"
+        collects = gc.isenabled() and name not in sys.modules
+        if collects:
+            gc.disable()  # what modules make is there to stay: to look for garbage takes a tenth of the time
         try:
-            module = importlib.import_module(f"wellhead.cli.{_COMMANDS[cmd_name].module}")
+            module = importlib.import_module(name)
         except ModuleNotFoundError as error:
             raise _what_to_install(cmd_name, error) from error
         finally:
             if collects:
+                gc.freeze()  # or the first look for garbage is at all of it
                 gc.enable()
         command: click.Command = module.command
         return command
