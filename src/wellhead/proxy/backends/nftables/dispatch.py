@@ -6,7 +6,7 @@ The elements of Services hold codes, and small verdict maps lead from a code to 
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from wellhead.linux.nftables.objects import Element, ElementKey
@@ -25,6 +25,15 @@ HANDLINGS = (
 )
 
 
+PREPARED = 16
+"""So many numbers of endpoints have their chain from the start; up to here a policy's code says the number.
+
+A chain that comes later looks into a map that is full, and the kernel walks all of it: 17 ms with 50,000
+Services, for a change that makes a Service the first to have so many endpoints.
+"""
+_POLICIES = 1 + 2 * len(HANDLINGS) ** 3  # restricted or not, and how each of three origins is handled; from 1
+
+
 def _digit(handling: Handling) -> int:
     """The place in `HANDLINGS`; what is not forwarded has neither scope nor masquerading."""
     if handling.preserve:
@@ -41,7 +50,7 @@ class Dispatch(NamedTuple):
     code: int
     chain: str
     number: int = 0
-    """Of endpoints, or of seconds."""
+    """Of endpoints, or of seconds. Of a policy: 0 where it doesn't say, and `endpoint-counts` has to."""
     scope: Scope = Scope.CLUSTER
     routing: Routing | None = None
     returns: bool = False
@@ -51,31 +60,45 @@ class Dispatch(NamedTuple):
         return Element(ElementKey(self.map, word(self.code)), Verdict(self.chain, self.returns))
 
 
-def handling_chain(handling: Handling) -> str:
-    """The chain that a packet goes to once it is clear where it comes from."""
+def handling_chain(handling: Handling, endpoints: int = 0) -> str:
+    """The chain that a packet goes to once it is clear where it comes from and, maybe, among how many
+    endpoints it chooses."""
     if handling.action is not Action.FORWARD:
         return _REFUSALS[handling.action]
-    if handling.preserve:
-        return f"{handling.scope.value}-preserve"
-    return f"{handling.scope.value}-masquerade" if handling.masquerade else f"{handling.scope.value}"
+    marks = "preserve" if handling.preserve else "masquerade" if handling.masquerade else ""
+    if endpoints:  # the id says the scope
+        return f"{marks or 'pick'}-{endpoints}"
+    return f"{handling.scope.value}-{marks}" if marks else handling.scope.value
 
 
-def routing_chain(routing: Routing, *, restricted: bool) -> str:
+def routing_chain(routing: Routing, *, restricted: bool, endpoints: int = 0) -> str:
     """The chain of a frontend: `restricted` when not everybody may use it."""
-    name = ".".join(handling_chain(each) for each in routing)
     if routing.pods == routing.node == routing.others:
-        name = handling_chain(routing.others)
+        name = handling_chain(routing.others, endpoints)
+    else:
+        name = ".".join(handling_chain(each) for each in routing)
+        name = f"{name}-{endpoints}" if endpoints else name
     return f"{RESTRICTED}{name}" if restricted else name
 
 
 @lru_cache(maxsize=1024)
-def policy(routing: Routing, restricted: bool) -> Dispatch:
-    """The policy of a frontend. Its code says what its chain does, like digits of a number."""
+def policy(routing: Routing, restricted: bool, endpoints: int = 0) -> Dispatch:
+    """The policy of a frontend. Its code says what its chain does, like digits of a number.
+
+    With `endpoints` the choice is among so many, at most `PREPARED`, of the scope that is in the id.
+    """
     code = int(restricted)
     for each in routing:
         code = code * len(HANDLINGS) + _digit(each)
-    name = routing_chain(routing, restricted=restricted)
-    return Dispatch(layout.POLICIES, code + 1, name, routing=routing)
+    name = routing_chain(routing, restricted=restricted, endpoints=endpoints)
+    code += 1 + _POLICIES * endpoints
+    return Dispatch(layout.POLICIES, code, name, endpoints, routing=routing, returns=True)
+
+
+@cache
+def scopes_of(routing: Routing) -> frozenset[Scope]:
+    """From which scopes what a routing forwards is chosen."""
+    return frozenset(each.scope for each in routing if each.action is Action.FORWARD)
 
 
 @lru_cache(maxsize=1024)

@@ -8,11 +8,13 @@ from wellhead.ip import collapse
 from wellhead.linux.nftables.objects import COMMENT_LENGTH, Element, ElementKey
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.dispatch import (
+    PREPARED,
     Dispatch,
     affinity,
     pick,
     pick_slot,
     policy,
+    scopes_of,
 )
 from wellhead.proxy.backends.nftables.numbers import Placement
 from wellhead.proxy.claims import sets
@@ -46,11 +48,11 @@ def compile_port(view: PortView, placement: Placement) -> PortElements:
     """
     found = PortElements([], [], [])
     name = _comment(str(view.key))
-    _frontends(found, view, placement.number, name)
+    uncounted = _frontends(found, view, placement, name)
     if placement.cluster:
-        _endpoints(found, view, placement, Scope.CLUSTER, name)
+        _endpoints(found, view, placement, Scope.CLUSTER, name, Scope.CLUSTER in uncounted)
     if placement.local:
-        _endpoints(found, view, placement, Scope.LOCAL, name)
+        _endpoints(found, view, placement, Scope.LOCAL, name, Scope.LOCAL in uncounted)
     for address in view.hairpins:
         found.shared.append(Element(ElementKey(sets.HAIRPINS, address.packed * 2)))
     found.shared.extend(of_port(view))
@@ -60,14 +62,26 @@ def compile_port(view: PortView, placement: Placement) -> PortElements:
     return found
 
 
-def _frontends(found: PortElements, view: PortView, number: int, name: str) -> None:
+def _frontends(found: PortElements, view: PortView, placement: Placement, name: str) -> set[Scope]:
+    """Returns the scopes whose number of endpoints not all of these frontends say."""
     guards = False
+    uncounted: set[Scope] = set()
     for kind, frontend in view.frontends:
         guarded = view.guards(kind)
         guards = guards or guarded
-        dispatch = policy(view.routing(kind), guarded)
+        routing = view.routing(kind)
+        endpoints = here = 0
+        scopes = scopes_of(routing)
+        if len(scopes) == 1 and view.affinity_seconds is None:
+            (scope,) = scopes
+            endpoints = len(placement.endpoints(scope))
+            here = layout.LOCAL if scope is Scope.LOCAL else 0
+        if not 0 < endpoints <= PREPARED:
+            endpoints = here = 0
+            uncounted |= scopes
+        dispatch = policy(routing, guarded, endpoints)
         found.dispatches.append(dispatch)
-        value = layout.port_id(number, dispatch.code)
+        value = layout.port_id(placement.number, here | dispatch.code)
         address = frontend.address
         if address is None:
             at = ElementKey(layout.NODE_PORTS, layout.node_port_key(frontend.protocol, frontend.port))
@@ -79,10 +93,13 @@ def _frontends(found: PortElements, view: PortView, number: int, name: str) -> N
         found.own.append(Element(at, value, _comment(name + _KIND[kind])))
     if guards:
         for network in collapse(view.allowed_sources):
-            found.own.append(Element(layout.source_range(number, network), None, name))
+            found.own.append(Element(layout.source_range(placement.number, network), None, name))
+    return uncounted
 
 
-def _endpoints(found: PortElements, view: PortView, placement: Placement, scope: Scope, name: str) -> None:
+def _endpoints(
+    found: PortElements, view: PortView, placement: Placement, scope: Scope, name: str, uncounted: bool
+) -> None:
     endpoints = placement.endpoints(scope)
     own, number = found.own, placement.number
     here = layout.LOCAL if scope is Scope.LOCAL else 0
@@ -91,7 +108,8 @@ def _endpoints(found: PortElements, view: PortView, placement: Placement, scope:
     found.dispatches.append(pick_one)
     picks = layout.port_id(number, here | pick_one.code)
     if view.affinity_seconds is None:
-        own.append(Element(ElementKey(layout.ENDPOINT_COUNTS, packed), picks, name))
+        if uncounted:
+            own.append(Element(ElementKey(layout.ENDPOINT_COUNTS, packed), picks, name))
         prefix = protocol + packed
         for packed_index, each in zip(layout.indexes(len(endpoints)), endpoints, strict=True):
             at = ElementKey(layout.ENDPOINTS, prefix + packed_index)

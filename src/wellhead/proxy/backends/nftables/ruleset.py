@@ -12,7 +12,7 @@ from wellhead.linux.nftables.objects import Chain, Element, ElementKey, Table, T
 from wellhead.linux.nftables.statements import Verdict
 from wellhead.proxy.backends.nftables import layout
 from wellhead.proxy.backends.nftables.adoption import adopted_placement
-from wellhead.proxy.backends.nftables.dispatch import Dispatch, pick, timeout_of
+from wellhead.proxy.backends.nftables.dispatch import PREPARED, Dispatch, pick, timeout_of
 from wellhead.proxy.backends.nftables.numbers import Numbers, OutOfNumbers, Placement, place
 from wellhead.proxy.backends.nftables.port_elements import PortElements, compile_port
 from wellhead.proxy.backends.nftables.skeleton import Surroundings, base_chains, chains_for
@@ -27,12 +27,6 @@ from wellhead.services.node_view import ViewDiff
 from wellhead.services.view import PortView
 
 _NOTHING = PortElements([], [], [])
-_PREPARED = 16
-"""So many numbers of endpoints have their chain from the start.
-
-A chain that comes later looks into a map that is full, and the kernel walks all of it: 17 ms with 50,000
-Services, for a change that makes a Service the first to have so many endpoints.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +107,7 @@ class Ruleset:
         transaction = Transaction()
         self._set_node(diff.node, transaction)
         if not self._dispatches:
-            for count in range(1, _PREPARED + 1):
+            for count in range(1, PREPARED + 1):
                 self._set_dispatch(pick(count), transaction)
         refused: OutOfNumbers | None = None
         for key, (_, view) in diff.ports.items():

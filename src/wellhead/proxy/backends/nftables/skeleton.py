@@ -48,7 +48,7 @@ from wellhead.linux.nftables.statements import (
 )
 from wellhead.linux.numbers import HookPriority
 from wellhead.proxy.backends.nftables import layout
-from wellhead.proxy.backends.nftables.dispatch import HANDLINGS, RESTRICTED, Dispatch, handling_chain
+from wellhead.proxy.backends.nftables.dispatch import HANDLINGS, RESTRICTED, Dispatch, handling_chain, pick
 from wellhead.proxy.claims import sets
 from wellhead.proxy.claims.chains import claim_chains
 from wellhead.proxy.claims.settings import SourceClaims
@@ -60,7 +60,6 @@ SERVICES = "services"
 SERVICE = "service"
 NODE_PORTS = "node-ports"
 NODE_PORT = "node-port"
-POLICY = "by-policy"
 MASQUERADE = "masquerading"
 PRESERVE = "preserving"
 
@@ -99,7 +98,7 @@ def chains_for(dispatch: Dispatch, surroundings: Surroundings) -> Iterator[Chain
     """The chain that a code leads to, after those that it needs itself. Base chains are not among them."""
     compiler = _Compiler(surroundings)
     if dispatch.routing is not None:
-        yield from compiler.routing(dispatch.chain, dispatch.routing)
+        yield from compiler.routing(dispatch.chain, dispatch.routing, dispatch.number)
     elif dispatch.map == layout.SLOT_PICKS:
         yield compiler.pick_slot(dispatch)
     elif dispatch.code <= layout.MAX_ENDPOINTS:
@@ -128,7 +127,6 @@ class _Compiler:
             *(Chain(handling_chain(each), self.handling(each)) for each in HANDLINGS),
             Chain(MASQUERADE, self.masquerade()),
             Chain(PRESERVE, self.preserve()),
-            Chain(POLICY, (rule(VerdictMap(_CODE, layout.POLICIES)),)),
             Chain(SERVICE, self.decide(self.find_service)),
             Chain(NODE_PORT, self.decide(self.find_node_port)),
             Chain(NODE_PORTS, (rule(self.find_node_port, Verdict(NODE_PORT)),)),
@@ -176,7 +174,7 @@ class _Compiler:
         A transaction comes into force between two look-ups of one packet, too: the first may say two
         endpoints, and the second not find the second one any more.
         """
-        by_policy = Verdict(POLICY, returns=True)
+        by_policy = VerdictMap(_CODE, layout.POLICIES)
         return (
             rule(by_policy),
             rule(find, by_policy, comment="the maps changed between two look-ups"),
@@ -227,20 +225,23 @@ class _Compiler:
             ),
         )
 
-    def handling(self, handling: Handling) -> tuple[Rule, ...]:
+    def handling(self, handling: Handling, endpoints: int = 0) -> tuple[Rule, ...]:
+        """What is done with a packet. `endpoints`: how many there are to choose from, where that is known."""
         if handling.action is Action.REJECT:
             return (rule(Reject(self.family)),)
         if handling.action is Action.DROP:
             return (rule(DROP),)
         rules = []
         if handling.preserve:
-            otherwise = Verdict(handling_chain(handling._replace(preserve=False)))
+            otherwise = Verdict(handling_chain(handling._replace(preserve=False), endpoints))
             rules += [
                 rule(InSet(self.source, layout.INSIDE), otherwise),
                 rule(Assign(MARK, Bits(MARK, _ALL, self.marks.preserve))),
             ]
         elif handling.masquerade:
             rules.append(rule(Assign(MARK, Bits(MARK, _ALL, self.marks.masquerade))))
+        if endpoints:
+            return (*rules, rule(Verdict(pick(endpoints).chain)))
         rules += [
             rule(Assign(PRIORITY, Bits(PRIORITY, layout.NUMBER_MASK, _bit(handling.scope)))),
             _next(layout.ENDPOINT_COUNTS),
@@ -250,26 +251,38 @@ class _Compiler:
 
     # ---- by routing
 
-    def routing(self, name: str, routing: Routing) -> Iterator[Chain]:
+    def routing(self, name: str, routing: Routing, endpoints: int) -> Iterator[Chain]:
         if name.startswith(RESTRICTED):
             inner = name.removeprefix(RESTRICTED)
-            yield from self.routing(inner, routing)
+            yield from self.routing(inner, routing, endpoints)
             # In interval sets of several fields, numbers are in network order.
             client = concat(NetworkOrder(Bits(PRIORITY, layout.NUMBER_MASK)), self.source)
             outside = rule(InSet(client, layout.SOURCE_RANGES, absent=True), DROP)
             yield Chain(name, (outside, rule(Verdict(inner))))
-        elif not (routing.pods == routing.node == routing.others):
-            yield Chain(name, tuple(self._by_origin(routing)))
+            return
+        if endpoints:
+            yield from self._counted(routing, endpoints)
+        if not (routing.pods == routing.node == routing.others):
+            yield Chain(name, tuple(self._by_origin(routing, endpoints)))
 
-    def _by_origin(self, routing: Routing) -> Iterator[Rule]:
+    def _counted(self, routing: Routing, endpoints: int) -> Iterator[Chain]:
+        """The chains that mark a packet and go on to one of so many endpoints."""
+        for handling in dict.fromkeys(routing):
+            if handling.preserve:
+                masquerades = handling._replace(preserve=False)
+                yield Chain(handling_chain(masquerades, endpoints), self.handling(masquerades, endpoints))
+            if handling.masquerade:
+                yield Chain(handling_chain(handling, endpoints), self.handling(handling, endpoints))
+
+    def _by_origin(self, routing: Routing, endpoints: int) -> Iterator[Rule]:
         detector = self.surroundings.detector
         if detector is not None and not (routing.pods == routing.node == routing.others):
-            to = Verdict(handling_chain(routing.pods))
+            to = Verdict(handling_chain(routing.pods, endpoints))
             yield rule(self._from_pods(detector), to, comment="this node's pods")
         if routing.node != routing.others:
-            to = Verdict(handling_chain(routing.node))
+            to = Verdict(handling_chain(routing.node, endpoints))
             yield rule(Is(Fib.SADDR_TYPE, _LOCAL), to, comment="this node")
-        yield rule(Verdict(handling_chain(routing.others)))
+        yield rule(Verdict(handling_chain(routing.others, endpoints)))
 
     def _from_pods(self, detector: Detector) -> InNetwork | Is:
         if isinstance(detector, FromNetwork):
@@ -282,7 +295,8 @@ class _Compiler:
 
     def pick(self, dispatch: Dispatch) -> Chain:
         key = concat(L4PROTO, PRIORITY, Random(dispatch.number))
-        return Chain(dispatch.chain, (_WITHOUT_CODE, rule(self._to(key, layout.ENDPOINTS))))
+        without_code = Assign(PRIORITY, Bits(PRIORITY, layout.NUMBER_AND_SCOPE_MASK))
+        return Chain(dispatch.chain, (rule(without_code, self._to(key, layout.ENDPOINTS)),))
 
     def pick_slot(self, dispatch: Dispatch) -> Chain:
         key = concat(PRIORITY, Random(dispatch.number))
