@@ -27,8 +27,8 @@ from wellhead.proxy.configuration.load import ConfigurationError, Given, from_fi
 from wellhead.proxy.configuration.resolve import resolve
 from wellhead.proxy.configuration.schema import KubeProxyConfiguration, Logging
 from wellhead.proxy.configuration.settings import SETTINGS, Setting, without_effect
-from wellhead.proxy.main import cleanup, initialise, run
 from wellhead.proxy.marks import UnusableMask
+from wellhead.proxy.start import run
 
 C = TypeVar("C", bound=click.Command)
 
@@ -166,10 +166,14 @@ def command(
     log_level, log_format = _logging(context, configuration.logging, log_level, log_format)
     component.setup_logging(log_level, log_format)
     if clean:
+        from wellhead.proxy.main import cleanup  # `run` loads it when it has asked for the lists
+
         _run_once(cleanup(config))
         return
     _warn(configuration, config_file, given)
     if init_only:
+        from wellhead.proxy.main import initialise
+
         _run_once(initialise(config))
         return
     _start(config, log_level, log_format)

@@ -30,6 +30,15 @@ def uncollected() -> Iterator[None]:
 
 _blocks = 0
 
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """For a block that loads modules: what they make is there to stay, and is never looked at."""
+    with uncollected():
+        yield
+        gc.freeze()
+
+
 _SELDOM = (2_000, 10, 200)
 """By default it looks after 700 new objects, of which nearly all go by themselves.
 

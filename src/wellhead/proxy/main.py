@@ -9,15 +9,11 @@ from collections.abc import Coroutine, Iterator
 from dataclasses import replace
 
 from wellhead.api.meta import Obj
-from wellhead.api.well_known import ENDPOINTSLICES, NODES, SERVICES
 from wellhead.backoff import Backoff
-from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
-from wellhead.client.informer import Informer, TypedInformer
 from wellhead.client.rest import Client
 from wellhead.ip import Family, IPNetwork
 from wellhead.proxy import modes
-from wellhead.proxy.api_client import MeasuredClient
 from wellhead.proxy.backends.base import BackendError
 from wellhead.proxy.claims.watch import WaysWatch
 from wellhead.proxy.config import Config
@@ -31,6 +27,7 @@ from wellhead.proxy.mode import MODES
 from wellhead.proxy.proxier import Proxier
 from wellhead.proxy.servers import CannotListen, health_app, operator_app, serve
 from wellhead.proxy.service_ranges import ServiceRanges
+from wellhead.proxy.start import Followed
 from wellhead.proxy.symmetric_return.cleanup import clean_up
 from wellhead.proxy.symmetric_return.controller import SymmetricReturn
 from wellhead.proxy.symmetric_return.kernel import ReturnPathError
@@ -42,13 +39,11 @@ from wellhead.proxy.sysctls import (
     set_conntrack,
     set_oom_score,
 )
-from wellhead.proxy.watches import SERVICE_SELECTOR, SLICE_SELECTOR, Watches, read_service, read_slice
-from wellhead.services.endpointslice import EndpointSliceForm
+from wellhead.proxy.watches import Watches
 from wellhead.services.names import ServiceKey
 from wellhead.services.node import LocalNode, is_leaving, parse_node
 from wellhead.services.node_ports import node_port_networks
 from wellhead.services.node_view import NodeView
-from wellhead.services.service import ServiceForm
 from wellhead.services.service_map import ServiceMap
 
 log = logging.getLogger(__name__)
@@ -56,16 +51,15 @@ log = logging.getLogger(__name__)
 _LAST_WORDS_SECONDS = 1.0
 
 
-async def run(config: Config) -> None:
-    """Serve until cancelled. The rules stay in force afterwards: a proxy's restart interrupts nothing.
+async def follow(config: Config, client: Client, metrics: Metrics, followed: Followed) -> None:
+    """Have the kernel do what `followed`, which somebody runs, says; until cancelled.
 
     Raises:
         BackendError: the mode does not work here.
-        wellhead.client.connection.KubeconfigError: there is no way to find the API server.
         wellhead.proxy.servers.CannotListen: a port can't be had, and that is to be fatal.
         wellhead.proxy.config_file.ConfigurationChanged: the file that this was configured by has changed.
+        ExceptionGroup: of these, where several parts fail, or one does later.
     """
-    connection = load(config.kubeconfig, config.master)
     if config.mode == "iptables":
         config = replace(config, iptables_variant=await modes.chosen_variant(config.iptables_variant))
     families = await modes.usable_families(config)
@@ -73,13 +67,8 @@ async def run(config: Config) -> None:
     if config.oom_score is not None:
         set_oom_score(config.oom_score)
     log.info("%s mode, %s", config.mode, " and ".join(f"IPv{each.value}" for each in families))
-    metrics = Metrics(config.mode)
-    async with (
-        MeasuredClient(connection, user_agent="wellhead-proxy", metrics=metrics) as client,
-        asyncio.TaskGroup() as tasks,
-    ):
-        proxy = _Proxy(config, families, client, metrics)
-        for part in proxy.parts():
+    async with asyncio.TaskGroup() as tasks:
+        for part in _Proxy(config, families, client, metrics, followed).parts():
             tasks.create_task(part)
 
 
@@ -96,7 +85,12 @@ class _Proxy:
     """The parts of one proxy and what runs between them."""
 
     def __init__(
-        self, config: Config, families: tuple[Family, ...], client: Client, metrics: Metrics
+        self,
+        config: Config,
+        families: tuple[Family, ...],
+        client: Client,
+        metrics: Metrics,
+        followed: Followed,
     ) -> None:
         self._config = config
         self._families = families
@@ -154,13 +148,7 @@ class _Proxy:
             check_period=config.sync_period,
             failed=self._sync_failed,
         )
-        self._services = TypedInformer(
-            client, SERVICES, read_service, form=ServiceForm, label_selector=SERVICE_SELECTOR
-        )
-        self._slices = TypedInformer(
-            client, ENDPOINTSLICES, read_slice, form=EndpointSliceForm, label_selector=SLICE_SELECTOR
-        )
-        self._nodes = Informer(client, NODES, field_selector=f"metadata.name={config.node_name}")
+        self._services, self._slices, self._nodes = followed.services, followed.slices, followed.nodes
         self._services.on_change(watches.on_service)
         self._services.on_change(lambda old, new: self._want_return(services))
         self._slices.on_change(watches.on_slice)
@@ -176,9 +164,6 @@ class _Proxy:
         """What has to run, each until cancelled."""
         yield self._settings.run()
         yield self._ways.run(self._config.sync_period)
-        yield self._services.run()
-        yield self._slices.run()
-        yield self._nodes.run()
         yield self._events.run()
         yield self._ports.run()
         yield self._fallbacks.run()

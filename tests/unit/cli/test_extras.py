@@ -75,7 +75,7 @@ def test_what_needs_more_says_what_to_install(arguments: tuple[str, ...], extra:
 def test_the_proxy_loads_neither_the_api_servers_rules_nor_pyroute2() -> None:
     """They would be a third of its memory without a Service, and a third of its start."""
     text = (
-        "import sys; import wellhead.cli.proxy\n"
+        "import sys; import wellhead.cli.proxy, wellhead.proxy.main\n"
         "print([name for name in sys.modules if name in ('pyroute2', 'wellhead.api.kinds')])"
     )
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
