@@ -123,7 +123,10 @@ def resolve(options: Options) -> Config:
 def _pools(options: Options) -> tuple[Pool, ...]:
     """Those that were given, or one for trying things out."""
     if options.pools is None:
-        return tuple(map(of_network, options.vip_pool or (_DEFAULT_POOL,)))
+        try:
+            return tuple(map(of_network, options.vip_pool or (_DEFAULT_POOL,)))
+        except PoolError as error:
+            raise OptionError(f"--vip-pool: {error}") from None
     if options.vip_pool:
         raise OptionError("--pools says where VIPs come from: there is nothing to add by --vip-pool")
     try:

@@ -18,11 +18,27 @@ import yaml
 
 from wellhead.api.documents import check_extent
 from wellhead.api.errors import BadRequest
+from wellhead.api.formats import dns_label
 from wellhead.api.selectors import LabelSelector
 from wellhead.cloud.classes import FORWARDER_CLASS, PROXY_CLASS
 from wellhead.ip import IPAddress, IPNetwork
 
 KIND = "IPAddressPool"
+
+
+_UNREACHABLE: tuple[tuple[IPNetwork, str], ...] = tuple(
+    (ip_network(network), what)
+    for network, what in (
+        ("0.0.0.0/8", "no machine's"),
+        ("127.0.0.0/8", "loopback"),
+        ("169.254.0.0/16", "link-local"),
+        ("224.0.0.0/4", "multicast"),
+        ("255.255.255.255/32", "broadcast"),
+        ("::/127", "no machine's"),
+        ("fe80::/10", "link-local"),
+        ("ff00::/8", "multicast"),
+    )
+)
 
 
 class PoolError(ValueError):
@@ -134,7 +150,14 @@ def of_network(network: IPNetwork) -> Pool:
 
     A /31 has none of those (RFC 3021). The highest address of an IPv6 network is an ordinary one; the lowest
     is the routers' anycast address.
+
+    Raises:
+        PoolError: no machine can have such addresses.
     """
+    try:
+        check_reachable(Range(network.network_address, network.broadcast_address))
+    except ValueError as error:
+        raise PoolError(str(error)) from None
     first, last = network.network_address, network.broadcast_address
     if network.num_addresses > 2:
         first, last = first + 1, last - 1 if network.version == 4 else last
@@ -164,7 +187,6 @@ class _Metadata(msgspec.Struct):
 
 
 class _Object(msgspec.Struct):
-    kind: str
     metadata: _Metadata
     spec: _Spec
 
@@ -182,13 +204,15 @@ def read_pools(text: str) -> tuple[Pool, ...]:
         raise PoolError(f"no YAML: {' '.join(str(error).split())}") from None
     found: dict[str, Pool] = {}
     for number, each in enumerate(documents, 1):
+        if isinstance(each, dict) and each.get("kind") != KIND:
+            raise PoolError(f"document {number}: kind {each.get('kind')}: only {KIND} is known here")
         try:
             obj = msgspec.convert(each, _Object)
         except msgspec.ValidationError as error:
             raise PoolError(f"document {number}: {error}") from None
         name = obj.metadata.name
-        if obj.kind != KIND:
-            raise PoolError(f"document {number}: kind {obj.kind}: only {KIND} is known here")
+        if not name:
+            raise PoolError(f"document {number}: metadata.name is empty")
         if name in found:
             raise PoolError(f"pool {name} is there twice")
         try:
@@ -207,6 +231,11 @@ def _pool(name: str, spec: _Spec) -> Pool:
         raise ValueError("namespaceSelectors can't be had here: name the namespaces")
     if not spec.addresses:
         raise ValueError("it has no addresses")
+    if allocation.priority < 0:
+        raise ValueError(f"priority {allocation.priority}: 1 is the first, 0 is none")
+    for namespace in allocation.namespaces:
+        for problem in dns_label(namespace):
+            raise ValueError(f"namespaces: {namespace!r} {problem}")
     for each in spec.classes:
         if each not in (FORWARDER_CLASS, PROXY_CLASS):
             raise ValueError(f"loadBalancerClasses: {each} is no class of ours")
@@ -227,11 +256,20 @@ def _range(text: str) -> Range:
     first, dash, last = (each.strip() for each in text.partition("-"))
     if not dash:
         network = ip_network(first)
-        return Range(network.network_address, network.broadcast_address)
-    found = Range(ip_address(first), ip_address(last))
+        found = Range(network.network_address, network.broadcast_address)
+    else:
+        found = Range(ip_address(first), ip_address(last))
     if found.first.version != found.last.version or int(found.first) > int(found.last):
         raise ValueError(f"{text} is no range: it goes from a lower address to a higher one of its family")
+    check_reachable(found)
     return found
+
+
+def check_reachable(found: Range) -> None:
+    """Raises ValueError if nobody could send packets to some of these from another machine."""
+    for each, what in _UNREACHABLE:
+        if each.version == found.version and found.first <= each[-1] and each[0] <= found.last:
+            raise ValueError(f"{found} has {what} addresses ({each})")
 
 
 def _check_overlaps(pools: Iterable[Pool]) -> None:

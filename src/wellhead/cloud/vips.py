@@ -102,6 +102,9 @@ class VIPPool:
         """
         pool = next((each for each in self.pools if each.holds(address)), None)
         if pool is None:
+            avoiding = [each.name for each in self.pools if any(address in found for found in each.ranges)]
+            if avoiding:
+                raise VIPUnavailable(f"{address} ends in .0 or .255: pool {avoiding[0]} has avoidBuggyIPs")
             raise VIPUnavailable(f"{address} is not in the pool of load balancer addresses ({self._names()})")
         if asker is not None and not pool.admits(asker):
             raise VIPUnavailable(f"{address} is in pool {pool.name}, which is not for this Service")
@@ -133,7 +136,7 @@ class VIPPool:
         address = self._shared(pools, version, tenancy) or self._unheld(pools, version)
         if address is None:
             names = ", ".join(map(str, pools))
-            raise VIPUnavailable(f"the pool of load balancer addresses ({names}) is exhausted")
+            raise VIPUnavailable(f"the pool of IPv{version} load balancer addresses ({names}) is exhausted")
         self._hold(service, address, tenancy)
         return address
 

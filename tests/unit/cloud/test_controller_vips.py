@@ -90,7 +90,7 @@ async def test_an_exhausted_pool_leaves_a_service_pending_until_a_vip_is_free(wo
         assert world.api.vip("late") == ""
         assert world.api.message("SyncLoadBalancerFailed") == (
             "Error syncing load balancer: failed to ensure load balancer: "
-            "the pool of load balancer addresses (203.0.113.0/29) is exhausted"
+            "the pool of IPv4 load balancer addresses (203.0.113.0/29) is exhausted"
         )
         freed = world.api.vip("web-3")
         world.api.delete("web-3")

@@ -60,7 +60,7 @@ def test_networks_and_ranges_are_given_whole() -> None:
 def test_addresses_that_old_routers_drop_are_avoided_if_asked() -> None:
     found = pools(pool(addresses=["203.0.113.254-203.0.114.1"], avoidBuggyIPs=True))
     assert given_to(found, ANY) == {"203.0.113.254", "203.0.114.1"}
-    with pytest.raises(VIPUnavailable, match="not in the pool"):
+    with pytest.raises(VIPUnavailable, match="ends in .0 or .255: pool one has avoidBuggyIPs"):
         found.claim(A, ip_address("203.0.113.255"))
 
 
@@ -123,6 +123,14 @@ def test_who_names_another_pool_moves_there() -> None:
         (pool(addresses=["203.0.113.1/24"]), "pool one: 203.0.113.1/24 has host bits set"),
         (pool(addresses=["203.0.113.9-203.0.113.1"]), "is no range"),
         (pool(addresses=["203.0.113.9-fd00::1"]), "is no range"),
+        ("kind: L2Advertisement\nmetadata: {name: a}\nspec: {}", "kind L2Advertisement: only IPAddressPool"),
+        (pool('""'), "metadata.name is empty"),
+        (pool(addresses=["0.0.0.0/0"]), "has no machine's addresses"),
+        (pool(addresses=["126.0.0.0-128.0.0.0"]), "has loopback addresses"),
+        (pool(addresses=["fe80::1-fe80::9"]), "has link-local addresses"),
+        (pool(addresses=["239.0.0.0/24"]), "has multicast addresses"),
+        (pool(serviceAllocation={"priority": -1}), "priority -1"),
+        (pool(serviceAllocation={"namespaces": ["A b"]}), "namespaces: 'A b' a lowercase RFC 1123 label"),
         (pool(addresses=["here"]), "'here' does not appear to be an IPv4 or IPv6 network"),
         (pool() + "---\n" + pool(), "pool one is there twice"),
         (pool() + "---\n" + pool("two", ["203.0.113.3-203.0.113.9"]), "203.0.113.3 is in both"),
@@ -142,6 +150,11 @@ def test_a_pool_that_cannot_be_is_refused_with_its_name(tmp_path: Path, text: st
     file.write_text(text)
     with pytest.raises(OptionError, match=f"--pools {file}: "):
         resolved(vip_pool=(), pools=file)
+
+
+def test_a_network_that_no_packet_reaches_is_no_pool() -> None:
+    with pytest.raises(OptionError, match="--vip-pool: 127.0.0.0/30 has loopback addresses"):
+        resolved(vip_pool=(ip_network("127.0.0.0/30"),))
 
 
 def test_a_file_of_pools_stands_alone(tmp_path: Path) -> None:
