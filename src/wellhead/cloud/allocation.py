@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+from collections.abc import Callable
 
 from wellhead.api.meta import Obj, key
 from wellhead.cloud import balancers
@@ -15,8 +15,6 @@ from wellhead.cloud.pools import Asker
 from wellhead.cloud.steering import Balancer
 from wellhead.cloud.vips import VIPPool, VIPUnavailable
 from wellhead.ip import IPAddress
-
-_log = logging.getLogger(__name__)
 
 
 class Allocation:
@@ -46,8 +44,11 @@ class Allocation:
                 )
         return request
 
-    def claimed(self, obj: Obj, vips: list[IPAddress]) -> list[IPAddress]:
-        """Those of the VIPs that the Service holds now: the first of a family, if it is free and ours."""
+    def claimed(self, obj: Obj, vips: list[IPAddress], lost: Callable[[Obj, str], None]) -> list[IPAddress]:
+        """Those of the VIPs that the Service holds now: the first of a family, if it is free and ours.
+
+        `lost` is told of the others.
+        """
         service, tenancy = key(obj), balancers.tenancy(obj)
         claimed: dict[int, IPAddress] = {}
         for address in vips:
@@ -57,7 +58,7 @@ class Allocation:
                 self._pool.claim(service, address, tenancy)
                 claimed[address.version] = address
             except VIPUnavailable as error:
-                _log.warning("Service %s can't keep its VIP: %s", "/".join(service), error)
+                lost(obj, str(error))
         return list(claimed.values())
 
     def vips(self, request: Request, obj: Obj) -> tuple[IPAddress, ...]:

@@ -121,7 +121,7 @@ class Controller:
         """Take over the VIPs that Services hold by their status; on a clash the older Service keeps it."""
         for obj in sorted(self._services, key=_age):
             service = key(obj)
-            vips = self._allocation.claimed(obj, balancers.published_vips(obj))
+            vips = self._allocation.claimed(obj, balancers.published_vips(obj), self._lost)
             if vips and balancers.is_wanted(obj):
                 try:
                     request = self._allocation.request(obj)
@@ -178,12 +178,11 @@ class Controller:
                 self._allocation.check_ports(balancer, held)
             if before is not None and before != balancer:  # an address is free, or a port of one
                 self._retry_refused()
-        except (Unsupported, VIPUnavailable) as error:
+        except (Unsupported, VIPUnavailable, PortTaken) as error:
             self._refuse(service, obj, str(error))
-            return None
-        except PortTaken as error:
-            self._refuse(service, obj, str(error))
-            return _PORT_RETRY_SECONDS
+            if not self.pool.held_by(service) and balancers.published_vips(obj):
+                await self._patch(obj, {"status": {"loadBalancer": None}}, "status")
+            return _PORT_RETRY_SECONDS if isinstance(error, PortTaken) else None
         self.refused.pop(service, None)
         if self._programmed.get(service) != balancer:
             if before != balancer:
@@ -236,6 +235,13 @@ class Controller:
                 self.pool.claim(service, address)
             except VIPUnavailable as error:
                 _log.debug("Service %s, not ours: %s", "/".join(service), error)
+
+    def _lost(self, obj: Obj, reason: str) -> None:
+        """It had an address by its status, and can't keep it."""
+        if balancers.is_wanted(obj):
+            message = f"The load balancer can't keep its address: {reason}"
+            self._recorder.event(obj, "Warning", "LoadBalancerIPLost", message)
+            _log.warning("Service %s can't keep its VIP: %s", "/".join(key(obj)), reason)
 
     def _refuse(self, service: Key, obj: Obj, reason: str) -> None:
         if self.refused.get(service) != reason:

@@ -268,7 +268,8 @@ def _range(text: str) -> Range:
 def check_reachable(found: Range) -> None:
     """Raises ValueError if nobody could send packets to some of these from another machine."""
     for each, what in _UNREACHABLE:
-        if each.version == found.version and found.first <= each[-1] and each[0] <= found.last:
+        overlaps = int(found.first) <= int(each[-1]) and int(each[0]) <= int(found.last)
+        if each.version == found.version and overlaps:
             raise ValueError(f"{found} has {what} addresses ({each})")
 
 

@@ -134,6 +134,20 @@ async def test_on_a_clash_after_a_restart_the_older_service_keeps_the_vip(world:
         assert world.api.vip("older") == str(vip)
 
 
+async def test_addresses_of_a_pool_that_is_gone_are_not_promised_any_longer(world: World) -> None:
+    for name in ("moves", "stays"):
+        world.put_service(name, metadata={"creationTimestamp": f"2026-01-01T00:00:0{len(name) % 5}Z"})
+        world.api.change(name, status=status([IPv4Address(f"198.51.100.{len(name)}")], "VIP"))
+    for number in range(1, 6):
+        world.put_service(f"web-{number}")
+        world.api.change(f"web-{number}", status=status([IPv4Address(f"203.0.113.{number}")], "VIP"))
+    async with world.running():
+        await world.until(lambda: "198.51" not in world.api.vip("moves") + world.api.vip("stays"))
+        await world.until(lambda: {world.api.vip("moves"), world.api.vip("stays")} == {"", "203.0.113.6"})
+        assert "LoadBalancerIPLost" in world.api.reasons("moves")
+        assert "198.51.100.5 is not in the pool" in world.api.message("LoadBalancerIPLost")
+
+
 async def test_a_vip_that_another_class_publishes_is_not_given_away(world: World) -> None:
     taken = IPv4Address("203.0.113.3")
     world.put_service("theirs", loadBalancerClass="example.com/lb")

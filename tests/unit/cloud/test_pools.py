@@ -60,7 +60,7 @@ def test_networks_and_ranges_are_given_whole() -> None:
 def test_addresses_that_old_routers_drop_are_avoided_if_asked() -> None:
     found = pools(pool(addresses=["203.0.113.254-203.0.114.1"], avoidBuggyIPs=True))
     assert given_to(found, ANY) == {"203.0.113.254", "203.0.114.1"}
-    with pytest.raises(VIPUnavailable, match="ends in .0 or .255: pool one has avoidBuggyIPs"):
+    with pytest.raises(VIPUnavailable, match=r"ends in \.0 or \.255: pool one has avoidBuggyIPs"):
         found.claim(A, ip_address("203.0.113.255"))
 
 
@@ -153,7 +153,7 @@ def test_a_pool_that_cannot_be_is_refused_with_its_name(tmp_path: Path, text: st
 
 
 def test_a_network_that_no_packet_reaches_is_no_pool() -> None:
-    with pytest.raises(OptionError, match="--vip-pool: 127.0.0.0/30 has loopback addresses"):
+    with pytest.raises(OptionError, match=r"--vip-pool: 127\.0\.0\.0/30 has loopback addresses"):
         resolved(vip_pool=(ip_network("127.0.0.0/30"),))
 
 
