@@ -8,7 +8,12 @@ from typing import Any
 
 from wellhead.api.meta import Key, Obj, key
 from wellhead.cloud.classes import FORWARDER_CLASS, PROXY_CLASS, Unsupported, class_of
-from wellhead.cloud.haproxy.termination import Termination, termination
+from wellhead.cloud.haproxy.termination import (
+    RANGES_ANNOTATION,
+    Termination,
+    annotated_ranges,
+    termination,
+)
 from wellhead.cloud.pools import Asker
 from wellhead.cloud.vips import Tenancy
 from wellhead.ip import IPAddress, parse_address
@@ -109,6 +114,10 @@ def request(service: Obj) -> Request:
     """
     spec = service["spec"]
     terminated = termination(service) if class_of(service) == PROXY_CLASS else None
+    if terminated is None and annotated_ranges(service) and not spec.get("loadBalancerSourceRanges"):
+        raise Unsupported(
+            f"nodes don't heed the annotation {RANGES_ANNOTATION}: say it in spec.loadBalancerSourceRanges"
+        )
     ports = set()
     for port in spec.get("ports") or []:
         protocol = port.get("protocol", "TCP")

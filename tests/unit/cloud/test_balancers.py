@@ -93,6 +93,15 @@ def test_what_cannot_be_done_is_said(spec: Obj, reason: str) -> None:
         balancers.request(service(**spec))
 
 
+def test_an_annotation_that_nodes_do_not_heed_is_not_taken_for_a_limit() -> None:
+    name = "service.beta.kubernetes.io/load-balancer-source-ranges"
+    annotated = {"annotations": {name: "198.51.100.0/24"}}
+    with pytest.raises(Unsupported, match="spec.loadBalancerSourceRanges"):
+        balancers.request(service(metadata=annotated))
+    balancers.request(service(metadata=annotated, loadBalancerSourceRanges=["10.0.0.0/8"]))
+    balancers.request(service(metadata=annotated, loadBalancerClass="wellhead.dev/proxy"))
+
+
 def test_only_our_classes_and_no_class_are_ours() -> None:
     assert balancers.is_wanted(service())
     assert balancers.is_wanted(service(loadBalancerClass="wellhead.dev/forwarder"))

@@ -9,7 +9,7 @@ import pytest
 from wellhead.api.meta import Obj
 from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.haproxy.client_ip import ClientIP
-from wellhead.cloud.haproxy.termination import Port, Termination, termination
+from wellhead.cloud.haproxy.termination import RANGES_ANNOTATION, Port, Termination, termination
 from wellhead.ip import IPNetwork
 
 
@@ -53,6 +53,15 @@ def test_proxy_protocol_and_nothing_are_for_every_port() -> None:
     assert way("proxy-v1", name="http") is ClientIP.PROXY_V1
     assert way("proxy-v2", name="https") is ClientIP.PROXY_V2
     assert way("none", appProtocol="http") is ClientIP.NONE
+
+
+def test_the_annotation_limits_sources_where_the_field_does_not() -> None:
+    asking = service()
+    asking["metadata"]["annotations"][RANGES_ANNOTATION] = "198.51.100.0/24, 2001:db8::/32"
+    both = (IPv4Network("198.51.100.0/24"), IPv6Network("2001:db8::/32"))
+    assert termination(asking).source_ranges == both
+    asking["spec"]["loadBalancerSourceRanges"] = ["10.0.0.0/8"]
+    assert termination(asking).source_ranges == (IPv4Network("10.0.0.0/8"),)
 
 
 def test_source_ranges_count_per_family_and_slash_zero_is_no_limit() -> None:
