@@ -85,6 +85,14 @@ from wellhead.cloud.options import WITHOUT_ADDRESS, OptionError, Options, resolv
     help="How many there may be.",
 )
 @click.option(
+    "--proxy-idle-timeout",
+    type=click.IntRange(1, 86400 * 20),
+    default=3600,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long a connection may be silent before the proxy ends it.",
+)
+@click.option(
     "--health-check-interval",
     type=click.FloatRange(min=0.05),
     default=1.0,

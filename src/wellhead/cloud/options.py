@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wellhead.client.leases import LeaseSettings
 from wellhead.cloud.haproxy import plane
-from wellhead.cloud.haproxy.config import Headers
+from wellhead.cloud.haproxy.config import Limits
 from wellhead.cloud.health import Settings
 from wellhead.cloud.pools import Pool, PoolError, of_network, read_pools
 from wellhead.images import haproxy
@@ -70,6 +70,7 @@ class Options:
     proxy_dials_endpoints: bool
     proxy_max_header_bytes: int
     proxy_max_headers: int
+    proxy_idle_timeout: int
     health_check_interval: float
     health_check_timeout: float
     health_check_failures: int
@@ -154,6 +155,6 @@ def _proxy(options: Options) -> tuple[plane.Settings | None, str]:
         program,
         options.proxy_state_dir,
         options.proxy_dials_endpoints,
-        Headers(options.proxy_max_header_bytes, options.proxy_max_headers),
+        Limits(options.proxy_max_header_bytes, options.proxy_max_headers, options.proxy_idle_timeout),
     )
     return settings, ""

@@ -96,7 +96,7 @@ def test_what_cannot_be_done_is_said(spec: Obj, reason: str) -> None:
 def test_an_annotation_that_nodes_do_not_heed_is_not_taken_for_a_limit() -> None:
     name = "service.beta.kubernetes.io/load-balancer-source-ranges"
     annotated = {"annotations": {name: "198.51.100.0/24"}}
-    with pytest.raises(Unsupported, match="spec.loadBalancerSourceRanges"):
+    with pytest.raises(Unsupported, match=r"spec\.loadBalancerSourceRanges"):
         balancers.request(service(metadata=annotated))
     balancers.request(service(metadata=annotated, loadBalancerSourceRanges=["10.0.0.0/8"]))
     balancers.request(service(metadata=annotated, loadBalancerClass="wellhead.dev/proxy"))

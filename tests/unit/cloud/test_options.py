@@ -23,6 +23,7 @@ PLAIN = Options(
     proxy_dials_endpoints=False,
     proxy_max_header_bytes=16384,
     proxy_max_headers=101,
+    proxy_idle_timeout=77,
     health_check_interval=1.0,
     health_check_timeout=1.0,
     health_check_failures=2,
@@ -57,7 +58,7 @@ def test_the_proxy_runs_where_it_has_an_address_and_a_program() -> None:
     assert "wellhead image build" in resolved(proxy_address=(V4,)).no_proxy
     proxy = resolved(proxy_address=(V4, V6), haproxy=Path("/usr/sbin/haproxy")).proxy
     assert proxy is not None
-    assert proxy.headers == (16384, 101)
+    assert proxy.limits == (16384, 101, 77)
     assert (proxy.addresses, proxy.program) == ((V4, V6), Path("/usr/sbin/haproxy"))
 
 

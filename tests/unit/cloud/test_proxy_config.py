@@ -16,7 +16,7 @@ from wellhead.cloud.haproxy import changes
 from wellhead.cloud.haproxy.changes import Change, change, servers
 from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.cloud.haproxy.commands import Processes, parse_processes, sessions
-from wellhead.cloud.haproxy.config import Headers, Instance, render
+from wellhead.cloud.haproxy.config import Instance, Limits, render
 from wellhead.cloud.haproxy.sections import Listener, Section, Server, sections
 from wellhead.cloud.haproxy.termination import Port, Termination, termination
 from wellhead.cloud.nodes import BalancedNode, balanced_node
@@ -57,8 +57,14 @@ listen default.web.80
 
 
 def test_headers_have_their_room_and_what_is_added_to_them_has_its_own() -> None:
-    lines = render(Instance(Path("/run/x"), SOURCES, headers=Headers(40_000, 321)), []).splitlines()
+    lines = render(Instance(Path("/run/x"), SOURCES, limits=Limits(40_000, 321)), []).splitlines()
     assert {"  tune.bufsize 41024", "  tune.maxrewrite 1024", "  tune.http.maxhdr 321"} <= set(lines)
+
+
+def test_silence_has_its_limit_in_either_direction_and_after_an_upgrade() -> None:
+    text = render(Instance(Path("/run/x"), SOURCES, limits=Limits(idle_seconds=77)), [])
+    for direction in ("client", "server", "tunnel"):
+        assert f"  timeout {direction} 77s\n" in text
 
 
 def test_an_http_port_with_everything() -> None:

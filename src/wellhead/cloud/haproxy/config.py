@@ -23,17 +23,20 @@ _PEER = "wellhead"
 _ADDED_BYTES = 1024  # of a buffer, for what is added to a client's headers
 
 
-class Headers(NamedTuple):
-    """How much a request's or an answer's headers may be: bytes with the first line, and how many lines.
+class Limits(NamedTuple):
+    """How much a request's or an answer's headers may be: bytes with the first line, and how many lines; and
+    how long a connection may be silent.
 
-    HAProxy keeps them in one buffer. What has more is refused: 400 to a request, 502 in place of an answer.
+    HAProxy keeps headers in one buffer. What has more is refused: 400 to a request, 502 in place of an
+    answer.
     """
 
-    bytes: int = 32 * 1024
-    lines: int = 200
+    header_bytes: int = 32 * 1024
+    headers: int = 200
+    idle_seconds: int = 3600
 
 
-USUAL_HEADERS = Headers()
+USUAL_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Instance:
     directory: Path
     sources: tuple[IPAddress, ...]
     handover_port: int = 10262
-    headers: Headers = USUAL_HEADERS
+    limits: Limits = USUAL_LIMITS
 
     @property
     def config(self) -> Path:
@@ -74,9 +77,9 @@ global
   uid 65534
   gid 65534
   fd-hard-limit 100000
-  tune.bufsize {instance.headers.bytes + _ADDED_BYTES}
+  tune.bufsize {instance.limits.header_bytes + _ADDED_BYTES}
   tune.maxrewrite {_ADDED_BYTES}
-  tune.http.maxhdr {instance.headers.lines}
+  tune.http.maxhdr {instance.limits.headers}
 
 defaults
   log global
@@ -85,10 +88,10 @@ defaults
   option srvtcpka
   option redispatch 1
   timeout connect {CONNECT_SECONDS}s
-  timeout client 1h
+  timeout client {instance.limits.idle_seconds}s
   timeout client-fin 1m
-  timeout server 1h
-  timeout tunnel 1h
+  timeout server {instance.limits.idle_seconds}s
+  timeout tunnel {instance.limits.idle_seconds}s
   timeout http-request 1m
   timeout http-keep-alive 1m
 

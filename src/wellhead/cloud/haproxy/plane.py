@@ -14,7 +14,7 @@ from pathlib import Path
 from wellhead.api.meta import Key
 from wellhead.cloud.haproxy import addresses, changes, commands, config
 from wellhead.cloud.haproxy.changes import Sections
-from wellhead.cloud.haproxy.config import USUAL_HEADERS, Headers, Instance
+from wellhead.cloud.haproxy.config import USUAL_LIMITS, Instance, Limits
 from wellhead.cloud.haproxy.later import Later
 from wellhead.cloud.haproxy.process import HAProxy
 from wellhead.cloud.haproxy.sections import Section
@@ -44,7 +44,7 @@ class Settings:
     program: Path
     directory: Path = Path("/run/wellhead/proxy")
     dials_endpoints: bool = False
-    headers: Headers = USUAL_HEADERS
+    limits: Limits = USUAL_LIMITS
 
 
 @dataclass
@@ -68,7 +68,7 @@ class TerminatingProxy:
     def __init__(self, settings: Settings, observe: Callable[[str, float, bool], None] | None = None) -> None:
         self.settings = settings
         self._observe = observe
-        self._instance = Instance(settings.directory, settings.addresses, headers=settings.headers)
+        self._instance = Instance(settings.directory, settings.addresses, limits=settings.limits)
         self.haproxy = HAProxy(settings.program, self._instance, self._ended)
         self._follower = Follower("the terminating proxy", Wishes, _GATHER_SECONDS)
         self._adopted = False

@@ -13,7 +13,6 @@ from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.ip import Family, IPNetwork, networks_of
 from wellhead.services.service import ServiceSpec, affinity_seconds, source_ranges
 
-
 RANGES_ANNOTATION = "service.beta.kubernetes.io/load-balancer-source-ranges"
 
 
