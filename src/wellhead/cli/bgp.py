@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from wellhead.cloud.bgp.config import Peer
 from wellhead.cloud.bgp.options import Options, resolve
 from wellhead.cloud.bgp.speaker import clean_up, run
 from wellhead.cloud.options import OptionError
+from wellhead.ip import parse_address
 
 _AS = click.IntRange(1, 4294967295)
 
@@ -23,10 +23,10 @@ class _Peer(click.ParamType[Peer]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Peer:
         address, _, asn = str(value).partition("=")
-        try:
-            return Peer(ip_address(address), _AS(asn, param, ctx))
-        except ValueError:
+        found = parse_address(address)
+        if found is None or not asn:
             self.fail(f"{value!r} is not ADDRESS=AS, 10.240.0.1=64512 for one", param, ctx)
+        return Peer(found, _AS(asn, param, ctx))
 
 
 @click.command("bgp", short_help="Announce load balancers' VIPs from a node, by BGP.")

@@ -145,6 +145,13 @@ def test_what_follows_from_the_options(tmp_path: Path) -> None:
     assert resolve(own).session.router_id == IPv4Address("10.240.0.11")
 
 
+@pytest.mark.parametrize("peer", ["fe80::1", "224.0.0.1", "0.0.0.0", "10.240.0.1"])
+def test_peers_that_bird_would_refuse_later_are_refused(peer: str) -> None:
+    given = (Peer(ip_address("10.240.0.1"), 64512), Peer(ip_address(peer), 64599))
+    with pytest.raises(OptionError, match=f"--peer {peer}"):
+        resolve(replace(PLAIN, peer=given))
+
+
 @pytest.mark.parametrize("password", ["", 'a"b', "a\\b", "x" * 81])
 def test_a_password_that_bird_would_misread_is_refused(tmp_path: Path, password: str) -> None:
     file = tmp_path / "password"
@@ -183,13 +190,20 @@ async def test_birds_answers_are_read(tmp_path: Path) -> None:
         "1002-device1    Device     ---        up     23:28:01.143  \n"
         " peer_10_240_0_1 BGP        ---        up     23:28:03.411  Established   \n"
         " peer_fd00__1 BGP        ---        start  23:28:01.143  Active        Socket: Connection refused\n"
+        " peer_10_240_0_2 BGP        ---        start  23:28:01.143  \n"
+        " peer_10_240_0_3 BGP        ---        down   23:28:01.143  Error: Invalid remote address\n"
         "0000 \n"
     )
     fake = FakeBird(sessions, "8002 bird.conf:3:1 syntax error\n", "0002-Reading")
     server = await asyncio.start_unix_server(fake.answer, tmp_path / "bird.ctl")
     bird = Bird(Path("/nowhere"), tmp_path, lambda: None)
     async with server:
-        assert await bird.sessions() == {"peer_10_240_0_1": "Established", "peer_fd00__1": "Active"}
+        assert await bird.sessions() == {
+            "peer_10_240_0_1": "Established",
+            "peer_fd00__1": "Active (Socket: Connection refused)",
+            "peer_10_240_0_2": "Idle",
+            "peer_10_240_0_3": "Error: Invalid remote address",
+        }
         with pytest.raises(PlaneError, match="syntax error"):
             await bird.ask("configure")
         with pytest.raises(PlaneError, match="hung up"):

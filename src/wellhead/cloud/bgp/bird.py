@@ -51,13 +51,13 @@ class Bird:
         self._in_force = config
 
     async def sessions(self) -> Mapping[str, str]:
-        """The state of each session ("Established", "Active" …) by its name.
+        """The state of each session by its name: "Established", "Active (Socket: Connection refused)" …
 
         Raises:
             PlaneError: it doesn't answer.
         """
         found = (_SESSION.match(line) for line in (await self.ask("show protocols")).splitlines())
-        return {each[1]: each[2].split()[0] if each[2] else "Idle" for each in found if each}
+        return {each[1]: _state(each[2]) for each in found if each}
 
     async def ask(self, line: str) -> str:
         """What it answers to a line, without the codes.
@@ -99,6 +99,13 @@ class Bird:
     def _write(self, config: str) -> None:
         make_private(self._directory)
         write_atomically(config_file(self._directory), config.encode())
+
+
+def _state(said: str) -> str:
+    """A session's state, and what went wrong last."""
+    state, _, why = said.strip().partition(" ")
+    why = why.strip()
+    return f"{state} ({why})" if why and not state.endswith(":") else said.strip() or "Idle"
 
 
 async def _reply(reader: asyncio.StreamReader) -> str:

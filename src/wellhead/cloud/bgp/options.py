@@ -45,6 +45,7 @@ def resolve(options: Options) -> Config:
     """What is to be run. Raises OptionError."""
     if options.bfd and options.multihop:
         raise OptionError("--bfd is for neighbours: it can't be together with --multihop")
+    peers = _peers(options.peer)
     name = options.node_name or socket.gethostname().lower()
     session = Session(
         options.asn,
@@ -59,12 +60,23 @@ def resolve(options: Options) -> Config:
         options.kubeconfig,
         name,
         session,
-        tuple(dict.fromkeys(options.peer)),
+        peers,
         _program(options),
         options.state_dir,
         options.node_address,
         health=options.healthz_bind_address,
     )
+
+
+def _peers(given: tuple[Peer, ...]) -> tuple[Peer, ...]:
+    """Each once. What BIRD would refuse only later is refused."""
+    found: dict[IPAddress, Peer] = {}
+    for each in given:
+        if each.address.is_link_local or each.address.is_multicast or each.address.is_unspecified:
+            raise OptionError(f"--peer {each.address}: a router's own address is wanted, not such a one")
+        if found.setdefault(each.address, each) != each:
+            raise OptionError(f"--peer {each.address} is there with AS {each.asn}, and with another one")
+    return tuple(found.values())
 
 
 def _router_id(name: str, options: Options) -> IPv4Address:
