@@ -3,9 +3,9 @@
 import random
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Self, TypeAlias
+from functools import lru_cache
+from typing import Any, NamedTuple, Self, TypeAlias
 
 from wellhead.api.types.shared import OwnerReference
 
@@ -19,8 +19,7 @@ Key: TypeAlias = tuple[str, str]
 """(namespace, name); the namespace of a cluster-scoped object is ''."""
 
 
-@dataclass(frozen=True, order=True)
-class GroupVersionKind:
+class GroupVersionKind(NamedTuple):
     """A kind's full name. The core group is ''."""
 
     group: str
@@ -49,7 +48,12 @@ def key(obj: AnyObj) -> Key:
 
 def now() -> str:
     """The time as metav1.Time writes it: RFC 3339, UTC, whole seconds."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return _written(int(time.time()))
+
+
+@lru_cache(maxsize=1)
+def _written(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
 
 
 def now_micro() -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import Field, dataclass, field, fields, replace
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from wellhead.api.meta import GroupVersionKind
@@ -58,6 +59,18 @@ class Resource:
     custom: Kind | None = field(default=None, compare=False, repr=False)
     """The kind of what a CustomResourceDefinition defines: it is known to nobody else."""
 
+    # A request asks a dozen times which resource it is about: nearly always there is but one such object.
+
+    def __hash__(self) -> int:
+        return hash((self.plural, self.group, self.version))
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Resource) or self.plural != other.plural:
+            return False
+        return all(getattr(self, each.name) == getattr(other, each.name) for each in _compared())
+
     @property
     def singular(self) -> str:
         return self.singular_name or self.kind.lower()
@@ -70,11 +83,11 @@ class Resource:
         """This resource, of a custom kind."""
         return replace(self, custom=kind)
 
-    @property
+    @cached_property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
 
-    @property
+    @cached_property
     def gvk(self) -> GroupVersionKind:
         return GroupVersionKind(self.group, self.version, self.kind)
 
@@ -83,7 +96,7 @@ class Resource:
         """`pods`, `deployments.apps`: how messages name the resource."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
-    @property
+    @cached_property
     def storage_prefix(self) -> str:
         """What the storage files this resource's objects under: `pods`, `apps/deployments`."""
         return self.stored_as or (f"{self.group}/{self.plural}" if self.group else self.plural)
@@ -121,6 +134,11 @@ class Resource:
         if not kind:
             group, version, kind = self.group, self.version, self.kind
         return Subresource(name, group, version, kind, verbs)
+
+
+@cache
+def _compared() -> tuple[Field[object], ...]:
+    return tuple(each for each in fields(Resource) if each.compare)
 
 
 # name -> (group, version, kind, verbs); without a kind: the resource's own.

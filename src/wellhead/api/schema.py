@@ -70,8 +70,6 @@ def decode(
     """
     if not isinstance(body, dict):
         raise BadRequest(f"couldn't get version/kind; json parse error: not a {expected.kind} object")
-    from jsonschema_rs import ValidationError
-
     check_kind(body, expected)
     known = definitions(expected)
     reading = _Reading(known)
@@ -82,7 +80,7 @@ def decode(
     obj["apiVersion"], obj["kind"] = expected.api_version, expected.kind
     try:
         _validator(expected).validate(obj)
-    except ValidationError as error:  # the first: collecting them all would hold up others
+    except _refusal() as error:  # the first: collecting them all would hold up others
         raise Undecodable(expected.kind, expected.version, _explain(obj, expected, error)) from None
     unknown = sorted(_unknown(body, known, known.root)) if reading.met_unknown else []
     told = [*(f"unknown field {quoted(path)}" for path in unknown[:_MOST_TOLD]), *complaints][:_MOST_TOLD]
@@ -130,14 +128,12 @@ def decode_metadata(value: object, unknown: list[str] | None = None) -> Obj:
 
     Raises BadRequest in upstream's words.
     """
-    from jsonschema_rs import ValidationError
-
     known = definitions(_HAS_METADATA)
     reading = _Reading(known)
     try:
         obj = reading.cleaned({"metadata": value}, known.root)
         _validator(_HAS_METADATA).validate(obj)
-    except ValidationError as error:
+    except _refusal() as error:
         raise BadRequest(_explain(obj, _HAS_METADATA, error)) from None
     except ValueError as error:
         raise BadRequest(str(error)) from None
@@ -308,6 +304,12 @@ def _json_kind(value: object) -> str:
         case list():
             return "array"
     return "number"
+
+
+def _refusal() -> type[jsonschema_rs.ValidationError]:
+    from jsonschema_rs import ValidationError
+
+    return ValidationError
 
 
 @lru_cache

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from wellhead.api.errors import Cause
 from wellhead.api.formats import Check, dns_subdomain
@@ -15,15 +16,14 @@ from wellhead.api.managed_fields.update import Writer
 from wellhead.api.meta import Obj, now
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """What a kind may need to know beside the object.
 
     `now` is RFC 3339. `ip_families` are those of the cluster's Services, the default one first.
     """
 
     namespace: str = ""
-    now: str = field(default_factory=now)
+    now: str = msgspec.field(default_factory=now)
     ip_families: Sequence[str] = ("IPv4",)
     writer: Writer | None = None
     """Whose the fields are that change; None if the record of that is made already."""

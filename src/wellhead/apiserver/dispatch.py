@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 import aiohttp
 from aiohttp import web
+from msgspec.structs import replace
 
 from wellhead.api.errors import MethodNotAllowed, NotFound
 from wellhead.api.resources import BINDINGS, COMPONENTSTATUSES

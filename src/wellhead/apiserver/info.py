@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from urllib.parse import unquote
+
+import msgspec
 
 from wellhead.api.errors import NotFound
 from wellhead.api.query import is_true
@@ -20,8 +21,7 @@ _LONG_RUNNING = frozenset({"log", "exec", "attach", "portforward", "proxy"})
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
 
-@dataclass(frozen=True, slots=True)
-class RequestInfo:
+class RequestInfo(msgspec.Struct, frozen=True):
     """A path that isn't a resource's has no `resource`, and its method in lower case as verb."""
 
     verb: str

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import replace
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from msgspec.structs import replace
 
 from wellhead.api.errors import (
     ApiError,
@@ -238,9 +238,9 @@ class Server:
 
 def _check_headers(request: web.BaseRequest) -> None:
     """Raises BadRequest for what isn't text: nothing after this has to think of it."""
-    for text in (request.raw_path, *request.headers.values()):
-        if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-            raise BadRequest("the request's path or headers are not UTF-8")
+    text = "".join((request.raw_path, *request.headers.values()))
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise BadRequest("the request's path or headers are not UTF-8")
 
 
 def _cut_off(request: web.BaseRequest) -> web.StreamResponse:

@@ -1,8 +1,9 @@
 """Small worlds for the tests of the API."""
 
-from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any
+
+from msgspec.structs import replace
 
 from wellhead.api import writes
 from wellhead.api.errors import Invalid

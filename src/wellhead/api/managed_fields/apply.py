@@ -5,10 +5,10 @@ Fields that he applied before and doesn't name any more go, unless somebody else
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from wellhead.api.errors import ApiError, BadRequest
 from wellhead.api.managed_fields import sets

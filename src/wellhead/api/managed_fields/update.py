@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+
+import msgspec
+from msgspec.structs import replace
 
 from wellhead.api.managed_fields import sets
 from wellhead.api.managed_fields.compare import Comparison, compare
@@ -54,8 +56,7 @@ _SERVERS_NAMES = frozenset({"apiVersion", "kind", "metadata"})
 _SERVERS_METADATA = frozenset(element[2:] for element in SERVERS["f:metadata"])
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """The versions of an object that managers may name."""
 
     api_version: str
@@ -70,8 +71,7 @@ class Kind:
         return self.convert(obj, api_version)
 
 
-@dataclass(frozen=True, slots=True)
-class Writer:
+class Writer(msgspec.Struct, frozen=True):
     """Who writes, to which subresource, at which time (RFC 3339)."""
 
     manager: str

@@ -6,8 +6,9 @@ Upstream: managedfields' versionConverter and UpdateNoErrors, crConverter.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from wellhead.api.custom.strategy import NotAsked
 from wellhead.api.errors import ApiError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from wellhead.api.custom import values
 from wellhead.api.custom.strategy import CustomStrategy

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from aiohttp import web
+from msgspec.structs import replace
 
 from wellhead.api.documents import Document, Unreadable, read_json, read_yaml
 from wellhead.api.documents.document import too_many_values
