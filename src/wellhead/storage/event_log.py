@@ -14,6 +14,8 @@ import msgspec
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED"]
 _OVERHEAD = 1024  # bytes that an event takes beside its object's JSON
+_PART = 64
+"""Such a part of what all logs may keep together is freed at a time."""
 
 
 class Item(msgspec.Struct, frozen=True, gc=False):
@@ -53,13 +55,17 @@ class Budget:
         self._logs.append(log)
 
     def grow(self, size: int) -> None:
-        """Count bytes of a log (negative: that it lost), and have events lost that are too much."""
+        """Count bytes that a log has now (negative: that it lost); have events lost that are too much."""
         self._bytes += size
-        while self._bytes > self._most_bytes:
+        if self._bytes <= self._most_bytes:
+            return
+        # To find the longest takes a look at all: it makes room for others that are still to come, too.
+        enough = self._most_bytes - self._most_bytes // _PART
+        while self._bytes > enough:
             longest = max(self._logs, key=lambda log: log.bytes if log.end - log.start > 1 else 0)
             if longest.end - longest.start < 2:
                 return  # each has only its latest
-            longest.lose_oldest()
+            self._bytes -= longest.lose(self._bytes - enough)
 
 
 class EventLog:
@@ -91,9 +97,15 @@ class EventLog:
             size -= self._pop()
         self._together.grow(size)
 
-    def lose_oldest(self) -> None:
-        """Lose an event: there is one."""
-        self._together.grow(-self._pop())
+    def lose(self, size: int) -> int:
+        """Lose events of so many bytes, though no more than half of all, unless that is the oldest alone.
+
+        There are two at least. The answer is how many bytes were lost.
+        """
+        lost, most = self._pop(), self.bytes // 2
+        while lost < min(size, most) and len(self._events) > 1:
+            lost += self._pop()
+        return lost
 
     def _pop(self) -> int:
         """How many bytes that was."""
