@@ -54,6 +54,8 @@ class Store(Generic[T]):
             name: defaultdict(set) for name in self._index_functions
         }
         self._handlers: list[Handler[T]] = []
+        self.echoes = False
+        """Whether what handlers hear of is but a write of this process, just as the server answered it."""
         self._informer.on_change(self._seen)
 
     @property
@@ -223,13 +225,17 @@ class Store(Generic[T]):
     def _seen(self, old: T | None, new: T | None) -> None:
         name = key(new or old or {})
         written = self._written.get(name)
+        echoes = False
         if written is not None:
             if new is not None:
                 if _shows(new, written):
                     self._forget(name)
+                    echoes = not written.deleted and _version(new) == _version(written.obj)
             elif old is not None and old["metadata"].get("uid") == written.obj["metadata"].get("uid"):
                 self._forget(name)
+        self.echoes = echoes
         self._tell(old, new)
+        self.echoes = False
 
     def _tell(self, old: T | None, new: T | None) -> None:
         for handler in self._handlers:

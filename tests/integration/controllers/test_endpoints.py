@@ -158,6 +158,20 @@ async def test_users_endpoints_of_a_service_without_selector_are_mirrored(world:
     await world.until(lambda: slices(world, "ext"), lambda found: not found)
 
 
+async def test_what_was_mirrored_goes_once_its_service_has_a_selector(world: World) -> None:
+    await world.client.create(SERVICES, service("ext", selector=None))
+    metadata = {"name": "ext", "namespace": "default"}
+    subset = {"addresses": [{"ip": "192.0.2.7"}], "ports": [{"port": 9376}]}
+    await world.client.create(
+        ENDPOINTS, {"apiVersion": "v1", "kind": "Endpoints", "metadata": metadata, "subsets": [subset]}
+    )
+    await world.until(lambda: slices(world, "ext"), lambda found: endpoints(found))
+    await world.client.patch(SERVICES, "ext", {"spec": {"selector": {"app": "web"}}}, "default")
+    [found] = await world.until(lambda: slices(world, "ext"), lambda found: found and not endpoints(found))
+    managed_by = found["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"]
+    assert managed_by == "endpointslice-controller.k8s.io"
+
+
 async def test_a_slice_that_somebody_deletes_or_changes_comes_back(world: World) -> None:
     await world.client.create(DEPLOYMENTS, deployment("web", 1))
     await world.client.create(SERVICES, service("web"))

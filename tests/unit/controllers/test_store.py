@@ -130,3 +130,19 @@ async def test_a_handler_that_fails_hurts_nobody_else(caplog: pytest.LogCaptureF
         await server.say("MODIFIED", pod("a", 2))
         assert seen == ["told", "told"]
     assert "a handler failed" in caplog.text
+
+
+async def test_what_handlers_hear_of_is_an_echo_only_as_long_as_nobody_else_wrote() -> None:
+    server = Server(pod("a", 1))
+    async with following(server) as store:
+        heard = list[bool]()
+        store.on_change(lambda old, new: heard.append(store.echoes))
+        await store.update(pod("a", 5))
+        await server.say("MODIFIED", pod("a", 3))  # somebody's, before ours
+        await server.say("MODIFIED", pod("a", 5))
+        await server.say("MODIFIED", pod("a", 6))
+        await store.update(pod("a", 7))
+        await server.say("MODIFIED", pod("a", 8))  # ours and another's in one
+        await store.delete(pod("a", 8))
+        await server.say("DELETED", pod("a", 9))
+        assert heard == [False, False, True, False, False, False]

@@ -66,7 +66,7 @@ class EndpointsController:
         self._ended: set[Key] = set()
         """Services that were deleted: their Endpoints go too, even those that users wrote."""
         self._services.on_change(self._service_changed)
-        self._endpoints.on_change(lambda old, new: self._reconciler.enqueue(key(new or old or {})))
+        self._endpoints.on_change(self._endpoints_changed)
         self._pods.on_change(pod_handler(self._services, self._reconciler.enqueue))
 
     async def run(self) -> None:
@@ -83,6 +83,10 @@ class EndpointsController:
         else:
             self._ended.discard(name)
         self._reconciler.enqueue(name)
+
+    def _endpoints_changed(self, old: Obj | None, new: Obj | None) -> None:
+        if not self._endpoints.echoes:
+            self._reconciler.enqueue(key(new or old or {}))
 
     async def _reconcile(self, name: Key) -> float | None:
         service = self._services.get(*reversed(name))

@@ -43,7 +43,7 @@ class EndpointSliceController:
         self._services.on_change(lambda old, new: self._reconciler.enqueue(key(new or old or {})))
         self._pods.on_change(pod_handler(self._services, self._reconciler.enqueue))
         self._nodes.on_change(self._node_changed)
-        self._slices.on_change(slice_handler(MANAGED_BY, self._reconciler.enqueue))
+        self._slices.on_change(slice_handler(MANAGED_BY, self._slices, self._reconciler.enqueue))
 
     async def run(self) -> None:
         await self._stores.synced(SERVICES, PODS, NODES, ENDPOINTSLICES)

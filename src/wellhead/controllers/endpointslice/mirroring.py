@@ -104,9 +104,9 @@ class EndpointSliceMirroringController:
         self._services: Store[Service] = stores[SERVICES]
         self._slices: Store[EndpointSlice] = stores[ENDPOINTSLICES]
         self._reconciler = Reconciler(self.name, self._reconcile)
-        for store in (self._endpoints, self._services):
-            store.on_change(lambda old, new: self._reconciler.enqueue(key(new or old or {})))
-        self._slices.on_change(slice_handler(MANAGED_BY, self._reconciler.enqueue))
+        self._endpoints.on_change(self._endpoints_changed)
+        self._services.on_change(self._service_changed)
+        self._slices.on_change(slice_handler(MANAGED_BY, self._slices, self._reconciler.enqueue))
 
     async def run(self) -> None:
         await self._stores.synced(ENDPOINTS, SERVICES, ENDPOINTSLICES)
@@ -114,6 +114,17 @@ class EndpointSliceMirroringController:
 
     def checks(self) -> list[Check]:
         return self._reconciler.checks()
+
+    def _endpoints_changed(self, old: Obj | None, new: Obj | None) -> None:
+        name = key(new or old or {})
+        service = self._services.get(*reversed(name))
+        if service is None or not service["spec"].get("selector"):
+            self._reconciler.enqueue(name)
+
+    def _service_changed(self, old: Service | None, new: Service | None) -> None:
+        """Of one that has a selector and had one, nothing is mirrored."""
+        if any(each is not None and not each["spec"].get("selector") for each in (old, new)):
+            self._reconciler.enqueue(key(new or old or {}))
 
     async def _reconcile(self, name: Key) -> float | None:
         existing = [

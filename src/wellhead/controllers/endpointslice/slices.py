@@ -17,6 +17,7 @@ from wellhead.api.types.shared import ObjectMeta, OwnerReference
 from wellhead.client.informer import Handler
 from wellhead.controllers.endpointslice.ports import Port, Ports
 from wellhead.controllers.indexes import service_of_slice
+from wellhead.controllers.store import Store
 
 MAX_ENDPOINTS = 100
 
@@ -51,13 +52,17 @@ MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
 
 
-def slice_handler(managed_by: str, enqueue: Callable[[Key], None]) -> Handler[EndpointSlice]:
+def slice_handler(
+    managed_by: str, slices: Store[EndpointSlice], enqueue: Callable[[Key], None]
+) -> Handler[EndpointSlice]:
     """A handler of changes: enqueues the Service of each slice that has this manager, to look at it again.
 
     Somebody else may have changed or deleted it.
     """
 
     def handle(old: EndpointSlice | None, new: EndpointSlice | None) -> None:
+        if slices.echoes:
+            return
         for each in (old, new):
             if each is not None and labels(each).get(MANAGED_BY_LABEL) == managed_by:
                 for service in service_of_slice(each):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from wellhead.api.meta import Obj, is_deleting, owner_references
 from wellhead.api.resource import Resource
@@ -13,8 +14,7 @@ FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True):
     """An owner reference."""
 
     api_version: str
@@ -25,8 +25,7 @@ class Owner:
     """Whether this dependent holds up the owner's foreground deletion."""
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """What garbage collection knows of an object."""
 
     resource: Resource
@@ -105,6 +104,8 @@ class Graph:
 
     def _affected(self, before: Node | None, node: Node) -> Iterator[str]:
         owners_before = before.owners if before else ()
+        if not (owners_before or node.owners or node.deleting):
+            return  # most objects
         newly_absent = any(
             owner.uid not in self._nodes for owner in node.owners if owner not in owners_before
         )
