@@ -16,7 +16,8 @@ from wellhead.api.printer import Printer
 from wellhead.api.resource import Resource
 from wellhead.api.tables import to_table
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.negotiation import Format, object_format
+from wellhead.apiserver.negotiation import ALL, TYPES, Encoding, Format, object_format
+from wellhead.apiserver.protobuf.encoding import encode_protobuf
 from wellhead.apiserver.warnings import warning_headers
 from wellhead.storage.encoding import decode, encode_json
 
@@ -25,18 +26,35 @@ _GZIP_FROM = 128 * 1024
 _GZIP_LEVEL = 1
 _FOR_PEOPLE = ("curl", "Wget", "Mozilla/5.0")
 _NICE_YAML = 64 * 1024  # bytes of JSON
-_JSON_HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
-_YAML_HEADERS = _JSON_HEADERS | {"Content-Type": "application/yaml"}
+_PROTOBUF_WORK = 20  # times as much as JSON of the same size
+_HEADERS: dict[Encoding, dict[str, str]] = {
+    encoding: {"Content-Type": content_type, "Cache-Control": "no-cache, private"}
+    for encoding, content_type in TYPES.items()
+}
+
+
+def form_of(call: Call, *, projections: bool = True, tables: bool = True, messages: bool = True) -> Format:
+    """In which form the call's answer is wanted: see `object_format`. Raises NotAcceptable.
+
+    `messages` says whether there is a Protobuf message of what is answered.
+    """
+    resource = call.info.resource
+    # Of what somebody has defined, nobody knows a Protobuf message; its Scale is anybody's.
+    if resource is not None and call.info.subresource != "scale":
+        messages = messages and resource.custom is None and not resource.measured
+    encodings = ALL if messages else ALL[:-1]
+    accept = call.http.headers.get("Accept", "")
+    return object_format(accept, projections=projections, tables=tables, encodings=encodings)
 
 
 async def answer_object(call: Call, data: bytes, code: int = 200) -> web.Response:
     """An object of the call's resource, from its JSON."""
-    form = object_format(call.http.headers.get("Accept", ""))
+    form = form_of(call)
     if form.projection == "PartialObjectMetadataList":
         raise NotAcceptable(f"you requested {form.projection}, but the requested object is not a list")
     if form.projection:
-        return await answer_json(call, encode_json(project(call, form, decode(data))), code, form.yaml)
-    return await answer_json(call, data, code, form.yaml)
+        return await answer_json(call, encode_json(project(call, form, decode(data))), code, form.encoding)
+    return await answer_json(call, data, code, form.encoding)
 
 
 async def answer_value(call: Call, value: Obj, code: int = 200, *, tables: bool = True) -> web.Response:
@@ -44,17 +62,20 @@ async def answer_value(call: Call, value: Obj, code: int = 200, *, tables: bool 
 
     Who asks for a Table gets the object all the same, unless without `tables`: then NotAcceptable is raised.
     """
-    form = object_format(call.http.headers.get("Accept", ""), projections=False, tables=tables)
-    return await answer_json(call, encode_json(value), code, form.yaml)
+    form = form_of(call, projections=False, tables=tables, messages="kind" in value)
+    return await answer_json(call, encode_json(value), code, form.encoding)
 
 
-async def answer_json(call: Call, data: bytes, code: int = 200, as_yaml: bool = False) -> web.Response:
-    """JSON, or the same as YAML; compressed if it is large and the client can take it."""
-    headers = CIMultiDict(_YAML_HEADERS if as_yaml else _JSON_HEADERS)
-    if as_yaml:
+async def answer_json(call: Call, data: bytes, code: int = 200, encoding: Encoding = "JSON") -> web.Response:
+    """JSON, or the same in another encoding; compressed if it is large and the client can take it."""
+    headers = CIMultiDict(_HEADERS[encoding])
+    if encoding == "YAML":
         # JSON is YAML, too: what would take long to write nicely is written as it is.
         if len(data) <= _NICE_YAML:
             data = await asyncio.to_thread(_to_yaml, data)
+    elif encoding == "Protobuf":
+        value = decode(data)
+        data = await call.bodies.apart.run(_PROTOBUF_WORK * len(data), lambda: encode_protobuf(value))
     elif _pretty(call):
         data = msgspec.json.format(data, indent=2) + b"\n"
     for warning in warning_headers(call.warnings):
@@ -85,9 +106,16 @@ def _to_yaml(data: bytes) -> bytes:
     return str(text).encode()
 
 
-def error_response(error: ApiError, warnings: Sequence[str] = ()) -> web.Response:
-    """A Status, with the headers that belong to its code, and with what the client was to be warned of."""
-    headers = CIMultiDict(_JSON_HEADERS)
+def error_response(error: ApiError, warnings: Sequence[str] = (), accept: str = "") -> web.Response:
+    """A Status, with the headers that belong to its code, and with what the client was to be warned of.
+
+    It is in the encoding that the client accepts, or else in JSON.
+    """
+    try:
+        encoding = object_format(accept, projections=False).encoding
+    except NotAcceptable:
+        encoding = "JSON"
+    headers = CIMultiDict(_HEADERS[encoding])
     for warning in warning_headers(warnings):
         headers.add("Warning", warning)
     if error.retry_after is not None:
@@ -97,18 +125,22 @@ def error_response(error: ApiError, warnings: Sequence[str] = ()) -> web.Respons
         # kubectl looks into the details of a 404 without asking whether there are any.
         status = status | {"details": {}}
     data = encode_json(status)
+    if encoding == "YAML" and len(data) <= _NICE_YAML:
+        data = _to_yaml(data)
+    elif encoding == "Protobuf":
+        data = encode_protobuf(status)
     return web.Response(body=data, status=error.code, headers=headers)
 
 
 async def answer_printed(call: Call, value: Obj, printer: Printer) -> web.Response:
     """An object of another kind than the call's resource, which has columns of its own: a Scale."""
-    form = object_format(call.http.headers.get("Accept", ""))
+    form = form_of(call)
     if form.projection == "Table":
         revision = value["metadata"].get("resourceVersion", "")
         value = table(call.resource, [value], call, form, revision, printer)
     elif form.projection:
         value = partial_metadata(value, form)
-    return await answer_json(call, encode_json(value), 200, form.yaml)
+    return await answer_json(call, encode_json(value), 200, form.encoding)
 
 
 def project(call: Call, form: Format, obj: Obj) -> Obj:

@@ -21,7 +21,8 @@ from wellhead.apiserver.exchange import Exchange
 from wellhead.apiserver.flowcontrol.control import Seat
 from wellhead.apiserver.info import RequestInfo
 from wellhead.apiserver.negotiation import JSON, YAML
-from wellhead.apiserver.protobuf import decoding as protobuf
+from wellhead.apiserver.protobuf.decoding import decode_protobuf
+from wellhead.apiserver.protobuf.messages import PROTOBUF
 
 
 @dataclass(slots=True)
@@ -121,15 +122,15 @@ class Call:
     async def _document(self, body: bytes) -> Document:
         # curl and client libraries that say nothing send JSON.
         content_type = self.http.content_type
-        if content_type == protobuf.CONTENT_TYPE:
+        if content_type == PROTOBUF:
             return await self.bodies.apart.run(
-                len(body), lambda: Document(protobuf.decode_protobuf(body, self.limits))
+                len(body), lambda: Document(decode_protobuf(body, self.limits))
             )
         if content_type in _JSON_TYPES:
             return await self.bodies.apart.run(len(body), lambda: read_json(body, self.limits))
         if content_type in _YAML_TYPES:
             return await self.bodies.apart.run(_YAML_WORK * len(body), lambda: read_yaml(body, self.limits))
-        raise UnsupportedMediaType.accepting((JSON, YAML, protobuf.CONTENT_TYPE))
+        raise UnsupportedMediaType.accepting((JSON, YAML, PROTOBUF))
 
 
 _NOT_AN_OBJECT = "json: cannot unmarshal {} into Go value of type struct {{ APIVersion string; Kind string }}"

@@ -12,7 +12,7 @@ from wellhead.api.errors import Cause, Invalid, UnsupportedMediaType
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.negotiation import JSON, YAML
-from wellhead.apiserver.protobuf.decoding import CONTENT_TYPE as PROTOBUF
+from wellhead.apiserver.protobuf.messages import PROTOBUF
 
 _VALIDATIONS = ("Strict", "Warn", "Ignore")
 

@@ -17,7 +17,7 @@ from wellhead.apiserver.aggregation import proxy as aggregation
 from wellhead.apiserver.aggregation.backend import Backends
 from wellhead.apiserver.aggregation.documents import RemoteDocuments
 from wellhead.apiserver.aggregation.services import Remotes
-from wellhead.apiserver.answers import answer_json, answer_value
+from wellhead.apiserver.answers import answer_json, answer_value, form_of
 from wellhead.apiserver.authn import Authenticator
 from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
@@ -42,6 +42,8 @@ from wellhead.apiserver.version import version
 from wellhead.apiserver.watches import Watches
 from wellhead.storage.encoding import encode_json
 
+# Their answers are others'.
+_STREAMED = {"exec", "attach", "portforward", "proxy", "log"}
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 
 
@@ -167,6 +169,8 @@ class Dispatcher:
             handler = self._verbs.get(info.verb)
         if handler is None:
             raise MethodNotAllowed
+        if info.subresource not in _STREAMED:
+            form_of(call)  # what can't be answered isn't done
         if info.verb != "watch" and not call.query.get("resourceVersion"):
             await self._registry.current()
         return await handler(call)
@@ -217,7 +221,7 @@ class Dispatcher:
                 if root == "api"
                 else discovery.group_list(self._discovery.groups())
             )
-            return await answer_json(call, encode_json(document))
+            return await answer_value(call, document, tables=False)
         data, content_type, etag = self._discovery.aggregated(root, wanted)
         headers = {"ETag": etag, "Vary": "Accept", "Content-Type": content_type}
         if call.http.headers.get("If-None-Match") == etag:

@@ -5,25 +5,24 @@ from __future__ import annotations
 from aiohttp import web
 
 from wellhead.api.meta import Obj
-from wellhead.apiserver.answers import answer_json, partial_metadata, table
+from wellhead.apiserver.answers import answer_json, form_of, partial_metadata, table
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.negotiation import object_format
 from wellhead.storage.encoding import encode_json
 
 
 async def answer_one(call: Call, obj: Obj) -> web.StreamResponse:
     """One of the call's resource. Raises NotAcceptable."""
-    form = object_format(call.http.headers.get("Accept", ""))
+    form = form_of(call)
     if form.projection == "Table":
         obj = table(call.resource, [obj], call, form, "")
     elif form.projection:
         obj = partial_metadata(obj, form)
-    return await answer_json(call, encode_json(obj), as_yaml=form.yaml)
+    return await answer_json(call, encode_json(obj), encoding=form.encoding)
 
 
 async def answer_list(call: Call, found: list[Obj]) -> web.StreamResponse:
     """A list of the call's resource. Raises NotAcceptable."""
-    form = object_format(call.http.headers.get("Accept", ""))
+    form = form_of(call)
     resource = call.resource
     document: Obj
     if form.projection == "Table":
@@ -40,4 +39,4 @@ async def answer_list(call: Call, found: list[Obj]) -> web.StreamResponse:
     else:
         document = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": {}}
         document["items"] = found
-    return await answer_json(call, encode_json(document), as_yaml=form.yaml)
+    return await answer_json(call, encode_json(document), encoding=form.encoding)

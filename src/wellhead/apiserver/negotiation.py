@@ -1,4 +1,4 @@
-"""In which form an answer is written: JSON or YAML, whole objects, a Table, or their metadata only."""
+"""In which form an answer is written: JSON, YAML, Protobuf; whole objects, a Table, their metadata only."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from functools import lru_cache
 from typing import Literal
 
 from wellhead.api.errors import NotAcceptable
+from wellhead.apiserver.protobuf.messages import PROTOBUF
 
 Projection = Literal["", "Table", "PartialObjectMetadata", "PartialObjectMetadataList"]
+Encoding = Literal["JSON", "YAML", "Protobuf"]
 _PROJECTIONS: dict[str, Projection] = {
     "Table": "Table",
     "PartialObjectMetadata": "PartialObjectMetadata",
@@ -19,6 +21,13 @@ _META_GROUP = "meta.k8s.io"
 _META_VERSIONS = ("v1", "v1beta1")
 JSON = "application/json"
 YAML = "application/yaml"
+_ENCODINGS: dict[str, Encoding] = {
+    **dict.fromkeys((JSON, "*/*"), "JSON"),
+    **dict.fromkeys((YAML, "text/yaml"), "YAML"),
+    PROTOBUF: "Protobuf",
+}
+ALL: tuple[Encoding, ...] = ("JSON", "YAML", "Protobuf")
+TYPES: dict[Encoding, str] = {"JSON": JSON, "YAML": YAML, "Protobuf": PROTOBUF}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ class MediaRange:
 class Format:
     """How to write API objects."""
 
-    yaml: bool = False
+    encoding: Encoding = "JSON"
     projection: Projection = ""
     version: str = "v1"
     """Of meta.k8s.io, for a projection."""
@@ -66,28 +75,44 @@ def media_ranges(accept: str) -> tuple[MediaRange, ...]:
 
 
 @lru_cache(maxsize=256)
-def object_format(accept: str, projections: bool = True, tables: bool = True) -> Format:
+def object_format(
+    accept: str, *, projections: bool = True, tables: bool = True, encodings: tuple[Encoding, ...] = ALL
+) -> Format:
     """What to write for this Accept header. Raises NotAcceptable.
 
     `projections` says whether the answer can be projected (a Status or a review can't; it is written whole),
-    `tables` whether it may be asked for as a Table at all (a review may not).
+    `tables` whether it may be asked for as a Table at all (a review may not). Who takes Protobuf and
+    something else gets that: Protobuf is what takes long to write here.
     """
+    last = None
     for media in media_ranges(accept) or (MediaRange("*/*"),):
-        if media.type not in (JSON, YAML, "*/*", "text/yaml"):
+        encoding = _ENCODINGS.get(media.type)
+        if encoding is None or encoding not in encodings:
             continue
-        yaml = media.type in (YAML, "text/yaml")
-        name = media.parameter("as")
-        if not name:
-            return Format(yaml)
-        if name == "Table" and not tables:
-            continue
-        version = media.parameter("v")
-        if name not in _PROJECTIONS or media.parameter("g") != _META_GROUP or version not in _META_VERSIONS:
+        found = _projected(media, encoding, tables)
+        if found is None:
             continue
         if not projections:
-            return Format(yaml)
-        return Format(yaml, _PROJECTIONS[name], version)
-    raise NotAcceptable.accepting((JSON, YAML))
+            found = Format(encoding)
+        if encoding != "Protobuf":
+            return found
+        last = last or found
+    if last is None:
+        raise NotAcceptable.accepting(TYPES[encoding] for encoding in encodings)
+    return last
+
+
+def _projected(media: MediaRange, encoding: Encoding, tables: bool) -> Format | None:
+    """None: there is no such form."""
+    name = media.parameter("as")
+    if not name:
+        return Format(encoding)
+    version = media.parameter("v")
+    if name not in _PROJECTIONS or media.parameter("g") != _META_GROUP or version not in _META_VERSIONS:
+        return None
+    if name == "Table" and (not tables or encoding == "Protobuf"):
+        return None
+    return Format(encoding, _PROJECTIONS[name], version)
 
 
 def first_acceptable(accept: str, types: Sequence[str]) -> str:

@@ -143,7 +143,7 @@ class Server:
             if error.bound:
                 self._metrics.refused(error.bound)
             failure = error
-            response = error_response(error, warnings)
+            response = error_response(error, warnings, request.headers.get("Accept", ""))
         except web.HTTPException as error:  # aiohttp's own: a handshake that isn't one
             response = error_response(ApiError(error.text or error.reason, code=error.status, reason=""))
         except asyncio.CancelledError:

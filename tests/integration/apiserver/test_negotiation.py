@@ -16,6 +16,8 @@ import yaml
 from tests.integration.apiserver.cluster import Cluster, User
 from tests.integration.apiserver.objects import CONFIGMAPS, DEPLOYMENTS, configmap, deployment
 from wellhead.apiserver.negotiation import Format, media_ranges, object_format
+from wellhead.apiserver.protobuf.decoding import decode_protobuf
+from wellhead.apiserver.protobuf.messages import PROTOBUF
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 METADATA = "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
@@ -31,10 +33,13 @@ async def get(user: User, path: str, accept: str, **query: str) -> Any:
     [
         ("", Format()),
         ("*/*", Format()),
-        ("application/yaml", Format(yaml=True)),
+        ("application/yaml", Format("YAML")),
         (f"{TABLE},application/json", Format(projection="Table")),
         ("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", Format()),
-        ("application/vnd.kubernetes.protobuf,application/json", Format()),
+        (f"{PROTOBUF},application/json", Format()),
+        (f"{PROTOBUF},*/*", Format()),
+        (PROTOBUF, Format("Protobuf")),
+        (f"{PROTOBUF};as=Table;v=v1;g=meta.k8s.io,{METADATA}", Format(projection="PartialObjectMetadata")),
         (f"application/json;q=0.5,{TABLE};q=0.9", Format(projection="Table")),
         (METADATA, Format(projection="PartialObjectMetadata")),
     ],
@@ -58,6 +63,55 @@ def test_alternatives_are_ordered_by_quality_then_place() -> None:
 async def test_nothing_acceptable_is_a_406(admin: User) -> None:
     answer = await admin.call("GET", CONFIGMAPS, headers={"Accept": "text/html"})
     assert answer.expect(406)["reason"] == "NotAcceptable"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "DELETE of all"])
+async def test_a_write_that_cannot_be_answered_is_not_done(admin: User, method: str) -> None:
+    body = await admin.create(CONFIGMAPS, configmap("a", x="1"))
+    before = await admin.get(CONFIGMAPS)
+    verb, _, of_all = method.partition(" ")
+    path = CONFIGMAPS if of_all or verb == "POST" else f"{CONFIGMAPS}/a"
+    sent = {"POST": configmap("b"), "PUT": body | {"data": {"x": "2"}}, "PATCH": {"data": {"x": "2"}}}
+    merge = "application/merge-patch+json" if verb == "PATCH" else "application/json"
+    answer = await admin.call(verb, path, sent.get(verb), content_type=merge, headers={"Accept": "text/html"})
+    assert answer.code == 406
+    assert (await admin.get(CONFIGMAPS))["items"] == before["items"]
+
+
+async def test_errors_are_in_the_form_that_is_accepted(admin: User) -> None:
+    answer = await admin.call("GET", f"{CONFIGMAPS}/none", headers={"Accept": "application/yaml"})
+    assert answer.headers["Content-Type"] == "application/yaml"
+    assert yaml.safe_load(answer.expect(404))["reason"] == "NotFound"
+    status = await raw(admin, f"{CONFIGMAPS}/none")
+    assert (status["kind"], status["code"]) == ("Status", 404)
+
+
+async def test_what_is_deleted_is_answered_in_the_form_that_is_accepted(admin: User) -> None:
+    await admin.create(CONFIGMAPS, configmap("a", x="1"))
+    answer = await admin.call("DELETE", CONFIGMAPS, headers={"Accept": TABLE})
+    assert [row["cells"][0] for row in answer.expect(200)["rows"]] == ["a"]
+
+
+async def raw(user: User, path: str) -> Any:
+    async with user.session.get(user.url + path, headers={"Accept": PROTOBUF}) as response:
+        assert response.headers["Content-Type"] == PROTOBUF
+        return decode_protobuf(await response.read())
+
+
+async def test_protobuf_is_answered_to_who_takes_nothing_else(admin: User) -> None:
+    await admin.create(CONFIGMAPS, configmap("a", x="1"))
+    assert (await raw(admin, f"{CONFIGMAPS}/a"))["data"] == {"x": "1"}
+    assert (await raw(admin, "/apis/apps/v1"))["groupVersion"] == "apps/v1"
+    async with admin.session.get(
+        admin.url + CONFIGMAPS, headers={"Accept": f"{PROTOBUF};stream=watch"}, params={"watch": "1"}
+    ) as watch:
+        assert watch.headers["Content-Type"] == f"{PROTOBUF};stream=watch"
+        size = int.from_bytes(await watch.content.readexactly(4), "big")
+        event = await watch.content.readexactly(size)
+    assert event.startswith(b"\n\x05ADDED\x12")
+    assert decode_protobuf(event[event.index(b"k8s\x00") :])["metadata"]["name"] == "a"
+    table = await admin.call("GET", CONFIGMAPS, headers={"Accept": f"{PROTOBUF};as=Table;v=v1;g=meta.k8s.io"})
+    assert table.code == 406
 
 
 async def test_yaml_in_and_out(admin: User) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from wellhead.api.errors import BadRequest
 from wellhead.api.resources import RESOURCES
-from wellhead.apiserver.protobuf.decoding import _messages, decode_protobuf
+from wellhead.apiserver.protobuf.decoding import decode_protobuf
+from wellhead.apiserver.protobuf.messages import messages
 
 
 def varint(number: int) -> bytes:
@@ -72,7 +73,7 @@ def test_inline_structs_int_or_string_quantities_and_times() -> None:
     assert found["resources"] == {"limits": {"cpu": "1500m"}}
 
 
-def test_named_lists_are_messages() -> None:
+def test_named_lists_aremessages() -> None:
     spec = field(3, "u") + field(5, field(1, "k") + field(2, field(1, "a") + field(1, "b")))
     review = body("authorization.k8s.io/v1", "SubjectAccessReview", field(2, spec))
     assert decode_protobuf(review)["spec"] == {"user": "u", "extra": {"k": ["a", "b"]}}
@@ -139,4 +140,4 @@ def test_every_kind_that_can_be_written_can_be_sent_so() -> None:
         for resource in RESOURCES
         if "create" in resource.verbs
     }
-    assert names - _messages().keys() == set()
+    assert names - messages().keys() == set()

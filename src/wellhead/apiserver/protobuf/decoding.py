@@ -11,28 +11,26 @@ import base64
 import math
 import struct
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 from wellhead.api.documents import read_json
 from wellhead.api.documents.document import too_deep, too_many_values
 from wellhead.api.errors import BadRequest, shortened
 from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Obj
+from wellhead.apiserver.protobuf.messages import (
+    BYTES,
+    FIXED32,
+    FIXED64,
+    MAGIC,
+    SCHEMA,
+    VARINT,
+    message_name,
+    messages,
+)
 from wellhead.text import quoted
 
-CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
-_SCHEMA = "apiextensions/v1.JSONSchemaProps"
-_MAGIC = b"k8s\x00"
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class _Field(NamedTuple):
-    json: str  # '' for a struct whose fields are its parent's in JSON
-    type: str
-    pointer: bool
 
 
 class _Malformed(ValueError):
@@ -41,40 +39,23 @@ class _Malformed(ValueError):
 
 def decode_protobuf(body: bytes, limits: Limits = DEFAULTS) -> Obj:
     """Raises BadRequest: not such a body, or of a kind that isn't served; RequestEntityTooLarge."""
-    if not body.startswith(_MAGIC):
+    if not body.startswith(MAGIC):
         raise BadRequest(
             "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
         )
     reader = _Reader(limits)
     try:
-        envelope = dict(reader.fields(body[len(_MAGIC) :]))
+        envelope = dict(reader.fields(body[len(MAGIC) :]))
         type_meta = dict(reader.fields(_bytes(envelope.get(1, b""))))
         api_version, kind = (_text(_bytes(type_meta.get(number, b""))) for number in (1, 2))
-        group, _, version = api_version.rpartition("/")
-        name = f"{group.partition('.')[0] or 'core'}/{version}.{kind}"
-        if name not in _messages():
-            name = f"meta/v1.{kind}"  # DeleteOptions travel under any group
-        if name not in _messages():
+        name = message_name(api_version, kind)
+        if not name:
             known = f"{quoted(shortened(kind))} is registered for version {quoted(shortened(api_version))}"
             raise BadRequest(f"no kind {known}")
         obj = reader.message(_bytes(envelope.get(2, b"")), name)
     except (_Malformed, struct.error, OverflowError) as error:
         raise BadRequest(f"unable to decode the protobuf body: {error}") from None
     return {"apiVersion": api_version, "kind": kind} | obj
-
-
-@cache
-def _messages() -> dict[str, dict[int, _Field]]:
-    """The messages of `fields.txt`: `NAME NUMBER:JSON:TYPE…`, a pointer's type with a star before it."""
-    found = {}
-    for line in files(__package__).joinpath("fields.txt").read_text().splitlines():
-        name, *entries = line.split(" ")
-        fields = {}
-        for entry in entries:
-            number, json, kind = entry.split(":")
-            fields[int(number)] = _Field(json, kind.removeprefix("*"), kind.startswith("*"))
-        found[name] = fields
-    return found
 
 
 class _Reader:
@@ -90,7 +71,7 @@ class _Reader:
         self._depth += 1
         if self._depth > self._limits.nesting:
             raise too_deep("protobuf", self._limits)
-        known = _messages()[name]
+        known = messages()[name]
         obj: Obj = {}
         for number, value in self.fields(data):
             field = known.get(number)
@@ -119,14 +100,14 @@ class _Reader:
                 raise too_many_values(self._limits)
             tag, at = _varint(data, at)
             wire = tag & 7
-            if wire == _VARINT:
+            if wire == VARINT:
                 number, at = _varint(data, at)
                 found.append((tag >> 3, number))
                 continue
-            if wire == _BYTES:
+            if wire == BYTES:
                 length, at = _varint(data, at)
-            elif wire in (_FIXED64, _FIXED32):
-                length = 8 if wire == _FIXED64 else 4
+            elif wire in (FIXED64, FIXED32):
+                length = 8 if wire == FIXED64 else 4
             else:
                 raise _Malformed(f"wire type {wire}")
             if at + length > len(data):
@@ -174,14 +155,14 @@ class _Reader:
         """apiextensions' unions: a JSON schema, or a list of them, or whether anything goes, or names."""
         fields = self.fields(data)
         schema, other = (1, 2) if kind != "schemaorbool" else (2, 1)
-        found = [self.message(_bytes(value), _SCHEMA) for number, value in fields if number == schema]
+        found = [self.message(_bytes(value), SCHEMA) for number, value in fields if number == schema]
         if found:
             return found[-1]
         values = [value for number, value in fields if number == other]
         if kind == "schemaorbool":
             return bool(values and _integer(values[-1]))
         if kind == "schemas":
-            return [self.message(_bytes(value), _SCHEMA) for value in values]
+            return [self.message(_bytes(value), SCHEMA) for value in values]
         return [_text(_bytes(value)) for value in values]
 
 

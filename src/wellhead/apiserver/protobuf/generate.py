@@ -43,7 +43,11 @@ _SCALARS = {
     **dict.fromkeys(("int", "int32", "int64", "uint32", "uint64"), "int"),
 }
 _OTHER_ROOTS = (
-    f"{_META}.DeleteOptions",
+    *(
+        f"{_META}.{kind}"
+        for kind in ("DeleteOptions", "ListMeta", "PartialObjectMetadata", "Status", "WatchEvent")
+    ),
+    *(f"{_META}.{kind}" for kind in ("APIGroupList", "APIResourceList", "APIVersions")),
     "k8s.io/api/core/v1.Binding",
     "k8s.io/api/policy/v1.Eviction",
     "k8s.io/api/autoscaling/v1.Scale",

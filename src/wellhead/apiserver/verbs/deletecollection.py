@@ -9,11 +9,10 @@ from aiohttp import web
 
 from wellhead.api.errors import MethodNotAllowed, NotFound
 from wellhead.apiserver.admission.chain import Admission
-from wellhead.apiserver.answers import answer_json
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.verbs.delete import read_options
-from wellhead.apiserver.verbs.list import joined, listed
+from wellhead.apiserver.verbs.list import answer_list, list_form, listed
 
 # Deletions that are under way at once: enough to share a commit, few enough to leave room for others.
 _WORKERS = 64
@@ -27,6 +26,7 @@ async def delete_collection(call: Call, registry: Registry, admission: Admission
     resource = call.resource
     if "deletecollection" not in resource.verbs or (resource.namespaced and not call.info.namespace):
         raise MethodNotAllowed
+    form = list_form(call)
     options = await read_options(call)
     dry_run = call.dry_run or options.dry_run
     items, metadata = await listed(call, registry)
@@ -41,4 +41,4 @@ async def delete_collection(call: Call, registry: Registry, admission: Admission
                 await registry.delete(resource, namespace, name, options, gate=gate, dry_run=dry_run)
 
     await asyncio.gather(*(delete(item.namespace, item.name) for item in items))
-    return await answer_json(call, joined(resource, metadata, documents))
+    return await answer_list(call, form, metadata, documents)

@@ -7,9 +7,9 @@ from aiohttp import web
 from wellhead.api.errors import BadRequest, Gone, NotAcceptable
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource
-from wellhead.apiserver.answers import answer_json, partial_metadata, table
+from wellhead.apiserver.answers import answer_json, form_of, partial_metadata, table
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.negotiation import Format, object_format
+from wellhead.apiserver.negotiation import Format
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.revisions import (
     Continue,
@@ -28,17 +28,27 @@ from wellhead.storage.store import Compacted
 
 async def list_objects(call: Call, registry: Registry) -> web.StreamResponse:
     """Raises BadRequest, Gone, NotAcceptable, and Timeout for a version that hasn't happened."""
-    form = object_format(call.http.headers.get("Accept", ""))
+    form = list_form(call)
+    items, metadata = await listed(call, registry)
+    return await answer_list(call, form, metadata, registry.presented(call.resource, items))
+
+
+def list_form(call: Call) -> Format:
+    """In which form a list is wanted. Raises NotAcceptable."""
+    form = form_of(call)
     if form.projection == "PartialObjectMetadata":
         raise NotAcceptable(f"you requested {form.projection}, but the requested object is a list")
-    items, metadata = await listed(call, registry)
-    resource = call.resource
-    documents = registry.presented(resource, items)
+    return form
+
+
+async def answer_list(call: Call, form: Format, metadata: Obj, documents: list[bytes]) -> web.StreamResponse:
+    """These objects as a list, in that form."""
     if form.projection:
         size = sum(map(len, documents))
         data = await call.bodies.apart.run(size, lambda: _projected(call, form, documents, metadata))
-        return await answer_json(call, data, as_yaml=form.yaml)
-    return await answer_json(call, joined(resource, metadata, documents), as_yaml=form.yaml)
+    else:
+        data = joined(call.resource, metadata, documents)
+    return await answer_json(call, data, encoding=form.encoding)
 
 
 async def listed(call: Call, registry: Registry) -> tuple[list[Item], Obj]:

@@ -10,8 +10,8 @@ from functools import partial
 from aiohttp import web
 
 from wellhead.api.errors import Gone, Timeout
+from wellhead.apiserver.answers import form_of
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.negotiation import object_format
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.revisions import check_options, fresh, requested_revision
 from wellhead.apiserver.selection import Selection, selection
@@ -37,7 +37,7 @@ async def watch(call: Call, registry: Registry, watches: Watches) -> web.StreamR
 
 
 async def _watch(call: Call, registry: Registry, watches: Watches) -> web.StreamResponse:
-    form = object_format(call.http.headers.get("Accept", ""))
+    form = form_of(call)
     chosen = selection(call, registry)
     bookmarks = call.flag("allowWatchBookmarks")
     check_options(call)

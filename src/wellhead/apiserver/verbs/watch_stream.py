@@ -6,11 +6,13 @@ from collections.abc import Coroutine, Iterable, Sequence
 
 from aiohttp import web
 
-from wellhead.api.errors import ApiError
+from wellhead.api.errors import ApiError, NotAcceptable
 from wellhead.api.meta import Obj
 from wellhead.apiserver.answers import partial_metadata, table
 from wellhead.apiserver.call import Call
-from wellhead.apiserver.negotiation import Format
+from wellhead.apiserver.negotiation import JSON, Format
+from wellhead.apiserver.protobuf.encoding import encode_event
+from wellhead.apiserver.protobuf.messages import PROTOBUF
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.websockets import wanted, websocket_protocols
 from wellhead.storage.encoding import decode, encode_json
@@ -23,6 +25,8 @@ CHUNK = 64 * 1024  # bytes
 class Stream:
     """The answer to a watch, event by event."""
 
+    content_type = JSON
+
     def __init__(self, call: Call, registry: Registry, form: Format) -> None:
         self._call = call
         self._registry = registry
@@ -31,7 +35,7 @@ class Stream:
         self.known = 0
         """Of what happened up to this revision, the client asked for nothing, or for what exists."""
         self.response: web.StreamResponse = web.StreamResponse(
-            headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+            headers={"Content-Type": self.content_type, "Cache-Control": "no-cache, private"}
         )
 
     async def open(self) -> None:
@@ -44,6 +48,10 @@ class Stream:
         """Send one event that is whole."""
         await self.response.write(data + b"\n")
 
+    async def event(self, seen_as: str, obj: Obj) -> None:
+        """Send one event of an object that isn't stored."""
+        await self.line(encode_json({"type": seen_as, "object": obj}))
+
     async def during(self, events: Coroutine[None, None, None]) -> None:
         """While events are passed on."""
         await events
@@ -51,7 +59,7 @@ class Stream:
     async def refuse(self, error: ApiError) -> web.StreamResponse:
         """Nothing but an error."""
         await self.open()
-        await self.line(encode_json({"type": "ERROR", "object": error.status}))
+        await self.event("ERROR", error.status)
         await self.close()
         return self.response
 
@@ -96,7 +104,7 @@ class Stream:
             }
         elif self._form.projection:
             obj = partial_metadata(obj, self._form)
-        await self.line(encode_json({"type": "BOOKMARK", "object": obj}))
+        await self.event("BOOKMARK", obj)
 
     async def close(self) -> None:
         """End the answer as one that is complete."""
@@ -155,7 +163,26 @@ class _Messages(Stream):
             pass
 
 
+class _Frames(Stream):
+    """The same in Protobuf: each event behind its length, of four bytes (apimachinery's framer)."""
+
+    content_type = f"{PROTOBUF};stream=watch"
+
+    async def event(self, seen_as: str, obj: Obj) -> None:
+        data = encode_event(seen_as, obj)
+        await self.response.write(len(data).to_bytes(4, "big") + data)
+
+    async def events(self, events: Iterable[tuple[EventType, Item]]) -> None:
+        for seen_as, item in await self._prepared(events):
+            value = decode(self._data(item))
+            await self.event(seen_as, value)
+
+
 def stream_for(call: Call, registry: Registry, form: Format) -> Stream:
-    """By how the client wants to hear of it."""
-    kind = _Messages if wanted(call.http).lower() == "websocket" else Stream
-    return kind(call, registry, form)
+    """By how the client wants to hear of it. Raises NotAcceptable: in Protobuf by messages."""
+    by_messages = wanted(call.http).lower() == "websocket"
+    if form.encoding == "Protobuf":
+        if by_messages:
+            raise NotAcceptable.accepting((JSON,))
+        return _Frames(call, registry, form)
+    return _Messages(call, registry, form) if by_messages else Stream(call, registry, form)
