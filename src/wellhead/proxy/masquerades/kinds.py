@@ -11,7 +11,7 @@ from wellhead.proxy.claims.settings import SourceClaims
 from wellhead.proxy.claims.ways import Way
 from wellhead.proxy.masquerades.addresses import Addresses, everything
 from wellhead.proxy.masquerades.rules import Flows, Kind
-from wellhead.services.node import FromNetwork, LocalNode
+from wellhead.services.node import FromBridge, FromInterfacePrefix, FromNetwork, LocalNode
 
 _PODS: Final = ("pods", "that dial Services")
 _NOBODY = {
@@ -59,13 +59,26 @@ def _of_family(family: Family, node: LocalNode, claims: SourceClaims, ways: list
 
 
 def _own_pods(family: Family, node: LocalNode, ways: list[Way]) -> list[IPNetwork]:
-    """Of the Node object or the configuration; else what routes to single addresses say."""
+    """Of the Node object or the configuration, and what routes say: Calico, for one, gives pods addresses of
+    its own choice."""
     detector = node.detector(family)
     own = [each for each in node.pod_networks if each.version == family]
     if not own and isinstance(detector, FromNetwork):
         own = [detector.network]
-    single = (each.network for each in ways if not each.by_others)
-    return own or [each for each in single if each.prefixlen == each.max_prefixlen]
+    pods = Addresses.within(family, (*own, *node.cluster_networks))
+    for each in ways:
+        if each.by_others:
+            continue
+        if isinstance(detector, FromBridge):
+            is_pods = each.interface == detector.interface
+        elif isinstance(detector, FromInterfacePrefix):
+            is_pods = each.interface.startswith(detector.prefix)
+        else:
+            single = each.network.prefixlen == each.network.max_prefixlen
+            is_pods = single and (not pods or bool(pods & Addresses.within(family, [each.network])))
+        if is_pods:
+            own.append(each.network)
+    return own
 
 
 def _around(pods: list[IPNetwork]) -> Iterator[IPNetwork]:

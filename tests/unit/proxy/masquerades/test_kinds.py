@@ -12,7 +12,14 @@ from wellhead.proxy.masquerades import iptables
 from wellhead.proxy.masquerades.kinds import kinds_of
 from wellhead.proxy.masquerades.rules import BaseChain, judge
 from wellhead.proxy.masquerades.watch import messages
-from wellhead.services.node import FromInterfacePrefix, FromNetwork, LocalNode, Ways
+from wellhead.services.node import (
+    Detector,
+    FromBridge,
+    FromInterfacePrefix,
+    FromNetwork,
+    LocalNode,
+    Ways,
+)
 
 
 def network(text: str) -> IPNetwork:
@@ -75,10 +82,28 @@ def test_nobody_is_kept_without_claims_nor_pods_where_nobody_knows_the_way() -> 
 
 
 def test_a_node_without_pod_networks_has_the_pods_that_its_routes_name() -> None:
-    cloud = replace(NODE, pod_networks=(), detectors=((Family.IPV4, FromInterfacePrefix("eni")),))
+    cloud = replace(NODE, pod_networks=(), detectors=((Family.IPV4, FromInterfacePrefix("cali")),))
     assert (LOCAL, True) in hidden("", cloud)
     assert (LOCAL, True) in hidden("-d 10.244.1.2", cloud)
     assert hidden("-d 10.244.1.3", cloud) == set()
+
+
+def test_pods_are_behind_the_interfaces_that_tell_them() -> None:
+    def detecting(detector: Detector) -> LocalNode:
+        return replace(NODE, pod_networks=(), detectors=((Family.IPV4, detector),))
+
+    bridge = Way(network("10.22.0.0/24"), "cni0", by_others=False)
+    for detector in (FromBridge("cni0"), FromInterfacePrefix("cni")):
+        node = detecting(detector)
+        assert (LOCAL, True) in hidden("-d 10.22.0.9", node, [*WAYS, bridge])
+        assert hidden("-d 172.17.0.9", node, [*WAYS, bridge]) == set()
+
+
+def test_pods_out_of_their_nodes_network_are_where_routes_lead() -> None:
+    calico = replace(NODE, cluster_networks=(network("10.244.0.0/16"),))
+    ways = [Way(network("10.244.77.65/32"), "cali9", by_others=False), *WAYS[1:]]
+    assert (LOCAL, True) in hidden("-d 10.244.77.65", calico, ways)
+    assert (LOCAL, True) not in hidden("-o eth0", calico, ways)
 
 
 def test_a_rule_is_told_once() -> None:
