@@ -8,6 +8,7 @@ from typing import Any
 
 from wellhead.api.meta import Key, Obj, key
 from wellhead.cloud.classes import FORWARDER_CLASS, PROXY_CLASS, Unsupported, class_of
+from wellhead.cloud.haproxy import client_ip
 from wellhead.cloud.haproxy.termination import (
     RANGES_ANNOTATION,
     Termination,
@@ -144,6 +145,17 @@ def request(service: Obj) -> Request:
         addresses=_requested_addresses(service, families),
         termination=terminated,
     )
+
+
+def without_effect(service: Obj) -> str:
+    """What its annotations ask for that its class doesn't do, for people; empty if there is nothing."""
+    annotations = service["metadata"].get("annotations") or {}
+    if class_of(service) == PROXY_CLASS:
+        ignored, why = SHARE_ANNOTATION, f"addresses of class {PROXY_CLASS} aren't shared"
+    else:
+        ignored, why = client_ip.ANNOTATION, f"only class {PROXY_CLASS} adds anything to what clients say"
+    asked = annotations.get(ignored, "none")
+    return f"The annotation {ignored} has no effect: {why}" if asked not in ("", "none") else ""
 
 
 def asker(service: Obj) -> Asker:

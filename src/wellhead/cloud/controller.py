@@ -84,6 +84,7 @@ class Controller:
         self._guarded: set[Key] = set()  # whose finalizer is ours, though the class be somebody else's now
         self._hosts: dict[Key, list[str]] = {}  # the nodes that the last event named
         self._without_nodes: dict[Key, float] = {}  # since when, by the loop's clock; inf once it is reported
+        self._ignored: dict[Key, str] = {}  # what was said of annotations
         self._unwell: set[str] = set()  # nodes with an event that says so
 
     async def run(self) -> None:
@@ -184,6 +185,7 @@ class Controller:
                 await self._patch(obj, {"status": {"loadBalancer": None}}, "status")
             return _PORT_RETRY_SECONDS if isinstance(error, PortTaken) else None
         self.refused.pop(service, None)
+        self._warn_of_annotations(service, obj)
         if self._programmed.get(service) != balancer:
             if before != balancer:
                 self._recorder.event(obj, "Normal", "EnsuringLoadBalancer", "Ensuring load balancer")
@@ -214,6 +216,7 @@ class Controller:
         self._programmed.pop(service, None)
         self._hosts.pop(service, None)
         self._without_nodes.pop(service, None)
+        self._ignored.pop(service, None)
         if vips := self.pool.release(service):
             _log.info("Service %s: free VIPs: %s", "/".join(service), ", ".join(map(str, vips)))
             self._retry_refused()
@@ -242,6 +245,16 @@ class Controller:
             message = f"The load balancer can't keep its address: {reason}"
             self._recorder.event(obj, "Warning", "LoadBalancerIPLost", message)
             _log.warning("Service %s can't keep its VIP: %s", "/".join(key(obj)), reason)
+
+    def _warn_of_annotations(self, service: Key, obj: Obj) -> None:
+        """Once, until they change."""
+        ignored = balancers.without_effect(obj)
+        if ignored and self._ignored.get(service) != ignored:
+            self._recorder.event(obj, "Warning", "AnnotationWithoutEffect", ignored)
+        if ignored:
+            self._ignored[service] = ignored
+        else:
+            self._ignored.pop(service, None)
 
     def _refuse(self, service: Key, obj: Obj, reason: str) -> None:
         if self.refused.get(service) != reason:

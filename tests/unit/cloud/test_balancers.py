@@ -102,6 +102,17 @@ def test_an_annotation_that_nodes_do_not_heed_is_not_taken_for_a_limit() -> None
     balancers.request(service(metadata=annotated, loadBalancerClass="wellhead.dev/proxy"))
 
 
+def test_annotations_that_a_class_does_not_heed_are_told() -> None:
+    def said(annotation: str, **spec: str) -> str:
+        return balancers.without_effect(service(metadata={"annotations": {annotation: "x"}}, **spec))
+
+    proxy = {"loadBalancerClass": "wellhead.dev/proxy"}
+    assert "wellhead.dev/client-ip has no effect" in said("wellhead.dev/client-ip")
+    assert said("wellhead.dev/client-ip", **proxy) == ""
+    assert "aren't shared" in said("wellhead.dev/share-load-balancer-ip", **proxy)
+    assert said("wellhead.dev/share-load-balancer-ip") == ""
+
+
 def test_only_our_classes_and_no_class_are_ours() -> None:
     assert balancers.is_wanted(service())
     assert balancers.is_wanted(service(loadBalancerClass="wellhead.dev/forwarder"))

@@ -97,6 +97,16 @@ async def test_an_exhausted_pool_leaves_a_service_pending_until_a_vip_is_free(wo
         assert await world.vip("late") == freed
 
 
+async def test_an_annotation_without_effect_is_told_once(world: World) -> None:
+    async with world.running():
+        world.put_service(metadata={"annotations": {"wellhead.dev/client-ip": "proxy-v2"}})
+        await world.vip()
+        world.api.change(spec={"sessionAffinity": "ClientIP"})
+        world.put_service("later")
+        await world.vip("later")
+        assert world.api.reasons().count("AnnotationWithoutEffect") == 1
+
+
 async def test_a_taken_vip_is_refused_with_its_holders_name_and_disturbs_nobody(world: World) -> None:
     async with world.running():
         world.put_service("first", loadBalancerIP="203.0.113.3")
