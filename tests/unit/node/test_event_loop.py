@@ -6,6 +6,7 @@ Python itself tells (sys.addaudithook) what is done, and the hook where.
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,7 +79,7 @@ async def test_a_containers_life(tmp_path: Path, on_the_loop: list[str]) -> None
     supervisor.stop(5.0)
     await here.task
     await here.state.volumes.remove()
-    assert here.runtime.signals == ["SIGTERM"]
+    assert here.runtime.signals == [signal.SIGTERM]
     assert on_the_loop == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ async def test_a_sidecar_gets_its_signal_in_its_turn(tmp_path: Path) -> None:
     assert here.runtime.signals == []
     supervisor.take_turn()
     await here.task
-    assert here.runtime.signals == ["SIGTERM"]
+    assert here.runtime.signals == [signal.SIGTERM]
 
 
 async def test_a_turn_that_does_not_come_in_time_is_not_waited_for(tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ async def test_a_turn_that_does_not_come_in_time_is_not_waited_for(tmp_path: Pat
     await here.until(lambda: here.runs(0))
     supervisor.stop(0.0, in_turn=True)
     await here.task
-    assert here.runtime.signals == ["SIGTERM"]
+    assert here.runtime.signals == [signal.SIGTERM]
 
 
 def _with_image(here: World, name: str) -> dict[str, Any]:
@@ -92,7 +93,7 @@ async def test_another_image_is_another_run_whatever_the_policy(tmp_path: Path, 
     supervisor.update(_with_image(here, "busybox:2"))
     await here.until(lambda: here.runs(1))
     assert here.recorder.said("Killing") == ["Container main definition changed, will be restarted"]
-    assert here.runtime.signals == ["SIGTERM"]
+    assert here.runtime.signals == [signal.SIGTERM]
     assert here.main.current is not None
     assert here.main.current.image == "busybox:2"
     assert here.main.delay == 0.0
@@ -182,15 +183,15 @@ async def test_a_variable_of_a_kind_that_is_not_known_is_said_to_be_so(tmp_path:
 @pytest.mark.parametrize(
     ("said", "sent"),
     [
-        ("", "SIGQUIT"),
-        ("SIGUSR1", "SIGUSR1"),
-        ("SIGRTMIN+3", "SIGRTMIN+3"),
-        ("--all", "SIGTERM"),
-        ("9 x", "SIGTERM"),
+        ("", signal.SIGQUIT),
+        ("SIGUSR1", signal.SIGUSR1),
+        ("SIGRTMIN+3", signal.SIGRTMIN + 3),
+        ("--all", signal.SIGTERM),
+        ("9 x", signal.SIGTERM),
     ],
 )
 async def test_a_container_is_told_to_stop_by_a_signal_and_nothing_else(
-    tmp_path: Path, said: str, sent: str
+    tmp_path: Path, said: str, sent: int
 ) -> None:
     main = pods.container("main", lifecycle={"stopSignal": said})
     here = world(tmp_path, main)
@@ -250,5 +251,5 @@ async def test_who_is_ended_so_that_all_start_anew_gets_neither_hook_nor_time(tm
     await here.until(lambda: here.runs(0))
     supervisor.kill()
     assert not await here.task
-    assert here.runtime.signals == ["SIGKILL"]
+    assert here.runtime.signals == [signal.SIGKILL]
     assert here.recorder.said("FailedPreStopHook") == []

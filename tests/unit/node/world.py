@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,11 +38,11 @@ class Runtime:
     def __init__(self) -> None:
         self.operations = Operations()
         self.created: list[oci.Container] = []
-        self.signals: list[str] = []
+        self.signals: list[int] = []
         self.deleted: list[str] = []
         self.hungry: set[str] = set()
         self.resized: list[Limits] = []
-        self.obeys = {"SIGTERM", "SIGKILL", "SIGQUIT"}
+        self.obeys: set[int] = {signal.SIGTERM, signal.SIGKILL, signal.SIGQUIT}
         self._ended: dict[str, asyncio.Future[Exit | None]] = {}
 
     limits = True
@@ -59,10 +60,10 @@ class Runtime:
     async def start(self, id: str) -> None:
         pass
 
-    async def signal(self, id: str, name: str) -> None:
-        self.signals.append(name)
-        if name in self.obeys:
-            self.end(137 if name == "SIGKILL" else 0)
+    async def signal(self, id: str, number: int) -> None:
+        self.signals.append(number)
+        if number in self.obeys:
+            self.end(137 if number == signal.SIGKILL else 0)
 
     async def exited(self, id: str, bundle: Path) -> Exit | None:
         return await asyncio.shield(self._ended[id])
