@@ -41,6 +41,8 @@ from wellhead.apiserver.metrics import Metrics
 from wellhead.storage.cache import WatchCache
 
 _log = logging.getLogger(__name__)
+_LONGEST_LINE = 64 * 1024  # bytes: selectors are part of it
+_LONGEST_HEADER = 32 * 1024  # bytes: a token with all the groups that somebody is in
 _CLIENT_CLOSED_REQUEST = 499  # nginx's code, for metrics
 
 
@@ -91,6 +93,8 @@ class Server:
             handler_cancellation=True,
             auto_decompress=False,
             lingering_time=2.0,
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_HEADER,
             logger=_http_log,
             access_log=None,
             keepalive_timeout=75.0,

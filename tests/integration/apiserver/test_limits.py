@@ -53,6 +53,13 @@ async def test_a_body_may_have_three_megabytes(admin: User) -> None:
     assert answer["message"] == "Request entity too large: limit is 3145728"
 
 
+async def test_long_selectors_and_tokens_are_read(admin: User) -> None:
+    selector = f"a in ({','.join(f'value-{number}' for number in range(4000))})"
+    assert (await admin.get(CONFIGMAPS, labelSelector=selector))["items"] == []
+    token = {"Authorization": f"Bearer {'x' * 30_000}"}
+    assert (await admin.call("GET", CONFIGMAPS, headers=token)).code == 200  # who has a certificate, too
+
+
 async def test_twenty_copies_of_a_json_patch_are_refused(admin: User) -> None:
     await admin.create(CONFIGMAPS, configmap("copied", data="x" * 100))
     copies = [{"op": "copy", "from": "/data", "path": f"/data/{number}"} for number in range(30)]

@@ -47,6 +47,14 @@ async def test_generated_names_differ(admin: User) -> None:
     assert all(name.startswith("a-") and len(name) == 7 for name in names)
 
 
+@pytest.mark.parametrize(("begins", "warned"), [("a-", False), ("a.b-", True)])
+async def test_a_generated_name_is_warned_of_as_any_other(admin: User, begins: str, warned: bool) -> None:
+    body = deployment("a") | {"metadata": {"generateName": begins}}
+    answer = await admin.call("POST", DEPLOYMENTS, body)
+    answer.expect(201)
+    assert ("a DNS label is recommended" in answer.headers.get("Warning", "")) is warned
+
+
 @pytest.mark.parametrize(
     ("method", "path", "message"),
     [

@@ -6,7 +6,7 @@ from tests.unit.api.objects import create, named, problems, update
 from wellhead.api.errors import Invalid
 from wellhead.api.kinds.pod.spec import image_pull_policy
 from wellhead.api.meta import Obj
-from wellhead.api.resources import PODS
+from wellhead.api.resources import PODS, PODTEMPLATES
 
 TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 
@@ -79,6 +79,9 @@ def test_limits_become_requests_and_are_canonical() -> None:
 def test_host_network_takes_host_ports() -> None:
     made = create(PODS, pod({"ports": [{"containerPort": 80}]}, hostNetwork=True))
     assert made["spec"]["containers"][0]["ports"][0]["hostPort"] == 80
+    template = {"template": pod({"ports": [{"containerPort": 80}]}, hostNetwork=True)}
+    port = create(PODTEMPLATES, named("t", **template))["template"]["spec"]["containers"][0]["ports"][0]
+    assert "hostPort" not in port
 
 
 def test_status_sent_at_creation_is_dropped() -> None:

@@ -11,6 +11,7 @@ from wellhead.apiserver.answers import answer_object
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import sent_object
 from wellhead.apiserver.registry.registry import Registry
+from wellhead.storage.encoding import decode
 
 
 async def create(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
@@ -30,5 +31,7 @@ async def create(call: Call, registry: Registry, admission: Admission) -> web.St
         size=len(await call.body()),
         dry_run=dry_run,
     )
+    if not obj["metadata"].get("name"):  # it was made up; others are warned of by their names
+        obj["metadata"]["name"] = decode(written.data)["metadata"]["name"]
     call.warnings += kind_of(resource).strategy.warnings(obj)
     return await answer_object(call, written.data, 201)

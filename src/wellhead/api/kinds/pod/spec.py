@@ -32,10 +32,20 @@ def default_pod_spec(spec: Obj) -> None:
     if account:  # two names of one field, the second from the time before v1
         spec["serviceAccountName"] = spec["serviceAccount"] = account
     for container in (*containers_of(spec), *(spec.get("ephemeralContainers") or ())):
-        _default_container(container, host_network=bool(spec.get("hostNetwork")))
+        _default_container(container)
     _make_canonical(spec.get("resources") or {})
     for volume in spec.get("volumes") or ():
         _default_volume(volume)
+
+
+def default_host_ports(spec: Obj) -> None:
+    """In the node's network, a container's ports are its ports. Of pods only, not of templates."""
+    if not spec.get("hostNetwork"):
+        return
+    for container in containers_of(spec):
+        for port in container.get("ports") or ():
+            if not port.get("hostPort") and port.get("containerPort"):
+                port["hostPort"] = port["containerPort"]
 
 
 def default_requests(spec: Obj) -> None:
@@ -55,7 +65,7 @@ def image_pull_policy(image: str) -> str:
     return "Always" if (not digest and not tag) or tag == "latest" else "IfNotPresent"
 
 
-def _default_container(container: Obj, *, host_network: bool) -> None:
+def _default_container(container: Obj) -> None:
     container["imagePullPolicy"] = container.get("imagePullPolicy") or image_pull_policy(
         container.get("image", "")
     )
@@ -64,8 +74,6 @@ def _default_container(container: Obj, *, host_network: bool) -> None:
     _make_canonical(container.setdefault("resources", {}))
     for port in container.get("ports") or ():
         port["protocol"] = port.get("protocol") or "TCP"
-        if host_network and not port.get("hostPort") and port.get("containerPort"):
-            port["hostPort"] = port["containerPort"]
     for entry in container.get("env") or ():
         _default_field_ref((entry.get("valueFrom") or {}).get("fieldRef"))
     for probe in ("livenessProbe", "readinessProbe", "startupProbe"):

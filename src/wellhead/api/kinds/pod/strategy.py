@@ -11,7 +11,7 @@ from wellhead.api.kinds.pod.annotations import apply_app_armor, validate_agreeme
 from wellhead.api.kinds.pod.qos import qos_class as qos_class
 from wellhead.api.kinds.pod.references import MIRROR_ANNOTATION
 from wellhead.api.kinds.pod.rules import validate_pod_spec
-from wellhead.api.kinds.pod.spec import default_pod_spec, default_requests
+from wellhead.api.kinds.pod.spec import default_host_ports, default_pod_spec, default_requests
 from wellhead.api.kinds.pod.status import agree_on_pod_ips, keep_unsaid, validate_status
 from wellhead.api.kinds.pod.volumes import validate_claims_of_volumes
 from wellhead.api.kinds.pod.whole import default_whole
@@ -41,6 +41,7 @@ class PodStrategy(Strategy):
         if spec["terminationGracePeriodSeconds"] < 0:  # of a pod, not of a template
             spec["terminationGracePeriodSeconds"] = 1
         default_requests(spec)
+        default_host_ports(spec)
         default_whole(spec)
         spec.setdefault("enableServiceLinks", True)
         obj.setdefault("status", {})
