@@ -64,6 +64,11 @@ class Addresses:
                 found.append((first, last))
         return Addresses(self.family, tuple(found))
 
+    @property
+    def is_one(self) -> bool:
+        """Whether it is a single address."""
+        return len(self.ranges) == 1 and self.ranges[0][0] == self.ranges[0][1]
+
     def named(self) -> str:
         """Their networks, for people; empty if these are many."""
         found: list[IPNetwork] = []

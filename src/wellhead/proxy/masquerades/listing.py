@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 OTHER_PROXY = "kube-proxy"
 """Its nftables mode's table, which goes once ours is in force; in iptables mode it has our chains."""
 NOT_FOREIGN = frozenset({*map(str, Table), OTHER_PROXY})
-_OUR_CHAINS = "KUBE-"
+_OUR_CHAIN = "KUBE-POSTROUTING"
 _POSTROUTING = 4
 _IPTABLES = ("nat", "POSTROUTING")
 _LEGACY_TABLES = "/proc/thread-self/net/{}_tables_names"
@@ -69,8 +69,9 @@ def listed() -> Listing:
         for family in [each for each in Family if hooked.family in (each.number, NFPROTO_INET)]:
             try:
                 found.append(_of_nft(hooked, family, asked))
-            except NftError as error:
-                unread.append(f"table {hooked.table}: {error}")
+            except (NftError, ValueError, LookupError, TypeError, AttributeError) as error:
+                # Of what another version of nft may say of what a rule is, nothing is certain.
+                unread.append(f"table {hooked.table}: {type(error).__name__}: {error}")
     for family in Family:
         tables = Path(_LEGACY_TABLES.format("ip" if family is Family.IPV4 else "ip6"))
         with contextlib.suppress(OSError):
@@ -120,7 +121,7 @@ def _of_iptables(family: Family, name: str, priority: int) -> BaseChain | None:
     wanted = [_IPTABLES[1]]
     while wanted:
         chain = wanted.pop()
-        if chain in texts or chain.startswith(_OUR_CHAINS):
+        if chain in texts or chain == _OUR_CHAIN:
             continue
         done = subprocess.run(
             [name, "-w", "-t", "nat", "-S", chain],

@@ -292,6 +292,8 @@ def _by_rule(hits: list[Hit]) -> dict[Rule, tuple[Addresses, bool]]:
     """Whose source each rule replaces, and whether it surely does so for some."""
     found: dict[Rule, tuple[Addresses, bool]] = {}
     for rule, flows, sure in hits:
+        if flows.source == flows.destination and flows.source.is_one:
+            continue  # a pod that reaches itself, which isn't left alone
         whose, known = found.get(rule, (Addresses(flows.source.family), False))
         found[rule] = whose | flows.source, known or sure
     return found

@@ -24,7 +24,9 @@ log = logging.getLogger(__name__)
 
 _GATHER_SECONDS = 2.0
 """Changes come in crowds: those within this time are looked at once."""
-_OURS = "KUBE-"
+_OURS, _NOT_OURS = "KUBE-", "KUBE-ROUTER-"
+_LONGEST_RULE = 400
+"""Characters of it that are said: a rule may name thousands of addresses."""
 
 
 class MasqueradeWatch:
@@ -88,7 +90,8 @@ class MasqueradeWatch:
                 self._wake.set()
             return
         chain = found.get(nfta.Chain.NAME if kind in _OF_CHAINS else nfta.Rule.CHAIN)
-        if chain is None or not string(chain).startswith(_OURS):
+        name = string(chain) if chain is not None else ""
+        if not name.startswith(_OURS) or name.startswith(_NOT_OURS):
             self._wake.set()
 
     async def _look(self) -> None:
@@ -142,7 +145,8 @@ def messages(node: str, found: Iterable[Found]) -> Iterator[tuple[bool, str]]:
 
 def message(node: str, found: Found) -> str:
     """What a rule does, for people."""
-    rule = f"node {node}: {found.owner}: {found.rule}:"
+    text = found.rule if len(found.rule) <= _LONGEST_RULE else f"{found.rule[:_LONGEST_RULE]}…"
+    rule = f"node {node}: {found.owner}: {text}:"
     if found.kept:
         verb = "would hide" if found.sure else "might hide"
         return f"{rule} {verb} {found.hides} behind {found.seen}; the proxy keeps them visible"

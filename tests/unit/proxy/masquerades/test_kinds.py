@@ -68,6 +68,11 @@ def test_pods_are_not_taken_for_clients_outside() -> None:
     }
 
 
+def test_pods_that_reach_themselves_are_nobodys_that_is_left_alone() -> None:
+    assert hidden("-s 10.244.1.2/32 -d 10.244.1.2/32") == set()
+    assert hidden("-s 10.244.1.2/32 -d 10.244.1.3/32") == {("pods in 10.244.1.2/32 that dial Services", True)}
+
+
 def test_clients_that_are_to_be_preserved_are_held_against_it_too() -> None:
     returning = replace(NODE, returning=frozenset({"node-2"}))
     preserved = ("clients outside that are to be preserved", True)
@@ -104,6 +109,14 @@ def test_pods_out_of_their_nodes_network_are_where_routes_lead() -> None:
     ways = [Way(network("10.244.77.65/32"), "cali9", by_others=False), *WAYS[1:]]
     assert (LOCAL, True) in hidden("-d 10.244.77.65", calico, ways)
     assert (LOCAL, True) not in hidden("-o eth0", calico, ways)
+
+
+def test_a_rule_with_many_addresses_is_told_by_its_beginning() -> None:
+    rule = f"-A P -m comment --comment {'x' * 5000} -j MASQUERADE"
+    chain = BaseChain(Family.IPV4, "iptables-nft", 100, "P", iptables.read(rule))
+    [(_, text)] = messages("node-1", judge([chain], kinds_of(NODE, "auto", WAYS), 99))
+    assert len(text) < 700
+    assert "xxx…: would hide" in text
 
 
 def test_a_rule_is_told_once() -> None:
