@@ -25,6 +25,12 @@ MANAGER = "wellhead-cloud"
 VIP_ANNOTATION = "wellhead.dev/load-balancer-ip"
 POOL_ANNOTATION = "wellhead.dev/load-balancer-pool"
 SHARE_ANNOTATION = "wellhead.dev/share-load-balancer-ip"
+_METALLB = {
+    VIP_ANNOTATION: "loadBalancerIPs",
+    POOL_ANNOTATION: "address-pool",
+    SHARE_ANNOTATION: "allow-shared-ip",
+}
+_METALLB_PREFIXES = ("metallb.io", "metallb.universe.tf")
 PROXY_HEALTHZ_PORT = 10256
 
 _PROTOCOLS = ("TCP", "UDP")
@@ -147,23 +153,29 @@ def request(service: Obj) -> Request:
     )
 
 
+def annotation(service: Obj, name: str) -> str:
+    """What one of our annotations says, or MetalLB's of the same meaning; empty if nothing."""
+    annotations = service["metadata"].get("annotations") or {}
+    theirs = (f"{prefix}/{_METALLB[name]}" for prefix in _METALLB_PREFIXES)
+    return next((found for each in (name, *theirs) if (found := annotations.get(each))), "")
+
+
 def without_effect(service: Obj) -> str:
     """What its annotations ask for that its class doesn't do, for people; empty if there is nothing."""
-    annotations = service["metadata"].get("annotations") or {}
     if class_of(service) == PROXY_CLASS:
         ignored, why = SHARE_ANNOTATION, f"addresses of class {PROXY_CLASS} aren't shared"
+        asked = annotation(service, ignored)
     else:
         ignored, why = client_ip.ANNOTATION, f"only class {PROXY_CLASS} adds anything to what clients say"
-    asked = annotations.get(ignored, "none")
+        asked = (service["metadata"].get("annotations") or {}).get(ignored, "")
     return f"The annotation {ignored} has no effect: {why}" if asked not in ("", "none") else ""
 
 
 def asker(service: Obj) -> Asker:
     """The Service, as far as it decides which pools are for it."""
     metadata = service["metadata"]
-    annotations = metadata.get("annotations") or {}
     load_balancer_class = class_of(service) or FORWARDER_CLASS
-    pool = annotations.get(POOL_ANNOTATION) or ""
+    pool = annotation(service, POOL_ANNOTATION)
     return Asker(metadata["namespace"], metadata.get("labels") or {}, load_balancer_class, pool)
 
 
@@ -174,7 +186,7 @@ def tenancy(service: Obj) -> Tenancy:
     pods, too. A terminating proxy's addresses aren't shared.
     """
     spec = service["spec"]
-    key = (service["metadata"].get("annotations") or {}).get(SHARE_ANNOTATION)
+    key = annotation(service, SHARE_ANNOTATION)
     if not key or class_of(service) != FORWARDER_CLASS:
         return Tenancy()
     ways = "Cluster"
@@ -186,8 +198,7 @@ def tenancy(service: Obj) -> Tenancy:
 
 
 def _requested_addresses(service: Obj, families: tuple[int, ...]) -> frozenset[IPAddress]:
-    annotations = service["metadata"].get("annotations") or {}
-    text = annotations.get(VIP_ANNOTATION) or service["spec"].get("loadBalancerIP") or ""
+    text = annotation(service, VIP_ANNOTATION) or service["spec"].get("loadBalancerIP") or ""
     found: dict[int, IPAddress] = {}
     for each in text.split(",") if text else ():
         if (address := parse_address(each.strip())) is None:

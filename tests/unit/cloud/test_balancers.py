@@ -67,6 +67,21 @@ def test_an_address_is_asked_for_by_field_or_annotation_and_the_annotation_wins(
     assert asked.addresses == {IPv4Address("203.0.113.8")}
 
 
+@pytest.mark.parametrize("prefix", ["metallb.io", "metallb.universe.tf"])
+def test_metallbs_annotations_mean_the_same_and_ours_come_first(prefix: str) -> None:
+    theirs = {
+        f"{prefix}/loadBalancerIPs": "203.0.113.8",
+        f"{prefix}/address-pool": "shop",
+        f"{prefix}/allow-shared-ip": "key",
+    }
+    found = service(metadata={"annotations": theirs})
+    assert balancers.request(found).addresses == {IPv4Address("203.0.113.8")}
+    assert balancers.asker(found).pool == "shop"
+    assert balancers.tenancy(found).agreement == ("key", "Cluster")
+    ours = theirs | {"wellhead.dev/load-balancer-pool": "other"}
+    assert balancers.asker(service(metadata={"annotations": ours})).pool == "other"
+
+
 def test_both_families_addresses_may_be_asked_for() -> None:
     families = ["IPv6", "IPv4"]
     annotated = {"annotations": {"wellhead.dev/load-balancer-ip": "203.0.113.8, 2001:db8:113::8"}}
