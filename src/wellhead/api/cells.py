@@ -11,6 +11,7 @@ from wellhead.api.selectors import LabelSelector
 from wellhead.ip import bracketed
 
 NONE = "<none>"
+_FEW = 3
 
 
 def name(obj: Obj) -> str:
@@ -33,10 +34,10 @@ def selector(value: Obj | None) -> str:
     return str(LabelSelector.from_object(value)) or NONE
 
 
-def first_few(values: Sequence[str], limit: int = 3) -> str:
+def first_few(values: Sequence[str]) -> str:
     """The first values, and how many there are beyond."""
-    shown = ",".join(values[:limit])
-    return shown if len(values) <= limit else f"{shown} + {len(values) - limit} more..."
+    shown = ",".join(values[:_FEW])
+    return shown if len(values) <= _FEW else f"{shown} + {len(values) - _FEW} more..."
 
 
 def containers(template_spec: Obj) -> tuple[str, str]:

@@ -259,13 +259,6 @@ class Gone(ApiError):
     def too_old(cls, wanted: str | int, oldest: str | int) -> Self:
         return cls(f"too old resource version: {wanted} ({oldest})")
 
-    @classmethod
-    def continue_token(cls) -> Self:
-        return cls(
-            "The provided continue parameter is too old to display a consistent list result. "
-            "You must start a new list without the continue parameter."
-        )
-
 
 class RequestEntityTooLarge(ApiError):
     """413: the body is larger than the server takes."""

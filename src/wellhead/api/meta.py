@@ -104,20 +104,19 @@ def owner_references(obj: AnyObj) -> list[OwnerReference]:
     return obj["metadata"].get("ownerReferences") or []
 
 
-def owner_reference(owner: AnyObj, *, controller: bool = True) -> OwnerReference:
-    """A reference to `owner` (a whole object, with apiVersion and kind) for an object that it owns.
+def owner_reference(owner: AnyObj) -> OwnerReference:
+    """A reference to `owner` (a whole object, with apiVersion and kind) for an object that it controls.
 
-    `controller` also blocks the owner's foreground deletion, as every upstream controller does.
+    It also blocks the owner's foreground deletion, as every upstream controller's does.
     """
-    reference: OwnerReference = {
+    return {
         "apiVersion": owner["apiVersion"],
         "kind": owner["kind"],
         "name": owner["metadata"]["name"],
         "uid": owner["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
     }
-    if controller:
-        reference |= {"controller": True, "blockOwnerDeletion": True}
-    return reference
 
 
 def controller_of(obj: AnyObj) -> OwnerReference | None:

@@ -175,7 +175,7 @@ def partial_metadata(obj: Obj, form: Format) -> Obj:
     }
 
 
-def success(resource: Resource, name: str, uid: str = "", code: int = 200) -> Obj:
+def success(resource: Resource, name: str, uid: str = "") -> Obj:
     """The Status that says that a write was done, where the object itself isn't the answer."""
     details: Obj = {"name": name, "kind": resource.plural}
     if resource.group:
@@ -188,5 +188,4 @@ def success(resource: Resource, name: str, uid: str = "", code: int = 200) -> Ob
         "metadata": {},
         "status": "Success",
         "details": details,
-        **({"code": code} if code != 200 else {}),
     }

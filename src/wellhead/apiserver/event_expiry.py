@@ -17,16 +17,16 @@ _TTL = 3600.0  # seconds
 _STEP = 60.0
 
 
-async def expire_events(registry: Registry, ttl: float = _TTL, step: float = _STEP) -> None:
-    """Delete events that nobody has written for `ttl` seconds, every `step`, until cancelled.
+async def expire_events(registry: Registry) -> None:
+    """Delete events that nobody has written for that long, once a minute, until cancelled.
 
     The clock that counts is this process's: at a start, all that is there counts as new.
     """
     marks: deque[int] = deque()  # the revision at each step
     while True:
         marks.append(registry.cache.revision)
-        await asyncio.sleep(step)
-        if len(marks) * step < ttl:
+        await asyncio.sleep(_STEP)
+        if len(marks) * _STEP < _TTL:
             continue
         expired = marks.popleft()
         for item in registry.collection(EVENTS).items():

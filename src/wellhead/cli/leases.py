@@ -56,7 +56,7 @@ def lease_options(name: str, default: str) -> Callable[[F], F]:
     return add
 
 
-def lease_of(options: dict[str, Any], default: bool = False) -> LeaseSettings | None:
+def lease_of(options: dict[str, Any]) -> LeaseSettings | None:
     """Which Lease to hold, None to act in any case; takes the options out."""
     asked = options.pop("leader_elect")
     settings = LeaseSettings(
@@ -64,4 +64,4 @@ def lease_of(options: dict[str, Any], default: bool = False) -> LeaseSettings | 
         options.pop("leader_elect_resource_name"),
         options.pop("leader_elect_lease_duration"),
     )
-    return settings if (default if asked is None else asked) else None
+    return settings if asked else None

@@ -122,10 +122,9 @@ class Client:
         *,
         label_selector: str = "",
         field_selector: str = "",
-        resource_version: str = "",
     ) -> Obj:
-        """The List object. `resource_version="0"` allows an answer from the server's cache."""
-        query = _listing(label_selector, field_selector, resource_version)
+        """The List object."""
+        query = _selectors(label_selector, field_selector)
         answer = await self._call("GET", resource.path(namespace), query=query)
         for item in answer.get("items") or []:
             _complete(item, resource)
@@ -145,7 +144,9 @@ class Client:
 
         One that isn't of the `form` is given as a dict: who reads it may say what is wrong with it.
         """
-        query = _listing(label_selector, field_selector, resource_version)
+        query = _selectors(label_selector, field_selector)
+        if resource_version:
+            query["resourceVersion"] = resource_version
         found = msgspec.json.decode(
             await self._answer("GET", resource.path(namespace), query=query), type=_List
         )
@@ -358,13 +359,6 @@ def _keepalive_socket(address: aiohttp.AddrInfoType) -> socket.socket:
 def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:
     selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
     return {name: value for name, value in selectors.items() if value}
-
-
-def _listing(label_selector: str, field_selector: str, resource_version: str) -> dict[str, str]:
-    query = _selectors(label_selector, field_selector)
-    if resource_version:
-        query["resourceVersion"] = resource_version
-    return query
 
 
 def _complete(item: Obj, resource: Resource) -> None:

@@ -106,7 +106,6 @@ def write_archive(
     names: Sequence[str],
     configuration: dict[str, Any],
     layers: Sequence[Layer],
-    annotations: dict[str, str] | None = None,
 ) -> str:
     """Write an archive of one image under full names; the digest of its manifest.
 
@@ -122,7 +121,6 @@ def write_archive(
             "config": _described("config.v1+json", config),
             "layers": described,
         }
-        | ({"annotations": annotations} if annotations else {})
     )
     entry = _described("manifest.v1+json", manifest)
     entries = [entry | {"annotations": {_CONTAINERD_NAME: name, REF_NAME: name}} for name in names]

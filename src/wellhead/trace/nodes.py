@@ -27,7 +27,7 @@ CLIENT = "client"
 _HELPER = ("wellhead", "trace-node")
 
 
-def watch_nodes(kubeconfig: str | None, *, requests: int = 1) -> Session:
+def watch_nodes(kubeconfig: str | None) -> Session:
     """Watch every node that has a helper, and this machine's own network. Close the session when done.
 
     Raises:
@@ -38,7 +38,7 @@ def watch_nodes(kubeconfig: str | None, *, requests: int = 1) -> Session:
     except KubeconfigError as error:
         raise CannotWatch(str(error)) from None
     objects = read(connection)
-    watching = Watching(tokens=Tokens(requests), tunnel_ports=TUNNELS)
+    watching = Watching(tokens=Tokens(1), tunnel_ports=TUNNELS)
     watchers: list[Watcher] = []
     try:
         watchers.append(Here([Place(CLIENT, "/proc/self/ns/net")], watching))

@@ -129,7 +129,7 @@ class Writer:
         self._hour += 1
         hour = self._hour
         os.utime(self.path, (hour, hour))  # rotations aren't as close to each other as in a test
-        assert rotation.rotate(self.path, most, self._change, lambda: datetime(2026, 1, 1, hour, tzinfo=UTC))
+        rotation.rotate(self.path, most, self._change, lambda: datetime(2026, 1, 1, hour, tzinfo=UTC))
 
     def _change(self) -> None:
         self._file.close()

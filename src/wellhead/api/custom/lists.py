@@ -11,10 +11,10 @@ from wellhead.api.errors import Cause
 from wellhead.api.meta import Obj
 
 
-def duplicates(value: Any, schema: Obj, path: str = "") -> list[Cause]:
+def duplicates(value: Any, schema: Obj) -> list[Cause]:
     """The causes that speak against elements that are there already."""
     causes: list[Cause] = []
-    _look(value, schema, path, causes)
+    _look(value, schema, "", causes)
     return causes
 
 

@@ -12,10 +12,10 @@ from wellhead.api.meta import Obj
 from wellhead.api.schema import decode_metadata
 
 
-def check_embedded(value: Any, schema: Obj, path: str = "") -> list[Cause]:
+def check_embedded(value: Any, schema: Obj) -> list[Cause]:
     """What is wrong with the names and metadata of embedded objects. Unknown fields of metadata go."""
     causes: list[Cause] = []
-    _look(value, schema, path, causes)
+    _look(value, schema, "", causes)
     return causes
 
 

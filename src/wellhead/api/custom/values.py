@@ -21,10 +21,10 @@ from wellhead.api.custom.schemas import (
 from wellhead.api.meta import Obj
 
 
-def prune(value: Any, schema: Obj, *, resource: bool = False, path: str = "") -> list[str]:
+def prune(value: Any, schema: Obj, *, resource: bool = False) -> list[str]:
     """Drop what the schema doesn't know; the answer is the paths of it. `resource`: it is a whole object."""
     unknown: list[str] = []
-    _prune(value, schema, resource, path, unknown)
+    _prune(value, schema, resource, "", unknown)
     return unknown
 
 

@@ -92,9 +92,9 @@ DEDUCED = Type("untyped", list=ListType(UNTYPED))
 DEDUCED.map = MapType(element=Field(DEDUCED))
 
 
-def custom_type(schema: Obj, *, preserve_unknown_fields: bool = False) -> Type:
+def custom_type(schema: Obj) -> Type:
     """The type of a custom resource, from its structural schema."""
-    root = _Builder({}, lambda name: _builtin(name), preserve_unknown_fields).type(schema)
+    root = _Builder({}, lambda name: _builtin(name)).type(schema)
     if root.map is None:
         return DEDUCED
     for name in ("apiVersion", "kind"):

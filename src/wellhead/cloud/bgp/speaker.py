@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -51,7 +51,6 @@ class Config:
     bird: Path
     directory: Path
     proxy: IPAddress
-    checks: Settings = field(default_factory=Settings)
     health: health_server.Address | None = None
 
 
@@ -84,7 +83,7 @@ class Speaker:
         self._slices = TypedInformer(client, ENDPOINTSLICES, _read_slice)
         self._nodes = Informer(client, NODES, field_selector=f"metadata.name={config.node_name}")
         self._events = EventRecorder(client, "wellhead-bgp", config.node_name)
-        self._monitor = HealthMonitor(self, config.checks)
+        self._monitor = HealthMonitor(self, Settings())
         self._follower: Follower[None] = Follower("BIRD", lambda: None)
         self._bird = Bird(config.bird, config.directory, self._follower.wake)
         self._said: frozenset[IPAddress] = frozenset()

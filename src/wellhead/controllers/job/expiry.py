@@ -5,7 +5,6 @@ Source: pkg/controller/ttlafterfinished.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from wellhead.api.errors import NotFound
@@ -35,10 +34,9 @@ class JobExpiryController:
 
     name = "ttl-after-finished"
 
-    def __init__(self, stores: Stores, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._jobs: Store[Obj] = stores[JOBS]
-        self._now = now
         self._reconciler = Reconciler(self.name, self.reconcile)
         self._jobs.on_change(self._changed)
 
@@ -55,18 +53,18 @@ class JobExpiryController:
             self._changed(None, job)
 
     def _changed(self, old: Obj | None, new: Obj | None) -> None:
-        if new is not None and seconds_left(new, self._now()) is not None:
+        if new is not None and seconds_left(new, datetime.now(UTC)) is not None:
             self._reconciler.enqueue(key(new))
 
     async def reconcile(self, name: Key) -> float | None:
         job = self._jobs.get(*reversed(name))
-        left = None if job is None else seconds_left(job, self._now())
+        left = None if job is None else seconds_left(job, datetime.now(UTC))
         if left is None or left > 0:
             return left
         try:
             # The lifetime may have been made longer a moment ago.
             job = await self._jobs.live(*reversed(name))
-            left = seconds_left(job, self._now())
+            left = seconds_left(job, datetime.now(UTC))
             if left is None or left > 0:
                 return left
             await self._jobs.delete(job, propagation="Foreground")

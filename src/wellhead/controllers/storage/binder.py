@@ -303,14 +303,13 @@ class PersistentVolumeBinder:
 
     # What is said
 
-    async def _put_claim_status(self, claim: Obj, status: Obj) -> Obj:
+    async def _put_claim_status(self, claim: Obj, status: Obj) -> None:
         before = claim.get("status") or {}
         wanted = {**before, **status}
         if status["phase"] != "Bound":
             wanted = {name: value for name, value in wanted.items() if name not in _BOUND_ONLY}
-        if wanted == before:
-            return claim
-        return await self._claims.update({**claim, "status": wanted}, "status")
+        if wanted != before:
+            await self._claims.update({**claim, "status": wanted}, "status")
 
     async def _put_volume_phase(self, volume: Obj, phase: str, message: str = "") -> Obj:
         before = volume.get("status") or {}

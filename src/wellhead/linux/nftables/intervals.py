@@ -17,10 +17,10 @@ def interval(
         yield Element(ElementKey(name, (last + 1).packed, interval_end=True))
 
 
-def intervals(name: str, networks: Iterable[IPNetwork], comment: str = "") -> Iterator[Element]:
+def intervals(name: str, networks: Iterable[IPNetwork]) -> Iterator[Element]:
     """The elements of a set of networks."""
     for first, last in _ranges(networks):
-        yield from interval(name, first, last, comment=comment)
+        yield from interval(name, first, last)
 
 
 def _ranges(networks: Iterable[IPNetwork]) -> list[tuple[IPAddress, IPAddress]]:

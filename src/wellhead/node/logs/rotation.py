@@ -31,8 +31,8 @@ def rotated(log: Path) -> list[Path]:
 
 def rotate(
     log: Path, most: int, reopen: Callable[[], None], now: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> bool:
-    """Have another file begun, and keep `most` files with that. Blocks. Whether there is another one.
+) -> None:
+    """Have another file begun, and keep `most` files with that. Blocks.
 
     `reopen` lets the writer begin a new file in the place of the one that is moved away. Raises OSError.
     """
@@ -49,14 +49,13 @@ def rotate(
             _compress(path)
     moved = log.with_name(f"{log.name}.{now().strftime(_TIME)}")
     if moved.exists() or moved.with_name(moved.name + _COMPRESSED).exists():
-        return False  # two in a second, or the clock was set back
+        return  # two in a second, or the clock was set back
     os.rename(log, moved)
     try:
         reopen()
     except OSError:
         os.rename(moved, log)
         raise
-    return True
 
 
 def _compress(path: Path) -> None:

@@ -176,9 +176,9 @@ def data(stream: int, data: bytes, *, last: bool = False) -> bytes:
     return struct.pack(">II", stream, (_FIN if last else 0) << 24 | len(data)) + data
 
 
-def reset(stream: int, status: int = PROTOCOL_ERROR) -> bytes:
+def reset(stream: int) -> bytes:
     """Refuse a stream."""
-    return _control(_RST_STREAM, struct.pack(">II", stream, status))
+    return _control(_RST_STREAM, struct.pack(">II", stream, PROTOCOL_ERROR))
 
 
 def ping(id: int) -> bytes:

@@ -27,7 +27,8 @@ _APPROVAL = "api-approved.kubernetes.io"
 _PROTECTED = re.compile(r"(?:.*\.)?(?:k8s|kubernetes)\.io")
 
 
-def spec_problems(spec: Obj, at: str = "spec") -> Iterator[Cause]:
+def spec_problems(spec: Obj) -> Iterator[Cause]:
+    at = "spec"
     group = spec.get("group") or ""
     if not group:
         yield Cause.required(f"{at}.group")
@@ -234,7 +235,8 @@ def _review_versions(versions: list[str], at: str) -> Iterator[Cause]:
         yield Cause.invalid(at, versions, f"must include at least one of {', '.join(_REVIEW_VERSIONS)}")
 
 
-def stored_version_problems(crd: Obj, at: str = "status.storedVersions") -> Iterator[Cause]:
+def stored_version_problems(crd: Obj) -> Iterator[Cause]:
+    at = "status.storedVersions"
     stored = (crd.get("status") or {}).get("storedVersions") or []
     if not stored:
         yield Cause.invalid(at, stored, "must have at least one stored version")
