@@ -43,6 +43,15 @@ _MOST_TOLD = 100  # complaints of strict decoding
 _INTEGER_BITS = {"int32": 32, "int64": 64}
 _INTEGERS = frozenset({"int32", "int64", "integer", INT_OR_STRING})
 _GO_TYPES = {"boolean": "bool", "number": "float64", "integer": "int", "byte": "[]uint8"}
+_ZEROS = {
+    "string": "",
+    "byte": "",
+    "boolean": False,
+    "number": 0,
+    QUANTITY: "0",
+    **dict.fromkeys(_INTEGERS, 0),
+}
+"""Of what has no fields; of all else, null."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +71,10 @@ def decode(
     """Check `body` against the schema of `expected` and return what remains to be defaulted and validated.
 
     The body itself is not changed. Fields that are null count as absent, and so vanish; so do empty lists and
-    maps, but for those that a type requires. A missing apiVersion or kind is filled in. Unknown fields are an
-    error under Strict, pruned with a warning under Warn (what upstream does unless asked otherwise), pruned
-    silently under Ignore. `complaints` are treated like them: what a strict reader of the text found.
+    maps, but for those that a type requires. In a list or a map, null is the zero of its type.
+    A missing apiVersion or kind is filled in. Unknown fields are an error under Strict, pruned with a warning
+    under Warn (what upstream does unless asked otherwise), pruned silently under Ignore. `complaints` are
+    treated like them: what a strict reader of the text found.
 
     Raises BadRequest in upstream's words.
     """
@@ -104,7 +114,7 @@ def check_kind(body: Obj, expected: GroupVersionKind) -> None:
         if value is not None and not isinstance(value, str):
             raise BadRequest(
                 "couldn't get version/kind; json parse error: json: cannot unmarshal"
-                f" {_json_kind(value)} into Go struct field .{field} of type string"
+                f" {json_kind(value)} into Go struct field .{field} of type string"
             )
     given = GroupVersionKind.of(body)
     if body.get("apiVersion") and given.api_version != expected.api_version:
@@ -183,10 +193,20 @@ class _Reading:
 
     def _field(self, value: Any, field: Field) -> Any:
         if field.shape == "map" and isinstance(value, dict):
-            return {key: self.cleaned(each, field.type) for key, each in value.items() if each is not None}
+            return {
+                key: self.cleaned(each, field.type) if each is not None else self._zero(field.type)
+                for key, each in value.items()
+            }
         if field.shape == "list" and isinstance(value, list):
-            return [self.cleaned(each, field.type) for each in value if each is not None]
+            return [
+                self.cleaned(each, field.type) if each is not None else self._zero(field.type)
+                for each in value
+            ]
         return self.cleaned(value, field.type)
+
+    def _zero(self, kind: str) -> Any:
+        """What Go makes of a null in a list or a map."""
+        return self.cleaned({}, kind) if self._known.fields(kind) else _ZEROS.get(kind)
 
 
 def _cleaned_scalar(value: Any, kind: str) -> Any:
@@ -264,7 +284,7 @@ def _explain(obj: Obj, gvk: GroupVersionKind, error: jsonschema_rs.ValidationErr
         return f'parsing time {time} as "2006-01-02T15:04:05Z07:00": cannot parse {time} as "2006"'
     struct, wanted = _go_field(gvk, error.instance_path)
     names = ".".join(part for part in error.instance_path if isinstance(part, str))
-    given = f"number {shown(value)}" if error.kind.name in ("maximum", "minimum") else _json_kind(value)
+    given = f"number {shown(value)}" if error.kind.name in ("maximum", "minimum") else json_kind(value)
     return f"json: cannot unmarshal {given} into Go struct field {struct}.{names} of type {wanted}"
 
 
@@ -293,7 +313,8 @@ def _go_type(type: str) -> str:
     return f"{package.rpartition('.')[2]}.{name}"
 
 
-def _json_kind(value: object) -> str:
+def json_kind(value: object) -> str:
+    """What Go's decoder calls a value of JSON."""
     match value:
         case bool():
             return "bool"

@@ -62,7 +62,7 @@ def test_empty_lists_and_maps_vanish_as_in_go() -> None:
             "labels": {},
             "annotations": {},
             "finalizers": [],
-            "ownerReferences": [None],
+            "ownerReferences": [],
         },
         "spec": {
             "selector": {},
@@ -74,6 +74,24 @@ def test_empty_lists_and_maps_vanish_as_in_go() -> None:
     decoded = decode(body, SERVICES.gvk).object
     assert decoded["metadata"] == {"name": "x"}
     assert decoded["spec"] == {"sessionAffinityConfig": {}}
+
+
+def test_null_in_a_list_or_map_is_the_zero_of_its_type_as_in_go() -> None:
+    spec = {
+        "containers": [{"args": [None, "a"], "resources": {"limits": {"cpu": None}}, "ports": [None]}],
+        "securityContext": {"supplementalGroups": [None]},
+    }
+    body = {"metadata": {"labels": {"a": None}, "ownerReferences": [None]}, "spec": spec}
+    decoded = decode(body, PODS.gvk).object
+    assert decoded["metadata"] == {
+        "labels": {"a": ""},
+        "ownerReferences": [{"apiVersion": "", "kind": "", "name": "", "uid": ""}],
+    }
+    [container] = decoded["spec"]["containers"]
+    assert container["args"] == ["", "a"]
+    assert container["resources"] == {"limits": {"cpu": "0"}}
+    assert container["ports"] == [{"containerPort": 0}]
+    assert decoded["spec"]["securityContext"] == {"supplementalGroups": [0]}
 
 
 def test_empty_structs_and_required_lists_stay() -> None:
