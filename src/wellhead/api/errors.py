@@ -344,6 +344,12 @@ class InternalError(ApiError):
         super().__init__(f"Internal error occurred: {why}", details={"causes": [{"message": why}]})
 
 
+class PlainError(ApiError):
+    """500 without a reason, as upstream answers an error of its libraries that says nothing of HTTP."""
+
+    CODE, REASON = 500, ""
+
+
 class ServiceUnavailable(ApiError):
     """503: what would answer isn't there."""
 

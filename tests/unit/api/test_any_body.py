@@ -14,7 +14,7 @@ from tests.examples import examples
 from tests.unit.api.objects import CONTEXT
 from wellhead.api import writes
 from wellhead.api.definitions import INT_OR_STRING, QUANTITY, Definitions, Field, definitions
-from wellhead.api.errors import ApiError
+from wellhead.api.errors import ApiError, PlainError
 from wellhead.api.kinds.service.allocation import ServicePool, allocate
 from wellhead.api.meta import Obj
 from wellhead.api.patch import apply_strategic_merge_patch
@@ -156,6 +156,8 @@ def test_any_body(resource: Resource, data: st.DataObject) -> None:
         try:
             patched = apply_strategic_merge_patch(created, patch, resource.gvk)
             stored(resource, patched, created, subresource)
+        except PlainError:
+            pass  # what upstream's library says of a malformed strategic patch
         except ApiError as error:
             assert 400 <= error.code < 500  # noqa: PT017
     assert created == before

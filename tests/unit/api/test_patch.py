@@ -6,9 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wellhead.api.errors import BadRequest, Invalid, RequestEntityTooLarge
+from wellhead.api.errors import BadRequest, Invalid, PlainError, RequestEntityTooLarge
 from wellhead.api.meta import Obj
-from wellhead.api.patch import apply_json_patch, apply_merge_patch, apply_strategic_merge_patch
+from wellhead.api.patch import (
+    apply_json_patch,
+    apply_merge_patch,
+    apply_strategic_merge_patch,
+    unknown_fields,
+)
 from wellhead.api.resources import DEPLOYMENTS, NODES, PODS, SERVICES
 
 _values = st.recursive(
@@ -86,8 +91,18 @@ def test_json_patch_operations(operations: list[Obj], result: Obj) -> None:
         {"op": "add", "path": "/z/y", "value": 1},
         {"op": "add", "path": "/a/b", "value": 1},
         {"op": "add", "path": "/l/7", "value": 1},
-        {"op": "remove", "path": "/l/01"},
+        {"op": "remove", "path": "/l/-2"},
+        {"op": "remove", "path": "/l/-"},
+        {"op": "add", "path": "/l/-3", "value": 1},
+        {"op": "test", "path": "/a", "value": 1.0},
         {"op": "replace", "path": "", "value": 1},
+        {"op": "replace", "path": "", "value": []},
+        {"op": "replace", "path": "", "value": None},
+        {"op": "add", "path": "", "value": {}},
+        {"op": "remove", "path": ""},
+        {"op": "add", "path": "a", "value": 1},
+        {"op": "move", "from": "/l", "path": "/l/0"},
+        None,
     ],
 )
 def test_json_patch_that_does_not_apply_is_invalid(operation: Obj) -> None:
@@ -104,16 +119,48 @@ def test_json_patch_that_does_not_apply_is_invalid(operation: Obj) -> None:
         ({"op": "test", "path": "/z"}, {"a": 1}),
         ({"op": "add", "path": "/a"}, {"a": None}),
         ({"op": "copy", "from": "/z", "path": "/a"}, {"a": None}),
+        ({"op": "replace", "path": "", "value": {"b": 1}}, {"b": 1}),
+        ({"op": "test", "path": "", "value": {"a": 1}}, {"a": 1}),
     ],
 )
 def test_a_field_that_is_not_there_is_null_as_upstreams_library_has_it(operation: Obj, result: Obj) -> None:
     assert apply_json_patch({"a": 1}, [operation]) == result
 
 
-@pytest.mark.parametrize("patch", [{}, [1]])
-def test_malformed_json_patch_is_a_bad_request(patch: object) -> None:
-    with pytest.raises(BadRequest):
+@pytest.mark.parametrize(
+    ("path", "result"), [("-1", [1, 2, 9]), ("-2", [1, 9, 2]), ("+1", [1, 9, 2]), ("01", [1, 9, 2])]
+)
+def test_negative_indices_count_from_the_end(path: str, result: list[int]) -> None:
+    added = apply_json_patch({"l": [1, 2]}, [{"op": "add", "path": f"/l/{path}", "value": 9}])
+    assert added == {"l": result}
+    for operation, left in (("remove", [1]), ("replace", [1, None])):
+        assert apply_json_patch({"l": [1, 2]}, [{"op": operation, "path": "/l/-1"}]) == {"l": left}
+    apply_json_patch({"l": [1, 2]}, [{"op": "test", "path": "/l/-2", "value": 1}])
+
+
+@pytest.mark.parametrize(
+    ("patch", "said"),
+    [
+        ({}, "object into Go value of type []handlers.jsonPatchOp"),
+        ([1], "number into Go value of type handlers.jsonPatchOp"),
+        ([{"op": "add", "path": 1}], "number into Go struct field jsonPatchOp.path of type string"),
+        ([{"op": []}], "array into Go struct field jsonPatchOp.op of type string"),
+    ],
+)
+def test_malformed_json_patch_is_a_bad_request(patch: object, said: str) -> None:
+    with pytest.raises(BadRequest) as refused:
         apply_json_patch({}, patch)
+    assert refused.value.message == f"error decoding patch: json: cannot unmarshal {said}"
+
+
+def test_null_is_a_json_patch_without_operations() -> None:
+    assert apply_json_patch({"a": 1}, None) == {"a": 1}
+
+
+def test_unknown_fields_of_operations_are_told() -> None:
+    patch = [{"op": "remove", "path": "/a"}, {"op": "add", "path": "/a", "extra": 1}, None]
+    assert list(unknown_fields(patch)) == ['unknown field "[1].extra"']
+    assert not list(unknown_fields({"x": 1}))
 
 
 @pytest.mark.parametrize("operation", [{"op": "frob", "path": "/a"}, {"op": "add"}])
@@ -231,9 +278,52 @@ def test_conditions_merge_by_type() -> None:
     ]
 
 
-def test_list_item_without_its_merge_key_is_a_bad_request() -> None:
-    with pytest.raises(BadRequest, match="does not contain declared merge key: port"):
-        strategic(service(), {"spec": {"ports": [{"name": "x"}]}})
+@pytest.mark.parametrize(
+    ("patch", "said"),
+    [
+        ({"ports": [{"name": "x"}]}, "map: map[name:x] does not contain declared merge key: port"),
+        ({"ports": [{"port": 80, "$patch": "x"}]}, "unknown patch type: x in map: map[$patch:x port:80]"),
+        ({"ports": [{"port": 80, "$patch": "merge"}]}, "merging lists cannot yet be specified in the patch"),
+        ({"$patch": "merge"}, "unknown patch type: merge in map: map[$patch:merge]"),
+        ({"$patch": None}, "unknown patch type: <nil> in map: map[$patch:<nil>]"),
+        ({"ports": [1]}, "list element types are not identical: [[map[port:80]] [1]]"),
+        ({"$setElementOrder/ports": 1}, "expected a []interface {}, but received a int64"),
+        (
+            {"$setElementOrder/ports": [{"port": 1}], "ports": [{"port": 2}]},
+            "The order in patch list:\n[map[port:2]]\n doesn't match $setElementOrder list:\n[map[port:1]]\n",
+        ),
+    ],
+)
+def test_a_strategic_patch_that_upstreams_library_cannot_apply_is_a_plain_error(
+    patch: Obj, said: str
+) -> None:
+    with pytest.raises(PlainError) as refused:
+        strategic(service({"port": 80}), {"spec": patch})
+    assert (refused.value.code, refused.value.reason, refused.value.message) == (500, "", said)
+
+
+@pytest.mark.parametrize("keys", [1, ["type"]])
+def test_what_a_patch_sets_it_retains(keys: object) -> None:
+    with pytest.raises(BadRequest, match="invalid patch format of retainKeys"):
+        strategic(service(), {"spec": {"$retainKeys": keys, "clusterIP": "None"}})
+
+
+def test_null_is_a_strategic_patch_that_changes_nothing_and_no_merge_patch() -> None:
+    obj = service({"port": 80})
+    assert apply_strategic_merge_patch(obj, None, SERVICES.gvk) == obj
+    with pytest.raises(BadRequest, match="Invalid JSON Patch"):
+        apply_merge_patch(obj, None)
+
+
+def test_whole_numbers_of_a_strategic_patch_are_integers() -> None:
+    patched = strategic(service(), {"spec": {"ports": [{"port": 80.0}], "healthCheckNodePort": 1.5}})
+    assert patched["spec"] == {"ports": [{"port": 80}], "healthCheckNodePort": 1.5}
+    assert isinstance(patched["spec"]["ports"][0]["port"], int)
+
+
+def test_where_nothing_is_directives_and_nulls_are_left_out() -> None:
+    patch = {"a": {"$patch": "x"}, "b": {"c": None, "d": [{"$patch": "delete"}, {"e": {"$patch": "y"}}]}}
+    assert strategic({}, patch) == {"b": {"d": [{}]}}
 
 
 @given(st.lists(st.integers(1, 6), unique=True), st.lists(st.integers(1, 6), unique=True))

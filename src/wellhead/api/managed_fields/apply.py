@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from wellhead.api.errors import ApiError, BadRequest
+from wellhead.api.errors import BadRequest, PlainError
 from wellhead.api.managed_fields import sets
 from wellhead.api.managed_fields.compare import compare, field_set
 from wellhead.api.managed_fields.conflicts import ManagersConflict
@@ -35,10 +35,8 @@ _KUBECTL = "kubectl"
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
-class Unmergeable(ApiError):
-    """500, as upstream: the configuration doesn't fit the type."""
-
-    CODE, REASON = 500, ""
+class Unmergeable(PlainError):
+    """The configuration doesn't fit the type."""
 
 
 class _Result(NamedTuple):

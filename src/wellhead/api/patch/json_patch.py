@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
-from wellhead.api.errors import ApiError, BadRequest, Invalid, RequestEntityTooLarge, shown
+from wellhead.api.errors import ApiError, BadRequest, Invalid, RequestEntityTooLarge, Undecodable, shown
 from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Obj
+from wellhead.api.patch.refusal import refused
+from wellhead.api.schema import json_kind
+from wellhead.text import quoted
 
 _OPERATIONS = {
     "add": (),
@@ -18,6 +23,9 @@ _OPERATIONS = {
     "copy": ("from",),
     "test": (),
 }
+_STRINGS = ("op", "path", "from")
+_FIELDS = frozenset({*_STRINGS, "value"})
+_INDEX = re.compile(r"[+-]?[0-9]{1,9}", re.ASCII)
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -28,25 +36,53 @@ def apply_json_patch(obj: Obj, patch: object, limits: Limits = DEFAULTS) -> Obj:
     Raises BadRequest for a patch that isn't one, RequestEntityTooLarge for too many operations, Invalid (422)
     if it doesn't apply: a path that isn't there, a failed `test`, copies that add up to too much.
     """
-    if not isinstance(patch, list) or not all(isinstance(operation, dict) for operation in patch):
-        raise BadRequest("error decoding patch: a JSON patch is a list of operations")
-    if len(patch) > limits.patch_operations:
+    operations = _operations(patch)
+    if len(operations) > limits.patch_operations:
         raise RequestEntityTooLarge(
             "Request entity too large: The allowed maximum operations in a JSON patch is"
-            f" {limits.patch_operations}, got {len(patch)}"
+            f" {limits.patch_operations}, got {len(operations)}"
         ).exceeding("patch-operations")
     document = _Document(obj, limits)
-    for operation in patch:
+    for operation in operations:
         name = operation.get("op")
-        if not isinstance(name, str) or name not in _OPERATIONS:
-            raise _refused(f"Unexpected kind: {shown(name)}")
-        missing = [field for field in ("path", *_OPERATIONS[name]) if field not in operation]
+        if name not in _OPERATIONS:
+            raise _refused(f"Unexpected kind: {'unknown' if name is None else shown(name)}")
+        missing = [field for field in ("path", *_OPERATIONS[name]) if operation.get(field) is None]
         if missing:
             raise _refused(f"{name} operation without {missing[0]}")
         document.apply(name, operation)
     if not isinstance(document.value, dict):
-        raise _refused("not an object any more")
+        raise refused(Undecodable("", "", "couldn't get version/kind; json parse error"), document.value)
     return document.value
+
+
+def unknown_fields(patch: object) -> Iterator[str]:
+    """What a strict reader says of the fields that operations don't have."""
+    for index, operation in enumerate(patch if isinstance(patch, list) else ()):
+        for name in operation if isinstance(operation, dict) else ():
+            if name not in _FIELDS:
+                yield f"unknown field {quoted(f'[{index}].{name}')}"
+
+
+def _operations(patch: object) -> list[Obj]:
+    """Null is a patch without operations, and an operation without fields. Raises BadRequest."""
+    if patch is None:
+        return []
+    if not isinstance(patch, list):
+        raise _undecodable(patch, "value of type []handlers.jsonPatchOp")
+    for operation in patch:
+        if not isinstance(operation, dict | None):
+            raise _undecodable(operation, "value of type handlers.jsonPatchOp")
+    operations: list[Obj] = [operation or {} for operation in patch]
+    for operation in operations:
+        for field in _STRINGS:
+            if not isinstance(operation.get(field), str | None):
+                raise _undecodable(operation[field], f"struct field jsonPatchOp.{field} of type string")
+    return operations
+
+
+def _undecodable(value: object, wanted: str) -> BadRequest:
+    return BadRequest(f"error decoding patch: json: cannot unmarshal {json_kind(value)} into Go {wanted}")
 
 
 class _Document:
@@ -69,7 +105,8 @@ class _Document:
             case "replace":
                 self._replace(path, _copy(operation.get("value")))
             case "test":
-                if not _same(self._get(path), operation.get("value")):
+                there = self._get(path) if path.text else self.value
+                if not _same(there, operation.get("value")):
                     raise _refused(f"testing value {path.text} failed: test failed")
             case "move":
                 source = _Pointer(name, operation["from"])
@@ -81,15 +118,15 @@ class _Document:
 
     def _get(self, path: _Pointer) -> Any:
         """What is there; of an object's field that isn't, null."""
-        if not path.parts:
-            return self.value
         container, last = self._container(path), path.parts[-1]
         if isinstance(container, dict):
             return container.get(last)
         return container[path.key(container, last)]
 
     def _container(self, path: _Pointer) -> Any:
-        """What holds the pointer's last part."""
+        """What holds the pointer's last part: nothing holds the whole, which one can only test or replace."""
+        if not path.parts:
+            raise path.missing()
         value = self.value
         for part in path.parts[:-1]:
             value = value[path.key(value, part)]
@@ -98,23 +135,15 @@ class _Document:
         return value
 
     def _add(self, path: _Pointer, value: Any) -> None:
-        if not path.parts:
-            self.value = value
-            return
         container, last = self._container(path), path.parts[-1]
         if isinstance(container, dict):
             container[last] = value
             return
-        index = len(container) if last == "-" else path.index(last)
-        if index > len(container):
-            raise path.missing()
+        index = len(container) if last == "-" else path.index(last, len(container) + 1)
         self._move(len(container) - index)
         container.insert(index, value)
 
     def _remove(self, path: _Pointer) -> Any:
-        if not path.parts:
-            removed, self.value = self.value, None
-            return removed
         container = self._container(path)
         key = path.key(container, path.parts[-1])
         if isinstance(container, list):
@@ -122,7 +151,9 @@ class _Document:
         return container.pop(key)
 
     def _replace(self, path: _Pointer, value: Any) -> None:
-        if not path.parts:
+        if not path.text:
+            if not isinstance(value, dict | list):
+                raise _refused("replace operation value must be object or array")
             self.value = value
             return
         container, last = self._container(path), path.parts[-1]
@@ -154,27 +185,27 @@ class _Pointer:
     """Where an operation applies."""
 
     def __init__(self, operation: str, text: object) -> None:
-        if not isinstance(text, str) or (text and not text.startswith("/")):
-            raise _refused(f"{shown(text)} is not a JSON pointer")
-        self.text = text
+        self.text = str(text)
         self._operation = operation
-        self.parts = [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
+        # What stands before the first slash doesn't count.
+        self.parts = [part.replace("~1", "/").replace("~0", "~") for part in self.text.split("/")[1:]]
 
     def key(self, container: Any, part: str) -> Any:
         """The key or index of what is there already. Raises Invalid."""
         if isinstance(container, list):
-            index = self.index(part)
-            if index < len(container):
-                return index
-        elif isinstance(container, dict) and part in container:
+            return self.index(part, len(container))
+        if isinstance(container, dict) and part in container:
             return part
         raise self.missing()
 
-    def index(self, part: str) -> int:
-        """Raises Invalid."""
-        if not (part.isascii() and part.isdigit()) or len(part) > 9 or (len(part) > 1 and part[0] == "0"):
+    def index(self, part: str, places: int) -> int:
+        """A number below that of the places; a negative one counts from the end. Raises Invalid."""
+        if not _INDEX.fullmatch(part):
             raise self.missing()
-        return int(part)
+        index = int(part)
+        if not -places <= index < places:
+            raise self.missing()
+        return index % places
 
     def missing(self) -> ApiError:
         """There is no such place."""
@@ -193,9 +224,9 @@ def _copy(value: Any) -> Any:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Equal as JSON: true is not 1."""
+    """Equal as they are written: true is not 1, nor is 1.0."""
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(map(_same, one, other))
-    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
+    return type(one) is type(other) and bool(one == other)

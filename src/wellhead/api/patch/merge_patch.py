@@ -6,6 +6,7 @@ from typing import Any
 
 from wellhead.api.errors import BadRequest
 from wellhead.api.meta import Obj
+from wellhead.api.schema import json_kind
 
 
 def apply_merge_patch(obj: Obj, patch: object) -> Obj:
@@ -14,7 +15,12 @@ def apply_merge_patch(obj: Obj, patch: object) -> Obj:
     Raises BadRequest if the patch isn't a JSON object.
     """
     if not isinstance(patch, dict):
-        raise BadRequest("json: cannot unmarshal into a merge patch: it must be an object")
+        if patch is None:
+            raise BadRequest("Invalid JSON Patch")
+        raise BadRequest(
+            f"error decoding patch: json: cannot unmarshal {json_kind(patch)}"
+            " into Go value of type map[string]interface {}"
+        )
     merged: Obj = _merge(obj, patch)
     return merged
 

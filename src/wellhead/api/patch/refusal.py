@@ -13,6 +13,7 @@ import msgspec
 
 from wellhead.api.errors import Cause, Invalid, Undecodable
 
+_FRACTION = re.compile(r"json: cannot unmarshal number \S+ into Go value of type (u?int\d+)")
 _WRONG = re.compile(r"json: cannot unmarshal (\w+) into Go struct field \S+ of type (string|bool|u?int\d*)")
 
 
@@ -28,6 +29,8 @@ def refused_strategic(error: Undecodable, patch: Any) -> Invalid:
     if wrong is not None:
         number_as_text = wrong[1] == "number" and wrong[2] == "string"
         why = "cannot convert int64 to string" if number_as_text else f"unrecognized type: {wrong[2]}"
+    elif fraction := _FRACTION.fullmatch(error.why):
+        why = f"cannot convert float64 to {fraction[1]}"
     return _invalid(as_go_prints(patch), why)
 
 

@@ -20,12 +20,12 @@ from wellhead.apiserver.authz import Authorizer
 from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_sent, field_validation
 from wellhead.apiserver.registry.registry import Registry
-from wellhead.apiserver.verbs.update import check_name
+from wellhead.apiserver.verbs.update import check_named
 from wellhead.apiserver.verbs.warned import Watched
 
 APPLY = "application/apply-patch+yaml"
 _ATTEMPTS = 5
-_IDENTITY = ("apiVersion", "kind", "metadata")
+_OF_STATUS = ("apiVersion", "kind", "metadata", "status")
 
 
 async def apply(
@@ -48,12 +48,7 @@ async def apply(
         if extent_of_object(merged).values > call.limits.body_values:
             raise too_many_values(call.limits)
         new = decode_sent(call, merged, complaints)
-        metadata = new.get("metadata") or {}
-        if not metadata.get("name"):
-            raise BadRequest(
-                f"the name of the object ({info.name} based on URL) was undeterminable: name must be provided"
-            )
-        check_name(new, info.name)
+        check_named(new, info.name)
         return new
 
     watched = Watched(change)
@@ -137,10 +132,11 @@ def _read(call: Call, body: bytes) -> Document:
 
 
 def _of_subresource(config: Obj, subresource: str, *, has_status: bool) -> Obj:
-    """What of the configuration this request may set: the status has a subresource of its own."""
+    """What of the configuration this request may set (upstream: the reset fields of its strategy)."""
+    if subresource in ("status", "approval"):
+        return {field: value for field, value in config.items() if field in _OF_STATUS}
     if subresource:
-        wanted = (*_IDENTITY, subresource)
-        return {field: value for field, value in config.items() if field in wanted}
+        return config
     if has_status:
         return {field: value for field, value in config.items() if field != "status"}
     return config

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
@@ -20,7 +20,7 @@ from wellhead.apiserver.call import Call
 from wellhead.apiserver.decoding import decode_sent
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.apiserver.verbs.apply import APPLY, apply
-from wellhead.apiserver.verbs.update import check_name
+from wellhead.apiserver.verbs.update import check_named
 from wellhead.apiserver.verbs.warned import Watched
 from wellhead.text import quoted
 
@@ -34,21 +34,32 @@ class Patch:
     """A patch that was read from a request, to be applied to whichever version of the object it meets."""
 
     def __init__(self, content_type: str, body: bytes, limits: Limits) -> None:
-        """Raises BadRequest, RequestEntityTooLarge, UnsupportedMediaType."""
+        """Raises RequestEntityTooLarge, UnsupportedMediaType."""
         if content_type not in _TYPES:
             raise UnsupportedMediaType.accepting((*_TYPES, APPLY))
         self._type = content_type
         self._limits = limits
+        self._document: object = None
+        self._unreadable = ""
+        complaints: Sequence[str] = ()
         try:
             self._document, complaints = read_json(body, limits)
         except Unreadable as error:
+            # Said when it meets an object: that there is none comes first.
             prefix = "" if content_type == STRATEGIC_MERGE_PATCH else "error decoding patch: "
-            raise BadRequest(f"{prefix}{error.problem}") from None
-        prefix = "json patch " if content_type == JSON_PATCH else ""
+            self._unreadable = f"{prefix}{error.problem}"
+        prefix = ""
+        if content_type == JSON_PATCH:
+            prefix, complaints = "json patch ", [*patches.unknown_fields(self._document), *complaints]
         self.complaints = [f"{prefix}{complaint}" for complaint in complaints]
 
     def apply(self, obj: Obj, gvk: GroupVersionKind) -> Obj:
-        """The patched object, not yet checked. Raises BadRequest, Invalid, RequestEntityTooLarge."""
+        """The patched object, not yet checked.
+
+        Raises BadRequest, Invalid, PlainError, RequestEntityTooLarge.
+        """
+        if self._unreadable:
+            raise BadRequest(self._unreadable)
         patched = self._patched(obj, gvk)
         extent = extent_of_object(patched)
         if extent.values > self._limits.body_values:
@@ -110,7 +121,7 @@ async def patch(
         new = document.decoded(
             old, resource.gvk, lambda patched: decode_sent(call, patched, document.complaints)
         )
-        check_name(new, info.name)
+        check_named(new, info.name)
         return new
 
     watched = Watched(change)
