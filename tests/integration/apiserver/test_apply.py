@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.integration.apiserver.cluster import Answer, Cluster, User
-from tests.integration.apiserver.objects import CONFIGMAPS, configmap
+from tests.integration.apiserver.objects import CONFIGMAPS, PODS, configmap, pod, service_account
+from wellhead.api.meta import Obj
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 APPLY = "application/apply-patch+yaml"
@@ -194,3 +195,26 @@ async def test_kubectl_goes_over_from_client_side_apply(cluster: Cluster) -> Non
     await run("apply", "-f", "-", stdin=CONFIG)
     await run("apply", "--server-side", "-f", "-", stdin=CONFIG.replace("a: '1'", "b: '2'"))
     assert await run("get", "configmap", "c", "-o", "jsonpath={.data}") == '{"b":"2"}'
+
+
+@pytest.mark.parametrize(
+    ("subresource", "spec", "code"),
+    [
+        ("ephemeralcontainers", {"ephemeralContainers": [{"name": "e", "image": "j"}]}, 200),
+        ("resize", {"containers": [{"name": "c", "resources": {"requests": {"cpu": "2"}}}]}, 409),
+    ],
+)
+async def test_parts_of_a_pod_are_applied_by_their_subresource(
+    admin: User, subresource: str, spec: Obj, code: int
+) -> None:
+    await admin.call("POST", "/api/v1/namespaces/default/serviceaccounts", service_account())
+    name = f"applied-{subresource}"
+    resources = {"requests": {"cpu": "1"}}
+    await admin.create(PODS, pod(name, containers=[{"name": "c", "image": "i", "resources": resources}]))
+    config = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+    path = f"{PODS}/{name}/{subresource}"
+    assert (await apply(admin, path, config)).code == code
+    applied = (await apply(admin, path, config, force="true")).expect(200)
+    [(key, value)] = spec.items()
+    assert applied["spec"][key][0] | value[0] == applied["spec"][key][0]
+    assert ("me", "Apply", subresource) in managers(applied)

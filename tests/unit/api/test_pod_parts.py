@@ -92,11 +92,23 @@ def test_a_resize_changes_cpu_and_memory_alone() -> None:
     assert new["metadata"]["generation"] == 2
     for resources, message in (
         ({}, "QOS Class may not change"),
-        ({"requests": {"cpu": "1"}}, "cannot be removed: memory"),
+        ({"requests": {"cpu": "1"}}, "resource requests cannot be removed"),
         ({"requests": {"cpu": "1", "memory": "1Mi", "example.com/x": "1"}}, "only cpu and memory"),
     ):
         with pytest.raises(Invalid, match=message):
             resized(old, **resources)
+
+
+@pytest.mark.parametrize("kind", ["containers", "initContainers"])
+def test_a_resize_neither_adds_removes_renames_nor_moves_containers(kind: str) -> None:
+    old = pod()
+    there = old["spec"][kind]
+    for containers in ([*there, {**there[0], "name": "more"}], []):
+        with pytest.raises(Invalid, match=f"spec.{kind}: Forbidden: {kind} may not be added or removed"):
+            change(old, "resize", **{kind: containers})
+    renamed = [{**there[0], "name": "other"}]
+    with pytest.raises(Invalid, match=rf"spec.{kind}\[0\].name: Forbidden: {kind} may not be renamed"):
+        change(old, "resize", **{kind: renamed})
 
 
 def test_a_node_that_says_nothing_of_resources_resizes_nothing() -> None:

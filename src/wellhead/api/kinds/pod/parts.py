@@ -6,7 +6,7 @@ ValidatePodEphemeralContainersUpdate and ValidatePodResize in pkg/apis/core/vali
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from wellhead.api.errors import Cause
 from wellhead.api.kinds.pod.qos import qos_class
@@ -27,23 +27,20 @@ def combine(subresource: str, new: Obj, old: Obj) -> Obj:
         if after.get("ephemeralContainers"):
             spec["ephemeralContainers"] = after["ephemeralContainers"]
         return spec
-    changed = {
-        kind: [_resized(each, _named(after.get(kind) or (), each["name"])) for each in before[kind]]
-        for kind in _KINDS
-        if before.get(kind)
-    }
-    kept = {name: value for name, value in before.items() if name != "resources"}
+    changed = {}
+    for kind in _KINDS:
+        now, then = after.get(kind) or [], before.get(kind) or []
+        if [each.get("name") for each in now] == [each["name"] for each in then]:
+            now = [_resized(*each) for each in zip(then, now, strict=True)]
+        # Others, or in another order: that is refused.
+        if now:
+            changed[kind] = now
+    kept = {name: value for name, value in before.items() if name not in ("resources", *_KINDS)}
     whole = {"resources": after["resources"]} if "resources" in after else {}
     return {**kept, **changed, **whole}
 
 
-def _named(containers: Iterable[Obj], name: str) -> Obj | None:
-    return next((each for each in containers if each.get("name") == name), None)
-
-
-def _resized(before: Obj, after: Obj | None) -> Obj:
-    if after is None:
-        return before
+def _resized(before: Obj, after: Obj) -> Obj:
     kept = {name: value for name, value in before.items() if name not in _OF_RESIZE}
     return kept | {name: after[name] for name in _OF_RESIZE if name in after}
 
@@ -85,6 +82,10 @@ def _validate_resize(new: Obj, old: Obj) -> Iterator[Cause]:
     ):
         yield Cause.forbidden("spec", "Pod running on node without support for resize")
     yield from _validate_whole(after.get("resources"), before.get("resources"))
+    others = [cause for kind in _KINDS for cause in _validate_order(kind, after, before)]
+    yield from others
+    if others:
+        return
     for kind in _KINDS:
         for index, (now, then) in enumerate(zip(after.get(kind) or (), before.get(kind) or (), strict=True)):
             at = f"spec.{kind}[{index}].resources"
@@ -95,6 +96,18 @@ def _validate_resize(new: Obj, old: Obj) -> Iterator[Cause]:
             if now.get("resizePolicy") != then.get("resizePolicy"):
                 yield Cause.forbidden("spec", "only cpu and memory resources are mutable")
             yield from _validate_container(now.get("resources") or {}, then.get("resources") or {}, at)
+
+
+def _validate_order(kind: str, new: Obj, old: Obj) -> Iterator[Cause]:
+    """A resize neither adds, removes, renames nor moves a container."""
+    after, before = new.get(kind) or [], old.get(kind) or []
+    if len(after) != len(before):
+        yield Cause.forbidden(f"spec.{kind}", f"{kind} may not be added or removed on resize")
+        return
+    for index, (now, then) in enumerate(zip(after, before, strict=True)):
+        if now.get("name") != then["name"]:
+            text = f"{kind} may not be renamed or reordered on resize"
+            yield Cause.forbidden(f"spec.{kind}[{index}].name", text)
 
 
 def _validate_whole(new: Obj | None, old: Obj | None) -> Iterator[Cause]:
@@ -119,8 +132,7 @@ def _others(amounts: Obj) -> Obj:
 def _validate_container(new: Obj, old: Obj, at: str) -> Iterator[Cause]:
     for field in ("requests", "limits"):
         after, before = new.get(field) or {}, old.get(field) or {}
-        if removed := sorted(name for name in _RESIZABLE if name in before and name not in after):
-            text = f"resource {field} cannot be removed: {', '.join(removed)}"
-            yield Cause.forbidden(f"{at}.{field}", text)
+        if any(name in before and name not in after for name in _RESIZABLE):
+            yield Cause.forbidden(f"{at}.{field}", f"resource {field} cannot be removed")
         if _others(after) != _others(before):
             yield Cause.forbidden("spec", "only cpu and memory resources are mutable")
