@@ -248,11 +248,12 @@ def _validate_owners(owners: Iterable[Obj]) -> list[Cause]:
 
 
 def validate_finalizers(names: Iterable[str], path: str) -> list[Cause]:
-    """The names of finalizers at `path`."""
+    """The names of finalizers in the list at `path`."""
     causes: list[Cause] = []
-    for name in names:
-        causes += [Cause.invalid(path, name, problem) for problem in qualified_name(name)]
-        causes += _no_standard(name, path)
+    for index, name in enumerate(names):
+        at = f"{path}[{index}]"
+        causes += [Cause.invalid(at, name, problem) for problem in qualified_name(name)]
+        causes += _no_standard(name, at)
     return causes
 
 

@@ -125,7 +125,8 @@ async def test_binding_gives_a_pod_its_node_once(admin: User, scheduled: Obj) ->
     assert condition["status"] == "True"
     status = (await admin.call("POST", f"{PODS}/a/binding", binding("a", "node-2"))).expect(409)
     assert 'pod a is already assigned to node "node-1"' in status["message"]
-    (await admin.call("POST", f"{PODS}/a/binding", binding("a") | {"target": {}})).expect(422)
+    status = (await admin.call("POST", f"{PODS}/a/binding", binding("a") | {"target": {}})).expect(500)
+    assert status["message"] == "target.name: Required value"
     (await admin.call("POST", f"{PODS}/none/binding", binding("none"))).expect(404)
 
 

@@ -104,6 +104,46 @@ async def test_a_scale_names_its_workload_and_namespace(admin: User) -> None:
     assert none["spec"] == {}
 
 
+async def test_a_scale_has_metadata_like_any_object(admin: User) -> None:
+    await admin.call("POST", DEPLOYMENTS, deployment("labelled"))
+    sent = {"metadata": {"name": "labelled", "finalizers": ["x"]}, "spec": {"replicas": 4}}
+    status = (await admin.call("PUT", f"{DEPLOYMENTS}/labelled/scale", sent)).expect(422)
+    assert status["message"] == (
+        'Scale.autoscaling "labelled" is invalid: metadata.finalizers[0]: Invalid value: "x": name is neither'
+        " a standard finalizer name nor is it fully qualified"
+    )
+
+
+async def test_a_scale_without_replicas_is_nobodys_and_can_be_applied(admin: User) -> None:
+    await admin.call("POST", DEPLOYMENTS, deployment("nobodys"))
+    at = f"{DEPLOYMENTS}/nobodys/scale"
+    (await admin.call("PATCH", at, {"spec": {"replicas": 4}}, headers=MERGE)).expect(200)
+    (await admin.call("PATCH", at, {"spec": None}, headers=MERGE)).expect(200)
+    scale = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": {"name": "nobodys"}}
+    query, headers = {"fieldManager": "me"}, {"Content-Type": "application/apply-patch+yaml"}
+    sent = scale | {"spec": {"replicas": 5}}
+    applied = (await admin.call("PATCH", at, sent, headers=headers, query=query)).expect(200)
+    assert applied["spec"] == {"replicas": 5}
+
+
+async def test_a_version_that_is_none(admin: User, at: str) -> None:
+    sent = configmap("refusing") | {"metadata": {"name": "refusing", "resourceVersion": "abc"}}
+    status = (await admin.call("PUT", at, sent)).expect(500)
+    assert status["message"] == 'strconv.ParseUint: parsing "abc": invalid syntax'
+    assert "reason" not in status
+
+
+async def test_a_patch_of_what_is_not_there_need_not_be_one(admin: User) -> None:
+    answer = await admin.call("PATCH", f"{CONFIGMAPS}/nowhere", {}, headers=JSON_PATCH)
+    answer.expect(404)
+
+
+async def test_a_patch_that_takes_the_name_away(admin: User, at: str) -> None:
+    operation = {"op": "remove", "path": "/metadata"}
+    status = (await admin.call("PATCH", at, [operation], headers=JSON_PATCH)).expect(400)
+    assert status["message"].endswith("(refusing based on URL) was undeterminable: name must be provided")
+
+
 async def test_version_zero_is_any_version_and_no_kind_is_the_kind(admin: User) -> None:
     await admin.call("POST", DEPLOYMENTS, deployment("any"))
     change = {"kind": None, "metadata": {"resourceVersion": "0", "labels": {"a": "b"}}}

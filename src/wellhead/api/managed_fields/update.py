@@ -21,7 +21,7 @@ from wellhead.api.managed_fields.entries import (
     write,
 )
 from wellhead.api.managed_fields.merge import collapsed
-from wellhead.api.managed_fields.sets import LEAF, SELF, Path, Tree
+from wellhead.api.managed_fields.sets import LEAF, SELF, Tree
 from wellhead.api.managed_fields.types import Type
 from wellhead.api.meta import Obj
 
@@ -77,8 +77,6 @@ class Writer(msgspec.Struct, frozen=True):
     manager: str
     now: str
     subresource: str = ""
-    tracked: Path = ()
-    """A field without whose manager nothing is recorded: a scale has no other."""
 
     def identity(self, operation: Operation, api_version: str) -> Identity:
         version = "" if operation == "Apply" else api_version
@@ -94,8 +92,6 @@ def updated(kind: Kind, old: Obj, new: Obj, writer: Writer) -> list[Obj]:
     managers = _recorded(old, new, writer)
     if not managers and old:
         return []
-    if writer.tracked and not any(sets.has(entry.fields, writer.tracked) for entry in managers.values()):
-        return write(managers)
     return write(tracked(kind, old, new, managers, writer))
 
 

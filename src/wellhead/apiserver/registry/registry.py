@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,6 +17,7 @@ from wellhead.api.errors import (
     Conflict,
     InternalError,
     NotFound,
+    PlainError,
     RequestEntityTooLarge,
     ServiceUnavailable,
 )
@@ -41,12 +43,14 @@ from wellhead.storage.cache import Collection, WatchCache
 from wellhead.storage.encoding import decode, encode, encode_json, with_revision
 from wellhead.storage.event_log import Item
 from wellhead.storage.store import RevisionConflict, StoreFailed, StoreFull, StoreKey, Write
+from wellhead.text import quoted
 
 # How often a write that another one overtook is tried again before the client hears of it.
 # Each attempt is lost to another's write, so as many must have come first; upstream has no limit.
 _ATTEMPTS = 100
 _LONGEST_DOUBLING = 6
 _NAME_ATTEMPTS = 8
+_VERSION = re.compile(r"[0-9]+", re.ASCII)
 _LEEWAY = timedelta(seconds=60)
 SYSTEM_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
@@ -392,11 +396,16 @@ class Registry:
 def _changed(
     resource: Resource, old: Obj, change: Callable[[Obj], Obj], context: Context, *, subresource: str
 ) -> Obj:
-    """What was sent, with its defaults if it is the whole object. Raises Conflict, BadRequest."""
+    """What was sent, with its defaults if it is the whole object.
+
+    Raises Conflict, BadRequest, PlainError for a resourceVersion that is none.
+    """
     new = change(_copy(old))
     sent = (new.get("metadata") or {}).get("resourceVersion") or ""
     if sent == "0":
         new["metadata"]["resourceVersion"] = ""  # whichever there is
+    elif sent and not _VERSION.fullmatch(sent):
+        raise PlainError(f"strconv.ParseUint: parsing {quoted(sent)}: invalid syntax")
     elif sent and sent != old["metadata"]["resourceVersion"]:
         raise Conflict.of(resource, old["metadata"]["name"])
     return writes.received(resource, new, context, old, subresource)

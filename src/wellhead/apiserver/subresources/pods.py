@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from wellhead.api.errors import BadRequest, Cause, Conflict, Invalid
+from wellhead.api.errors import BadRequest, Cause, Conflict, PlainError
 from wellhead.api.meta import GroupVersionKind, Obj, condition, now
 from wellhead.api.metadata import check_sent_namespace
 from wellhead.api.resources import PODS
@@ -20,7 +20,7 @@ _BINDING = GroupVersionKind("", "v1", "Binding")
 async def bind(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
     """Give the pod its node (registry/core/pod/storage, BindingREST): the path names it, or the body alone.
 
-    Raises NotFound, Invalid, and Conflict for a pod that has a node or is being deleted.
+    Raises NotFound, PlainError for a bad target, and Conflict for a pod that has a node or is being deleted.
     """
     info = call.info
     gate = admission.gate(call, "CREATE", kind=_BINDING, dry_run=call.dry_run)
@@ -39,7 +39,9 @@ async def bind(call: Call, registry: Registry, admission: Admission) -> web.Stre
     if not target.get("name"):
         causes.append(Cause.required("target.name"))
     if causes:
-        raise Invalid.of("", "Binding", name, causes)
+        # Upstream returns them as a plain error.
+        said = [str(cause) for cause in causes]
+        raise PlainError(said[0] if len(said) == 1 else f"[{', '.join(said)}]")
 
     def assign(pod: Obj) -> None:
         metadata = pod["metadata"]

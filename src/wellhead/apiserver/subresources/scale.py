@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from wellhead.api.custom import values
 from wellhead.api.custom.strategy import CustomStrategy
-from wellhead.api.errors import Cause, Conflict, InternalError, Invalid
+from wellhead.api.errors import BadRequest, Cause, Conflict, InternalError
 from wellhead.api.kinds.workload import selector_of
 from wellhead.api.managed_fields import update as managed_fields
 from wellhead.api.managed_fields.apply import applied
@@ -17,7 +17,8 @@ from wellhead.api.managed_fields.scale import REPLICAS, of_parent, of_scale
 from wellhead.api.managed_fields.types import type_of
 from wellhead.api.managed_fields.update import Writer
 from wellhead.api.meta import GroupVersionKind, Obj
-from wellhead.api.metadata import check_sent_namespace
+from wellhead.api.metadata import check_sent_namespace, refuse
+from wellhead.api.metadata import validate as validate_metadata
 from wellhead.api.printer import SCALE
 from wellhead.api.resource import Resource
 from wellhead.apiserver.admission.chain import Admission
@@ -33,6 +34,9 @@ from wellhead.storage.encoding import decode
 from wellhead.text import quoted
 
 _SCALE = GroupVersionKind("autoscaling", "v1", "Scale")
+_RESOURCE = Resource(_SCALE.group, _SCALE.version, _SCALE.kind, "scale")
+_UNKNOWN = -(2**31)
+"""Of an object that doesn't say how many it wants, before it is told."""
 _COPIED = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
 
 
@@ -72,10 +76,9 @@ async def patch_scale(call: Call, registry: Registry, admission: Admission) -> w
 async def _apply(call: Call, registry: Registry, admission: Admission) -> web.StreamResponse:
     writer = apply_writer(call)
     config, complaints = await configuration(call)
-    kind = managed_fields.Kind(_SCALE.api_version, type_of(_SCALE))
 
     def change(scale: Obj) -> Obj:
-        merged = applied(kind, scale, config, _SCALE, writer, force=call.flag("force"))
+        merged = applied(_kind(), scale, config, _SCALE, writer, force=call.flag("force"))
         return decode_body(call, merged, _SCALE, complaints)
 
     return await _write(call, registry, admission, change, None)
@@ -91,46 +94,41 @@ async def _write(
     """Without a writer, the scale that `change` makes has its own record of managers."""
     info = call.info
     scaling = scaling_of(call.resource)
-    if writer is not None:
-        writer = replace(writer, tracked=scaling.path)
 
     def set_replicas(workload: Obj) -> Obj:
-        entries = workload["metadata"].get("managedFields") or []
-        scale = scaling.shown(workload)
-        if writer is None:
-            scale["metadata"]["managedFields"] = of_scale(entries, _SCALE.api_version, scaling.path)
-        scale = change(scale)
-        if writer is None:
-            changed = (scale.get("metadata") or {}).get("managedFields") or []
-            workload["metadata"]["managedFields"] = of_parent(
-                entries, changed, workload["apiVersion"], scaling.path
-            )
+        record = workload["metadata"].get("managedFields") or []
+        before = scaling.shown(workload, written=True)
+        if managers := of_scale(record, _SCALE.api_version, scaling.path):
+            before["metadata"]["managedFields"] = managers
+        scale = change(before)
         check_named(scale, info.name)
         check_sent_namespace(scale, info.namespace)
-        metadata = scale.get("metadata") or {}
+        metadata: Obj = {"namespace": info.namespace} | (scale.get("metadata") or {})
+        if writer is None:
+            managers = metadata.get("managedFields") or []
+        else:
+            managers = managed_fields.updated(_kind(), before, scale, writer)
+        workload["metadata"]["managedFields"] = of_parent(
+            record, managers, workload["apiVersion"], scaling.path
+        )
+        scaling.check({**scale, "metadata": metadata})
         if (uid := metadata.get("uid")) and uid != workload["metadata"]["uid"]:
             raise Conflict.uid(call.resource, info.name, uid, workload["metadata"]["uid"])
-        replicas = (scale.get("spec") or {}).get("replicas", 0)
-        if replicas < 0:
-            cause = Cause.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
-            raise Invalid.of(_SCALE.group, _SCALE.kind, info.name, [cause])
         # The version that the client insists on, or none.
         workload["metadata"]["resourceVersion"] = metadata.get("resourceVersion") or ""
-        scaling.put(workload, replicas)
+        scaling.put(workload, (scale.get("spec") or {}).get("replicas", 0))
         return workload
 
     dry_run = call.dry_run
     gate = _ScaleGate(admission.gate(call, "UPDATE", kind=_SCALE, dry_run=dry_run), scaling)
     written = await registry.update(
-        call.resource,
-        info.namespace,
-        info.name,
-        set_replicas,
-        gate=gate,
-        writer=writer,
-        dry_run=dry_run,
+        call.resource, info.namespace, info.name, set_replicas, gate=gate, dry_run=dry_run
     )
     return await answer_printed(call, scaling.shown(decode(written.data)), SCALE)
+
+
+def _kind() -> managed_fields.Kind:
+    return managed_fields.Kind(_SCALE.api_version, type_of(_SCALE))
 
 
 class _ScaleGate:
@@ -141,12 +139,13 @@ class _ScaleGate:
         self._scaling = scaling
 
     async def mutate(self, new: Obj, old: Obj | None) -> Obj:
-        scale = await self._gate.mutate(self._scaling.shown(new), old and self._scaling.shown(old))
+        before = old and self._scaling.shown(old, written=True)
+        scale = await self._gate.mutate(self._scaling.shown(new), before)
         self._scaling.put(new, (scale.get("spec") or {}).get("replicas", 0))
         return new
 
     async def validate(self, new: Obj, old: Obj | None) -> None:
-        await self._gate.validate(self._scaling.shown(new), old and self._scaling.shown(old))
+        await self._gate.validate(self._scaling.shown(new), old and self._scaling.shown(old, written=True))
 
     async def remove(self, old: Obj) -> None:
         await self._gate.remove(self._scaling.shown(old))
@@ -160,7 +159,7 @@ class Scaling:
 
     path = REPLICAS
 
-    def replicas(self, workload: Obj) -> int:
+    def replicas(self, workload: Obj, *, written: bool) -> int:
         """How many are wanted."""
         return int(workload["spec"].get("replicas", 1))
 
@@ -175,10 +174,17 @@ class Scaling:
         """Want that many."""
         workload["spec"]["replicas"] = replicas
 
-    def shown(self, workload: Obj) -> Obj:
-        """The workload's Scale."""
+    def check(self, scale: Obj) -> None:
+        """Raises Invalid for a Scale that can't be (upstream: ValidateScale)."""
+        causes = validate_metadata(_RESOURCE, scale)
+        if (replicas := (scale.get("spec") or {}).get("replicas", 0)) < 0:
+            causes.append(Cause.invalid("spec.replicas", replicas, "must be greater than or equal to 0"))
+        refuse(_RESOURCE, scale, causes)
+
+    def shown(self, workload: Obj, *, written: bool = False) -> Obj:
+        """The workload's Scale; `written`: as it is before it is written, which needs no replicas yet."""
         kept = {field: workload["metadata"][field] for field in _COPIED if field in workload["metadata"]}
-        replicas = self.replicas(workload)
+        replicas = self.replicas(workload, written=written)
         return {
             "kind": _SCALE.kind,
             "apiVersion": _SCALE.api_version,
@@ -197,9 +203,16 @@ class _CustomScaling(Scaling):
         self._selector: str = paths.get("labelSelectorPath") or ""
         self.path = tuple(f"f:{name}" for name in self._spec.removeprefix(".").split("."))
 
-    def replicas(self, workload: Obj) -> int:
+    def check(self, scale: Obj) -> None:
+        # Its object's rules say how many there may be.
+        if (scale.get("spec") or {}).get("replicas", 0) == _UNKNOWN:
+            raise BadRequest(f"the spec replicas field {quoted(self._spec)} cannot be empty")
+
+    def replicas(self, workload: Obj, *, written: bool) -> int:
         found = values.at(workload, self._spec)
         if not isinstance(found, int):
+            if written:
+                return _UNKNOWN
             raise InternalError(f"the spec replicas field {quoted(self._spec)} does not exist")
         return found
 
