@@ -10,6 +10,7 @@ from wellhead.api.managed_fields.types import ListType
 from wellhead.text import quoted
 
 _encode = msgspec.json.Encoder(order="sorted").encode
+_ZEROS: dict[str, Any] = {"string": "", "numeric": 0, "boolean": False, "untyped": None}
 _KINDS = ("f:", "k:", "v:", "i:")
 
 
@@ -30,6 +31,8 @@ def item_element(known: ListType, item: Any) -> str:
                 found[key] = item[key]
             elif key in known.defaults:
                 found[key] = known.defaults[key]
+            elif known.has_zeros and known.element.map is not None:
+                found[key] = _ZEROS[known.element.map.fields[key].type.scalar]
         if not found:
             keys = " ".join(map(quoted, known.keys))
             raise NoElement(

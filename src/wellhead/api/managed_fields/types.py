@@ -26,7 +26,9 @@ from wellhead.api.meta import GroupVersionKind, Obj
 
 _RAW_EXTENSION = "io.k8s.apimachinery.pkg.runtime.RawExtension"
 
-# The only key of a list map that has a default (Kubernetes 1.36's OpenAPI v3 documents).
+_NO_ZERO_KEY = "io.k8s.api.core.v1.ObjectReference"
+"""The only item of a list map whose key may be left out and then isn't there: others' are their zeros."""
+# The only key of a list map that has another default (Kubernetes 1.36's OpenAPI v3 documents).
 _KEY_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "core.v1.ContainerPort": {"protocol": "TCP"},
     "core.v1.ServicePort": {"protocol": "TCP"},
@@ -67,6 +69,8 @@ class ListType:
     atomic: bool = True
     keys: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    has_zeros: bool = False
+    """Whether a key without default is its type's zero where it is left out, as Go has it."""
     """Of keys."""
 
 
@@ -207,7 +211,9 @@ class _Builder:
                 keys = (key,) if key else ()
             case _:
                 return ListType(element)
-        return ListType(element, False, tuple(sorted(keys)), self._defaults(items, keys))
+        target = _reference(items) if isinstance(items, dict) else ""
+        has_zeros = bool(target) and target != _NO_ZERO_KEY
+        return ListType(element, False, tuple(sorted(keys)), self._defaults(items, keys), has_zeros)
 
     def _defaults(self, items: object, keys: tuple[str, ...]) -> Mapping[str, Any]:
         if not isinstance(items, dict):

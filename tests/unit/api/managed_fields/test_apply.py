@@ -95,6 +95,12 @@ def test_a_port_without_a_protocol_is_the_one_that_got_the_default() -> None:
     assert live.object["spec"]["ports"] == [port | {"name": "http"}]
 
 
+def test_a_key_that_is_left_out_is_the_zero_of_its_type() -> None:
+    live = Live(POD).apply("me", {"spec": {"containers": [{"image": "i"}]}})
+    assert live.object["spec"] == {"containers": [{"image": "i"}]}
+    assert 'k:{"name":""}' in live.fields("me")["f:spec"]["f:containers"]
+
+
 def test_what_is_atomic_is_replaced_as_a_whole() -> None:
     live = Live(SERVICE).apply("me", {"spec": {"selector": {"a": "1", "b": "1"}}})
     live.apply("me", {"spec": {"selector": {"a": "1"}}})
