@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from hashlib import sha256
 
 from aiohttp import web
 
@@ -56,7 +57,8 @@ class Authenticator:
         """Who has no credentials is anonymous. Raises Unauthorized for bad ones."""
         certificate = request.get_extra_info("peercert")
         if certificate:
-            return _certified(certificate["subject"])
+            encoded = request.get_extra_info("ssl_object").getpeercert(True)
+            return _certified(certificate["subject"], encoded)
         authorization = request.headers.get("Authorization", "")
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() == "bearer" and token.strip():
@@ -101,11 +103,12 @@ class Authenticator:
 
 
 @lru_cache(maxsize=4096)
-def _certified(subject: tuple[tuple[tuple[str, str], ...], ...]) -> User:
+def _certified(subject: tuple[tuple[tuple[str, str], ...], ...], certificate: bytes) -> User:
     """The user that a verified client certificate names: CN is the user, each O a group."""
     attributes = [attribute for names in subject for attribute in names]
     name = next((value for key, value in attributes if key == "commonName"), "")
     if not name:
         raise Unauthorized
     groups = [value for key, value in attributes if key == "organizationName"]
-    return User(name, (*groups, "system:authenticated"))
+    extra = {f"{_EXTRA}/credential-id": [f"X509SHA256={sha256(certificate).hexdigest()}"]}
+    return User(name, (*groups, "system:authenticated"), extra=extra)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import re
 import time
 from datetime import timedelta
 
@@ -43,6 +44,9 @@ async def test_a_certificate_names_user_and_groups(cluster: Cluster, admin: User
     assert await whoami(admin) == ("kubernetes-admin", ["system:masters", "system:authenticated"])
     nobody = await cluster.user("nobody")
     assert await whoami(nobody) == ("nobody", ["system:authenticated"])
+    info = (await nobody.create(f"{REVIEWS}/selfsubjectreviews", {}))["status"]["userInfo"]
+    [credential] = info["extra"]["authentication.kubernetes.io/credential-id"]
+    assert re.fullmatch("X509SHA256=[0-9a-f]{64}", credential)
 
 
 async def test_forbidden_says_who_what_and_where(cluster: Cluster) -> None:
