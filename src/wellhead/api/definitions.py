@@ -174,11 +174,12 @@ def definitions(gvk: GroupVersionKind) -> Definitions:
         if root not in raw:
             raise KeyError(str(gvk))
         for name, schema in raw.reachable([root]).items():
-            _types.setdefault(name, _definition(name, schema))
+            _types.setdefault(name, definition(name, schema))
     return Definitions(root, _types)
 
 
-def _definition(name: str, schema: Obj) -> Definition:
+def definition(name: str, schema: Obj) -> Definition:
+    """The type that a definition of the data describes."""
     required, short = {*(schema.get("required") or ())}, go_values.short_name(name)
     kept = {
         *required.difference(go_values.OMITTED.get(short, ())),

@@ -95,6 +95,34 @@ def test_values_that_a_field_may_have_are_listed() -> None:
         assert schemas[service]["properties"]["ipFamilies"]["items"]["enum"] == ["", "IPv4", "IPv6"]
 
 
+def test_defaults_are_what_go_has_where_nothing_was_sent() -> None:
+    schemas = v3("api/v1")["components"]["schemas"]
+
+    def defaults(kind: str) -> Obj:
+        properties = schemas[f"io.k8s.api.core.v1.{kind}"]["properties"]
+        return {name: each["default"] for name, each in properties.items() if "default" in each}
+
+    assert defaults("ContainerPort") == {"containerPort": 0, "protocol": "TCP"}
+    assert defaults("Container") == {"name": "", "resources": {}}
+    assert defaults("PodList") == {"metadata": {}}
+    assert defaults("SecretKeySelector") == {"key": "", "name": ""}
+    assert defaults("HTTPGetAction") == {}
+    assert "default" not in openapi_v2()["definitions"]["io.k8s.api.core.v1.Container"]["properties"]["name"]
+
+
+def test_answers_are_told_with_their_codes() -> None:
+    document, old = v3("api/v1")["paths"], openapi_v2()["paths"]
+    path = "/api/v1/namespaces/{namespace}/pods"
+    for methods, codes in (
+        (document[path], {"get": "200 401", "post": "200 201 202 401", "delete": "200 401"}),
+        (old[f"{path}/{{name}}"], {"put": "200 201 401", "patch": "200 201 401", "delete": "200 202 401"}),
+    ):
+        assert {verb: " ".join(methods[verb]["responses"]) for verb in codes} == codes
+    assert document[path]["get"]["responses"]["401"] == {"description": "Unauthorized"}
+    assert "application/json;stream=watch" in document[path]["get"]["responses"]["200"]["content"]
+    assert "required" not in document[path]["delete"]["requestBody"]
+
+
 def test_every_enumeration_has_its_field() -> None:
     known = RawDefinitions()
     for line in files("wellhead.api.openapi").joinpath("enums.txt").read_text().splitlines():

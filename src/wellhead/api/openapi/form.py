@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from wellhead.api.definitions import INT_OR_STRING, QUANTITY, json_type, reference
 from wellhead.api.meta import Obj
+from wellhead.api.openapi.defaults import add_defaults
 from wellhead.api.openapi.enums import add_enums
 
 # What describes JSON Schema validation, not the API: closed objects, the fixed apiVersion and kind.
 _DROPPED = frozenset({"enum", "$ref", "type", "properties", "items", "additionalProperties", "oneOf"})
 _JSON_TYPES = ("application/json", "application/yaml")
+_STREAM = "application/json;stream=watch"
+_CODES = {"200": "OK", "201": "Created", "202": "Accepted", "401": "Unauthorized"}
+
+
+class Body(NamedTuple):
+    """What a request brings: a definition, in any of these media types."""
+
+    definition: str
+    types: tuple[str, ...]
+    required: bool = True
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,8 @@ class Form:
             return self._string_or_number(schema, "integer" if name == INT_OR_STRING else "number")
         written = self._schema(schema)
         add_enums(name, written)
+        if self.version == 3:
+            add_defaults(name, schema, written)
         return written
 
     def parameter(self, name: str, where: str, kind: str, description: str) -> Obj:
@@ -45,31 +58,31 @@ class Form:
         return written | (shape if self.version == 2 else {"schema": shape})
 
     def operation(
-        self, parameters: list[Obj], body: str, body_types: tuple[str, ...], answer: str, code: str
+        self, parameters: list[Obj], body: Body | None, answer: str, codes: tuple[str, ...], *, streams: bool
     ) -> Obj:
-        """`body` and `answer` are definitions; without a body: ''. An answer that is '' is text."""
+        """What is answered is a definition, with any of these codes; '' is text. A list can be a stream."""
         schema = self.ref(answer) if answer else {"type": "string"}
+        produced = (*_JSON_TYPES, *([_STREAM] if streams else [])) if answer else ("text/plain",)
+        told: Obj = {"schema": schema} if self.version == 2 else {"content": {
+            kind: {"schema": schema} for kind in produced
+        }}  # fmt: skip
+        answers: Obj = {code: {"description": _CODES[code], **told} for code in codes}
+        answers["401"] = {"description": _CODES["401"]}
         if self.version == 2:
-            both = parameters + (
-                [{"name": "body", "in": "body", "required": True, "schema": self.ref(body)}] if body else []
-            )
+            said: list[Obj] = []
+            if body is not None:
+                required = {"required": True} if body.required else {}
+                said = [{"name": "body", "in": "body", **required, "schema": self.ref(body.definition)}]
             return {
-                "consumes": list(body_types) or ["*/*"],
-                "produces": list(_JSON_TYPES),
-                "parameters": both,
-                "responses": {code: {"description": "OK", "schema": schema}},
+                "consumes": ["*/*"] if body is None else list(body.types),
+                "produces": list(produced) if streams else list(_JSON_TYPES),
+                "parameters": parameters + said,
+                "responses": answers,
             }
-        produced = _JSON_TYPES if answer else ("text/plain",)
-        content = {kind: {"schema": schema} for kind in produced}
-        written: Obj = {
-            "parameters": parameters,
-            "responses": {code: {"description": "OK", "content": content}},
-        }
-        if body:
-            written["requestBody"] = {
-                "content": {kind: {"schema": self.ref(body)} for kind in body_types},
-                "required": True,
-            }
+        written: Obj = {"parameters": parameters, "responses": answers}
+        if body is not None:
+            content = {kind: {"schema": self.ref(body.definition)} for kind in body.types}
+            written["requestBody"] = {"content": content} | ({"required": True} if body.required else {})
         return written
 
     def _schema(self, schema: Obj) -> Obj:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from wellhead.api.definitions import META_PREFIX, definition_name
 from wellhead.api.meta import GroupVersionKind, Obj
-from wellhead.api.openapi.form import Form
+from wellhead.api.openapi.form import Body, Form
 from wellhead.api.resource import Resource
 
 _JSON = ("application/json", "application/yaml")
@@ -64,6 +64,13 @@ _VERBS: dict[str, tuple[str, str, dict[str, tuple[str, str]]]] = {
     "delete": ("delete", "delete", _DELETE | _PRETTY),
     "deletecollection": ("delete", "deletecollection", _SELECT | _DELETE),
 }
+_CODES = {
+    "create": ("200", "201", "202"),
+    "update": ("200", "201"),
+    "patch": ("200", "201"),
+    "delete": ("200", "202"),
+}
+"""With what a verb is answered where it succeeds, if not with 200 alone."""
 _COLLECTION_VERBS = ("list", "create", "deletecollection")
 _OBJECT_VERBS = ("get", "update", "patch", "delete")
 _CONNECT = frozenset({"exec", "attach", "portforward", "proxy"})
@@ -148,8 +155,12 @@ def _operation(
     if subresource in _CONNECT:
         action, query = "connect", _NONE
     parameters = [form.parameter(name, "query", *what) for name, what in sorted(query.items())]
-    body_types = _patches(resource) if verb == "patch" else _JSON
-    written = form.operation(parameters, body, body_types, answer, "201" if verb == "create" else "200")
+    brought = None
+    if body:
+        types = _patches(resource) if verb == "patch" else _JSON
+        brought = Body(body, types, required=not verb.startswith("delete"))
+    codes = ("200",) if action == "connect" else _CODES.get(verb, ("200",))
+    written = form.operation(parameters, brought, answer, codes, streams=verb == "list")
     group = resource.group.partition(".")[0].capitalize() or "Core"
     words = (
         f"{group}{resource.version.capitalize()}{'Namespaced' if resource.namespaced else ''}{resource.kind}"
