@@ -38,5 +38,8 @@ async def answer_list(call: Call, found: list[Obj]) -> web.StreamResponse:
         }
     else:
         document = {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": {}}
-        document["items"] = found
+        document["items"] = [
+            {name: value for name, value in each.items() if name not in ("apiVersion", "kind")}
+            for each in found
+        ]
     return await answer_json(call, encode_json(document), encoding=form.encoding)
