@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from typing import Generic, TypeVar
 
-from wellhead.api.errors import Conflict, NotFound, namespace_ends
+from wellhead.api.errors import ApiError, Conflict, NotFound, namespace_ends
 from wellhead.backoff import Backoff
 from wellhead.client.rest import ConnectionLost
 from wellhead.health import Check, Overdue, together
@@ -28,7 +28,8 @@ class Reconciler(Generic[K]):
     A key that is enqueued while it waits counts once; one that is enqueued while it is worked on is worked on
     again afterwards. So `reconcile` must read the state as it is, not what changed. It may return seconds
     after which it wants to see the key again. An exception means: again, later and later. Conflict and
-    NotFound are what optimistic concurrency looks like, and are not logged above debug level.
+    NotFound are what optimistic concurrency looks like, and are not logged above debug level; of what
+    else the API server refuses, only its words are.
     """
 
     def __init__(
@@ -120,13 +121,29 @@ class Reconciler(Generic[K]):
 
     def _failed(self, key: K, error: Exception) -> None:
         delay = self._backoffs.setdefault(key, Backoff(0.01, 60.0)).next()
-        if isinstance(error, Conflict | NotFound) or namespace_ends(error):
+        reasons = [each for each in _leaves(error) if not _is_usual(each)]
+        if not reasons:
             _log.debug("%s %s: %s", self._name, key, error)
-        elif isinstance(error, ConnectionLost):
-            _log.warning("%s %s: %s; again in %.1f s", self._name, key, error, delay)
+        elif all(isinstance(each, ApiError | ConnectionLost) for each in reasons):
+            # What the API server says explains itself: a quota, a webhook, a connection that is lost.
+            said = "; ".join(dict.fromkeys(map(str, reasons)))
+            _log.warning("%s %s: %s; again in %.1f s", self._name, key, said, delay)
         else:
             _log.warning("%s %s: again in %.1f s", self._name, key, delay, exc_info=error)
         self.enqueue_after(key, delay)
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    """What a task group of failures holds; else the failure itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
+
+
+def _is_usual(error: BaseException) -> bool:
+    return isinstance(error, Conflict | NotFound) or (isinstance(error, ApiError) and namespace_ends(error))
 
 
 def _shown(key: Hashable) -> str:

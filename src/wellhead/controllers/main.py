@@ -110,7 +110,7 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
         HorizontalPodAutoscalerController(client, stores, recorder("horizontal-pod-autoscaler")),
         StatefulSetController(stores, recorder("statefulset-controller")),
         DisruptionController(client, stores, recorder("controllermanager")),
-        EndpointSliceController(stores),
+        EndpointSliceController(stores, recorder("endpoint-slice-controller")),
         EndpointSliceMirroringController(stores),
         EndpointsController(stores, recorder("endpoint-controller")),
         GarbageCollector(client, stores, custom),

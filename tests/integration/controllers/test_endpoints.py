@@ -6,7 +6,15 @@ from ipaddress import ip_address
 
 from tests.integration.controllers.world import World, deployment, service
 from wellhead.api.meta import Obj
-from wellhead.api.resources import DEPLOYMENTS, ENDPOINTS, ENDPOINTSLICES, PODS, SERVICES
+from wellhead.api.resources import (
+    DEPLOYMENTS,
+    ENDPOINTS,
+    ENDPOINTSLICES,
+    EVENTS,
+    PODS,
+    RESOURCEQUOTAS,
+    SERVICES,
+)
 
 
 async def slices(world: World, name: str) -> list[Obj]:
@@ -180,3 +188,23 @@ async def test_a_slice_that_somebody_deletes_or_changes_comes_back(world: World)
     [found] = await world.until(lambda: slices(world, "web"), lambda found: ready(found) == 1)
     await world.client.delete(ENDPOINTSLICES, found["metadata"]["name"], "default")
     await world.until(lambda: slices(world, "web"), lambda found: ready(found) == 1)
+
+
+async def test_endpoints_that_a_quota_refuses_are_tried_again_and_told_of(world: World) -> None:
+    hard = {"count/endpoints": "0", "count/endpointslices.discovery.k8s.io": "0"}
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": hard}}
+    named = {"metadata": {"name": "none", "namespace": "default"}}
+    await world.client.create(RESOURCEQUOTAS, quota | named)
+    await world.client.create(SERVICES, service("refused"))
+
+    async def reasons() -> set[str]:
+        events = await world.listed(EVENTS)
+        return {each["reason"] for each in events if each["involvedObject"]["name"] == "refused"}
+
+    told = {"FailedToCreateEndpoint", "FailedToUpdateEndpointSlices"}
+    await world.until(reasons, lambda found: found >= told)
+    await world.client.delete(RESOURCEQUOTAS, "none", "default")
+    await world.until(lambda: slices(world, "refused"), bool)
+    await world.until(
+        lambda: world.listed(ENDPOINTS), lambda found: "refused" in {e["metadata"]["name"] for e in found}
+    )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from tests.patience import PATIENCE
-from wellhead.api.errors import Forbidden
+from wellhead.api.errors import Conflict, Forbidden
 from wellhead.client.reconciler import Reconciler
 
 
@@ -80,6 +81,38 @@ async def test_a_failure_is_tried_again() -> None:
     reconciler.enqueue("a")
     await _run_until(done, reconciler)
     assert tries == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "has_trace"),
+    [
+        (Forbidden("over quota"), "test a: over quota; again in ", False),
+        (
+            ExceptionGroup("", [Forbidden("one"), ExceptionGroup("", [Forbidden("two"), Conflict("")])]),
+            "test a: one; two; again in ",
+            False,
+        ),
+        (Conflict("meanwhile"), "", False),
+        (ValueError("odd"), "test a: again in ", True),
+    ],
+)
+async def test_what_the_api_server_refuses_is_one_line_of_the_log(
+    error: Exception, said: str, has_trace: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    done = asyncio.Event()
+    failing = [error]
+
+    async def reconcile(key: str) -> None:
+        if failing:
+            raise failing.pop()
+        done.set()
+
+    reconciler = Reconciler("test", reconcile)
+    reconciler.enqueue("a")
+    with caplog.at_level(logging.WARNING, "wellhead.client.reconciler"):
+        await _run_until(done, reconciler)
+    assert [each.getMessage()[: len(said)] for each in caplog.records] == [said] * bool(said)
+    assert [bool(each.exc_info) for each in caplog.records] == [has_trace] * bool(said)
 
 
 async def test_a_returned_number_is_an_appointment() -> None:

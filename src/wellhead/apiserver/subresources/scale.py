@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aiohttp import web
-from msgspec.structs import replace
 
 from wellhead.api.custom import values
 from wellhead.api.custom.strategy import CustomStrategy

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wellhead.api.errors import Forbidden, namespace_ends
+from wellhead.api.errors import ApiError, Conflict, NotFound, namespace_ends
 from wellhead.api.meta import Key, Obj, key, labels
 from wellhead.api.meta import annotations as annotations_of
 from wellhead.api.resources import ENDPOINTS, PODS, SERVICES
@@ -107,11 +107,14 @@ class EndpointsController:
                 await self._endpoints.create(wanted)
             elif _differs(before, wanted):
                 await self._endpoints.update(wanted)  # which makes those that somebody deleted
-        except Forbidden as error:
+        except (Conflict, NotFound):
+            raise
+        except ApiError as error:
             if namespace_ends(error):
                 return None
-            if before is None:
-                self._recorder.event(service, "Warning", "FailedToCreateEndpoint", str(error))
+            verb = "create" if before is None else "update"
+            text = f"Failed to {verb} endpoint for service {'/'.join(name)}: {error}"
+            self._recorder.event(service, "Warning", f"FailedTo{verb.capitalize()}Endpoint", text)
             raise
         return None
 

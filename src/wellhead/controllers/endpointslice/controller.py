@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from wellhead.api.errors import ApiError, Conflict, NotFound, namespace_ends
 from wellhead.api.meta import Key, is_condition_true, is_deleting, key, labels
 from wellhead.api.meta import annotations as annotations_of
 from wellhead.api.resources import ENDPOINTSLICES, NODES, PODS, SERVICES
@@ -11,6 +12,7 @@ from wellhead.api.types.endpointslice import EndpointSlice
 from wellhead.api.types.node import Node
 from wellhead.api.types.pod import Pod
 from wellhead.api.types.service import Service
+from wellhead.client.events import EventRecorder
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.endpointslice.desired import (
     MANAGED_BY,
@@ -32,8 +34,9 @@ class EndpointSliceController:
 
     name = "endpointslice"
 
-    def __init__(self, stores: Stores) -> None:
+    def __init__(self, stores: Stores, recorder: EventRecorder) -> None:
         self._stores = stores
+        self._recorder = recorder
         self._services: Store[Service] = stores[SERVICES]
         self._pods: Store[Pod] = stores[PODS]
         self._nodes: Store[Node] = stores[NODES]
@@ -80,7 +83,16 @@ class EndpointSliceController:
             for each in self._slices.by_index("service", name)
             if labels(each).get(MANAGED_BY_LABEL) == MANAGED_BY
         ]
-        await write(self._slices, changes(existing, desired, frame, families_of(service)))
+        try:
+            await write(self._slices, changes(existing, desired, frame, families_of(service)))
+        except (Conflict, NotFound):
+            raise
+        except ApiError as error:
+            if namespace_ends(error):
+                return None
+            text = f"Error updating Endpoint Slices for Service {'/'.join(name)}: {error}"
+            self._recorder.event(service, "Warning", "FailedToUpdateEndpointSlices", text)
+            raise
         return None
 
     def _known_nodes(self, service: Service, pods: list[Pod]) -> dict[str, Node]:
