@@ -10,7 +10,6 @@ from wellhead.api.meta import Key, Obj, key
 from wellhead.cloud.classes import FORWARDER_CLASS, PROXY_CLASS, Unsupported, class_of
 from wellhead.cloud.haproxy import client_ip
 from wellhead.cloud.haproxy.termination import (
-    RANGES_ANNOTATION,
     Termination,
     annotated_ranges,
     termination,
@@ -18,6 +17,7 @@ from wellhead.cloud.haproxy.termination import (
 from wellhead.cloud.pools import Asker
 from wellhead.cloud.vips import Tenancy
 from wellhead.ip import IPAddress, parse_address
+from wellhead.services.service import SOURCE_RANGES_ANNOTATION
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 MANAGER = "wellhead-cloud"
@@ -123,7 +123,8 @@ def request(service: Obj) -> Request:
     terminated = termination(service) if class_of(service) == PROXY_CLASS else None
     if terminated is None and annotated_ranges(service) and not spec.get("loadBalancerSourceRanges"):
         raise Unsupported(
-            f"nodes don't heed the annotation {RANGES_ANNOTATION}: say it in spec.loadBalancerSourceRanges"
+            f"nodes don't heed the annotation {SOURCE_RANGES_ANNOTATION}: "
+            "say it in spec.loadBalancerSourceRanges"
         )
     ports = set()
     for port in spec.get("ports") or []:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from wellhead.ip import Family, IPAddress, Protocol, parse_address
+from wellhead.ip import Family, IPAddress, IPNetwork, Protocol, networks_of, parse_address
 from wellhead.paths.codes import Code
 from wellhead.paths.reading import Obj, addresses, number, table, tables, text, texts
 from wellhead.paths.slices import sane_ports, slices_of_endpoints, slices_of_pods
@@ -13,7 +13,13 @@ from wellhead.paths.way import Decision, Note
 from wellhead.paths.world import World, claimed_addresses
 from wellhead.services.endpointslice import Endpoint, EndpointAddress, EndpointSlice, parse_endpoint_slice
 from wellhead.services.names import FrontendOfKind, ServiceKey
-from wellhead.services.service import PROXY_NAME_LABEL, Service, ServicePort, parse_service
+from wellhead.services.service import (
+    PROXY_NAME_LABEL,
+    SOURCE_RANGES_ANNOTATION,
+    Service,
+    ServicePort,
+    parse_service,
+)
 from wellhead.services.service_map import ServiceMap
 
 _PROTOCOLS = {each.value for each in Protocol}
@@ -89,6 +95,12 @@ class ServiceFacts:
     @cached_property
     def source_ranges(self) -> list[str]:
         return texts(self.spec, "loadBalancerSourceRanges")
+
+    def annotated_ranges(self, family: Family) -> tuple[IPNetwork, ...]:
+        """What the field's forerunner says, which balancers heed and nodes don't."""
+        if self.source_ranges:
+            return ()
+        return networks_of(family, self.annotations.get(SOURCE_RANGES_ANNOTATION, "").split(","))
 
     @cached_property
     def slices_known(self) -> bool:

@@ -22,6 +22,8 @@ from wellhead.ip import (
 from wellhead.services.names import Frontend, FrontendKind, FrontendOfKind, PortKey, ServiceKey
 
 PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
+SOURCE_RANGES_ANNOTATION = "service.beta.kubernetes.io/load-balancer-source-ranges"
+"""The forerunner of a Service's field, which load balancers heed and nodes don't."""
 PRESERVE_CLIENT_IP_ANNOTATION = "wellhead.dev/preserve-client-ip"
 DEFAULT_AFFINITY_SECONDS = 10800
 

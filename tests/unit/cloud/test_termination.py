@@ -9,8 +9,9 @@ import pytest
 from wellhead.api.meta import Obj
 from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.haproxy.client_ip import ClientIP
-from wellhead.cloud.haproxy.termination import RANGES_ANNOTATION, Port, Termination, termination
+from wellhead.cloud.haproxy.termination import Port, Termination, termination
 from wellhead.ip import IPNetwork
+from wellhead.services.service import SOURCE_RANGES_ANNOTATION
 
 
 def service(*ports: Obj, client_ip: str | None = None, **spec: object) -> Obj:
@@ -57,7 +58,7 @@ def test_proxy_protocol_and_nothing_are_for_every_port() -> None:
 
 def test_the_annotation_limits_sources_where_the_field_does_not() -> None:
     asking = service()
-    asking["metadata"]["annotations"][RANGES_ANNOTATION] = "198.51.100.0/24, 2001:db8::/32"
+    asking["metadata"]["annotations"][SOURCE_RANGES_ANNOTATION] = "198.51.100.0/24, 2001:db8::/32"
     both = (IPv4Network("198.51.100.0/24"), IPv6Network("2001:db8::/32"))
     assert termination(asking).source_ranges == both
     asking["spec"]["loadBalancerSourceRanges"] = ["10.0.0.0/8"]

@@ -316,6 +316,20 @@ def test_wellheads_two_balancers() -> None:
     assert (seen(found), found[0].forwarded[0].address) == ({"balancer ?": 1.0}, CLIENT)
 
 
+@pytest.mark.parametrize(("ranges", "refused"), [("198.18.0.0/16", True), ("0.0.0.0/0", False), ("", False)])
+def test_wellheads_proxy_heeds_source_ranges_by_annotation(ranges: str, refused: bool) -> None:
+    proxied = balanced(
+        LOCAL,
+        annotations={"service.beta.kubernetes.io/load-balancer-source-ranges": ranges},
+        ingress=[{"ip": "198.18.5.5", "ipMode": "Proxy"}],
+        loadBalancerClass="wellhead.dev/proxy",
+    )
+    found = outcomes(
+        world([node("oslo", 1, version="v1.37.1+wellhead-0.1.0")], proxied, ONE), "198.18.5.5:80"
+    )
+    assert ("SourceRangesDrop" in codes(found)) is refused
+
+
 def test_kube_vip_names_the_node_that_has_the_address() -> None:
     asked = balanced(CLUSTER, annotations={"kube-vip.io/vipHost": "cairo"})
     cluster = world(

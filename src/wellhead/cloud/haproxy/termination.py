@@ -11,9 +11,7 @@ from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.haproxy import client_ip
 from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.ip import Family, IPNetwork, networks_of
-from wellhead.services.service import ServiceSpec, affinity_seconds, source_ranges
-
-RANGES_ANNOTATION = "service.beta.kubernetes.io/load-balancer-source-ranges"
+from wellhead.services.service import SOURCE_RANGES_ANNOTATION, ServiceSpec, affinity_seconds, source_ranges
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,7 @@ class Termination:
 
 def annotated_ranges(service: Obj) -> list[str]:
     """What the field's forerunner says, an annotation for load balancers alone: nodes don't heed it."""
-    text = (service["metadata"].get("annotations") or {}).get(RANGES_ANNOTATION) or ""
+    text = (service["metadata"].get("annotations") or {}).get(SOURCE_RANGES_ANNOTATION) or ""
     return [each.strip() for each in text.split(",") if each.strip()]
 
 

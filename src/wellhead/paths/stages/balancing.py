@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wellhead.ip import family_of
 from wellhead.paths.alike import classes
 from wellhead.paths.client import OUTSIDE
 from wellhead.paths.codes import Code
@@ -15,7 +16,7 @@ from wellhead.paths.services import ServiceFacts
 from wellhead.paths.stages.node import NodeStage
 from wellhead.paths.way import Disposition, Forwarded, SeenAs, What
 from wellhead.services.names import FrontendKind
-from wellhead.services.service import ServicePort
+from wellhead.services.service import SOURCE_RANGES_ANNOTATION, ServicePort
 from wellhead.services.traffic import usable
 
 
@@ -94,10 +95,15 @@ class BalancingStage(NodeStage):
             )
             yield stopped.end(Disposition.UNREACHABLE)
             return
-        if delivery.enforces_ranges and held.source_ranges:
-            source = packet.source.address
-            if source is not None and not within(source, held.source_ranges):
+        if delivery.enforces_ranges and (source := packet.source.address) is not None:
+            annotated = facts.annotated_ranges(family_of(source))
+            allowed = held.source_ranges or annotated
+            if allowed and not within(source, allowed):
                 ranges = facts.decision("spec.loadBalancerSourceRanges", ", ".join(facts.source_ranges))
+                if not held.source_ranges:
+                    ranges = facts.decision(
+                        f"annotation {SOURCE_RANGES_ANNOTATION}", ", ".join(map(str, annotated))
+                    )
                 because = f"{source} is in none of the ranges, which {name} enforces"
                 refused = packet.step(name, What.REFUSE, Code.SOURCE_RANGES, because, decided_by=ranges)
                 yield refused.end(Disposition.REFUSED)
