@@ -16,7 +16,7 @@ from wellhead.proxy.claims.settings import SourceClaims
 from wellhead.proxy.claims.ways import Way
 from wellhead.proxy.masquerades.kinds import kinds_of
 from wellhead.proxy.masquerades.listing import NOT_FOREIGN, AskedSet, Listing, listed
-from wellhead.proxy.masquerades.rules import Found, Kind, judge
+from wellhead.proxy.masquerades.rules import Found, judge
 from wellhead.services.node import LocalNode
 from wellhead.waiting import comes
 
@@ -97,8 +97,7 @@ class MasqueradeWatch:
     async def _look(self) -> None:
         node = self._node()
         try:
-            kinds = list(kinds_of(node, self._claims, self._ways()))
-            listing, found = await asyncio.to_thread(_judged, kinds)
+            listing, found = await asyncio.to_thread(_judged, node, self._claims, self._ways())
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             log.warning("others' masquerading can't be looked up: %s", error)
             return
@@ -117,9 +116,9 @@ class MasqueradeWatch:
         self._told = said
 
 
-def _judged(kinds: list[Kind]) -> tuple[Listing, tuple[Found, ...]]:
+def _judged(node: LocalNode, claims: SourceClaims, ways: Sequence[Way]) -> tuple[Listing, tuple[Found, ...]]:
     """What there is, and what it does."""
-    listing = listed()
+    listing, kinds = listed(), kinds_of(node, claims, ways)
     return listing, judge(listing.chains, kinds, HookPriority.PROXY_CLAIMS)
 
 
