@@ -33,14 +33,12 @@ def find(cluster: Cluster, host: str) -> Machine:
     Raises:
         LabError: there is none that is switched on; says which there are.
     """
-    running = machines.find(cluster.name)
+    running = machines.running(cluster.name)
     machine = running.pop(host, None)
     for other in running.values():
         other.close()
     if machine is not None:
         return machine
-    if not running:
-        raise LabError(f"cluster {cluster.name} isn't running: start it with `wellhead up`")
     raise LabError(f"there is no host {host} in cluster {cluster.name}: {', '.join(sorted(running))}")
 
 

@@ -97,6 +97,13 @@ def find(cluster: str) -> dict[str, Machine]:
     return found
 
 
+def running(cluster: str) -> dict[str, Machine]:
+    """As `find`. Raises LabError: there are none."""
+    if found := find(cluster):
+        return found
+    raise LabError(f"cluster {cluster} isn't running: start it with `wellhead up --name {cluster}`")
+
+
 def create(cluster: str, name: str) -> Machine:
     """Switch a machine on, with nothing in it yet. Its first process is the caller's child, to be reaped.
 

@@ -25,10 +25,8 @@ def watch_cluster(cluster: Cluster, *, requests: int = 1, payloads: bool = False
         LabError: there is no such cluster, or it has no kubeconfig.
         CannotWatch: some place can't be watched, or its API server doesn't answer. Nothing is left behind.
     """
-    found = machines.find(cluster.name)
+    found = machines.running(cluster.name)
     try:
-        if not found:
-            raise LabError(f"cluster {cluster.name} isn't running: start it with `wellhead up`")
         places = [place for machine in found.values() for place in of_machine(machine.name, machine.pid)]
     finally:
         for machine in found.values():
