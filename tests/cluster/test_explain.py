@@ -21,7 +21,7 @@ from wellhead.paths.explain import Question
 from wellhead.paths.report import explain
 from wellhead.paths.way import Disposition, Outcome, SeenAs, Way
 from wellhead.paths.world import World
-from wellhead.snapshot.connecting import reading_of
+from wellhead.snapshot.cluster import reading_of
 
 STATES = (2, 3, 7)  # chosen for what they hold: both policies, preserving, the host network
 SERVICES = 2

@@ -39,7 +39,7 @@ def command(
             found = [each.obj for each in read_files(files)]
             unread = []
         else:
-            from wellhead.snapshot.connecting import reading_of
+            from wellhead.snapshot.cluster import reading_of
 
             reading = reading_of(kubeconfig, namespace, context)
             found, unread = reading.objects, reading.unread

@@ -1,6 +1,6 @@
 """Where the API server is and who we are: from a kubeconfig file or from a pod's service account.
 
-Source: the kubeconfig format (client-go `clientcmd/api/v1`) and "Accessing the API from within a pod".
+Source: "Accessing the API from within a pod".
 """
 
 from __future__ import annotations
@@ -15,21 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from wellhead.api.documents import check_extent
+from wellhead.client.kubeconfig import KubeconfigError, ask_program, current, entry, merged, named
 from wellhead.ip import bracketed
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TOKEN_REREAD_SECONDS = 60.0
-_MOST_BYTES = 8 << 20
-"""Of a kubeconfig: a thousand clusters, with their certificates."""
-_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The loader in C reads a hundred clusters' kubeconfig in a tenth of the time."""
-
-
-class KubeconfigError(ValueError):
-    """A kubeconfig that can't be used; the message says which file and which field."""
 
 
 @dataclass
@@ -73,18 +63,35 @@ class Connection:
 def load(kubeconfig: str | None, master: str | None = None) -> Connection:
     """Find the API server as every Kubernetes component does.
 
-    `kubeconfig` names the file; without it $KUBECONFIG does, and without that the process is taken to run
-    in a pod. `master` overrides the server's URL.
+    `kubeconfig` names the file; without it $KUBECONFIG names one or several, and without that the process is
+    taken to run in a pod. `master` overrides the server's URL.
 
     Raises:
         KubeconfigError: the file is missing or can't be used, or there is no way to find an API server.
     """
-    path = kubeconfig or os.environ.get("KUBECONFIG")
-    if path:
-        return _from_file(Path(path), master)
+    if paths := named(kubeconfig):
+        return of_config(*merged(paths), master)
     if (_SERVICE_ACCOUNT / "token").exists():
         return _in_cluster(master)
     raise KubeconfigError("no API server: pass --kubeconfig, set KUBECONFIG, or run in a pod")
+
+
+def connect(kubeconfig: str | None, context: str | None = None) -> Connection:
+    """As kubectl finds its cluster: --kubeconfig, $KUBECONFIG, ~/.kube/config, a pod's service account.
+
+    Of several files in $KUBECONFIG, those that aren't there are left out; the first that has a name decides.
+    """
+    usual = Path.home() / ".kube" / "config"
+    paths = named(kubeconfig) or ([usual] if usual.exists() else [])
+    if not paths and not context:
+        return load(None)
+    if not paths:
+        raise KubeconfigError("there is no kubeconfig for --context: pass --kubeconfig or set KUBECONFIG")
+    path, config = merged(paths)
+    if context:
+        config["current-context"] = context
+    ask_program(path, config)
+    return of_config(path, config)
 
 
 def _in_cluster(master: str | None) -> Connection:
@@ -102,44 +109,14 @@ def _in_cluster(master: str | None) -> Connection:
     )
 
 
-def _from_file(path: Path, master: str | None) -> Connection:
-    return of_config(path, read(path), master)
-
-
-def read(path: Path) -> dict[str, Any]:
-    """What a kubeconfig says. Raises KubeconfigError."""
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise KubeconfigError(
-                f"{path}: larger than {_MOST_BYTES >> 20} MiB; what one context needs is written by "
-                "`kubectl config view --minify --raw --flatten`"
-            )
-        text = path.read_text()
-        check_extent(text)
-        config = yaml.load(text, _YAML)  # noqa: S506 - a SafeLoader
-    except OSError as error:
-        raise KubeconfigError(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, RecursionError, UnicodeDecodeError) as error:
-        raise KubeconfigError(f"{path}: not YAML: {error}") from error
-    if not isinstance(config, dict):
-        raise KubeconfigError(f"{path}: not a kubeconfig")
-    return config
-
-
 def of_config(path: Path, config: dict[str, Any], master: str | None = None) -> Connection:
     """The API server and the user of its current context; files are relative to `path`.
 
     Raises:
         KubeconfigError: an entry is missing or can't be used.
     """
-    current = str(config.get("current-context") or "")
-    if not current:
-        raise KubeconfigError(f"{path}: no current-context: choose one by `kubectl config use-context`")
-    context = _named(path, config, "contexts", "context", current)
-    cluster = _named(path, config, "clusters", "cluster", str(context.get("cluster") or ""))
-    user = (
-        _named(path, config, "users", "user", str(context.get("user") or "")) if context.get("user") else {}
-    )
+    context, user = current(path, config)
+    cluster = entry(path, config, "clusters", str(context.get("cluster") or ""))
     server = master or str(cluster.get("server") or "")
     if not server:
         raise KubeconfigError(f"{path}: the cluster has no server")
@@ -158,35 +135,6 @@ def of_config(path: Path, config: dict[str, Any], master: str | None = None) -> 
         server_hostname=cluster.get("tls-server-name"),
         namespace=str(context.get("namespace") or "default"),
     )
-
-
-def _named(path: Path, config: dict[str, Any], plural: str, singular: str, name: str) -> dict[str, Any]:
-    entries = config.get(plural) or []
-    for entry in entries if isinstance(entries, list) else ():
-        if isinstance(entry, dict) and entry.get("name") == name:
-            found = entry.get(singular) or {}
-            if not isinstance(found, dict):
-                raise KubeconfigError(f"{path}: {singular} {name!r} is not a map")
-            for field in _TEXTS:
-                if not isinstance(found.get(field) or "", str):
-                    raise KubeconfigError(f"{path}: {field} of {singular} {name!r} is not text")
-            return found
-    raise KubeconfigError(f"{path}: no entry {name!r} in {plural}")
-
-
-_TEXTS = (
-    "server",
-    "tls-server-name",
-    "certificate-authority",
-    "certificate-authority-data",
-    "client-certificate",
-    "client-certificate-data",
-    "client-key",
-    "client-key-data",
-    "token",
-    "tokenFile",
-    "namespace",
-)
 
 
 def _ssl_context(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> ssl.SSLContext:

@@ -12,7 +12,8 @@ import msgspec
 from wellhead.api.errors import ApiError
 from wellhead.api.meta import Obj
 from wellhead.api.well_known import NODES, SERVICES
-from wellhead.client.connection import KubeconfigError, load
+from wellhead.client.connection import load
+from wellhead.client.kubeconfig import KubeconfigError
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.lab import balancers, component_health, design, kubeconfigs, processes, state, topology
 from wellhead.lab.balancers import LoadBalancer

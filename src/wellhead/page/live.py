@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from wellhead.api.errors import ApiError
 from wellhead.api.resource import Resource
 from wellhead.backoff import Backoff
-from wellhead.client.connection import Connection, KubeconfigError
+from wellhead.client.connection import Connection
+from wellhead.client.kubeconfig import KubeconfigError
 from wellhead.client.rest import ConnectionLost
 from wellhead.page.following import Expired, Following, PageClient, Relook
 from wellhead.page.scene import Scene

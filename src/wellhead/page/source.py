@@ -50,7 +50,7 @@ def of_files(files: Sequence[str]) -> Source:
 
 def of_kubeconfig(kubeconfig: str | None) -> Source:
     """Any cluster. Packets are watched by helpers of deploy/trace, if there are any."""
-    from wellhead.snapshot.connecting import connect
+    from wellhead.client.connection import connect
 
     def watch() -> Session:
         from wellhead.trace.nodes import watch_nodes

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from wellhead.api.errors import ApiError, Forbidden, NotFound
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource
-from wellhead.client.connection import Connection
-from wellhead.client.rest import Client
+from wellhead.client.connection import Connection, connect
+from wellhead.client.kubeconfig import KubeconfigError
+from wellhead.client.rest import Client, ConnectionLost
 from wellhead.paths.way import Unread
 from wellhead.paths.world import Decoded, Entry
 from wellhead.snapshot.kinds import ALWAYS, CONFIG_MAPS, WHERE_SERVED, Wanted
+from wellhead.snapshot.sources import NoSource
+from wellhead.waiting import first_error
 
 _AT_ONCE = 8
 _CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", True)
@@ -29,6 +32,24 @@ class Reading:
 
     def entries(self) -> list[Entry]:
         return [Decoded(each) for each in self.objects]
+
+
+def reading_of(kubeconfig: str | None, namespace: str, context: str | None = None) -> Reading:
+    """What a cluster tells. Raises NoSource."""
+    try:
+        connection = connect(kubeconfig, context)
+        return asyncio.run(read_cluster(connection, namespace or connection.namespace))
+    except KubeconfigError as error:
+        raise NoSource(f"{error}; or give manifests with -f") from error
+    except ConnectionLost as error:
+        raise NoSource(f"the API server can't be reached: {error}") from error
+    except ExceptionGroup as group:
+        first = first_error(group)
+        if isinstance(first, ConnectionLost):
+            raise NoSource(f"the API server can't be reached: {first}") from group
+        if isinstance(first, ApiError):
+            raise NoSource(f"the API server can't be read: {first}") from group
+        raise
 
 
 async def read_cluster(connection: Connection, namespace: str = "") -> Reading:

@@ -21,7 +21,7 @@ def world_of(
             return World(read_files(files))
         except Unreadable as error:
             raise NoSource(str(error)) from error
-    from wellhead.snapshot.connecting import reading_of  # an HTTP client takes long to import
+    from wellhead.snapshot.cluster import reading_of  # an HTTP client takes long to import
 
     reading = reading_of(kubeconfig, namespace, context)
     return World(reading.entries(), reading.unread, is_cluster=True)

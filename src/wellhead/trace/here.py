@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from wellhead.client.connection import KubeconfigError, load
+from wellhead.client.connection import load
+from wellhead.client.kubeconfig import KubeconfigError
 from wellhead.lab import kubeconfigs, machines, topology
 from wellhead.lab.cluster import Cluster, LabError
 from wellhead.trace.api import TUNNELS, read

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wellhead.api.meta import is_condition_true, labels
-from wellhead.client.connection import KubeconfigError, load
+from wellhead.client.connection import load
+from wellhead.client.kubeconfig import KubeconfigError
 from wellhead.trace.api import TUNNELS, read
 from wellhead.trace.names import Named, Owner, of_objects
 from wellhead.trace.observer import CannotWatch

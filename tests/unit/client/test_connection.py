@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wellhead.client.connection import KubeconfigError, TokenFile, load
+from wellhead.client.connection import TokenFile, load
+from wellhead.client.kubeconfig import KubeconfigError
 
 
 def write(path: Path, *, cluster: dict[str, object], user: dict[str, object]) -> str:

@@ -10,7 +10,8 @@ import pytest
 from tests.patience import pass_time
 from wellhead.api.errors import ApiError
 from wellhead.api.resources import PODS
-from wellhead.client.connection import Connection, KubeconfigError
+from wellhead.client.connection import Connection
+from wellhead.client.kubeconfig import KubeconfigError
 from wellhead.page.following import Expired, PageClient, Refused, Relook
 from wellhead.page.live import Live
 from wellhead.page.scene import Scene

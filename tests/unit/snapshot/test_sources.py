@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wellhead.client.connection import KubeconfigError
-from wellhead.snapshot.connecting import connect
+from wellhead.client.connection import connect, load
+from wellhead.client.kubeconfig import KubeconfigError
 from wellhead.snapshot.sources import NoSource, world_of
 
 
@@ -72,7 +72,7 @@ def test_of_several_files_the_first_has_the_say_and_those_that_are_not_there_non
     other["current-context"] = "there"
     second.write_text(yaml.safe_dump(other))
     monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'missing'}:{empty}:{first}:{second}")
-    assert connect(None).headers() == {"Authorization": "Bearer abc"}
+    assert connect(None).headers() == load(None).headers() == {"Authorization": "Bearer abc"}
     assert connect(None, "there").headers() == {"Authorization": "Bearer from-file"}
     with pytest.raises(KubeconfigError, match="no entry 'nowhere' in contexts"):
         connect(None, "nowhere")

@@ -6,7 +6,8 @@ import asyncio
 import logging
 
 from wellhead.api.errors import ApiError
-from wellhead.client.connection import KubeconfigError, load
+from wellhead.client.connection import load
+from wellhead.client.kubeconfig import KubeconfigError
 from wellhead.client.rest import Client, ConnectionLost
 from wellhead.proxy.marks import Marks
 from wellhead.proxy.symmetric_return.controller import withdraw
