@@ -282,28 +282,29 @@ def _explain(obj: Obj, gvk: GroupVersionKind, error: jsonschema_rs.ValidationErr
             return "illegal base64 data at input byte 0"
         time = shown(value)
         return f'parsing time {time} as "2006-01-02T15:04:05Z07:00": cannot parse {time} as "2006"'
-    struct, wanted = _go_field(gvk, error.instance_path)
-    names = ".".join(part for part in error.instance_path if isinstance(part, str))
+    struct, names, wanted = _go_field(gvk, error.instance_path)
     given = f"number {shown(value)}" if error.kind.name in ("maximum", "minimum") else json_kind(value)
     return f"json: cannot unmarshal {given} into Go struct field {struct}.{names} of type {wanted}"
 
 
-def _go_field(gvk: GroupVersionKind, path: Sequence[str | int]) -> tuple[str, str]:
-    """The struct that holds the field at `path`, and the field's type, in Go's terms."""
+def _go_field(gvk: GroupVersionKind, path: Sequence[str | int]) -> tuple[str, str, str]:
+    """The struct that holds the field at `path`, the fields on the way, the field's type, in Go's terms."""
     known = definitions(gvk)
     struct, current, go_type = known.root, known.root, gvk.kind
     shape = "object"
+    names: list[str] = []
     for part in path:
         if shape in ("list", "map"):
             shape, go_type = "object", _go_type(current)
             continue
-        field = known.field(current, str(part))
+        names.append(str(part))
+        field = known.field(current, names[-1])
         if field is None:
             break
         struct, current, shape = current, field.type, field.shape
         prefix = {"list": "[]", "map": "map[string]"}.get(field.shape, "")
         go_type = prefix + _go_type(field.type)
-    return struct.rpartition(".")[2], go_type
+    return struct.rpartition(".")[2], ".".join(names), go_type
 
 
 def _go_type(type: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import re
 from collections.abc import Sequence
 
 from wellhead.api.errors import NotFound
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource, Subresource
 from wellhead.api.resources import RESOURCES
+from wellhead.api.versions import version_place
 from wellhead.apiserver.aggregation.merging import with_groups, with_items
 from wellhead.apiserver.aggregation.services import Remote, Remotes
 from wellhead.apiserver.custom.kinds import CustomKinds
@@ -83,18 +83,6 @@ class Discovery:
                 items = with_items(items, remotes, self._remotes.resources)
             found = self._aggregated[root, version] = _aggregated(items, version)
         return found
-
-
-_MATURITY = re.compile(r"v([0-9]+)(?:(alpha|beta)([0-9]+))?")
-
-
-def version_place(version: str) -> tuple[int, int, int, str]:
-    """Where a version stands among others: v2, v1, v1beta2, v1beta1, v1alpha1, then all else by name."""
-    match = _MATURITY.fullmatch(version)
-    if match is None:
-        return 3, 0, 0, version
-    maturity = {None: 0, "beta": 1, "alpha": 2}[match[2]]
-    return maturity, -int(match[1]), -int(match[3] or 0), ""
 
 
 def _custom_place(resource: Resource) -> tuple[str, tuple[int, int, int, str], str]:

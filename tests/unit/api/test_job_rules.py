@@ -38,6 +38,27 @@ def with_status(old: Obj, **status: Any) -> Obj:
     return update(JOBS, {**old, "status": status}, old, "status")
 
 
+@pytest.mark.parametrize(
+    ("own", "of_template", "expected"),
+    [
+        (None, None, ["generated"]),
+        (None, {"a": "b"}, ["a", "generated"]),
+        ({"a": "b"}, {"a": "b"}, ["a"]),
+        ({"c": "d"}, None, ["c"]),
+    ],
+)
+def test_a_job_without_labels_has_its_templates(
+    own: dict[str, str] | None, of_template: dict[str, str] | None, expected: list[str]
+) -> None:
+    sent = job()
+    sent["metadata"] |= {"labels": own} if own else {}
+    sent["spec"]["template"] |= {"metadata": {"labels": of_template}} if of_template else {}
+    made = create(JOBS, sent)
+    labels = made["metadata"]["labels"]
+    found = {"generated" if name.endswith(("job-name", "controller-uid")) else name for name in labels}
+    assert sorted(found) == expected
+
+
 def test_defaults() -> None:
     made = create(JOBS, job())
     spec, uid = made["spec"], made["metadata"]["uid"]

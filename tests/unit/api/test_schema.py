@@ -3,7 +3,16 @@ import pytest
 from wellhead.api.errors import BadRequest
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.api.resource import Resource
-from wellhead.api.resources import DEPLOYMENTS, ENDPOINTSLICES, LEASES, PODS, RESOURCES, SECRETS, SERVICES
+from wellhead.api.resources import (
+    CONFIGMAPS,
+    DEPLOYMENTS,
+    ENDPOINTSLICES,
+    LEASES,
+    PODS,
+    RESOURCES,
+    SECRETS,
+    SERVICES,
+)
 from wellhead.api.schema import decode, decode_metadata
 
 POD: Obj = {
@@ -130,6 +139,12 @@ def test_kind_and_version_are_filled_in_and_must_match() -> None:
             {"spec": {"replicas": "3"}},
             'Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal string '
             "into Go struct field DeploymentSpec.spec.replicas of type int32",
+        ),
+        (
+            CONFIGMAPS,
+            {"data": {"a": 1}},
+            'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal number into '
+            "Go struct field ConfigMap.data of type string",
         ),
         (
             PODS,

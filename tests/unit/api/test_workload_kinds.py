@@ -130,6 +130,16 @@ INVALID: list[tuple[Resource, Obj, str]] = [
         named(spec={"template": template(restartPolicy="Never")}),
         'spec.template.spec.restartPolicy: Unsupported value: "Never": supported values: "Always"',
     ),
+    (
+        STATEFULSETS,
+        named("w", spec={"template": {"spec": template()["spec"]}}),
+        "spec.template.metadata.labels: Invalid value: null: `selector` does not match template `labels`",
+    ),
+    (
+        DAEMONSETS,
+        named("w", spec={"template": template()}),
+        'spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template',
+    ),
     (DAEMONSETS, workload(updateStrategy={"type": "X"}), "spec.updateStrategy: Unsupported value"),
     (
         DAEMONSETS,

@@ -15,6 +15,7 @@ from wellhead.api.custom.strategy import Converter, CustomStrategy, SameFields
 from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource
+from wellhead.api.versions import version_place
 
 _NEVER = 1 << 63
 _WHILE_ENDING = ("delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -165,7 +166,7 @@ def _resource(
         stored_as=definition.storage_prefix,
         singular_name=names.singular,
         list_name=names.list_kind,
-        deprecation=_deprecation(version, api_version, names.kind),
+        deprecation=_deprecation(version, spec, names.kind),
     )
     strategy = CustomStrategy(
         api_version,
@@ -180,8 +181,14 @@ def _resource(
     return bare.of_kind(Kind(bare, strategy, printer, custom_fields=strategy.field_types))
 
 
-def _deprecation(version: Version, api_version: str, kind: str) -> str:
-    """What using the version is warned of."""
+def _deprecation(version: Version, spec: _Spec, kind: str) -> str:
+    """What using the version is warned of: what to use instead, if anything newer is served."""
     if not version.deprecated:
         return ""
-    return version.deprecation_warning or f"{api_version} {kind} is deprecated"
+    if version.deprecation_warning:
+        return version.deprecation_warning
+    place = version_place(version.name)
+    others = (each.name for each in spec.versions if each.served and not each.deprecated)
+    newer = sorted((each for each in others if version_place(each) < place), key=version_place)
+    instead = f"; use {spec.group}/{newer[0]} {kind}" if newer else ""
+    return f"{spec.group}/{version.name} {kind} is deprecated{instead}"

@@ -9,7 +9,7 @@ from itertools import accumulate
 import msgspec
 
 from wellhead.api.documents.document import Document, Unreadable, too_deep, too_many_values
-from wellhead.api.documents.syntax import syntax_problem
+from wellhead.api.documents.syntax import syntax_problem, with_replacements
 from wellhead.api.limits import Limits, extent_of
 from wellhead.api.schema import field_path
 
@@ -31,6 +31,8 @@ def read_json(body: bytes, limits: Limits) -> Document:
     try:
         value = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if (readable := with_replacements(body)) != body:
+            return read_json(readable, limits)
         problem = syntax_problem(body, str(error))
         raise Unreadable(f"json parse error: {problem}", problem) from None
     if structure.count(b":") == extent_of(value).keys:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from wellhead.text import quoted
 
@@ -28,6 +29,16 @@ def syntax_problem(body: bytes, otherwise: str) -> str:
     except (ValueError, RecursionError):
         return otherwise
     return otherwise
+
+
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.S)
+_UNKNOWN = rb"\ufffd"
+
+
+def with_replacements(body: bytes) -> bytes:
+    """A JSON text with U+FFFD for what is no UTF-8, and for halves of surrogate pairs: so Go reads them."""
+    text = body.decode(errors="replace").encode()
+    return _ESCAPE.sub(lambda found: _UNKNOWN if found[1] else found[0], text)
 
 
 def _in_go(text: str, error: json.JSONDecodeError) -> str:

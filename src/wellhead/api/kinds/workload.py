@@ -59,19 +59,18 @@ def validate_workload(spec: Obj) -> list[Cause]:
 
 def validate_selection(spec: Obj, kind: str) -> list[Cause]:
     """A selector that says something, and a template that it selects. `kind` is as messages name it."""
-    selector = spec.get("selector")
-    if selector is None:
-        return [Cause.required("spec.selector")]
+    selector, labels = spec.get("selector"), spec["template"]["metadata"].get("labels")
+    if selector is None:  # which selects nothing
+        return [*([] if kind == "daemonset" else [Cause.required("spec.selector")]), mismatch(labels)]
     causes = validate_label_selector(selector, "spec.selector")
     if not selector.get("matchLabels") and not selector.get("matchExpressions"):
         causes.append(Cause.invalid("spec.selector", selector, f"empty selector is invalid for {kind}"))
-    labels = spec["template"]["metadata"].get("labels") or {}
-    if not causes and not LabelSelector.from_object(selector).matches(labels):
+    if not causes and not LabelSelector.from_object(selector).matches(labels or {}):
         causes.append(mismatch(labels))
     return causes
 
 
-def mismatch(labels: Obj) -> Cause:
+def mismatch(labels: Obj | None) -> Cause:
     text = "`selector` does not match template `labels`"
     return Cause.invalid("spec.template.metadata.labels", labels, text)
 

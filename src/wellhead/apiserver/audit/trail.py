@@ -118,7 +118,7 @@ class Trail:
                 if isinstance(metadata.get(of), str):
                     reference.setdefault(name, metadata[of])
         if self._noted.decision.level >= Level.REQUEST:
-            self._noted.request = encode_json(value) if body is None else body
+            self._noted.request = body if body is not None and _is_text(body) else encode_json(value)
 
     def patch(self, body: bytes) -> None:
         """The patch that was sent; what isn't JSON can't be shown."""
@@ -248,3 +248,11 @@ def _attempted(request: web.BaseRequest) -> str:
     if ways:
         return f"Authentication failed, attempted: {', '.join(ways)}"
     return "Authentication failed, no credentials provided"
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from wellhead.api import writes
 from wellhead.api.custom.columns import printer_of
+from wellhead.api.custom.definition import read_definition, resources_of
 from wellhead.api.custom.json_path import JSONPath
 from wellhead.api.errors import Invalid
 from wellhead.api.kinds.customresourcedefinition.names import Taken, settled_status
@@ -55,6 +57,28 @@ def test_defaults() -> None:
     assert crd["spec"]["conversion"] == {"strategy": "None"}
     assert crd["status"] == {"storedVersions": ["v1"]}
     assert crd["metadata"]["generation"] == 1
+
+
+@pytest.mark.parametrize(
+    ("versions", "warned"),
+    [
+        ({"v1alpha1": True}, "example.com/v1alpha1 Foo is deprecated"),
+        (
+            {"v1alpha1": True, "v1beta1": False, "v1": False, "v2": True},
+            "example.com/v1alpha1 Foo is deprecated; use example.com/v1 Foo",
+        ),
+        ({"v1alpha1": False, "v1": True}, "example.com/v1 Foo is deprecated"),
+    ],
+)
+def test_who_uses_a_deprecated_version_is_told_of_a_newer_one(versions: dict[str, bool], warned: str) -> None:
+    schema: Obj = {"openAPIV3Schema": {"type": "object"}}
+    listed = [
+        {"name": name, "served": True, "storage": not index, "deprecated": deprecated, "schema": schema}
+        for index, (name, deprecated) in enumerate(versions.items())
+    ]
+    crd = read_definition(msgspec.json.encode(created(definition(versions=listed))))
+    found = [each.deprecation for each in resources_of(crd, lambda _: schema).values() if each.deprecation]
+    assert found[0] == warned
 
 
 _AT = "spec.versions[0].schema.openAPIV3Schema.properties[spec]"

@@ -63,7 +63,7 @@ class JobStrategy(Strategy):
         default_job_spec(spec)
         labels = spec["template"]["metadata"].get("labels")
         if labels and not obj["metadata"].get("labels"):
-            obj["metadata"]["labels"] = dict(labels)
+            obj["metadata"]["labels"] = labels  # the same, as in Go: what is added to the one is in both
 
     def warnings(self, obj: Obj) -> list[str]:
         return [*pods.of_name(obj), *pods.of_job("spec", obj["spec"])]
@@ -77,6 +77,8 @@ class JobStrategy(Strategy):
         obj["status"] = {}
         if not obj["spec"]["manualSelector"]:
             _generate_selector(obj)
+            labels = obj["spec"]["template"]["metadata"]["labels"]
+            obj["metadata"]["labels"] = dict(obj["metadata"].get("labels") or labels)
 
     def validate_create(self, obj: Obj) -> list[Cause]:
         return _validate(obj, prefixed=True)
@@ -103,7 +105,7 @@ class JobStrategy(Strategy):
 def _generate_selector(job: Obj) -> None:
     metadata, spec = job["metadata"], job["spec"]
     uid, name = metadata["uid"], metadata.get("name", "")
-    labels = dict(spec["template"]["metadata"].get("labels") or {})
+    labels = spec["template"]["metadata"].get("labels") or {}
     for label, value in (
         (_OLD_NAME_LABEL, name),
         (NAME_LABEL, name),
