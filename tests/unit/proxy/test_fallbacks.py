@@ -17,7 +17,7 @@ from wellhead.services.node import LocalNode
 from wellhead.services.node_view import NodeView
 from wellhead.services.service_map import ServiceMap
 
-HERE = node(inside=(ip_network("10.240.0.0/24"),))
+HERE = node(inside=(ip_network("10.240.0.0/24"), ip_network("10.244.0.0/24")))
 PRESERVING: dict[str, Any] = {
     "type": "NodePort",
     "ports": ({"port": 80, "nodePort": 30080},),
@@ -36,8 +36,8 @@ class Proxy:
         found = service(**PRESERVING)
         self.cluster.set_service(found.key, found)
 
-    def update(self, *nodes: str) -> None:
-        found = (endpoint(f"10.244.0.{index}", each) for index, each in enumerate(nodes, 1))
+    def update(self, *nodes: str, network: str = "10.244.0") -> None:
+        found = (endpoint(f"{network}.{index}", each) for index, each in enumerate(nodes, 1))
         self.cluster.set_slice("default", "web-1", endpoint_slice(*found))
         self.fallbacks.update(self.view.update())
 
@@ -69,4 +69,25 @@ async def test_the_first_node_of_those_that_see_the_same_speaks(returning: set[s
     proxy.update("node-9")
     await settled()
     assert bool(proxy.said) == speaks
+    running.cancel()
+
+
+async def test_addresses_that_are_no_nodes_as_far_as_anybody_knows_are_told() -> None:
+    """As in a cloud that gives pods single addresses."""
+    proxy = Proxy(dataclasses.replace(HERE, returning=frozenset({"node-3"})))
+    running = asyncio.create_task(proxy.fallbacks.run())
+    proxy.update("node-1", "node-3", network="172.31.5")
+    await settled()
+    [(_, message)] = proxy.said
+    assert "towards 172.31.5.1 and 1 more: neither podCIDRs nor" in message
+    proxy.update("node-3", network="172.31.9")
+    await settled()
+    assert len(proxy.said) == 1
+    proxy.view.set_node(dataclasses.replace(proxy.view.node, inside=(ip_network("172.31.0.0/16"),)))
+    proxy.fallbacks.update(proxy.view.update())
+    await settled()
+    proxy.update("node-3", "node-4", network="172.31.9")
+    await settled()
+    assert "towards endpoints on node-4:" in proxy.said[1][1]
+    assert "172" not in proxy.said[1][1]
     running.cancel()
