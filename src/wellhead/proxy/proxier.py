@@ -155,9 +155,8 @@ class Proxier:
                     of_family(self._metrics.nftables_cleanup_failures, family).inc()
 
     def _count_without_local(self, key: PortKey, view: PortView | None) -> None:
-        routings = {"internal": view.internal, "external": view.external} if view else {}
         for policy, ports in self._without_local.items():
-            routing = routings.get(policy)
+            routing = None if view is None else view.internal if policy == "internal" else view.external
             if routing is not None and routing.others.action is Action.DROP:
                 ports.add(key)
             elif ports:
