@@ -220,7 +220,9 @@ def source_ranges(spec: ServiceSpec, family: Family) -> tuple[IPNetwork, ...]:
     Ranges of one family say nothing about clients of the other, and a /0 is no restriction.
     """
     texts = spec.load_balancer_source_ranges
-    ranges = networks_of(family, texts) if texts else ()
+    if not texts:
+        return ()
+    ranges = networks_of(family, texts)
     return () if any(each.prefixlen == 0 for each in ranges) else ranges
 
 

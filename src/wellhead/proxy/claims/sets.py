@@ -66,7 +66,7 @@ def of_port(view: PortView) -> list[Element]:
             ElementKey(ENDPOINTS_HERE, each.packed + protocol + _PORT.pack(each.port)) for each in view.here
         ]
         keys += [ElementKey(NODELESS, each.packed) for each in view.nodeless]
-    return [Element(each) for each in keys]
+    return [Element(each) for each in keys] if keys else []
 
 
 def networks_of_node(node: LocalNode, family: Family) -> Iterator[tuple[str, list[IPNetwork]]]:

@@ -67,15 +67,16 @@ def _frontends(found: PortElements, view: PortView, placement: Placement, name: 
     guards = False
     uncounted: set[Scope] = set()
     for kind, frontend in view.frontends:
-        guarded = view.guards(kind)
+        of_cluster_ip = kind is FrontendKind.CLUSTER_IP
+        routing = view.internal if of_cluster_ip else view.external
+        guarded = not of_cluster_ip and view.guards(kind)
         guards = guards or guarded
-        routing = view.routing(kind)
         endpoints = here = 0
         scopes = scopes_of(routing)
         if len(scopes) == 1 and view.affinity_seconds is None:
-            (scope,) = scopes
-            endpoints = len(placement.endpoints(scope))
-            here = layout.LOCAL if scope is Scope.LOCAL else 0
+            local = Scope.LOCAL in scopes
+            endpoints = len(placement.local if local else placement.cluster)
+            here = layout.LOCAL if local else 0
         if not 0 < endpoints <= PREPARED:
             endpoints = here = 0
             uncounted |= scopes
@@ -88,7 +89,7 @@ def _frontends(found: PortElements, view: PortView, placement: Placement, name: 
         else:
             packed = address.packed
             at = ElementKey(layout.SERVICES, layout.frontend_key(packed, frontend.protocol, frontend.port))
-            if kind is FrontendKind.CLUSTER_IP:
+            if of_cluster_ip:
                 found.shared.append(Element(ElementKey(sets.CLUSTER_IPS, packed)))
         found.own.append(Element(at, value, _comment(name + _KIND[kind])))
     if guards:
