@@ -19,7 +19,9 @@ from aiohttp import web
 from wellhead.api import openapi as documents
 from wellhead.api.custom.definition import schema_of
 from wellhead.api.errors import NotFound
-from wellhead.api.openapi import protobuf
+from wellhead.api.openapi import protobuf_v2, protobuf_v3
+from wellhead.api.openapi.protobuf_v2 import encode_v2
+from wellhead.api.openapi.protobuf_v3 import encode_v3
 from wellhead.api.resource import Resource
 from wellhead.apiserver.aggregation.documents import RemoteDocuments, without
 from wellhead.apiserver.aggregation.services import Remotes
@@ -83,9 +85,12 @@ class OpenAPI:
                     raise NotFound.path()
             case _:
                 raise NotFound.path()
-        # kubectl wants Protobuf for version 2, and does without one of version 3 that there is only so.
-        offered = (JSON, protobuf.MEDIA_TYPE) if path == "v2" else (JSON,)
-        accept = call.http.headers.get("Accept", "").replace(protobuf.ASKED_FOR_AS, protobuf.MEDIA_TYPE)
+        accept = call.http.headers.get("Accept", "")
+        offered: tuple[str, ...] = (JSON,)  # the index is nothing else
+        if path:
+            form = protobuf_v2 if path == "v2" else protobuf_v3
+            accept = accept.replace(form.ASKED_FOR_AS, form.MEDIA_TYPE)
+            offered = (JSON, form.MEDIA_TYPE)
         media_type = first_acceptable(accept, offered)
         others = await self._others.parts() if path == "v2" else []
         document = await self._document(path, media_type, custom, others)
@@ -133,7 +138,7 @@ class OpenAPI:
 
     def _make(self, path: str, media_type: str, custom: list[_Custom], others: list[bytes]) -> bytes:
         """The document at a path below /openapi/v3 ('' is the index), or v2's."""
-        if media_type == protobuf.MEDIA_TYPE:
+        if media_type == protobuf_v2.MEDIA_TYPE:
             parts = [self._part(each)[1] for each in custom]
             # Messages that follow each other are one: their maps are put together.
             whole = b"".join(map(gzip.decompress, [self._whole(media_type), *parts]))
@@ -142,7 +147,11 @@ class OpenAPI:
             return self._joined(custom, others)
         if path:
             with_schemas = [(each.resource, schema_of(each.data, each.resource.version)) for each in custom]
-            return encode_json(documents.openapi_v3(path, with_schemas))
+            document = documents.openapi_v3(path, with_schemas)
+            assert document is not None
+            if media_type == protobuf_v3.MEDIA_TYPE:
+                return encode_v3(document)
+            return encode_json(document)
         states: dict[str, str] = {}
         for each in custom:
             states[each.group_path] = states.get(each.group_path, "") + each.state
@@ -160,7 +169,7 @@ class OpenAPI:
         for part in others:
             paths, definitions = without(part, taken)
             text = b'{"paths":{%b},"definitions":{%b}}' % (paths, definitions)
-            yield protobuf.encode_v2(msgspec.json.decode(text))
+            yield encode_v2(msgspec.json.decode(text))
 
     def _joined(self, custom: list[_Custom], others: list[bytes]) -> bytes:
         whole = gzip.decompress(self._whole(JSON))
@@ -185,9 +194,7 @@ class OpenAPI:
         found = self._built_in.get(media_type)
         if found is None:
             document = documents.openapi_v2()
-            data = (
-                protobuf.encode_v2(document) if media_type == protobuf.MEDIA_TYPE else encode_json(document)
-            )
+            data = encode_v2(document) if media_type == protobuf_v2.MEDIA_TYPE else encode_json(document)
             found = self._built_in[media_type] = gzip.compress(data, _FAST, mtime=0)
         return found
 
@@ -199,7 +206,7 @@ class OpenAPI:
             part = documents.openapi_v2_part(custom.resource, schema)
             found = self._parts[key] = (
                 gzip.compress(encode_json(part), _FAST, mtime=0),
-                gzip.compress(protobuf.encode_v2(part), _FAST, mtime=0),
+                gzip.compress(encode_v2(part), _FAST, mtime=0),
             )
             while len(self._parts) > _KEPT_PARTS:
                 self._parts.popitem(last=False)

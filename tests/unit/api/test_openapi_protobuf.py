@@ -1,4 +1,4 @@
-"""The OpenAPI v2 document in Protobuf, decoded by hand: kubectl's own reading is tested on a cluster."""
+"""OpenAPI documents in Protobuf, decoded by hand: kubectl's own reading is tested on a cluster."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from wellhead.api.meta import Obj
-from wellhead.api.openapi import openapi_v2
-from wellhead.api.openapi.protobuf import encode_v2
+from wellhead.api.openapi import group_paths, openapi_v2, openapi_v3
+from wellhead.api.openapi.protobuf_v2 import encode_v2
+from wellhead.api.openapi.protobuf_v3 import encode_v3
 
 
 def document(**schema: object) -> dict[str, object]:
@@ -123,3 +124,44 @@ def test_a_keyword_without_a_form_is_refused_not_left_out() -> None:
         encode_v2({**document(), "host": "x"})
     with pytest.raises(ValueError, match="'xml'"):
         encode_v2(document(xml="x"))
+
+
+@pytest.mark.parametrize("path", group_paths())
+def test_each_document_of_version_three_says_the_same_as_its_json(path: str) -> None:
+    document = openapi_v3(path)
+    assert document is not None
+    encoded = encode_v3(document)
+    schemas = {only(each, 1).decode(): only(each, 2, 1) for each in every(only(encoded, 5, 1), 1)}
+    assert list(schemas) == list(document["components"]["schemas"])
+    for name, schema in document["components"]["schemas"].items():
+        found = [only(each, 1).decode() for each in every(next(iter(every(schemas[name], 31)), b""), 1)]
+        assert found == list(schema.get("properties") or ())
+        assert [each.decode() for each in every(schemas[name], 23)] == list(schema.get("required") or ())
+    paths = {only(each, 1).decode(): only(each, 2) for each in every(only(encoded, 4), 1)}
+    methods = {"get": 4, "put": 5, "post": 6, "delete": 7, "patch": 10}
+    assert list(paths) == list(document["paths"])
+    for name, item in document["paths"].items():
+        for method in methods.keys() & item.keys():
+            operation, message = item[method], only(paths[name], methods[method])
+            assert only(message, 5).decode() == operation["operationId"]
+            codes = [only(each, 1).decode() for each in every(only(message, 8), 2)]
+            assert codes == list(operation["responses"])
+            sent = {
+                only(each, 1).decode() for each in every(message, 7) for each in every(only(each, 1, 2), 1)
+            }
+            assert sent == set((operation.get("requestBody") or {}).get("content") or ())
+
+
+def test_schemas_of_version_three_have_references_and_choices() -> None:
+    def schema(**fields: object) -> bytes:
+        whole = {"openapi": "3.0.0", "info": {}, "paths": {}, "components": {"schemas": {"D": fields}}}
+        return bytes(only(encode_v3(whole), 5, 1, 1, 2))
+
+    assert schema(**{"$ref": "#/x"}) == b"\x12\x05\x0a\x03#/x"
+    assert only(schema(additionalProperties=False), 1, 32) == b"\x10\x00"
+    assert only(schema(default=False), 1, 33) == b"\x10\x00"
+    assert only(schema(default="a"), 1, 33) == b"\x1a\x01a"
+    assert only(schema(default={"a": 1}), 1, 33) == b""
+    assert only(schema(items={"type": "string"}), 1, 30, 1, 1, 25) == b"string"
+    with pytest.raises(ValueError, match="'xml'"):
+        schema(xml="x")
