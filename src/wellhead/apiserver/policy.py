@@ -60,7 +60,7 @@ def _elects(lease: str) -> tuple[Rule, Rule]:
 _READ = "get list watch"
 _DNS_SERVERS = ("", "-2", "-3", "-4", "-5")
 """What the slices of each server behind kube-dns end in (wellhead.dns.service)."""
-_EVENTS = _rule("core events.k8s.io", "events", "create patch update")
+_EVENTS = _rule("core", "events", "create patch")
 _REVIEWS = (
     _rule("authentication.k8s.io", "tokenreviews", "create"),
     _rule("authorization.k8s.io", "subjectaccessreviews", "create"),
@@ -130,10 +130,10 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         _EVENTS,
         *_REVIEWS,
     ),
-    # As deploy/kube-proxy-replacement has it: upstream's, and the patch, of which admission lets an
-    # announcement of the own node through.
+    # As deploy/kube-proxy-replacement has it: of upstream's what ours needs, and the patch, of which admission
+    # lets an announcement of the own node through.
     "wellhead:proxy": (
-        _rule("core", "services endpoints", "list watch"),
+        _rule("core", "services", "list watch"),
         _rule("core", "nodes", f"{_READ} patch"),
         _rule("discovery.k8s.io", "endpointslices", "list watch"),
         _rule("networking.k8s.io", "servicecidrs", "list watch"),
@@ -190,7 +190,7 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         _rule("core", "services/status", "patch"),
         _rule("discovery.k8s.io", "endpointslices", "list watch"),
         *_elects("wellhead-cloud"),
-        _rule("core", "events", "create patch update"),
+        _EVENTS,
     ),
 }
 
