@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from ipaddress import ip_network
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -16,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from wellhead.cloud.controller import Controller
 from wellhead.cloud.metrics import Metrics as CloudMetrics
+from wellhead.cloud.vips import VIPPool
 from wellhead.policies.cluster_policies import ClusterPolicies
 from wellhead.policies.node_policies import NodePolicies
 from wellhead.policy.metrics import Metrics as PolicyMetrics
@@ -37,7 +39,7 @@ def of_cloud() -> str:
     metrics = CloudMetrics()
     nothing: dict[str, Any] = {}
     controller = SimpleNamespace(
-        pool=type("Pool", (), {"size": 1, "__len__": lambda _: 0})(),
+        pool=VIPPool.of([ip_network("203.0.113.0/27")]),
         refused=nothing,
         proxy=None,
         steering=SimpleNamespace(balancers=nothing, monitor=SimpleNamespace(states=dict)),

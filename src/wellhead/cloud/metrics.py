@@ -95,8 +95,15 @@ class _State:
         if self.controller is None:
             return
         controller, steering = self.controller, self.controller.steering
-        yield GaugeMetricFamily("wellhead_cloud_vips", "VIPs in the pool.", controller.pool.size)
-        yield GaugeMetricFamily("wellhead_cloud_vips_in_use", "VIPs held by a Service.", len(controller.pool))
+        labels = ["pool", "ip_family"]
+        vips = GaugeMetricFamily("wellhead_cloud_vips", "VIPs to be given.", labels=labels)
+        in_use = GaugeMetricFamily("wellhead_cloud_vips_in_use", "VIPs held by Services.", labels=labels)
+        for each in controller.pool.usage():
+            whose = [each.pool, f"IPv{each.version}"]
+            vips.add_metric(whose, each.size)
+            in_use.add_metric(whose, each.held)
+        yield vips
+        yield in_use
         yield GaugeMetricFamily(
             "wellhead_cloud_load_balancers", "Load balancers that exist.", len(steering.balancers)
         )

@@ -130,6 +130,12 @@ class Pool:
         """Whether this is an address to be given."""
         return any(address in each for each in self.ranges) and not (self.avoid_buggy and is_buggy(address))
 
+    def size(self, version: int) -> int:
+        """How many addresses of an IP version there are to be given."""
+        found = [each for each in self.ranges if each.version == version]
+        avoided = sum(map(_buggy_in, found)) if self.avoid_buggy and version == 4 else 0
+        return sum(each.size for each in found) - avoided
+
     @property
     def order(self) -> tuple[bool, float]:
         """Sorts pools: those that are for somebody first."""
@@ -143,6 +149,13 @@ class Pool:
 def is_buggy(address: IPAddress) -> bool:
     """Whether it ends in .0 or .255."""
     return address.version == 4 and int(address) & 0xFF in (0, 0xFF)
+
+
+def _buggy_in(found: Range) -> int:
+    def below(number: int) -> int:
+        return (number + 0xFF) // 0x100 + number // 0x100
+
+    return below(int(found.last) + 1) - below(int(found.first))
 
 
 def of_network(network: IPNetwork) -> Pool:

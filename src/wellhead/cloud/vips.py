@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -29,6 +29,16 @@ class Tenancy:
 
     def gets_on_with(self, other: Tenancy) -> bool:
         return bool(self.agreement) and self.agreement == other.agreement and not self.ports & other.ports
+
+
+@dataclass(frozen=True)
+class Usage:
+    """How many of a pool's VIPs of one IP version Services hold, of how many to be had."""
+
+    pool: str
+    version: int
+    held: int
+    size: int
 
 
 ALONE = Tenancy()
@@ -60,8 +70,16 @@ class VIPPool:
 
     @property
     def size(self) -> int:
-        """How many VIPs there are, those included that are never given."""
-        return sum(each.size for pool in self.pools for each in pool.ranges)
+        """How many VIPs there are to be given."""
+        return sum(each.size for each in self.usage())
+
+    def usage(self) -> Iterator[Usage]:
+        """For each pool, and each IP version that it has addresses of."""
+        held = [[each for each in self._tenants if pool.holds(each)] for pool in self.pools]
+        for pool, mine in zip(self.pools, held, strict=True):
+            for version in sorted({each.version for each in pool.ranges}):
+                count = sum(each.version == version for each in mine)
+                yield Usage(pool.name, version, count, pool.size(version))
 
     def serves(self, version: int, asker: Asker = ANYBODY) -> bool:
         """Whether there are VIPs of this IP version (4 or 6) for a Service at all."""

@@ -35,6 +35,22 @@ def pools(*documents: str) -> VIPPool:
     return VIPPool(read_pools(text), random.Random(1))
 
 
+@given(st.integers(0, 1000), st.integers(0, 1000), st.booleans())
+def test_a_pool_counts_what_it_can_give(first: int, more: int, avoids: bool) -> None:
+    low, high = (IPv4Address(int(IPv4Address("203.0.112.0")) + each) for each in (first, first + more))
+    [one] = read_pools(pool(addresses=[f"{low}-{high}"], avoidBuggyIPs=avoids).replace("True", "true"))
+    assert one.size(4) == sum(one.holds(low + each) for each in range(more + 1))
+    assert one.size(6) == 0
+
+
+def test_each_pool_and_family_is_counted_by_itself() -> None:
+    """A pool of IPv4 that is full isn't hidden by one of IPv6 that never is."""
+    found = pools(pool(addresses=["203.0.113.0/32", "2001:db8::/64"]), pool("two", ["203.0.113.9/32"]))
+    found.allocate(A, 4, asker=Asker("default", {}, pool="one"))
+    counted = {(each.pool, each.version): (each.held, each.size) for each in found.usage()}
+    assert counted == {("one", 4): (1, 1), ("one", 6): (0, 2**64), ("two", 4): (0, 1)}
+
+
 def given_to(found: VIPPool, asker: Asker, version: int = 4) -> set[str]:
     """All that a Service like this can get."""
     addresses: set[str] = set()
