@@ -66,7 +66,7 @@ async def _sync(count: int, mode: ProxyMode, variant: Variant) -> Sync:
     metrics = Metrics(mode)
     backend = modes.make_backend(config, await modes.usable_families(config), metrics)
     services = ServiceMap()
-    watches = Watches(services, metrics, _nothing)
+    watches = Watches(services, metrics, _nothing, 0.0)
     view = NodeView(services, config.node.complete(LocalNode(objects.NODE)))
     target = objects.endpoint_slice("target", [(each, objects.NODE) for each in ENDPOINTS], POD_PORT)
     listed_services, listed_slices = objects.listed(count, target)

@@ -100,6 +100,7 @@ class _Proxy:
         self._node_object: Obj | None = None
         self._queued_at = 0.0
         for family in families:
+            metrics.begin(family)
             of_family(metrics.last_queued, family).set_function(lambda: self._queued_at)
         self._found_pod_networks = asyncio.Event()
 
@@ -108,7 +109,7 @@ class _Proxy:
         self._ports = HealthCheckPorts(families, self._health_networks, self._health, self._cannot_check)
         self._fallbacks = Fallbacks(self._not_preserved)
         self._backend = modes.make_backend(config, families, metrics)
-        watches = Watches(services, metrics, self._request)
+        watches = Watches(services, metrics, self._request, time.time())
         self._return = SymmetricReturn(
             client,
             config.node_name,

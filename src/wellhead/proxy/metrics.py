@@ -179,6 +179,16 @@ class Metrics:
         _add_build_info(self.registry)
         ProcessCollector(registry=self.registry)
 
+    def begin(self, family: Family) -> None:
+        """Show failures from the start, as 0: of a series that begins with 1, Prometheus sees no increase."""
+        for each in (
+            self.restore_failures,
+            self.partial_restore_failures,
+            self.nftables_sync_failures,
+            self.nftables_cleanup_failures,
+        ):
+            of_family(each, family)
+
     def render(self) -> bytes:
         """All metrics, in Prometheus' text format."""
         return generate_latest(self.registry)

@@ -111,10 +111,13 @@ class Watches:
         services: ServiceMap,
         metrics: Metrics,
         changed: Callable[[], None],
+        started: float,
     ) -> None:
+        """`started` is the proxy's start, in Unix seconds: what happened before isn't measured, as upstream."""
         self._services = services
         self._metrics = metrics
         self._changed = changed
+        self._started = started
         self._triggers: list[float] = []
         self._service_changes = 0
         self._endpoint_changes = 0
@@ -134,8 +137,9 @@ class Watches:
         if (either := new or old) is None:
             return
         self._services.set_slice(either.namespace, either.name, new.slice if new else None)
-        if old and new and new.triggered is not None and new.triggered != old.triggered:
-            self._triggers.append(new.triggered)
+        if new and new.triggered is not None and new.triggered >= self._started:
+            if old is None or new.triggered != old.triggered:
+                self._triggers.append(new.triggered)
         self._endpoint_changes += 1
         self._changed()
 

@@ -13,12 +13,15 @@ from wellhead.services.node_view import NodeView
 from wellhead.services.service_map import ServiceMap
 
 
+STARTED = 1704067200.0  # 2024-01-01T00:00:00Z
+
+
 class World:
     def __init__(self) -> None:
         self.services = ServiceMap()
         self.requests = 0
         self.metrics = Metrics()
-        self.watches = Watches(self.services, self.metrics, self._request)
+        self.watches = Watches(self.services, self.metrics, self._request, STARTED)
         self.view = NodeView(self.services, node())
 
     def _request(self) -> None:
@@ -75,12 +78,25 @@ def test_a_service_that_becomes_headless_is_no_longer_served() -> None:
     assert not world.view.ports
 
 
+def changed_at(time: str) -> Obj:
+    made = slice_object()
+    made["metadata"]["annotations"] = {TRIGGER_TIME_ANNOTATION: time}
+    return made
+
+
 def test_trigger_times_are_taken_once() -> None:
     world = World()
-    old, new = slice_object(), slice_object()
-    new["metadata"]["annotations"] = {TRIGGER_TIME_ANNOTATION: "2024-01-01T00:00:00Z"}
-    world.slice(None, old)
-    world.slice(old, new)
+    new = changed_at("2024-01-01T00:00:05Z")
+    world.slice(None, slice_object())
+    world.slice(slice_object(), new)
     world.slice(new, new)
-    assert world.watches.take_triggers() == [1704067200.0]
+    assert world.watches.take_triggers() == [STARTED + 5]
     assert world.watches.take_triggers() == []
+
+
+def test_what_a_new_slice_shows_is_measured_unless_it_is_older_than_the_proxy() -> None:
+    world = World()
+    world.slice(None, changed_at("2024-01-01T00:00:07Z"))
+    world.slice(None, changed_at("2023-12-31T23:59:59Z"))
+    world.slice(changed_at("2024-01-01T00:00:07Z"), None)
+    assert world.watches.take_triggers() == [STARTED + 7]
