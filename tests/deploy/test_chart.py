@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import yaml
 
 from tests.kubectl.binaries import CURRENT, helm
 from wellhead.cli import bgp
+from wellhead.proxy.configuration.settings import SETTINGS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PARTS = {
@@ -81,6 +85,17 @@ def test_a_probe_asks_where_the_component_listens() -> None:
     assert "--healthz-bind-address=0.0.0.0:9999" in container["args"]
 
 
+def test_what_moves_is_found_where_it_is() -> None:
+    moved = {"healthzBindAddress": "127.0.0.1:9998", "metricsBindAddress": "0.0.0.0:9999"}
+    set_ = (f"--set=proxy.config.{name}={address}" for name, address in moved.items())
+    made = objects(template("--set=monitoring.enabled=true", *set_).stdout)
+    [container] = made["DaemonSet", "wellhead-proxy"]["spec"]["template"]["spec"]["containers"]
+    asked = {"host": "127.0.0.1", "port": 9998}
+    assert container["readinessProbe"]["httpGet"] == {**asked, "path": "/healthz"}
+    assert container["livenessProbe"]["httpGet"] == {**asked, "path": "/livez"}
+    assert made["Service", "wellhead-proxy-metrics"]["spec"]["ports"][0]["port"] == 9999
+
+
 def test_by_bgp_what_needs_more_gets_it() -> None:
     options = {
         "bfd": "true",
@@ -127,6 +142,47 @@ def test_a_wrong_value_is_refused_by_its_name(value: str, named: str) -> None:
     refused = template("--set", value, check=False)
     assert refused.returncode != 0
     assert named in refused.stderr
+
+
+def schema() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((DEPLOY / "chart" / "values.schema.json").read_text())
+    return found
+
+
+def test_the_proxys_configuration_has_the_fields_that_the_proxy_knows() -> None:
+    """All but that of its kubeconfig, which is the chart's own."""
+
+    def fields(section: dict[str, Any], before: str = "") -> Iterator[str]:
+        for name, each in section["properties"].items():
+            if "properties" in each:
+                assert each["additionalProperties"] is False
+                yield from fields(each, f"{before}{name}.")
+            else:
+                yield before + name
+
+    config = schema()["properties"]["proxy"]["properties"]["config"]
+    known = {each.name for each in SETTINGS} - {"clientConnection.kubeconfig"}
+    assert set(fields(config)) == known
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "wrong"),
+    [
+        ("proxy", "config", {"nodePortAdresses": ["primary"]}),
+        ("proxy", "config", {"iptables": {"masqueradeBit": 32}}),
+        ("proxy", "config", {"clientConnection": {"kubeconfig": "/etc/kubeconfig"}}),
+        ("proxy", "config", {"healthzBindAddress": "10256"}),
+        ("proxy", "config", {"clusterCIDR": ["10.244.0.0/16"]}),
+        ("image", "registry", "https://registry.example.com"),
+        ("image", "tag", "of today"),
+    ],
+)
+def test_a_value_that_would_end_the_pods_is_refused_before(section: str, name: str, wrong: object) -> None:
+    values = yaml.safe_load((DEPLOY / "chart" / "values.yaml").read_text())
+    validator = jsonschema_rs.validator_for(schema())
+    assert validator.is_valid(values)
+    values[section][name] = wrong
+    assert not validator.is_valid(values)
 
 
 def test_every_value_is_explained() -> None:

@@ -7,7 +7,7 @@
 {{/* One of the kustomize bases' files, in the release's namespace. */}}
 {{- define "wellhead.base" -}}
 {{- $root := index . 0 -}}
-{{- $root.Files.Get (index . 1) | replace "namespace: kube-system" (printf "namespace: %s" $root.Release.Namespace) | replace "serviceaccount:kube-system:" (printf "serviceaccount:%s:" $root.Release.Namespace) }}
+{{- required (printf "%s is missing: the chart's files/ are links into deploy/, copy it with what they lead to" (index . 1)) ($root.Files.Get (index . 1)) | replace "namespace: kube-system" (printf "namespace: %s" $root.Release.Namespace) | replace "serviceaccount:kube-system:" (printf "serviceaccount:%s:" $root.Release.Namespace) }}
 {{- end }}
 
 {{/* Where a probe asks what listens at HOST:PORT: at the node's own address, if that is among them. */}}
@@ -18,4 +18,9 @@
 host: {{ $host | quote }}
 {{ end -}}
 port: {{ $port }}
+{{- end }}
+
+{{/* The port of HOST:PORT. */}}
+{{- define "wellhead.port" -}}
+{{ regexFind "[0-9]+$" . }}
 {{- end }}
