@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable
@@ -16,6 +17,7 @@ from typing import Any, Literal
 import uvloop
 from pythonjsonlogger.json import JsonFormatter
 
+from wellhead.refusal import Refusal
 from wellhead.text import printable
 from wellhead.waiting import first_error
 
@@ -36,10 +38,6 @@ class _TextFormatter(logging.Formatter):
 
 
 Main = Coroutine[Any, Any, None]
-
-
-class Refusal(Exception):
-    """A component can't do its work here. The message says why and what to do: a traceback tells no more."""
 
 
 _parts: list[tuple[str, Main]] | None = None
@@ -91,9 +89,12 @@ def run(
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_until_signalled(main, log))
     except Exception as error:
-        if not isinstance(first_error(error), Refusal):
+        first = first_error(error)
+        if not isinstance(first, Refusal):
             log.exception("%s failed", name)
-        print(f"wellhead {name}: {first_error(error)}", file=sys.stderr)
+        lacks = isinstance(first, PermissionError) and os.geteuid() != 0
+        hint = " (it needs rights that root has: use sudo)" if lacks else ""
+        print(f"wellhead {name}: {first}{hint}", file=sys.stderr)
         raise SystemExit(1) from None
 
 

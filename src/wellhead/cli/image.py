@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import sys
 from pathlib import Path
@@ -37,6 +38,14 @@ _directory = click.option(
     show_default=True,
     help="Where images are kept.",
 )
+
+
+def _changing(directory: Path) -> ImageStore:
+    """The store, to be changed by somebody who may."""
+    there = next(each for each in (directory, *directory.absolute().parents) if each.exists())
+    if not os.access(there, os.W_OK):
+        raise click.ClickException(f"{there} can't be written by you: use sudo, or another --image-dir")
+    return ImageStore(directory)
 
 
 _COMPONENTS = tuple(each.name for each in COMPONENTS)
@@ -98,12 +107,13 @@ def load_command(
     """
     if name is not None and len(files) > 1:
         raise click.UsageError("--name is for one FILE")
+    store = _changing(image_dir)
     with progress("Loading") as report:
         loaded = []
         try:
             for file in files:
                 bounds = Bounds(max_size, max_files)
-                loaded += load(ImageStore(image_dir), file, name=name, bounds=bounds, report=report)
+                loaded += load(store, file, name=name, bounds=bounds, report=report)
         except ImageError as error:
             raise click.ClickException(str(error)) from None
     for image in loaded:
@@ -145,6 +155,7 @@ def pull_command(
 
     Of images for several platforms this machine's is taken. Ctrl-C leaves nothing behind.
     """
+    store = _changing(image_dir)
     options = Options(
         registries=registries or REGISTRIES,
         trusted=True,
@@ -154,10 +165,7 @@ def pull_command(
     try:
         keys = keyring([_as_secret(credentials)] if credentials is not None else ())
         with progress("Pulling") as report:
-            pulled = [
-                (name, pull(ImageStore(image_dir), name, lookup(keys, name), options, report=report))
-                for name in names
-            ]
+            pulled = [(name, pull(store, name, lookup(keys, name), options, report=report)) for name in names]
     except (BadCredentials, ImageError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
@@ -181,7 +189,7 @@ def remove_command(names: tuple[str, ...], image_dir: Path, force: bool) -> None
 
     An image goes with its last name. Its files are deleted once no container is on them any more.
     """
-    store = ImageStore(image_dir)
+    store = _changing(image_dir)
     try:
         with placing.changing(store):
             for name in names:
@@ -284,6 +292,8 @@ def build_command(
     `wellhead image load`. It is made without Docker, of Debian packages and of wheels by their hashes; the
     same packages give the same digest. Needs root, apt and (for what was never downloaded) a network.
     """
+    if os.geteuid() != 0:
+        raise click.ClickException("images are built by root, of packages unpacked by root: use sudo")
     store = ImageStore(image_dir)
     try:
         if components:

@@ -16,6 +16,7 @@ import msgspec
 import yaml
 
 from wellhead.api.documents import check_extent
+from wellhead.refusal import Refusal
 
 _CREDENTIAL_SECONDS = 60
 _MOST_BYTES = 8 << 20
@@ -24,7 +25,7 @@ _YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The loader in C reads a hundred clusters' kubeconfig in a tenth of the time."""
 
 
-class KubeconfigError(ValueError):
+class KubeconfigError(Refusal, ValueError):
     """A kubeconfig that can't be used; the message says which file and which field."""
 
 

@@ -51,6 +51,10 @@ def _bind(address: IPAddress, port: int, kind: socket.SocketKind) -> socket.sock
         made.bind((str(address), port))
         if kind == socket.SOCK_STREAM:
             made.listen(_BACKLOG)
+    except OSError as error:
+        made.close()
+        where = f"can't listen at {address}, port {port}"
+        raise OSError(error.errno, f"{where}: {error.strerror}") from error
     except BaseException:
         made.close()
         raise

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from wellhead.component import Refusal
 from wellhead.ip import Family, IPAddress, IPNetwork
 from wellhead.linux import routing
 from wellhead.linux.rtnetlink import Requests
+from wellhead.refusal import Refusal
 
 _CALLS = {4: "bridge-nf-call-iptables", 6: "bridge-nf-call-ip6tables"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import msgspec
@@ -27,6 +28,22 @@ def add(store: Path, letter: str, *names: str) -> Image:
 
 def run(store: Path, verb: str, *arguments: str) -> Result:
     return CliRunner().invoke(command, [verb, "--image-dir", str(store), *arguments])
+
+
+@pytest.mark.parametrize("verb", ["load", "pull", "remove"])
+def test_who_may_not_change_the_store_is_told_before_anything_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, _mode: path != tmp_path)
+    refused = run(tmp_path / "none" / "yet", verb, __file__)
+    assert refused.exit_code == 1
+    assert f"{tmp_path} can't be written by you: use sudo, or another --image-dir" in refused.output
+
+
+def test_who_is_not_root_builds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    refused = run(tmp_path, "build", "proxy")
+    assert (refused.exit_code, "use sudo" in refused.output) == (1, True)
 
 
 def test_an_image_is_removed_with_its_last_name(tmp_path: Path) -> None:

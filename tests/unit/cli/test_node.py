@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from wellhead import component
 from wellhead.cli.main import main
 from wellhead.cli.node import split
+from wellhead.client import connection
 
 
 def test_command_lines_are_told_apart_by_a_plus() -> None:
@@ -70,6 +72,16 @@ def test_when_one_fails_the_others_end_and_it_is_said_which(capsys: pytest.Captu
     shown = capsys.readouterr().err
     assert "policy failed" in shown
     assert "wellhead node: no nftables here" in shown
+
+
+def test_what_is_no_fault_of_ours_is_said_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    async def start() -> None:
+        connection.of_config(Path("kubeconfig"), {})
+
+    with pytest.raises(SystemExit, match="1"):
+        component.run("proxy", start())
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("wellhead proxy: kubeconfig: no current-context")
 
 
 def test_one_whose_command_line_is_wrong_keeps_all_from_starting() -> None:
