@@ -130,8 +130,8 @@ ROLES: dict[str, tuple[Rule, ...]] = {
         _EVENTS,
         *_REVIEWS,
     ),
-    # As deploy/kube-proxy-replacement has it: of upstream's what ours needs, and the patch, of which admission
-    # lets an announcement of the own node through.
+    # As deploy/kube-proxy-replacement has it: of upstream's what ours needs, and the patch, of which
+    # admission lets an announcement of the own node through.
     "wellhead:proxy": (
         _rule("core", "services", "list watch"),
         _rule("core", "nodes", f"{_READ} patch"),

@@ -16,7 +16,7 @@ import click
 import yaml
 from click.core import ParameterSource
 
-from wellhead import component
+from wellhead import __version__, component
 from wellhead.cli.options import logging_options
 from wellhead.cli.symmetric_return import symmetric_return_options, taken
 from wellhead.proxy.backends.base import BackendError
@@ -97,7 +97,10 @@ def _help(setting: Setting) -> str:
 )
 @click.option(
     "--preserve-client-ip",
-    is_flag=True,
+    type=bool,
+    metavar="true|false",
+    default=False,
+    **_WITHOUT_VALUE,
     help="Keep the address of clients outside the cluster also under the external traffic policy Cluster, for"
     " all Services but those annotated wellhead.dev/preserve-client-ip=false. [default: for those annotated"
     " =true]",
@@ -110,10 +113,24 @@ def _help(setting: Setting) -> str:
     help="Which of the connections that the proxy leaves alone keep their source whatever masquerades behind"
     " it: those whose replies are known to come back through this node, all, or none.",
 )
-@click.option("--cleanup", "clean", is_flag=True, help="Remove every rule of the proxy, and exit.")
 @click.option(
-    "--init-only", is_flag=True, help="Make the kernel settings that need full privileges, and exit."
+    "--cleanup",
+    "clean",
+    type=bool,
+    metavar="true|false",
+    default=False,
+    **_WITHOUT_VALUE,
+    help="Remove every rule of the proxy, and exit.",
 )
+@click.option(
+    "--init-only",
+    type=bool,
+    metavar="true|false",
+    default=False,
+    **_WITHOUT_VALUE,
+    help="Make the kernel settings that need full privileges, and exit.",
+)
+@click.version_option(__version__, prog_name="wellhead proxy")
 @click.option(
     "--write-config-to",
     type=click.Path(path_type=Path),

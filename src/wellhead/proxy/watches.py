@@ -113,7 +113,7 @@ class Watches:
         changed: Callable[[], None],
         started: float,
     ) -> None:
-        """`started` is the proxy's start, in Unix seconds: what happened before isn't measured, as upstream."""
+        """What happened before `started`, in Unix seconds, isn't measured, as upstream."""
         self._services = services
         self._metrics = metrics
         self._changed = changed
@@ -137,9 +137,10 @@ class Watches:
         if (either := new or old) is None:
             return
         self._services.set_slice(either.namespace, either.name, new.slice if new else None)
-        if new and new.triggered is not None and new.triggered >= self._started:
-            if old is None or new.triggered != old.triggered:
-                self._triggers.append(new.triggered)
+        triggered = new.triggered if new else None
+        before = old.triggered if old else None
+        if triggered is not None and triggered != before and triggered >= self._started:
+            self._triggers.append(triggered)
         self._endpoint_changes += 1
         self._changed()
 

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from wellhead import component
 from wellhead.cli import proxy
 from wellhead.ip import Family
+from wellhead.proxy import main
 from wellhead.proxy.config import Config
 from wellhead.proxy.marks import Marks
 from wellhead.proxy.node_config import DetectLocalMode, NodeConfig
@@ -83,6 +84,23 @@ def test_the_flags_are_kube_proxys(invoke: Invoke) -> None:
         conntrack=ConntrackSettings(tcp_close_wait_timeout=7200),
         oom_score=-10,
     )
+
+
+@pytest.mark.parametrize("value", ["", "=true", "=false"])
+def test_flags_that_are_true_or_false_are_written_as_kube_proxys(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    once: list[str] = []
+    for each in ("cleanup", "initialise"):
+        monkeypatch.setattr(main, each, lambda _config, what=each: once.append(what))
+    monkeypatch.setattr(proxy, "_run_once", lambda _: None)
+    for flag in ("--cleanup", "--init-only"):
+        _, config = invoke(flag + value)
+        assert (config is None) == (value != "=false")
+    assert once == ([] if value == "=false" else ["cleanup", "initialise"])
+    _, config = invoke("--preserve-client-ip" + value)
+    assert config is not None
+    assert config.node.preserve_client_ip == (value != "=false")
 
 
 def test_the_defaults(invoke: Invoke) -> None:

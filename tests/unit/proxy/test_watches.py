@@ -12,7 +12,6 @@ from wellhead.services.endpointslice import TRIGGER_TIME_ANNOTATION
 from wellhead.services.node_view import NodeView
 from wellhead.services.service_map import ServiceMap
 
-
 STARTED = 1704067200.0  # 2024-01-01T00:00:00Z
 
 
