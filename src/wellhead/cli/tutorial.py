@@ -29,6 +29,8 @@ _LONGEST_OUTPUT = 12  # lines shown of an answer that is right
 @click.command("tutorial", short_help="Walk through Kubernetes' “Using Source IP”, checking every step.")
 @click.option(
     "--name",
+    envvar="WELLHEAD_NAME",
+    show_envvar=True,
     help="Walk on this cluster; if it runs already, it is left running.  "
     f"[default: one of the walk's own, called {_OWN_CLUSTER}]",
 )
