@@ -23,6 +23,7 @@ from tests.unit.paths.objects import (
     node,
     outcomes,
     pod,
+    report,
     seen,
     service,
     way,
@@ -291,6 +292,14 @@ def test_a_proxy_that_nobody_knows_is_unknown_by_name() -> None:
     )
     found = outcomes(cluster, "10.9.0.1:31000")
     assert (seen(found), "UnknownProxy" in codes(found)) == ({"unknown": 1.0}, True)
+
+
+@pytest.mark.parametrize(("config", "mode"), [("", "iptables (assumed)"), ("mode: nftables", "nftables")])
+def test_a_mode_that_nothing_tells_is_told_as_assumed(config: str, mode: str) -> None:
+    told = [config_map("wellhead-proxy", **{"config.conf": config})] if config else []
+    cluster = world([node("oslo", 1, version="v1.37.1+wellhead-0.1.0")], told, service(**CLUSTER), ONE)
+    found = report(cluster)
+    assert [each.facts["mode"] for each in found.parties if each.name == "wellhead proxy"] == [mode]
 
 
 def test_wellheads_proxy_keeps_the_client_under_cluster_when_asked() -> None:

@@ -32,6 +32,8 @@ class WellheadProxy(KubeProxy):
 
     def __init__(self, world: World, configuration: Configuration, seen: str, flags: dict[str, str]) -> None:
         super().__init__(world, configuration, "wellhead proxy")
+        if not configuration.mode:
+            self.facts = {**self.facts, "mode": f"{self.mode} (assumed)"}
         self.recognised_by, self._flags = seen, flags
         announcing = {
             each.name for each in world.nodes.values() if _announces(each.annotations.get(_ANNOUNCES, ""))
