@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.packets.proxy.backends import by_any
@@ -54,6 +56,19 @@ def test_a_table_that_is_called_like_iptables_own_is_read(world: World) -> None:
         assert [each.name for each in found.asked] == ["pods"]
     finally:
         world.node.run("nft delete table ip nat")
+
+
+def test_rules_that_no_program_reads_are_no_silence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    undo = FOREIGN["iptables-legacy"](world.node)
+    try:
+        monkeypatch.setattr(shutil, "which", lambda _: None)
+        assert {each.partition(":")[0] for each in world.node.inside(listed).unread} >= {
+            "iptables-legacy",
+            "ip6tables-legacy",
+        }
+    finally:
+        monkeypatch.undo()
+        undo()
 
 
 @pytest.mark.parametrize("mode", ["nftables", "iptables"])

@@ -76,8 +76,12 @@ def listed() -> Listing:
         tables = Path(_LEGACY_TABLES.format("ip" if family is Family.IPV4 else "ip6"))
         with contextlib.suppress(OSError):
             if "nat" in tables.read_text().split():
-                chain = _of_iptables(family, f"{family.iptables}-legacy", HookPriority.PROXY_SRCNAT)
-                found += [chain] if chain is not None else []
+                name = f"{family.iptables}-legacy"
+                chain = _of_iptables(family, name, HookPriority.PROXY_SRCNAT)
+                if chain is not None:
+                    found.append(chain)
+                else:
+                    unread.append(f"{name}: it isn't here, or lists nothing")
     return Listing(found, frozenset(asked), tuple(unread))
 
 
