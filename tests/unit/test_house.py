@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.patience import PATIENCE
+from wellhead import ports
 
 _ROOT = Path(__file__).parents[2]
 _MOST_LINES = 450
@@ -132,3 +133,16 @@ def test_no_file_names_a_package_registry() -> None:
         and any(each in file.read_text(errors="replace") for each in _REGISTRIES)
     ]
     assert found == []
+
+
+def test_default_ports_are_written_in_one_place() -> None:
+    known = {each for each in vars(ports).values() if isinstance(each, int)} | {*ports.HEALTH.values()}
+    number = re.compile(rf"\b({'|'.join(map(str, sorted(known)))})\b")
+    elsewhere = {
+        f"{file.relative_to(_ROOT)}:{node.lineno}"
+        for file in python("src")
+        if file.name != "ports.py" and number.search(text := file.read_text())
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Constant) and type(node.value) is int and node.value in known
+    }
+    assert elsewhere == set()

@@ -7,6 +7,7 @@ import asyncio
 import aiohttp
 from aiohttp import web
 
+from wellhead import ports
 from wellhead.api.errors import NotFound
 from wellhead.api.kinds.componentstatus import COMPONENTSTATUSES, component_status
 from wellhead.api.meta import Obj
@@ -16,7 +17,7 @@ from wellhead.apiserver.health import Check
 from wellhead.apiserver.made_up import answer_list, answer_one
 
 _SECONDS = 5.0
-_PORTS = {"controller-manager": 10257, "scheduler": 10259}
+_ASKED = ("controller-manager", "scheduler")
 _STORAGE = "etcd-0"
 
 
@@ -25,9 +26,9 @@ async def component_statuses(
 ) -> web.StreamResponse:
     """Answer a get or a list. Raises NotFound, BadRequest."""
     name = call.info.name
-    if name and name != _STORAGE and name not in _PORTS:
+    if name and name != _STORAGE and name not in _ASKED:
         raise NotFound.of(COMPONENTSTATUSES, name)
-    wanted = [name] if name else sorted((_STORAGE, *_PORTS))
+    wanted = [name] if name else sorted((_STORAGE, *_ASKED))
     found = await asyncio.gather(
         *(_of_storage(storage) if each == _STORAGE else _of(each, session) for each in wanted)
     )
@@ -49,7 +50,7 @@ async def _of_storage(storage: Check) -> Obj:
 
 
 async def _of(name: str, session: aiohttp.ClientSession) -> Obj:
-    url = f"http://127.0.0.1:{_PORTS[name]}/healthz"
+    url = f"http://127.0.0.1:{ports.HEALTH[name]}/healthz"
     try:
         async with asyncio.timeout(_SECONDS), session.get(url) as response:
             text = (await response.text()).strip()

@@ -15,6 +15,7 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from wellhead import ports
 from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Obj
 from wellhead.api.ranges import family_of
@@ -100,7 +101,7 @@ class Config:
     advertise_address: IPAddress
     """Where pods reach this server, behind the Service `kubernetes`; of the primary family."""
     bind_addresses: tuple[IPAddress, ...] = ()
-    secure_port: int = 6443
+    secure_port: int = ports.API
     listen_fds: tuple[int, ...] = ()
     """Listening sockets that were inherited."""
     service_account_issuer: str = "https://kubernetes.default.svc"

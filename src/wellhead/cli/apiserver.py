@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from wellhead import component
+from wellhead import component, ports
 from wellhead.apiserver.admission import plugins
 from wellhead.apiserver.admission.configuration import CONFIGURED
 from wellhead.apiserver.main import Config, IPAddress, IPNetwork, run
@@ -94,7 +94,7 @@ class _PluginNames(click.ParamType[tuple[str, ...]]):
 )
 @etcd_options
 @click.option("--bind-address", type=Address(), multiple=True, help="Listen on this address (repeatable).")
-@click.option("--secure-port", type=click.IntRange(1, 65535), default=6443, show_default=True)
+@click.option("--secure-port", type=click.IntRange(1, 65535), default=ports.API, show_default=True)
 @click.option(
     "--listen-fd",
     type=click.IntRange(0),

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from wellhead import component
+from wellhead import component, ports
 from wellhead.cli.options import Address, built_in_images_option, health_option, logging_options
 from wellhead.cloud.bgp.config import Peer
 from wellhead.cloud.bgp.options import Options, resolve
@@ -95,7 +95,7 @@ class _Peer(click.ParamType[Peer]):
     help="Where BIRD's configuration and socket are; by it, a running BIRD is found again.",
 )
 @click.option("--cleanup", is_flag=True, help="End BIRD, so that routers forget this node's VIPs, and exit.")
-@health_option(10263)
+@health_option(ports.BGP_HEALTH)
 @logging_options
 def command(cleanup: bool, log_level: str, log_format: component.LogFormat, **given: Any) -> None:
     """Tell routers which VIPs of Services of type LoadBalancer this node leads to its endpoints.

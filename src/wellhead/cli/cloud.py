@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from wellhead import component
+from wellhead import component, ports
 from wellhead.cli.leases import lease_options
 from wellhead.cli.options import Address, BindAddress, Network, built_in_images_option, logging_options
 from wellhead.cloud.classes import PROXY_CLASS
@@ -118,7 +118,7 @@ from wellhead.cloud.options import WITHOUT_ADDRESS, OptionError, Options, resolv
 @click.option(
     "--metrics-bind-address",
     type=BindAddress(),
-    default="127.0.0.1:10258",
+    default=f"127.0.0.1:{ports.HEALTH['cloud']}",
     show_default=True,
     metavar="HOST:PORT",
     help="Where /metrics, /status (JSON: load balancers, their nodes and health), /healthz, /livez and "

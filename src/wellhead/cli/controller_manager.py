@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from wellhead import component
+from wellhead import component, ports
 from wellhead.cli.leases import lease_of, lease_options
 from wellhead.cli.options import Seconds, health_option, logging_options
 from wellhead.component import LogFormat
@@ -48,7 +48,7 @@ from wellhead.controllers.main import Config, run
     help="How long a node may say nothing before its condition is Unknown.",
 )
 @lease_options("kube-controller-manager", "off unless asked for")
-@health_option(10257)
+@health_option(ports.HEALTH["controller-manager"])
 @logging_options
 def command(
     kubeconfig: str | None,

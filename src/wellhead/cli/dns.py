@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import click
 
-from wellhead import component
+from wellhead import component, ports
 from wellhead.cli.options import Address, health_option, logging_options
 from wellhead.component import LogFormat
 from wellhead.dns.main import Config, run
@@ -87,7 +87,7 @@ class _HostPort(click.ParamType[tuple[str, int]]):
     show_default=True,
     help="Where CoreDNS' /metrics, /health and /ready are served.",
 )
-@health_option(10260)
+@health_option(ports.HEALTH["dns"])
 @logging_options
 def command(
     kubeconfig: str | None,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from wellhead import component
+from wellhead import component, ports
 from wellhead.cli.options import health_option, logging_options
 from wellhead.component import LogFormat
 from wellhead.images.pull import REGISTRIES
@@ -30,7 +30,7 @@ from wellhead.puller.main import Config, run
     metavar="FILE",
     help="Mirrors, and registries that speak plain HTTP: a containers-registries.conf(5).",
 )
-@health_option(10264)
+@health_option(ports.PULLER_HEALTH)
 @logging_options
 def command(
     kubeconfig: str | None,

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import click
 
 import wellhead.component
+from wellhead import ports
 from wellhead.cli.options import health_option, logging_options
 from wellhead.node import configuration
 from wellhead.node.configuration import ConfigurationError
@@ -144,7 +145,7 @@ _NETWORKS: _Listed[IPNetwork] = _Listed("cidr", ip_network)
     help="A KubeletConfiguration, of which eviction, ephemeral storage, shutdown, logs and whose images may "
     "be used count; other fields are refused.  [default: see docs/nodes.md]",
 )
-@health_option(10248)
+@health_option(ports.HEALTH["node-agent"])
 @logging_options
 def command(
     kubeconfig: str | None,

@@ -7,7 +7,7 @@ import socket
 
 import click
 
-from wellhead import component
+from wellhead import component, ports
 from wellhead.cli.options import Network, health_option, logging_options
 from wellhead.component import LogFormat
 from wellhead.ip import IPNetwork
@@ -36,7 +36,7 @@ from wellhead.policy.main import Config, run
 @click.option(
     "--cleanup", is_flag=True, help="Remove all rules, and end. Without it they stay when this ends."
 )
-@health_option(10261)
+@health_option(ports.HEALTH["policy"])
 @logging_options
 def command(
     kubeconfig: str | None,

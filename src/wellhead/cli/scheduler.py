@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from wellhead import component
+from wellhead import component, ports
 from wellhead.cli.leases import lease_of, lease_options
 from wellhead.cli.options import health_option, logging_options
 from wellhead.component import LogFormat
@@ -23,7 +23,7 @@ from wellhead.scheduler.pod import DEFAULT_SCHEDULER
     help="Which pods to schedule: those whose spec.schedulerName is this.",
 )
 @lease_options("kube-scheduler", "off unless asked for")
-@health_option(10259)
+@health_option(ports.HEALTH["scheduler"])
 @logging_options
 def command(
     kubeconfig: str | None,

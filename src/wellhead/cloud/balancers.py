@@ -17,6 +17,7 @@ from wellhead.cloud.haproxy.termination import (
 from wellhead.cloud.pools import Asker
 from wellhead.cloud.vips import Tenancy
 from wellhead.ip import IPAddress, parse_address
+from wellhead.ports import PROXY_HEALTH
 from wellhead.services.service import SOURCE_RANGES_ANNOTATION
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
@@ -31,7 +32,6 @@ _METALLB = {
     SHARE_ANNOTATION: "allow-shared-ip",
 }
 _METALLB_PREFIXES = ("metallb.io", "metallb.universe.tf")
-PROXY_HEALTHZ_PORT = 10256
 
 _PROTOCOLS = ("TCP", "UDP")
 _VERSIONS = {"IPv4": 4, "IPv6": 6}
@@ -138,7 +138,7 @@ def request(service: Obj) -> Request:
         raise Unsupported("the Service has no ports")
     families = tuple(_VERSIONS[name] for name in spec.get("ipFamilies") or ["IPv4"])
     local = spec.get("externalTrafficPolicy") == "Local"
-    check_port = spec.get("healthCheckNodePort") or 0 if local else PROXY_HEALTHZ_PORT
+    check_port = spec.get("healthCheckNodePort") or 0 if local else PROXY_HEALTH
     if not check_port:
         raise Unsupported("externalTrafficPolicy is Local but there is no healthCheckNodePort")
     return Request(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 
+from wellhead import ports
 from wellhead.client.leases import LeaseSettings
 from wellhead.cloud.haproxy import plane
 from wellhead.cloud.haproxy.config import Limits
@@ -46,7 +47,7 @@ class Config:
     """The Lease by which several processes agree on who controls; None: this is the only one."""
     health: Settings = field(default_factory=Settings)
     metrics_host: str = "127.0.0.1"
-    metrics_port: int = 10258
+    metrics_port: int = ports.HEALTH["cloud"]
     """0: any free port."""
 
     @property

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from wellhead import ports
 from wellhead.api.meta import Key
-from wellhead.cloud.balancers import PROXY_HEALTHZ_PORT, Request
+from wellhead.cloud.balancers import Request
 from wellhead.cloud.endpoints import Endpoints
 from wellhead.cloud.forwarder.plane import Forwarder
 from wellhead.cloud.forwarder.tables import Change, Frontend, Target
@@ -176,7 +177,7 @@ class Steering:
         self.monitor.set_nodes(frozenset(node.address for node in self.nodes.values()))
         if not self._started:
             return
-        change = Change(groups={_CLUSTER_GROUP: self.eligible(PROXY_HEALTHZ_PORT)})
+        change = Change(groups={_CLUSTER_GROUP: self.eligible(ports.PROXY_HEALTH)})
         self._forwarder.submit(change, nodes=self._neighbours())
         for port in list(self._dependent):
             self._regroup(port, nodes_changed=True)
@@ -210,10 +211,10 @@ class Steering:
             state.detail,
         )
         if self._started:
-            if check.port == PROXY_HEALTHZ_PORT:
-                self._forwarder.submit(Change(groups={_CLUSTER_GROUP: self.eligible(PROXY_HEALTHZ_PORT)}))
+            if check.port == ports.PROXY_HEALTH:
+                self._forwarder.submit(Change(groups={_CLUSTER_GROUP: self.eligible(ports.PROXY_HEALTH)}))
             self._regroup(check.port)
-        if check.port == PROXY_HEALTHZ_PORT and node is not None:
+        if check.port == ports.PROXY_HEALTH and node is not None:
             self._on_node_health(node, state)
 
     def node_died(self, address: IPAddress) -> None:

@@ -137,6 +137,5 @@ PLANS: dict[IpFamily, tuple[AddressPlan, ...]] = {"ipv4": (IPV4,), "ipv6": (IPV6
 POD_MTU = 1460
 NODE_LINK_MTU = 1600  # room for a tunnel header around a pod's largest packet
 INTERNET_MTU = 1500
-API_PORT = 6443
 DNS_PORT = 53
 NODE_PORTS = "30000-32767"

@@ -12,7 +12,7 @@ import os
 import socket
 from collections.abc import Iterator
 
-from wellhead.lab.addresses import API_PORT
+from wellhead import ports
 from wellhead.lab.cluster import LabError
 from wellhead.linux.syscalls import checked, libc
 
@@ -28,11 +28,11 @@ def choose() -> socket.socket:
     Raises:
         LabError: the next hundred ports are taken.
     """
-    for port in range(API_PORT, API_PORT + _TRIES):
+    for port in range(ports.API, ports.API + _TRIES):
         listener = bind(port)
         if listener is not None:
             return listener
-    raise LabError(f"no free port on {_HOST} from {API_PORT} to {API_PORT + _TRIES - 1}")
+    raise LabError(f"no free port on {_HOST} from {ports.API} to {ports.API + _TRIES - 1}")
 
 
 def bind(port: int) -> socket.socket | None:

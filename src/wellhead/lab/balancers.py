@@ -6,10 +6,10 @@ import http.client
 
 import msgspec
 
+from wellhead import ports
 from wellhead.api.meta import Obj
 from wellhead.linux import namespaces
 
-_STATUS_PORT = 10258  # `wellhead cloud --metrics-bind-address`
 _PATIENCE = 2.0  # seconds
 
 Reports = dict[tuple[str, str], Obj]
@@ -55,7 +55,7 @@ def balancer(service: Obj, reports: Reports) -> LoadBalancer:
 
 def ask(machine_pid: int) -> Reports:
     """What the controller on the machine with this first process reports; nothing if it can't be asked."""
-    connection = http.client.HTTPConnection("127.0.0.1", _STATUS_PORT, timeout=_PATIENCE)
+    connection = http.client.HTTPConnection("127.0.0.1", ports.HEALTH["cloud"], timeout=_PATIENCE)
     try:
         with namespaces.inside(f"/proc/{machine_pid}/ns/net", namespaces.CLONE_NEWNET):
             connection.connect()

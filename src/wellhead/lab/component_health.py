@@ -4,18 +4,8 @@ from __future__ import annotations
 
 import http.client
 
+from wellhead import ports
 from wellhead.linux import namespaces
-
-PORTS = {
-    "controller-manager": 10257,
-    "scheduler": 10259,
-    "node-agent": 10248,
-    "cloud": 10258,
-    "dns": 10260,
-    "proxy": 10256,
-    "policy": 10261,
-}
-"""Where, on loopback, /healthz is; see each command's help. The API server is asked for more than that."""
 
 _PATIENCE = 2.0  # seconds
 _STARTING_SECONDS = 15.0
@@ -27,7 +17,7 @@ def ask(machine_pid: int, component: str, age: float, loopback: str = "127.0.0.1
 
     `machine_pid` is the first process of its machine.
     """
-    port = PORTS.get(component)
+    port = ports.HEALTH.get(component)
     if port is None:
         return ""
     connection = http.client.HTTPConnection(loopback, port, timeout=_PATIENCE)

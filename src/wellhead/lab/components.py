@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from wellhead import ports
 from wellhead.ip import bracketed
 from wellhead.lab import kubeconfigs, pki
-from wellhead.lab.addresses import API_PORT, DNS_PORT, NODE_PORTS, AddressPlan, IPAddress
+from wellhead.lab.addresses import DNS_PORT, NODE_PORTS, AddressPlan, IPAddress
 from wellhead.lab.cgroups import cgroup_name
 from wellhead.lab.cluster import IMAGE_CACHE, Cluster, ClusterSpec
 from wellhead.lab.seclusion import Belongings, of_command_line
@@ -57,7 +58,6 @@ Plans = Sequence[AddressPlan]
 
 _LOOPBACK = {4: "127.0.0.1", 6: "::1"}
 _ANY = {4: "0.0.0.0", 6: "[::]"}  # noqa: S104 - every address of a node that is a namespace
-_PROXY_HEALTH_PORT = 10256
 ETCD_PORT, _ETCD_PEER_PORT = 2379, 2380
 _DNS_METRICS_PORT = 9153
 _CLUSTER_DOMAIN = "cluster.local"
@@ -184,7 +184,7 @@ def _apiserver(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
             *_storage(cluster, spec),
             *_flags("bind-address", (plan.control_plane_of(number) for plan in plans)),
             *_flags("bind-address", (_LOOPBACK[plan.nodes.version] for plan in plans)),
-            *_flag("secure-port", API_PORT),
+            *_flag("secure-port", ports.API),
             *_flag("listen-fd", INHERITED),
             *_flag("advertise-address", plans[0].control_plane_of(number)),
             *_flag("tls-cert-file", certificates / f"{pki.APISERVER}.crt"),
@@ -286,7 +286,7 @@ def _proxy(cluster: Cluster, spec: ClusterSpec, number: int) -> Component:
             *_flag("hostname-override", name),
             *_flag("proxy-mode", spec.proxy_mode),
             *_flag("detect-local-mode", "NodeCIDR"),
-            *_flag("healthz-bind-address", f"{_ANY[spec.plans[0].nodes.version]}:{_PROXY_HEALTH_PORT}"),
+            *_flag("healthz-bind-address", f"{_ANY[spec.plans[0].nodes.version]}:{ports.PROXY_HEALTH}"),
         ),
     )
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import yaml
 
+from wellhead import ports
 from wellhead.ip import bracketed
 from wellhead.lab import pki
-from wellhead.lab.addresses import API_PORT
 from wellhead.lab.cluster import Cluster, ClusterSpec
 from wellhead.lab.topology import CLIENT, node_name
 from wellhead.linux.files import write_if_different
@@ -32,11 +32,11 @@ def write_all(cluster: Cluster, spec: ClusterSpec) -> None:
     def server(number: int) -> str:
         """The API server of a control plane; clients of all kinds are spread over them."""
         return (
-            f"https://{bracketed(plan.control_plane_of((number - 1) % spec.control_planes + 1))}:{API_PORT}"
+            f"https://{bracketed(plan.control_plane_of((number - 1) % spec.control_planes + 1))}:{ports.API}"
         )
 
     inside = server(1)
-    outside = f"https://{bracketed(plan.control_plane_external)}:{API_PORT}"
+    outside = f"https://{bracketed(plan.control_plane_external)}:{ports.API}"
     wanted = {
         HOST_ADMIN: ("admin", f"https://127.0.0.1:{spec.api_port}"),
         CLIENT_ADMIN: ("admin", outside),

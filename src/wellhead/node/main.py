@@ -14,6 +14,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from wellhead import ports
 from wellhead.api.resources import NODES, PODS, SERVICES
 from wellhead.client import connection
 from wellhead.client.events import EventRecorder
@@ -105,7 +106,7 @@ class Config:
     storage_kubeconfig: str | None = None
     cgroup: str = ""
     manifests: Path | None = None
-    port: int = app.PORT
+    port: int = ports.AGENT
     health: Address | None = None
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from wellhead import ports
 from wellhead.proxy.backends.iptables.commands import Variant
 from wellhead.proxy.claims.settings import SourceClaims
 from wellhead.proxy.marks import Marks
@@ -41,8 +42,8 @@ class Config:
     """How often the rules are compared with the kernel's."""
     min_sync_period: float = 0.0
     """The least time between the starts of two syncs."""
-    metrics_address: Address | None = ("127.0.0.1", 10249)
-    health_address: Address | None = ("0.0.0.0", 10256)  # noqa: S104 - load balancers ask it from outside
+    metrics_address: Address | None = ("127.0.0.1", ports.PROXY_METRICS)
+    health_address: Address | None = ("0.0.0.0", ports.PROXY_HEALTH)  # noqa: S104 - load balancers ask it from outside
     bind_hard_fail: bool = False
     """Whether one of these two that can't be had ends the proxy."""
     profiling: bool = False

@@ -12,7 +12,7 @@ import pytest
 from tests import forks
 from tests.cluster.lab import Lab, eventually, pid_of
 from tests.patience import PATIENCE, until
-from wellhead.lab.component_health import PORTS
+from wellhead.ports import HEALTH
 
 _MACHINES = {"node-agent": "node-1", "policy": "node-1", "proxy": "node-1", "cloud": "cloud"}
 
@@ -28,10 +28,10 @@ def _problems(lab: Lab) -> list[str]:
 
 
 @pytest.mark.parametrize("endpoint", ["healthz", "livez"])
-@pytest.mark.parametrize("component", sorted(PORTS))
+@pytest.mark.parametrize("component", sorted(HEALTH))
 def test_every_component_that_works_says_so(lab: Lab, component: str, endpoint: str) -> None:
     machine = _MACHINES.get(component, "control-plane")
-    url = f"http://127.0.0.1:{PORTS[component]}/{endpoint}"
+    url = f"http://127.0.0.1:{HEALTH[component]}/{endpoint}"
     eventually(lambda: lab.on(machine, "curl", "-sS", "-o/dev/null", "-w%{http_code}", url), "200")
 
 

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from wellhead import ports
 from wellhead.health import Check, Health
 from wellhead.lab import component_health
 
@@ -29,7 +30,7 @@ def test_an_unhealthy_component_s_reasons_are_shown_without_what_passes() -> Non
 def test_one_that_does_not_answer_is_unhealthy_unless_it_has_just_started(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(component_health.PORTS, "scheduler", 1)
+    monkeypatch.setitem(ports.HEALTH, "scheduler", 1)
     assert component_health.ask(os.getpid(), "scheduler", age=3) == ""
     told = component_health.ask(os.getpid(), "scheduler", age=30)
     assert told.startswith("its /healthz doesn't answer: ")

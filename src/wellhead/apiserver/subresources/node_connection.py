@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from wellhead import ports
 from wellhead.api.errors import ApiError, BadRequest, InternalError, NotFound, ServiceUnavailable
 from wellhead.api.meta import Obj
 from wellhead.api.resources import NODES, PODS
@@ -18,7 +19,6 @@ from wellhead.apiserver.call import Call
 from wellhead.apiserver.registry.registry import Registry
 from wellhead.text import quoted
 
-_AGENT_PORT = 10250
 _CONNECT_SECONDS = 5.0
 _MAX_REASON = 16 * 1024  # bytes of an agent's error
 # A log that is followed is silent for as long as its container is.
@@ -69,7 +69,7 @@ def agent_url(node: Obj) -> URL:
         raise ServiceUnavailable(f"node {name} has not said its address yet: is its agent running?")
     endpoint = (status.get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}
     try:
-        return URL.build(scheme="https", host=host, port=endpoint.get("Port") or _AGENT_PORT)
+        return URL.build(scheme="https", host=host, port=endpoint.get("Port") or ports.AGENT)
     except ValueError as error:
         raise ServiceUnavailable(f"the node's address {quoted(host)} is none: {error}") from None
 

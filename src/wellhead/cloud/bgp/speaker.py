@@ -13,14 +13,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import CollectorRegistry, Gauge
 
-from wellhead import health_server
+from wellhead import health_server, ports
 from wellhead.api.meta import Obj
 from wellhead.api.well_known import ENDPOINTSLICES, NODES, SERVICES
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
 from wellhead.client.informer import Informer, TypedInformer, tolerant, watches
 from wellhead.client.rest import Client
-from wellhead.cloud.balancers import PROXY_HEALTHZ_PORT
 from wellhead.cloud.bgp.advertised import Advertised, ReadService, read_service
 from wellhead.cloud.bgp.bird import Bird
 from wellhead.cloud.bgp.config import Peer, Session, config
@@ -42,7 +41,7 @@ _parse_slice = tolerant(parse_endpoint_slice)
 class Config:
     """How to run. `kubeconfig` is a path (None: as kubectl finds it); `bird` the program; `directory` where
     its configuration and socket are; `proxy` where this node's service proxy tells its health, on
-    PROXY_HEALTHZ_PORT; `health` is where our own is told (None: nowhere)."""
+    ports.PROXY_HEALTH; `health` is where our own is told (None: nowhere)."""
 
     kubeconfig: str | None
     node_name: str
@@ -104,7 +103,7 @@ class Speaker:
                 await self._services.synced()
                 await self._slices.synced()
                 await self._nodes.synced()
-                self._monitor.watch(PROXY_HEALTHZ_PORT)
+                self._monitor.watch(ports.PROXY_HEALTH)
                 self._monitor.set_nodes(frozenset({self._config.proxy}))
                 group.create_task(self._monitor.run())
                 await self._monitor.settled(_SETTLE_SECONDS)
@@ -158,7 +157,7 @@ class Speaker:
             return "the Node is being deleted"
         if is_excluded(node):
             return "the Node is excluded from load balancers"
-        state = self._monitor.state(HealthCheck(self._config.proxy, PROXY_HEALTHZ_PORT))
+        state = self._monitor.state(HealthCheck(self._config.proxy, ports.PROXY_HEALTH))
         return "" if state.passing else f"its service proxy isn't well: {state.detail}"
 
     # ---- what is told

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from wellhead import ports
 from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.cloud.haproxy.sections import Listener, Section, Server
 from wellhead.ip import IPAddress, bracketed
@@ -43,13 +44,12 @@ USUAL_LIMITS = Limits()
 class Instance:
     """What is the same for all sections.
 
-    `directory` holds configuration and sockets. Nodes see `sources`, one a family. `handover_port` is a port
-    on loopback where a worker gets what its predecessor remembers of clients with affinity.
+    `directory` holds configuration and sockets. Nodes see `sources`, one a family.
     """
 
     directory: Path
     sources: tuple[IPAddress, ...]
-    handover_port: int = 10262
+    handover_port: int = ports.HAPROXY_HANDOVER
     limits: Limits = USUAL_LIMITS
 
     @property

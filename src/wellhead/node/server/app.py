@@ -22,7 +22,6 @@ from wellhead.node.server.bearers import Bearers
 from wellhead.node.server.requests import SERVICES, Services, services
 
 _log = logging.getLogger(__name__)
-PORT = 10250
 _ADMIN_GROUP = "system:masters"
 _API_SERVER = "kube-apiserver-kubelet-client"
 _OPEN_PATHS = ("/healthz", "/livez", "/readyz")

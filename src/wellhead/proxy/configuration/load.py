@@ -11,13 +11,13 @@ from typing import Any, cast
 import msgspec
 import yaml
 
+from wellhead import ports
 from wellhead.api.documents import check_extent
 from wellhead.api.duration import Duration
 from wellhead.ip import bracketed
 from wellhead.proxy.configuration.schema import API_VERSION, KIND, KubeProxyConfiguration
 from wellhead.proxy.configuration.settings import SETTINGS, Setting
 
-HEALTHZ_PORT, METRICS_PORT = 10256, 10249
 _LONGEST = 16 * 1024  # bytes of a file: its reader is a slow one
 _ANY = "0.0.0.0"  # noqa: S104 - load balancers ask from outside
 
@@ -113,10 +113,10 @@ def with_addresses(configuration: KubeProxyConfiguration) -> KubeProxyConfigurat
     return msgspec.structs.replace(
         configuration,
         healthz_bind_address=complete(
-            configuration.healthz_bind_address, "[::]" if six else _ANY, HEALTHZ_PORT
+            configuration.healthz_bind_address, "[::]" if six else _ANY, ports.PROXY_HEALTH
         ),
         metrics_bind_address=complete(
-            configuration.metrics_bind_address, "[::1]" if six else "127.0.0.1", METRICS_PORT
+            configuration.metrics_bind_address, "[::1]" if six else "127.0.0.1", ports.PROXY_METRICS
         ),
     )
 
