@@ -41,24 +41,38 @@ def replacement(family: str, table: str, content: str = "") -> str:
 
 
 def listing(family: str, table: str, *, handles: bool = False) -> str:
-    """A table as nft prints it; empty if there is none. With `handles`, and then without what counters say.
+    """A table as nft prints it; empty if there is none. With `handles`, and then without what changes by
+    itself or by packets: what is in its sets, what its counters say.
 
     Raises:
         NftError.
     """
     try:
-        return _nft(*(["-a", "-s"] if handles else []), "list", "table", family, table)
+        return _nft(*(["-a", "-s", "-t"] if handles else []), "list", "table", family, table)
     except NoSuchObject:
         return ""
 
 
-def objects(family: str, table: str) -> list[dict[str, Any]]:
-    """A table as nft's JSON: objects of one key each, see libnftables-json(5).
+def objects(family: str, table: str, *, terse: bool = False) -> list[dict[str, Any]]:
+    """A table as nft's JSON: objects of one key each, see libnftables-json(5). `terse`: without what is in
+    its sets.
 
     Raises:
         NoSuchObject, NftError.
     """
-    found: list[dict[str, Any]] = json.loads(_nft("-j", "list", "table", family, table))["nftables"]
+    options = ["-j", "-t"] if terse else ["-j"]
+    found: list[dict[str, Any]] = json.loads(_nft(*options, "list", "table", family, table))["nftables"]
+    return found
+
+
+def elements(family: str, table: str, name: str, *, of_map: bool = False) -> list[dict[str, Any]]:
+    """A set or a map with what is in it, as nft's JSON.
+
+    Raises:
+        NoSuchObject, NftError.
+    """
+    what = "map" if of_map else "set"
+    found: list[dict[str, Any]] = json.loads(_nft("-j", "list", what, family, table, name))["nftables"]
     return found
 
 

@@ -111,8 +111,14 @@ def _of_nft(hooked: _Hooked, family: Family, asked: set[AskedSet]) -> BaseChain:
         if chain is not None:
             return chain
     word = "inet" if hooked.family == NFPROTO_INET else family.nft
-    objects = program.objects(word, hooked.table)
-    asked |= {AskedSet(hooked.family, hooked.table, each) for each in nft.sets_of(objects)}
+    objects = program.objects(word, hooked.table, terse=True)
+    known: set[str] = set()
+    while more := [each for each in nft.sets_of(objects, hooked.name) if each not in known]:
+        for each in more:
+            of_map = any("map" in one and one["map"]["name"] == each for one in objects)
+            objects += program.elements(word, hooked.table, each, of_map=of_map)
+        known.update(more)
+    asked |= {AskedSet(hooked.family, hooked.table, each) for each in known}
     rules = nft.read(objects, program.listing(word, hooked.table, handles=True), family)
     return BaseChain(family, f"nft, table {word} {hooked.table}", hooked.priority, hooked.name, rules)
 

@@ -63,19 +63,30 @@ def read(objects: list[dict[str, Any]], text: str, family: Family) -> dict[str, 
     return {name: tuple(rules) for name, rules in found.items()}
 
 
-def sets_of(objects: list[dict[str, Any]]) -> set[str]:
-    """The names of the sets and maps that the rules among a table's objects ask."""
-    found: set[str] = set()
-    waiting: list[Any] = [each["rule"].get("expr") for each in objects if "rule" in each]
+def sets_of(objects: list[dict[str, Any]], chain: str) -> list[str]:
+    """The names of the sets and maps that the rules of a chain ask, and of those that it leads to."""
+    rules: dict[str, list[Any]] = {}
+    for each in objects:
+        if (rule := each.get("rule")) is not None:
+            rules.setdefault(rule["chain"], []).append(rule.get("expr"))
+    found: dict[str, None] = {}
+    elements = _elements(objects)
+    chains = {chain}
+    waiting: list[Any] = rules.get(chain, [])
     while waiting:
         each = waiting.pop()
         if isinstance(each, dict):
+            target = each.get("target")
+            if isinstance(target, str) and target not in chains:
+                chains.add(target)
+                waiting += rules.get(target, [])
             waiting += each.values()
         elif isinstance(each, list):
             waiting += each
-        elif isinstance(each, str) and each.startswith("@"):
-            found.add(each[1:])
-    return found
+        elif isinstance(each, str) and each.startswith("@") and each[1:] not in found:
+            found[each[1:]] = None
+            waiting += elements.get(each[1:], [])  # a map may lead to chains
+    return list(found)
 
 
 def _texts(text: str) -> dict[tuple[str, int], str]:

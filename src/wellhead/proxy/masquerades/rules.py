@@ -72,10 +72,12 @@ class LeavesBy(NamedTuple):
     def cut(self, flows: Flows) -> Cut:
         if flows.out is None:
             return Cut(flows, (flows,), sure=False)
-        hits = {any(fnmatchcase(each, name) for name in self.names) != self.negated for each in flows.out}
-        if len(hits) > 1:
-            return Cut(flows, (flows,), sure=False)
-        return Cut(flows) if hits == {True} else Cut(None, (flows,))
+        hits = frozenset(
+            each for each in flows.out if any(fnmatchcase(each, name) for name in self.names) != self.negated
+        )
+        taken = replace(flows, out=hits) if hits else None
+        left = flows.out - hits
+        return Cut(taken, (replace(flows, out=left),) if left else ())
 
 
 class Translated(NamedTuple):

@@ -177,6 +177,13 @@ def test_clients_that_a_rule_is_for_are_named() -> None:
     assert not judged([chain("-A POSTROUTING ! -o cali+ -j MASQUERADE")], OUTSIDE)
 
 
+def test_each_interface_goes_its_own_way() -> None:
+    spared = ["-A POSTROUTING -o cali1 -j RETURN", "-A POSTROUTING -o cali2 -j ACCEPT"]
+    assert takes("\n".join((*spared, EVERYTHING)), OUTSIDE) is None
+    [found] = judged([chain("\n".join((spared[0], EVERYTHING)))], OUTSIDE)
+    assert found.sure
+
+
 def test_rules_without_number_end() -> None:
     rules = [f"-A POSTROUTING -s 10.244.1.{each}/32 -d 10.244.2.{each}/32 -j RETURN" for each in range(200)]
     [found] = judged([chain("\n".join((*rules, EVERYTHING)))])
@@ -327,8 +334,14 @@ def test_nfts_conditions(objects: list[Any], sure: bool | None) -> None:
 
 
 def test_the_sets_that_rules_ask_are_known() -> None:
-    rules = [nft_rule(match(SADDR, "@pods")), nft_rule({"vmap": {"key": OUT, "data": "@by"}})]
-    assert nft.sets_of([PODS_SET, *rules]) == {"pods", "by"}
+    rules = [
+        nft_rule(match(SADDR, "@pods"), JUMP),
+        nft_rule({"vmap": {"key": OUT, "data": "@by"}}, chain="more"),
+        nft_rule(match(SADDR, "@thousands"), RETURN, chain="filter"),
+    ]
+    assert set(nft.sets_of([PODS_SET, *rules], "out")) == {"pods", "by"}
+    by = {"map": {"name": "by", "elem": [["eth0", {"goto": {"target": "filter"}}]]}}
+    assert set(nft.sets_of([by, *rules], "more")) == {"by", "thousands"}
 
 
 @pytest.mark.parametrize(
