@@ -29,6 +29,7 @@ data: {colour: blue}
 """
 
 
+AS_JSON = '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "raw"}}'
 PRUNED = CONFIG.replace("{name: settings}", "{name: settings, labels: {a: pruned}}")
 ROLE = """
 apiVersion: rbac.authorization.k8s.io/v1
@@ -133,6 +134,61 @@ WRITING = (
     Step("rollout undo deployment/web", "rolled back"),
     Step("rollout pause deployment/web", "paused"),
     Step("rollout resume deployment/web", "resumed"),
+)
+
+# What is typed more rarely: asked of all kubectls only when all are asked.
+RARE = (
+    Step("create clusterrole {namespace} --verb=get,list --resource=pods,deployments.apps", "created"),
+    Step("create clusterrolebinding {namespace} --clusterrole={namespace} --user=u --group=g", "created"),
+    Step("describe clusterrole {namespace}", "deployments.apps"),
+    Step("auth can-i list deployments.apps --as=u", "yes"),
+    Step("auth can-i get /metrics --as=u", "no", code=1),
+    Step("delete clusterrole,clusterrolebinding {namespace}", "deleted"),
+    Step("create priorityclass {namespace} --value=10 --description=d", "created"),
+    Step("get priorityclass {namespace}", "10"),
+    Step("delete priorityclass {namespace} --now", "deleted"),
+    Step("create secret docker-registry puller --docker-username=u --docker-password=p", "created"),
+    Step("describe secret puller", ".dockerconfigjson:"),
+    Step("create service loadbalancer balanced --tcp=80:80", "created"),
+    Step("create service clusterip headless --clusterip=None --tcp=80", "created"),
+    Step("create job once --from=cronjob/made", "created", since=21),
+    Step("expose deployment web --port=80 --type=NodePort --name=opened-web", "exposed"),
+    Step("label configmap settings --list", "a=b"),
+    Step("annotate configmap settings --list", "a=b"),
+    Step("label configmap settings a=c", "already has a value", code=1),
+    Step("label configmap settings a=c --overwrite", "labeled"),
+    Step("label configmap settings a-", "configmap/settings"),
+    Step("rollout history deployment/web --revision=2", "revision #2"),
+    Step("rollout undo deployment/web --to-revision=99", "unable to find specified revision", code=1),
+    Step("get deployment web -o yaml", "kind: Deployment"),
+    Step("get deployment web -o jsonpath-as-json={.kind}", "Deployment", since=19),
+    Step("get deployment web -o kyaml", 'kind: "Deployment"', since=34),
+    Step("get pods --server-print=false", "web-"),
+    Step("get pods -L app -l 'app in (web,x),!nothing'", "web"),
+    Step("get pods -o wide --no-headers", "10.244."),
+    Step("get deployment,configmap -o name", "configmap/settings"),
+    Step("get pods --watch-only --request-timeout=1s", ""),
+    Step("get pods -w --output-watch-events", "ADDED", lasts=True),
+    Step("get deployments web none", "not found", code=1),
+    Step("get --raw /api/v1/namespaces/{namespace}/configmaps?limit=1", '"continue"'),
+    Step("get --raw /nothing", "NotFound", code=1),
+    Step("api-resources -o wide --sort-by=kind", "ConfigMap", since=20),
+    Step("api-resources --namespaced=false --no-headers", "clusterroles"),
+    Step("top pod", "web-", again=True),
+    Step("top pod --containers", "web", again=True),
+    Step("cluster-info dump --namespaces {namespace}", "PodList"),
+    Step("config view --minify", "clusters:"),
+    Step("describe namespace {namespace}", "Active"),
+    Step("describe secret made", "Opaque"),
+    Step("scale deployment made --replicas=1 --resource-version=1", "", code=1),
+    Step("scale deployment -l app=made --replicas=1", "scaled"),
+    Step("apply set-last-applied -f - --create-annotation", "configmap/settings configured", stdin=CONFIG),
+    Step("create --raw /api/v1/namespaces/{namespace}/configmaps -f -", '"kind"', stdin=AS_JSON),
+    Step("delete --raw /api/v1/namespaces/{namespace}/configmaps/raw", "Success"),
+    Step("wait --for=jsonpath={.spec.nodeName} pods -l app=web --timeout=60s", "condition met", since=31),
+    Step("auth whoami -o json", "kubernetes-admin", since=28),
+    Step("events --types=Normal --for deployment/web", "ScalingReplicaSet", since=26),
+    Step("delete service,secret balanced headless opened-web puller", "not found", code=1),
 )
 
 READING = (

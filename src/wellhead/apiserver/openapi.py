@@ -85,13 +85,11 @@ class OpenAPI:
                     raise NotFound.path()
             case _:
                 raise NotFound.path()
-        accept = call.http.headers.get("Accept", "")
-        offered: tuple[str, ...] = (JSON,)  # the index is nothing else
+        media_type = JSON  # which the index always is: who accepts it or not isn't asked upstream, either
         if path:
             form = protobuf_v2 if path == "v2" else protobuf_v3
-            accept = accept.replace(form.ASKED_FOR_AS, form.MEDIA_TYPE)
-            offered = (JSON, form.MEDIA_TYPE)
-        media_type = first_acceptable(accept, offered)
+            accept = call.http.headers.get("Accept", "").replace(form.ASKED_FOR_AS, form.MEDIA_TYPE)
+            media_type = first_acceptable(accept, (JSON, form.MEDIA_TYPE))
         others = await self._others.parts() if path == "v2" else []
         document = await self._document(path, media_type, custom, others)
         headers = {"Content-Type": media_type, "ETag": document.etag, "Vary": "Accept-Encoding, Accept"}

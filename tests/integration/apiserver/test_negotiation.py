@@ -216,6 +216,7 @@ async def test_openapi_documents_are_served_and_cacheable(admin: User) -> None:
     assert plain.expect(200) == answer.body
     assert (await admin.get("/openapi/v2"))["swagger"] == "2.0"
     (await admin.call("GET", "/openapi/v3/apis/none/v1")).expect(404)
+    (await admin.call("GET", "/openapi/v3", headers={"Accept": PROTOBUF})).expect(200)
     protobuf = {"Accept": "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"}
     async with admin.session.get(admin.url + index["api/v1"]["serverRelativeURL"], headers=protobuf) as sent:
         assert sent.headers["Content-Type"].endswith("spec.v3.v1.0+protobuf")
