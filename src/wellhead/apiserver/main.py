@@ -204,6 +204,7 @@ async def _serve(config: Config, cache: WatchCache, allocator: ServiceAllocator)
     authenticator = Authenticator(tokens, registry.lookup)
     authorizer = Authorizer(NodeAuthorizer(cache), RoleIndex(cache))
     metrics = Metrics(cache)
+    kinds.gone = metrics.forget
     tls = _server_tls(config)
     to_agents = agent_tls(config.client_ca_file, config.kubelet_client_certificate, config.kubelet_client_key)
     async with (

@@ -97,7 +97,8 @@ class Metrics:
         )
         for field in fields(Limits):
             self._refused.labels(field.name.replace("_", "-"))
-        self.registry.register(_CacheCollector(cache))
+        self._of_cache = _CacheCollector(cache)
+        self.registry.register(self._of_cache)
         self._count = lru_cache(maxsize=4096)(self._requests.labels)
         self._duration = lru_cache(maxsize=1024)(self._durations.labels)
 
@@ -121,6 +122,14 @@ class Metrics:
         if not info.is_long_running:
             self._duration(*labels).observe(seconds)
 
+    def forget(self, group: str, plural: str) -> None:
+        """A custom kind is gone: its series go, or there would be no end of them."""
+        for counted in (self._requests, self._durations):
+            counted.remove_by_labels({"group": group, "resource": plural})
+        for kept in (self._count, self._duration):
+            kept.cache_clear()
+        self._of_cache.gone.add(f"{group}/{plural}")
+
     def refused(self, limit: str) -> None:
         """Count a request that was above this limit."""
         self._refused.labels(limit).inc()
@@ -135,6 +144,8 @@ class _CacheCollector(Collector):
 
     def __init__(self, cache: WatchCache) -> None:
         self._cache = cache
+        self.gone: set[str] = set()
+        """Custom kinds that were there, by their storage prefix; they may have come back."""
 
     def collect(self) -> Iterable[Metric]:
         objects = GaugeMetricFamily(
@@ -143,7 +154,12 @@ class _CacheCollector(Collector):
         watchers = GaugeMetricFamily(
             "apiserver_longrunning_requests", "Watches that are open.", labels=["verb", "resource"]
         )
-        for resource, collection in self._cache.collections():
+        collections = [
+            (resource, collection)
+            for resource, collection in self._cache.collections()
+            if resource not in self.gone or len(collection) or collection.watchers
+        ]
+        for resource, collection in collections:
             objects.add_metric([resource], len(collection))
             watchers.add_metric(["WATCH", resource], collection.watchers)
         terminated = CounterMetricFamily(
@@ -151,7 +167,7 @@ class _CacheCollector(Collector):
             "Watches that were cut off, because their clients didn't read.",
             labels=["resource"],
         )
-        for resource, collection in self._cache.collections():
+        for resource, collection in collections:
             terminated.add_metric([resource], collection.cut_off)
         revision = GaugeMetricFamily("apiserver_storage_revision", "The latest revision.")
         revision.add_metric([], self._cache.revision)

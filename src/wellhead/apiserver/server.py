@@ -173,7 +173,7 @@ class Server:
             await trail.end(stage, response, failure, endless=info.is_long_running)
         if not response.prepared and request.writer.output_size:
             response = _cut_off(request)  # an answer had begun, which now can't be ended any better
-        if self._is_remote(info):
+        if self._is_remote(info) or self._is_gone(info):
             info = replace(info, resource=None)  # its name is anybody's: there would be no end of series
         self._metrics.observe(info, response.status, time.perf_counter() - started)
         return response
@@ -206,6 +206,13 @@ class Server:
         if remote is not None:
             return remote_info(request.method, path, request.query, remote)
         return request_info(request.method, path, request.query, self._lookup)
+
+    def _is_gone(self, info: RequestInfo) -> bool:
+        """Whether the resource was a custom one, which meanwhile isn't served any more."""
+        asked = info.resource
+        if asked is None or asked.custom is None:
+            return False
+        return self._lookup(asked.group, asked.version, asked.plural) is None
 
     def _is_remote(self, info: RequestInfo) -> bool:
         return self._remotes.of_path(info.path) is not None

@@ -77,6 +77,23 @@ async def test_a_definition_is_served_at_once(admin: User) -> None:
     assert "/apis/example.com/v1/namespaces/{namespace}/foos" in old["paths"]
 
 
+async def test_what_was_counted_of_a_kind_goes_with_it(admin: User) -> None:
+    async def counted() -> bool:
+        return "example.com" in (await admin.call("GET", "/metrics")).expect(200)
+
+    await define(admin, definition())
+    await admin.create(FOOS, foo(host="x"))
+    async with admin.watch(FOOS) as watch:
+        await watch.next()
+        assert await counted()
+        await admin.call("DELETE", f"{DEFINITIONS}/foos.example.com")
+        await reached(lambda: admin.call("GET", FOOS), lambda answer: answer.code == 404)
+    await reached(counted, lambda still: not still)
+    await define(admin, definition())
+    await admin.create(FOOS, foo(host="x"))
+    assert await counted()
+
+
 async def test_objects_are_pruned_defaulted_and_counted(admin: User) -> None:
     await define(admin, definition(version(subresources={"status": {}})))
     created = await admin.create(FOOS, foo(host="x", nothing=1) | {"status": {"ready": True}})

@@ -39,6 +39,8 @@ class CustomKinds:
         self._defined: dict[str, Defined] = {}
         """By the storage prefix of their objects: a group and a plural have one definition."""
         self._make_converter: MakeConverter | None = None
+        self.gone: Callable[[str, str], None] | None = None
+        """Is told the group and plural of a definition that was deleted."""
         self.changes = 0
         """How often what is served has changed: what was made of it for an older number is old."""
 
@@ -117,3 +119,5 @@ class CustomKinds:
         self._defined.pop(definition.storage_prefix, None)
         self.changes += 1
         self._cache[definition.storage_prefix].close()
+        if self.gone is not None:
+            self.gone(definition.spec.group, definition.spec.names.plural)
