@@ -151,7 +151,7 @@ def in_parts(wish: Following, news: ViewDiff, size: int) -> Iterator[Transaction
         add_chains=[each for each in wish.chains.values() if each.hook is None],
         add_elements=list(wish.elements()),
     )
-    ports = iter([each for each in news.ports.items() if each[0].family is wish.family])
+    ports = (each for each in news.ports.items() if each[0].family is wish.family)
     while part := dict(islice(ports, size)):
         yield wish.update(ViewDiff(news.node, part))
     yield Transaction(add_chains=[each for each in wish.chains.values() if each.hook is not None])
