@@ -13,9 +13,9 @@ from pathlib import Path
 
 from bench.measure import Result, median
 from wellhead.api.meta import Obj
+from wellhead.api.names import PRESERVE_CLIENT_IP_ANNOTATION
 from wellhead.lab.cluster import Cluster
 from wellhead.proxy.mode import ProxyMode
-from wellhead.services.service import PRESERVE_CLIENT_IP_ANNOTATION
 
 NAME = "bench-preserving"
 _CLIENT, _PATIENCE = "198.51.100.79", 30.0

@@ -146,3 +146,17 @@ def test_default_ports_are_written_in_one_place() -> None:
         if isinstance(node, ast.Constant) and type(node.value) is int and node.value in known
     }
     assert elsewhere == set()
+
+
+def test_labels_annotations_and_finalizers_are_written_in_one_place() -> None:
+    form = re.compile(r"([a-z0-9-]+\.)*(kubernetes\.io|wellhead\.dev)/(?!v\d)[A-Za-z][\w.-]*\w")
+    found: dict[str, set[str]] = {}
+    for file in python("src"):
+        text = file.read_text()
+        if not {"types", "warnings"} & set(file.parts) and (
+            "kubernetes.io/" in text or "wellhead.dev/" in text
+        ):
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.Constant) and form.fullmatch(str(node.value)):
+                    found.setdefault(str(node.value), set()).add(str(file.relative_to(_ROOT)))
+    assert {name: files for name, files in found.items() if len(files) > 1} == {}

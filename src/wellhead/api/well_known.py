@@ -111,6 +111,3 @@ SERVICECIDRS = Resource(
     namespaced=False,
     subresources=frozenset({"status"}),
 )
-
-SYMMETRIC_RETURN_ANNOTATION = "wellhead.dev/symmetric-return"
-"""Where a node's proxy announces that the node returns symmetrically."""

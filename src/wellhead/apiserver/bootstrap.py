@@ -14,6 +14,7 @@ from wellhead.api.errors import AlreadyExists, Invalid
 from wellhead.api.kinds.priorityclass import SYSTEM_CLASSES
 from wellhead.api.kinds.servicecidr import DEFAULT_NAME, cidrs_of
 from wellhead.api.meta import Obj, condition, is_deleting, now
+from wellhead.api.names import SERVICE_NAME_LABEL, SKIP_MIRROR_LABEL
 from wellhead.api.ranges import Address, Network
 from wellhead.api.resource import Resource
 from wellhead.api.resources import (
@@ -122,7 +123,7 @@ async def ensure_kubernetes_endpoints(registry: Registry, addresses: Sequence[Ad
     endpoints = _object(
         ENDPOINTS,
         _NAME,
-        {"endpointslice.kubernetes.io/skip-mirror": "true"},
+        {SKIP_MIRROR_LABEL: "true"},
         subsets=[
             {
                 "addresses": [{"ip": str(address)} for address in addresses],
@@ -133,7 +134,7 @@ async def ensure_kubernetes_endpoints(registry: Registry, addresses: Sequence[Ad
     endpoint_slice = _object(
         ENDPOINTSLICES,
         _NAME,
-        {"kubernetes.io/service-name": _NAME},
+        {SERVICE_NAME_LABEL: _NAME},
         addressType=f"IPv{addresses[0].version}",
         endpoints=[{"addresses": [str(address)], "conditions": {"ready": True}} for address in addresses],
         ports=[{"name": "https", "port": port, "protocol": "TCP"}],

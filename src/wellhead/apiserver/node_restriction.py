@@ -13,6 +13,14 @@ from collections.abc import Callable
 from wellhead.api.errors import Forbidden, NotFound
 from wellhead.api.kinds.pod.references import MIRROR_ANNOTATION, configuration, is_mirror, token_audiences
 from wellhead.api.meta import Key, Obj
+from wellhead.api.names import (
+    ARCH_LABEL,
+    BETA_ARCH_LABEL,
+    BETA_OS_LABEL,
+    HOSTNAME_LABEL,
+    OS_LABEL,
+    ZONE_LABEL,
+)
 from wellhead.api.resource import Resource
 from wellhead.api.resources import LEASES, NODES, PODS, SERVICEACCOUNTS
 from wellhead.apiserver.node_authorizer import LEASE_NAMESPACE
@@ -24,17 +32,17 @@ _RESTRICTED_DOMAIN = "node-restriction.kubernetes.io"
 _KUBELET_DOMAINS = ("kubelet.kubernetes.io", "node.kubernetes.io")
 _KUBELET_LABELS = frozenset(
     {
-        "kubernetes.io/hostname",
-        "kubernetes.io/arch",
-        "kubernetes.io/os",
-        "beta.kubernetes.io/arch",
-        "beta.kubernetes.io/os",
+        HOSTNAME_LABEL,
+        ARCH_LABEL,
+        OS_LABEL,
+        BETA_ARCH_LABEL,
+        BETA_OS_LABEL,
         "beta.kubernetes.io/instance-type",
         "node.kubernetes.io/instance-type",
         "failure-domain.beta.kubernetes.io/region",
         "failure-domain.beta.kubernetes.io/zone",
         "topology.kubernetes.io/region",
-        "topology.kubernetes.io/zone",
+        ZONE_LABEL,
     }
 )
 # Of a pod's metadata: the rest the server keeps as it is, whatever is sent.

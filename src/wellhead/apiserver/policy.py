@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from wellhead.api.certificates.requests import KUBELET_CLIENT
 from wellhead.api.resources import RESOURCES
 
 
@@ -102,9 +103,7 @@ ROLES: dict[str, tuple[Rule, ...]] = {
             "certificatesigningrequests/approval certificatesigningrequests/status",
             "update",
         ),
-        _rule(
-            "certificates.k8s.io", "signers", "approve", names="kubernetes.io/kube-apiserver-client-kubelet"
-        ),
+        _rule("certificates.k8s.io", "signers", "approve", names=KUBELET_CLIENT),
         _rule(
             "certificates.k8s.io",
             "signers",

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from wellhead.api.errors import Forbidden
 from wellhead.api.meta import Obj
+from wellhead.api.names import SYMMETRIC_RETURN_ANNOTATION
 from wellhead.api.resource import Resource
 from wellhead.api.resources import NODES
-from wellhead.api.well_known import SYMMETRIC_RETURN_ANNOTATION
 from wellhead.apiserver.authn import User
 from wellhead.apiserver.node_identity import placed_on
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from wellhead.api import meta
 from wellhead.api.errors import Forbidden
 from wellhead.api.meta import Obj
+from wellhead.api.names import HOSTNAME_LABEL, LOCAL_PATH
 from wellhead.api.resource import Resource
 from wellhead.api.resources import PERSISTENTVOLUMES, STORAGECLASSES
-from wellhead.api.storage import LOCAL_PATH, PROVISIONED_BY
+from wellhead.api.storage import PROVISIONED_BY
 from wellhead.apiserver.authn import User
 from wellhead.apiserver.node_identity import placed_on
 
 _USER = "wellhead:node-storage"
-_HOSTNAME = "kubernetes.io/hostname"
 
 
 def check_storage(user: User, resource: Resource, *objects: Obj) -> None:
@@ -31,7 +31,7 @@ def check_storage(user: User, resource: Resource, *objects: Obj) -> None:
 def _is_of(volume: Obj, node: str) -> bool:
     spec = volume.get("spec") or {}
     terms = ((spec.get("nodeAffinity") or {}).get("required") or {}).get("nodeSelectorTerms")
-    here = {"key": _HOSTNAME, "operator": "In", "values": [node]}
+    here = {"key": HOSTNAME_LABEL, "operator": "In", "values": [node]}
     return (
         bool(node)
         and meta.annotations(volume).get(PROVISIONED_BY) == LOCAL_PATH

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from wellhead import component, ports
+from wellhead.api.names import PROXY_CLASS
 from wellhead.cli.leases import lease_options
 from wellhead.cli.options import Address, BindAddress, Network, built_in_images_option, logging_options
-from wellhead.cloud.classes import PROXY_CLASS
 from wellhead.cloud.main import clean_up, run
 from wellhead.cloud.options import WITHOUT_ADDRESS, OptionError, Options, resolve
 

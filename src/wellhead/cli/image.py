@@ -14,6 +14,7 @@ import msgspec
 from click.shell_completion import CompletionItem
 
 from wellhead import __version__
+from wellhead.api.names import DOCKER_CONFIG
 from wellhead.cli.image_users import users
 from wellhead.cli.options import output_option
 from wellhead.cli.progress import progress
@@ -176,7 +177,7 @@ def pull_command(
 
 def _as_secret(file: Path) -> dict[str, Any]:
     data = base64.b64encode(file.read_bytes()).decode()
-    kind = "kubernetes.io/dockerconfigjson"
+    kind = DOCKER_CONFIG
     return {"metadata": {"name": str(file)}, "type": kind, "data": {".dockerconfigjson": data}}
 
 

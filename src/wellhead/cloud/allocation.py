@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wellhead.api.meta import Obj, key
+from wellhead.api.names import PROXY_CLASS
 from wellhead.cloud import balancers
 from wellhead.cloud.balancers import Request
-from wellhead.cloud.classes import PROXY_CLASS, Unsupported
+from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.haproxy import ports
 from wellhead.cloud.haproxy.plane import Settings
 from wellhead.cloud.haproxy.ports import PortTaken

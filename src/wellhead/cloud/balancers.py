@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from wellhead.api.meta import Key, Obj, key
-from wellhead.cloud.classes import FORWARDER_CLASS, PROXY_CLASS, Unsupported, class_of
-from wellhead.cloud.haproxy import client_ip
+from wellhead.api.names import CLIENT_IP_ANNOTATION, FORWARDER_CLASS, PROXY_CLASS, SOURCE_RANGES_ANNOTATION
+from wellhead.cloud.classes import Unsupported, class_of
 from wellhead.cloud.haproxy.termination import (
     Termination,
     annotated_ranges,
@@ -18,7 +18,6 @@ from wellhead.cloud.pools import Asker
 from wellhead.cloud.vips import Tenancy
 from wellhead.ip import IPAddress, parse_address
 from wellhead.ports import PROXY_HEALTH
-from wellhead.services.service import SOURCE_RANGES_ANNOTATION
 
 FINALIZER = "service.kubernetes.io/load-balancer-cleanup"
 MANAGER = "wellhead-cloud"
@@ -167,7 +166,7 @@ def without_effect(service: Obj) -> str:
         ignored, why = SHARE_ANNOTATION, f"addresses of class {PROXY_CLASS} aren't shared"
         asked = annotation(service, ignored)
     else:
-        ignored, why = client_ip.ANNOTATION, f"only class {PROXY_CLASS} adds anything to what clients say"
+        ignored, why = CLIENT_IP_ANNOTATION, f"only class {PROXY_CLASS} adds anything to what clients say"
         asked = (service["metadata"].get("annotations") or {}).get(ignored, "")
     return f"The annotation {ignored} has no effect: {why}" if asked not in ("", "none") else ""
 

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from wellhead.api.meta import Obj
-
-FORWARDER_CLASS = "wellhead.dev/forwarder"
-"""A packet forwarder: nodes get the client's packets as they are. What a Service without a class gets."""
-
-PROXY_CLASS = "wellhead.dev/proxy"
-"""A proxy that ends the client's connection and makes its own to a node."""
+from wellhead.api.names import FORWARDER_CLASS, PROXY_CLASS
 
 _OURS = (FORWARDER_CLASS, PROXY_CLASS)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wellhead.api.meta import Obj
+from wellhead.api.names import EXCLUDE_LABEL
 from wellhead.ip import IPAddress, parse_address
 
-EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 AUTOSCALER_TAINT = "ToBeDeletedByClusterAutoscaler"
 
 

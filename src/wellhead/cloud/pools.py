@@ -19,8 +19,8 @@ import yaml
 from wellhead.api.documents import check_extent
 from wellhead.api.errors import BadRequest
 from wellhead.api.formats import dns_label
+from wellhead.api.names import FORWARDER_CLASS, PROXY_CLASS
 from wellhead.api.selectors import LabelSelector
-from wellhead.cloud.classes import FORWARDER_CLASS, PROXY_CLASS
 from wellhead.ip import IPAddress, IPNetwork
 
 KIND = "IPAddressPool"

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from wellhead.api.meta import AnyObj, Key, controller_of, labels
+from wellhead.api.names import SERVICE_NAME_LABEL
 from wellhead.api.quota.usage import is_measured
 from wellhead.api.resource import Resource
 from wellhead.api.resources import (
@@ -25,8 +26,6 @@ from wellhead.api.resources import (
 )
 from wellhead.client.informer import IndexFunction
 from wellhead.controllers.storage.places import claim_places, pod_claims, volume_places
-
-SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
 def _namespace(obj: AnyObj) -> str:

@@ -8,7 +8,8 @@ from sys import intern
 import msgspec
 
 from wellhead.api.meta import Obj
-from wellhead.services.endpointslice import SERVICE_NAME_LABEL, conditions
+from wellhead.api.names import SERVICE_NAME_LABEL
+from wellhead.services.endpointslice import conditions
 
 Key = tuple[str, str]
 """A namespace and a name."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from wellhead.api.errors import AlreadyExists, NotFound
 from wellhead.api.meta import Obj
+from wellhead.api.names import SERVICE_NAME_LABEL, SLICE_MANAGER_LABEL
 from wellhead.api.resource import Resource
 from wellhead.api.well_known import ENDPOINTSLICES, SERVICES
 from wellhead.client.informer import Informer
@@ -19,10 +20,9 @@ from wellhead.client.reconciler import Reconciler
 from wellhead.client.rest import Client
 from wellhead.health import Check
 from wellhead.ip import IPAddress
-from wellhead.services.endpointslice import SERVICE_NAME_LABEL
 
 NAMESPACE, NAME = "kube-system", "kube-dns"
-_MANAGED_BY = ("endpointslice.kubernetes.io/managed-by", "wellhead-dns")
+_MANAGED_BY = (SLICE_MANAGER_LABEL, "wellhead-dns")
 _LABELS = {
     "k8s-app": NAME,
     "kubernetes.io/cluster-service": "true",

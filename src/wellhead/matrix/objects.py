@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wellhead.api.meta import Obj
+from wellhead.api.names import PRESERVE_CLIENT_IP_ANNOTATION, PROXY_CLASS
 from wellhead.ip import Family
 from wellhead.matrix.cells import (
     NEIGHBOUR,
@@ -22,8 +23,6 @@ from wellhead.matrix.cells import (
 
 SERVER_IMAGE = "k8s.gcr.io/echoserver:1.4"
 CLIENT_IMAGE = "busybox"
-PRESERVE = "wellhead.dev/preserve-client-ip"
-TERMINATING_CLASS = "wellhead.dev/proxy"
 
 
 def namespace(name: str) -> Obj:
@@ -67,14 +66,14 @@ def _service(place: Place, name: str, dialled: Dialled, policy: Policy, families
         case Dialled.LOAD_BALANCER:
             spec["type"] = "LoadBalancer"
         case Dialled.TERMINATING:
-            spec |= {"type": "LoadBalancer", "loadBalancerClass": TERMINATING_CLASS}
+            spec |= {"type": "LoadBalancer", "loadBalancerClass": PROXY_CLASS}
     match policy:
         case Policy.LOCAL:
             spec["externalTrafficPolicy"] = "Local"
         case Policy.INTERNAL_LOCAL:
             spec["internalTrafficPolicy"] = "Local"
         case Policy.PRESERVING:
-            metadata["annotations"] = {PRESERVE: "true"}
+            metadata["annotations"] = {PRESERVE_CLIENT_IP_ANNOTATION: "true"}
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
 

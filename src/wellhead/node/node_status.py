@@ -15,6 +15,7 @@ from pathlib import Path
 from wellhead import __version__
 from wellhead.api.kinds.amounts import is_extended
 from wellhead.api.meta import Obj, now
+from wellhead.api.names import ARCH_LABEL, BETA_ARCH_LABEL, BETA_OS_LABEL, HOSTNAME_LABEL, OS_LABEL
 from wellhead.api.quantity import Quantity
 from wellhead.images import reference
 from wellhead.images.store import Image, ImageStore
@@ -58,11 +59,11 @@ def labels(name: str) -> dict[str, str]:
     """The labels that a node gives itself."""
     architecture = _architecture()
     return {
-        "kubernetes.io/hostname": name,
-        "kubernetes.io/os": "linux",
-        "kubernetes.io/arch": architecture,
-        "beta.kubernetes.io/os": "linux",
-        "beta.kubernetes.io/arch": architecture,
+        HOSTNAME_LABEL: name,
+        OS_LABEL: "linux",
+        ARCH_LABEL: architecture,
+        BETA_OS_LABEL: "linux",
+        BETA_ARCH_LABEL: architecture,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 
+from wellhead.api.names import PRESERVE_CLIENT_IP_ANNOTATION
 from wellhead.page.errors import CannotAsk
 from wellhead.page.values import Answer, Answered, Ask, Edit
 from wellhead.paths.client import UnknownClient
@@ -17,7 +18,6 @@ from wellhead.paths.report import explain
 from wellhead.paths.targets import UnknownTarget
 from wellhead.paths.way import Report
 from wellhead.paths.world import Decoded, World
-from wellhead.services.service import PRESERVE_CLIENT_IP_ANNOTATION
 
 _MOST_CLIENTS = 50
 _SOME_HEALTH_CHECK_NODE_PORT = 32767

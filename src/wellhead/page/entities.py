@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from wellhead.api.names import PRESERVE_CLIENT_IP_ANNOTATION
 from wellhead.ip import IPAddress, parse_address
 from wellhead.page.values import Balancer, Endpoint, Node, Pod, Port, Service, Vip
 from wellhead.paths.nodes import NodeFacts
@@ -12,7 +13,6 @@ from wellhead.paths.pods import PodFacts
 from wellhead.paths.reading import Obj, is_true, number, table, tables, text, texts
 from wellhead.paths.services import ServiceFacts
 from wellhead.services.endpointslice import conditions
-from wellhead.services.service import PRESERVE_CLIENT_IP_ANNOTATION
 
 PodAt = Callable[[IPAddress], str]
 """The id of the pod that has an address; empty if none has."""

@@ -7,12 +7,12 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from wellhead.api.names import PRESERVE_CLIENT_IP_ANNOTATION
 from wellhead.page.errors import CannotAsk
 from wellhead.page.values import Entity, Lever, Node, Pull, Service
 from wellhead.paths.parties.wellhead import FORWARDER, PROXY
 from wellhead.paths.reading import Obj, table, text
 from wellhead.paths.world import World
-from wellhead.services.service import PRESERVE_CLIENT_IP_ANNOTATION
 
 Command = tuple[str, ...]
 """A program with its arguments; no shell reads it."""

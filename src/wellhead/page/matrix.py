@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from wellhead.api.names import PRESERVE_CLIENT_IP_ANNOTATION
 from wellhead.ip import bracketed
 from wellhead.matrix.result import in_words
 from wellhead.page.values import Ask, Cell, Matrix, Row
@@ -17,7 +18,6 @@ from wellhead.paths.services import ServiceFacts
 from wellhead.paths.targets import UnknownTarget
 from wellhead.paths.way import Way
 from wellhead.paths.world import World
-from wellhead.services.service import PRESERVE_CLIENT_IP_ANNOTATION
 
 COLUMNS = (
     "client outside",

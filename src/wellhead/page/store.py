@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from wellhead.api.meta import Key
+from wellhead.api.names import SERVICE_NAME_LABEL
 from wellhead.paths.way import Unread
-from wellhead.paths.world import SERVICE_NAME_LABEL, Entry, World
+from wellhead.paths.world import Entry, World
 
 
 class Store:

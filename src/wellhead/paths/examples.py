@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from wellhead.api.names import SERVICE_NAME_LABEL
 from wellhead.paths.codes import Code
 from wellhead.paths.reading import Obj, number, table, tables, text
 from wellhead.paths.way import Note, Report
@@ -91,7 +92,7 @@ def _endpoints(service: Obj) -> Obj:
     ]
     return {
         "kind": "EndpointSlice",
-        "metadata": {"name": name, "namespace": namespace, "labels": {"kubernetes.io/service-name": name}},
+        "metadata": {"name": name, "namespace": namespace, "labels": {SERVICE_NAME_LABEL: name}},
         "addressType": "IPv4",
         "ports": ports,
         "endpoints": [{"addresses": ["0.0.2.1"], "nodeName": HERE, "conditions": {"ready": True}}],

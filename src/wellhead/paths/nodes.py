@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from wellhead.api.names import EXCLUDE_LABEL, ZONE_LABEL
 from wellhead.ip import Family, IPAddress, IPNetwork
 from wellhead.paths.reading import Obj, addresses, networks, table, tables, text, texts
-
-ZONE_LABEL = "topology.kubernetes.io/zone"
-_EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def node_facts(node: Obj) -> NodeFacts:
         labels=labels,
         annotations={key: str(value) for key, value in table(node, "metadata", "annotations").items()},
         ready=conditions.get("Ready", "True") == "True",
-        excluded=labels.get(_EXCLUDE_LABEL, "false") != "false",
+        excluded=labels.get(EXCLUDE_LABEL, "false") != "false",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from wellhead.api.names import DEFAULT_INGRESS_CLASS_ANNOTATION, INGRESS_CLASS_ANNOTATION
 from wellhead.ip import IPAddress, parse_address
 from wellhead.paths.reading import Obj, number, table, tables, text, texts
 from wellhead.paths.services import ServiceFacts
@@ -119,7 +120,7 @@ def _ingress(world: World, obj: Obj, facts: ServiceFacts) -> Iterator[RouteTo]:
             continue
         seen.add(host)
         class_name = text(spec, "ingressClassName") or text(
-            obj, "metadata", "annotations", "kubernetes.io/ingress.class"
+            obj, "metadata", "annotations", INGRESS_CLASS_ANNOTATION
         )
         ingress_class = world.get("IngressClass", "", class_name) or _default_class(world, class_name)
         tls_hosts = [each for entry in tables(spec, "tls") for each in texts(entry, "hosts")]
@@ -144,7 +145,7 @@ def _default_class(world: World, class_name: str) -> Obj | None:
         return None
     classes = list(world.all("IngressClass"))
     for each in classes:
-        if text(each, "metadata", "annotations", "ingressclass.kubernetes.io/is-default-class") == "true":
+        if text(each, "metadata", "annotations", DEFAULT_INGRESS_CLASS_ANNOTATION) == "true":
             return each
     return classes[0] if len(classes) == 1 else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from wellhead.api.names import SERVICE_NAME_LABEL, SOURCE_RANGES_ANNOTATION
 from wellhead.ip import Family, IPAddress, IPNetwork, Protocol, networks_of, parse_address
 from wellhead.paths.codes import Code
 from wellhead.paths.reading import Obj, addresses, number, table, tables, text, texts
@@ -13,13 +14,7 @@ from wellhead.paths.way import Decision, Note
 from wellhead.paths.world import World, claimed_addresses
 from wellhead.services.endpointslice import Endpoint, EndpointAddress, EndpointSlice, parse_endpoint_slice
 from wellhead.services.names import FrontendOfKind, ServiceKey
-from wellhead.services.service import (
-    PROXY_NAME_LABEL,
-    SOURCE_RANGES_ANNOTATION,
-    Service,
-    ServicePort,
-    parse_service,
-)
+from wellhead.services.service import PROXY_NAME_LABEL, Service, ServicePort, parse_service
 from wellhead.services.service_map import ServiceMap
 
 _PROTOCOLS = {each.value for each in Protocol}
@@ -264,7 +259,7 @@ def _core_slice(obj: Obj, service: ServiceKey, reading: Reading) -> EndpointSlic
         "metadata": {
             "name": text(obj, "metadata", "name") or f"slice-{id(obj)}",
             "namespace": service.namespace,
-            "labels": labels | {"kubernetes.io/service-name": service.name},
+            "labels": labels | {SERVICE_NAME_LABEL: service.name},
         },
         "addressType": text(obj, "addressType") or "IPv4",
         "ports": [

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from wellhead.api.names import SERVICE_NAME_LABEL
 from wellhead.ip import IPAddress, IPNetwork
 from wellhead.paths.heads import ServiceHead, service_head
 from wellhead.paths.nodes import NodeFacts, node_facts
@@ -17,7 +18,6 @@ from wellhead.paths.pods import PodFacts, pod_facts, pod_facts_of_json
 from wellhead.paths.reading import Obj, containers, images, table, text
 from wellhead.paths.way import Unread
 
-SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 WORKLOADS = ("DaemonSet", "Deployment", "StatefulSet")
 
 

@@ -14,22 +14,12 @@ import msgspec
 
 from wellhead.api.forms import formed, identity
 from wellhead.api.meta import Obj
+from wellhead.api.names import HEADLESS_LABEL, PRESERVE_CLIENT_IP_ANNOTATION
 from wellhead.client.informer import tolerant
 from wellhead.proxy.metrics import Metrics
-from wellhead.services.endpointslice import (
-    HEADLESS_LABEL,
-    EndpointSlice,
-    EndpointSliceForm,
-    parse_endpoint_slice,
-)
+from wellhead.services.endpointslice import EndpointSlice, EndpointSliceForm, parse_endpoint_slice
 from wellhead.services.names import ServiceKey
-from wellhead.services.service import (
-    PRESERVE_CLIENT_IP_ANNOTATION,
-    PROXY_NAME_LABEL,
-    Service,
-    ServiceForm,
-    parse_service,
-)
+from wellhead.services.service import PROXY_NAME_LABEL, Service, ServiceForm, parse_service
 from wellhead.services.service_map import ServiceMap
 
 log = logging.getLogger(__name__)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_address
 
+from wellhead.api.names import UNSCHEDULABLE_TAINT
 from wellhead.api.placement import untolerated
 from wellhead.scheduler.cluster import NodeInfo
 from wellhead.scheduler.pod import PodInfo
-
-UNSCHEDULABLE_TAINT = "node.kubernetes.io/unschedulable"
 
 _UNSCHEDULABLE = "node(s) were unschedulable"
 _TAINTED = "node(s) had untolerated taint(s)"

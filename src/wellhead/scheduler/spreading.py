@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from wellhead.api.names import HOSTNAME_LABEL, ZONE_LABEL
 from wellhead.api.placement import untolerated
 from wellhead.scheduler.cluster import Cluster, NodeInfo
 from wellhead.scheduler.filters import matches_affinity
@@ -17,9 +18,6 @@ from wellhead.scheduler.terms import SpreadConstraint, domain
 
 MISFIT = "node(s) didn't match pod topology spread constraints"
 MISSING_LABEL = f"{MISFIT} (missing required label)"
-
-_ZONE = "topology.kubernetes.io/zone"
-_HOSTNAME = "kubernetes.io/hostname"
 
 
 class Spread:
@@ -77,10 +75,10 @@ def crowding(
         ]
     elif pod.owner is not None:
         owner = pod.owner
-        constraints = [(name, lambda node: node.owners[owner]) for name in (_HOSTNAME, _ZONE)]
+        constraints = [(name, lambda node: node.owners[owner]) for name in (HOSTNAME_LABEL, ZONE_LABEL)]
     elif is_mate is not None:
         mates = {node.name: sum(map(is_mate, node.pods.values())) for node in nodes}
-        constraints = [(name, lambda node: mates[node.name]) for name in (_HOSTNAME, _ZONE)]
+        constraints = [(name, lambda node: mates[node.name]) for name in (HOSTNAME_LABEL, ZONE_LABEL)]
     else:
         return None
     if not constraints:

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from wellhead.api.meta import Obj
+from wellhead.api.names import HOSTNAME_LABEL
 from wellhead.api.selectors import LabelSelector
-
-_HOSTNAME = "kubernetes.io/hostname"
 
 Namespaces = Mapping[str, Mapping[str, str]]
 """Name -> labels."""
@@ -85,7 +84,7 @@ class SpreadConstraint:
 
 def domain(node_name: str, labels: Mapping[str, str], topology_key: str) -> str | None:
     """Where a node is: its value of the label; its own name if it lacks the label for its host name."""
-    return labels.get(topology_key, node_name if topology_key == _HOSTNAME else None)
+    return labels.get(topology_key, node_name if topology_key == HOSTNAME_LABEL else None)
 
 
 def _with_label_keys(entry: Obj, labels: Mapping[str, str]) -> LabelSelector:

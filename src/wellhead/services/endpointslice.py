@@ -10,12 +10,9 @@ import msgspec
 
 from wellhead.api.forms import Form, Metadata, formed
 from wellhead.api.meta import Obj
+from wellhead.api.names import HEADLESS_LABEL, SERVICE_NAME_LABEL, TRIGGER_TIME_ANNOTATION
 from wellhead.ip import Family, IPAddress, Protocol, parse_packed, parse_protocol, unpacked
 from wellhead.services.names import ServiceKey
-
-SERVICE_NAME_LABEL = "kubernetes.io/service-name"
-HEADLESS_LABEL = "service.kubernetes.io/headless"
-TRIGGER_TIME_ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time"
 
 _FAMILIES = {"IPv4": Family.IPV4, "IPv6": Family.IPV6}
 _LENGTHS = {Family.IPV4: 4, Family.IPV6: 16}

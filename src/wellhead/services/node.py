@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from wellhead.api.meta import Obj
+from wellhead.api.names import ZONE_LABEL
 from wellhead.ip import Family, IPAddress, IPNetwork, addresses_of, networks_of
 
-ZONE_LABEL = "topology.kubernetes.io/zone"
 TO_BE_DELETED_TAINT = "ToBeDeletedByClusterAutoscaler"
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from wellhead.api.forms import Form, Metadata, formed
 from wellhead.api.meta import Obj
+from wellhead.api.names import PRESERVE_CLIENT_IP_ANNOTATION
 from wellhead.ip import (
     Family,
     IPAddress,
@@ -22,9 +23,6 @@ from wellhead.ip import (
 from wellhead.services.names import Frontend, FrontendKind, FrontendOfKind, PortKey, ServiceKey
 
 PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
-SOURCE_RANGES_ANNOTATION = "service.beta.kubernetes.io/load-balancer-source-ranges"
-"""The forerunner of a Service's field, which load balancers heed and nodes don't."""
-PRESERVE_CLIENT_IP_ANNOTATION = "wellhead.dev/preserve-client-ip"
 DEFAULT_AFFINITY_SECONDS = 10800
 
 

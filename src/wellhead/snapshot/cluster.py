@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from wellhead.api.errors import ApiError, Forbidden, NotFound
 from wellhead.api.meta import Obj
+from wellhead.api.names import LAST_APPLIED_ANNOTATION
 from wellhead.api.resource import Resource
 from wellhead.client.connection import Connection, connect
 from wellhead.client.kubeconfig import KubeconfigError
@@ -152,5 +153,5 @@ def slim(obj: Obj) -> Obj:
     metadata.pop("managedFields", None)
     if kept:
         metadata["managedFields"] = kept[-1:]
-    (metadata.get("annotations") or {}).pop("kubectl.kubernetes.io/last-applied-configuration", None)
+    (metadata.get("annotations") or {}).pop(LAST_APPLIED_ANNOTATION, None)
     return obj

@@ -10,6 +10,7 @@ import pytest
 
 from tests.packets.proxy.world import Host
 from tests.unit.services.objects import endpoint, endpoint_slice, node, service
+from wellhead.api.names import PRESERVE_CLIENT_IP_ANNOTATION
 from wellhead.ip import Family
 from wellhead.proxy.backends.iptables import backend as iptables
 from wellhead.proxy.backends.iptables import names, transaction
@@ -24,7 +25,6 @@ from wellhead.proxy.backends.iptables.transaction import TABLES, apply_to, resto
 from wellhead.services.names import ServiceKey
 from wellhead.services.node import FromBridge, FromInterfacePrefix, LocalNode
 from wellhead.services.node_view import NodeView, ViewDiff
-from wellhead.services.service import PRESERVE_CLIENT_IP_ANNOTATION
 from wellhead.services.service_map import ServiceMap, service_map
 
 pytestmark = pytest.mark.cluster

@@ -32,7 +32,8 @@ from tests.packets.proxy.world import (
     dial,
     dial_in_vain,
 )
-from wellhead.services.service import PRESERVE_CLIENT_IP_ANNOTATION, Service
+from wellhead.api.names import PRESERVE_CLIENT_IP_ANNOTATION
+from wellhead.services.service import Service
 
 pytestmark = [pytest.mark.cluster, by_every_backend]
 

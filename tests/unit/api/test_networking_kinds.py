@@ -8,8 +8,8 @@ import pytest
 
 from tests.unit.api.objects import create, named, problems, update
 from wellhead.api.errors import Invalid
-from wellhead.api.kinds.ingressclass import DEFAULT_ANNOTATION
 from wellhead.api.meta import Obj
+from wellhead.api.names import DEFAULT_INGRESS_CLASS_ANNOTATION
 from wellhead.api.resource import Resource
 from wellhead.api.resources import INGRESSCLASSES, INGRESSES, NETWORKPOLICIES
 from wellhead.api.tables import to_table
@@ -87,7 +87,7 @@ def test_an_ingress_is_shown_with_its_hosts_and_addresses() -> None:
 
 def test_the_newest_default_class_is_taken() -> None:
     def kind(name: str, created: str, default: str = "true") -> Obj:
-        annotations = {DEFAULT_ANNOTATION: default}
+        annotations = {DEFAULT_INGRESS_CLASS_ANNOTATION: default}
         return {"metadata": {"name": name, "creationTimestamp": created, "annotations": annotations}}
 
     kinds = [kind("b", "2026-01-02"), kind("a", "2026-01-02"), kind("c", "2026-01-01"), kind("d", "9", "")]

@@ -7,11 +7,11 @@ from ipaddress import IPv4Network, IPv6Network
 import pytest
 
 from wellhead.api.meta import Obj
+from wellhead.api.names import SOURCE_RANGES_ANNOTATION
 from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.cloud.haproxy.termination import Port, Termination, termination
 from wellhead.ip import IPNetwork
-from wellhead.services.service import SOURCE_RANGES_ANNOTATION
 
 
 def service(*ports: Obj, client_ip: str | None = None, **spec: object) -> Obj:

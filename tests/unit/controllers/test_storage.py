@@ -14,17 +14,9 @@ from wellhead.api import meta
 from wellhead.api.errors import Conflict
 from wellhead.api.kinds.storage.classes import DEFAULT_ANNOTATION
 from wellhead.api.meta import Obj, format_time
+from wellhead.api.names import CLAIM_FINALIZER, VOLUME_FINALIZER
 from wellhead.api.resources import PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES, PODS, STORAGECLASSES
-from wellhead.api.storage import (
-    BIND_COMPLETED,
-    CLAIM_FINALIZER,
-    PROVISIONED_BY,
-    PROVISIONER,
-    SELECTED_NODE,
-    VOLUME_FINALIZER,
-    Node,
-    best_match,
-)
+from wellhead.api.storage import BIND_COMPLETED, PROVISIONED_BY, PROVISIONER, SELECTED_NODE, Node, best_match
 from wellhead.controllers.storage.binder import PersistentVolumeBinder
 from wellhead.controllers.storage.ephemeral import EphemeralVolumeController
 from wellhead.controllers.storage.protection import ClaimProtectionController, VolumeProtectionController

@@ -9,7 +9,8 @@ import pytest
 
 from wellhead.api.kinds.storage import volumes
 from wellhead.api.meta import Obj
-from wellhead.api.storage import LOCAL_PATH, PROVISIONER, SELECTED_NODE
+from wellhead.api.names import LOCAL_PATH
+from wellhead.api.storage import PROVISIONER, SELECTED_NODE
 from wellhead.node.storage import plan
 from wellhead.node.volumes import claims
 

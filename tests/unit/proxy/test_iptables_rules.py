@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.services.objects import endpoint, endpoint_slice, node, service
+from wellhead.api.names import PRESERVE_CLIENT_IP_ANNOTATION
 from wellhead.ip import Family, Protocol
 from wellhead.proxy.backends.iptables import names
 from wellhead.proxy.backends.iptables.node_rules import NodeRulesConfig
@@ -18,7 +19,6 @@ from wellhead.services.endpointslice import EndpointAddress
 from wellhead.services.names import PortKey
 from wellhead.services.node import FromBridge, FromInterfacePrefix, LocalNode
 from wellhead.services.node_view import NodeView
-from wellhead.services.service import PRESERVE_CLIENT_IP_ANNOTATION
 from wellhead.services.service_map import service_map
 
 HERE = endpoint("10.244.1.2", "node-1")

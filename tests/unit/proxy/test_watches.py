@@ -6,9 +6,9 @@ import pytest
 
 from tests.unit.services.objects import endpoint, node, service_object, slice_object
 from wellhead.api.meta import Obj
+from wellhead.api.names import TRIGGER_TIME_ANNOTATION
 from wellhead.proxy.metrics import Metrics
 from wellhead.proxy.watches import Watches, read_service, read_slice
-from wellhead.services.endpointslice import TRIGGER_TIME_ANNOTATION
 from wellhead.services.node_view import NodeView
 from wellhead.services.service_map import ServiceMap
 

@@ -10,6 +10,7 @@ from wellhead.api.formats import dns_label, dns_subdomain, parse_ip, port_number
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.targets import validate_endpoint_ip
 from wellhead.api.meta import Obj
+from wellhead.api.names import ENDPOINTS_MANAGER_LABEL
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
@@ -32,7 +33,7 @@ class EndpointsStrategy(Strategy):
 
     def warnings(self, obj: Obj) -> list[str]:
         labels = obj["metadata"].get("labels") or {}
-        if labels.get("endpoints.kubernetes.io/managed-by") == "endpoint-controller":
+        if labels.get(ENDPOINTS_MANAGER_LABEL) == "endpoint-controller":
             return []
         return [
             text

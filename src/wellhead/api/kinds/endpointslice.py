@@ -19,6 +19,7 @@ from wellhead.api.formats import (
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.targets import validate_endpoint_ip
 from wellhead.api.meta import Obj
+from wellhead.api.names import SLICE_MANAGER_LABEL
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.strategy import Context, Strategy
 from wellhead.api.warnings.addresses import of_address
@@ -37,7 +38,7 @@ _OWN = ("endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8
 
 def _of_addresses(endpoint_slice: Obj) -> list[str]:
     labels = endpoint_slice["metadata"].get("labels") or {}
-    if labels.get("endpointslice.kubernetes.io/managed-by") in _OWN:
+    if labels.get(SLICE_MANAGER_LABEL) in _OWN:
         return []
     return [
         text

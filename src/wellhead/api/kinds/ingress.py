@@ -23,6 +23,7 @@ from wellhead.api.formats import (
 )
 from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
+from wellhead.api.names import INGRESS_CLASS_ANNOTATION
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
@@ -36,8 +37,6 @@ INGRESSES = Resource(
     subresources=frozenset({"status"}),
 )
 
-CLASS_ANNOTATION = "kubernetes.io/ingress.class"
-"""How an Ingress named its class before it had a field for it."""
 
 _PATH_TYPES = ("Exact", "ImplementationSpecific", "Prefix")
 _BAD_PARTS = ("//", "/./", "/../", "%2f", "%2F")
@@ -74,20 +73,21 @@ class IngressStrategy(Strategy):
 
     def validate_create(self, obj: Obj) -> list[Cause]:
         causes = self.validate(obj)
-        named = (obj["metadata"].get("annotations") or {}).get(CLASS_ANNOTATION)
+        named = (obj["metadata"].get("annotations") or {}).get(INGRESS_CLASS_ANNOTATION)
         name = obj["spec"].get("ingressClassName")
         if named is not None and name is not None and named != name:
             text = "must match `ingressClassName` when both are specified"
-            causes.append(Cause.invalid(f"annotations.{CLASS_ANNOTATION}", named, text))
+            causes.append(Cause.invalid(f"annotations.{INGRESS_CLASS_ANNOTATION}", named, text))
         return causes
 
     def warnings(self, obj: Obj) -> list[str]:
         if obj["spec"].get("ingressClassName") is not None:
             return []
-        if CLASS_ANNOTATION not in (obj["metadata"].get("annotations") or {}):
+        if INGRESS_CLASS_ANNOTATION not in (obj["metadata"].get("annotations") or {}):
             return []
         return [
-            f"annotation \"{CLASS_ANNOTATION}\" is deprecated, please use 'spec.ingressClassName' instead"
+            f'annotation "{INGRESS_CLASS_ANNOTATION}" is deprecated, '
+            "please use 'spec.ingressClassName' instead"
         ]
 
     def validate_status_update(self, new: Obj, old: Obj) -> list[Cause]:

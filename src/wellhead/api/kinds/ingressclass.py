@@ -15,13 +15,13 @@ from wellhead.api.formats import dns_label, dns_subdomain
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.ingress import of_reference
 from wellhead.api.meta import Obj
+from wellhead.api.names import DEFAULT_INGRESS_CLASS_ANNOTATION
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
 
 INGRESSCLASSES = Resource("networking.k8s.io", "v1", "IngressClass", "ingressclasses", namespaced=False)
 
-DEFAULT_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
 _MAX_CONTROLLER = 250
 _SCOPES = ("Cluster", "Namespace")
 _PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", re.ASCII)
@@ -54,7 +54,7 @@ class IngressClassStrategy(Strategy):
 
 
 def is_default(kind: Obj) -> bool:
-    return bool((kind["metadata"].get("annotations") or {}).get(DEFAULT_ANNOTATION) == "true")
+    return bool((kind["metadata"].get("annotations") or {}).get(DEFAULT_INGRESS_CLASS_ANNOTATION) == "true")
 
 
 def default_of(kinds: Iterable[Obj]) -> Obj | None:

@@ -13,6 +13,7 @@ from wellhead.api.formats import config_key
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.configmap import validate_immutable
 from wellhead.api.meta import Obj
+from wellhead.api.names import DOCKER_CONFIG, OLD_DOCKER_CONFIG
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Strategy
@@ -25,8 +26,8 @@ _ACCOUNT_TYPE = "kubernetes.io/service-account-token"
 _ACCOUNT_ANNOTATION = "kubernetes.io/service-account.name"
 _REQUIRED_KEYS = {
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
-    "kubernetes.io/dockercfg": (".dockercfg",),
-    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    OLD_DOCKER_CONFIG: (".dockercfg",),
+    DOCKER_CONFIG: (".dockerconfigjson",),
 }
 _REDACTED = "<secret contents redacted>"
 

@@ -29,8 +29,8 @@ from wellhead.api.managed_fields.update import (
 from wellhead.api.managed_fields.validation import problems
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.api.metadata import ANNOTATIONS_LIMIT
+from wellhead.api.names import LAST_APPLIED_ANNOTATION
 
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 _KUBECTL = "kubectl"
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -76,7 +76,7 @@ def applied(
         metadata["managedFields"] = written
     else:
         metadata.pop("managedFields", None)
-    if writer.manager == _KUBECTL and (metadata.get("annotations") or {}).get(LAST_APPLIED):
+    if writer.manager == _KUBECTL and (metadata.get("annotations") or {}).get(LAST_APPLIED_ANNOTATION):
         metadata["annotations"] = _with_last_applied(metadata["annotations"], config)
     return merged
 
@@ -182,7 +182,7 @@ def _taking_over(
 
 def _last_applied(kind: Kind, live: Obj) -> Tree | None:
     """The fields that client-side apply set and that are still as it set them."""
-    text = ((live.get("metadata") or {}).get("annotations") or {}).get(LAST_APPLIED)
+    text = ((live.get("metadata") or {}).get("annotations") or {}).get(LAST_APPLIED_ANNOTATION)
     if not text:
         return None
     try:
@@ -203,13 +203,13 @@ def _with_last_applied(annotations: Obj, config: Obj) -> Obj:
     metadata = dict(config.get("metadata") or {})
     if isinstance(metadata.get("annotations"), dict):
         metadata["annotations"] = {
-            name: value for name, value in metadata["annotations"].items() if name != LAST_APPLIED
+            name: value for name, value in metadata["annotations"].items() if name != LAST_APPLIED_ANNOTATION
         }
         if not metadata["annotations"]:
             del metadata["annotations"]
     text = _encode(config | {"metadata": metadata}).decode()
-    kept = annotations | {LAST_APPLIED: text + "\n"}
+    kept = annotations | {LAST_APPLIED_ANNOTATION: text + "\n"}
     size = sum(len(name.encode()) + len(value.encode()) for name, value in kept.items())
     if size > ANNOTATIONS_LIMIT:
-        return {name: value for name, value in kept.items() if name != LAST_APPLIED}
+        return {name: value for name, value in kept.items() if name != LAST_APPLIED_ANNOTATION}
     return kept

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from wellhead.api.meta import Obj
+from wellhead.api.names import SECCOMP_ANNOTATION
 from wellhead.api.pod_security.words import (
     Finding,
     Versioned,
@@ -35,7 +36,6 @@ _CAPABILITIES = frozenset(
     }
 )
 _APP_ARMOR = "container.apparmor.security.beta.kubernetes.io/"
-_SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
 _SECCOMP_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/"
 _SELINUX = frozenset({"", "container_t", "container_init_t", "container_kvm_t"})
 _SYSCTLS = frozenset(
@@ -192,7 +192,7 @@ def _selinux(allowed: frozenset[str], metadata: Obj, spec: Obj) -> Finding | Non
 
 def _seccomp_annotations(metadata: Obj, spec: Obj) -> Finding | None:
     annotations = metadata.get("annotations") or {}
-    keys = [_SECCOMP_POD, *(f"{_SECCOMP_CONTAINER}{each['name']}" for each in containers(spec))]
+    keys = [SECCOMP_ANNOTATION, *(f"{_SECCOMP_CONTAINER}{each['name']}" for each in containers(spec))]
     found = sorted(
         f'{key}="{annotations[key]}"'
         for key in keys

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from wellhead.api.kinds.amounts import is_native
 from wellhead.api.meta import Obj, parse_time
+from wellhead.api.names import CLASS_ANNOTATION
 from wellhead.api.quantity import Quantity
 from wellhead.api.quota.pods import amounts, pod_amounts
 from wellhead.api.resource import Resource
@@ -19,7 +20,6 @@ _NANO = 1_000_000_000
 _STORAGE_CLASS = ".storageclass.storage.k8s.io/"
 _DEVICE_CLASS = ".deviceclass.resource.k8s.io/devices"
 _MOST_DEVICES = 32
-_CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
 _CLAIMS = ("persistentvolumeclaims", "requests.storage")
 _COMPUTE = ("cpu", "memory", "ephemeral-storage")
 _OF_PODS = frozenset({"pods", "count/pods", *_COMPUTE}).union(
@@ -121,7 +121,7 @@ def _claim(claim: Obj, _: datetime) -> Usage:
         most = max(asked, given)
         found["requests.storage"] = Quantity(most.value * _NANO, most.format)
     annotations = (claim.get("metadata") or {}).get("annotations") or {}
-    if kind := annotations.get(_CLASS_ANNOTATION) or spec.get("storageClassName"):
+    if kind := annotations.get(CLASS_ANNOTATION) or spec.get("storageClassName"):
         found |= {f"{kind}{_STORAGE_CLASS}{name}": amount for name, amount in found.items()}
     return found
 

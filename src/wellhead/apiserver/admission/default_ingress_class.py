@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wellhead.api.kinds.ingress import CLASS_ANNOTATION
 from wellhead.api.kinds.ingressclass import default_of
 from wellhead.api.meta import Obj
+from wellhead.api.names import INGRESS_CLASS_ANNOTATION
 from wellhead.api.resources import INGRESSCLASSES, INGRESSES
 from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugin import Plugin
@@ -30,7 +30,7 @@ def classify(ingress: Obj, kinds: Iterable[Obj]) -> None:
     """In place."""
     if ingress["spec"].get("ingressClassName") is not None:
         return
-    if CLASS_ANNOTATION in (ingress["metadata"].get("annotations") or {}):
+    if INGRESS_CLASS_ANNOTATION in (ingress["metadata"].get("annotations") or {}):
         return
     if (found := default_of(kinds)) is not None:
         ingress["spec"]["ingressClassName"] = found["metadata"]["name"]

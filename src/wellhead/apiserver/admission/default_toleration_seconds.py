@@ -6,12 +6,13 @@ Upstream: plugin/pkg/admission/defaulttolerationseconds.
 from __future__ import annotations
 
 from wellhead.api.meta import Obj
+from wellhead.api.names import NOT_READY_TAINT, UNREACHABLE_TAINT
 from wellhead.api.well_known import PODS
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Request
 
 _TOLERATION_SECONDS = 300
-_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+_TAINTS = (NOT_READY_TAINT, UNREACHABLE_TAINT)
 
 
 class DefaultTolerationSeconds(Plugin):

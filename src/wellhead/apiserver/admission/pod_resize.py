@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from wellhead.api.errors import Forbidden
 from wellhead.api.meta import Obj, labels
+from wellhead.api.names import OS_LABEL
 from wellhead.api.quantity import Quantity
 from wellhead.api.quota.pods import pod_amounts
 from wellhead.api.well_known import NODES, PODS
@@ -14,7 +15,6 @@ from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Request
 
-_OS = "kubernetes.io/os"
 _ZERO = Quantity.parse("0")
 
 
@@ -34,7 +34,7 @@ class PodResizeValidator(Plugin):
         node = self._lookup(NODES, ("", name))
         if node is None:
             raise Forbidden.of(PODS, request.name, f'node "{name}" not found')
-        system = labels(node).get(_OS, "linux")
+        system = labels(node).get(OS_LABEL, "linux")
         if system != "linux":
             text = f'pod resize is only supported on linux nodes, node "{name}" is "{system}"'
             raise _refusal(request.name, text, "UnsupportedPlatform")

@@ -9,13 +9,11 @@ from __future__ import annotations
 from wellhead.api.errors import Forbidden
 from wellhead.api.kinds.storage import classes, modes
 from wellhead.api.meta import Obj
+from wellhead.api.names import CLAIM_FINALIZER, VOLUME_FINALIZER
 from wellhead.api.resources import PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES, STORAGECLASSES
 from wellhead.apiserver.admission.environment import Environment
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Request
-
-CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
-VOLUME_FINALIZER = "kubernetes.io/pv-protection"
 
 
 class DefaultStorageClass(Plugin):

@@ -6,11 +6,11 @@ Upstream: plugin/pkg/admission/nodetaint.
 from __future__ import annotations
 
 from wellhead.api.meta import Obj
+from wellhead.api.names import NOT_READY_TAINT
 from wellhead.api.resources import NODES
 from wellhead.apiserver.admission.plugin import Plugin
 from wellhead.apiserver.admission.request import Request
 
-_NOT_READY = "node.kubernetes.io/not-ready"
 _EFFECT = "NoSchedule"
 
 
@@ -26,5 +26,5 @@ class TaintNodesByCondition(Plugin):
 def taint(node: Obj) -> None:
     """In place."""
     taints = node.setdefault("spec", {}).setdefault("taints", [])
-    if not any((each.get("key"), each.get("effect")) == (_NOT_READY, _EFFECT) for each in taints):
-        taints.append({"key": _NOT_READY, "effect": _EFFECT})
+    if not any((each.get("key"), each.get("effect")) == (NOT_READY_TAINT, _EFFECT) for each in taints):
+        taints.append({"key": NOT_READY_TAINT, "effect": _EFFECT})

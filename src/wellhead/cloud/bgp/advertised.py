@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from wellhead.api.meta import Obj
-from wellhead.cloud.classes import FORWARDER_CLASS, class_of
+from wellhead.api.names import FORWARDER_CLASS
+from wellhead.cloud.classes import class_of
 from wellhead.ip import IPAddress
 from wellhead.services.endpointslice import EndpointSlice
 from wellhead.services.names import FrontendKind, ServiceKey

@@ -8,9 +8,8 @@ from __future__ import annotations
 from enum import Enum
 
 from wellhead.api.meta import Obj
+from wellhead.api.names import CLIENT_IP_ANNOTATION
 from wellhead.cloud.classes import Unsupported
-
-ANNOTATION = "wellhead.dev/client-ip"
 
 
 class ClientIP(Enum):
@@ -38,11 +37,11 @@ def asked(service: Obj) -> ClientIP | None:
     Raises:
         Unsupported: it is no way that there is.
     """
-    text = (service["metadata"].get("annotations") or {}).get(ANNOTATION)
+    text = (service["metadata"].get("annotations") or {}).get(CLIENT_IP_ANNOTATION)
     if text is None:
         return None
     if text not in _ASKED:
-        raise Unsupported(f"annotation {ANNOTATION}: {text!r} is none of {', '.join(_ASKED)}")
+        raise Unsupported(f"annotation {CLIENT_IP_ANNOTATION}: {text!r} is none of {', '.join(_ASKED)}")
     return _ASKED[text]
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import msgspec
 
 from wellhead.api.meta import Obj
+from wellhead.api.names import SOURCE_RANGES_ANNOTATION
 from wellhead.cloud.classes import Unsupported
 from wellhead.cloud.haproxy import client_ip
 from wellhead.cloud.haproxy.client_ip import ClientIP
 from wellhead.ip import Family, IPNetwork, networks_of
-from wellhead.services.service import SOURCE_RANGES_ANNOTATION, ServiceSpec, affinity_seconds, source_ranges
+from wellhead.services.service import ServiceSpec, affinity_seconds, source_ranges
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from wellhead.api.meta import Obj
 from wellhead.api.meta import annotations as annotations_of
+from wellhead.api.names import LAST_APPLIED_ANNOTATION
 
 REVISION = "deployment.kubernetes.io/revision"
 REVISION_HISTORY = "deployment.kubernetes.io/revision-history"
@@ -19,7 +20,7 @@ _LONGEST_HISTORY = 2000
 
 _OWN = frozenset(
     {
-        "kubectl.kubernetes.io/last-applied-configuration",
+        LAST_APPLIED_ANNOTATION,
         "deprecated.deployment.rollback.to",
         REVISION,
         REVISION_HISTORY,

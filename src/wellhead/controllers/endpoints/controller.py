@@ -5,20 +5,19 @@ from __future__ import annotations
 from wellhead.api.errors import ApiError, Conflict, NotFound, namespace_ends
 from wellhead.api.meta import Key, Obj, key, labels
 from wellhead.api.meta import annotations as annotations_of
+from wellhead.api.names import ENDPOINTS_MANAGER_LABEL, HEADLESS_LABEL, TRIGGER_TIME_ANNOTATION
 from wellhead.api.resources import ENDPOINTS, PODS, SERVICES
 from wellhead.api.types.pod import Pod
 from wellhead.api.types.service import Service
 from wellhead.client.events import EventRecorder
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.endpoints.subsets import subsets_of
-from wellhead.controllers.endpointslice.desired import HEADLESS_LABEL, is_headless
-from wellhead.controllers.endpointslice.slices import TRIGGER_TIME
+from wellhead.controllers.endpointslice.desired import is_headless
 from wellhead.controllers.endpointslice.trigger import TriggerTimes
 from wellhead.controllers.selection import pod_handler, pods_of
 from wellhead.controllers.store import Store, Stores
 from wellhead.health import Check
 
-MANAGED_BY_LABEL = "endpoints.kubernetes.io/managed-by"
 MANAGED_BY = "endpoint-controller"
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 
@@ -29,9 +28,9 @@ def endpoints_of(service: Service, pods: list[Pod], before: Obj | None, trigger_
     wanted_labels = {
         name: value
         for name, value in labels(service).items()
-        if name not in (HEADLESS_LABEL, MANAGED_BY_LABEL)
+        if name not in (HEADLESS_LABEL, ENDPOINTS_MANAGER_LABEL)
     }
-    wanted_labels[MANAGED_BY_LABEL] = MANAGED_BY
+    wanted_labels[ENDPOINTS_MANAGER_LABEL] = MANAGED_BY
     if is_headless(service):
         wanted_labels[HEADLESS_LABEL] = ""
     found = dict(annotations_of(before)) if before else {}
@@ -39,7 +38,7 @@ def endpoints_of(service: Service, pods: list[Pod], before: Obj | None, trigger_
     if truncated:
         found[OVER_CAPACITY] = "truncated"
     if trigger_time is not None and (before is None or (before.get("subsets") or []) != subsets):
-        found[TRIGGER_TIME] = trigger_time
+        found[TRIGGER_TIME_ANNOTATION] = trigger_time
     namespace, name = key(service)
     metadata = dict(before["metadata"]) if before else {"name": name, "namespace": namespace}
     metadata |= {"labels": wanted_labels}
@@ -93,7 +92,7 @@ class EndpointsController:
         before = self._endpoints.get(*reversed(name))
         if service is None:
             self._trigger_times.forget(name)
-            managed = before is not None and labels(before).get(MANAGED_BY_LABEL) == MANAGED_BY
+            managed = before is not None and labels(before).get(ENDPOINTS_MANAGER_LABEL) == MANAGED_BY
             if before is not None and (managed or name in self._ended):
                 await self._endpoints.delete(before)
             self._ended.discard(name)

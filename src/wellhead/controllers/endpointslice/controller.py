@@ -7,6 +7,7 @@ import asyncio
 from wellhead.api.errors import ApiError, Conflict, NotFound, namespace_ends
 from wellhead.api.meta import Key, is_condition_true, is_deleting, key, labels
 from wellhead.api.meta import annotations as annotations_of
+from wellhead.api.names import SLICE_MANAGER_LABEL, TOPOLOGY_MODE_ANNOTATION, ZONE_LABEL
 from wellhead.api.resources import ENDPOINTSLICES, NODES, PODS, SERVICES
 from wellhead.api.types.endpointslice import EndpointSlice
 from wellhead.api.types.node import Node
@@ -20,9 +21,7 @@ from wellhead.controllers.endpointslice.desired import (
     families_of,
     frame_of,
 )
-from wellhead.controllers.endpointslice.endpoint import ZONE_LABEL
-from wellhead.controllers.endpointslice.hints import TOPOLOGY_MODE
-from wellhead.controllers.endpointslice.slices import MANAGED_BY_LABEL, Changes, changes, slice_handler
+from wellhead.controllers.endpointslice.slices import Changes, changes, slice_handler
 from wellhead.controllers.endpointslice.trigger import TriggerTimes
 from wellhead.controllers.selection import pod_handler, pods_of, services_of
 from wellhead.controllers.store import Store, Stores
@@ -63,7 +62,7 @@ class EndpointSliceController:
                     self._reconciler.enqueue(service)
         if old is None or new is None or is_condition_true(old, "Ready") != is_condition_true(new, "Ready"):
             for each in self._services.values():
-                if annotations_of(each).get(TOPOLOGY_MODE):
+                if annotations_of(each).get(TOPOLOGY_MODE_ANNOTATION):
                     self._reconciler.enqueue(key(each))
 
     async def _reconcile(self, name: Key) -> float | None:
@@ -81,7 +80,7 @@ class EndpointSliceController:
         existing = [
             each
             for each in self._slices.by_index("service", name)
-            if labels(each).get(MANAGED_BY_LABEL) == MANAGED_BY
+            if labels(each).get(SLICE_MANAGER_LABEL) == MANAGED_BY
         ]
         try:
             await write(self._slices, changes(existing, desired, frame, families_of(service)))
@@ -96,7 +95,7 @@ class EndpointSliceController:
         return None
 
     def _known_nodes(self, service: Service, pods: list[Pod]) -> dict[str, Node]:
-        if annotations_of(service).get(TOPOLOGY_MODE):
+        if annotations_of(service).get(TOPOLOGY_MODE_ANNOTATION):
             return {node["metadata"]["name"]: node for node in self._nodes.values()}
         names = {pod["spec"].get("nodeName") or "" for pod in pods}
         return {name: node for name in names if (node := self._nodes.get(name)) is not None}

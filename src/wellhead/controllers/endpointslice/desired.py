@@ -7,19 +7,24 @@ from collections.abc import Iterable, Mapping
 
 from wellhead.api.meta import annotations as annotations_of
 from wellhead.api.meta import is_condition_true, labels, owner_reference
+from wellhead.api.names import (
+    HEADLESS_LABEL,
+    SERVICE_NAME_LABEL,
+    SLICE_MANAGER_LABEL,
+    TOPOLOGY_MODE_ANNOTATION,
+    ZONE_LABEL,
+)
 from wellhead.api.quantity import Quantity
 from wellhead.api.types.endpointslice import Endpoint
 from wellhead.api.types.node import Node
 from wellhead.api.types.pod import Pod
 from wellhead.api.types.service import Service
-from wellhead.controllers.endpointslice.endpoint import ZONE_LABEL, endpoint_of
-from wellhead.controllers.endpointslice.hints import TOPOLOGY_MODE, distribution_of, hinted, shared_out
+from wellhead.controllers.endpointslice.endpoint import endpoint_of
+from wellhead.controllers.endpointslice.hints import distribution_of, hinted, shared_out
 from wellhead.controllers.endpointslice.ports import ports_of
-from wellhead.controllers.endpointslice.slices import MANAGED_BY_LABEL, Frame, SliceKind
-from wellhead.controllers.indexes import SERVICE_NAME_LABEL
+from wellhead.controllers.endpointslice.slices import Frame, SliceKind
 
 MANAGED_BY = "endpointslice-controller.k8s.io"
-HEADLESS_LABEL = "service.kubernetes.io/headless"
 
 _LONGEST_BASE = 58
 
@@ -39,9 +44,9 @@ def is_headless(service: Service) -> bool:
 def frame_of(service: Service, trigger_time: str | None) -> Frame:
     """The Service's labels go along, except those that have a meaning on slices."""
     metadata = service["metadata"]
-    own = {SERVICE_NAME_LABEL, MANAGED_BY_LABEL, HEADLESS_LABEL}
+    own = {SERVICE_NAME_LABEL, SLICE_MANAGER_LABEL, HEADLESS_LABEL}
     copied = {name: value for name, value in labels(service).items() if name not in own}
-    copied |= {SERVICE_NAME_LABEL: metadata["name"], MANAGED_BY_LABEL: MANAGED_BY}
+    copied |= {SERVICE_NAME_LABEL: metadata["name"], SLICE_MANAGER_LABEL: MANAGED_BY}
     if is_headless(service):
         copied[HEADLESS_LABEL] = ""
     return Frame(
@@ -67,7 +72,7 @@ def desired_endpoints(
             endpoint = endpoint_of(pod, service, nodes.get(pod["spec"].get("nodeName") or ""), family)
             if endpoint is not None:
                 desired[family, ports].append(hinted(endpoint, distribution))
-    if annotations_of(service).get(TOPOLOGY_MODE, "").lower() == "auto":
+    if annotations_of(service).get(TOPOLOGY_MODE_ANNOTATION, "").lower() == "auto":
         cpus = _cpus_by_zone(nodes.values())
         return {kind: shared_out(each, cpus) for kind, each in desired.items()}
     return desired

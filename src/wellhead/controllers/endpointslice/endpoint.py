@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from wellhead.api.meta import is_deleting, labels
+from wellhead.api.names import ZONE_LABEL
 from wellhead.api.types.endpointslice import Endpoint
 from wellhead.api.types.node import Node
 from wellhead.api.types.pod import Pod
 from wellhead.api.types.service import Service
 from wellhead.controllers.pods import is_ready, is_terminal
 from wellhead.ip import parse_address
-
-ZONE_LABEL = "topology.kubernetes.io/zone"
 
 
 def pod_ips(pod: Pod) -> list[str]:

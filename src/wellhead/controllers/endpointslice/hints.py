@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from wellhead.api.meta import annotations as annotations_of
+from wellhead.api.names import TOPOLOGY_MODE_ANNOTATION
 from wellhead.api.types.endpointslice import Endpoint, EndpointHints
 from wellhead.api.types.service import Service
-
-TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
 
 
 def distribution_of(service: Service) -> str:
     """ "Zone", "Node" or "" as the Service asks for. The annotation, where it is on, overrides the field."""
-    if annotations_of(service).get(TOPOLOGY_MODE, "").lower() == "auto":
+    if annotations_of(service).get(TOPOLOGY_MODE_ANNOTATION, "").lower() == "auto":
         return ""
     match service["spec"].get("trafficDistribution"):
         case "PreferClose" | "PreferSameZone":

@@ -10,32 +10,30 @@ from collections.abc import Mapping
 
 from wellhead.api.meta import Key, Obj, is_deleting, key, labels, owner_reference
 from wellhead.api.meta import annotations as annotations_of
+from wellhead.api.names import (
+    HEADLESS_LABEL,
+    LAST_APPLIED_ANNOTATION,
+    SERVICE_NAME_LABEL,
+    SKIP_MIRROR_LABEL,
+    SLICE_MANAGER_LABEL,
+    TRIGGER_TIME_ANNOTATION,
+)
 from wellhead.api.resources import ENDPOINTS, ENDPOINTSLICES, SERVICES
 from wellhead.api.types.endpointslice import Endpoint, EndpointSlice
 from wellhead.api.types.service import Service
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.endpointslice.controller import write
-from wellhead.controllers.endpointslice.desired import HEADLESS_LABEL, is_headless
+from wellhead.controllers.endpointslice.desired import is_headless
 from wellhead.controllers.endpointslice.ports import Port
-from wellhead.controllers.endpointslice.slices import (
-    MANAGED_BY_LABEL,
-    Frame,
-    SliceKind,
-    changes,
-    slice_handler,
-)
-from wellhead.controllers.indexes import SERVICE_NAME_LABEL
+from wellhead.controllers.endpointslice.slices import Frame, SliceKind, changes, slice_handler
 from wellhead.controllers.store import Store, Stores
 from wellhead.health import Check
 from wellhead.ip import IPAddress, parse_address
 
 MANAGED_BY = "endpointslicemirroring-controller.k8s.io"
-SKIP_LABEL = "endpointslice.kubernetes.io/skip-mirror"
 
 _LEADER_ANNOTATION = "control-plane.alpha.kubernetes.io/leader"
-_NOT_COPIED = frozenset(
-    {"kubectl.kubernetes.io/last-applied-configuration", "endpoints.kubernetes.io/last-change-trigger-time"}
-)
+_NOT_COPIED = frozenset({LAST_APPLIED_ANNOTATION, TRIGGER_TIME_ANNOTATION})
 _MOST_ADDRESSES = 1000  # of each subset
 
 
@@ -44,14 +42,14 @@ def is_mirrored(endpoints: Obj, service: Service | None) -> bool:
         service is not None
         and not service["spec"].get("selector")
         and not is_deleting(endpoints)
-        and labels(endpoints).get(SKIP_LABEL) != "true"
+        and labels(endpoints).get(SKIP_MIRROR_LABEL) != "true"
         and _LEADER_ANNOTATION not in annotations_of(endpoints)
     )
 
 
 def frame_of(endpoints: Obj, service: Service) -> Frame:
     metadata = endpoints["metadata"]
-    copied = {**labels(endpoints), SERVICE_NAME_LABEL: metadata["name"], MANAGED_BY_LABEL: MANAGED_BY}
+    copied = {**labels(endpoints), SERVICE_NAME_LABEL: metadata["name"], SLICE_MANAGER_LABEL: MANAGED_BY}
     copied.pop(HEADLESS_LABEL, None)
     if is_headless(service):
         copied[HEADLESS_LABEL] = ""
@@ -130,7 +128,7 @@ class EndpointSliceMirroringController:
         existing = [
             each
             for each in self._slices.by_index("service", name)
-            if labels(each).get(MANAGED_BY_LABEL) == MANAGED_BY and not is_deleting(each)
+            if labels(each).get(SLICE_MANAGER_LABEL) == MANAGED_BY and not is_deleting(each)
         ]
         endpoints = self._endpoints.get(*reversed(name))
         service = self._services.get(*reversed(name))

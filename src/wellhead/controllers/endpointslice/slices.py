@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from wellhead.api.meta import Key, controller_of, is_deleting, labels, owner_references
 from wellhead.api.meta import annotations as annotations_of
+from wellhead.api.names import SLICE_MANAGER_LABEL, TRIGGER_TIME_ANNOTATION
 from wellhead.api.types.endpointslice import Endpoint, EndpointSlice
 from wellhead.api.types.shared import ObjectMeta, OwnerReference
 from wellhead.client.informer import Handler
@@ -48,10 +49,6 @@ class Changes:
         return bool(self.create or self.update or self.delete)
 
 
-MANAGED_BY_LABEL = "endpointslice.kubernetes.io/managed-by"
-TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
-
-
 def slice_handler(
     managed_by: str, slices: Store[EndpointSlice], enqueue: Callable[[Key], None]
 ) -> Handler[EndpointSlice]:
@@ -64,7 +61,7 @@ def slice_handler(
         if slices.echoes:
             return
         for each in (old, new):
-            if each is not None and labels(each).get(MANAGED_BY_LABEL) == managed_by:
+            if each is not None and labels(each).get(SLICE_MANAGER_LABEL) == managed_by:
                 for service in service_of_slice(each):
                     enqueue(service)
 
@@ -230,10 +227,10 @@ def _updated(
 
 def _annotations(frame: Frame, before: Mapping[str, str], *, changed: bool) -> dict[str, str]:
     found = dict(frame.annotations)
-    if not changed and TRIGGER_TIME in before:
-        found[TRIGGER_TIME] = before[TRIGGER_TIME]
+    if not changed and TRIGGER_TIME_ANNOTATION in before:
+        found[TRIGGER_TIME_ANNOTATION] = before[TRIGGER_TIME_ANNOTATION]
     elif changed and frame.trigger_time is not None:
-        found[TRIGGER_TIME] = frame.trigger_time
+        found[TRIGGER_TIME_ANNOTATION] = frame.trigger_time
     return found
 
 

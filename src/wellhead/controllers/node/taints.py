@@ -8,19 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from wellhead.api.meta import condition
+from wellhead.api.names import MEMORY_PRESSURE_TAINT, NOT_READY_TAINT, UNREACHABLE_TAINT, UNSCHEDULABLE_TAINT
 from wellhead.api.types.node import Node, NodeSpec, Taint
 
-NOT_READY = "node.kubernetes.io/not-ready"
-UNREACHABLE = "node.kubernetes.io/unreachable"
-UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
-
 _BY_CONDITION = {
-    "MemoryPressure": "node.kubernetes.io/memory-pressure",
+    "MemoryPressure": MEMORY_PRESSURE_TAINT,
     "DiskPressure": "node.kubernetes.io/disk-pressure",
     "PIDPressure": "node.kubernetes.io/pid-pressure",
     "NetworkUnavailable": "node.kubernetes.io/network-unavailable",
 }
-_OURS = frozenset({NOT_READY, UNREACHABLE, UNSCHEDULABLE, *_BY_CONDITION.values()})
+_OURS = frozenset({NOT_READY_TAINT, UNREACHABLE_TAINT, UNSCHEDULABLE_TAINT, *_BY_CONDITION.values()})
 
 Identity = tuple[str, str]
 """(key, effect)"""
@@ -40,8 +37,8 @@ def wanted_taints(node: Node, *, evict: bool) -> set[Identity]:
         if entry is not None and entry.get("status") == "True":
             wanted.add((taint, "NoSchedule"))
     if node["spec"].get("unschedulable"):
-        wanted.add((UNSCHEDULABLE, "NoSchedule"))
-    unready = {"False": NOT_READY, "Unknown": UNREACHABLE}.get(ready_status(node) or "")
+        wanted.add((UNSCHEDULABLE_TAINT, "NoSchedule"))
+    unready = {"False": NOT_READY_TAINT, "Unknown": UNREACHABLE_TAINT}.get(ready_status(node) or "")
     if unready:
         wanted.add((unready, "NoSchedule"))
         if evict:

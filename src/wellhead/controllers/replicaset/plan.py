@@ -12,10 +12,10 @@ from typing import Any
 
 from wellhead.api.meta import Obj, condition, parse_time
 from wellhead.api.meta import annotations as annotations_of
+from wellhead.api.names import DELETION_COST_ANNOTATION
 from wellhead.api.types.pod import Pod
 from wellhead.controllers.pods import is_ready, phase
 
-DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 BURST = 500
 """The most pods that are created or deleted in one go."""
 
@@ -55,7 +55,7 @@ def _worth(pod: Pod, crowd: Mapping[str, int], now: datetime) -> tuple[object, .
 
 def _deletion_cost(pod: Pod) -> int:
     try:
-        return int(annotations_of(pod).get(DELETION_COST, "0"))
+        return int(annotations_of(pod).get(DELETION_COST_ANNOTATION, "0"))
     except ValueError:
         return 0
 

@@ -6,8 +6,9 @@ Upstream: pkg/controller/volume/{pvcprotection,pvprotection}.
 from __future__ import annotations
 
 from wellhead.api.meta import Key, Obj, is_deleting, key
+from wellhead.api.names import CLAIM_FINALIZER, VOLUME_FINALIZER
 from wellhead.api.resources import PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES, PODS
-from wellhead.api.storage import CLAIM_FINALIZER, VOLUME_FINALIZER, claim_names
+from wellhead.api.storage import claim_names
 from wellhead.client.reconciler import Reconciler
 from wellhead.controllers.store import Store, Stores
 from wellhead.health import Check

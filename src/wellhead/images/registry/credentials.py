@@ -15,10 +15,11 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from wellhead.api.names import DOCKER_CONFIG, OLD_DOCKER_CONFIG
 from wellhead.images import reference
 
-_MODERN = "kubernetes.io/dockerconfigjson", ".dockerconfigjson"
-_LEGACY = "kubernetes.io/dockercfg", ".dockercfg"
+_MODERN = DOCKER_CONFIG, ".dockerconfigjson"
+_LEGACY = OLD_DOCKER_CONFIG, ".dockercfg"
 _DEFAULT_REGISTRY = "index.docker.io"
 
 

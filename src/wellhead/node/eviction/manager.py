@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from wellhead.api.meta import Obj
+from wellhead.api.names import MEMORY_PRESSURE_TAINT
 from wellhead.api.placement import untolerated
 from wellhead.client.events import EventRecorder
 from wellhead.node.configuration import Eviction
@@ -42,7 +43,7 @@ _REASONS = {
     "PIDPressure": ("NodeHasSufficientPID", "NodeHasInsufficientPID"),
 }
 """Of events, when a condition ends and begins."""
-_MEMORY_TAINT = {"key": "node.kubernetes.io/memory-pressure", "effect": "NoSchedule"}
+_MEMORY_TAINT = {"key": MEMORY_PRESSURE_TAINT, "effect": "NoSchedule"}
 
 
 class EvictionManager:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from wellhead.api.meta import Obj
+from wellhead.api.names import OS_LABEL
 from wellhead.api.placement import required_nodes, untolerated
 from wellhead.node.pods import room, spec
 
@@ -20,7 +21,6 @@ _AFFINITY = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affi
 _TAINTS = "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate"
 _OS = "Failed to admit pod as the OS field doesn't match node OS"
 _OS_LABEL = "Failed to admit pod as the `kubernetes.io/os` label doesn't match node label"
-_OS_NAME = "kubernetes.io/os"
 _LINUX = "linux"
 _NO_APPARMOR = "Cannot enforce AppArmor: AppArmor is not enabled on the host"
 _APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
@@ -115,7 +115,7 @@ def _problem(name: str, of_pod: Obj, unsafe: Collection[str]) -> str:
 
 
 def _other_systems(pod: Obj) -> Iterator[Refusal]:
-    label = (pod["metadata"].get("labels") or {}).get(_OS_NAME)
+    label = (pod["metadata"].get("labels") or {}).get(OS_LABEL)
     if label is not None and label != _LINUX:
         yield Refusal("PodOSSelectorNodeLabelDoesNotMatch", _OS_LABEL)
     name = (pod["spec"].get("os") or {}).get("name")

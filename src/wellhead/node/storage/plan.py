@@ -12,18 +12,10 @@ from typing import Literal
 from wellhead.api import meta
 from wellhead.api.kinds.storage import classes, modes
 from wellhead.api.meta import Obj, is_deleting
-from wellhead.api.storage import (
-    LOCAL_PATH,
-    PROVISIONED_BY,
-    PROVISIONER,
-    SELECTED_NODE,
-    Node,
-    allows,
-)
+from wellhead.api.names import HOSTNAME_LABEL, LOCAL_PATH
+from wellhead.api.storage import PROVISIONED_BY, PROVISIONER, SELECTED_NODE, Node, allows
 
-FINALIZER = "wellhead.dev/local-path"
 CLASS_NAME = "local-path"
-_HOSTNAME = "kubernetes.io/hostname"
 _ACCESS = frozenset({"ReadWriteOnce", "ReadWriteOncePod"})
 
 CLASS: Obj = {
@@ -71,14 +63,14 @@ def name_for(claim: Obj) -> str:
 def volume_for(claim: Obj, storage_class: Obj, node: str, path: Path) -> Obj:
     """The claim's volume, a directory at `path` of this node."""
     metadata, spec = claim["metadata"], claim["spec"]
-    here = {"key": _HOSTNAME, "operator": "In", "values": [node]}
+    here = {"key": HOSTNAME_LABEL, "operator": "In", "values": [node]}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
         "metadata": {
             "name": name_for(claim),
             "annotations": {PROVISIONED_BY: LOCAL_PATH},
-            "finalizers": [FINALIZER],
+            "finalizers": [LOCAL_PATH],
         },
         "spec": {
             "capacity": {"storage": spec["resources"]["requests"]["storage"]},
@@ -107,7 +99,7 @@ def is_ours(volume: Obj, node: str) -> bool:
 
 
 def _node(name: str) -> Node:
-    labels: Mapping[str, str] = {_HOSTNAME: name}
+    labels: Mapping[str, str] = {HOSTNAME_LABEL: name}
     return Node(name, labels)
 
 
@@ -116,7 +108,7 @@ def step(volume: Obj) -> Literal["delete", "let go", ""]:
     deletes = volume["spec"].get("persistentVolumeReclaimPolicy") == "Delete"
     phase = (volume.get("status") or {}).get("phase")
     if is_deleting(volume):
-        if FINALIZER not in (volume["metadata"].get("finalizers") or ()) or phase == "Bound":
+        if LOCAL_PATH not in (volume["metadata"].get("finalizers") or ()) or phase == "Bound":
             return ""
         return "delete" if deletes else "let go"
     return "delete" if deletes and phase in ("Released", "Failed") else ""

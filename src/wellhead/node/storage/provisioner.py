@@ -15,6 +15,7 @@ from typing import Any
 from wellhead.api.errors import AlreadyExists, ApiError, NotFound
 from wellhead.api.kinds.storage import modes
 from wellhead.api.meta import Obj, is_deleting, key
+from wellhead.api.names import LOCAL_PATH
 from wellhead.api.resources import PERSISTENTVOLUMECLAIMS, PERSISTENTVOLUMES, STORAGECLASSES
 from wellhead.client.events import EventRecorder
 from wellhead.client.informer import Informer, TypedInformer, watches
@@ -36,7 +37,7 @@ class LocalPathProvisioner:
         self._client = client
         self._node = node
         self._directory = directory
-        self._recorder = EventRecorder(client, plan.FINALIZER, node)
+        self._recorder = EventRecorder(client, LOCAL_PATH, node)
         # Of others' objects, only that they are there.
         self._claims = TypedInformer[Obj | None](
             client, PERSISTENTVOLUMECLAIMS, lambda claim: claim if plan.is_wanted(claim, node) else None
@@ -136,7 +137,7 @@ class LocalPathProvisioner:
             with contextlib.suppress(NotFound):
                 await self._client.delete(PERSISTENTVOLUMES, name, uid=uid)
             return
-        change = {"uid": volume["metadata"]["uid"], "$deleteFromPrimitiveList/finalizers": [plan.FINALIZER]}
+        change = {"uid": volume["metadata"]["uid"], "$deleteFromPrimitiveList/finalizers": [LOCAL_PATH]}
         with contextlib.suppress(NotFound):
             await self._client.patch(PERSISTENTVOLUMES, name, {"metadata": change}, kind="strategic")
 

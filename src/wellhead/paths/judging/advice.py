@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from wellhead.api.names import PRESERVE_CLIENT_IP_ANNOTATION
 from wellhead.ip import Protocol
 from wellhead.paths.codes import Code
 from wellhead.paths.explain import Explanation
@@ -18,7 +19,6 @@ from wellhead.paths.rendering.words import group
 from wellhead.paths.routes import routes_to
 from wellhead.paths.services import ServiceFacts
 from wellhead.paths.way import Disposition, Note, Outcome, SeenAs, Way, What
-from wellhead.services.service import PRESERVE_CLIENT_IP_ANNOTATION
 
 _NLB = "service.beta.kubernetes.io/aws-load-balancer-"
 

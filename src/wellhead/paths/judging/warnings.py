@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from wellhead.api.names import PRESERVE_CLIENT_IP_ANNOTATION
 from wellhead.ip import Protocol, parse_address
 from wellhead.paths.client import OUTSIDE
 from wellhead.paths.codes import Code
@@ -18,7 +19,6 @@ from wellhead.paths.reading import is_true, tables, text, within
 from wellhead.paths.routes import routes_to
 from wellhead.paths.services import ServiceFacts
 from wellhead.paths.way import Note, Outcome, SeenAs, Way, What
-from wellhead.services.service import PRESERVE_CLIENT_IP_ANNOTATION
 
 
 def warnings(explanation: Explanation, ways: Sequence[Way]) -> list[Note]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from wellhead.api.names import CLIENT_IP_ANNOTATION, FORWARDER_CLASS, PROXY_CLASS, SYMMETRIC_RETURN_ANNOTATION
 from wellhead.ip import Family, IPAddress, Protocol
 from wellhead.paths.codes import Code
 from wellhead.paths.packet import NodeAddress, Packet
@@ -22,9 +23,7 @@ from wellhead.paths.services import ServiceFacts
 from wellhead.paths.way import Forwarded, Note, SeenAs
 from wellhead.paths.world import World
 
-_ANNOUNCES = "wellhead.dev/symmetric-return"
-_CLIENT_IP = "wellhead.dev/client-ip"
-FORWARDER, PROXY = "wellhead.dev/forwarder", "wellhead.dev/proxy"
+FORWARDER, PROXY = FORWARDER_CLASS, PROXY_CLASS
 
 
 class WellheadProxy(KubeProxy):
@@ -36,7 +35,9 @@ class WellheadProxy(KubeProxy):
             self.facts = {**self.facts, "mode": f"{self.mode} (assumed)"}
         self.recognised_by, self._flags = seen, flags
         announcing = {
-            each.name for each in world.nodes.values() if _announces(each.annotations.get(_ANNOUNCES, ""))
+            each.name
+            for each in world.nodes.values()
+            if _announces(each.annotations.get(SYMMETRIC_RETURN_ANNOTATION, ""))
         }
         self.returning = announcing
         if not announcing and flags.get("symmetric-return-path") != "none":
@@ -136,7 +137,7 @@ class TerminatingProxy(Balancer):
         self.world = world
 
     def delivers(self, facts: ServiceFacts, address: IPAddress | None, protocol: Protocol) -> Delivery:
-        asked = facts.annotations.get(_CLIENT_IP, "")
+        asked = facts.annotations.get(CLIENT_IP_ANNOTATION, "")
         names = {
             "x-forwarded-for": "X-Forwarded-For",
             "forwarded": "Forwarded",

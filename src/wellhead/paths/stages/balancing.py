@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wellhead.api.names import SOURCE_RANGES_ANNOTATION
 from wellhead.ip import family_of
 from wellhead.paths.alike import classes
 from wellhead.paths.client import OUTSIDE
@@ -16,7 +17,7 @@ from wellhead.paths.services import ServiceFacts
 from wellhead.paths.stages.node import NodeStage
 from wellhead.paths.way import Disposition, Forwarded, SeenAs, What
 from wellhead.services.names import FrontendKind
-from wellhead.services.service import SOURCE_RANGES_ANNOTATION, ServicePort
+from wellhead.services.service import ServicePort
 from wellhead.services.traffic import usable
 
 

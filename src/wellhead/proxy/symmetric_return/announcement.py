@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 
 import msgspec
 
-from wellhead.api.well_known import SYMMETRIC_RETURN_ANNOTATION
+from wellhead.api.names import SYMMETRIC_RETURN_ANNOTATION
 from wellhead.ip import IPAddress, IPNetwork
 
 ANNOTATION = SYMMETRIC_RETURN_ANNOTATION

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.unit.api.managed_fields.objects import CONFIGMAP, DEPLOYMENT, POD, SERVICE, Live
 from wellhead.api.errors import ApiError, BadRequest, Conflict
-from wellhead.api.managed_fields.apply import LAST_APPLIED
 from wellhead.api.managed_fields.types import custom_type
 from wellhead.api.meta import GroupVersionKind
+from wellhead.api.names import LAST_APPLIED_ANNOTATION
 
 CONTAINER = {"name": "c", "image": "a"}
 
@@ -145,7 +145,7 @@ def test_kubectl_takes_over_what_client_side_apply_set() -> None:
     text = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"},"data":{"a":"1"}}'
     live = Live(CONFIGMAP).update(
         "kubectl-client-side-apply",
-        {"metadata": {"annotations": {LAST_APPLIED: text}}, "data": {"a": "1", "b": "1"}},
+        {"metadata": {"annotations": {LAST_APPLIED_ANNOTATION: text}}, "data": {"a": "1", "b": "1"}},
     )
     with pytest.raises(Conflict):
         live.apply("other", {"data": {"a": "2"}})
@@ -153,7 +153,7 @@ def test_kubectl_takes_over_what_client_side_apply_set() -> None:
         live.apply("kubectl", {"data": {"a": "2", "b": "2"}})
     live.apply("kubectl", {"data": {"a": "2"}})
     assert live.object["data"] == {"a": "2", "b": "1"}
-    assert '"a":"2"' in live.object["metadata"]["annotations"][LAST_APPLIED]
+    assert '"a":"2"' in live.object["metadata"]["annotations"][LAST_APPLIED_ANNOTATION]
 
 
 def test_applying_the_same_again_changes_nothing() -> None:

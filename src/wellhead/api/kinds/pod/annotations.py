@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from wellhead.api.errors import Cause
 from wellhead.api.formats import local_path
 from wellhead.api.meta import Obj
+from wellhead.api.names import DELETION_COST_ANNOTATION, SECCOMP_ANNOTATION
 from wellhead.api.warnings.containers import APP_ARMOR as APP_ARMOR
 
-_SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod"
 _SECCOMP = "container.seccomp.security.alpha.kubernetes.io/"
-_COST = "controller.kubernetes.io/pod-deletion-cost"
 _COST_FORM = re.compile("-?(0|[1-9][0-9]{0,9})", re.ASCII)
 _LOCAL = "localhost/"
 _PROFILES = ("runtime/default", "docker/default", "unconfined")
@@ -26,10 +25,10 @@ _TYPES = {"runtime/default": "RuntimeDefault", "unconfined": "Unconfined"}
 
 def validate_annotations(annotations: Obj, spec: Obj, at: str) -> Iterator[Cause]:
     """Of a pod or a template; `at` is their path."""
-    if (cost := annotations.get(_COST)) is not None and not _is_cost(cost):
-        yield Cause.invalid(f"{at}[{_COST}]", cost, "must be a 32bit integer")
+    if (cost := annotations.get(DELETION_COST_ANNOTATION)) is not None and not _is_cost(cost):
+        yield Cause.invalid(f"{at}[{DELETION_COST_ANNOTATION}]", cost, "must be a 32bit integer")
     for name, value in annotations.items():
-        if name == _SECCOMP_POD or name.startswith(_SECCOMP):
+        if name == SECCOMP_ANNOTATION or name.startswith(_SECCOMP):
             yield from _validate_seccomp(value, f"{at}.{name}")
     names = {each.get("name") for kind in _CONTAINERS for each in spec.get(kind) or ()}
     for name, value in annotations.items():

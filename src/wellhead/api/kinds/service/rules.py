@@ -18,6 +18,7 @@ from wellhead.api.kinds.service.families import is_headless, validate_family_cha
 from wellhead.api.kinds.targets import validate_endpoint_ip, validate_port_reference
 from wellhead.api.meta import Obj
 from wellhead.api.metadata import validate_labels
+from wellhead.api.names import SOURCE_RANGES_ANNOTATION
 
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _PROTOCOLS = ("SCTP", "TCP", "UDP")
@@ -26,7 +27,6 @@ _AFFINITIES = ("ClientIP", "None")
 _IP_MODES = ("Proxy", "VIP")
 _DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
 _MAX_AFFINITY_SECONDS = 86400
-_SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 _RANGES = "spec.LoadBalancerSourceRanges"  # spelt so upstream
 _ONLY_LOAD_BALANCER = "may only be used when `type` is 'LoadBalancer'"
 _FIXED = "may not change once set"
@@ -186,11 +186,11 @@ def _validate_affinity(spec: Obj) -> list[Cause]:
 
 def _source_ranges(service: Obj) -> tuple[str, Sequence[str]]:
     """Who may dial the Service, and the path where that is said: the field comes before the annotation."""
-    annotation = (service["metadata"].get("annotations") or {}).get(_SOURCE_RANGES)
+    annotation = (service["metadata"].get("annotations") or {}).get(SOURCE_RANGES_ANNOTATION)
     ranges = service["spec"].get("loadBalancerSourceRanges") or ()
     if ranges or annotation is None:
         return _RANGES, ranges
-    at = f"metadata.annotations[{_SOURCE_RANGES}]"
+    at = f"metadata.annotations[{SOURCE_RANGES_ANNOTATION}]"
     return at, annotation.split(",") if annotation.strip() else ()
 
 

@@ -15,9 +15,9 @@ from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_label, dns_subdomain
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.storage import modes
-from wellhead.api.kinds.storage.modes import CLASS_ANNOTATION
 from wellhead.api.meta import Obj, is_deleting
 from wellhead.api.metadata import validate_label_selector
+from wellhead.api.names import CLASS_ANNOTATION
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
@@ -56,7 +56,7 @@ class PersistentVolumeClaimStrategy(Strategy):
     repeats_warnings = True
 
     def warnings(self, obj: Obj) -> list[str]:
-        name = "volume.beta.kubernetes.io/storage-class"
+        name = CLASS_ANNOTATION
         found = list(of_claim("spec", obj["spec"]))
         if name not in (obj["metadata"].get("annotations") or {}):
             return found

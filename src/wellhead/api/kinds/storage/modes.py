@@ -12,10 +12,8 @@ from wellhead.api import meta
 from wellhead.api.errors import Cause
 from wellhead.api.formats import dns_subdomain
 from wellhead.api.meta import AnyObj, Obj
+from wellhead.api.names import CLASS_ANNOTATION
 from wellhead.api.quantity import Quantity
-
-CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
-"""Where a class was named before there was a field; it still counts, and before the field."""
 
 ONE_POD = "ReadWriteOncePod"
 _SHORT = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", ONE_POD: "RWOP"}

@@ -24,6 +24,7 @@ from wellhead.api.kinds.volume_sources import (
     validate_remote,
 )
 from wellhead.api.meta import Obj, is_deleting, now
+from wellhead.api.names import CLASS_ANNOTATION
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
 from wellhead.api.strategy import Context, Strategy
@@ -93,9 +94,7 @@ _MOUNTED_WITH_OPTIONS = (
 )
 """Sources that the annotation may go with (upstream: pkg/volume/validation)."""
 _OLD = {
-    "volume.beta.kubernetes.io/storage-class": (
-        'deprecated since v1.8; use "storageClassName" attribute instead'
-    ),
+    CLASS_ANNOTATION: ('deprecated since v1.8; use "storageClassName" attribute instead'),
     _MOUNT_OPTIONS: ('deprecated since v1.31; use "mountOptions" attribute instead'),
 }
 _RECYCLE = (
