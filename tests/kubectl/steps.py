@@ -162,7 +162,7 @@ RARE = (
     Step("rollout undo deployment/web --to-revision=99", "unable to find specified revision", code=1),
     Step("get deployment web -o yaml", "kind: Deployment"),
     Step("get deployment web -o jsonpath-as-json={.kind}", "Deployment", since=19),
-    Step("get deployment web -o kyaml", 'kind: "Deployment"', since=34),
+    Step("get deployment web -o kyaml", 'kind: "Deployment"', since=35),
     Step("get pods --server-print=false", "web-"),
     Step("get pods -L app -l 'app in (web,x),!nothing'", "web"),
     Step("get pods -o wide --no-headers", "10.244."),
