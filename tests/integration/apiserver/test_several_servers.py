@@ -13,10 +13,13 @@ from tests.etcd import Etcd, running
 from tests.integration.apiserver.cluster import User, serve
 from tests.integration.apiserver.objects import configmap
 from tests.integration.apiserver.pki import Pki
-from tests.patience import reached
+from tests.patience import PATIENCE, reached
+from wellhead.api.limits import Limits
 from wellhead.api.meta import Obj
 from wellhead.apiserver.peers import DURATION, Sighting, alive
 
+# Writes that stand in each other's way take a commit each, and a disk that others use may take long for one.
+_UNHURRIED = Limits(request_seconds=10 * PATIENCE)
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 SERVICES = "/api/v1/namespaces/default/services"
 ENDPOINTSLICE = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes"
@@ -35,7 +38,14 @@ async def servers(etcd: Etcd, pki: Pki, tmp_path: Path) -> AsyncIterator[tuple[U
         first, second = await asyncio.gather(
             *(
                 stack.enter_async_context(
-                    serve(pki, tmp_path, etcd.storage, range(30000, 30064), advertised=address)
+                    serve(
+                        pki,
+                        tmp_path,
+                        etcd.storage,
+                        range(30000, 30064),
+                        advertised=address,
+                        limits=_UNHURRIED,
+                    )
                 )
                 for address in ("192.0.2.1", "192.0.2.2")
             )
