@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from wellhead.api.resource import Resource
 from wellhead.api.resources import REPLICASETS, REPLICATIONCONTROLLERS, RESOURCES
+from wellhead.client.collector import settle
 from wellhead.client.connection import load
 from wellhead.client.events import EventRecorder
 from wellhead.client.leases import LeaseSettings
@@ -139,7 +140,9 @@ def controllers(client: Client, stores: Stores, recorder: Recorders, config: Con
 class ControllerManager:
     """All controllers on one client."""
 
-    def __init__(self, client: Client, config: Config) -> None:
+    def __init__(self, client: Client, config: Config, synced: Callable[[], None]) -> None:
+        """`synced` is called once everything is there."""
+        self._synced = synced
         self._stores = Stores(client, WATCHED, INDEXES)
         self._recorders = Recorders(client)
         found = controllers(client, self._stores, self._recorders, config)
@@ -168,6 +171,8 @@ class ControllerManager:
             for controller in self._controllers:
                 group.create_task(controller.run())
             group.create_task(self._stores.run())
+            await self._stores.synced()
+            self._synced()
 
 
 async def run(config: Config) -> None:
@@ -179,11 +184,12 @@ async def run(config: Config) -> None:
         Stuck: only a new process helps.
     """
     async with Client(load(config.kubeconfig), "wellhead-controller-manager") as client:
-        await serve(client, config)
+        # Hardly any of what is there then ever goes: to look at it again and again was a seventh of the work.
+        await serve(client, config, synced=settle)
 
 
-async def serve(client: Client, config: Config) -> None:
-    """Run all controllers on this client until cancelled."""
-    replica = Replica(client, config.lease, lambda: ControllerManager(client, config))
+async def serve(client: Client, config: Config, *, synced: Callable[[], None] = lambda: None) -> None:
+    """Run all controllers on this client until cancelled. `synced` is called once they know everything."""
+    replica = Replica(client, config.lease, lambda: ControllerManager(client, config, synced))
     async with serving(Health(replica.checks), config.health):
         await replica.run()
