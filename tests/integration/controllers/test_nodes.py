@@ -54,7 +54,12 @@ async def test_a_silent_node_is_unknown_tainted_and_its_pods_leave_services(
     impatient: tuple[World, set[str]],
 ) -> None:
     world, alive = impatient
-    await world.client.create(DEPLOYMENTS, deployment("web"))
+    web = deployment("web")
+    # One on each, also if a node was not heard of for a moment when they were placed.
+    apart = {"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": "kubernetes.io/hostname"}
+    affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}}
+    web["spec"]["template"]["spec"]["affinity"] = affinity
+    await world.client.create(DEPLOYMENTS, web)
     await world.client.create(SERVICES, service("web"))
 
     async def ready_nodes() -> set[str]:
