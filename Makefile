@@ -43,7 +43,7 @@ warm: setup
 test-fidelity: setup
 	@WELLHEAD_FIDELITY_WAYS=1000 .venv/bin/pytest -q -s tests/cluster/test_fidelity.py
 	@WELLHEAD_FIDELITY_POLICIES=1000 .venv/bin/pytest -q -s tests/packets/policy/test_random.py
-	@WELLHEAD_EXAMPLES=all .venv/bin/pytest -q -n auto tests/unit
+	@WELLHEAD_EXAMPLES=all .venv/bin/pytest -q -n auto tests/unit tests/integration
 
 KILLS ?= 20
 RATE ?= 300

@@ -13,8 +13,15 @@ from collections.abc import Generator
 import pytest
 from hypothesis import HealthCheck, settings
 
-# How long an example takes says how busy the machine is.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+from tests.examples import ALL, examples
+
+settings.register_profile(
+    "any machine",
+    deadline=None,  # how long an example takes says how busy the machine is
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=examples(100),
+    derandomize=not ALL,
+)
 settings.load_profile("any machine")
 
 _KINDS = ("cluster", "page", "packets", "hostile", "integration", "unit")

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
+from tests.examples import examples
 from tests.unit.api.objects import Services, create, named, problems
 from wellhead.api.errors import InternalError, Invalid
 from wellhead.api.kinds.service.allocation import ServicePool, allocate, holdings
@@ -260,7 +261,7 @@ class AnyHistory(RuleBasedStateMachine):
 
 
 TestAnyHistory = AnyHistory.TestCase
-TestAnyHistory.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
+TestAnyHistory.settings = settings(max_examples=examples(60), stateful_step_count=15, deadline=None)
 
 
 @given(st.sampled_from(["ClusterIP", "NodePort", "LoadBalancer"]), st.booleans(), POLICIES)

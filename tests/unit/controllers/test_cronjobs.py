@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.api.objects import problems
 from tests.unit.controllers.world import START, Killed, World
 from wellhead.api.cron.parsing import parse_schedule
@@ -206,7 +207,7 @@ def test_a_job_from_elsewhere_is_told_of() -> None:
     assert cluster.world.events == [("Warning", "UnexpectedJob", text)]
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(
     st.lists(st.integers(-3, 10), min_size=1, max_size=15),
     st.dictionaries(st.integers(1, 40), st.booleans(), max_size=8),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wellhead.api.meta import Obj, is_deleting
 from wellhead.api.types.pod import Pod
 from wellhead.controllers.daemonset.placement import Placement, by_node, is_updated, new_pod, node_of
@@ -202,7 +203,7 @@ ROLLINGS = st.sampled_from(
 HAPPENINGS = st.sampled_from(["ready", "unready", "fails", "goes"])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(ROLLINGS, st.integers(1, 5), st.data())
 def test_a_rollout_keeps_its_bounds_and_ends_whatever_pods_do(
     rolling: Obj, count: int, data: st.DataObject
@@ -229,7 +230,7 @@ def test_a_rollout_keeps_its_bounds_and_ends_whatever_pods_do(
     assert "numberUnavailable" not in status
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     ROLLINGS, st.lists(st.sampled_from(["come", "leave", "taint", "evict", "step"]), max_size=20), st.data()
 )

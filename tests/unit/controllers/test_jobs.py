@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.controllers.world import Killed, World
 from wellhead.api.errors import Conflict
 from wellhead.api.kinds.job.indexes import Indexes
@@ -114,7 +115,7 @@ class Cluster:
         raise AssertionError("it is never at rest")
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(
     completions=st.integers(1, 6),
     parallelism=st.integers(1, 4),

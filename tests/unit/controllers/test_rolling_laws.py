@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wellhead.controllers.deployment.rolling import Bounds, Size, grow_new, rescale, shrink_old
 from wellhead.controllers.shares import resolve
 
@@ -51,7 +52,7 @@ def test_shrinking_never_takes_available_pods_below_the_least(
     assert sum(each.replicas for each in shrunk) <= sum(each.replicas for each in old)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(limits(), st.integers(0, 12), st.data())
 def test_a_rollout_with_pods_that_become_ready_at_random_keeps_its_bounds_and_ends(
     bounds: Bounds, start: int, data: st.DataObject

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from wellhead.api.meta import Obj, is_deleting, owner_reference
 from wellhead.controllers.pods import is_ready, phase
 from wellhead.controllers.revisions import new_revision, number, split, surplus, template_of
@@ -242,7 +243,7 @@ class World:
         return {ordinal_of(each) for each in self.pods.values() if is_ready(each) and not is_deleting(each)}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     st.sampled_from(["OrderedReady", "Parallel"]),
     st.integers(0, 4),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.controllers.world import Killed, World
 from wellhead.api import meta
 from wellhead.api.errors import Conflict
@@ -98,7 +99,7 @@ class Cluster:
 
 
 @given(deadly=st.dictionaries(st.integers(1, 12), st.booleans(), max_size=4))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_a_claim_and_a_volume_are_bound_whenever_the_binder_dies(deadly: dict[int, bool]) -> None:
     cluster = Cluster()
     cluster.volume("big", "5Gi")

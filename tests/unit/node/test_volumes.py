@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.node import pods
 from wellhead.node.references import Reference
 from wellhead.node.volumes import atomic, content
@@ -171,7 +172,7 @@ _NAMES = st.sampled_from(["a", "b", "..", ".", "", "..data", "..2026", "...", "Ã
     first=st.dictionaries(st.lists(_NAMES, max_size=4).map("/".join), st.binary(max_size=3), max_size=4),
     second=st.dictionaries(st.lists(_NAMES, max_size=4).map("/".join), st.binary(max_size=3), max_size=4),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_whatever_files_are_asked_for_the_volume_has_all_of_some_and_nothing_else_changes(
     first: dict[str, bytes], second: dict[str, bytes]
 ) -> None:

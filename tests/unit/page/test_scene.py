@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.page import objects
 from wellhead.page.matrix import matrix
 from wellhead.page.scene import Scene
@@ -265,7 +266,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(which=st.integers(0, 5), path=st.lists(st.integers(0, 9), max_size=6), value=_JSON)
 def test_objects_with_anything_anywhere_are_shown_as_far_as_they_go(
     which: int, path: list[int], value: Any

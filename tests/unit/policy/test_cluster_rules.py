@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 from hypothesis import given, settings
 
+from tests.examples import examples
 from tests.unit.policies.making_up import ADDRESSES, OUTSIDE, PORTS
 from tests.unit.policies.making_up_cluster import Event, events
 from tests.unit.policies.test_node_policies import last, owners
@@ -49,7 +50,7 @@ def tell(known: ClusterPolicies, kind: str, obj: dict[str, object], gone: bool) 
             known.set_namespace(name, None if gone else labels_of(obj))
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(events())
 def test_single_changes_come_to_what_is_compiled_anew(happened: list[Event]) -> None:
     known, tables = ClusterPolicies("node-1"), Tables()
@@ -65,7 +66,7 @@ def test_single_changes_come_to_what_is_compiled_anew(happened: list[Event]) -> 
     assert tables.elements() == fresh.elements()
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(events())
 def test_the_elements_say_what_the_api_says(happened: list[Event]) -> None:
     known, tables, objects = ClusterPolicies("node-1"), Tables(), last(happened)

@@ -13,6 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.examples import examples
 from tests.patience import pass_time
 from wellhead.apiserver.compaction import compact_history
 from wellhead.storage.cache import WatchCache
@@ -168,7 +169,7 @@ class CacheMachine(RuleBasedStateMachine):
         return {(item.namespace, item.name): (item.revision, label(item)) for item in items}
 
 
-CacheMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=60, deadline=None)
+CacheMachine.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=60, deadline=None)
 TestCache = CacheMachine.TestCase
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.proxy.nftables.test_ruleset import content, play, steps
 from tests.unit.services.objects import endpoint, endpoint_slice, node, node_view, service
 from wellhead.ip import Family
@@ -22,7 +23,7 @@ def make(family: Family) -> ClaimRuleset:
 
 
 @given(steps, st.sampled_from(Family))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_single_changes_of_claims_lead_where_compiling_from_nothing_leads(
     history: list[tuple[str, Any, Any]], family: Family
 ) -> None:
