@@ -118,7 +118,7 @@ def test_a_supervisor_that_was_killed_is_back_with_what_died_since(supervise: Su
     lab = supervise(SLEEPER, SERVER)
     before = lab.running()
     served = lab.ask_server()
-    for _ in range(5):
+    for _ in range(3):
         old = lab.running()
         os.kill(old.pid, signal.SIGKILL)
         (server,) = lab.called("server")
@@ -134,7 +134,7 @@ def test_a_supervisor_that_was_killed_is_back_with_what_died_since(supervise: Su
 def test_supervisor_and_guardian_outlive_each_other_many_times(supervise: Supervise) -> None:
     lab = supervise(SLEEPER)
     before = lab.running()
-    for number in range(8):
+    for number in range(4):
         which = (processes.GUARDIAN, processes.SUPERVISOR)[number % 2]
         lab.until(lambda _: len(lab.called(processes.GUARDIAN)) == 1)
         (victim,) = lab.called(which)
