@@ -1,4 +1,4 @@
-"""A whole control plane per test."""
+"""A whole control plane per test, or per module whose tests don't meet in it: each costs half a second."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.integration.apiserver.pki import Pki
 from tests.integration.controllers.world import World
@@ -25,4 +26,11 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 @pytest.fixture
 async def world(pki: Pki, tmp_path: Path) -> AsyncIterator[World]:
     async with make_world(pki, tmp_path) as world:
+        yield world
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """One for all tests of a module: each has names of its own, and is marked with `sharing`."""
+    async with make_world(pki, tmp_path_factory.mktemp("shared")) as world:
         yield world

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from cryptography import x509
 
 from tests.integration.apiserver.pki import Pki
-from tests.integration.controllers.world import World
+from tests.integration.controllers.world import World, sharing
 from tests.integration.controllers.world import world as make_world
 from tests.unit.api.test_certificates import CLIENT_USAGES, condition, request
 from wellhead.api.certificates.requests import CLIENT, KUBELET_CLIENT
@@ -23,11 +23,11 @@ from wellhead.controllers.certificates.controllers import cleaned_at
 from wellhead.controllers.certificates.signing import Authority
 
 
-@pytest.fixture
-async def world(pki: Pki, tmp_path: Path) -> AsyncIterator[World]:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     certificate, key = pki.directory / "ca.crt", pki.directory / "ca.key"
     authority = Authority.load(certificate, key, timedelta(days=1))
-    async with make_world(pki, tmp_path, signing=authority) as world:
+    async with make_world(pki, tmp_path_factory.mktemp("world"), signing=authority) as world:
         yield world
 
 
@@ -54,6 +54,7 @@ async def approve(world: World, asked: Obj) -> None:
     await world.client.update(CERTIFICATESIGNINGREQUESTS, asked | {"status": status}, "approval")
 
 
+@sharing
 async def test_what_is_approved_is_signed(world: World, pki: Pki) -> None:
     asked = await ask(world, "bob", request("bob", "team"))
     assert asked["spec"]["username"] == "kubernetes-admin"
@@ -75,6 +76,7 @@ async def test_what_is_approved_is_signed(world: World, pki: Pki) -> None:
     assert not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
 
+@sharing
 async def test_what_a_signer_does_not_take_fails(world: World) -> None:
     asked = await ask(world, "node", request("bob"), KUBELET_CLIENT)
     await approve(world, asked)
@@ -91,6 +93,7 @@ async def test_what_a_signer_does_not_take_fails(world: World) -> None:
     )
 
 
+@sharing
 async def test_nobody_gets_to_be_master(world: World) -> None:
     with pytest.raises(Forbidden, match="signer with system:masters group is not allowed"):
         await ask(world, "root", request("root", "system:masters"))
@@ -107,6 +110,7 @@ def test_what_is_old_is_deleted() -> None:
     assert cleaned_at(denied) == later + timedelta(hours=1)
 
 
+@sharing
 async def test_a_bootstrap_token_that_has_ended_is_deleted(world: World) -> None:
     ended = {"expiration": base64.b64encode(b"2026-01-01T00:00:00Z").decode()}
     secret = {

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.integration.controllers.world import World
+from tests.integration.controllers.world import World, sharing
 from wellhead.api.meta import Obj
 from wellhead.api.resources import CONFIGMAPS, PODS
 from wellhead.controllers.garbage.graph import FOREGROUND, ORPHAN, Graph, Node, Owner
@@ -102,62 +102,69 @@ def configmap(name: str, *owners: Obj, **metadata: object) -> Obj:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
 
 
-async def test_an_object_survives_while_one_of_its_owners_lives(world: World) -> None:
-    first = await world.client.create(CONFIGMAPS, configmap("first"))
-    second = await world.client.create(CONFIGMAPS, configmap("second"))
-    await world.client.create(CONFIGMAPS, configmap("child", first, second))
-    await world.client.delete(CONFIGMAPS, "first", "default")
+@sharing
+async def test_an_object_survives_while_one_of_its_owners_lives(shared: World) -> None:
+    first = await shared.client.create(CONFIGMAPS, configmap("one-lives-first"))
+    second = await shared.client.create(CONFIGMAPS, configmap("one-lives-second"))
+    await shared.client.create(CONFIGMAPS, configmap("one-lives-child", first, second))
+    await shared.client.delete(CONFIGMAPS, "one-lives-first", "default")
 
     async def owners() -> list[str]:
-        child = await world.client.get(CONFIGMAPS, "child", "default")
+        child = await shared.client.get(CONFIGMAPS, "one-lives-child", "default")
         return [ref["name"] for ref in child["metadata"].get("ownerReferences") or []]
 
-    await world.until(owners, lambda found: found == ["second"])
-    await world.client.delete(CONFIGMAPS, "second", "default")
-    await world.gone(CONFIGMAPS, "child")
+    await shared.until(owners, lambda found: found == ["one-lives-second"])
+    await shared.client.delete(CONFIGMAPS, "one-lives-second", "default")
+    await shared.gone(CONFIGMAPS, "one-lives-child")
 
 
-async def test_an_owner_with_another_uid_is_no_owner(world: World) -> None:
-    old = await world.client.create(CONFIGMAPS, configmap("owner"))
-    await world.client.delete(CONFIGMAPS, "owner", "default")
-    await world.client.create(CONFIGMAPS, configmap("owner"))
-    await world.client.create(CONFIGMAPS, configmap("child", old))
-    await world.gone(CONFIGMAPS, "child")
+@sharing
+async def test_an_owner_with_another_uid_is_no_owner(shared: World) -> None:
+    old = await shared.client.create(CONFIGMAPS, configmap("other-uid-owner"))
+    await shared.client.delete(CONFIGMAPS, "other-uid-owner", "default")
+    await shared.client.create(CONFIGMAPS, configmap("other-uid-owner"))
+    await shared.client.create(CONFIGMAPS, configmap("other-uid-child", old))
+    await shared.gone(CONFIGMAPS, "other-uid-child")
 
 
-async def test_orphaning_keeps_the_dependents(world: World) -> None:
-    owner = await world.client.create(CONFIGMAPS, configmap("owner"))
-    await world.client.create(CONFIGMAPS, configmap("child", owner))
-    await world.client.delete(CONFIGMAPS, "owner", "default", propagation="Orphan")
-    await world.gone(CONFIGMAPS, "owner")
-    child = await world.client.get(CONFIGMAPS, "child", "default")
+@sharing
+async def test_orphaning_keeps_the_dependents(shared: World) -> None:
+    owner = await shared.client.create(CONFIGMAPS, configmap("orphan-owner"))
+    await shared.client.create(CONFIGMAPS, configmap("orphan-child", owner))
+    await shared.client.delete(CONFIGMAPS, "orphan-owner", "default", propagation="Orphan")
+    await shared.gone(CONFIGMAPS, "orphan-owner")
+    child = await shared.client.get(CONFIGMAPS, "orphan-child", "default")
     assert not child["metadata"].get("ownerReferences")
 
 
-async def test_foreground_deletion_waits_for_blocking_dependents(world: World) -> None:
-    owner = await world.client.create(CONFIGMAPS, configmap("owner"))
-    child = configmap("child", owner, finalizers=["example.org/hold"])
+@sharing
+async def test_foreground_deletion_waits_for_blocking_dependents(shared: World) -> None:
+    owner = await shared.client.create(CONFIGMAPS, configmap("foreground-owner"))
+    child = configmap("foreground-child", owner, finalizers=["example.org/hold"])
     child["metadata"]["ownerReferences"][0]["blockOwnerDeletion"] = True
-    await world.client.create(CONFIGMAPS, child)
-    await world.client.delete(CONFIGMAPS, "owner", "default", propagation="Foreground")
-    await world.until(
-        lambda: world.client.get(CONFIGMAPS, "child", "default"),
+    await shared.client.create(CONFIGMAPS, child)
+    await shared.client.delete(CONFIGMAPS, "foreground-owner", "default", propagation="Foreground")
+    await shared.until(
+        lambda: shared.client.get(CONFIGMAPS, "foreground-child", "default"),
         lambda found: found["metadata"].get("deletionTimestamp"),
     )
-    assert (await world.client.get(CONFIGMAPS, "owner", "default"))["metadata"]["finalizers"] == [FOREGROUND]
-    await world.client.patch(CONFIGMAPS, "child", {"metadata": {"finalizers": None}}, "default")
-    await world.gone(CONFIGMAPS, "owner")
-    await world.gone(CONFIGMAPS, "child")
+    assert (await shared.client.get(CONFIGMAPS, "foreground-owner", "default"))["metadata"]["finalizers"] == [
+        FOREGROUND
+    ]
+    await shared.client.patch(CONFIGMAPS, "foreground-child", {"metadata": {"finalizers": None}}, "default")
+    await shared.gone(CONFIGMAPS, "foreground-owner")
+    await shared.gone(CONFIGMAPS, "foreground-child")
 
 
-async def test_an_owner_of_an_unknown_kind_keeps_its_dependents(world: World) -> None:
-    child = configmap("child")
+@sharing
+async def test_an_owner_of_an_unknown_kind_keeps_its_dependents(shared: World) -> None:
+    child = configmap("unknown-child")
     reference = {"apiVersion": "example.org/v1", "kind": "Thing", "name": "x", "uid": "1"}
     child["metadata"]["ownerReferences"] = [reference]
-    await world.client.create(CONFIGMAPS, child)
-    doomed = configmap("doomed")
+    await shared.client.create(CONFIGMAPS, child)
+    doomed = configmap("unknown-doomed")
     doomed["metadata"]["ownerReferences"] = [reference | {"apiVersion": "v1", "kind": "Pod"}]
-    await world.client.create(CONFIGMAPS, doomed)
-    await world.gone(CONFIGMAPS, "doomed")
-    await world.client.get(CONFIGMAPS, "child", "default")
-    assert await world.listed(PODS) == []
+    await shared.client.create(CONFIGMAPS, doomed)
+    await shared.gone(CONFIGMAPS, "unknown-doomed")
+    await shared.client.get(CONFIGMAPS, "unknown-child", "default")
+    assert await shared.listed(PODS) == []

@@ -12,6 +12,8 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from tests.integration.apiserver.cluster import Cluster
 from tests.integration.apiserver.pki import Pki
 from tests.patience import PATIENCE, reached
@@ -40,6 +42,9 @@ from wellhead.controllers.certificates.signing import Authority
 from wellhead.scheduler import main as scheduler
 
 T = TypeVar("T")
+
+sharing = pytest.mark.asyncio(loop_scope="module")
+"""For tests of a world that their module shares: they run on its event loop."""
 
 
 @dataclass
