@@ -48,3 +48,17 @@ async def test_some_kinds_want_to_be_told_the_version(admin: User) -> None:
     del made["metadata"]["resourceVersion"]
     refused = (await admin.call("PUT", f"{path}/r", made)).expect(422)
     assert "metadata.resourceVersion: Invalid value: 0: must be specified for an update" in refused["message"]
+
+
+async def test_of_several_limit_ranges_the_first_that_refuses_says_why(admin: User) -> None:
+    for name, size in (("a", "9Gi"), ("b", "2Gi"), ("c", "1Gi")):
+        item = {"type": "PersistentVolumeClaim", "max": {"storage": size}}
+        body: Obj = {"metadata": {"name": name}, "spec": {"limits": [item]}}
+        await admin.create("/api/v1/namespaces/default/limitranges", body)
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "5Gi"}}}
+    claims = "/api/v1/namespaces/default/persistentvolumeclaims"
+    answer = await admin.call("POST", claims, {"metadata": {"name": "a"}, "spec": spec})
+    assert answer.expect(403)["message"] == (
+        'persistentvolumeclaims "a" is forbidden: '
+        "maximum storage usage per PersistentVolumeClaim is 2Gi, but request is 5Gi"
+    )

@@ -15,7 +15,9 @@ from wellhead.api.kind import Kind
 from wellhead.api.managed_fields.types import Type, custom_type
 from wellhead.api.meta import Obj
 from wellhead.api.strategy import ALWAYS_APART, Context, Strategy
+from wellhead.text import quoted
 
+_STANDARD_FINALIZERS = ("orphan", "foregroundDeletion", "kubernetes")
 _MOST_REPLICAS = (1 << 31) - 1
 _UNCHECKED = Cause(
     "<nil>",
@@ -134,6 +136,18 @@ class CustomStrategy(Strategy):
 
     def is_outdated(self, data: bytes) -> bool:
         return not data.startswith(b'{"apiVersion":"%b"' % self._stored_version.encode())
+
+    def warnings(self, obj: Obj) -> list[str]:
+        """What finalizers that might be somebody else's are called better."""
+        found = []
+        for finalizer in sorted(set(obj["metadata"].get("finalizers") or ())):
+            if "/" not in finalizer and finalizer not in _STANDARD_FINALIZERS:
+                path = " including a path (/)" if "." in finalizer else ""
+                better = f"prefer a domain-qualified finalizer name{path} to avoid accidental conflicts"
+                found.append(
+                    f"metadata.finalizers: {quoted(finalizer)}: {better} with other finalizer writers"
+                )
+        return found
 
     def default(self, obj: Obj) -> None:
         values.apply_defaults(obj, self.schema)

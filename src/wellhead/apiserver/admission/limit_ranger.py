@@ -41,17 +41,14 @@ class LimitRanger(Plugin):
                 fill_in(request.obj, limits)
 
     async def validate(self, request: Request) -> None:
-        """Raises Forbidden."""
+        """Raises Forbidden, with all that the first of several ranges says."""
         if is_going(request.old):
             return
-        problems = [
-            problem
-            for limits in self._limits(request.namespace)
-            for problem in broken(request.resource, request.obj, limits)
-        ]
-        if problems:
-            text = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
-            raise Forbidden.of(request.resource, request.name, text)
+        for limits in self._limits(request.namespace):
+            problems = list(broken(request.resource, request.obj, limits))
+            if problems:
+                text = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
+                raise Forbidden.of(request.resource, request.name, text)
 
     def _limits(self, namespace: str) -> list[Obj]:
         items = self._ranges.items(namespace)

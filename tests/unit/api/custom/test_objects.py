@@ -257,3 +257,17 @@ def test_items_of_a_long_list_are_found_by_their_keys_at_once() -> None:
     assert [was and was["n"] for was in correlated(schema, old, new)] == [0, None, None, 1999]
     assert _Counted.looks == 2 * len(old)
     assert [*correlated(typed("array"), old, new)] == [*correlated(schema, None, new)] == [None] * 4
+
+
+def test_finalizers_that_might_be_others_are_warned_of_when_they_come() -> None:
+    strategy = CustomStrategy("a.b/v1", "a.b/v1", {}, dict, current_from=0, converter=SameFields())
+    old = {"metadata": {"finalizers": ["plain", "orphan"]}}
+    new = {"metadata": {"finalizers": ["plain", "a.example.com", "example.com/a", "foregroundDeletion"]}}
+    why = "to avoid accidental conflicts with other finalizer writers"
+    dotted = (
+        'metadata.finalizers: "a.example.com": prefer a domain-qualified finalizer name including a path (/)'
+    )
+    assert strategy.warnings(old) == [
+        f'metadata.finalizers: "plain": prefer a domain-qualified finalizer name {why}'
+    ]
+    assert strategy.update_warnings(new, old) == [f"{dotted} {why}"]
