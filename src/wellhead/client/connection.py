@@ -20,6 +20,8 @@ from wellhead.ip import bracketed
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _TOKEN_REREAD_SECONDS = 60.0
+_OTHER_CREDENTIALS = ("exec", "auth-provider", "username")
+_IMPERSONATION = ("as", "as-uid", "as-groups", "as-user-extra")
 
 
 @dataclass
@@ -120,11 +122,15 @@ def of_config(path: Path, config: dict[str, Any], master: str | None = None) -> 
     server = master or str(cluster.get("server") or "")
     if not server:
         raise KubeconfigError(f"{path}: the cluster has no server")
-    for unsupported in ("exec", "auth-provider", "username"):
+    for unsupported in _OTHER_CREDENTIALS:
         if unsupported in user:
             raise KubeconfigError(
                 f"{path}: user.{unsupported} is not supported; use a client certificate, token or tokenFile"
             )
+    if any(user.get(each) for each in _IMPERSONATION):
+        raise KubeconfigError(f"{path}: user.as… is not supported: act as a user with credentials of its own")
+    if cluster.get("proxy-url"):
+        raise KubeconfigError(f"{path}: cluster.proxy-url is not supported; use an address without a proxy")
     bearer: str | TokenFile | None = user.get("token")
     if user.get("tokenFile"):
         bearer = TokenFile(path.parent / str(user["tokenFile"]))

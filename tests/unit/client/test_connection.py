@@ -73,6 +73,12 @@ def test_master_overrides_the_server(tmp_path: Path) -> None:
     [
         ({}, {}, "no server"),
         ({"server": "https://x"}, {"exec": {"command": "aws"}}, "user.exec is not supported"),
+        (
+            {"server": "https://x", "proxy-url": "socks5://x"},
+            {"token": "a"},
+            "cluster.proxy-url is not supported",
+        ),
+        ({"server": "https://x"}, {"as": "someone"}, "user.as… is not supported"),
         ({"server": "https://x", "certificate-authority-data": "%%"}, {}, "not base64"),
         ({"server": "https://x", "certificate-authority": "missing.crt"}, {}, "missing.crt: No such file"),
     ],
