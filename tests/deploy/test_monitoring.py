@@ -15,6 +15,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from wellhead.cloud import bgp
 from wellhead.cloud.controller import Controller
 from wellhead.cloud.metrics import Metrics as CloudMetrics
 from wellhead.cloud.vips import VIPPool
@@ -24,7 +25,7 @@ from wellhead.policy.metrics import Metrics as PolicyMetrics
 from wellhead.proxy.metrics import Metrics as ProxyMetrics
 
 MONITORING = Path(__file__).parents[2] / "deploy" / "monitoring"
-PORTS = {"wellhead-proxy": 10249, "wellhead-cloud": 10268, "wellhead-policy": 10261}
+PORTS = {"wellhead-proxy": 10249, "wellhead-cloud": 10268, "wellhead-policy": 10261, "wellhead-bgp": 10263}
 
 
 def expressions() -> Iterator[str]:
@@ -62,7 +63,9 @@ def there() -> set[str]:
     families = [each for registry in registries for each in registry.collect()]
     families += text_string_to_metric_families(of_cloud())
     endings = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
-    return {f"{each.name}{ending}" for each in families for ending in endings[each.type]} | {"up"}
+    of_bgp = re.findall(r'Gauge\("(\w+)"', (Path(bgp.__path__[0]) / "speaker.py").read_text())
+    others = {"up", *of_bgp}
+    return {f"{each.name}{ending}" for each in families for ending in endings[each.type]} | others
 
 
 def test_every_metric_that_is_asked_for_is_there(there: set[str]) -> None:
@@ -75,7 +78,7 @@ def test_every_expression_says_whose_metric_it_means() -> None:
     """Kube-proxy's metrics have the same names."""
     for text in expressions():
         names = re.findall(r"\b(?:up|(?:kubeproxy|wellhead|process)_\w+)\b", text)
-        assert len(names) == len(re.findall(r'\w\{job="wellhead-(?:proxy|cloud|policy)"', text)), text
+        assert len(names) == len(re.findall(r'\w\{job="wellhead-(?:proxy|cloud|policy|bgp)"', text)), text
 
 
 def test_each_component_is_asked_at_its_port() -> None:
