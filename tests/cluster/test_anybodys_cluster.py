@@ -22,9 +22,12 @@ from tests.cluster.typed import ROOT, Reader
 from tests.kubectl.binaries import helm
 from tests.patience import PATIENCE
 
-pytestmark = pytest.mark.skipif(
-    "WELLHEAD_WALK" not in os.environ, reason="minutes, and images to build: `make test-walk`"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        "WELLHEAD_WALK" not in os.environ, reason="minutes, and images to build: `make test-walk`"
+    ),
+    pytest.mark.timeout(3600),  # ten minutes were over half-way, on a machine with ten times as much to do
+]
 BARE = ("--proxy", "none", "--cloud", "none", "--policy", "none")
 PER_SECOND = 1000
 """Connections while everything changes; on a machine that is slow, fewer."""
