@@ -9,6 +9,7 @@ from wellhead.api import cells
 from wellhead.api.errors import Cause, Undecodable
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.workload import (
+    TemplateStrategy,
     default_template,
     is_nothing,
     validate_collisions,
@@ -23,7 +24,7 @@ from wellhead.api.meta import Obj
 from wellhead.api.meta import annotations as annotations_of
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
-from wellhead.api.strategy import Context, Strategy
+from wellhead.api.strategy import Context
 from wellhead.api.warnings import pods
 from wellhead.text import quoted
 
@@ -52,7 +53,7 @@ _COUNTS = (
 )
 
 
-class DaemonSetStrategy(Strategy):
+class DaemonSetStrategy(TemplateStrategy):
     counts_generations = True
 
     def default(self, obj: Obj) -> None:
@@ -72,15 +73,6 @@ class DaemonSetStrategy(Strategy):
 
     def warnings(self, obj: Obj) -> list[str]:
         return [*pods.of_template("spec.template", obj["spec"].get("template"))]
-
-    def update_warnings(self, new: Obj, old: Obj) -> list[str]:
-        if not old:
-            return self.warnings(new)
-        return (
-            []
-            if new["spec"] == old["spec"]
-            else pods.of_template("spec.template", new["spec"].get("template"))
-        )
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
         obj["status"] = dict.fromkeys(_REQUIRED_COUNTS, 0)

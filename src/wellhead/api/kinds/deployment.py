@@ -8,6 +8,7 @@ from wellhead.api import cells
 from wellhead.api.errors import Cause
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.workload import (
+    TemplateStrategy,
     default_workload,
     is_nothing,
     validate_collisions,
@@ -21,8 +22,7 @@ from wellhead.api.kinds.workload import (
 from wellhead.api.meta import Obj
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
 from wellhead.api.resource import Resource
-from wellhead.api.strategy import Context, Strategy
-from wellhead.api.warnings import pods
+from wellhead.api.strategy import Context
 
 DEPLOYMENTS = Resource(
     "apps",
@@ -37,9 +37,9 @@ DEPLOYMENTS = Resource(
 _STRATEGIES = ("Recreate", "RollingUpdate")
 
 
-class DeploymentStrategy(Strategy):
+class DeploymentStrategy(TemplateStrategy):
     counts_generations = True
-    status_metadata = Strategy.status_metadata - {"labels"}
+    status_metadata = TemplateStrategy.status_metadata - {"labels"}
 
     def default(self, obj: Obj) -> None:
         spec: Obj = obj.setdefault("spec", {})
@@ -52,18 +52,6 @@ class DeploymentStrategy(Strategy):
             rolling.setdefault("maxSurge", "25%")
         spec.setdefault("revisionHistoryLimit", 10)
         spec.setdefault("progressDeadlineSeconds", 600)
-
-    def warnings(self, obj: Obj) -> list[str]:
-        return [*pods.of_name(obj), *pods.of_template("spec.template", obj["spec"].get("template"))]
-
-    def update_warnings(self, new: Obj, old: Obj) -> list[str]:
-        if not old:
-            return self.warnings(new)
-        return (
-            []
-            if new["spec"] == old["spec"]
-            else pods.of_template("spec.template", new["spec"].get("template"))
-        )
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
         obj["status"] = {}

@@ -8,29 +8,16 @@ from typing import Any
 
 from wellhead.api import cells
 from wellhead.api.errors import Cause
-from wellhead.api.kinds.workload import validate_status
+from wellhead.api.kinds.workload import TemplateStrategy, validate_status
 from wellhead.api.meta import Obj
 from wellhead.api.printer import AGE, NAME, Cell, Column, Printer
-from wellhead.api.strategy import Context, Strategy
-from wellhead.api.warnings import pods
+from wellhead.api.strategy import Context
 
 
-class ReplicatedStrategy(Strategy):
+class ReplicatedStrategy(TemplateStrategy):
     """Counts of pods that begin at 0 and are never negative."""
 
     counts_generations = True
-
-    def warnings(self, obj: Obj) -> list[str]:
-        return [*pods.of_name(obj), *pods.of_template("spec.template", obj["spec"].get("template"))]
-
-    def update_warnings(self, new: Obj, old: Obj) -> list[str]:
-        if not old:
-            return self.warnings(new)
-        return (
-            []
-            if new["spec"] == old["spec"]
-            else pods.of_template("spec.template", new["spec"].get("template"))
-        )
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
         obj["status"] = {"replicas": 0}

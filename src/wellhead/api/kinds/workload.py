@@ -14,9 +14,24 @@ from wellhead.api.kinds.pod.spec import default_pod_spec
 from wellhead.api.meta import AnyObj, Obj
 from wellhead.api.metadata import validate_annotations, validate_label_selector, validate_labels
 from wellhead.api.selectors import LabelSelector
+from wellhead.api.strategy import Strategy
+from wellhead.api.warnings import pods
 
 _PERCENT = re.compile("[0-9]{1,9}%", re.ASCII)
 _NOT_NEGATIVE = "must be greater than or equal to 0"
+
+
+class TemplateStrategy(Strategy):
+    """Warns of a pod template, unless an update leaves the spec alone."""
+
+    def warnings(self, obj: Obj) -> list[str]:
+        return [*pods.of_name(obj), *pods.of_template("spec.template", obj["spec"].get("template"))]
+
+    def update_warnings(self, new: Obj, old: Obj) -> list[str]:
+        if not old:
+            return self.warnings(new)
+        changed = new["spec"] != old["spec"]
+        return pods.of_template("spec.template", new["spec"].get("template")) if changed else []
 
 
 def selector_of(workload: AnyObj) -> LabelSelector:
