@@ -159,7 +159,7 @@ INVALID: list[tuple[Resource, Obj, str]] = [
     (
         NAMESPACES,
         named(spec={"finalizers": ["mine"]}),
-        'spec.finalizers: Invalid value: "mine": name is neither a standard finalizer name nor is it fully',
+        'spec.finalizers[0]: Invalid value: "mine": name is neither a standard finalizer name nor is it',
     ),
     (
         NODES,
