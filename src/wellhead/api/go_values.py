@@ -47,6 +47,7 @@ KEPT = {
     "apps.v1.ReplicaSetCondition": ("status", "type"),
     "apps.v1.StatefulSetCondition": ("status", "type"),
     "apps.v1.StatefulSetOrdinals": ("start",),
+    "autoscaling.v2.HPAScalingRules": ("policies",),
     "apps.v1.StatefulSetSpec": ("serviceName",),
     "apps.v1.StatefulSetStatus": ("availableReplicas",),
     "core.v1.Event": ("reportingComponent", "reportingInstance"),
@@ -62,7 +63,8 @@ KEPT = {
     "rbac.v1.RoleRef": ("apiGroup",),
     "scheduling.v1.PriorityClass": ("value",),
 }
-"""Scalars whose zeros are written though the schema doesn't require them: their tags lack `omitempty`."""
+"""Scalars whose zeros are written though the schema doesn't require them: their tags lack `omitempty`. Also a
+list of which it matters that it is empty, and not just absent."""
 
 NULL_LISTS = {"autoscaling.v2.HorizontalPodAutoscalerStatus": ("currentMetrics",)}
 """Lists that are null where nothing was sent, as a list is whose tag lacks `omitempty`."""

@@ -114,21 +114,25 @@ class Call:
         except Unreadable as error:
             raise _unrecognized(kind, error.problem, body) from None
         if self.trail is not None:
-            self.trail.sent(document.value, body if self.http.content_type in _JSON_TYPES else None)
+            self.trail.sent(document.value, body if self._content_type == JSON else None)
         if not isinstance(document.value, dict):
             raise _unrecognized(kind, _NOT_AN_OBJECT.format(_kind_of_value(document.value)), body)
         return document
 
+    @property
+    def _content_type(self) -> str:
+        """Who says nothing sends JSON."""
+        return self.http.content_type if self.http.headers.get("Content-Type") else JSON
+
     async def _document(self, body: bytes) -> Document:
-        # curl and client libraries that say nothing send JSON.
-        content_type = self.http.content_type
+        content_type = self._content_type
         if content_type == PROTOBUF:
             return await self.bodies.apart.run(
                 len(body), lambda: Document(decode_protobuf(body, self.limits))
             )
-        if content_type in _JSON_TYPES:
+        if content_type == JSON:
             return await self.bodies.apart.run(len(body), lambda: read_json(body, self.limits))
-        if content_type in _YAML_TYPES:
+        if content_type == YAML:
             return await self.bodies.apart.run(_YAML_WORK * len(body), lambda: read_yaml(body, self.limits))
         raise UnsupportedMediaType.accepting((JSON, YAML, PROTOBUF))
 
@@ -168,8 +172,6 @@ _OPTIONS = {
     "PATCH": "PatchOptions",
     "DELETE": "DeleteOptions",
 }
-_JSON_TYPES = (JSON, "", "application/octet-stream", "application/x-www-form-urlencoded", "*/*")
-_YAML_TYPES = (YAML, "application/yml", "text/yaml", "application/x-yaml")
 _YAML_WORK = 20  # times as much as JSON of the same size
 
 

@@ -24,6 +24,7 @@ from wellhead.apiserver.call import Call
 from wellhead.apiserver.component_statuses import component_statuses
 from wellhead.apiserver.custom.kinds import CustomKinds
 from wellhead.apiserver.health import Health
+from wellhead.apiserver.info import RequestInfo
 from wellhead.apiserver.metrics import CONTENT_TYPE, Metrics
 from wellhead.apiserver.openapi import OpenAPI
 from wellhead.apiserver.registry.registry import Registry
@@ -45,6 +46,26 @@ from wellhead.storage.encoding import encode_json
 # Their answers are others'.
 _STREAMED = {"exec", "attach", "portforward", "proxy", "log"}
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+
+
+_ROOTS = frozenset(
+    (
+        "",
+        ".well-known",
+        "api",
+        "apis",
+        "healthz",
+        "livez",
+        "metrics",
+        "openapi",
+        "openid",
+        "readyz",
+        "version",
+    )
+)
+_LIST_VERBS = frozenset({"list", "watch"})
+_COLLECTION_VERBS = _LIST_VERBS | {"create", "deletecollection"}
+_ITEM_VERBS = frozenset({"get", "update", "patch", "delete"})
 
 
 class Dispatcher:
@@ -153,7 +174,7 @@ class Dispatcher:
             raise MethodNotAllowed
         if info.subresource:
             handler = self._subresources.get((info.subresource, info.verb))
-        elif info.verb not in info.resource.verbs:
+        elif info.verb not in info.resource.verbs or (info.verb == "create" and info.name):
             handler = None
         elif info.resource == BINDINGS:
             handler = self._bind
@@ -168,6 +189,8 @@ class Dispatcher:
         else:
             handler = self._verbs.get(info.verb)
         if handler is None:
+            if not info.subresource and not _verbs_there(info).intersection(info.resource.verbs):
+                raise NotFound.path()
             raise MethodNotAllowed
         if info.subresource not in _STREAMED:
             form_of(call)  # what can't be answered isn't done
@@ -177,9 +200,9 @@ class Dispatcher:
 
     async def _path(self, call: Call) -> web.StreamResponse:
         path = call.info.path
-        if call.http.method not in ("GET", "HEAD"):
-            raise MethodNotAllowed
         parts = path.strip("/").split("/")
+        if call.http.method not in ("GET", "HEAD"):
+            raise MethodNotAllowed if self._is_served(parts) else NotFound.path()
         match parts:
             case [""]:
                 return await answer_value(call, {"paths": discovery.paths(self._discovery.resources)})
@@ -213,6 +236,15 @@ class Dispatcher:
                 )
         raise NotFound.path()
 
+    def _is_served(self, parts: list[str]) -> bool:
+        """Whether there is a path that isn't a resource's."""
+        if len(parts) > 1 and parts[0] in ("api", "apis"):
+            group, *versions = ["", *parts[1:]] if parts[0] == "api" else parts[1:]
+            return any(
+                each.group == group and versions in ([], [each.version]) for each in self._discovery.resources
+            )
+        return parts[0] in _ROOTS
+
     async def _root(self, call: Call, root: str) -> web.StreamResponse:
         wanted = discovery.aggregated_version(call.http.headers.get("Accept", ""))
         if not wanted:
@@ -227,6 +259,15 @@ class Dispatcher:
         if call.http.headers.get("If-None-Match") == etag:
             return web.Response(status=304, headers=headers)
         return web.Response(body=data, headers=headers)
+
+
+def _verbs_there(info: RequestInfo) -> frozenset[str]:
+    """What may be done at all at a path like this one."""
+    if info.name:
+        return _ITEM_VERBS
+    resource = info.resource
+    everywhere = resource is not None and resource.namespaced and not info.namespace
+    return _LIST_VERBS if everywhere else _COLLECTION_VERBS
 
 
 def _check_custom(call: Call) -> None:

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from wellhead.api.errors import NotFound
+from wellhead.api.errors import ApiError, MethodNotAllowed, NotFound
 from wellhead.api.query import is_true
 from wellhead.api.resource import Resource
 from wellhead.api.resources import lookup as built_in
@@ -34,6 +34,8 @@ class RequestInfo(msgspec.Struct, frozen=True):
     """What follows a proxy subresource, with its leading slash."""
     fields: FieldSelector = _UNSELECTED
     """What a list or watch is limited to."""
+    missing: ApiError | None = None
+    """Why there is no such thing: told to whoever may ask for it. The resource is then only a name."""
 
     @property
     def selected(self) -> str:
@@ -47,7 +49,7 @@ class RequestInfo(msgspec.Struct, frozen=True):
 
 
 def request_info(method: str, path: str, query: Mapping[str, str], lookup: Lookup = built_in) -> RequestInfo:
-    """Take a request apart. Raises NotFound for a resource that isn't served, BadRequest."""
+    """Take a request apart. Raises BadRequest."""
     parts = path.split("/")
     # "", "api", VERSION, resource… or "", "apis", GROUP, VERSION, resource…
     if len(parts) >= 4 and parts[1] == "api" and parts[3]:
@@ -64,27 +66,38 @@ def request_info(method: str, path: str, query: Mapping[str, str], lookup: Looku
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize", ""):
         namespace, rest = unquote(rest[1]), rest[2:]
     resource = lookup(group, version, rest[0])
+    missing: ApiError | None = None
     if resource is None:
         where = f"{group}/{version}" if group else version
-        raise NotFound.path(f"it has no {rest[0]} in {where}")
-    if resource.namespaced != bool(namespace) and (namespace or len(rest) > 1):
-        raise NotFound.path()
+        missing = NotFound.path(f"it has no {rest[0]} in {where}")
+        resource = Resource(group, version, "", rest[0], bool(namespace))
+    elif resource.namespaced != bool(namespace) and (namespace or len(rest) > 1):
+        missing = NotFound.path()
     if resource.kind == "Namespace" and len(rest) > 1:
         namespace = unquote(rest[1])
     name = unquote(rest[1]) if len(rest) > 1 else ""
     subresource = rest[2] if len(rest) > 2 else ""
     remainder = "/" + "/".join(rest[3:]) if len(rest) > 3 else ""
-    if subresource and subresource not in resource.subresources:
-        raise NotFound.path(f"{resource.plural} have no {subresource} here")
-    if remainder and subresource != "proxy":
-        raise NotFound.path()
-    if watched and (subresource or method != "GET"):
-        raise NotFound.path()
+    if missing is None:
+        missing = _missing(resource, subresource, remainder, watched, method)
     verb = "watch" if watched else verb_of(method, named=bool(name), watch=is_true(query, "watch"))
     fields = _UNSELECTED
-    if verb in ("list", "watch"):
+    if verb in ("list", "watch") and missing is None:
         fields = FieldSelector.parse(query.get("fieldSelector", ""))
-    return RequestInfo(verb, path, resource, namespace, name, subresource, remainder, fields)
+    return RequestInfo(verb, path, resource, namespace, name, subresource, remainder, fields, missing)
+
+
+def _missing(
+    resource: Resource, subresource: str, remainder: str, watched: bool, method: str
+) -> ApiError | None:
+    """What speaks against there being such a part of a resource."""
+    if subresource and subresource not in resource.subresources:
+        return NotFound.path(f"{resource.plural} have no {subresource} here")
+    if (remainder and subresource != "proxy") or (watched and subresource):
+        return NotFound.path()
+    if watched and method != "GET":
+        return MethodNotAllowed()
+    return None
 
 
 def verb_of(method: str, *, named: bool, watch: bool) -> str:

@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from wellhead.api.errors import BadRequest, Cause, Gone, Invalid, Timeout
+from wellhead.api.errors import BadRequest, Cause, Gone, Invalid, PlainError, Timeout
 from wellhead.api.numbers import parse_uint64
 from wellhead.apiserver.call import Call
 from wellhead.storage.cache import WatchCache
 from wellhead.text import quoted
 
 _FRESH_SECONDS = 3.0  # upstream's blockTimeout
-_MATCHES = ("", "Exact", "NotOlderThan")
+_MATCHES = ("Exact", "NotOlderThan", "")
 
 
 class Continue(NamedTuple):
@@ -88,12 +88,21 @@ def check_options(call: Call) -> None:
     Upstream: ValidateListOptions in apimachinery's pkg/apis/meta/internalversion/validation.
     """
     match, going_on = call.query.get("resourceVersionMatch", ""), bool(call.query.get("continue"))
-    initial, field = "sendInitialEvents" in call.query, "resourceVersionMatch"
+    initial, version = "sendInitialEvents" in call.query, call.query.get("resourceVersion", "")
+    field = "resourceVersionMatch"
     call.number("timeoutSeconds")
     causes: list[Cause] = []
     if call.info.verb != "watch":
+        if match and not version:
+            text = f"{field} is forbidden unless resourceVersion is provided"
+            causes.append(Cause.forbidden(field, text))
         if match and going_on:
             causes.append(Cause.forbidden(field, f"{field} is forbidden when continue is provided"))
+        if match not in _MATCHES:
+            causes.append(Cause.not_supported(field, match, _MATCHES))
+        if match == "Exact" and version == "0":
+            text = f'{field} "exact" is forbidden for resourceVersion "0"'
+            causes.append(Cause.forbidden(field, text))
         if initial:
             text = "sendInitialEvents is forbidden for list"
             causes.append(Cause.forbidden("sendInitialEvents", text))
@@ -115,17 +124,10 @@ def check_options(call: Call) -> None:
 def requested_revision(call: Call) -> tuple[int | None, bool]:
     """The revision that a request asks for (None: any), and whether exactly that one.
 
-    Raises BadRequest, Invalid.
+    Raises BadRequest; to a get or a watch PlainError for a version that is none.
     """
     text = call.query.get("resourceVersion", "")
     match = call.query.get("resourceVersionMatch", "")
-    field = "resourceVersionMatch"
-    if match not in _MATCHES:
-        raise _invalid(Cause.not_supported(field, match, _MATCHES[1:]))
-    if match and not text and not call.flag("sendInitialEvents"):
-        raise _invalid(
-            Cause.forbidden(field, "resourceVersionMatch is forbidden unless resourceVersion is provided")
-        )
     if text and "continue" in call.query and text != "0" and call.query["continue"]:
         raise BadRequest("specifying resource version is not allowed when using continue")
     if not text:
@@ -133,11 +135,8 @@ def requested_revision(call: Call) -> tuple[int | None, bool]:
     try:
         revision = parse_uint64(text)
     except ValueError as error:
-        raise BadRequest(f"resourceVersion: Invalid value: {quoted(text)}: {error}") from None
-    if match == "Exact" and revision == 0:
-        raise _invalid(
-            Cause.forbidden(field, 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
-        )
+        refusal = PlainError if call.info.verb in ("get", "watch") else BadRequest
+        raise refusal(f"resourceVersion: Invalid value: {quoted(text)}: {error}") from None
     # A limit with a version and no word on how to match has always meant exactly that one.
     exact = match == "Exact" or (not match and revision > 0 and bool(call.number("limit")))
     return revision, exact
@@ -152,7 +151,3 @@ def too_large(revision: int, current: int) -> Timeout:
             "retryAfterSeconds": 1,
         },
     )
-
-
-def _invalid(cause: Cause) -> Invalid:
-    return Invalid.of("meta.k8s.io", "ListOptions", "", [cause])

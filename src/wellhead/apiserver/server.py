@@ -131,6 +131,9 @@ class Server:
                     trail.acting_as(acting)
                 if info.is_long_running:
                     request.trail = trail
+            if info.missing is not None:
+                self._authorize(acting, info, trail)
+                raise info.missing
             if self._flow_control is not None:
                 flow = self._flow_control.flow(acting, info)
                 request.answer_headers |= flow.headers
@@ -173,7 +176,7 @@ class Server:
             await trail.end(stage, response, failure, endless=info.is_long_running)
         if not response.prepared and request.writer.output_size:
             response = _cut_off(request)  # an answer had begun, which now can't be ended any better
-        if self._is_remote(info) or self._is_gone(info):
+        if info.missing is not None or self._is_remote(info) or self._is_gone(info):
             info = replace(info, resource=None)  # its name is anybody's: there would be no end of series
         self._metrics.observe(info, response.status, time.perf_counter() - started)
         return response

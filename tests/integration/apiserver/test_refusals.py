@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.apiserver.cluster import User
+from tests.integration.apiserver.cluster import Cluster, User
 from tests.integration.apiserver.objects import CONFIGMAPS, DEPLOYMENTS, configmap, deployment
 from wellhead.api.meta import Obj
 
@@ -210,3 +210,61 @@ async def test_one_object_is_watched_by_an_older_path(admin: User, at: str) -> N
     path = at.replace("/api/v1/", "/api/v1/watch/")
     event = (await admin.call("GET", path, query={"timeoutSeconds": "1"})).expect(200)
     assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "refusing")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code"),
+    [
+        ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews/x", 404),
+        ("GET", "/api/v1/namespaces/default/bindings/x", 404),
+        ("GET", "/api/v1/namespaces/default/bindings", 405),
+        ("GET", "/apis/authorization.k8s.io/v1/localsubjectaccessreviews", 404),
+        ("POST", "/api/v1", 405),
+        ("POST", "/api/v2", 404),
+        ("DELETE", "/apis/none/v1", 404),
+        ("POST", "/api/v1/watch/pods", 405),
+        ("GET", "/api/v1/nothings", 404),
+    ],
+)
+async def test_what_is_nowhere_and_what_cannot_be_done(
+    admin: User, method: str, path: str, code: int
+) -> None:
+    (await admin.call(method, path)).expect(code)
+
+
+async def test_who_may_not_ask_for_a_resource_does_not_learn_that_there_is_none(cluster: Cluster) -> None:
+    nobody = await cluster.user("nobody")
+    status = (await nobody.call("GET", "/apis/none/v1/nothings")).expect(403)
+    assert status["message"].startswith(
+        'nothings.none is forbidden: User "nobody" cannot list resource "nothings" in API group "none"'
+    )
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "text/yaml", "*/*"])
+async def test_a_body_in_a_format_that_upstream_does_not_read(admin: User, kind: str) -> None:
+    headers = {"Content-Type": kind}
+    (await admin.call("POST", CONFIGMAPS, configmap("x"), headers=headers)).expect(415)
+
+
+async def test_preconditions_that_are_empty_or_in_the_query_hold(admin: User, at: str) -> None:
+    (await admin.call("DELETE", at, {"preconditions": {"uid": ""}})).expect(409)
+    (await admin.call("DELETE", at, {"preconditions": {"resourceVersion": ""}})).expect(409)
+    (await admin.call("DELETE", at, query={"uid": "x"})).expect(409)
+
+
+async def test_exports_are_no_more(admin: User, at: str) -> None:
+    (await admin.call("GET", at, query={"export": "true"})).expect(400)
+
+
+async def test_scaling_policies_that_are_none(admin: User) -> None:
+    autoscaler = {
+        "metadata": {"name": "none"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"},
+            "maxReplicas": 2,
+            "behavior": {"scaleUp": {"policies": []}},
+        },
+    }
+    path = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"
+    status = (await admin.call("POST", path, autoscaler)).expect(422)
+    assert status["details"]["causes"][0]["field"] == "spec.behavior.scaleUp.policies"

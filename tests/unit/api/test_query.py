@@ -1,6 +1,6 @@
 import pytest
 
-from wellhead.api.errors import NotFound
+from wellhead.api.errors import MethodNotAllowed, NotFound
 from wellhead.api.query import is_true
 from wellhead.apiserver.info import request_info
 
@@ -41,5 +41,13 @@ def test_a_watch_by_its_older_path(path: str, namespace: str, name: str) -> None
     ],
 )
 def test_nothing_else_by_that_path(method: str, path: str) -> None:
-    with pytest.raises(NotFound):
-        request_info(method, path, {})
+    missing = request_info(method, path, {}).missing
+    assert isinstance(missing, MethodNotAllowed if method == "POST" else NotFound)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nothings", "/apis/none/v1/namespaces/a/nothings/b"])
+def test_what_is_not_there_has_a_name_to_ask_for(path: str) -> None:
+    info = request_info("GET", path, {})
+    assert isinstance(info.missing, NotFound)
+    assert info.resource is not None
+    assert info.resource.plural == "nothings"

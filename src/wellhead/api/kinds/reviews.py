@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wellhead.api.errors import Cause
+from wellhead.api.formats import qualified_name
 from wellhead.api.kind import Kind
 from wellhead.api.meta import Obj
 from wellhead.api.resource import Resource
@@ -105,7 +106,10 @@ def _of_selector(selector: Obj | None, at: str) -> list[Cause]:
         causes.append(Cause.required(f"{at}.requirements", text))
     for index, each in enumerate(requirements):
         here = f"{at}.requirements[{index}]"
-        if not each.get("key"):
+        key = each.get("key") or ""
+        if at.endswith("labelSelector"):
+            causes += [Cause.invalid(f"{here}.key", key, problem) for problem in qualified_name(key)]
+        elif not key:
             causes.append(Cause.required(f"{here}.key"))
         values, operator = each.get("values"), each.get("operator")
         if operator in ("In", "NotIn") and not values:

@@ -33,8 +33,8 @@ class DeleteOptions:
     grace_period: int | None = None
     """Seconds."""
     propagation: Propagation | None = None
-    uid: str = ""
-    resource_version: str = ""
+    uid: str | None = None
+    resource_version: str | None = None
     dry_run: bool = False
     sent: Obj = field(default_factory=dict, hash=False)
     """As the client said them."""
@@ -67,8 +67,8 @@ def delete_options(body: object) -> DeleteOptions:
     return DeleteOptions(
         grace,
         propagation,
-        preconditions.get("uid") or "",
-        preconditions.get("resourceVersion") or "",
+        preconditions.get("uid"),
+        preconditions.get("resourceVersion"),
         any(dry_run),
         obj,
     )
@@ -77,11 +77,11 @@ def delete_options(body: object) -> DeleteOptions:
 def check_preconditions(resource: Resource, obj: Obj, options: DeleteOptions) -> None:
     """Raises Conflict."""
     metadata = obj["metadata"]
-    if options.uid and options.uid != metadata["uid"]:
+    if options.uid is not None and options.uid != metadata["uid"]:
         raise Conflict.precondition(
             resource, metadata["name"], "UID", options.uid, metadata["uid"], "deleted and then recreated"
         )
-    if options.resource_version and options.resource_version != metadata["resourceVersion"]:
+    if options.resource_version is not None and options.resource_version != metadata["resourceVersion"]:
         wanted, actual = options.resource_version, metadata["resourceVersion"]
         raise Conflict.precondition(resource, metadata["name"], "ResourceVersion", wanted, actual, "modified")
 
@@ -97,12 +97,14 @@ def mark_deleted(resource: Resource, obj: Obj, options: DeleteOptions) -> bool:
     if metadata.get("deletionTimestamp"):
         _shorten(metadata, grace)
     else:
+        kind_of(resource).strategy.prepare_delete(obj)
+        if resource not in (PODS, NAMESPACES) and not metadata.get("finalizers"):
+            return True  # nothing says of it that it is going: it is gone
         metadata["deletionTimestamp"] = format_time(_now() + timedelta(seconds=grace))
         if resource != NAMESPACES:
             metadata["deletionGracePeriodSeconds"] = grace
         if metadata.get("generation"):
             metadata["generation"] += 1
-        kind_of(resource).strategy.prepare_delete(obj)
     if resource == NAMESPACES:
         obj["status"] = (obj.get("status") or {}) | {"phase": "Terminating"}
     return is_finished(resource, obj)

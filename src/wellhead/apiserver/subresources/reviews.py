@@ -64,7 +64,9 @@ def _token_status(spec: Obj, authenticator: Authenticator) -> Obj:
     try:
         user, accepted = authenticator.reviewed(token, audiences)
     except Unauthorized as error:
-        return {"user": {}, "error": str(error.__cause__ or error)}
+        why = error.__cause__
+        known = f"[invalid bearer token, {why}]" if why is not None and why.__cause__ is None else ""
+        return {"user": {}, "error": known or "invalid bearer token"}
     return {"authenticated": True, "user": user.info, "audiences": list(accepted)}
 
 

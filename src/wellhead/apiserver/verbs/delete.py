@@ -37,6 +37,8 @@ async def read_options(call: Call) -> DeleteOptions:
         options["gracePeriodSeconds"] = grace
     if policy := call.query.get("propagationPolicy"):
         options["propagationPolicy"] = policy
+    if "uid" in call.query:
+        options["preconditions"] = {"uid": call.query["uid"]}
     if "orphanDependents" in call.query:
         options["orphanDependents"] = call.flag("orphanDependents")
     return delete_options(options)
