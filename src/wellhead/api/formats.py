@@ -126,7 +126,7 @@ def wildcard_subdomain(text: str) -> list[str]:
 
 
 def dns_1035_label(text: str) -> list[str]:
-    """RFC 1035 label: starts with a letter. The names of Services."""
+    """RFC 1035 label: starts with a letter."""
     problems = _longer(text, 63)
     if not _dns_1035.fullmatch(text):
         problems.append(

@@ -233,6 +233,21 @@ def _written(length: int, write: Callable[[datetime], str]) -> Callable[[str], s
     return rewritten
 
 
+_rewritten_micro = _written(27, format_micro_time)
+
+
+def _micro_time(text: str) -> str:
+    """A moment with six digits after the point: Go takes no other. Raises ValueError."""
+    if _is_time(text) and not _MICROS.match(text, _SECONDS_END):
+        six = _DIGITS.match(text, _SECONDS_END)
+        rest, wanted = (text[_SECONDS_END:], ".000000") if six is None else (text[six.end() :], "Z07:00")
+        raise ValueError(
+            f'parsing time {quoted(text)} as "2006-01-02T15:04:05.000000Z07:00":'
+            f' cannot parse {quoted(rest)} as "{wanted}"'
+        )
+    return _rewritten_micro(text)
+
+
 def _unwrapped(text: str) -> str:
     """Base64 in one line, as Go writes it; it reads any."""
     return text.replace("\n", "").replace("\r", "")
@@ -240,7 +255,7 @@ def _unwrapped(text: str) -> str:
 
 _REWRITTEN: Mapping[str, Callable[[str], str]] = {
     TIME: _written(20, format_time),
-    MICRO_TIME: _written(27, format_micro_time),
+    MICRO_TIME: _micro_time,
     "byte": _unwrapped,
 }
 """What is written otherwise than it was sent, by type."""
@@ -404,4 +419,7 @@ _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.,][0-9]{1,9})?(Z|[-+][0-9]{2}:[0-9]{2})",
     re.ASCII,
 )
+_SECONDS_END = len("2006-01-02T15:04:05")
+_DIGITS = re.compile(r"[.,][0-9]{6}", re.ASCII)
+_MICROS = re.compile(r"[.,][0-9]{6}[^0-9]", re.ASCII)
 _FORMATS: dict[str, Callable[[str], bool]] = {"byte": _is_base64, "date-time": _is_time}

@@ -202,8 +202,8 @@ def test_names_are_checked_by_kind() -> None:
     assert refusal(CONFIGMAPS, {"metadata": {"name": "A"}})[0].startswith(
         'metadata.name: Invalid value: "A": a lowercase RFC 1123 subdomain must consist of'
     )
-    service = {"metadata": {"name": "1a"}, "spec": {"ports": [{"port": 80}]}}
-    assert "a DNS-1035 label must consist of" in refusal(SERVICES, service)[0]
+    service = {"metadata": {"name": "A"}, "spec": {"ports": [{"port": 80}]}}
+    assert "a lowercase RFC 1123 label must consist of" in refusal(SERVICES, service)[0]
     assert refusal(NAMESPACES, {"metadata": {"name": "a.b"}})[0].startswith("metadata.name")
     assert refusal(CONFIGMAPS, {"metadata": {}}) == [
         "metadata.name: Required value: name or generateName is required"

@@ -219,12 +219,24 @@ def test_a_moment_is_written_in_utc_whatever_zone_it_came_in(sent: str, written:
 
 
 def test_a_lease_counts_microseconds() -> None:
-    spec = {"acquireTime": "2026-01-02T05:04:05.5+02:00", "renewTime": "2026-01-02T03:04:05.000001Z"}
+    spec = {"acquireTime": "2026-01-02T05:04:05.500000+02:00", "renewTime": "2026-01-02T03:04:05.000001Z"}
     lease = decode({"spec": spec}, LEASES.gvk).object
     assert lease["spec"] == {
         "acquireTime": "2026-01-02T03:04:05.500000Z",
         "renewTime": "2026-01-02T03:04:05.000001Z",
     }
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ("2026-01-02T03:04:05Z", 'cannot parse "Z" as ".000000"'),
+        ("2026-01-02T03:04:05.5Z", 'cannot parse ".5Z" as ".000000"'),
+        ("2026-01-02T03:04:05.1234567Z", 'cannot parse "7Z" as "Z07:00"'),
+    ],
+)
+def test_microseconds_have_six_digits_as_go_reads_them(sent: str, said: str) -> None:
+    assert said in refusal(LEASES, {"spec": {"renewTime": sent}})
 
 
 def test_base64_may_be_wrapped_into_lines() -> None:

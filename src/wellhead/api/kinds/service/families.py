@@ -111,7 +111,7 @@ def validate_cluster_ips(spec: Obj) -> list[Cause]:
         return causes + problems + too_many
     causes += too_many
     versions = [_family_of(text) for text in ips]
-    if len(set(versions)) < len(versions):
+    if len(set(versions)) < len(versions) == 2:
         causes.append(Cause.invalid(at, ips, "may specify no more than one IP for each IP family"))
     causes += [
         Cause.invalid(

@@ -163,7 +163,10 @@ def _validate_ports(spec: Obj) -> list[Cause]:
             if spec["type"] == "ClusterIP":
                 causes.append(Cause.forbidden(f"{at}.nodePort", "may not be used when `type` is 'ClusterIP'"))
             if (protocol, node_port) in node_ports:
-                causes.append(Cause.duplicate(f"{at}.nodePort", node_port))
+                # Said by upstream's allocator, not by its validation.
+                causes.append(
+                    Cause.invalid(f"{at}.nodePort", node_port, "provided port is already allocated")
+                )
             node_ports.add((protocol, node_port))
         if (protocol, number) in numbers:
             causes.append(Cause.duplicate(at, {"port": number, "protocol": protocol}))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wellhead.api.errors import Cause
-from wellhead.api.formats import dns_1035_label
+from wellhead.api.formats import dns_label
 from wellhead.api.kinds.service.allocation import needs_health_check_port, needs_node_ports
 from wellhead.api.kinds.service.families import agree_on_cluster_ips, decide_families, has_addresses
 from wellhead.api.kinds.service.rules import (
@@ -26,7 +26,7 @@ _AFFINITY_SECONDS = 10800  # 3 h
 
 class ServiceStrategy(Strategy):
     repeats_warnings = True
-    name_check = staticmethod(dns_1035_label)
+    name_check = staticmethod(dns_label)
     created_by_update = True
     returned_when_deleted = True
 
@@ -62,6 +62,8 @@ class ServiceStrategy(Strategy):
 
     def prepare_create(self, obj: Obj, context: Context) -> None:
         obj["status"] = {"loadBalancer": {}}
+        if obj["spec"]["type"] == "ExternalName":
+            obj["spec"].pop("internalTrafficPolicy", None)
         agree_on_cluster_ips(obj["spec"], None)
         decide_families(obj, None, context.ip_families)
 
