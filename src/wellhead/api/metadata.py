@@ -110,7 +110,7 @@ def validate(resource: Resource, obj: Obj, name_check: Check = dns_subdomain) ->
         # The generated suffix may complete what alone would not be a name.
         causes += [
             Cause.invalid("metadata.generateName", generate, problem)
-            for problem in name_check(generate[:-1] + "a" if generate.endswith("-") else generate)
+            for problem in name_check(generate[:-2] + "a" if generate[1:].endswith("-") else generate)
         ]
     if not name:
         causes.append(Cause.required("metadata.name", "name or generateName is required"))
@@ -247,11 +247,11 @@ def _validate_owners(owners: Iterable[Obj]) -> list[Cause]:
     return causes
 
 
-def validate_finalizers(names: Iterable[str], path: str) -> list[Cause]:
+def validate_finalizers(names: Iterable[str], path: str, *, indexed: bool = True) -> list[Cause]:
     """The names of finalizers in the list at `path`."""
     causes: list[Cause] = []
     for index, name in enumerate(names):
-        at = f"{path}[{index}]"
+        at = f"{path}[{index}]" if indexed else path
         causes += [Cause.invalid(at, name, problem) for problem in qualified_name(name)]
         causes += _no_standard(name, at)
     return causes

@@ -32,7 +32,7 @@ class ConfigMapStrategy(Strategy):
             causes += [Cause.invalid(f"binaryData[{name}]", name, problem) for problem in config_key(name)]
             size += len(value) * 3 // 4
         if size > _MAX_SIZE:
-            causes.append(Cause.too_long("", _MAX_SIZE))
+            causes.append(Cause.too_long("[]", _MAX_SIZE))
         return causes
 
     def validate_update(self, new: Obj, old: Obj) -> list[Cause]:

@@ -34,7 +34,8 @@ class NamespaceStrategy(Strategy):
         obj["status"] = {"phase": "Active"}
 
     def validate_create(self, obj: Obj) -> list[Cause]:
-        return validate_finalizers(obj["spec"]["finalizers"], "spec.finalizers")
+        names = obj["spec"]["finalizers"]
+        return validate_finalizers(names, "spec.finalizers", indexed=False)
 
     def prepare_update(self, new: Obj, old: Obj, context: Context) -> None:
         new["spec"] = old.get("spec") or {}  # only the subresource `finalize` takes a finalizer away

@@ -81,7 +81,7 @@ def test_who_uses_a_deprecated_version_is_told_of_a_newer_one(versions: dict[str
     assert found[0] == warned
 
 
-_AT = "spec.versions[0].schema.openAPIV3Schema.properties[spec]"
+_AT = "spec.validation.openAPIV3Schema.properties[spec]"
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ _AT = "spec.versions[0].schema.openAPIV3Schema.properties[spec]"
         (definition({"type": "object", "uniqueItems": True}), f"{_AT}.uniqueItems: Forbidden: uniqueItems cannot be set to true"),
         (definition({"type": "object", "anyOf": [{"type": "object"}]}), f"{_AT}.anyOf[0].type: Forbidden: must be empty to be structural"),
         (definition({"type": "object", "anyOf": [{"properties": {"a": {}}}]}), f"{_AT}.properties[a]: Required value: because it is defined in {_AT}.anyOf[0].properties[a]"),
-        (definition({"type": "string", "default": 1}), f'{_AT}.default: Invalid value: "integer": {_AT}.default in body must be of type string: "integer"'),
+        (definition({"type": "string", "default": 1}), f'{_AT}.default: Invalid value: "integer":  in body must be of type string: "integer"'),
         (definition({"type": "object", "default": {"a": 1}}), f'{_AT}.default: Invalid value: {{"a":1}}: must not have unknown fields'),
         (definition({"type": "object", "additionalProperties": {"type": "string"}, "properties": {"a": {"type": "string"}}}), f"{_AT}.additionalProperties: Forbidden: additionalProperties and properties are mutual exclusive"),
         (definition({"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "map"}), f"{_AT}.x-kubernetes-list-map-keys: Required value: must not be empty if x-kubernetes-list-type is map"),
@@ -114,9 +114,9 @@ _AT = "spec.versions[0].schema.openAPIV3Schema.properties[spec]"
         (definition({"type": "object", "x-kubernetes-validations": [{"rule": "true", "optionalOldSelf": True}]}), "may not be set if oldSelf is not used in rule"),
         (definition({"type": "array", "items": {"type": "object", "x-kubernetes-validations": [{"rule": "self == oldSelf"}]}}), "oldSelf cannot be used on the uncorrelatable portion of the schema within"),
         (definition({"type": "array", "items": {"type": "string"}, "x-kubernetes-validations": [{"rule": "self.all(a, self.all(b, a == b))"}]}), "estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule"),
-        (definition(version={"additionalPrinterColumns": [{"name": "a", "type": "x", "jsonPath": "a"}]}), 'spec.versions[0].additionalPrinterColumns[0].type: Invalid value: "x": must be one of boolean,date'),
-        (definition(version={"selectableFields": [{"jsonPath": ".spec.a"}]}), 'spec.versions[0].selectableFields[0].jsonPath: Invalid value: ".spec.a": is an invalid path: does not refer to a valid field'),
-        (definition(version={"subresources": {"scale": {"specReplicasPath": ".a", "statusReplicasPath": ".status.b"}}}), 'spec.versions[0].subresources.scale.specReplicasPath: Invalid value: ".a": should be a json path under .spec'),
+        (definition(version={"additionalPrinterColumns": [{"name": "a", "type": "x", "jsonPath": "a"}]}), 'spec.additionalPrinterColumns[0].type: Invalid value: "x": must be one of boolean,date'),
+        (definition(version={"selectableFields": [{"jsonPath": ".spec.a"}]}), 'spec.selectableFields[0].jsonPath: Invalid value: ".spec.a": is an invalid path: does not refer to a valid field'),
+        (definition(version={"subresources": {"scale": {"specReplicasPath": ".a", "statusReplicasPath": ".status.b"}}}), 'spec.subresources.scale.specReplicasPath: Invalid value: ".a": should be a json path under .spec'),
         (definition(version={"deprecationWarning": "x"}), 'spec.versions[0].deprecationWarning: Invalid value: "x": can only be set for deprecated versions'),
         (definition(conversion={"strategy": "Webhook"}), "spec.conversion.webhookClientConfig: Required value: required when strategy is set to Webhook"),
         (definition(preserveUnknownFields=True), "spec.preserveUnknownFields: Invalid value: true: "),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wellhead.api.errors import Cause
 from wellhead.api.kind import Kind
 from wellhead.api.kinds.customresourcedefinition.formats import unrecognized_formats
+from wellhead.api.kinds.customresourcedefinition.hoisting import hoisted
 from wellhead.api.kinds.customresourcedefinition.names import CLEANUP_FINALIZER, ending_status
 from wellhead.api.kinds.customresourcedefinition.rules import (
     approval_problems,
@@ -68,7 +69,7 @@ class DefinitionStrategy(Strategy):
         return [*_own_name(obj), *self.validate(obj), *approval_problems(obj)]
 
     def validate(self, obj: Obj) -> list[Cause]:
-        return [*spec_problems(obj["spec"]), *stored_version_problems(obj)]
+        return [*hoisted(obj["spec"], spec_problems(obj["spec"])), *stored_version_problems(obj)]
 
     def validate_update(self, new: Obj, old: Obj) -> list[Cause]:
         causes = []

@@ -113,6 +113,9 @@ def _generate_selector(job: Obj) -> None:
         (UID_LABEL, uid),
     ):
         labels.setdefault(label, value)
+    # Upstream's are the template's own map, where the Job came without any.
+    if metadata.get("labels") in (None, {}, spec["template"]["metadata"].get("labels")):
+        metadata["labels"] = dict(labels)
     spec["template"]["metadata"]["labels"] = labels
     selector = dict(spec.get("selector") or {})
     selector["matchLabels"] = {UID_LABEL: uid, **(selector.get("matchLabels") or {})}

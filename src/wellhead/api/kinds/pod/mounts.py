@@ -43,7 +43,9 @@ def validate_mounts(container: Obj, at: str, volumes: Mapping[str, Obj]) -> list
             causes.append(Cause.invalid(f"{here}.mountPath", path, text))
         causes += path_causes(path, f"{here}.mountPath", file_path)
         for field in ("subPath", "subPathExpr"):
-            causes += path_causes(mount.get(field) or "", f"{here}.{field}", descending_path)
+            # Upstream leaves the first one's index out.
+            place = at if field == "subPath" else here
+            causes += path_causes(mount.get(field) or "", f"{place}.{field}", descending_path)
         for number, option in enumerate(mount.get("bindMountOptions") or ()):
             causes += one_of(f"{here}.bindMountOptions[{number}]", option, BIND_MOUNT_OPTIONS)
         if mount.get("subPath") and mount.get("subPathExpr"):

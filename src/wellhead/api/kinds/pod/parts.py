@@ -49,11 +49,11 @@ def validate(subresource: str, new: Obj, old: Obj) -> Iterator[Cause]:
     """What speaks against the change, beside what makes the new pod invalid as it is."""
     if subresource == EPHEMERAL:
         if is_mirror(old):
-            yield Cause.forbidden("", "static pods do not support ephemeral containers")
+            yield Cause.forbidden("[]", "static pods do not support ephemeral containers")
         else:
             yield from _validate_ephemeral(new["spec"], old["spec"])
     elif is_mirror(old):
-        yield Cause.forbidden("", "static pods cannot be resized")
+        yield Cause.forbidden("[]", "static pods cannot be resized")
     else:
         yield from _validate_resize(new, old)
 
@@ -72,7 +72,7 @@ def _validate_ephemeral(new: Obj, old: Obj) -> Iterator[Cause]:
 def _validate_resize(new: Obj, old: Obj) -> Iterator[Cause]:
     before, after = old["spec"], new["spec"]
     if (after.get("os") or {}).get("name") == "windows":
-        yield Cause.forbidden("", "windows pods cannot be resized")
+        yield Cause.forbidden("[]", "windows pods cannot be resized")
     had = (old.get("status") or {}).get("qosClass") or qos_class(before)
     if qos_class(after) != had:
         yield Cause.invalid("spec", had, "Pod QOS Class may not change as a result of resizing")
