@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from wellhead.api.meta import AnyObj, condition, is_deleting, parse_time
+from wellhead.api.meta import AnyObj, condition, is_condition_true, is_deleting, parse_time
 from wellhead.api.types.pod import Pod
 
 
@@ -24,8 +24,12 @@ def is_active(pod: Pod) -> bool:
 
 
 def is_ready(pod: Pod) -> bool:
-    entry = condition(pod, "Ready")
-    return entry is not None and entry.get("status") == "True"
+    return is_condition_true(pod, "Ready")
+
+
+def ready_changed(pod: Pod) -> str | None:
+    """When it became ready, or ceased to be; None if it doesn't say."""
+    return (condition(pod, "Ready") or {}).get("lastTransitionTime")
 
 
 def ready_since(pod: Pod) -> datetime | None:

@@ -11,7 +11,7 @@ import datetime
 from collections.abc import Awaitable, Callable, Collection
 
 from wellhead.api.errors import NotFound
-from wellhead.api.meta import Obj
+from wellhead.api.meta import Obj, condition, is_condition_true
 from wellhead.api.well_known import CONFIGMAPS, LEASES, NODES, PODS, SERVICEACCOUNTS
 from wellhead.client.connection import load
 from wellhead.client.informer import Informer
@@ -89,16 +89,15 @@ class NodeWatch:
         node = self._nodes.get(name) if self._nodes else None
         if node is None:
             return "its agent has not registered it"
-        for condition in node.get("status", {}).get("conditions") or []:
-            if condition["type"] == "Ready" and condition["status"] != "True":
-                return str(condition.get("message") or condition.get("reason") or condition["status"])
+        said = condition(node, "Ready")
+        if said is not None and said["status"] != "True":
+            return str(said.get("message") or said.get("reason") or said["status"])
         return "its agent has not renewed its lease"
 
 
 def is_ready(node: Obj) -> bool:
     """Whether a Node has condition Ready."""
-    conditions = node.get("status", {}).get("conditions") or []
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return is_condition_true(node, "Ready")
 
 
 async def _remove(client: Client, cluster: Cluster, name: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from wellhead.api.errors import ApiError
-from wellhead.api.meta import Obj, now
+from wellhead.api.meta import Obj, condition, now
 from wellhead.api.resources import NODES
 from wellhead.backoff import Backoff
 from wellhead.client.rest import Client, ConnectionLost
@@ -84,13 +84,12 @@ class Condition:
 
 def difference(node: Obj, state: State, time: str) -> Obj | None:
     """What to patch a Node's status with, so that it says this; None: it does."""
-    conditions = (node.get("status") or {}).get("conditions") or ()
-    held: Obj = next((each for each in conditions if each.get("type") == TYPE), {})
+    held = condition(node, TYPE) or {}
     status = "True" if state.unavailable else "False"
     same = held.get("status") == status
     if same and held.get("reason") == state.reason:
         return None
-    condition = {
+    wanted = {
         "type": TYPE,
         "status": status,
         "reason": state.reason,
@@ -98,4 +97,4 @@ def difference(node: Obj, state: State, time: str) -> Obj | None:
         "lastHeartbeatTime": time,
         "lastTransitionTime": held.get("lastTransitionTime") if same else time,
     }
-    return {"status": {"conditions": [condition]}}
+    return {"status": {"conditions": [wanted]}}

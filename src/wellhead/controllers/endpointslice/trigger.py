@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from wellhead.api.meta import Key, condition, key
+from wellhead.api.meta import Key, key
 from wellhead.api.types.pod import Pod
 from wellhead.api.types.service import Service
+from wellhead.controllers.pods import ready_changed
 
 
 class TriggerTimes:
@@ -22,7 +23,7 @@ class TriggerTimes:
     def next(self, service: Service, pods: Iterable[Pod]) -> str | None:
         """The earliest change since the last call for this Service; None if no time is new."""
         created = service["metadata"].get("creationTimestamp") or ""
-        pod_times = {pod["metadata"]["uid"]: time for pod in pods if (time := _change_time(pod))}
+        pod_times = {pod["metadata"]["uid"]: time for pod in pods if (time := ready_changed(pod))}
         before = self._seen.get(key(service))
         self._seen[key(service)] = (created, pod_times)
         if before is None:
@@ -35,8 +36,3 @@ class TriggerTimes:
 
     def forget(self, service: Key) -> None:
         self._seen.pop(service, None)
-
-
-def _change_time(pod: Pod) -> str | None:
-    entry = condition(pod, "Ready")
-    return entry.get("lastTransitionTime") if entry else None

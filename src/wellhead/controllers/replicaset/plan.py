@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from wellhead.api.meta import Obj, condition, parse_time
+from wellhead.api.meta import Obj, parse_time
 from wellhead.api.meta import annotations as annotations_of
 from wellhead.api.names import DELETION_COST_ANNOTATION
 from wellhead.api.types.pod import Pod
-from wellhead.controllers.pods import is_ready, phase
+from wellhead.controllers.pods import is_ready, phase, ready_changed
 
 BURST = 500
 """The most pods that are created or deleted in one go."""
@@ -46,7 +46,7 @@ def _worth(pod: Pod, crowd: Mapping[str, int], now: datetime) -> tuple[object, .
         _deletion_cost(pod),
         -crowd.get(node, 0),
         # Ages count by order of magnitude, so that it isn't always the pods of one moment that go (KEP-2185).
-        _magnitude(_ready_time(pod), now) if ready else 0,
+        _magnitude(ready_changed(pod), now) if ready else 0,
         *_restarts(pod),
         _magnitude(pod["metadata"].get("creationTimestamp"), now),
         pod["metadata"].get("uid", ""),
@@ -58,11 +58,6 @@ def _deletion_cost(pod: Pod) -> int:
         return int(annotations_of(pod).get(DELETION_COST_ANNOTATION, "0"))
     except ValueError:
         return 0
-
-
-def _ready_time(pod: Pod) -> str | None:
-    entry = condition(pod, "Ready")
-    return entry.get("lastTransitionTime") if entry else None
 
 
 def _magnitude(time: str | None, now: datetime) -> int:
