@@ -1,9 +1,9 @@
-"""One authority a session, one server a test."""
+"""One authority a session, one server a test, unless a module's tests share one."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,12 +35,18 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
 
 
 @pytest.fixture
-async def cluster(pki: Pki, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Cluster]:
-    async with serve(pki, tmp_path) as cluster:
-        yield cluster
+def calm(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """No request of the test reached the server's last resort."""
+    yield
     # The server counts them, too: but its metrics cost more than what most tests ask.
     said = [each for each in caplog.get_records("call") if each.name == server.__name__]
     assert [each for each in said if each.levelno >= logging.ERROR] == [], "it reached the last resort"
+
+
+@pytest.fixture
+async def cluster(pki: Pki, tmp_path: Path, calm: None) -> AsyncIterator[Cluster]:
+    async with serve(pki, tmp_path) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import gzip
 import ssl
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import pytest
+import pytest_asyncio
 
 from tests.hostile.mangling import mangled
-from tests.integration.apiserver.cluster import Answer, Cluster, User
+from tests.integration.apiserver.cluster import Answer, Cluster, User, serve
 from tests.integration.apiserver.objects import (
     CONFIGMAPS,
     DEPLOYMENTS,
@@ -22,11 +24,36 @@ from tests.integration.apiserver.objects import (
     pod,
     service_account,
 )
+from tests.integration.apiserver.pki import Pki
 from tests.patience import PATIENCE
 from wellhead.api.meta import Obj
 from wellhead.apiserver.subresources import proxy
 
 ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
+
+sharing = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def filled(pki: Pki, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Cluster]:
+    async with serve(pki, tmp_path_factory.mktemp("filled")) as cluster:
+        admin = await cluster.user()
+        await admin.create(CONFIGMAPS, configmap("a"))
+        await admin.create(ACCOUNTS, service_account())
+        await admin.create(PODS, pod("x"))
+        await admin.create(NODES, node("n"))
+        bad = node("bad")
+        bad["status"]["addresses"] = [{"address": "x"}, {"type": "InternalIP", "address": "a b/../\r\n"}]
+        await admin.create(NODES, bad)
+        status = {"status": {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}}
+        await admin.patch(f"{PODS}/x/status", status)
+        yield cluster
+
+
+@pytest.fixture
+def shared(filled: Cluster, calm: None) -> Cluster:
+    """A server for requests that change nothing, with something to ask about."""
+    return filled
 
 
 async def _raw(cluster: Cluster, request: bytes) -> bytes:
@@ -148,9 +175,9 @@ async def test_an_object_has_a_largest_size(admin: User) -> None:
         ("PROPFIND", "/", "", 405),
     ],
 )
+@sharing
 async def test_paths_and_queries(
-    admin: User,
-    cluster: Cluster,
+    shared: Cluster,
     method: str,
     path: str,
     query: str,
@@ -158,16 +185,8 @@ async def test_paths_and_queries(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(proxy, "check_address", lambda _: None)
-    await admin.create(ACCOUNTS, service_account())
-    await admin.create(PODS, pod("x"))
-    await admin.create(NODES, node("n"))
-    bad = node("bad")
-    bad["status"]["addresses"] = [{"address": "x"}, {"type": "InternalIP", "address": "a b/../\r\n"}]
-    await admin.create(NODES, bad)
-    status = {"status": {"podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}}
-    await admin.patch(f"{PODS}/x/status", status)
     raw = f"{method} {path}{'?' if query else ''}{query} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-    answer = await _raw(cluster, raw.replace("X: y", "X%3ay").encode())
+    answer = await _raw(shared, raw.replace("X: y", "X%3ay").encode())
     assert int(answer.split(b" ", 2)[1]) == code, answer
     assert b"\x1b" not in answer
 
@@ -196,8 +215,9 @@ DELETE_OPTIONS: list[object] = [
 
 
 @pytest.mark.parametrize("options", DELETE_OPTIONS, ids=str)
-async def test_delete_options(admin: User, options: object) -> None:
-    await admin.create(CONFIGMAPS, configmap("a"))
+@sharing
+async def test_delete_options(shared: Cluster, options: object) -> None:
+    admin = await shared.user()
     answer = await admin.call("DELETE", f"{CONFIGMAPS}/a", options)
     assert answer.code in (400, 422), answer.body
     await admin.get(f"{CONFIGMAPS}/a")
@@ -282,8 +302,9 @@ async def _with_header(cluster: Cluster, line: bytes, path: str = "/api/v1/nodes
 
 
 @pytest.mark.parametrize("name", ["Impersonate-User", "Content-Type", "Accept", "Authorization", "X"])
-async def test_headers_that_are_not_text(cluster: Cluster, name: str) -> None:
-    assert await _with_header(cluster, name.encode() + b": Bearer \xff") == 400
+@sharing
+async def test_headers_that_are_not_text(shared: Cluster, name: str) -> None:
+    assert await _with_header(shared, name.encode() + b": Bearer \xff") == 400
 
 
 @pytest.mark.parametrize(
@@ -298,8 +319,9 @@ async def test_headers_that_are_not_text(cluster: Cluster, name: str) -> None:
         (b"X: " + b"a" * 40_000, 400),
     ],
 )
-async def test_headers_of_any_kind(cluster: Cluster, line: bytes, code: int) -> None:
-    assert await _with_header(cluster, line) == code
+@sharing
+async def test_headers_of_any_kind(shared: Cluster, line: bytes, code: int) -> None:
+    assert await _with_header(shared, line) == code
 
 
 async def test_a_handshake_that_is_none(admin: User, cluster: Cluster) -> None:
