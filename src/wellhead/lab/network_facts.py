@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_interface, ip_network
-from pathlib import Path
 
 from pyroute2 import IPRoute
 
@@ -15,7 +14,6 @@ from wellhead.linux import sysctls
 from wellhead.linux.facts import Key, Value
 from wellhead.linux.routes import LOCAL_TABLE, MAIN_TABLE, Kind
 
-_SYSCTLS = Path("/proc/sys/net")
 _STATIC, _BY_THE_KERNEL = 4, 2  # RTPROT_STATIC, RTPROT_KERNEL
 _LINK_SCOPE, _HOST_SCOPE = 253, 254
 _METRIC_OF_CONNECTED = {Family.IPV4: 0, Family.IPV6: 256}
@@ -109,7 +107,7 @@ def bring_about(ip: IPRoute, facts: Mapping[Key, Value], wrong: Iterable[Key]) -
             case ("setting", version, interface, what), _:
                 # A kernel without IPv6 has none of its settings.
                 with contextlib.suppress(FileNotFoundError):
-                    (_SYSCTLS / f"ipv{version}/conf/{interface}/{what}").write_text(f"{value}\n")
+                    sysctls.path(f"net/ipv{version}/conf/{interface}/{what}").write_text(f"{value}\n")
             case ("link", interface, "up"), _:
                 ip.link("set", index=index_of(ip, str(interface)), state="up")
             case ("link", interface, "mtu"), _:

@@ -31,9 +31,19 @@ def key(name: str) -> Key:
     return "sysctl", name
 
 
-def file_of(fact: Key, proc: Path = _PROC) -> Path:
+def path(name: str, proc: Path = _PROC) -> Path:
     """Where the setting is read and written, in the network namespace of whoever opens it."""
-    return proc / "sys" / str(fact[1])
+    return proc / "sys" / name
+
+
+def file_of(fact: Key, proc: Path = _PROC) -> Path:
+    """The `path` of the setting that a key is of."""
+    return path(str(fact[1]), proc)
+
+
+def number(name: str) -> int | None:
+    """What a setting is; None if it is no number, or this kernel hasn't got it."""
+    return _number(path(name))
 
 
 def read(keys: Iterable[Key], proc: Path = _PROC) -> list[Fact]:

@@ -8,16 +8,20 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from wellhead.linux import files, mounts, namespaces, proc, trees
+from wellhead.linux import files, mounts, namespaces, proc, sysctls, trees
 
 _FILE = "machine"
 
 
+def boot() -> str:
+    """Names this run of the kernel."""
+    return sysctls.path("kernel/random/boot_id").read_text().strip()
+
+
 def identity() -> str:
     """Names the running machine: its kernel's boot, its pid namespace, and when its PID 1 began."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     pid_namespace = namespaces.identity("/proc/self/ns/pid")
-    return f"{boot} {pid_namespace} {proc.statistics(1)[19]}"  # the 22nd of all fields: starttime
+    return f"{boot()} {pid_namespace} {proc.statistics(1)[19]}"  # the 22nd of all fields: starttime
 
 
 def keep_null() -> None:

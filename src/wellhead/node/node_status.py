@@ -21,6 +21,7 @@ from wellhead.images import reference
 from wellhead.images.store import Image, ImageStore
 from wellhead.linux import programs
 from wellhead.linux.proc import machine_memory
+from wellhead.node import machine
 from wellhead.node.pods.runtime_class import HANDLERS
 
 KUBELET_VERSION = f"v1.37.1+wellhead-{__version__}"
@@ -171,7 +172,7 @@ def _architecture() -> str:
 def _node_info() -> Obj:
     return {
         "architecture": _architecture(),
-        "bootID": _read("/proc/sys/kernel/random/boot_id"),
+        "bootID": machine.boot(),
         "containerRuntimeVersion": f"crun://{_crun_version()}",
         "kernelVersion": platform.release(),
         "kubeProxyVersion": "",

@@ -9,12 +9,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from wellhead.linux import sysctls
 from wellhead.linux.inotify import IN_MODIFY, Inotify
 from wellhead.pace import Pace
 
 log = logging.getLogger(__name__)
 
-_NET = Path("/proc/sys/net")
+_NET = sysctls.path("net")
 _ROUTE_LOCALNET = _NET / "ipv4/conf/all/route_localnet"
 
 
@@ -70,10 +71,7 @@ def conntrack_is_liberal() -> bool:
 
     Asked of the kernel, not of the configuration: an operator, or a proxy's --init-only, may have set it.
     """
-    try:
-        return (_NET / "netfilter/nf_conntrack_tcp_be_liberal").read_text().strip() != "0"
-    except OSError:
-        return False
+    return bool(sysctls.number("net/netfilter/nf_conntrack_tcp_be_liberal"))
 
 
 def set_oom_score(score: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from wellhead.cloud.forwarder import held
 from wellhead.cloud.forwarder.elements import TABLE
@@ -14,7 +13,7 @@ from wellhead.cloud.forwarder.own_changes import OwnChanges
 from wellhead.cloud.forwarder.routes import Routes
 from wellhead.cloud.forwarder.tables import Change, Frontend, Tables
 from wellhead.ip import Family, IPAddress, IPNetwork, Protocol, parse_address
-from wellhead.linux import conntrack, nft
+from wellhead.linux import conntrack, nft, sysctls
 from wellhead.linux.conntrack import Dialled
 from wellhead.linux.numbers import FORWARDER_MARK_MASK, FORWARDER_MARKS
 
@@ -117,15 +116,15 @@ class Router:
         """What would keep packets from passing: set by whoever set up the machine, not by us."""
         found = []
         name = _FORWARDING[self._family]
-        if _sysctl(name) != "1":
+        if sysctls.number(name) != 1:
             found.append(f"the router does not forward: {name.replace('/', '.')} is not 1")
-        if self._announced and _sysctl("net/netfilter/nf_conntrack_tcp_loose") == "0":
+        if self._announced and sysctls.number("net/netfilter/nf_conntrack_tcp_loose") == 0:
             found.append(
                 "net.netfilter.nf_conntrack_tcp_loose is 0: of connections that are announced here only the "
                 "clients' half is seen, and conntrack takes that for invalid; set it to 1"
             )
-        value = _sysctl("net/ipv4/conf/all/rp_filter")
-        if not self._announced and self._family is Family.IPV4 and value not in ("0", ""):
+        value = sysctls.number("net/ipv4/conf/all/rp_filter")
+        if not self._announced and self._family is Family.IPV4 and value:
             found.append(
                 f"net.ipv4.conf.all.rp_filter is {value}: answers come from VIPs, to which the router has no "
                 "route, so its reverse-path filter drops them; set it to 0, also on the nodes' interface"
@@ -214,10 +213,3 @@ def _frontend(key: str) -> Frontend | None:
     if address is None or protocol not in ("tcp", "udp") or not port.isdigit():
         return None
     return Frontend(address, protocol, int(port))
-
-
-def _sysctl(name: str) -> str:
-    try:
-        return Path("/proc/sys", name).read_text().strip()
-    except OSError:
-        return ""

@@ -39,8 +39,8 @@ _METRIC = {4: 0, 6: 1024}  # of a route that says none
 _ALL_GROUPS = "0 2147483647"
 _SYSCTLS = {
     # As containerd sets them: ports below 1024 and ping need no capability inside a pod.
-    "/proc/sys/net/ipv4/ip_unprivileged_port_start": "0",
-    "/proc/sys/net/ipv4/ping_group_range": _ALL_GROUPS,
+    "net/ipv4/ip_unprivileged_port_start": "0",
+    "net/ipv4/ping_group_range": _ALL_GROUPS,
 }
 _IPV6_SYSCTLS = {
     "all/disable_ipv6": "0",  # for all interfaces, and those to come
@@ -167,7 +167,7 @@ def mend(node: Requests, link: PodLink) -> bool:
         return False
     requests = [rtnetlink.set_up(index, mtu=POD_MTU, group=link.group)]
     if 4 in link.localnet:
-        Path(f"/proc/sys/net/ipv4/conf/{link.name}/route_localnet").write_text("1")
+        sysctls.file_of(link.route_localnet).write_text("1")
     if 6 in link.localnet:
         # For IPv6 there is no such setting, but what is for a loopback address is routed by the interface by
         # which it came (route.c: rt6_need_strict). Nobody can send to ::1 itself: only answers become that.
@@ -191,11 +191,11 @@ def mend(node: Requests, link: PodLink) -> bool:
 
 
 def _set_sysctls(addresses: Sequence[IPInterface]) -> None:
-    for path, value in _SYSCTLS.items():
-        Path(path).write_text(value)
+    for name, value in _SYSCTLS.items():
+        sysctls.path(name).write_text(value)
     if any(each.version == 6 for each in addresses):
         for name, value in _IPV6_SYSCTLS.items():
-            Path("/proc/sys/net/ipv6/conf", name).write_text(value)
+            sysctls.path(f"net/ipv6/conf/{name}").write_text(value)
 
 
 def _pod_side(pod: Requests, addresses: Sequence[IPInterface]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,11 +30,7 @@ class Dns:
 def write(directory: Path, pod: Obj, ips: Sequence[str], dns: Dns) -> None:
     """Write them into `directory`. `ips` are the pod's addresses."""
     directory.mkdir(exist_ok=True)
-    name = (
-        Path("/proc/sys/kernel/hostname").read_text().strip()
-        if spec.host_network(pod)
-        else spec.kernel_hostname(pod, dns.domain)
-    )
+    name = socket.gethostname() if spec.host_network(pod) else spec.kernel_hostname(pod, dns.domain)
     (directory / "hostname").write_text(f"{name}\n")
     (directory / "hosts").write_text(hosts(pod, ips, dns.domain, _of_node(_NODE_HOSTS)))
     (directory / "resolv.conf").write_text(resolv_conf(pod, dns, _of_node(_NODE_RESOLV_CONF)))

@@ -8,11 +8,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 from struct import Struct
 
 from wellhead.ip import Family
-from wellhead.linux import netlink
+from wellhead.linux import netlink, sysctls
 from wellhead.linux.netlink import (
     Message,
     News,
@@ -41,7 +40,6 @@ _DESTINATION, _DEVICE, _GATEWAY, _METRIC, _MULTIPATH, _TABLE, _VIA, _ENCAP, _NEX
     1, 4, 5, 6, 9, 15, 18, 22, 30,
 )  # fmt: skip
 _IFLA_IFNAME, _IFLA_LINKINFO, _IFLA_INFO_KIND = 3, 18, 1
-_BRIDGE_SETTING = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
 _FAMILIES = {each.number: each for each in Family}
 _GROUPS = (RouteGroup.LINK, RouteGroup.IPV4_ROUTE, RouteGroup.IPV6_ROUTE)
 
@@ -161,11 +159,8 @@ def _number(found: dict[int, memoryview], type: int, default: int = 0) -> int:
 
 
 def _nat_on_bridges() -> bool:
-    """Whether what crosses a bridge goes through iptables and NAT."""
-    try:
-        return _BRIDGE_SETTING.read_text().strip() == "1"
-    except OSError:
-        return False  # br_netfilter isn't loaded
+    """Whether what crosses a bridge goes through iptables and NAT: never while br_netfilter isn't loaded."""
+    return sysctls.number("net/bridge/bridge-nf-call-iptables") == 1
 
 
 def _dump() -> Iterator[Message]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from pathlib import Path
 
 from wellhead.linux import sysctls
 from wellhead.linux.facts import Key
 
 log = logging.getLogger(__name__)
 
-_CONF = Path("/proc/sys/net/ipv4/conf")
+_CONF = sysctls.path("net/ipv4/conf")
 
 
 def settings(devices: Iterable[str]) -> list[Key]:
@@ -64,7 +63,4 @@ def disregard_marks(devices: Iterable[str]) -> None:
 
 
 def _number(device: str, setting: str) -> int:
-    try:
-        return int((_CONF / device / setting).read_text())
-    except (OSError, ValueError):
-        return 0
+    return sysctls.number(f"net/ipv4/conf/{device}/{setting}") or 0
