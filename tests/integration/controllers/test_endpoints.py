@@ -130,7 +130,7 @@ async def test_scaling_to_zero_leaves_an_empty_slice(world: World) -> None:
 async def test_more_than_a_hundred_endpoints_take_more_slices(world: World) -> None:
     await world.client.create(SERVICES, service("web"))
     await world.client.create(DEPLOYMENTS, deployment("web", 130))
-    found = await world.until(lambda: slices(world, "web"), lambda found: ready(found) == 130, 40)
+    found = await world.until(lambda: slices(world, "web"), lambda found: ready(found) == 130)
     assert all(len(each["endpoints"]) <= 100 for each in found)
     assert len(found) == 2
 

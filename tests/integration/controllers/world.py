@@ -302,7 +302,7 @@ async def world(
     pki: Pki,
     directory: Path,
     *,
-    grace_period: float = 40.0,
+    grace_period: float = 3600.0,  # nobody renews the nodes' leases, however long a test takes
     kind: type[Client] = Client,
     signing: Authority | None = None,
 ) -> AsyncIterator[World]:
