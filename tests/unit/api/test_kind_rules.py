@@ -159,7 +159,7 @@ INVALID: list[tuple[Resource, Obj, str]] = [
     (
         NAMESPACES,
         named(spec={"finalizers": ["mine"]}),
-        'spec.finalizers[0]: Invalid value: "mine": name is neither a standard finalizer name nor is it',
+        'spec.finalizers: Invalid value: "mine": name is neither a standard finalizer name nor is it',
     ),
     (
         NODES,
@@ -274,7 +274,7 @@ def test_labels_are_checked_when_they_come_with_a_status() -> None:
 def test_a_namespaces_finalizers_are_names() -> None:
     old = create(NAMESPACES, named())
     update(NAMESPACES, {**old, "spec": {"finalizers": ["example.com/x"]}}, old, "finalize")
-    with pytest.raises(Invalid, match=r"spec\.finalizers"):
+    with pytest.raises(Invalid, match=r"spec\.finalizers\[0\]"):
         update(NAMESPACES, {**old, "spec": {"finalizers": ["mine"]}}, old, "finalize")
 
 
