@@ -77,8 +77,7 @@ class Observer:
                     self._watches.append(each.result())
             for place, each in zip(places, opening, strict=True):
                 error = each.exception()
-                # A pod that has gone since it was found has nothing to be watched.
-                if error is not None and not (place.pod and isinstance(error.__cause__, FileNotFoundError)):
+                if error is not None and not _is_gone(place, error):
                     raise error
         except BaseException:
             self.close()
@@ -96,11 +95,18 @@ class Observer:
 
     def counted(self) -> list[CountSeen]:
         """Which counters of packets that are thrown away have grown, in each place."""
+        found: list[CountSeen] = []
         counting = [
-            self._threads.submit(inside, watch.place, lambda each=watch: list(each.counted()))
+            (watch.place, self._threads.submit(inside, watch.place, lambda each=watch: list(each.counted())))
             for watch in self._watches
         ]
-        return [count for each in counting for count in each.result()]
+        for place, each in counting:
+            try:
+                found += each.result()
+            except CannotWatch as error:
+                if not _is_gone(place, error):
+                    raise
+        return found
 
     def rules(self, place: str) -> Nftables:
         """nft in that place."""
@@ -116,6 +122,11 @@ class Observer:
             closing.result()
         self._watches.clear()
         self._threads.shutdown()
+
+
+def _is_gone(place: Place, error: BaseException) -> bool:
+    """Whether this is why a pod can't be watched (any more): it has ended since it was found."""
+    return bool(place.pod) and isinstance(error.__cause__, FileNotFoundError)
 
 
 def inside(place: Place, work: Callable[[], T]) -> T:
