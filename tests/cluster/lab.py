@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,12 @@ class Lab:
         metadata = {"name": name, "namespace": namespace, "annotations": body.pop("annotations", {})}
         self.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": body})
         return self.get("service", name, namespace)
+
+    def forwarded(self, service: Obj) -> None:
+        """Wait until every node forwards this Service's node port, and so knows all that were made before."""
+        port = service["spec"]["ports"][0]["nodePort"]
+        for address in (EXTERNAL_IP[node] for node in NODES):
+            until(partial(self.curl, "client", f"http://{address}:{port}/"))
 
     def vips(self, service: str, namespace: str, count: int) -> list[str]:
         """The addresses of a Service's load balancer, once there are so many."""

@@ -16,7 +16,7 @@ from tests.patience import PATIENCE
 @pytest.fixture(scope="module")
 def shop(lab: Lab, namespace: str) -> str:
     lab.run_pod("server", "node-1", namespace)
-    lab.expose("cluster", "server", namespace, type="NodePort")
+    lab.forwarded(lab.expose("cluster", "server", namespace, type="NodePort"))
     return namespace
 
 

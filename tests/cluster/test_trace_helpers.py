@@ -17,8 +17,8 @@ from wellhead.trace.watcher import Elsewhere, Watching
 @pytest.fixture(scope="module")
 def shop(lab: Lab, namespace: str) -> str:
     lab.run_pod("server", "node-1", namespace)
-    lab.expose("web", "server", namespace, type="NodePort")
     lab.expose("local", "server", namespace, type="NodePort", externalTrafficPolicy="Local")
+    lab.forwarded(lab.expose("web", "server", namespace, type="NodePort"))
     return namespace
 
 
