@@ -16,9 +16,11 @@ AFTER_CHANGES = 50
 
 def trim() -> None:
     """Give the kernel back what is free, which takes some milliseconds. Only glibc can."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    if _malloc_trim is not None:
+        _malloc_trim(0)
+
+
+_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 class Tidy:

@@ -32,8 +32,8 @@ _blocks = 0
 
 
 @contextmanager
-def loading() -> Iterator[None]:
-    """For a block that loads modules: what they make is there to stay, and is never looked at."""
+def lasting() -> Iterator[None]:
+    """For a block that makes what is there to stay, as modules and first lists: it is never looked at."""
     with uncollected():
         yield
         gc.freeze()

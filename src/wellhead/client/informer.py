@@ -21,7 +21,7 @@ from wellhead.api.forms import Form, identity
 from wellhead.api.meta import Key, Obj
 from wellhead.api.resource import Resource
 from wellhead.backoff import Backoff
-from wellhead.client.collector import uncollected
+from wellhead.client.collector import lasting, uncollected
 from wellhead.client.rest import Client, ConnectionLost, Event
 from wellhead.health import Check, Overdue, together
 
@@ -184,7 +184,7 @@ class TypedInformer(Generic[T]):
             form=self._form,
         )
         items = listing.items
-        with uncollected():
+        with uncollected() if self._objects else lasting():
             if self._objects:
                 items = iter(listed := list(items))
                 for gone in self._objects.keys() - {identity(obj)[0] for obj in listed}:

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from wellhead.client.collector import settle, uncollected
+from wellhead.client.collector import lasting, settle
 from wellhead.ip import Family
 from wellhead.proxy import stale_flows
 from wellhead.proxy.backends.base import Backend, BackendError
@@ -65,7 +65,7 @@ class Proxier:
             await self._sync()
             return
         started = time.perf_counter()
-        with uncollected():
+        with lasting():
             service_ports = await self._sync()
         self._synced_before = True
         seconds = time.perf_counter() - started

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from wellhead.api.well_known import ENDPOINTSLICES, NODES, SERVICES
-from wellhead.client.collector import loading
+from wellhead.client.collector import lasting
 from wellhead.client.connection import load
 from wellhead.client.informer import Informer, TypedInformer
 from wellhead.client.rest import Client
@@ -55,6 +55,6 @@ async def run(config: Config) -> None:
         followed = Followed(client, config.node_name)
         for each in followed:
             tasks.create_task(each.run())
-        with loading():
+        with lasting():
             main = await asyncio.to_thread(importlib.import_module, "wellhead.proxy.main")
         tasks.create_task(main.follow(config, client, metrics, followed))
