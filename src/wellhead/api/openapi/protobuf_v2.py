@@ -8,24 +8,19 @@ messages; `wire` writes them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from wellhead.api.meta import Obj
 from wellhead.api.openapi.wire import (
     TEXTS,
-    Write,
+    Fields,
     anything,
     boolean,
     choice,
-    double,
     each,
     embedded,
-    field,
     mapping,
     message,
-    text,
-    whole,
 )
+from wellhead.protobuf import double, field, text, whole
 
 MEDIA_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 ASKED_FOR_AS = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
@@ -70,16 +65,16 @@ def _additional(value: bool | Obj) -> bytes:
     return choice(2, value) if isinstance(value, bool) else field(1, _schema(value))
 
 
-_INFO: Mapping[str, tuple[int, Write]] = {"title": (1, text), "version": (2, text)}
+_INFO: Fields = {"title": (1, text), "version": (2, text)}
 
-_DOCUMENT: Mapping[str, tuple[int, Write]] = {
+_DOCUMENT: Fields = {
     "swagger": (1, text),
     "info": (2, embedded(lambda info: message(info, _INFO))),
     "paths": (8, mapping(2, _path_item)),
     "definitions": (9, mapping(1, _schema)),
 }
 
-_PATH_ITEM: Mapping[str, tuple[int, Write]] = {
+_PATH_ITEM: Fields = {
     "get": (2, embedded(_operation)),
     "put": (3, embedded(_operation)),
     "post": (4, embedded(_operation)),
@@ -88,7 +83,7 @@ _PATH_ITEM: Mapping[str, tuple[int, Write]] = {
     "parameters": (9, each(_parameter)),
 }
 
-_OPERATION: Mapping[str, tuple[int, Write]] = {
+_OPERATION: Fields = {
     "tags": (1, TEXTS),
     "description": (3, text),
     "operationId": (5, text),
@@ -98,7 +93,7 @@ _OPERATION: Mapping[str, tuple[int, Write]] = {
     "responses": (9, mapping(1, _response)),
 }
 
-_BODY_PARAMETER: Mapping[str, tuple[int, Write]] = {
+_BODY_PARAMETER: Fields = {
     "description": (1, text),
     "name": (2, text),
     "in": (3, text),
@@ -106,7 +101,7 @@ _BODY_PARAMETER: Mapping[str, tuple[int, Write]] = {
     "schema": (5, embedded(_schema)),
 }
 
-_QUERY_PARAMETER: Mapping[str, tuple[int, Write]] = {
+_QUERY_PARAMETER: Fields = {
     "required": (1, boolean),
     "in": (2, text),
     "description": (3, text),
@@ -115,7 +110,7 @@ _QUERY_PARAMETER: Mapping[str, tuple[int, Write]] = {
     "uniqueItems": (20, boolean),
 }
 
-_PATH_PARAMETER: Mapping[str, tuple[int, Write]] = {
+_PATH_PARAMETER: Fields = {
     "required": (1, boolean),
     "in": (2, text),
     "description": (3, text),
@@ -124,12 +119,12 @@ _PATH_PARAMETER: Mapping[str, tuple[int, Write]] = {
     "uniqueItems": (19, boolean),
 }
 
-_RESPONSE: Mapping[str, tuple[int, Write]] = {
+_RESPONSE: Fields = {
     "description": (1, text),
     "schema": (2, embedded(lambda schema: field(1, _schema(schema)))),
 }
 
-_SCHEMA: Mapping[str, tuple[int, Write]] = {
+_SCHEMA: Fields = {
     "$ref": (1, text),
     "format": (2, text),
     "title": (3, text),

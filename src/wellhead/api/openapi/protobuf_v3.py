@@ -5,25 +5,21 @@ The message is `openapi.v3.Document` of gnostic's OpenAPIv3.proto; see `wire`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from wellhead.api.meta import Obj
 from wellhead.api.openapi.wire import (
     TEXTS,
-    Write,
+    Fields,
     anything,
     boolean,
     choice,
-    double,
     each,
     embedded,
-    field,
     mapping,
     message,
-    text,
-    whole,
 )
+from wellhead.protobuf import double, field, text, whole
 
 MEDIA_TYPE = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf"
 ASKED_FOR_AS = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"
@@ -85,24 +81,24 @@ def _default(value: Any) -> bytes:
     return b""
 
 
-_REFERENCE: Mapping[str, tuple[int, Write]] = {
+_REFERENCE: Fields = {
     "$ref": (1, text),
     "summary": (2, text),
     "description": (3, text),
 }
 
-_INFO: Mapping[str, tuple[int, Write]] = {"title": (1, text), "description": (2, text), "version": (6, text)}
+_INFO: Fields = {"title": (1, text), "description": (2, text), "version": (6, text)}
 
-_COMPONENTS: Mapping[str, tuple[int, Write]] = {"schemas": (1, mapping(1, _schema_or_reference))}
+_COMPONENTS: Fields = {"schemas": (1, mapping(1, _schema_or_reference))}
 
-_DOCUMENT: Mapping[str, tuple[int, Write]] = {
+_DOCUMENT: Fields = {
     "openapi": (1, text),
     "info": (2, embedded(lambda info: message(info, _INFO))),
     "paths": (4, mapping(1, _path_item)),
     "components": (5, embedded(lambda components: message(components, _COMPONENTS))),
 }
 
-_PATH_ITEM: Mapping[str, tuple[int, Write]] = {
+_PATH_ITEM: Fields = {
     "get": (4, embedded(_operation)),
     "put": (5, embedded(_operation)),
     "post": (6, embedded(_operation)),
@@ -113,7 +109,7 @@ _PATH_ITEM: Mapping[str, tuple[int, Write]] = {
     "parameters": (13, each(_parameter)),
 }
 
-_OPERATION: Mapping[str, tuple[int, Write]] = {
+_OPERATION: Fields = {
     "tags": (1, TEXTS),
     "summary": (2, text),
     "description": (3, text),
@@ -123,7 +119,7 @@ _OPERATION: Mapping[str, tuple[int, Write]] = {
     "responses": (8, mapping(2, _response)),
 }
 
-_PARAMETER: Mapping[str, tuple[int, Write]] = {
+_PARAMETER: Fields = {
     "name": (1, text),
     "in": (2, text),
     "description": (3, text),
@@ -131,22 +127,22 @@ _PARAMETER: Mapping[str, tuple[int, Write]] = {
     "schema": (10, embedded(_schema_or_reference)),
 }
 
-_MEDIA_TYPE: Mapping[str, tuple[int, Write]] = {"schema": (1, embedded(_schema_or_reference))}
+_MEDIA_TYPE: Fields = {"schema": (1, embedded(_schema_or_reference))}
 
-_REQUEST_BODY: Mapping[str, tuple[int, Write]] = {
+_REQUEST_BODY: Fields = {
     "description": (1, text),
     "content": (2, mapping(1, _media_type)),
     "required": (3, boolean),
 }
 
-_RESPONSE: Mapping[str, tuple[int, Write]] = {
+_RESPONSE: Fields = {
     "description": (1, text),
     "content": (3, mapping(1, _media_type)),
 }
 
-_EXTERNAL: Mapping[str, tuple[int, Write]] = {"description": (1, text), "url": (2, text)}
+_EXTERNAL: Fields = {"description": (1, text), "url": (2, text)}
 
-_SCHEMA: Mapping[str, tuple[int, Write]] = {
+_SCHEMA: Fields = {
     "nullable": (1, boolean),
     "externalDocs": (6, embedded(lambda docs: message(docs, _EXTERNAL))),
     "example": (7, embedded(anything)),

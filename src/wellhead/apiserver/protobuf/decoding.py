@@ -18,16 +18,8 @@ from wellhead.api.documents.document import too_deep, too_many_values
 from wellhead.api.errors import BadRequest, shortened
 from wellhead.api.limits import DEFAULTS, Limits
 from wellhead.api.meta import Obj
-from wellhead.apiserver.protobuf.messages import (
-    BYTES,
-    FIXED32,
-    FIXED64,
-    MAGIC,
-    SCHEMA,
-    VARINT,
-    message_name,
-    messages,
-)
+from wellhead.apiserver.protobuf.messages import MAGIC, SCHEMA, message_name, messages
+from wellhead.protobuf import BYTES, FIXED32, FIXED64, VARINT
 from wellhead.text import quoted
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

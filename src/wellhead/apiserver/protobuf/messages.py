@@ -9,7 +9,6 @@ from typing import NamedTuple
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\x00"
 SCHEMA = "apiextensions/v1.JSONSchemaProps"
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 
 class Field(NamedTuple):

@@ -21,6 +21,7 @@ from wellhead.api.meta import Obj
 from wellhead.backoff import Backoff
 from wellhead.node.pods.http_actions import VERSION, authority
 from wellhead.node.pods.outcome import Outcome
+from wellhead.protobuf import text
 
 _STATUSES = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
 _CODES = (
@@ -160,8 +161,8 @@ def _events(connection: H2Connection, data: bytes) -> Iterable[h2.events.Event]:
 
 def _check_status(headers: dict[str, str]) -> None:
     if headers.get(":status") != "200":
-        text = f"unexpected HTTP status code received from server: {headers.get(':status')}"
-        raise _CallFailed("Unimplemented" if headers.get(":status") == "404" else "Unknown", text)
+        why = f"unexpected HTTP status code received from server: {headers.get(':status')}"
+        raise _CallFailed("Unimplemented" if headers.get(":status") == "404" else "Unknown", why)
     code = headers.get("grpc-status", "")
     if code == "0":
         return
@@ -171,14 +172,8 @@ def _check_status(headers: dict[str, str]) -> None:
 
 def _request(service: str) -> bytes:
     """A HealthCheckRequest: field 1 is the service's name. Before it, not compressed, and its length."""
-    name = service.encode()
-    message = b"\x0a" + _varint(len(name)) + name if name else b""
+    message = text(1, service) if service else b""
     return b"\0" + len(message).to_bytes(4, "big") + message
-
-
-def _varint(number: int) -> bytes:
-    low, rest = number & 0x7F, number >> 7
-    return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
 
 
 def _health(answer: bytes) -> str:
