@@ -52,3 +52,21 @@ def _escape(char: str) -> str:
     if code < 0x20 or code == 0x7F:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def go_type(value: object) -> str:
+    """What Go calls the type of a value of JSON that it has read as any: `map[string]interface {}`."""
+    match value:
+        case bool():
+            return "bool"
+        case int():
+            return "int64"
+        case float():
+            return "float64"
+        case str():
+            return "string"
+        case dict():
+            return "map[string]interface {}"
+        case list():
+            return "[]interface {}"
+    return "%!s(<nil>)"

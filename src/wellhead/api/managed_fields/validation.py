@@ -7,7 +7,7 @@ from typing import Any
 
 from wellhead.api.managed_fields.elements import NoElement, item_element, shown
 from wellhead.api.managed_fields.types import ListType, MapType, Type
-from wellhead.text import quoted
+from wellhead.text import go_type, quoted
 
 
 def problems(type: Type, value: Any, path: str = "") -> Iterator[str]:
@@ -57,7 +57,7 @@ def _scalar_problem(kind: str, value: Any) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     match kind:
         case "numeric" if not is_number:
-            return f"expected numeric (int or float), got {_go_type(value)}"
+            return f"expected numeric (int or float), got {go_type(value)}"
         case "string" if not isinstance(value, str):
             return f"expected string, got {_go_value(value)}"
         case "boolean" if not isinstance(value, bool):
@@ -65,21 +65,6 @@ def _scalar_problem(kind: str, value: Any) -> str:
         case "untyped" if not is_scalar:
             return f"expected any scalar, got {_described(value)}"
     return ""
-
-
-def _go_type(value: Any) -> str:
-    match value:
-        case bool():
-            return "bool"
-        case str():
-            return "string"
-        case dict():
-            return "map[string]interface {}"
-        case list():
-            return "[]interface {}"
-        case int():
-            return "int64"
-    return "float64"
 
 
 def _go_value(value: Any) -> str:

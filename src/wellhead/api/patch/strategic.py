@@ -14,6 +14,7 @@ from wellhead.api.errors import BadRequest, PlainError
 from wellhead.api.meta import GroupVersionKind, Obj
 from wellhead.api.patch.refusal import as_go_prints
 from wellhead.api.schema import json_kind
+from wellhead.text import go_type
 
 _PATCH = "$patch"
 _RETAIN = "$retainKeys"
@@ -159,7 +160,7 @@ def _retained(patch: Obj) -> set[str]:
 def _check_order(patch: object, order: object, key: str) -> None:
     """Raises PlainError unless what the patch has of a list is in the order that it names, in that order."""
     if not isinstance(order, list):
-        raise PlainError(f"expected a []interface {{}}, but received a {_go_type(order)}")
+        raise PlainError(f"expected a []interface {{}}, but received a {go_type(order)}")
     if not isinstance(patch, list):
         return
 
@@ -173,21 +174,6 @@ def _check_order(patch: object, order: object, key: str) -> None:
             f"The order in patch list:\n{as_go_prints(patch)}\n doesn't match $setElementOrder list:"
             f"\n{as_go_prints(order)}\n"
         )
-
-
-def _go_type(value: object) -> str:
-    match value:
-        case bool():
-            return "bool"
-        case int():
-            return "int64"
-        case float():
-            return "float64"
-        case str():
-            return "string"
-        case dict():
-            return "map[string]interface {}"
-    return "%!s(<nil>)"
 
 
 def _whole_numbers(value: Any) -> Any:
