@@ -68,8 +68,12 @@ class TypedInformer(Generic[T]):
         field_selector: str = "",
         indexes: Mapping[str, IndexFunction[T]] | None = None,
         managers: bool = False,
+        lasting: bool = False,
     ) -> None:
-        """`managers`: whether `read` is given metadata.managedFields."""
+        """`managers`: whether `read` is given metadata.managedFields.
+
+        `lasting`: whether it is there as long as the process: the collector never looks at its first list.
+        """
         self.resource = resource
         self.lagging = True
         """Whether the copy may be behind: before the first list, and while the connection is lost."""
@@ -81,6 +85,7 @@ class TypedInformer(Generic[T]):
         self._label_selector = label_selector
         self._field_selector = field_selector
         self._managers = managers
+        self._lasting = lasting
         self._objects: dict[Key, _Held[T]] = {}
         self._index_functions = dict(indexes or {})
         self._indexes: dict[str, dict[Hashable, dict[Key, T]]] = {
@@ -184,7 +189,7 @@ class TypedInformer(Generic[T]):
             form=self._form,
         )
         items = listing.items
-        with uncollected() if self._objects else lasting():
+        with lasting() if self._lasting and not self._objects else uncollected():
             if self._objects:
                 items = iter(listed := list(items))
                 for gone in self._objects.keys() - {identity(obj)[0] for obj in listed}:

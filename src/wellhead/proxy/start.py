@@ -28,10 +28,20 @@ class Followed:
 
     def __init__(self, client: Client, node_name: str) -> None:
         self.services = TypedInformer(
-            client, SERVICES, read_service, form=ServiceForm, label_selector=SERVICE_SELECTOR
+            client,
+            SERVICES,
+            read_service,
+            form=ServiceForm,
+            label_selector=SERVICE_SELECTOR,
+            lasting=True,
         )
         self.slices = TypedInformer(
-            client, ENDPOINTSLICES, read_slice, form=EndpointSliceForm, label_selector=SLICE_SELECTOR
+            client,
+            ENDPOINTSLICES,
+            read_slice,
+            form=EndpointSliceForm,
+            label_selector=SLICE_SELECTOR,
+            lasting=True,
         )
         self.nodes = Informer(client, NODES, field_selector=f"metadata.name={node_name}")
 
